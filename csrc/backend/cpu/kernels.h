@@ -1,0 +1,130 @@
+// The CPU kernel table: every hot function, once per instruction set. Only declarations live here.
+//
+// Conventions. A "row" is one sample. A matrix of activations is row-major with a leading dimension
+// `ld*` counted in elements; its rows are padded to a multiple of kLane elements and kernels may read
+// and write the padding. `width` is always a multiple of kLane unless it is called `columns`.
+// No kernel allocates, takes a lock or keeps state; no result depends on how rows are split.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace steep {
+
+constexpr long kLane = 16;    // padding unit of every row and parameter, in elements
+constexpr long kPanel = 32;   // columns of one packed weight panel; the last panel may have kLane
+constexpr int kMaxSlots = 3;  // optimizer slots of the hungriest rule (AMSGrad)
+
+inline long padded(long n) { return (n + kLane - 1) / kLane * kLane; }
+
+// C = relu?( init + sum_i A_i B_i ) over one panel of columns; init is C, the bias row, or zero.
+// A_i(r, k) = a[a_offsets[i] + r*lda + k]  (or [.. + k*lda + r] when a_transposed)   (rows, depth)
+// B_i(k, c) = b[b_offsets[i] + k*ldb + c]                                           (depth, columns)
+// Each C(r, c) is summed over i, then k, in ascending order, whatever the tiling.
+template <class T> struct GemmPanel {
+  const T* a;
+  long lda;
+  bool a_transposed;
+  const T* b;
+  long ldb;
+  T* c;
+  long ldc;
+  long rows;
+  long columns;  // kLane or kPanel
+  long depth;
+  long count;             // terms of the batch reduction
+  const long* a_offsets;  // (count), null when count is 1
+  const long* b_offsets;
+  const T* bias;    // (columns) or null
+  bool accumulate;  // init = C; excludes bias
+  bool relu;
+};
+
+// One sweep of an update rule over n flat parameters; g already holds penalties and value clipping.
+//   w -= decay*w;  g *= scale;  rule(w, g, slots);  look = w + knobs[look]*v for look-ahead rules
+template <class T> struct UpdateArgs {
+  T* w;                   // (n) weights; for look-ahead rules the point the gradient is taken at
+  const T* g;             // (n)
+  T* slots[kMaxSlots];    // (n) each; for look-ahead rules the last used slot is the true w
+  long n;                 // multiple of kLane
+  const T* knobs;         // the rule's own knobs, in the order of its kKnobs
+  T scale;                // gradient factor of clipping by norm, 1 when off
+  T decay;                // decoupled decay, lr*weight_decay; 0 when off or not a decayed parameter
+};
+
+// Losses of `rows` samples: values, and the gradient of (factor_r * value_r) with respect to z.
+template <class T> struct LossArgs {
+  const T* z;  // (rows, ldz) logits or predictions
+  long ldz;
+  long columns;           // true outputs of a sample
+  const int32_t* labels;  // (rows) class of each sample, or null
+  const T* target;        // (rows, ldt) target values or probabilities, or null
+  long ldt;
+  const T* weights;  // (rows) sample weights, or null for ones
+  T factor;          // 1/batch for the mean, 1 for the sum; enters dz only
+  T option;          // Huber's delta, label smoothing
+  double* values;    // (rows) weight * loss of each sample
+  double* correct;   // (rows) 1 where the prediction is right, else 0; null for regression
+  T* dz;             // (rows, lddz) or null; padding columns are set to 0
+  long lddz;
+  long rows;
+};
+
+template <class T> struct Kernels {
+  const char* isa;
+  long tile_rows;  // rows of the largest register tile
+
+  void (*gemm_panel)(const GemmPanel<T>&);
+  // dst(c, r) = src(r, c)
+  void (*transpose)(const T* src, long lds, T* dst, long ldd, long rows, long columns);
+
+  // Indexed by the position of a name in activations/list.h, losses/list.h, rules/list.h.
+  void (*const* activate)(const T* x, long ldx, T* y, long ldy, long rows, long width, T alpha);
+  // dx (+)= dy * f'(.), from the stored output y or the stored input x, as the activation asks
+  void (*const* activate_grad)(const T* dy, long lddy, const T* stored, long lds, T* dx, long lddx,
+                               long rows, long width, T alpha, bool accumulate);
+  void (*const* loss)(const LossArgs<T>&);
+  bool (*const* update)(const UpdateArgs<T>&);  // false when a new weight is not finite
+  // Before a run: slot_w = w, w = w + look*v. Look-ahead rules only.
+  void (*look_ahead)(T* w, const T* v, T* slot_w, long n, T look);
+
+  // g += l2*w + l1*sign(w), then clamp to +-clip_value (0: off); returns sum g^2 in a fixed order
+  double (*finish_gradient)(T* g, const T* w, long n, T l1, T l2, T clip_value);
+  // out(c) (+)= sum_r x(r, c), or sum_r x(r, c)*y(r, c) when y is given
+  void (*column_sum)(const T* x, long ldx, const T* y, long ldy, long rows, long width, T* out,
+                     bool accumulate);
+  bool (*all_finite)(const T* x, long n);
+
+  // c (+)= a o b, o one of + - *
+  void (*add)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width);
+  void (*sub)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width);
+  void (*mul)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width,
+              bool accumulate);
+  // y (+)= scale*x + shift
+  void (*affine)(const T* x, long ldx, T* y, long ldy, long rows, long width, T scale, T shift,
+                 bool accumulate);
+  // y = x + p and y (+)= x*p, p (width) the same for every row
+  void (*add_row)(const T* x, long ldx, const T* p, T* y, long ldy, long rows, long width);
+  void (*mul_row)(const T* x, long ldx, const T* p, T* y, long ldy, long rows, long width,
+                  bool accumulate);
+  // y = softmax(x) over `columns`; padding of y is set to 0
+  void (*softmax)(const T* x, long ldx, T* y, long ldy, long rows, long columns);
+  // dx (+)= y * (dy - sum(dy*y))
+  void (*softmax_grad)(const T* dy, long lddy, const T* y, long ldy, T* dx, long lddx, long rows,
+                       long columns, bool accumulate);
+  // y (+)= keep(r, c) ? x*scale : 0; keep is a function of (key, first_row + r, c): the Philox4x32-10
+  // word at counter {c/4, row_lo, row_hi, stream}, lane c%4, key {key_lo, key_hi}, kept where
+  // word >= threshold. Used forward and backward: no mask is stored.
+  void (*dropout)(const T* x, long ldx, T* y, long ldy, long rows, long width, uint64_t key,
+                  uint32_t stream, uint64_t first_row, uint32_t threshold, T scale, bool accumulate);
+
+  // dst = scale*src + shift for one row of `columns` elements `stride` bytes apart
+  void (*read_f32)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+  void (*read_f64)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+  void (*read_u8)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+};
+
+// The table for float, best instruction set this processor and STEEP_MAX_ISA allow; for double, the
+// portable one.
+template <class T> const Kernels<T>& kernels();
+
+}  // namespace steep

@@ -1,0 +1,116 @@
+"""The native core: graphs, plans, kernels and threads. Conversion and arithmetic only, no policy."""
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+__version__: str
+COMMON_KNOBS: list[str]  # ["l1", "l2", "clip_norm", "clip_value", "decay"]: first columns of a knob table
+
+def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (reason why not)
+def set_num_threads(n: int) -> None: ...
+def get_num_threads() -> int: ...
+def activations() -> list[str]: ...
+def losses() -> list[str]: ...
+def rules() -> dict[str, dict[str, Any]]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool}
+def uniform(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox, [0, 1)
+def normal(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox + Box-Muller
+def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]: ...  # order in which fit reads samples
+def all_finite(array: Array) -> bool: ...  # any strides, float32/float64 (uint8 is True); no copy, no GIL
+def gemm(a: Array, b: Array, out: Array, transpose_a: bool = False, transpose_b: bool = False) -> None: ...
+
+class Sweep:
+    """One update rule over one flat vector: what lab.descend and bench run. dtype of start: float32 or float64."""
+
+    def __init__(self, rule: str, start: Array) -> None: ...
+    def look_ahead(self, look: float) -> None: ...  # moves `point` to w + look*v; before the first step only
+    def step(self, gradient: Array, knobs: NDArray[np.float64], scale: float = 1.0, decay: float = 0.0) -> bool: ...
+    @property
+    def w(self) -> Array: ...  # the weights
+    @property
+    def point(self) -> Array: ...  # where the next gradient is to be taken (w unless the rule looks ahead)
+    def slot(self, name: str) -> Array: ...
+
+class Graph:
+    """Describes one network. Tensors are ints; shapes leave out the batch. Wrong shapes raise ValueError."""
+
+    def __init__(self) -> None: ...
+    def input(self, shape: tuple[int, ...]) -> int: ...
+    def parameter(self, name: str, shape: tuple[int, ...], decay: bool) -> int: ...  # (in, out) or (n,)
+    def name_next(self, layer: str) -> None: ...  # layer that the following ops belong to, for faults
+    def shape(self, tensor: int) -> tuple[int, ...]: ...
+    def matmul(self, x: int, weight: int, bias: int = -1) -> int: ...  # (n,) x (n, m) [+ (m,)] -> (m,)
+    def activation(self, x: int, kind: str, alpha: float = 0.0) -> int: ...
+    def add(self, a: int, b: int) -> int: ...
+    def subtract(self, a: int, b: int) -> int: ...
+    def multiply(self, a: int, b: int) -> int: ...
+    def affine(self, x: int, scale: float, shift: float) -> int: ...
+    def add_row(self, x: int, parameter: int) -> int: ...  # parameter of x's last axis, (n,) tensors only
+    def multiply_row(self, x: int, parameter: int) -> int: ...
+    def concat(self, tensors: list[int]) -> int: ...  # along the last axis, (n,) tensors
+    def reshape(self, x: int, shape: tuple[int, ...]) -> int: ...
+    def softmax(self, x: int) -> int: ...
+    def dropout(self, x: int, rate: float, redraw_epoch: bool, scale_at_test: bool) -> int: ...
+    def output(self, tensors: list[int]) -> None: ...
+
+class Network:
+    """A graph with its weights: one flat packed Store."""
+
+    def __init__(self, graph: Graph, precision: str = "float32") -> None: ...
+    precision: str  # read only
+    def parameters(self) -> list[tuple[str, tuple[int, ...]]]: ...  # in order of definition
+    def get(self, name: str) -> Array: ...  # a copy in logical shape
+    def set(self, name: str, value: Array) -> None: ...
+    def convert(self, precision: str) -> None: ...  # "float32" | "float64", keeps the values
+    def predict(self, inputs: list[Array], batch_size: int) -> list[Array]: ...
+    def memory(self) -> dict[str, int]: ...
+
+class Session:
+    """Trains a Network: slots, plan, batcher. Python holds the counters and passes them in."""
+
+    def __init__(
+        self,
+        network: Network,
+        loss: str,
+        loss_option: float,
+        rule: str,
+        seed: int,
+        mean: bool,  # reduction
+        decay_bias: bool,
+    ) -> None: ...
+    # Keeps references to the arrays; float32/float64/uint8 inputs of any strides; targets int (N,) labels
+    # (any integer dtype) or float (N, ...) values; sample_weight (N,) or None.
+    def set_data(
+        self, inputs: list[Array], targets: Array, sample_weight: Array | None, batch_size: int, shuffle: bool
+    ) -> None: ...
+    # Runs steps [batch, batch+count) of `epoch` (never past its end), knobs row i for step i. Step is the
+    # number of updates done before, for dropout. Writes losses and correct counts. Returns the number of
+    # updates done; stops after budget seconds, or before the first update that is not finite (see fault).
+    def run(
+        self,
+        epoch: int,
+        batch: int,
+        step: int,
+        knobs: NDArray[np.float64],  # (count, len(COMMON_KNOBS) + len(rule knobs))
+        losses: NDArray[np.float64],  # (count,) out: mean (or sum) loss of the batch
+        correct: NDArray[np.float64],  # (count,) out: right predictions in the batch
+        budget: float,
+    ) -> int: ...
+    @property
+    def fault(self) -> dict[str, Any] | None: ...  # {"step": offset, "what": "loss"|"gradient", "where": layer or parameter}
+    # Objective (loss + penalties) of one batch in training mode and its gradients; no update.
+    def gradients(
+        self, inputs: list[Array], targets: Array, sample_weight: Array | None, step: int, l1: float, l2: float
+    ) -> tuple[float, dict[str, Array]]: ...
+    # Forward only, inference mode: (sum of weighted losses, sum of weighted correct, sum of weights)
+    def evaluate(
+        self, inputs: list[Array], targets: Array, sample_weight: Array | None, batch_size: int
+    ) -> tuple[float, float, float]: ...
+    @property
+    def slots(self) -> list[str]: ...
+    def get_slot(self, slot: str, name: str) -> Array: ...
+    def set_slot(self, slot: str, name: str, value: Array) -> None: ...
+    def memory(self) -> dict[str, int]: ...
