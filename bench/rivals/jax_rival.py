@@ -1,0 +1,118 @@
+"""JAX's side of the cases: a jitted step, and all steps of an epoch in one jitted scan."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from rivals import Unsupported
+
+VERSION = f"{jax.__version__}, optax {optax.__version__}"
+
+
+def prepare(case, variant, threads, bench):
+    """Return the prepared work of one case, or raise Unsupported."""
+    del threads  # JAX has no setting; it sizes its pool by the processors it may run on
+    if isinstance(case, bench.Step):
+        return step(case, variant, bench)
+    if isinstance(case, bench.Rule) and variant == "jax":
+        return rule(case, bench)
+    raise Unsupported(f"no {variant} variant of {case.name}")
+
+
+def net(weights, x):
+    """Return the logits of a dense ReLU network."""
+    for w, b in weights[:-1]:
+        x = jax.nn.relu(x @ w + b)
+    w, b = weights[-1]
+    return x @ w + b
+
+
+def loss(weights, x, y):
+    """Return the mean cross entropy of a batch."""
+    return optax.softmax_cross_entropy_with_integer_labels(net(weights, x), y).mean()
+
+
+def step(case, variant, bench):
+    """Prepare a training step; weights and slots are donated."""
+    x, y, weights = bench.step_data(case)
+    xs = jnp.asarray(x.reshape(case.batches, case.batch, -1))
+    ys = jnp.asarray(y.reshape(case.batches, case.batch), jnp.int32)
+    update = optax.adam(bench.LEARNING_RATE)
+    state = [(jnp.asarray(w), jnp.asarray(b)) for w, b in weights]
+    state = [state, update.init(state)]
+
+    def body(weights, slots, x, y):
+        gradients = jax.grad(loss)(weights, x, y)
+        changes, slots = update.update(gradients, slots)
+        return optax.apply_updates(weights, changes), slots
+
+    one = jax.jit(body, donate_argnums=(0, 1))
+    batches = [(xs[i], ys[i]) for i in range(case.batches)]
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def epoch(weights, slots, xs, ys):
+        def inner(carry, batch):
+            return body(*carry, *batch), None
+
+        return jax.lax.scan(inner, (weights, slots), (xs, ys))[0]
+
+    def run_steps():
+        weights, slots = state
+        for _ in range(case.epochs):
+            for x, y in batches:
+                weights, slots = one(weights, slots, x, y)
+        state[:] = weights, slots
+
+    def run_scan():
+        weights, slots = state
+        for _ in range(case.epochs):
+            weights, slots = epoch(weights, slots, xs, ys)
+        state[:] = weights, slots
+
+    count = bench.CHECK_STEPS
+    if variant == "jax-scan":
+        state[:] = epoch(*state, xs[:count], ys[:count])
+        run = run_scan
+    else:
+        for x, y in batches[:count]:
+            state[:] = one(*state, x, y)
+        run = run_steps
+    check = float(loss(state[0], *batches[0]))
+    units = case.batches * case.epochs
+    return bench.Work(run, units, lambda: jax.block_until_ready(state), check)
+
+
+RULES = {
+    "sgd": lambda lr: optax.sgd(lr),
+    "momentum": lambda lr: optax.sgd(lr, momentum=0.9),
+    "nesterov": lambda lr: optax.sgd(lr, momentum=0.9, nesterov=True),
+    "adagrad": lambda lr: optax.adagrad(lr),
+    "rmsprop": lambda lr: optax.rmsprop(lr),
+    "adam": lambda lr: optax.adam(lr),
+    "adamw": lambda lr: optax.adamw(lr),
+    "amsgrad": lambda lr: optax.amsgrad(lr),
+    "adamax": lambda lr: optax.adamax(lr),
+    "nadam": lambda lr: optax.nadam(lr),
+    "adadelta": lambda lr: optax.adadelta(1.0, rho=0.95),
+}
+
+
+def rule(case, bench):
+    """Prepare one optimizer update; weights and slots are donated."""
+    w, g = bench.rule_data(case)
+    update = RULES[case.rule](bench.LEARNING_RATE)
+    gradient = jnp.asarray(g)
+    state = [jnp.asarray(w)]
+    state.append(update.init(state[0]))
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def one(w, slots, g):
+        change, slots = update.update(g, slots, w)
+        return optax.apply_updates(w, change), slots
+
+    def run():
+        state[:] = one(*state, gradient)
+
+    return bench.Work(run, wait=lambda: jax.block_until_ready(state))

@@ -1,0 +1,25 @@
+// The list of activations: the order of Kernels::activate. A new one is a header and a word here.
+// value(x, alpha) is f(x); grad(dy, stored, alpha) is dy*f', from x if kReadsInput, else from y.
+#pragma once
+#include "activations/abs.h"
+#include "activations/elu.h"
+#include "activations/exp.h"
+#include "activations/gelu.h"
+#include "activations/leaky_relu.h"
+#include "activations/linear.h"
+#include "activations/log.h"
+#include "activations/relu.h"
+#include "activations/sigmoid.h"
+#include "activations/silu.h"
+#include "activations/softplus.h"
+#include "activations/sqrt.h"
+#include "activations/square.h"
+#include "activations/tanh.h"
+#include "base/list.h"
+
+namespace steep::STEEP_ISA::activations {
+
+using All = List<Linear, ReLU, LeakyReLU, ELU, Sigmoid, Tanh, GELU, SiLU, Exp, Log, Square, Abs,
+                 Softplus, Sqrt>;
+
+}  // namespace steep::STEEP_ISA::activations

@@ -1,0 +1,15 @@
+// Softplus: f(x) = log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), f' = sigmoid(x).
+#pragma once
+#include "base/math.h"
+
+namespace steep::STEEP_ISA::activations {
+
+struct Softplus {
+  static constexpr const char* kName = "softplus";
+  static constexpr bool kReadsInput = true;
+
+  template <class T> STEEP_HD static T value(T x, T) { return softplus_(x); }
+  template <class T> STEEP_HD static T grad(T dy, T x, T) { return dy * logistic_(x); }
+};
+
+}  // namespace steep::STEEP_ISA::activations

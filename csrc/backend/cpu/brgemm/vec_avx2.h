@@ -1,0 +1,40 @@
+// Eight floats in an AVX register, and the tile that fills its 16 registers.
+#pragma once
+#include <immintrin.h>
+
+namespace steep::STEEP_ISA {
+
+struct Vec256 {
+  typedef __m256 Reg;
+  static constexpr int width = 8;
+
+  static Reg load(const float* p) { return _mm256_loadu_ps(p); }
+  static void store(float* p, Reg v) { _mm256_storeu_ps(p, v); }
+  static Reg set1(float s) { return _mm256_set1_ps(s); }
+  static Reg zero() { return _mm256_setzero_ps(); }
+  static Reg fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_ps(a, b, c); }
+  static Reg relu(Reg x) { return _mm256_max_ps(zero(), x); }  // second operand wins on NaN
+
+  static void transpose4(Reg (&w)[4]) {
+    const Reg a = _mm256_unpacklo_ps(w[0], w[1]), b = _mm256_unpackhi_ps(w[0], w[1]);
+    const Reg c = _mm256_unpacklo_ps(w[2], w[3]), d = _mm256_unpackhi_ps(w[2], w[3]);
+    w[0] = _mm256_shuffle_ps(a, c, 0x44);
+    w[1] = _mm256_shuffle_ps(a, c, 0xee);
+    w[2] = _mm256_shuffle_ps(b, d, 0x44);
+    w[3] = _mm256_shuffle_ps(b, d, 0xee);
+  }
+  static Reg load_lanes(const float* p, long stride) {
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)),
+                                _mm_loadu_ps(p + 4 * stride), 1);
+  }
+};
+
+template <class T>
+using Vec = Vec256;
+template <class T>
+struct Shape {
+  static constexpr int rows = 6;       // 12 sums, 2 of B, 1 broadcast
+  static constexpr int slim_rows = 6;  // unused: kLane columns are two vectors
+};
+
+}  // namespace steep::STEEP_ISA

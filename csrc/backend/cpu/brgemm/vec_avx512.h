@@ -1,0 +1,48 @@
+// Sixteen floats in an AVX-512 register, and the tile that fills its 32 registers.
+#pragma once
+#include <immintrin.h>
+
+namespace steep::STEEP_ISA {
+
+struct Vec512 {
+  typedef __m512 Reg;
+  static constexpr int width = 16;
+  // Masked forms with every lane on: GCC 12 warns of its own headers' unmasked ones.
+  static constexpr __mmask16 kAll = 0xffff;
+
+  static Reg load(const float* p) { return _mm512_loadu_ps(p); }
+  static void store(float* p, Reg v) { _mm512_storeu_ps(p, v); }
+  static Reg set1(float s) { return _mm512_set1_ps(s); }
+  static Reg zero() { return _mm512_setzero_ps(); }
+  static Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
+  static Reg relu(Reg x) {
+    return _mm512_maskz_max_ps(kAll, zero(), x);
+  }  // second operand wins on NaN
+
+  static void transpose4(Reg (&w)[4]) {
+    const Reg a = _mm512_maskz_unpacklo_ps(kAll, w[0], w[1]);
+    const Reg b = _mm512_maskz_unpackhi_ps(kAll, w[0], w[1]);
+    const Reg c = _mm512_maskz_unpacklo_ps(kAll, w[2], w[3]);
+    const Reg d = _mm512_maskz_unpackhi_ps(kAll, w[2], w[3]);
+    w[0] = _mm512_maskz_shuffle_ps(kAll, a, c, 0x44);
+    w[1] = _mm512_maskz_shuffle_ps(kAll, a, c, 0xee);
+    w[2] = _mm512_maskz_shuffle_ps(kAll, b, d, 0x44);
+    w[3] = _mm512_maskz_shuffle_ps(kAll, b, d, 0xee);
+  }
+  static Reg load_lanes(const float* p, long stride) {
+    Reg v = _mm512_castps128_ps512(_mm_loadu_ps(p));
+    v = _mm512_maskz_insertf32x4(kAll, v, _mm_loadu_ps(p + 4 * stride), 1);
+    v = _mm512_maskz_insertf32x4(kAll, v, _mm_loadu_ps(p + 8 * stride), 2);
+    return _mm512_maskz_insertf32x4(kAll, v, _mm_loadu_ps(p + 12 * stride), 3);
+  }
+};
+
+template <class T>
+using Vec = Vec512;
+template <class T>
+struct Shape {
+  static constexpr int rows = 14;       // 28 sums, 2 of B, 1 broadcast
+  static constexpr int slim_rows = 16;  // panels of kLane columns
+};
+
+}  // namespace steep::STEEP_ISA

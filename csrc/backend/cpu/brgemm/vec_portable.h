@@ -1,0 +1,57 @@
+// A 16-byte vector through compiler extensions: SSE2, NEON, VSX or plain scalars, as the target
+// has.
+#pragma once
+#include <cstring>
+
+namespace steep::STEEP_ISA {
+
+template <class T>
+struct Vec128 {
+  typedef T Reg __attribute__((vector_size(16)));
+  static constexpr int width = 16 / sizeof(T);
+
+  static Reg load(const T* p) {
+    Reg v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+  }
+  static void store(T* p, Reg v) { std::memcpy(p, &v, sizeof v); }
+  static Reg set1(T s) { return s - Reg{}; }
+  static Reg zero() { return Reg{}; }
+  // a*b + c, with one rounding where the target has the instruction.
+  static Reg fma(Reg a, Reg b, Reg c) {
+#ifdef __FP_FAST_FMAF
+    Reg out;
+    for (int i = 0; i < width; ++i) {
+      if constexpr (sizeof(T) == 4) {
+        out[i] = __builtin_fmaf(a[i], b[i], c[i]);
+      } else {
+        out[i] = __builtin_fma(a[i], b[i], c[i]);
+      }
+    }
+    return out;
+#else
+    return a * b + c;
+#endif
+  }
+  static Reg relu(Reg x) { return x < zero() ? zero() : x; }  // keeps NaN
+
+  // Lanes q of w[0..3] become w[q] of four 4-element rows, in each 16-byte lane on its own.
+  static void transpose4(Reg (&w)[4]) {
+    if constexpr (width == 4) {
+      typedef int Index __attribute__((vector_size(16)));
+      const Reg a = __builtin_shuffle(w[0], w[1], Index{0, 4, 1, 5});
+      const Reg b = __builtin_shuffle(w[0], w[1], Index{2, 6, 3, 7});
+      const Reg c = __builtin_shuffle(w[2], w[3], Index{0, 4, 1, 5});
+      const Reg d = __builtin_shuffle(w[2], w[3], Index{2, 6, 3, 7});
+      w[0] = __builtin_shuffle(a, c, Index{0, 1, 4, 5});
+      w[1] = __builtin_shuffle(a, c, Index{2, 3, 6, 7});
+      w[2] = __builtin_shuffle(b, d, Index{0, 1, 4, 5});
+      w[3] = __builtin_shuffle(b, d, Index{2, 3, 6, 7});
+    }
+  }
+  // 16-byte lane l of the result is p[4*l*stride ..]; here there is one lane.
+  static Reg load_lanes(const T* p, long) { return load(p); }
+};
+
+}  // namespace steep::STEEP_ISA

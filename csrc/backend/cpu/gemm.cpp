@@ -1,0 +1,252 @@
+// The loops around the panel kernel that make a GEMM of plain arrays: cache blocks, packing,
+// threads.
+#include "backend/cpu/gemm.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cpu/pool.h"
+#include "base/memory.h"
+
+namespace steep {
+namespace {
+
+// A block of A (560 KB) and two panels of B (128 KB each) lie in a second-level cache of 1 MB.
+constexpr long kRowBlock = 140, kDepthBlock = 1024, kColumnBlock = 4096;
+// With fewer rows than this a panel of B is not read often enough to be worth copying.
+constexpr long kPackRows = 160;
+// With fewer columns than this a block of A is not read often enough to be worth copying.
+constexpr long kPackColumns = 256;
+// Rows of B fetched ahead of the one being copied.
+constexpr long kAhead = 16;
+// Multiply-adds that pay for waking one more thread: about 2 us of work.
+constexpr long kThreadWork = 100000;
+
+long ceil_div(long a, long b) { return (a + b - 1) / b; }
+// Splits n into equal steps of at most `most`, each a multiple of `unit`.
+long step(long n, long most, long unit) {
+  return n <= most ? n : ceil_div(ceil_div(n, ceil_div(n, most)), unit) * unit;
+}
+// An odd number of kLane: rows this far apart use every set of a cache.
+long spread(long n) { return padded(n) | kLane; }
+
+// A fixed size is copied by a few moves, without a call.
+template <class T>
+void copy_row(T* to, const T* from, long columns) {
+  if (columns == kPanel) {
+    std::memcpy(to, from, kPanel * sizeof(T));
+  } else {
+    std::memcpy(to, from, columns * sizeof(T));
+  }
+}
+
+template <class T>
+struct Product {
+  const Kernels<T>& kernels;
+  bool a_transposed, b_transposed;
+  long depth;
+  const T* a;
+  long lda;
+  const T* b;
+  long ldb;
+  T* c;
+  long ldc;
+};
+
+// One thread's rectangle of C and its scratch memory.
+template <class T>
+class Part {
+ public:
+  Part(const Product<T>& product, long row0, long row1, long column0, long column1)
+      : p_(product),
+        row0_(row0),
+        row1_(row1),
+        column0_(column0),
+        column1_(column1),
+        row_step_(step(row1 - row0, kRowBlock, 1)),
+        column_step_(step(column1 - column0, kColumnBlock, kPanel)),
+        depth_step_(step(product.depth, kDepthBlock, kLane)) {}
+
+  // Elements of scratch memory that run() needs, a multiple of kLane.
+  std::size_t scratch() const { return a_size() + edge_size() + b_size(); }
+
+  void run(T* scratch) {
+    a_copy_ = scratch;
+    edge_ = a_copy_ + a_size();
+    b_copy_ = edge_ + edge_size();
+    for (long j = column0_; j < column1_; j += column_step_) {
+      for (long k = 0; k < p_.depth; k += depth_step_) {
+        depth0_ = k;
+        depth1_ = std::min(k + depth_step_, p_.depth);
+        for (long i = row0_; i < row1_; i += row_step_) {
+          block(i, std::min(i + row_step_, row1_), j, std::min(j + column_step_, column1_));
+        }
+      }
+    }
+  }
+
+ private:
+  // More than one block of rows: every panel of B is kept for the next block.
+  bool keep_panels() const { return row1_ - row0_ > row_step_; }
+  bool copy_a() const { return column1_ - column0_ >= kPackColumns; }
+  std::size_t a_size() const {
+    if (!copy_a()) return 0;
+    return p_.a_transposed ? depth_step_ * spread(row_step_) : row_step_ * spread(depth_step_);
+  }
+  std::size_t edge_size() const { return row_step_ * kPanel; }
+  std::size_t b_size() const {
+    return padded(keep_panels() ? column_step_ + kPanel : kPanel) * padded(depth_step_);
+  }
+
+  void block(long row0, long row1, long column0, long column1) {
+    GemmPanel<T> g{};
+    g.a_transposed = p_.a_transposed;
+    g.rows = row1 - row0;
+    g.depth = depth1_ - depth0_;
+    g.count = 1;
+    g.accumulate = depth0_ > 0;
+    place_a(g, row0);
+    for (long column = column0; column < column1; column += kPanel) {
+      const long columns = std::min(kPanel, column1 - column);
+      g.columns = padded(columns);
+      T* const packed = b_copy_ + (keep_panels() ? (column - column0) * g.depth : 0);
+      place_b(g, column, columns, packed, row0 == row0_);
+      T* c = p_.c + row0 * p_.ldc + column;
+      if (columns == g.columns) {
+        g.c = c;
+        g.ldc = p_.ldc;
+        p_.kernels.gemm_panel(g);
+      } else {
+        edge(g, c, columns);
+      }
+    }
+  }
+
+  // A is read in place, or copied where it is read often: its own rows may share cache sets.
+  void place_a(GemmPanel<T>& g, long row0) {
+    const T* a = p_.a + (p_.a_transposed ? depth0_ * p_.lda + row0 : row0 * p_.lda + depth0_);
+    g.a = a;
+    g.lda = p_.lda;
+    if (!copy_a()) return;
+    const long lines = p_.a_transposed ? g.depth : g.rows;
+    const long width = p_.a_transposed ? g.rows : g.depth;
+    g.a = a_copy_;
+    g.lda = spread(width);
+    for (long i = 0; i < lines; ++i) {
+      std::memcpy(a_copy_ + i * g.lda, a + i * p_.lda, width * sizeof(T));
+    }
+  }
+
+  // B is read in place, or from its packed panel, which is made when `first` seen.
+  void place_b(GemmPanel<T>& g, long column, long columns, T* packed, bool first) {
+    const T* b = p_.b + (p_.b_transposed ? column * p_.ldb + depth0_ : depth0_ * p_.ldb + column);
+    if (!p_.b_transposed && columns == g.columns && row1_ - row0_ < kPackRows) {
+      g.b = b;
+      g.ldb = p_.ldb;
+      return;
+    }
+    g.b = packed;
+    g.ldb = g.columns;
+    if (!first) return;
+    if (columns < g.columns) std::fill_n(packed, g.depth * g.columns, T(0));
+    if (p_.b_transposed) {
+      p_.kernels.transpose(b, p_.ldb, packed, g.ldb, columns, g.depth);
+    } else {
+      for (long k = 0; k < g.depth; ++k) {
+        // The rows lie too far apart for the processor to foresee.
+        __builtin_prefetch(b + (k + kAhead) * p_.ldb);
+        __builtin_prefetch(b + (k + kAhead) * p_.ldb + kLane);
+        copy_row(packed + k * g.ldb, b + k * p_.ldb, columns);
+      }
+    }
+  }
+
+  // The last columns, fewer than the kernel writes, go through a buffer.
+  void edge(GemmPanel<T>& g, T* c, long columns) {
+    g.c = edge_;
+    g.ldc = g.columns;
+    if (g.accumulate) {
+      for (long r = 0; r < g.rows; ++r) {
+        std::memcpy(edge_ + r * g.ldc, c + r * p_.ldc, columns * sizeof(T));
+      }
+    }
+    p_.kernels.gemm_panel(g);
+    for (long r = 0; r < g.rows; ++r) {
+      std::memcpy(c + r * p_.ldc, edge_ + r * g.ldc, columns * sizeof(T));
+    }
+  }
+
+  const Product<T>& p_;
+  const long row0_, row1_, column0_, column1_;
+  const long row_step_, column_step_, depth_step_;
+  T *a_copy_ = nullptr, *edge_ = nullptr, *b_copy_ = nullptr;
+  long depth0_ = 0, depth1_ = 0;
+};
+
+// How C is cut into parts: `down` rows of parts, `across` columns of parts.
+struct Grid {
+  long down, across;
+};
+
+// The grid whose largest part takes least: its sums, and the copies of A and B that it makes.
+Grid choose_grid(long m, long n, long threads) {
+  constexpr double kCopyCost = 4;  // of one element, in multiply-adds
+  Grid best{1, 1};
+  double least = -1;
+  for (long down = 1; down <= threads; ++down) {
+    const long across = threads / down;
+    const double rows = ceil_div(m, down), columns = ceil_div(ceil_div(n, kPanel), across) * kPanel;
+    const double cost = rows * columns + kCopyCost * (rows + columns);
+    if (least < 0 || cost < least) {
+      least = cost;
+      best = {down, across};
+    }
+  }
+  return best;
+}
+
+}  // namespace
+
+template <class T>
+void gemm(const Kernels<T>& kernels, bool a_transposed, bool b_transposed, long m, long n,
+          long depth, const T* a, long lda, const T* b, long ldb, T* c, long ldc, int threads) {
+  if (m <= 0 || n <= 0) return;
+  if (depth <= 0) {
+    for (long r = 0; r < m; ++r) std::fill_n(c + r * ldc, n, T(0));
+    return;
+  }
+  const Product<T> product{kernels, a_transposed, b_transposed, depth, a, lda, b, ldb, c, ldc};
+  const double useful = std::clamp(double(m) * n * depth / kThreadWork, 1.0, double(threads));
+  const Grid grid = choose_grid(m, n, long(useful));
+  const long parts = grid.down * grid.across;
+  const long rows = ceil_div(m, grid.down);
+  const long columns = ceil_div(ceil_div(n, kPanel), grid.across) * kPanel;
+
+  const auto part = [&](long i) {
+    const long row = std::min(i / grid.across * rows, m);
+    const long column = std::min(i % grid.across * columns, n);
+    return Part<T>(product, row, std::min(row + rows, m), column, std::min(column + columns, n));
+  };
+
+  static thread_local Block memory;
+  std::size_t each = 0;  // elements of scratch memory
+  for (long i = 0; i < parts; ++i) each = std::max(each, part(i).scratch());
+  if (memory.bytes() < parts * each * sizeof(T)) memory = Block(parts * each * sizeof(T));
+  T* const scratch = reinterpret_cast<T*>(memory.data());
+
+  const auto job = [&](int thread, int members) {
+    for (long i = thread; i < parts; i += members) part(i).run(scratch + i * each);
+  };
+  if (parts == 1) {
+    job(0, 1);
+  } else {
+    pool().run(int(parts), job);
+  }
+}
+
+template void gemm(const Kernels<float>&, bool, bool, long, long, long, const float*, long,
+                   const float*, long, float*, long, int);
+template void gemm(const Kernels<double>&, bool, bool, long, long, long, const double*, long,
+                   const double*, long, double*, long, int);
+
+}  // namespace steep

@@ -1,0 +1,99 @@
+// The sweep of every update rule over flat parameters, and what prepares it. The formulas of the
+// rules live in rules/.
+#include <cstring>
+
+#include "backend/cpu/kernels/fill.h"
+#include "rules/list.h"
+#include "rules/look_ahead.h"
+
+namespace steep::STEEP_ISA {
+namespace {
+
+// Finite numbers are those whose magnitude, read as an integer, is below infinity's: the largest
+// magnitude of a sweep costs two integer operations a weight and vectorises in any order.
+template <class T> using Bits = typename BitsOf<T>::type;
+
+template <class T> STEEP_HD Bits<T> larger_magnitude(Bits<T> top, T x) {
+  const Bits<T> magnitude = bits_(x) & BitsOf<T>::kMagnitude;
+  return magnitude > top ? magnitude : top;
+}
+
+template <class T, class Rule> bool sweep(const UpdateArgs<T>& a) {
+  constexpr size_t count = Rule::kSlots.size();
+  static_assert(count <= kMaxSlots);
+  static_assert(sizeof(typename Rule::template Knobs<T>) == Rule::kKnobs.size() * sizeof(T));
+  typename Rule::template Knobs<T> knobs;
+  std::memcpy(&knobs, a.knobs, sizeof(knobs));
+  T* const w = a.w;
+  const T* const g = a.g;
+  T *const s0 = a.slots[0], *const s1 = a.slots[1], *const s2 = a.slots[2];
+  const T scale = a.scale, decay = a.decay;
+  const long n = a.n / kLane * kLane;
+  Bits<T> top = 0;
+#pragma GCC ivdep
+  for (long i = 0; i < n; ++i) {
+    T weight = w[i];
+    T s[kMaxSlots];
+    if constexpr (count > 0) s[0] = s0[i];
+    if constexpr (count > 1) s[1] = s1[i];
+    if constexpr (count > 2) s[2] = s2[i];
+    T& decayed = Rule::kLookAhead ? s[count - 1] : weight;
+    decayed = fma_(-decay, decayed, decayed);
+    Rule::template step<T>(weight, g[i] * scale, s, knobs);
+    w[i] = weight;
+    if constexpr (count > 0) s0[i] = s[0];
+    if constexpr (count > 1) s1[i] = s[1];
+    if constexpr (count > 2) s2[i] = s[2];
+    top = larger_magnitude(top, weight);
+  }
+  return top < BitsOf<T>::kInfinity;
+}
+
+template <class T> void look_ahead(T* w, const T* v, T* slot_w, long n, T look) {
+#pragma GCC ivdep
+  for (long i = 0; i < n; ++i) {
+    slot_w[i] = w[i];
+    w[i] = rules::look_ahead_point(w[i], v[i], look);
+  }
+}
+
+template <class T>
+double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
+  const T bound = clip_value > T(0) ? clip_value : T(__builtin_huge_val());
+  double lane[kLane] = {};
+  for (long i = 0; i < n; i += kLane) {
+#pragma GCC ivdep
+    for (long j = 0; j < kLane; ++j) {
+      T x = fma_(l1, sign_(w[i + j]), fma_(l2, w[i + j], g[i + j]));
+      x = x > bound ? bound : x;  // written so that NaN passes
+      x = x < -bound ? -bound : x;
+      g[i + j] = x;
+      lane[j] = fma_(double(x), double(x), lane[j]);
+    }
+  }
+  return sum_lanes(lane);
+}
+
+template <class T> bool all_finite(const T* x, long n) {
+  Bits<T> top = 0;
+  for (long i = 0; i < n; ++i) top = larger_magnitude(top, x[i]);
+  return top < BitsOf<T>::kInfinity;
+}
+
+template <class T, class... Rules> decltype(Kernels<T>::update) sweeps(List<Rules...>) {
+  static constexpr bool (*all[])(const UpdateArgs<T>&) = {sweep<T, Rules>...};
+  return all;
+}
+
+}  // namespace
+
+template <class T> void fill_updates(Kernels<T>& table) {
+  table.update = sweeps<T>(rules::All{});
+  table.look_ahead = look_ahead<T>;
+  table.finish_gradient = finish_gradient<T>;
+  table.all_finite = all_finite<T>;
+}
+
+STEEP_FILL(fill_updates)
+
+}  // namespace steep::STEEP_ISA

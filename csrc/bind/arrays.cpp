@@ -1,0 +1,89 @@
+// Reads shapes, strides and types of NumPy arrays.
+#include "bind/arrays.h"
+
+#include "base/error.h"
+
+namespace steep::bind {
+
+namespace {
+
+Source source(HeldData& held, const py::array& given, const char* what) {
+  py::array a = given;
+  std::optional<DType> type;
+  if (a.dtype().byteorder() != '>' ) {
+    if (a.dtype().is(py::dtype::of<float>())) type = DType::Float32;
+    if (a.dtype().is(py::dtype::of<double>())) type = DType::Float64;
+    if (a.dtype().is(py::dtype::of<uint8_t>())) type = DType::UInt8;
+  }
+  if (!type) {
+    throw py::type_error(text(what, ": expects float32, float64 or uint8, got dtype ",
+                              py::str(a.dtype()).cast<std::string>()));
+  }
+  std::vector<long> shape(a.shape(), a.shape() + a.ndim());
+  std::vector<long> strides(a.strides(), a.strides() + a.ndim());
+  held.held.push_back(a);
+  return Source::of(a.data(), *type, shape, strides);
+}
+
+}  // namespace
+
+std::vector<py::ssize_t> shape_of(const Shape& shape) { return {shape.begin(), shape.end()}; }
+
+HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs) {
+  if (inputs.size() != graph.inputs().size()) {
+    refuse("network has ", graph.inputs().size(), " inputs, got ", inputs.size(), " arrays");
+  }
+  HeldData out;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const py::array& a = inputs[i];
+    Shape expected = graph.tensor(graph.inputs()[i]).shape;
+    Shape got(a.shape() + std::min<py::ssize_t>(1, a.ndim()), a.shape() + a.ndim());
+    if (a.ndim() < 1 || got != expected) {
+      refuse("input ", i, ": expects samples of shape ", text_of(expected), ", got ",
+             text_of(got));
+    }
+    if (i > 0 && a.shape(0) != inputs[0].shape(0)) {
+      refuse("input ", i, " has ", a.shape(0), " samples, input 0 has ", inputs[0].shape(0));
+    }
+    out.data.inputs.push_back(source(out, a, "input"));
+    out.data.samples = a.shape(0);
+  }
+  return out;
+}
+
+HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py::array& targets,
+              const std::optional<py::array>& weights) {
+  HeldData out = hold_inputs(graph, inputs);
+  const long samples = out.data.samples;
+  if (samples == 0) refuse("no samples");
+  if (targets.ndim() < 1 || targets.shape(0) != samples) {
+    refuse("inputs have ", samples, " samples, targets ", targets.ndim() ? targets.shape(0) : 0);
+  }
+  const long width = graph.tensor(graph.outputs()[0]).width;
+  if (targets.dtype().kind() == 'i' || targets.dtype().kind() == 'u') {
+    if (targets.ndim() != 1) refuse("integer targets must have shape (N,)");
+    Dense<int32_t> labels(targets);
+    const long classes = std::max(2L, width);
+    for (long i = 0; i < samples; ++i) {
+      if (labels.data()[i] < 0 || labels.data()[i] >= classes) {
+        refuse("target ", i, ": label ", labels.data()[i], " is outside 0..", classes - 1);
+      }
+    }
+    out.data.labels = labels.data();
+    out.held.push_back(labels);
+  } else {
+    if (targets.size() != samples * width) {
+      refuse("targets must have ", width, " values a sample, got ", targets.size() / samples);
+    }
+    out.data.targets = source(out, targets, "targets");
+  }
+  if (weights) {
+    Dense<double> w(*weights);
+    if (w.ndim() != 1 || w.shape(0) != samples) refuse("sample_weight must have shape (N,)");
+    out.data.weights = w.data();
+    out.held.push_back(w);
+  }
+  return out;
+}
+
+}  // namespace steep::bind

@@ -1,0 +1,37 @@
+// Conversions between NumPy arrays and the core's views. Whoever holds a view holds the array.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/batcher.h"
+#include "graph/graph.h"
+
+namespace steep::bind {
+
+namespace py = pybind11;
+
+// A data set and the Python objects its pointers lie in.
+struct HeldData {
+  Dataset data;
+  std::vector<py::object> held;
+};
+
+// Inputs one per network input; targets: integers are labels, floats are values.
+HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py::array& targets,
+              const std::optional<py::array>& weights);
+HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs);
+
+template <class T> using Dense = py::array_t<T, py::array::c_style | py::array::forcecast>;
+
+std::vector<py::ssize_t> shape_of(const Shape& shape);
+
+void bind_graph(py::module_& m);
+void bind_network(py::module_& m);
+void bind_kernels(py::module_& m);
+
+}  // namespace steep::bind

@@ -1,0 +1,54 @@
+// A random order of n samples as a pure function of (seed, epoch, position): nothing is stored, any
+// position is found at once, so a run can go on from anywhere.
+#pragma once
+#include <cstdint>
+
+namespace steep {
+
+// A six-round Feistel network over the smallest number of bits that holds n, walked
+// until it lands inside n (Black and Rogaway 2002, "cycle walking": under 2 walks on average).
+class Permutation {
+ public:
+  Permutation(uint64_t seed, uint64_t epoch, uint64_t n) : n_(n) {
+    int bits = 2;
+    while (bits < 62 && (uint64_t{1} << bits) < n) ++bits;
+    right_ = bits / 2;
+    left_ = bits - right_;
+    uint64_t state = seed * 0x9E3779B97F4A7C15u ^ (epoch + 1) * 0xD1B54A32D192ED03u;
+    for (uint64_t& key : keys_) key = state = mix(state + 0x9E3779B97F4A7C15u);
+  }
+
+  uint64_t operator()(uint64_t i) const {
+    do i = scramble(i);
+    while (i >= n_);
+    return i;
+  }
+
+ private:
+  static uint64_t mix(uint64_t x) {  // finalizer of MurmurHash3, constants of Stafford's mix13
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+  }
+  static uint64_t round(uint64_t half, uint64_t key) {
+    const uint64_t x = (half ^ key) * 0xBF58476D1CE4E5B9u;
+    return (x ^ (x >> 29)) * 0x94D049BB133111EBu >> 32;
+  }
+  // Halves of left_ and right_ bits; each round changes one half by a function of the other.
+  uint64_t scramble(uint64_t i) const {
+    const uint64_t left_mask = (uint64_t{1} << left_) - 1, right_mask = (uint64_t{1} << right_) - 1;
+    uint64_t left = i >> right_, right = i & right_mask;
+    for (int r = 0; r < kRounds; r += 2) {
+      left ^= round(right, keys_[r]) & left_mask;
+      right ^= round(left, keys_[r + 1]) & right_mask;
+    }
+    return left << right_ | right;
+  }
+
+  static constexpr int kRounds = 6;
+  uint64_t n_;
+  int left_, right_;
+  uint64_t keys_[kRounds];
+};
+
+}  // namespace steep

@@ -1,0 +1,37 @@
+// Derives the backward pass of a graph, in terms of ops, and lists where parameters get gradients.
+#pragma once
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace steep {
+
+// One term of a parameter's gradient, summed over the samples of the batch.
+struct GradTerm {
+  enum class Form {
+    Outer,       // x^T dy            (in, out)
+    Sum,         // sum_r dy          (n,)
+    SumProduct,  // sum_r x*dy        (n,)
+  } form;
+  int x;   // tensor, -1 for Sum
+  int dy;  // tensor
+};
+
+// Forward ops, loss, backward ops in order of execution; tensors of the graph come first, then
+// their gradients. terms[p] are the gradient's terms of parameter p; empty where none reaches it.
+struct Program {
+  std::vector<Tensor> tensors;
+  std::vector<Op> ops;
+  std::vector<std::vector<GradTerm>> terms;
+  std::size_t backward = 0;  // ops before this one are forward ops
+};
+
+// Forward ops only, dropout resolved.
+Program inference(const Graph& graph);
+// The same and the values of the loss of outputs()[0].
+Program evaluation(const Graph& graph);
+// The loss of outputs()[0] and everything its gradient needs; tensors that depend on no parameter
+// get no gradient.
+Program training(const Graph& graph);
+
+}  // namespace steep

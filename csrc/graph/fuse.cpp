@@ -1,0 +1,99 @@
+// The fusion rules; each says who may be joined with whom.
+#include "graph/fuse.h"
+
+#include <algorithm>
+
+#include "graph/names.h"
+
+namespace steep {
+
+namespace {
+
+// How many ops (and outputs) read each tensor.
+std::vector<int> readers(const Program& p, const std::vector<int>& outputs) {
+  std::vector<int> count(p.tensors.size(), 0);
+  for (const Op& op : p.ops) {
+    for (const int x : op.in) ++count[x];
+    if (op.accumulate) ++count[op.out];
+  }
+  for (const int x : outputs) ++count[x];
+  return count;
+}
+
+void drop_unneeded(Program& p, const std::vector<int>& outputs) {
+  std::vector<bool> needed(p.tensors.size(), false);
+  for (const int x : outputs) needed[x] = true;
+  for (auto op = p.ops.rbegin(); op != p.ops.rend(); ++op) {
+    if (!needed[op->out]) continue;
+    for (const int x : op->in) needed[x] = true;
+  }
+  std::erase_if(p.ops, [&](const Op& op) { return op.kind != Kind::Input && !needed[op.out]; });
+}
+
+Op* writer(Program& p, int tensor) {
+  for (Op& op : p.ops) {
+    if (op.out == tensor) return &op;
+  }
+  return nullptr;
+}
+
+// The affine map of uint8 pixels to [0, 1] costs nothing inside the gather.
+void fuse_scaled_input(Program& p, const std::vector<int>& readers) {
+  for (Op& op : p.ops) {
+    if (op.kind != Kind::Affine || readers[op.in[0]] != 1) continue;
+    Op* from = writer(p, op.in[0]);
+    while (from != nullptr && from->kind == Kind::Alias && readers[from->in[0]] == 1) {
+      from = writer(p, from->in[0]);
+    }
+    if (from == nullptr || from->kind != Kind::Input || from->scale != 1 || from->shift != 0) {
+      continue;
+    }
+    from->scale = op.scale;
+    from->shift = op.shift;
+    op.kind = Kind::Alias;
+  }
+}
+
+void fuse_activation(Program& p, const std::vector<int>& readers) {
+  for (Op& op : p.ops) {
+    if (op.kind != Kind::Activation || readers[op.in[0]] != 1) continue;
+    Op* from = writer(p, op.in[0]);
+    if (from == nullptr || from->kind != Kind::MatMul || from->activation >= 0) continue;
+    from->activation = op.activation;
+    from->alpha = op.alpha;
+    if (activation_reads_input(op.activation)) from->before = from->out;
+    from->out = op.out;
+    op.kind = Kind::Alias;  // of itself: dropped below
+    op.in = {op.out};
+  }
+  std::erase_if(p.ops, [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
+}
+
+}  // namespace
+
+void fuse_forward(Program& p, const std::vector<int>& outputs) {
+  drop_unneeded(p, outputs);
+  fuse_scaled_input(p, readers(p, outputs));
+  fuse_activation(p, readers(p, outputs));
+}
+
+void fuse_backward(Program& p) {
+  const std::vector<int> reads = readers(p, {});
+  for (std::size_t i = p.backward; i < p.ops.size(); ++i) {
+    Op& grad = p.ops[i];
+    if (grad.kind != Kind::ActivationGrad || grad.accumulate || reads[grad.in[0]] != 1) continue;
+    Op* from = writer(p, grad.in[0]);
+    if (from == nullptr || from->kind != Kind::MatMulGrad || from->stored >= 0) continue;
+    from->activation = grad.activation;
+    from->alpha = grad.alpha;
+    from->stored = grad.in[1];
+    from->out = grad.out;
+    grad.kind = Kind::Alias;
+    grad.in = {grad.out};
+  }
+  std::erase_if(p.ops, [](const Op& op) {
+    return op.kind == Kind::Alias && op.in[0] == op.out;
+  });
+}
+
+}  // namespace steep

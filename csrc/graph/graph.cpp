@@ -1,0 +1,161 @@
+// The shape rule of every forward op, and the messages for what does not fit.
+#include "graph/graph.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/error.h"
+#include "graph/names.h"
+
+namespace steep {
+
+namespace {
+
+long width_of(const Shape& shape) {
+  return std::accumulate(shape.begin(), shape.end(), 1L, std::multiplies<>());
+}
+
+}  // namespace
+
+std::string text_of(const Shape& shape) {
+  std::string out = "(";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    out += (i ? ", " : "") + std::to_string(shape[i]);
+  }
+  return out + (shape.size() == 1 ? ",)" : ")");
+}
+
+std::string Graph::where() const { return layer_.empty() ? "" : layer_ + ": "; }
+
+const Tensor& Graph::tensor(int id) const {
+  if (id < 0 || id >= static_cast<int>(tensors_.size())) {
+    refuse(where(), "no tensor ", id, " in this graph; tensors of two networks cannot be mixed");
+  }
+  return tensors_[id];
+}
+
+const Parameter& Graph::parameter_of(int id) const {
+  if (id < 0 || id >= static_cast<int>(parameters_.size())) {
+    refuse(where(), "no parameter ", id, " in this graph");
+  }
+  return parameters_[id];
+}
+
+const Tensor& Graph::flat(int x, const char* what) const {
+  const Tensor& t = tensor(x);
+  if (t.shape.size() != 1) {
+    refuse(where(), what, " expects one axis, got ", text_of(t.shape), ". Put Flatten() before it.");
+  }
+  return t;
+}
+
+int Graph::add_op(Op op, Shape shape) {
+  const long width = width_of(shape);
+  if (shape.empty() || width < 1 || *std::min_element(shape.begin(), shape.end()) < 1) {
+    refuse(where(), "a shape needs at least one axis and every axis at least 1, got ",
+           text_of(shape));
+  }
+  op.out = static_cast<int>(tensors_.size());
+  op.layer = layer_;
+  tensors_.push_back({std::move(shape), width});
+  ops_.push_back(std::move(op));
+  return ops_.back().out;
+}
+
+int Graph::input(const Shape& shape) {
+  inputs_.push_back(add_op({.kind = Kind::Input, .in = {}}, shape));
+  return inputs_.back();
+}
+
+int Graph::parameter(const std::string& name, const Shape& shape, bool decay) {
+  if (shape.empty() || shape.size() > 2 || *std::min_element(shape.begin(), shape.end()) < 1) {
+    refuse(where(), "parameter \"", name, "\" must have shape (n,) or (in, out), got ",
+           text_of(shape));
+  }
+  for (const Parameter& other : parameters_) {
+    if (other.name == name) refuse(where(), "two parameters are named \"", name, "\"");
+  }
+  parameters_.push_back({name, shape, decay});
+  return static_cast<int>(parameters_.size()) - 1;
+}
+
+int Graph::matmul(int x, int weight, int bias) {
+  const Tensor& t = flat(x, "a dense layer");
+  const Shape& w = parameter_of(weight).shape;
+  if (w.size() != 2 || w[0] != t.width) {
+    refuse(where(), "input of ", t.width, " does not fit weights of shape ", text_of(w));
+  }
+  if (bias >= 0 && parameter_of(bias).shape != Shape{w[1]}) {
+    refuse(where(), "bias must have shape (", w[1], ",), got ", text_of(parameter_of(bias).shape));
+  }
+  return add_op({.kind = Kind::MatMul, .in = {x}, .weight = weight, .bias = bias}, {w[1]});
+}
+
+int Graph::activation(int x, const std::string& kind, double alpha) {
+  const int index = activation_index(kind);
+  return add_op({.kind = Kind::Activation, .in = {x}, .activation = index, .alpha = alpha},
+                tensor(x).shape);
+}
+
+int Graph::binary(Kind kind, int a, int b, const char* what) {
+  if (tensor(a).shape != tensor(b).shape) {
+    refuse(where(), what, " expects equal shapes, got ", text_of(tensor(a).shape), " and ",
+           text_of(tensor(b).shape));
+  }
+  return add_op({.kind = kind, .in = {a, b}}, tensor(a).shape);
+}
+
+int Graph::affine(int x, double scale, double shift) {
+  return add_op({.kind = Kind::Affine, .in = {x}, .scale = scale, .shift = shift},
+                tensor(x).shape);
+}
+
+int Graph::row(Kind kind, int x, int parameter, const char* what) {
+  const Tensor& t = flat(x, what);
+  if (parameter_of(parameter).shape != Shape{t.width}) {
+    refuse(where(), what, " expects a parameter of shape (", t.width, ",), got ",
+           text_of(parameter_of(parameter).shape));
+  }
+  return add_op({.kind = kind, .in = {x}, .weight = parameter}, t.shape);
+}
+
+int Graph::concat(const std::vector<int>& tensors) {
+  if (tensors.empty()) refuse(where(), "concat expects at least one tensor");
+  long width = 0;
+  for (const int x : tensors) width += flat(x, "concat").width;
+  const int out = static_cast<int>(tensors_.size());
+  tensors_.push_back({{width}, width});
+  long to = 0;
+  for (const int x : tensors) {
+    const long columns = tensors_[x].width;
+    ops_.push_back({.kind = Kind::CopyColumns, .in = {x}, .out = out, .to = to,
+                    .columns = columns, .layer = layer_});
+    to += columns;
+  }
+  return out;
+}
+
+int Graph::reshape(int x, const Shape& shape) {
+  if (width_of(shape) != tensor(x).width) {
+    refuse(where(), "cannot reshape ", text_of(tensor(x).shape), " into ", text_of(shape));
+  }
+  return add_op({.kind = Kind::Alias, .in = {x}}, shape);
+}
+
+int Graph::softmax(int x) {
+  return add_op({.kind = Kind::Softmax, .in = {x}}, flat(x, "softmax").shape);
+}
+
+int Graph::dropout(int x, double rate, bool redraw_epoch, bool scale_at_test) {
+  if (!(rate >= 0 && rate < 1)) refuse(where(), "dropout rate must be in [0, 1), got ", rate);
+  return add_op({.kind = Kind::Dropout, .in = {x}, .rate = rate, .stream = dropouts_++,
+                 .redraw_epoch = redraw_epoch, .scale_at_test = scale_at_test},
+                tensor(x).shape);
+}
+
+void Graph::output(const std::vector<int>& tensors) {
+  for (const int x : tensors) tensor(x);
+  outputs_ = tensors;
+}
+
+}  // namespace steep

@@ -1,0 +1,252 @@
+// Binds ops to memory and kernels: tensors get places in the Arena, ops become calls.
+#include <numeric>
+
+#include "base/error.h"
+#include "graph/names.h"
+#include "plan/arena.h"
+#include "plan/calls.h"
+#include "plan/plan.h"
+
+namespace steep {
+
+namespace {
+
+// Rows of a sample chunk should leave room in a 1 MiB cache for the weights that stream through.
+constexpr long kChunkBytes = 1L << 20;
+constexpr long kLeastChunk = 64;
+
+// An odd number of lines a row: neighbouring rows never compete for one cache set.
+long leading_dimension(long width) {
+  const long lines = padded(width) / kLane;
+  return (lines % 2 == 0 ? lines + 1 : lines) * kLane;
+}
+
+// Does f, or f' times 0, leave something else than a number where padding is 0?
+template <class T> bool spoils_padding(const Kernels<T>& k, int activation, T alpha) {
+  alignas(64) T zero[kLane] = {}, y[kLane] = {}, dx[kLane] = {};
+  k.activate[activation](zero, kLane, y, kLane, 1, kLane, alpha);
+  const T* stored = activation_reads_input(activation) ? zero : y;
+  k.activate_grad[activation](zero, kLane, stored, kLane, dx, kLane, 1, kLane, alpha, false);
+  return !std::isfinite(static_cast<double>(y[0])) || !(dx[0] == 0);
+}
+
+}  // namespace
+
+template <class T> struct Plan<T>::Binder {
+  Plan& plan;
+  const Graph& graph;
+  const int loss;
+  const double loss_option;
+  std::vector<int> root{};  // the tensor whose memory each tensor uses
+  int32_t* labels = nullptr;
+  T* sample_weights = nullptr;
+  calls::Rows<T> target{};
+
+  Binder(Plan& plan, const Graph& graph, int loss, double loss_option)
+      : plan(plan), graph(graph), loss(loss), loss_option(loss_option) {}
+
+  const Program& program() const { return plan.program_; }
+
+  void join_aliases() {
+    root.resize(program().tensors.size());
+    std::iota(root.begin(), root.end(), 0);
+    for (const Op& op : program().ops) {
+      if (op.kind == Kind::Alias) root[op.out] = root[op.in[0]];
+    }
+  }
+
+  std::vector<Lifetime> lifetimes() const {
+    std::vector<Lifetime> out(program().tensors.size(), {0, -1, -1});
+    const int end = static_cast<int>(program().ops.size());
+    const auto touch = [&](int tensor, int when) {
+      if (tensor < 0) return;
+      Lifetime& t = out[root[tensor]];
+      if (t.first < 0) t.first = when;
+      t.last = std::max(t.last, when);
+      t.stride = leading_dimension(program().tensors[tensor].width) * static_cast<long>(sizeof(T));
+    };
+    for (int i = 0; i < end; ++i) {
+      const Op& op = program().ops[i];
+      for (const int x : op.in) touch(x, i);
+      for (const int x : {op.out, op.stored, op.before}) touch(x, i);
+    }
+    for (const auto& terms : program().terms) {
+      for (const GradTerm& t : terms) {
+        touch(t.x, end);
+        touch(t.dy, end);
+      }
+    }
+    for (const int x : graph.outputs()) touch(x, end);
+    return out;
+  }
+
+  // Places tensors, W^T copies and the per-row arrays in one block.
+  void allocate() {
+    join_aliases();
+    const std::vector<Lifetime> all = lifetimes();
+    std::vector<Lifetime> live;
+    std::vector<int> index(all.size(), -1);
+    long row_bytes = 1;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i].first < 0) continue;
+      index[i] = static_cast<int>(live.size());
+      live.push_back(all[i]);
+      row_bytes += all[i].stride;
+    }
+    const Placement placed = place(live, plan.capacity_);
+    plan.chunk_ = std::max(kLeastChunk, kChunkBytes / row_bytes);
+
+    long bytes = placed.size;
+    const auto reserve = [&](long size) {
+      const long at = bytes;
+      bytes += (size + 63) / 64 * 64;
+      return at;
+    };
+    const auto& slices = plan.weights_->layout().slices;
+    std::vector<long> transposed(slices.size(), -1);
+    for (const Op& op : program().ops) {
+      if (op.kind != Kind::MatMulGrad || transposed[op.weight] >= 0) continue;
+      const Slice& s = slices[op.weight];
+      transposed[op.weight] = reserve(s.columns * padded(s.rows) * static_cast<long>(sizeof(T)));
+    }
+    const long rows = plan.capacity_;
+    const long target_width = graph.outputs().empty() ? 1 : program().tensors[graph.outputs()[0]].width;
+    const long values = reserve(rows * static_cast<long>(sizeof(double)));
+    const long correct = reserve(rows * static_cast<long>(sizeof(double)));
+    const long order = reserve(rows * static_cast<long>(sizeof(long)));
+    const long labels_at = reserve(rows * static_cast<long>(sizeof(int32_t)));
+    const long weights_at = reserve(rows * static_cast<long>(sizeof(T)));
+    const long target_at = loss < 0 ? 0 : reserve(rows * padded(target_width) * static_cast<long>(sizeof(T)));
+
+    plan.arena_ = Block(static_cast<std::size_t>(bytes));
+    std::byte* base = plan.arena_.data();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const int at = index[root[i]];
+      plan.buffers_.push_back(at < 0 ? nullptr : reinterpret_cast<T*>(base + placed.offset[at]));
+      plan.strides_.push_back(leading_dimension(program().tensors[i].width));
+    }
+    for (const long at : transposed) {
+      plan.transposed_.push_back(at < 0 ? nullptr : reinterpret_cast<T*>(base + at));
+    }
+    plan.values_ = reinterpret_cast<double*>(base + values);
+    plan.correct_ = reinterpret_cast<double*>(base + correct);
+    plan.order_ = reinterpret_cast<long*>(base + order);
+    labels = reinterpret_cast<int32_t*>(base + labels_at);
+    sample_weights = reinterpret_cast<T*>(base + weights_at);
+    target = {reinterpret_cast<T*>(base + target_at), padded(target_width), target_width};
+  }
+
+  calls::Rows<T> rows(int tensor) const {
+    if (tensor < 0) return {};
+    return {plan.buffers_[tensor], plan.strides_[tensor], program().tensors[tensor].width};
+  }
+  const T* parameter(int p) const {
+    return p < 0 ? nullptr : plan.weights_->column(0) + plan.weights_->layout().slices[p].offset;
+  }
+
+  template <class Args> void call(const Op& op, Args args) {
+    plan.calls_.push_back({[](const void* a, const Step<T>& step, long lo, long hi) {
+                             Args::run(*static_cast<const Args*>(a), step, lo, hi);
+                           },
+                           std::make_shared<const Args>(args), op.out, op.layer});
+  }
+
+  void bind_matmul(const Op& op) {
+    const Slice& s = plan.weights_->layout().slices[op.weight];
+    const int y = op.out, z = op.before >= 0 ? op.before : op.out;
+    const T alpha = static_cast<T>(op.alpha);
+    const bool fused = op.activation >= 0;
+    call(op, calls::MatMul<T>{
+                 .k = &plan.k_, .x = rows(op.in[0]), .z = rows(z), .y = rows(y),
+                 .w = {parameter(op.weight), s.rows, padded(s.columns)},
+                 .bias = parameter(op.bias), .activation = op.activation,
+                 .relu = fused && z == y && op.activation == activation_index("relu"),
+                 .alpha = alpha, .clear = fused && spoils_padding(plan.k_, op.activation, alpha)});
+    plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
+  }
+
+  void bind_matmul_grad(const Op& op) {
+    const Slice& s = plan.weights_->layout().slices[op.weight];
+    const T alpha = static_cast<T>(op.alpha);
+    call(op, calls::MatMulGrad<T>{
+                 .k = &plan.k_, .dz = rows(op.in[0]), .dx = rows(op.out),
+                 .wt = {plan.transposed_[op.weight], s.columns, padded(s.rows)},
+                 .accumulate = op.accumulate, .activation = op.stored >= 0 ? op.activation : -1,
+                 .stored = rows(op.stored), .alpha = alpha,
+                 .clear = op.stored >= 0 && spoils_padding(plan.k_, op.activation, alpha)});
+    plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
+  }
+
+  void bind_dropout(const Op& op) {
+    // A word is kept when it reaches the threshold: probability 1 - rate to 32 bits.
+    const auto threshold = static_cast<uint32_t>(std::llround(op.rate * 4294967296.0));
+    call(op, calls::Dropout<T>{.k = &plan.k_, .x = rows(op.in[0]), .y = rows(op.out),
+                               .stream = op.stream, .threshold = threshold,
+                               .redraw_epoch = op.redraw_epoch,
+                               .scale = static_cast<T>(op.scale), .accumulate = op.accumulate});
+  }
+
+  void bind(const Op& op) {
+    const Kernels<T>* k = &plan.k_;
+    const auto in = [&](int i) { return rows(op.in[i]); };
+    const auto out = rows(op.out);
+    const T alpha = static_cast<T>(op.alpha);
+    const T scale = static_cast<T>(op.scale), shift = static_cast<T>(op.shift);
+    switch (op.kind) {
+      case Kind::Input: {
+        const auto& inputs = graph.inputs();
+        const auto at = std::find(inputs.begin(), inputs.end(), op.out) - inputs.begin();
+        return call(op, calls::Input<T>{k, static_cast<int>(at), out, scale, shift});
+      }
+      case Kind::MatMul: return bind_matmul(op);
+      case Kind::MatMulGrad: return bind_matmul_grad(op);
+      case Kind::Activation:
+        return call(op, calls::Activation<T>{k, op.activation, in(0), out, alpha,
+                                             spoils_padding(plan.k_, op.activation, alpha)});
+      case Kind::ActivationGrad:
+        return call(op, calls::ActivationGrad<T>{k, op.activation, in(0), in(1), out, alpha,
+                                                 op.accumulate,
+                                                 spoils_padding(plan.k_, op.activation, alpha)});
+      case Kind::Add:
+      case Kind::Subtract:
+      case Kind::Multiply:
+        return call(op, calls::Binary<T>{k, op.kind, in(0), in(1), out, op.accumulate});
+      case Kind::Affine:
+        return call(op, calls::Affine<T>{k, in(0), out, scale, shift, op.accumulate});
+      case Kind::AddRow:
+      case Kind::MultiplyRow:
+        return call(op, calls::RowWise<T>{k, op.kind, in(0), out, parameter(op.weight),
+                                          op.accumulate});
+      case Kind::CopyColumns:
+        return call(op, calls::CopyColumns<T>{in(0), out, op.from, op.to, op.columns,
+                                              op.accumulate});
+      case Kind::Softmax: return call(op, calls::Softmax<T>{k, in(0), out});
+      case Kind::SoftmaxGrad:
+        return call(op, calls::SoftmaxGrad<T>{k, in(0), in(1), out, op.accumulate});
+      case Kind::Dropout: return bind_dropout(op);
+      case Kind::Alias: return;
+      case Kind::Loss:
+        return call(op, calls::Loss<T>{k, loss, in(0), out, target, labels, sample_weights,
+                                       plan.values_, plan.correct_,
+                                       static_cast<T>(loss_option)});
+    }
+  }
+};
+
+template <class T>
+Plan<T>::Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
+              std::shared_ptr<Store<T>> weights, long capacity, int loss, double loss_option)
+    : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
+      capacity_(capacity) {
+  Binder binder(*this, graph, loss, loss_option);
+  binder.allocate();
+  for (const Op& op : program_.ops) binder.bind(op);
+  bind_tasks();
+}
+
+template Plan<float>::Plan(const Graph&, Program, const Kernels<float>&,
+                           std::shared_ptr<Store<float>>, long, int, double);
+template Plan<double>::Plan(const Graph&, Program, const Kernels<double>&,
+                            std::shared_ptr<Store<double>>, long, int, double);
+
+}  // namespace steep

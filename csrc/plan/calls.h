@@ -1,0 +1,253 @@
+// The argument struct and the body of every sample call: what one op does on rows [lo, hi).
+#pragma once
+#include <algorithm>
+#include <cmath>
+
+#include "backend/cpu/kernels.h"
+#include "plan/plan.h"
+
+namespace steep::calls {
+
+template <class T> struct Rows {  // a tensor in the Arena
+  T* data = nullptr;
+  long ld = 0;
+  long columns = 0;  // true width
+  T* at(long r) const { return data + r * ld; }
+  long width() const { return padded(columns); }
+};
+
+// Some f are not finite at 0, where padding lies; there the padding is set to 0 again.
+template <class T> void clear_padding(const Rows<T>& x, long lo, long hi) {
+  for (long r = lo; r < hi; ++r) std::fill(x.at(r) + x.columns, x.at(r) + x.width(), T(0));
+}
+
+template <class T> struct Input {
+  const Kernels<T>* k;
+  int input;
+  Rows<T> out;
+  T scale, shift;
+  static void run(const Input& a, const Step<T>& s, long lo, long hi) {
+    const Source& source = s.batcher->data().inputs[a.input];
+    for (long r = lo; r < hi; ++r) {
+      read_sample(*a.k, source, s.order[r], a.out.at(r), a.scale, a.shift);
+    }
+    clear_padding(a.out, lo, hi);
+  }
+};
+
+// Weights as column panels, see Slice; for MatMulGrad the panels of W^T.
+template <class T> struct Panels {
+  const T* data;
+  long rows, columns;
+};
+
+// f fused into a matrix product: relu inside the kernel, others on the panel just written.
+template <class T> struct MatMul {
+  const Kernels<T>* k;
+  Rows<T> x, z, y;  // z is y unless f' needs it
+  Panels<T> w;
+  const T* bias;
+  int activation;  // -1 for none
+  bool relu;
+  T alpha;
+  bool clear;
+  static void run(const MatMul& a, const Step<T>&, long lo, long hi) {
+    for (long c = 0; c < a.w.columns; c += kPanel) {
+      const long columns = std::min(kPanel, a.w.columns - c);
+      a.k->gemm_panel({.a = a.x.at(lo), .lda = a.x.ld, .a_transposed = false,
+                       .b = a.w.data + c * a.w.rows, .ldb = columns,
+                       .c = a.z.at(lo) + c, .ldc = a.z.ld,
+                       .rows = hi - lo, .columns = columns, .depth = a.w.rows,
+                       .count = 1, .a_offsets = nullptr, .b_offsets = nullptr,
+                       .bias = a.bias ? a.bias + c : nullptr,
+                       .accumulate = false, .relu = a.relu});
+      if (a.activation >= 0 && !a.relu) {
+        a.k->activate[a.activation](a.z.at(lo) + c, a.z.ld, a.y.at(lo) + c, a.y.ld, hi - lo,
+                                    columns, a.alpha);
+      }
+    }
+    if (a.clear) clear_padding(a.y, lo, hi);
+  }
+};
+
+template <class T> struct MatMulGrad {
+  const Kernels<T>* k;
+  Rows<T> dz, dx;
+  Panels<T> wt;
+  bool accumulate;
+  int activation;  // fused f', or -1
+  Rows<T> stored;
+  T alpha;
+  bool clear;
+  static void run(const MatMulGrad& a, const Step<T>&, long lo, long hi) {
+    for (long c = 0; c < a.wt.columns; c += kPanel) {
+      const long columns = std::min(kPanel, a.wt.columns - c);
+      T* dx = a.dx.at(lo) + c;
+      a.k->gemm_panel({.a = a.dz.at(lo), .lda = a.dz.ld, .a_transposed = false,
+                       .b = a.wt.data + c * a.wt.rows, .ldb = columns, .c = dx, .ldc = a.dx.ld,
+                       .rows = hi - lo, .columns = columns, .depth = a.wt.rows,
+                       .count = 1, .a_offsets = nullptr, .b_offsets = nullptr, .bias = nullptr,
+                       .accumulate = a.accumulate, .relu = false});
+      if (a.activation >= 0) {
+        a.k->activate_grad[a.activation](dx, a.dx.ld, a.stored.at(lo) + c, a.stored.ld, dx,
+                                         a.dx.ld, hi - lo, columns, a.alpha, false);
+      }
+    }
+    if (a.clear) clear_padding(a.dx, lo, hi);
+  }
+};
+
+template <class T> struct Activation {
+  const Kernels<T>* k;
+  int activation;
+  Rows<T> x, y;
+  T alpha;
+  bool clear;
+  static void run(const Activation& a, const Step<T>&, long lo, long hi) {
+    a.k->activate[a.activation](a.x.at(lo), a.x.ld, a.y.at(lo), a.y.ld, hi - lo, a.x.width(),
+                                a.alpha);
+    if (a.clear) clear_padding(a.y, lo, hi);
+  }
+};
+
+template <class T> struct ActivationGrad {
+  const Kernels<T>* k;
+  int activation;
+  Rows<T> dy, stored, dx;
+  T alpha;
+  bool accumulate, clear;
+  static void run(const ActivationGrad& a, const Step<T>&, long lo, long hi) {
+    a.k->activate_grad[a.activation](a.dy.at(lo), a.dy.ld, a.stored.at(lo), a.stored.ld,
+                                     a.dx.at(lo), a.dx.ld, hi - lo, a.dx.width(), a.alpha,
+                                     a.accumulate);
+    if (a.clear) clear_padding(a.dx, lo, hi);
+  }
+};
+
+template <class T> struct Binary {  // Add, Subtract, Multiply
+  const Kernels<T>* k;
+  Kind kind;
+  Rows<T> a, b, c;
+  bool accumulate;
+  static void run(const Binary& o, const Step<T>&, long lo, long hi) {
+    const long n = hi - lo, width = o.c.width();
+    if (o.kind == Kind::Multiply) {
+      o.k->mul(o.a.at(lo), o.a.ld, o.b.at(lo), o.b.ld, o.c.at(lo), o.c.ld, n, width, o.accumulate);
+    } else {
+      (o.kind == Kind::Add ? o.k->add : o.k->sub)(o.a.at(lo), o.a.ld, o.b.at(lo), o.b.ld,
+                                                  o.c.at(lo), o.c.ld, n, width);
+    }
+    clear_padding(o.c, lo, hi);  // inf * 0 in the padding must not spread
+  }
+};
+
+template <class T> struct Affine {
+  const Kernels<T>* k;
+  Rows<T> x, y;
+  T scale, shift;
+  bool accumulate;
+  static void run(const Affine& a, const Step<T>&, long lo, long hi) {
+    a.k->affine(a.x.at(lo), a.x.ld, a.y.at(lo), a.y.ld, hi - lo, a.x.width(), a.scale, a.shift,
+                a.accumulate);
+  }
+};
+
+template <class T> struct RowWise {  // AddRow, MultiplyRow
+  const Kernels<T>* k;
+  Kind kind;
+  Rows<T> x, y;
+  const T* p;
+  bool accumulate;
+  static void run(const RowWise& a, const Step<T>&, long lo, long hi) {
+    const long n = hi - lo, width = a.x.width();
+    if (a.kind == Kind::AddRow) {
+      a.k->add_row(a.x.at(lo), a.x.ld, a.p, a.y.at(lo), a.y.ld, n, width);
+    } else {
+      a.k->mul_row(a.x.at(lo), a.x.ld, a.p, a.y.at(lo), a.y.ld, n, width, a.accumulate);
+    }
+  }
+};
+
+template <class T> struct CopyColumns {
+  Rows<T> x, y;
+  long from, to, columns;
+  bool accumulate;
+  static void run(const CopyColumns& a, const Step<T>&, long lo, long hi) {
+    for (long r = lo; r < hi; ++r) {
+      const T* x = a.x.at(r) + a.from;
+      T* y = a.y.at(r) + a.to;
+      if (!a.accumulate) {
+        std::copy_n(x, a.columns, y);
+      } else {
+        for (long c = 0; c < a.columns; ++c) y[c] += x[c];
+      }
+    }
+    clear_padding(a.y, lo, hi);
+  }
+};
+
+template <class T> struct Softmax {
+  const Kernels<T>* k;
+  Rows<T> x, y;
+  static void run(const Softmax& a, const Step<T>&, long lo, long hi) {
+    a.k->softmax(a.x.at(lo), a.x.ld, a.y.at(lo), a.y.ld, hi - lo, a.x.columns);
+  }
+};
+
+template <class T> struct SoftmaxGrad {
+  const Kernels<T>* k;
+  Rows<T> dy, y, dx;
+  bool accumulate;
+  static void run(const SoftmaxGrad& a, const Step<T>&, long lo, long hi) {
+    a.k->softmax_grad(a.dy.at(lo), a.dy.ld, a.y.at(lo), a.y.ld, a.dx.at(lo), a.dx.ld, hi - lo,
+                      a.y.columns, a.accumulate);
+    clear_padding(a.dx, lo, hi);
+  }
+};
+
+template <class T> struct Dropout {
+  const Kernels<T>* k;
+  Rows<T> x, y;
+  uint32_t stream;
+  uint32_t threshold;  // words below it are dropped
+  bool redraw_epoch;
+  T scale;
+  bool accumulate;
+  static void run(const Dropout& a, const Step<T>& s, long lo, long hi) {
+    // Per epoch: one mask for all batches, by the row's place in the batch.
+    const uint64_t counter = a.redraw_epoch ? ~s.epoch : s.step;
+    const uint64_t key = s.seed ^ (counter + 1) * 0x9E3779B97F4A7C15u;
+    a.k->dropout(a.x.at(lo), a.x.ld, a.y.at(lo), a.y.ld, hi - lo, a.x.width(), key, a.stream,
+                 static_cast<uint64_t>(lo), a.threshold, a.scale, a.accumulate);
+  }
+};
+
+template <class T> struct Loss {
+  const Kernels<T>* k;
+  int loss;
+  Rows<T> z, dz, target;
+  int32_t* labels;
+  T* weights;
+  double *values, *correct;
+  T option;
+  static void run(const Loss& a, const Step<T>& s, long lo, long hi) {
+    const Dataset& data = s.batcher->data();
+    for (long r = lo; r < hi; ++r) {
+      if (data.labels != nullptr) a.labels[r] = data.labels[s.order[r]];
+      if (data.labels == nullptr) {
+        read_sample(*a.k, data.targets, s.order[r], a.target.at(r), T(1), T(0));
+      }
+      if (data.weights != nullptr) a.weights[r] = static_cast<T>(data.weights[s.order[r]]);
+    }
+    a.k->loss[a.loss]({.z = a.z.at(lo), .ldz = a.z.ld, .columns = a.z.columns,
+                       .labels = data.labels ? a.labels + lo : nullptr,
+                       .target = data.labels ? nullptr : a.target.at(lo), .ldt = a.target.ld,
+                       .weights = data.weights ? a.weights + lo : nullptr,
+                       .factor = s.factor, .option = a.option,
+                       .values = a.values + lo, .correct = a.correct + lo,
+                       .dz = a.dz.data ? a.dz.at(lo) : nullptr, .lddz = a.dz.ld,
+                       .rows = hi - lo});
+  }
+};
+
+}  // namespace steep::calls

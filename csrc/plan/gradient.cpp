@@ -1,0 +1,107 @@
+// Gradient tasks: cuts parameters into blocks, sums their gradients, keeps W^T copies current.
+#include "plan/plan.h"
+
+namespace steep {
+
+namespace {
+
+// Gradient, weights and two slots of one block fit into a 48 KiB first-level cache together.
+constexpr long kBlockRows = 64;      // multiple of kPanel, so that W^T panels are never shared
+constexpr long kBlockColumns = 512;  // of a vector
+static_assert(kBlockRows * kPanel <= kLargestTask && kBlockColumns <= kLargestTask);
+// Samples whose rows of x and dy are read again from cache for every tile of a block.
+constexpr long kSamples = 256;
+
+}  // namespace
+
+template <class T> void Plan<T>::bind_tasks() {
+  const auto& slices = weights_->layout().slices;
+  for (std::size_t p = 0; p < program_.terms.size(); ++p) {
+    const Slice& s = slices[p];
+    const long block = s.matrix ? kBlockRows : kBlockColumns;
+    for (long panel = 0; panel < (s.matrix ? s.panels() : 1); ++panel) {
+      for (long lo = 0; lo < (s.matrix ? s.rows : padded(s.columns)); lo += block) {
+        add_task(static_cast<int>(p), panel, lo);
+      }
+    }
+  }
+}
+
+template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
+  const Slice& s = weights_->layout().slices[parameter];
+  GradTask<T> task;
+  task.parameter = parameter;
+  task.decay = s.decay;
+  if (s.matrix) {
+    task.columns = s.panel_columns(panel);
+    task.rows = std::min(kBlockRows, s.rows - lo);
+    task.offset = s.panel_offset(panel) + lo * task.columns;
+    task.first_row = lo;
+    task.first_column = panel * kPanel;
+    task.matrix_rows = s.rows;
+    task.matrix_columns = s.columns;
+    task.transposed = transposed_[parameter];
+  } else {
+    task.rows = 1;
+    task.columns = std::min(kBlockColumns, padded(s.columns) - lo);
+    task.offset = s.offset + lo;
+  }
+  task.size = task.rows * task.columns;
+  for (const GradTerm& t : program_.terms[parameter]) {
+    const long dy_at = s.matrix ? panel * kPanel : lo;
+    task.terms.push_back({t.form, t.x < 0 ? nullptr : buffers_[t.x] + lo,
+                          t.x < 0 ? 0 : strides_[t.x], buffers_[t.dy] + dy_at, strides_[t.dy]});
+  }
+  tasks_.push_back(std::move(task));
+}
+
+template <class T> void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g) const {
+  if (task.terms.empty()) std::fill_n(g, task.size, T(0));
+  bool accumulate = false;
+  for (const Term<T>& term : task.terms) {
+    for (long r = 0; r < rows; r += kSamples) {
+      const long n = std::min(kSamples, rows - r);
+      const T* x = term.x == nullptr ? nullptr : term.x + r * term.ldx;
+      const T* dy = term.dy + r * term.lddy;
+      if (term.form == GradTerm::Form::Outer) {
+        k_.gemm_panel({.a = x, .lda = term.ldx, .a_transposed = true, .b = dy, .ldb = term.lddy,
+                       .c = g, .ldc = task.columns, .rows = task.rows, .columns = task.columns,
+                       .depth = n, .count = 1, .a_offsets = nullptr, .b_offsets = nullptr,
+                       .bias = nullptr, .accumulate = accumulate, .relu = false});
+      } else {
+        k_.column_sum(dy, term.lddy, x, term.ldx, n, task.columns, g, accumulate);
+      }
+      accumulate = true;
+    }
+  }
+}
+
+template <class T> void Plan<T>::refresh(const GradTask<T>& task) const {
+  if (task.transposed == nullptr) return;
+  const T* w = weights_->column(0) + task.offset;
+  const long columns = std::min(task.columns, task.matrix_columns - task.first_column);
+  for (long r = 0; r < task.rows; r += kPanel) {
+    const long row = task.first_row + r;  // row / kPanel is the panel of W^T
+    const long ld = std::min(kPanel, padded(task.matrix_rows) - row);
+    k_.transpose(w + r * task.columns, task.columns,
+                 task.transposed + row * task.matrix_columns + task.first_column * ld, ld,
+                 std::min(kPanel, task.rows - r), columns);
+  }
+}
+
+template <class T> void Plan<T>::refresh_all() const {
+  for (const GradTask<T>& task : tasks_) refresh(task);
+}
+
+template void Plan<float>::bind_tasks();
+template void Plan<float>::add_task(int, long, long);
+template void Plan<float>::gradient(const GradTask<float>&, long, float*) const;
+template void Plan<float>::refresh(const GradTask<float>&) const;
+template void Plan<float>::refresh_all() const;
+template void Plan<double>::bind_tasks();
+template void Plan<double>::add_task(int, long, long);
+template void Plan<double>::gradient(const GradTask<double>&, long, double*) const;
+template void Plan<double>::refresh(const GradTask<double>&) const;
+template void Plan<double>::refresh_all() const;
+
+}  // namespace steep

@@ -1,0 +1,113 @@
+// A Plan: the ops of a Program bound to memory and kernels, as two lists of calls. Sample calls run
+// on any range of rows; gradient tasks each own one block of one parameter.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/cpu/kernels.h"
+#include "base/memory.h"
+#include "data/batcher.h"
+#include "graph/backward.h"
+#include "plan/store.h"
+
+namespace steep {
+
+// What changes from step to step; written before the threads start on it.
+template <class T> struct Step {
+  const Batcher* batcher = nullptr;
+  uint64_t epoch = 0;
+  long batch = 0;
+  uint64_t step = 0;      // updates done before this one: the counter of dropout masks
+  uint64_t seed = 0;
+  long rows = 0;          // samples of this batch
+  T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
+  long* order = nullptr;  // (rows) sample numbers
+};
+
+// One bound kernel call over rows [lo, hi); args is the call's own struct.
+template <class T> struct Call {
+  void (*run)(const void* args, const Step<T>& step, long lo, long hi);
+  std::shared_ptr<const void> args;
+  int out;           // tensor it writes, for finding where a fault began
+  std::string name;  // layer
+};
+
+// A block of a parameter and the terms of its gradient: rows [lo, hi) of one panel of a matrix, or
+// columns [lo, hi) of a vector. Blocks depend on shapes only, so every number of threads adds up
+// the same terms in the same order.
+template <class T> struct Term {
+  GradTerm::Form form;
+  const T* x;  // already at the block's first row (matrix) or column (vector)
+  long ldx;
+  const T* dy;
+  long lddy;
+};
+
+constexpr long kLargestTask = 2048;  // elements of the largest block
+
+template <class T> struct GradTask {
+  int parameter;
+  long offset, size;    // of the block in a Store column
+  long rows, columns;   // of the block; a vector block is (1, columns)
+  bool decay;
+  std::vector<Term<T>> terms;
+  // W^T panels to refresh after an update, null where nothing reads them.
+  T* transposed = nullptr;
+  long first_row = 0, first_column = 0, matrix_rows = 0, matrix_columns = 0;
+};
+
+template <class T> class Plan {
+ public:
+  // Binds a program for up to `capacity` rows over the weights' first column. Training programs
+  // need the loss (position in losses/list.h) and its option.
+  Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
+       std::shared_ptr<Store<T>> weights, long capacity, int loss = -1, double loss_option = 0);
+
+  long capacity() const { return capacity_; }
+  long arena_bytes() const { return static_cast<long>(arena_.bytes()); }
+  double cost_per_row() const { return cost_per_row_; }
+
+  // Reads rows [lo, hi) of the batch and runs every sample call on them, a cache-sized chunk at a
+  // time. False when a loss of these rows is not finite.
+  bool run_rows(const Step<T>& step, long lo, long hi) const;
+
+  const std::vector<GradTask<T>>& tasks() const { return tasks_; }
+  // Sums the block's gradient into g.
+  void gradient(const GradTask<T>& task, long rows, T* g) const;
+  // Brings W^T of this block (all blocks) up to date with the weights.
+  void refresh(const GradTask<T>& task) const;
+  void refresh_all() const;
+
+  T* row(int tensor, long r) const { return buffers_[tensor] + r * strides_[tensor]; }
+  long width(int tensor) const { return program_.tensors[tensor].width; }
+  double* values() const { return values_; }    // (capacity) loss of each sample
+  double* correct() const { return correct_; }  // (capacity) 1 where it was right
+  long* order() const { return order_; }        // (capacity)
+  // The first call whose output has a value that is not finite in rows [0, rows).
+  std::string first_fault(const Step<T>& step) const;
+
+ private:
+  struct Binder;
+  void bind_tasks();
+  void add_task(int parameter, long panel, long lo);
+
+  Program program_;
+  const Kernels<T>& k_;
+  std::shared_ptr<Store<T>> weights_;
+  long capacity_;
+  long chunk_;
+  double cost_per_row_ = 0;
+  Block arena_;
+  std::vector<T*> buffers_;    // by tensor
+  std::vector<long> strides_;  // leading dimensions
+  std::vector<T*> transposed_; // by parameter, W^T panels or null
+  double* values_ = nullptr;
+  double* correct_ = nullptr;
+  long* order_ = nullptr;
+  std::vector<Call<T>> calls_;
+  std::vector<GradTask<T>> tasks_;
+};
+
+}  // namespace steep

@@ -1,0 +1,191 @@
+// The run loop: every thread walks the same steps and meets the others two times in each. First
+// all rows, forward and backward; then all parameters, gradient and update while both are in cache.
+#include <atomic>
+#include <cmath>
+
+#include "backend/cpu/pool.h"
+#include "plan/session.h"
+
+namespace steep {
+
+namespace {
+
+constexpr int kMostKnobs = 32;
+
+// Tasks [first, second) of one thread: contiguous, equal shares of the parameters.
+template <class T>
+std::pair<std::size_t, std::size_t> share(const std::vector<GradTask<T>>& tasks, int thread,
+                                          int threads) {
+  long total = 0;
+  for (const auto& task : tasks) total += task.size;
+  std::size_t first = tasks.size(), last = tasks.size();
+  long before = 0;
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    // A task belongs to the thread in whose share its middle lies.
+    const long owner = (2 * before + tasks[i].size) * threads / (2 * total);
+    if (owner >= thread && first == tasks.size()) first = i;
+    if (owner > thread) {
+      last = i;
+      break;
+    }
+    before += tasks[i].size;
+  }
+  return {std::min(first, last), last};
+}
+
+}  // namespace
+
+// What the threads of one run share.
+template <class T> struct Session<T>::Loop {
+  Session& s;
+  const Position at;
+  const long count;
+  const double* knobs;
+  double *losses, *correct;
+  const double deadline;
+  // Gradients of all parameters are finished, and known to be finite, before the first update.
+  const bool separate;
+  std::atomic<bool> bad_loss{false}, bad_gradient{false}, late{false};
+  long done = 0;
+
+  void run(int thread, int threads);
+  void read_knobs(long i, T* to) const;
+  void record(const Step<T>& step, long i) const;
+  bool update(const GradTask<T>& task, const T* g, const T* knobs, T scale) const;
+  double finish(const GradTask<T>& task, T* g, const T* knobs) const;
+  bool update_fused(std::size_t first, std::size_t last, long rows, const T* knobs) const;
+  bool update_separate(std::size_t first, std::size_t last, long rows, const T* knobs,
+                       int threads);
+  static void meet(int threads) {
+    if (threads > 1) pool().meet();
+  }
+};
+
+template <class T> void Session<T>::Loop::read_knobs(long i, T* to) const {
+  const int n = s.knob_columns();
+  for (int c = 0; c < n; ++c) to[c] = static_cast<T>(knobs[i * n + c]);
+}
+
+// Rows are added in order, whoever computed them.
+template <class T> void Session<T>::Loop::record(const Step<T>& step, long i) const {
+  double loss = 0, right = 0;
+  for (long r = 0; r < step.rows; ++r) {
+    loss += s.plan_->values()[r];
+    right += s.plan_->correct()[r];
+  }
+  losses[i] = s.mean_ ? loss / static_cast<double>(step.rows) : loss;
+  correct[i] = right;
+}
+
+template <class T>
+double Session<T>::Loop::finish(const GradTask<T>& task, T* g, const T* knobs) const {
+  const bool decay = task.decay || s.decay_bias_;
+  return s.k_.finish_gradient(g, s.network_->weights()->column(0) + task.offset, task.size,
+                              decay ? knobs[kL1] : T(0), decay ? knobs[kL2] : T(0),
+                              knobs[kClipValue]);
+}
+
+template <class T>
+bool Session<T>::Loop::update(const GradTask<T>& task, const T* g, const T* knobs,
+                              T scale) const {
+  UpdateArgs<T> a{};
+  a.w = s.network_->weights()->column(0) + task.offset;
+  a.g = g;
+  const std::size_t slots = rule_infos()[s.rule_].slots.size();
+  for (std::size_t i = 0; i < slots; ++i) a.slots[i] = s.slot(static_cast<int>(i)) + task.offset;
+  a.n = task.size;
+  a.knobs = knobs + kCommonKnobs;
+  a.scale = scale;
+  a.decay = task.decay || s.decay_bias_ ? knobs[kDecay] : T(0);
+  const bool finite = s.k_.update[s.rule_](a);
+  s.plan_->refresh(task);
+  return finite;
+}
+
+template <class T>
+bool Session<T>::Loop::update_fused(std::size_t first, std::size_t last, long rows,
+                                    const T* knobs) const {
+  alignas(64) T g[kLargestTask];
+  const bool plain = knobs[kL1] == 0 && knobs[kL2] == 0 && knobs[kClipValue] == 0;
+  bool finite = true;
+  for (std::size_t i = first; i < last; ++i) {
+    const GradTask<T>& task = s.plan_->tasks()[i];
+    s.plan_->gradient(task, rows, g);
+    if (!plain) finish(task, g, knobs);
+    finite &= update(task, g, knobs, T(1));
+  }
+  return finite;
+}
+
+template <class T>
+bool Session<T>::Loop::update_separate(std::size_t first, std::size_t last, long rows,
+                                       const T* knobs, int threads) {
+  const auto& tasks = s.plan_->tasks();
+  T* all = s.gradients_->column(0);
+  for (std::size_t i = first; i < last; ++i) {
+    s.plan_->gradient(tasks[i], rows, all + tasks[i].offset);
+    s.squares_[i] = finish(tasks[i], all + tasks[i].offset, knobs);
+  }
+  meet(threads);
+  double sum = 0;
+  for (const double square : s.squares_) sum += square;
+  if (!std::isfinite(sum)) return false;
+  const double norm = std::sqrt(sum), most = static_cast<double>(knobs[kClipNorm]);
+  // At or below the threshold the gradient stays as it is, to the bit.
+  const T scale = most > 0 && norm > most ? static_cast<T>(most / norm) : T(1);
+  bool finite = true;
+  for (std::size_t i = first; i < last; ++i) {
+    finite &= update(tasks[i], all + tasks[i].offset, knobs, scale);
+  }
+  return finite;
+}
+
+template <class T> void Session<T>::Loop::run(int thread, int threads) {
+  const auto [first, last] = share(s.plan_->tasks(), thread, threads);
+  T row[kMostKnobs];
+  for (long i = 0; i < count; ++i) {
+    read_knobs(i, row);
+    const Step<T> step = s.step_at(s.batcher_, {at.epoch, at.batch + i, at.step + i});
+    const bool fine = s.plan_->run_rows(step, step.rows * thread / threads,
+                                        step.rows * (thread + 1) / threads);
+    if (!fine) bad_loss = true;
+    meet(threads);
+    if (thread == 0) record(step, i);
+    if (bad_loss) return;
+    const bool finite = separate ? update_separate(first, last, step.rows, row, threads)
+                                 : update_fused(first, last, step.rows, row);
+    if (!finite) bad_gradient = true;
+    if (thread == 0 && now() > deadline) late = true;
+    meet(threads);
+    if (bad_gradient) return;
+    if (thread == 0) done = i + 1;
+    if (late) return;
+  }
+}
+
+template <class T>
+long Session<T>::loop(Position at, long count, const double* knobs, double* losses,
+                      double* correct, double budget, bool separate) {
+  double cost = plan_->cost_per_row() * static_cast<double>(batcher_.rows(at.batch));
+  const double size = static_cast<double>(network_->weights()->layout().size);
+  cost += size * (2.0 * static_cast<double>(batcher_.rows(at.batch)) + 20.0);
+  begin(knobs);
+  Loop loop{*this, at, count, knobs, losses, correct, now() + budget, separate};
+  pool().run(threads_for(cost), [&](int thread, int threads) { loop.run(thread, threads); });
+  end();
+  if (loop.bad_loss) {
+    const Position bad{at.epoch, at.batch + loop.done, at.step + loop.done};
+    fault_ = Fault{loop.done, "loss", plan_->first_fault(step_at(batcher_, bad))};
+  } else if (loop.bad_gradient) {
+    fault_ = Fault{loop.done, "gradient", ""};
+  }
+  return loop.done;
+}
+
+#define STEEP_LOOP(T)                                                                     \
+  template long Session<T>::loop(Position, long, const double*, double*, double*, double, bool);
+STEEP_LOOP(float)
+STEEP_LOOP(double)
+#undef STEEP_LOOP
+
+}  // namespace steep

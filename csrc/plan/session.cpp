@@ -1,0 +1,274 @@
+// Sets a session up, takes gradients and evaluates, and finds back to the last good weights.
+#include "plan/session.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "backend/cpu/pool.h"
+#include "base/error.h"
+
+namespace steep {
+
+namespace {
+
+constexpr long kMostSteps = 4096;      // between two snapshots, and in one run
+constexpr double kSnapshotShare = 100;  // a snapshot may cost a hundredth of the time
+
+}  // namespace
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// A copy of weights and slots, and what was run since: with the same steps run again it gives the
+// weights of any later moment, bit by bit.
+template <class T> struct Session<T>::Snapshot {
+  struct Segment {
+    Position at;
+    long count;
+    std::size_t knobs;
+  };
+  std::vector<T> weights, state;
+  std::vector<Segment> segments;
+  std::vector<double> knobs, losses, correct;  // the last two only give loop() a place to write
+  long steps = 0;
+  double taken = 0, cost = 0;
+  bool valid = false;
+};
+
+template <class T>
+Session<T>::Session(std::shared_ptr<Network<T>> network, int loss, double loss_option, int rule,
+                    uint64_t seed, bool mean, bool decay_bias)
+    : network_(std::move(network)), k_(kernels<T>()), loss_(loss), loss_option_(loss_option),
+      rule_(rule), seed_(seed), mean_(mean), decay_bias_(decay_bias),
+      state_(std::make_unique<Store<T>>(network_->weights()->shared_layout(),
+                                        static_cast<int>(rule_infos()[rule].slots.size()))),
+      snapshot_(std::make_unique<Snapshot>()) {}
+
+template <class T> Session<T>::~Session() = default;
+
+template <class T> int Session<T>::knob_columns() const {
+  return kCommonKnobs + static_cast<int>(rule_infos()[rule_].knobs.size());
+}
+
+template <class T> std::vector<std::string> Session<T>::slots() const {
+  std::vector<std::string> names = rule_infos()[rule_].slots;
+  if (rule_infos()[rule_].look_ahead) names.pop_back();
+  return names;
+}
+
+template <class T> long Session<T>::state_bytes() const {
+  return state_->bytes() + (gradients_ ? gradients_->bytes() : 0);
+}
+
+template <class T> void Session<T>::reserve(long rows) {
+  if (plan_ && plan_->capacity() >= rows) return;
+  plan_.reset();
+  plan_ = std::make_unique<Plan<T>>(network_->graph(), training(network_->graph()), k_,
+                                    network_->weights(), rows, loss_, loss_option_);
+  squares_.resize(plan_->tasks().size());
+}
+
+template <class T> void Session<T>::set_data(Dataset data, long batch_size, bool shuffle) {
+  reserve(std::min(batch_size, data.samples));
+  batcher_ = Batcher(std::move(data), batch_size, seed_, shuffle);
+  snapshot_->valid = false;
+}
+
+template <class T> void Session<T>::need_gradients() {
+  if (!gradients_) gradients_ = std::make_unique<Store<T>>(network_->weights()->shared_layout(), 1);
+}
+
+template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position at) const {
+  Step<T> step;
+  step.batcher = &batcher;
+  step.epoch = static_cast<uint64_t>(at.epoch);
+  step.batch = at.batch;
+  step.step = static_cast<uint64_t>(at.step);
+  step.seed = seed_;
+  step.rows = batcher.rows(at.batch);
+  step.factor = mean_ ? T(1) / static_cast<T>(step.rows) : T(1);
+  step.order = plan_->order();
+  return step;
+}
+
+template <class T> void Session<T>::begin(const double* knobs) {
+  const RuleInfo& rule = rule_infos()[rule_];
+  if (rule.look_ahead) {
+    const double look = knobs[kCommonKnobs + rule.knob("look")];
+    k_.look_ahead(network_->weights()->column(0), slot(rule.slot("v")),
+                  slot(rule.slot("w")), network_->weights()->layout().size,
+                  static_cast<T>(look));
+  }
+  plan_->refresh_all();
+}
+
+// Outside of a run the weights are w, never the look-ahead point.
+template <class T> void Session<T>::end() {
+  const RuleInfo& rule = rule_infos()[rule_];
+  if (!rule.look_ahead) return;
+  std::copy_n(slot(rule.slot("w")), network_->weights()->layout().size,
+              network_->weights()->column(0));
+}
+
+template <class T>
+long Session<T>::run(Position at, long count, const double* knobs, double* losses,
+                     double* correct, double budget) {
+  fault_.reset();
+  count = std::min({count, batcher_.batches() - at.batch, kMostSteps});
+  if (count <= 0) return 0;
+  // Single steps cannot be run again from a snapshot cheaply: they look before they leap.
+  bool separate = count == 1 && batcher_.batches() == 1;
+  for (long i = 0; i < count && !separate; ++i) {
+    separate = knobs[i * knob_columns() + kClipNorm] > 0;
+  }
+  if (separate) {
+    need_gradients();
+    snapshot_->valid = false;
+  } else {
+    remember(count);
+  }
+  const long done = loop(at, count, knobs, losses, correct, budget, separate);
+  if (!separate) {
+    Snapshot& s = *snapshot_;
+    s.segments.push_back({at, done, s.knobs.size()});
+    s.knobs.insert(s.knobs.end(), knobs, knobs + done * knob_columns());
+    s.steps += done;
+  }
+  if (fault_ && fault_->what == "gradient") {
+    if (!separate) go_back();
+    fault_->where = faulty_parameter({at.epoch, at.batch + done, at.step + done},
+                                     knobs + done * knob_columns());
+  }
+  return done;
+}
+
+// Takes a snapshot when the last one is old, or of other data.
+template <class T> void Session<T>::remember(long count) {
+  Snapshot& s = *snapshot_;
+  const double start = now();
+  if (s.valid && s.steps + count <= kMostSteps &&
+      start - s.taken < std::max(1.0, kSnapshotShare * s.cost)) {
+    return;
+  }
+  const long size = network_->weights()->layout().size;
+  if (s.weights.empty()) {
+    s.weights.resize(size);
+    s.state.resize(state_->elements());
+    s.segments.reserve(kMostSteps);
+    s.knobs.reserve(kMostSteps * knob_columns());
+    s.losses.resize(kMostSteps);
+    s.correct.resize(kMostSteps);
+  }
+  std::copy_n(network_->weights()->column(0), size, s.weights.begin());
+  std::copy_n(state_->column(0), state_->elements(), s.state.begin());
+  s.segments.clear();
+  s.knobs.clear();
+  s.steps = 0;
+  s.valid = true;
+  s.taken = now();
+  s.cost = s.taken - start;
+}
+
+// From the snapshot, runs every step again up to the one that went wrong.
+template <class T> void Session<T>::go_back() {
+  Snapshot& s = *snapshot_;
+  const Fault fault = *fault_;
+  std::copy(s.weights.begin(), s.weights.end(), network_->weights()->column(0));
+  std::copy(s.state.begin(), s.state.end(), state_->column(0));
+  for (const auto& segment : s.segments) {
+    if (segment.count == 0) continue;
+    loop(segment.at, segment.count, s.knobs.data() + segment.knobs, s.losses.data(),
+         s.correct.data(), 1e9, false);
+  }
+  s.valid = false;
+  fault_ = fault;
+}
+
+template <class T>
+std::string Session<T>::faulty_parameter(Position at, const double* knobs) {
+  need_gradients();
+  begin(knobs);
+  const Step<T> step = step_at(batcher_, at);
+  plan_->run_rows(step, 0, step.rows);
+  std::string name = "update of the weights: too large for the number format";
+  for (const GradTask<T>& task : plan_->tasks()) {
+    T* g = gradients_->column(0) + task.offset;
+    plan_->gradient(task, step.rows, g);
+    if (!k_.all_finite(g, task.size)) {
+      name = network_->graph().parameters()[task.parameter].name;
+      break;
+    }
+  }
+  end();
+  return name;
+}
+
+template <class T>
+double Session<T>::gradients(const Dataset& data, long at, double l1, double l2) {
+  reserve(data.samples);
+  need_gradients();
+  plan_->refresh_all();
+  const Batcher batcher(data, data.samples, seed_, false);
+  const Step<T> step = step_at(batcher, {0, 0, at});
+  const auto& tasks = plan_->tasks();
+  T* g = gradients_->column(0);
+  T* w = network_->weights()->column(0);
+  const auto decayed = [&](const GradTask<T>& task) { return task.decay || decay_bias_; };
+  const double cost = (plan_->cost_per_row() + 2.0 * static_cast<double>(network_->weights()->layout().size)) *
+                      static_cast<double>(step.rows);
+  pool().run(threads_for(cost), [&](int thread, int threads) {
+    plan_->run_rows(step, step.rows * thread / threads, step.rows * (thread + 1) / threads);
+    if (threads > 1) pool().meet();
+    for (std::size_t i = thread; i < tasks.size(); i += threads) {
+      plan_->gradient(tasks[i], step.rows, g + tasks[i].offset);
+      k_.finish_gradient(g + tasks[i].offset, w + tasks[i].offset, tasks[i].size,
+                         decayed(tasks[i]) ? static_cast<T>(l1) : T(0),
+                         decayed(tasks[i]) ? static_cast<T>(l2) : T(0), T(0));
+    }
+  });
+  double objective = 0;
+  for (long r = 0; r < step.rows; ++r) objective += plan_->values()[r];
+  if (mean_) objective /= static_cast<double>(step.rows);
+  for (const GradTask<T>& task : tasks) {
+    if (!decayed(task) || (l1 == 0 && l2 == 0)) continue;
+    for (long i = task.offset; i < task.offset + task.size; ++i) {
+      const double x = static_cast<double>(w[i]);
+      objective += 0.5 * l2 * x * x + l1 * std::abs(x);
+    }
+  }
+  return objective;
+}
+
+template <class T> Totals Session<T>::evaluate(const Dataset& data, long batch_size) {
+  batch_size = std::min(batch_size, data.samples);
+  if (!evaluation_ || evaluation_->capacity() < batch_size) {
+    evaluation_.reset();
+    evaluation_ = std::make_unique<Plan<T>>(network_->graph(), evaluation(network_->graph()), k_,
+                                            network_->weights(), batch_size, loss_, loss_option_);
+  }
+  const Batcher batcher(data, batch_size, 0, false);
+  const int wanted =
+      threads_for(evaluation_->cost_per_row() * static_cast<double>(batch_size));
+  Totals totals;
+  for (long b = 0; b < batcher.batches(); ++b) {
+    Step<T> step = step_at(batcher, {0, b, 0});
+    step.order = evaluation_->order();
+    pool().run(wanted, [&](int thread, int threads) {
+      evaluation_->run_rows(step, step.rows * thread / threads,
+                            step.rows * (thread + 1) / threads);
+    });
+    for (long r = 0; r < step.rows; ++r) {
+      const double weight = data.weights ? data.weights[b * batch_size + r] : 1.0;
+      totals.loss += evaluation_->values()[r];
+      totals.correct += weight * evaluation_->correct()[r];
+      totals.weight += weight;
+    }
+  }
+  return totals;
+}
+
+template class Session<float>;
+template class Session<double>;
+
+}  // namespace steep

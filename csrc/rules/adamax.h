@@ -1,0 +1,26 @@
+// Adamax (Kingma & Ba 2015, section 7.1): m = beta1*m + (1-beta1)*g,  u = max(beta2*u, |g| + eps),
+//   w = w - rate*m / u, rate = lr/(1-beta1^t).
+#pragma once
+#include <array>
+
+#include "base/math.h"
+
+namespace steep::STEEP_ISA::rules {
+
+struct Adamax {
+  static constexpr const char* kName = "adamax";
+  static constexpr std::array kSlots{"m", "u"};
+  static constexpr std::array kKnobs{"rate", "beta1", "one_minus_beta1", "beta2", "eps"};
+  static constexpr bool kLookAhead = false;
+
+  template <class T> struct Knobs { T rate, beta1, one_minus_beta1, beta2, eps; };
+
+  template <class T> STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+    T &m = s[0], &u = s[1];
+    m = fma_(k.beta1, m, k.one_minus_beta1 * g);
+    u = max_(k.beta2 * u, abs_(g) + k.eps);
+    w = fma_(-k.rate, divide(m, u), w);
+  }
+};
+
+}  // namespace steep::STEEP_ISA::rules

@@ -1,0 +1,30 @@
+// AMSGrad (Reddi et al. 2018): Adam whose denominator never falls, rmax = max(rmax, r) over the
+// uncorrected r:  w = w - rate*m / (sqrt(r_scale*rmax + eps_in) + eps_out).
+#pragma once
+#include <array>
+
+#include "base/math.h"
+
+namespace steep::STEEP_ISA::rules {
+
+struct AMSGrad {
+  static constexpr const char* kName = "amsgrad";
+  static constexpr std::array kSlots{"m", "r", "rmax"};
+  static constexpr std::array kKnobs{"rate",    "beta1",  "one_minus_beta1", "beta2", "one_minus_beta2",
+                                     "r_scale", "eps_in", "eps_out"};
+  static constexpr bool kLookAhead = false;
+
+  template <class T> struct Knobs {
+    T rate, beta1, one_minus_beta1, beta2, one_minus_beta2, r_scale, eps_in, eps_out;
+  };
+
+  template <class T> STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+    T &m = s[0], &r = s[1], &rmax = s[2];
+    m = fma_(k.beta1, m, k.one_minus_beta1 * g);
+    r = fma_(k.beta2, r, k.one_minus_beta2 * (g * g));
+    rmax = max_(rmax, r);
+    w = fma_(-k.rate, divide(m, sqrt_(fma_(k.r_scale, rmax, k.eps_in)) + k.eps_out), w);
+  }
+};
+
+}  // namespace steep::STEEP_ISA::rules

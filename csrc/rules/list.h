@@ -1,0 +1,23 @@
+// The list of update rules: the order of Kernels::update. A new rule is a header and a word here.
+#pragma once
+#include "base/list.h"
+#include "rules/adadelta.h"
+#include "rules/adagrad.h"
+#include "rules/adam.h"
+#include "rules/adamax.h"
+#include "rules/amsgrad.h"
+#include "rules/momentum.h"
+#include "rules/nadam.h"
+#include "rules/nesterov.h"
+#include "rules/nesterov_lookback.h"
+#include "rules/rmsprop.h"
+#include "rules/rmsprop_momentum.h"
+#include "rules/rmsprop_nesterov.h"
+#include "rules/sgd.h"
+
+namespace steep::STEEP_ISA::rules {
+
+using All = List<SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum,
+                 RMSPropNesterov, Adam, AMSGrad, Adamax, NAdam, AdaDelta>;
+
+}  // namespace steep::STEEP_ISA::rules

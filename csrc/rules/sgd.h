@@ -1,0 +1,22 @@
+// SGD: w = w - lr*g.
+#pragma once
+#include <array>
+
+#include "base/math.h"
+
+namespace steep::STEEP_ISA::rules {
+
+struct SGD {
+  static constexpr const char* kName = "sgd";
+  static constexpr std::array<const char*, 0> kSlots{};
+  static constexpr std::array kKnobs{"lr"};
+  static constexpr bool kLookAhead = false;
+
+  template <class T> struct Knobs { T lr; };
+
+  template <class T> STEEP_HD static void step(T& w, T g, T*, const Knobs<T>& k) {
+    w = fma_(-k.lr, g, w);
+  }
+};
+
+}  // namespace steep::STEEP_ISA::rules

@@ -1,0 +1,204 @@
+"""The benchmark cases: names, sizes, arithmetic and bytes. Neither data nor code to be timed."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step of a dense ReLU network: forward, cross entropy, backward, Adam.
+
+    Parameters
+    ----------
+    name : str
+        Name of the case.
+    units : tuple of int
+        Inputs, hidden units, classes.
+    batch : int
+        Samples in a step.
+    batches : int
+        Steps in an epoch of the data set, which lies in memory.
+    epochs : int
+        Epochs in one timed call.
+    """
+
+    name: str
+    units: tuple[int, ...]
+    batch: int
+    batches: int
+    epochs: int = 5
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(i * o + o for i, o in pairwise(self.units))
+
+    @property
+    def flops(self) -> float:
+        """Arithmetic of a step: three products a layer; the first layer needs no input gradient."""
+        products = [2.0 * self.batch * i * o for i, o in pairwise(self.units)]
+        return 3 * sum(products) - products[0]
+
+    @property
+    def bytes(self) -> float:
+        """Memory a step must move: Adam's seven streams of the parameters, and the batch."""
+        return 28.0 * self.parameters + 4.0 * self.batch * self.units[0]
+
+    @property
+    def working_set(self) -> float:
+        """Bytes touched by every step: weights, gradients, two slots, and the batch."""
+        return 16.0 * self.parameters + 4.0 * self.batch * self.units[0]
+
+    @property
+    def small(self) -> bool:
+        """Whether one thread may be faster than several."""
+        return self.flops < 2e7
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """C = A B in float32, C (m, n), inner size k; a letter t says that operand lies transposed."""
+
+    m: int
+    n: int
+    k: int
+    layout: str  # nn, nt (B lies as (n, k)) or tn (A lies as (k, m))
+
+    @property
+    def name(self) -> str:
+        """Name of the case."""
+        return f"gemm/{self.m},{self.n},{self.k}/{self.layout}"
+
+    @property
+    def flops(self) -> float:
+        """Multiplications and additions."""
+        return 2.0 * self.m * self.n * self.k
+
+    @property
+    def bytes(self) -> float:
+        """The three matrices, once each."""
+        return 4.0 * (self.m * self.k + self.k * self.n + self.m * self.n)
+
+    @property
+    def working_set(self) -> float:
+        """Bytes touched by every call."""
+        return self.bytes
+
+    @property
+    def small(self) -> bool:
+        """Whether one thread may be faster than several."""
+        return self.flops < 1e6
+
+
+# Streams of float32 a single pass over the parameters must read or write.
+STREAMS = {
+    "sgd": 3,
+    "momentum": 5,
+    "nesterov": 5,
+    "adagrad": 5,
+    "rmsprop": 5,
+    "adam": 7,
+    "adamw": 7,
+    "adamax": 7,
+    "nadam": 7,
+    "adadelta": 7,
+    "amsgrad": 9,
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One update of `size` float32 parameters in one flat vector by the optimizer `rule`."""
+
+    rule: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """Name of the case."""
+        return f"rule/{self.rule}/{self.size}"
+
+    @property
+    def flops(self) -> float:
+        """Left out: every rule is bound by memory or by its divisions."""
+        return 0.0
+
+    @property
+    def bytes(self) -> float:
+        """The streams of one pass."""
+        return 4.0 * STREAMS[self.rule] * self.size
+
+    @property
+    def working_set(self) -> float:
+        """Weights, gradient and slots."""
+        return 4.0 * ((STREAMS[self.rule] + 1) // 2) * self.size
+
+    @property
+    def small(self) -> bool:
+        """Whether one thread may be faster than several."""
+        return self.size <= 100_000
+
+
+Case: TypeAlias = Step | Gemm | Rule
+
+_SHAPES = (
+    (32, 128, 784),
+    (128, 128, 784),
+    (784, 128, 128),
+    (128, 1024, 1024),
+    (1024, 1024, 128),
+    (512, 512, 512),
+    (2048, 2048, 2048),
+    (128, 4096, 1024),
+)
+
+CASES: tuple[Case, ...] = (
+    Step("mlp_tiny", (30, 64, 2), 32, 400),
+    Step("mlp_small", (4, 120, 84, 2), 32, 400),
+    Step("mlp_mnist", (784, 128, 10), 128, 100),
+    Step("mlp_wide", (784, 1024, 1024, 10), 128, 25),
+    *(Gemm(*shape, layout) for shape in _SHAPES for layout in ("nn", "nt", "tn")),
+    *(Rule(rule, size) for size in (10_000, 1_000_000, 25_000_000) for rule in STREAMS),
+)
+
+
+def find(name: str) -> Case:
+    """Return the case of this exact name; products and rules of any size have one.
+
+    Raises
+    ------
+    ValueError
+        When no case has this name.
+    """
+    for case in CASES:
+        if case.name == name:
+            return case
+    if found := re.fullmatch(r"gemm/(\d+),(\d+),(\d+)/(nn|nt|tn)", name):
+        sizes = [int(found[i]) for i in (1, 2, 3)]
+        if min(sizes) > 0:
+            return Gemm(*sizes, found[4])
+    found = re.fullmatch(r"rule/(\w+)/(\d+)", name)
+    if found and found[1] in STREAMS and int(found[2]) > 0:
+        return Rule(found[1], int(found[2]))
+    kinds = "mlp_tiny mlp_small mlp_mnist mlp_wide gemm/M,N,K/nn|nt|tn rule/NAME/SIZE"
+    raise ValueError(f"no benchmark case starts with {name!r}; there are {kinds}")
+
+
+def select(prefixes: Iterable[str]) -> list[Case]:
+    """Return the cases whose names begin with any of the prefixes, in order; all when none given.
+
+    Raises
+    ------
+    ValueError
+        When a prefix fits no case.
+    """
+    chosen: dict[str, Case] = {}
+    for prefix in prefixes:
+        fitting = [case for case in CASES if case.name.startswith(prefix)]
+        exact = [case for case in fitting if case.name == prefix]
+        for case in exact or fitting or [find(prefix)]:
+            chosen[case.name] = case
+    return list(chosen.values()) or list(CASES)

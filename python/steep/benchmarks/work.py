@@ -1,0 +1,118 @@
+"""What is shared by steep and its rivals: random data, timing, and the form of a result."""
+
+import statistics
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, repeat
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .cases import Case, Gemm, Rule, Step
+
+FloatArray: TypeAlias = NDArray[np.float32]
+
+LEARNING_RATE = 1e-3
+CHECK_STEPS = 20  # steps of the common loss check, from the same weights over the same batches
+
+
+def _generator(case: Case) -> np.random.Generator:
+    return np.random.default_rng(zlib.crc32(case.name.encode()))
+
+
+def step_data(
+    case: Step,
+) -> tuple[FloatArray, NDArray[np.int64], list[tuple[FloatArray, FloatArray]]]:
+    """Return X (samples, inputs), labels (samples,) and the first weights [(in, out), (out,)]."""
+    random = _generator(case)
+    samples = case.batch * case.batches
+    x = random.standard_normal((samples, case.units[0]), dtype=np.float32)
+    y = random.integers(0, case.units[-1], samples)
+    weights = [
+        (
+            random.standard_normal((i, o), dtype=np.float32) * np.float32((2 / i) ** 0.5),
+            np.zeros(o, np.float32),
+        )
+        for i, o in pairwise(case.units)
+    ]
+    return x, y, weights
+
+
+def gemm_data(case: Gemm) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return a, b as they lie in memory (see `Gemm`) and the output c (m, n)."""
+    random = _generator(case)
+    a = (case.k, case.m) if case.layout == "tn" else (case.m, case.k)
+    b = (case.n, case.k) if case.layout == "nt" else (case.k, case.n)
+    return (
+        random.standard_normal(a, dtype=np.float32),
+        random.standard_normal(b, dtype=np.float32),
+        np.zeros((case.m, case.n), np.float32),
+    )
+
+
+def rule_data(case: Rule) -> tuple[FloatArray, FloatArray]:
+    """Return the weights (size,) and the gradient (size,), both random normal."""
+    random = _generator(case)
+    w = random.standard_normal(case.size, dtype=np.float32)
+    return w, random.standard_normal(case.size, dtype=np.float32)
+
+
+@dataclass
+class Work:
+    """A prepared case: `run()` does `units` of it; `wait()` returns when all of it is done."""
+
+    run: Callable[[], object]
+    units: int = 1
+    wait: Callable[[], object] | None = None
+    check: float | None = None  # the number every implementation must agree on, see bench/README.md
+    note: str = ""
+    calls: int = 0  # calls of `run` in one measured block, found by `calibrate`
+
+    def seconds(self, calls: int) -> float:
+        """Return the wall time of this many calls."""
+        start = time.perf_counter()
+        for _ in repeat(None, calls):
+            self.run()
+        if self.wait is not None:
+            self.wait()
+        return time.perf_counter() - start
+
+    def calibrate(self, min_time: float) -> None:
+        """Find how many calls last at least `min_time` seconds."""
+        calls, seconds = 1, self.seconds(1)
+        while seconds < min_time:
+            grow = 10.0 if seconds <= 0 else min(10.0, 1.1 * min_time / seconds)
+            calls = max(calls + 1, int(calls * grow))
+            seconds = self.seconds(calls)
+        self.calls = calls
+
+    def measure(self) -> float:
+        """Return seconds per unit over one block."""
+        return self.seconds(self.calls) / (self.calls * self.units)
+
+
+def row(
+    case: str, impl: str, *, threads: int, times: Sequence[float], version: str, note: str
+) -> dict[str, Any]:
+    """Return one entry of the JSON list; `times` are seconds per unit."""
+    return {
+        "case": case,
+        "impl": impl,
+        "threads": threads,
+        "median_s": statistics.median(times),
+        "min_s": min(times),
+        "runs": len(times),
+        "version": version,
+        "note": note,
+    }
+
+
+def duration(seconds: float) -> str:
+    """Write seconds with three or four digits and a fitting unit."""
+    for factor, unit in ((1.0, "s"), (1e3, "ms")):
+        if seconds * factor >= 1:
+            return f"{seconds * factor:.4g} {unit}"
+    return f"{seconds * 1e6:.4g} us"

@@ -1,0 +1,335 @@
+"""What happens between epochs: early stopping, checkpoints, logs, and how callbacks are called.
+
+A callback is any object with some of these methods::
+
+    on_train_begin(trainer, logs)          # before the first step
+    on_epoch_end(trainer, epoch, logs)     # epoch counts from 0; logs: loss, accuracy, val_loss, ...
+    on_step_end(trainer, step, logs)       # after every `every` steps, an attribute (1 if missing)
+    on_train_end(trainer, logs)            # also after Ctrl-C and after a non-finite loss
+
+A method may leave out arguments it does not want, by name: ``on_epoch_end(self, epoch, logs)``
+works as in Keras. ``return "stop"`` ends the training. With ``state_dict()`` and
+``load_state_dict(state)`` a callback's own state goes into checkpoints.
+"""
+
+import csv
+import inspect
+import io
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import checkpoint, resume
+from .inputs import count
+from .names import choose
+from .ranges import NOT_NEGATIVE, flag, number
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+__all__ = ["CSVLog", "Checkpoint", "EarlyStopping", "TensorBoard"]
+
+HOOKS = ("on_train_begin", "on_epoch_end", "on_step_end", "on_train_end")
+Logs = Mapping[str, float]
+
+
+class EarlyStopping:
+    """Stops when a quantity no longer improves, and brings the best weights back.
+
+    The best weights come back however training ends: by this, by the number of epochs, by Ctrl-C.
+
+    Parameters
+    ----------
+    monitor
+        ``"val_loss"``, ``"val_accuracy"``, ``"loss"``, ``"accuracy"``.
+    patience
+        Epochs without improvement that are borne.
+    min_delta
+        Smallest change that counts as an improvement.
+    restore_best
+        Whether the network ends with the weights of its best epoch.
+    mode
+        ``"min"``, ``"max"``, or ``"auto"``: max for an accuracy.
+
+    Attributes
+    ----------
+    best : float
+        The best value so far.
+    best_epoch : int
+        Its epoch, from 0; -1 before the first.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+        mode: str = "auto",
+    ) -> None:
+        self.monitor = monitor
+        self.patience = count("EarlyStopping: patience", patience)
+        self.min_delta = number("EarlyStopping", "min_delta", min_delta, NOT_NEGATIVE)
+        self.restore_best = flag("EarlyStopping", "restore_best", restore_best)
+        auto = "max" if "accuracy" in str(monitor) else "min"
+        self.mode = choose("mode", mode, {"auto": auto, "min": "min", "max": "max"})
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best = -math.inf if self.mode == "max" else math.inf
+        self.best_epoch, self.wait = -1, 0
+        self._weights: dict[str, Any] | None = None
+
+    def on_train_begin(self, trainer: "Trainer") -> None:
+        """Refuse a quantity that nothing measures; forget an earlier training."""
+        if self.monitor not in trainer.logged:
+            hint = " Give fit validation=(Xv, yv)." if str(self.monitor).startswith("val_") else ""
+            raise ValueError(
+                f'EarlyStopping: nothing measures "{self.monitor}"; measured are '
+                f"{', '.join(trainer.logged)}.{hint}"
+            )
+        self._reset()
+
+    def on_epoch_end(self, trainer: "Trainer", epoch: int, logs: Logs) -> str | None:
+        """Keep the weights of a better epoch; stop after `patience` others."""
+        value = logs[self.monitor]
+        gain = value - self.best if self.mode == "max" else self.best - value
+        if gain > self.min_delta:
+            self.best, self.best_epoch, self.wait = value, epoch, 0
+            if self.restore_best:
+                self._weights = dict(trainer.net.state_dict())
+            return None
+        self.wait += 1
+        return "stop" if self.wait >= self.patience else None
+
+    def on_train_end(self, trainer: "Trainer") -> None:
+        """Bring the best weights back."""
+        if self._weights is not None:
+            trainer.net.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the best value, its weights, how long ago."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "wait": self.wait,
+            "weights": self._weights,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where a checkpoint was written."""
+        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
+        self.wait, self._weights = int(state["wait"]), state["weights"]
+
+
+class Checkpoint:
+    """Saves the trainer while it trains, and once more when training ends.
+
+    A script that begins with ``Trainer.load(path)`` where the file exists, and then calls the same
+    ``fit``, may be killed at any time and started again: it ends with the same weights.
+
+    Parameters
+    ----------
+    path
+        Of the file; ``{epoch}`` and ``{step}`` in it become the epochs and steps done.
+    every
+        ``"epoch"``, or a number of steps.
+    """
+
+    last = True  # runs after the others, to save what they have decided
+
+    def __init__(self, path: str | PathLike[str], every: str | int = "epoch") -> None:
+        self.path = str(Path(path))
+        try:
+            self.path.format(epoch=0, step=0)
+        except (KeyError, IndexError, ValueError):
+            raise ValueError(
+                f"Checkpoint: path may contain {{epoch}} and {{step}}, got {self.path!r}"
+            ) from None
+        by_epoch = isinstance(every, str)
+        if by_epoch:
+            choose("Checkpoint every", str(every), {"epoch": 0})
+        self.every = 0 if by_epoch else count("Checkpoint: every", every)
+
+    def on_train_begin(self, trainer: "Trainer") -> None:
+        """Refuse what could not be saved, before the first step."""
+        checkpoint.check_writable(self._target(trainer))
+        resume.describe(trainer)
+
+    def on_step_end(self, trainer: "Trainer") -> None:
+        """Save after every so many steps."""
+        if self.every:
+            self._save(trainer)
+
+    def on_epoch_end(self, trainer: "Trainer") -> None:
+        """Save after every epoch."""
+        if not self.every:
+            self._save(trainer)
+
+    def on_train_end(self, trainer: "Trainer") -> None:
+        """Save the end; an interrupted training keeps the last regular file."""
+        if trainer.finished:
+            self._save(trainer)
+
+    def _save(self, trainer: "Trainer") -> None:
+        trainer.save(self._target(trainer))
+
+    def _target(self, trainer: "Trainer") -> str:
+        return self.path.format(epoch=trainer.epoch, step=trainer.steps)
+
+
+class CSVLog:
+    """Writes a table with a line for each epoch; a resumed training continues it.
+
+    Parameters
+    ----------
+    path
+        Of the file; it is begun anew, with what the trainer's history already holds.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+
+    def on_train_begin(self, trainer: "Trainer") -> None:
+        """Write the epochs so far."""
+        table = trainer.history.history
+        lines = [["epoch", *trainer.logged]]
+        for epoch in range(len(trainer.history)):
+            lines.append([str(epoch), *_cells({n: table[n][epoch] for n in table}, trainer.logged)])
+        checkpoint.replace(self.path, _csv(lines).encode())
+
+    def on_epoch_end(self, trainer: "Trainer", epoch: int, logs: Logs) -> None:
+        """Add a line."""
+        with open(self.path, "a", encoding="utf-8", newline="") as file:
+            file.write(_csv([[str(epoch), *_cells(logs, trainer.logged)]]))
+
+
+class TensorBoard:
+    """Writes every logged number for TensorBoard, by epoch.
+
+    Parameters
+    ----------
+    dir
+        Folder of the event files.
+
+    Raises
+    ------
+    ImportError
+        When training begins, if tensorboardX is not installed.
+    """
+
+    def __init__(self, dir: str | PathLike[str]) -> None:
+        self.dir = Path(dir)
+        self._writer: Any = None
+
+    def on_train_begin(self) -> None:
+        """Open the event file."""
+        try:
+            from tensorboardX import SummaryWriter  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise ImportError(
+                "callbacks.TensorBoard needs tensorboardX: pip install 'steep[tensorboard]'"
+            ) from None
+        self._writer = SummaryWriter(str(self.dir))
+
+    def on_epoch_end(self, epoch: int, logs: Logs) -> None:
+        """Write the numbers of the epoch."""
+        for name, value in logs.items():
+            self._writer.add_scalar(name, value, epoch)
+
+    def on_train_end(self) -> None:
+        """Close the event file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+class Callbacks:
+    """The callbacks of one `fit`: checks them, calls them in order, those that save last."""
+
+    def __init__(self, given: Any, trainer: "Trainer") -> None:
+        items = list(given) if isinstance(given, Iterable) else [given]
+        for item in items:
+            if isinstance(item, type):
+                raise TypeError(f"callbacks: got the class {item.__name__}; write its parentheses")
+            if not any(callable(getattr(item, hook, None)) for hook in HOOKS):
+                raise TypeError(f"callbacks: {item!r} has none of {', '.join(HOOKS)}")
+        self._items = sorted(items, key=lambda item: bool(getattr(item, "last", False)))
+        self._trainer = trainer
+        self._hooks = {hook: self._bind(hook) for hook in HOOKS}
+        self._every = [
+            max(1, int(getattr(item, "every", 1)))
+            for item in self._items
+            if hasattr(item, "on_step_end") and getattr(item, "every", 1) != 0
+        ]
+
+    def call(self, hook: str, number: int, logs: Logs) -> bool:
+        """Call one hook of every callback; say whether one of them returned "stop"."""
+        stop = False
+        name = "step" if hook == "on_step_end" else "epoch"
+        for method, wants, every in self._hooks[hook]:
+            if hook == "on_step_end" and (every == 0 or number % every):
+                continue
+            known = {"trainer": self._trainer, name: number, "logs": dict(logs)}
+            stop = _invoke(method, wants, known, hook) == "stop" or stop
+        return stop
+
+    def steps_until(self, step: int) -> int | None:
+        """Return how many steps may pass before `on_step_end` is due, None for any number."""
+        return min((every - step % every for every in self._every), default=None)
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return the state of those that have one."""
+        return [
+            {"callback": type(item).__name__, "state": item.state_dict()}
+            for item in self._items
+            if hasattr(item, "state_dict") and hasattr(item, "load_state_dict")
+        ]
+
+    def restore(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Give every callback the state that one of its kind saved."""
+        left = list(saved)
+        for item in self._items:
+            match = next((s for s in left if s["callback"] == type(item).__name__), None)
+            if match is not None and hasattr(item, "load_state_dict"):
+                left.remove(match)
+                item.load_state_dict(match["state"])
+
+    def _bind(self, hook: str) -> list[tuple[Callable[..., Any], tuple[str, ...] | None, int]]:
+        bound = []
+        for item in self._items:
+            method = getattr(item, hook, None)
+            if callable(method):
+                bound.append((method, _wants(method), int(getattr(item, "every", 1))))
+        return bound
+
+
+def _wants(method: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Return which of the known arguments a hook takes by name; None: all, by position."""
+    parameters = inspect.signature(method).parameters.values()
+    names = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+    known = {"trainer", "epoch", "step", "logs"}
+    ours = len(names) == len(parameters) and set(names) <= known
+    return names if ours else None
+
+
+def _invoke(
+    method: Callable[..., Any], wants: tuple[str, ...] | None, known: dict[str, Any], hook: str
+) -> Any:
+    if wants is None:
+        if hook in ("on_train_begin", "on_train_end"):
+            return method(known["trainer"], known["logs"])
+        return method(*known.values())
+    return method(**{name: known[name] for name in wants if name in known})
+
+
+def _cells(logs: Logs, names: Sequence[str]) -> list[str]:
+    return [repr(float(logs[name])) if name in logs else "" for name in names]
+
+
+def _csv(lines: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()

@@ -1,0 +1,92 @@
+"""The folder of one run: which files it holds, and when it may be written. Training is train.py."""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+WEIGHTS = "weights.safetensors"
+CHECKPOINT = "trainer.safetensors"
+HISTORY = "history.csv"
+CURVE = "curve.png"
+CONFIG = "config.json"
+METRICS = "metrics.json"
+
+
+def create(out: str | None, dataset: str) -> Path:
+    """Make a new folder, by default ``runs/<dataset>-<time>``, and see that it can be written.
+
+    Raises
+    ------
+    ValueError
+        It is not empty, or cannot be written.
+    """
+    folder = Path(out) if out is not None else _fresh(dataset)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ValueError(
+                f"{folder}: is not empty. Name a new folder with --out, "
+                "or go on with the run in it with --resume."
+            )
+        probe = folder / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{folder}: cannot be written ({error.strerror}). Name another folder with --out."
+        ) from None
+    return folder
+
+
+def _fresh(dataset: str) -> Path:
+    base = Path("runs") / f"{dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder, number = base, 1
+    while folder.exists():
+        number += 1
+        folder = base.with_name(f"{base.name}-{number}")
+    return folder
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write atomically: beside, then renamed."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
+    os.replace(beside, path)
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a run's config.json.
+
+    Raises
+    ------
+    ValueError
+        There is none, or it is damaged.
+    """
+    path = folder / CONFIG
+    if not path.is_file() or not (folder / CHECKPOINT).is_file():
+        raise ValueError(f"{folder}: no run to resume here ({CONFIG} or {CHECKPOINT} is missing).")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged ({error}).") from None
+    if not isinstance(values, dict) or not isinstance(values.get("recipe"), dict):
+        raise ValueError(f"{path}: not the settings of a run.")
+    return values
+
+
+def write_history(path: Path, history: Mapping[str, Sequence[float]]) -> None:
+    """Write one row an epoch; a column that has no value everywhere stays empty there."""
+    names = [name for name, values in history.items() if len(values)]
+    rows = max((len(history[name]) for name in names), default=0)
+    beside = path.with_name(path.name + ".new")
+    with open(beside, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", *names])
+        for row in range(rows):
+            cells = (history[name] for name in names)
+            writer.writerow([row + 1, *(v[row] if row < len(v) else "" for v in cells)])
+    os.replace(beside, path)

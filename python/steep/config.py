@@ -1,0 +1,103 @@
+"""Turns the description of a network into JSON and back. Weights and files live elsewhere."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import layers
+from .graph import Layer, Op
+from .model import Model, Sequential
+from .names import choose
+
+_BUILT_IN: dict[str, type[Layer]] = {
+    name: getattr(layers, name) for name in layers.__all__ if name != "Layer"
+} | {"Sequential": Sequential, "Model": Model, "Op": Op}
+
+
+class Encoder:
+    """Describes layers as JSON; arrays among their arguments are put aside by name.
+
+    A layer that stands in two places is described once, so that it still shares its weights.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self._seen: dict[int, int] = {}
+        self._alive: list[Layer] = []
+
+    def encode(self, value: Any) -> Any:
+        """Return `value` as JSON can hold it.
+
+        Raises
+        ------
+        TypeError
+            If it is neither a layer nor made of numbers, text, lists, dicts and arrays.
+        """
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        if isinstance(value, np.generic):
+            return value.item()
+        if isinstance(value, (list, tuple)):
+            return [self.encode(item) for item in value]
+        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+            name = f"config/{len(self.arrays)}"
+            self.arrays[name] = value
+            return {"array": name}
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return {"dict": {key: self.encode(item) for key, item in value.items()}}
+        if isinstance(value, Layer):
+            if id(value) in self._seen:
+                return {"same": self._seen[id(value)]}
+            number = self._seen[id(value)] = len(self._seen)
+            self._alive.append(value)
+            config = {key: self.encode(item) for key, item in value.config().items()}
+            return {"layer": type(value).__name__, "number": number, "config": config}
+        raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}")
+
+
+class Decoder:
+    """Makes layers from their description.
+
+    Parameters
+    ----------
+    arrays
+        What the encoder put aside.
+    custom
+        Classes of layers that are not steep's own, by name.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], custom: Mapping[str, type[Layer]]):
+        self._arrays = arrays
+        self._known = _BUILT_IN | dict(custom)
+        self._seen: dict[int, Layer] = {}
+
+    def decode(self, value: Any) -> Any:
+        """Return what `value` describes.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            If it describes nothing known.
+        """
+        if isinstance(value, list):
+            return [self.decode(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if "array" in value:
+            return self._arrays[value["array"]]
+        if "dict" in value:
+            return {key: self.decode(item) for key, item in value["dict"].items()}
+        if "same" in value:
+            return self._seen[value["same"]]
+        name = value["layer"]
+        try:
+            made = choose("layer", name, self._known)
+        except ValueError as error:
+            raise ValueError(
+                f'{error}. A layer of your own: custom_objects={{"{name}": {name}}} or net=...'
+            ) from None
+        layer = made.from_config({k: self.decode(v) for k, v in value["config"].items()})
+        self._seen[value["number"]] = layer
+        return layer

@@ -1,0 +1,23 @@
+"""Data sets and readers: everything that turns files into arrays. Nothing here trains."""
+
+from .csv_file import read_csv
+from .dataset import Dataset, open_dataset
+from .idx import read_idx
+from .images import load, load_idx_folder
+from .npz_file import read_npz
+from .split import split
+from .table import Table, Target, read_target
+
+__all__ = [
+    "Dataset",
+    "Table",
+    "Target",
+    "load",
+    "load_idx_folder",
+    "open_dataset",
+    "read_csv",
+    "read_idx",
+    "read_npz",
+    "read_target",
+    "split",
+]

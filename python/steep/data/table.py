@@ -1,0 +1,142 @@
+"""What a table of numbers is and what its target means. Reading and splitting live elsewhere."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_LABELS = 20  # whole numbers with more different values than this are a quantity
+TASKS = ("classification", "regression")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be learned: class indices, or values.
+
+    Attributes
+    ----------
+    y : ndarray
+        int64 (N,) positions in ``classes``, or float64 (N,) values.
+    classes : tuple or None
+        Names or numbers of the classes in ascending order; None for regression.
+    """
+
+    y: NDArray[Any]
+    classes: tuple[Any, ...] | None
+
+    @property
+    def task(self) -> str:
+        """``"classification"`` or ``"regression"``."""
+        return "regression" if self.classes is None else "classification"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Samples in rows, ready to be split and standardised.
+
+    Attributes
+    ----------
+    X : ndarray
+        float64 (N, features); text columns are one-hot.
+    target : Target
+        Of the same N samples.
+    features : tuple of str
+        Name of each column of X; a one-hot column is named ``column=text``.
+    numeric : ndarray
+        bool (features,): True where the column is a quantity, False where it is one-hot.
+    """
+
+    X: NDArray[np.float64]
+    target: Target
+    features: tuple[str, ...]
+    numeric: NDArray[np.bool_]
+
+
+def read_target(values: Any, name: str, task: str | None = None) -> Target:
+    """Decide between classification and regression, and encode the target accordingly.
+
+    Text and booleans are classes. Whole numbers are classes when they have at most 20 different
+    values, each twice or more on average. All else is regression. `task` overrides.
+
+    Parameters
+    ----------
+    values : array_like
+        (N,) text, booleans or finite numbers.
+    name : str
+        Where they come from, for messages.
+    task : {"classification", "regression"}, optional
+        Overrides the rule.
+
+    Returns
+    -------
+    Target
+        Encoded values and, for classification, the classes.
+
+    Raises
+    ------
+    ValueError
+        Not one finite value a sample, fewer than two classes, or not what `task` asks for.
+    """
+    if task is not None and task not in TASKS:
+        raise ValueError(f"task: {task!r} is unknown, expected {' or '.join(TASKS)}.")
+    values = np.asarray(values)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise ValueError(f"{name}: expected one value a sample, (N,), got shape {values.shape}.")
+    text = values.dtype.kind in "USb"
+    if not text and values.dtype.kind not in "iuf":
+        raise ValueError(f"{name}: expected text or numbers, got dtype {values.dtype}.")
+    if not text and not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise ValueError(f"{name}: sample {row} is {values[row]}. Remove or fill such samples.")
+    whole = text or bool((values == np.floor(values)).all())
+    if task == "regression" and text:
+        raise ValueError(f"{name}: holds text, which only classification can learn.")
+    if task == "classification" and not whole:
+        row = int(np.flatnonzero(values != np.floor(values))[0])
+        raise ValueError(f"{name}: sample {row} is {values[row]}, expected whole class labels.")
+    if not whole or task == "regression":
+        return Target(values.astype(np.float64), None)
+    distinct, index = np.unique(values, return_inverse=True)
+    if task is None and not text and len(distinct) > min(MAX_LABELS, len(values) // 2):
+        return Target(values.astype(np.float64), None)
+    _check_classes(distinct, values, name)
+    classes = distinct.astype(np.int64).tolist() if values.dtype.kind == "f" else distinct.tolist()
+    return Target(index.astype(np.int64).reshape(-1), tuple(classes))
+
+
+def _check_classes(distinct: NDArray[Any], values: NDArray[Any], name: str) -> None:
+    if len(distinct) < 2:
+        came = f"only {distinct[0]!r}" if len(distinct) else "nothing"
+        raise ValueError(f"{name}: holds {came}; classification needs two classes or more.")
+    if len(distinct) > max(2, len(values) // 2):
+        raise ValueError(
+            f"{name}: {len(distinct)} different values in {len(values)} samples are no classes. "
+            "Name another target column."
+        )
+
+
+def one_hot(codes: NDArray[Any], texts: Sequence[str]) -> tuple[NDArray[np.float64], list[str]]:
+    """Encode text as 0/1 columns in ascending order of the text.
+
+    Parameters
+    ----------
+    codes : ndarray
+        (N,) positions in `texts`.
+    texts : sequence of str
+        The different texts.
+
+    Returns
+    -------
+    tuple
+        float64 (N, len(texts)) and the text of each column.
+    """
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    rank = np.empty(len(texts), np.int64)
+    rank[order] = np.arange(len(texts))
+    block = np.zeros((len(codes), len(texts)))
+    block[np.arange(len(codes)), rank[codes.astype(np.int64)]] = 1.0
+    return block, [texts[i] for i in order]

@@ -1,0 +1,423 @@
+"""Symbolic tensors, the base class of layers, and the scope that lowers layers onto a native graph.
+
+Networks live in `model`, concrete layers in `layers`, functions of tensors in `ops`.
+"""
+
+import functools
+import inspect
+import math
+import re
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, Union
+
+from . import _core
+
+Shape: TypeAlias = tuple[int, ...]
+# A built network inside another: gives its value of a layer's parameter, or None.
+Inherit: TypeAlias = "Callable[[Layer, str], Any]"
+
+# Before these the weights start with He's variance: about half of their input's is cut away.
+RELU_LIKE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu"})
+
+_current: ContextVar["Scope"] = ContextVar("steep_scope")
+
+
+class Tensor:
+    """A value of a network that is being described: a shape and where it comes from, no numbers.
+
+    ``+ - *`` and ``/`` a number work on tensors of equal shapes, on a tensor and a number, and on a
+    tensor and a parameter of its last axis; ``x @ w`` multiplies by a weight of shape (in, out).
+
+    Parameters
+    ----------
+    shape
+        Without the batch axis.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        source: tuple["Layer", tuple["Tensor", ...]] | None = None,
+        scope: "Scope | None" = None,
+        index: int = -1,
+        parameter: str | None = None,
+    ) -> None:
+        self.shape = shape
+        self.source = source  # of the functional form: the layer called, and on what
+        self.scope = scope  # while a network is lowered: the graph this tensor belongs to ...
+        self.index = index  # ... and its number there
+        self.parameter = parameter  # its name, where this tensor is one
+
+    def __repr__(self) -> str:
+        what = f"parameter {self.parameter!r}" if self.parameter else "tensor"
+        return f"<{what} of shape {self.shape}>"
+
+    def __add__(self, other: Union["Tensor", float]) -> "Tensor":
+        if isinstance(other, Tensor):
+            return emit("add", self, other)
+        return emit("affine", self, scale=1.0, shift=_plain(other))
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Union["Tensor", float]) -> "Tensor":
+        if isinstance(other, Tensor):
+            return emit("subtract", self, other)
+        return emit("affine", self, scale=1.0, shift=-_plain(other))
+
+    def __rsub__(self, other: float) -> "Tensor":
+        return emit("affine", self, scale=-1.0, shift=_plain(other))
+
+    def __mul__(self, other: Union["Tensor", float]) -> "Tensor":
+        if isinstance(other, Tensor):
+            return emit("multiply", self, other)
+        return emit("affine", self, scale=_plain(other), shift=0.0)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: float) -> "Tensor":
+        return emit("affine", self, scale=1.0 / _plain(other), shift=0.0)
+
+    def __neg__(self) -> "Tensor":
+        return emit("affine", self, scale=-1.0, shift=0.0)
+
+    def __matmul__(self, other: "Tensor") -> "Tensor":
+        return emit("matmul", self, other)
+
+
+class Layer:
+    """Describes one step of a network; subclass it and write `call`.
+
+    A layer holds no weights: those belong to the network that uses it. Within one network a layer
+    that is called twice shares its weights. Ten lines make a new one::
+
+        class Scale(layers.Layer):
+            def __init__(self, start=1.0, name=None):
+                super().__init__(name)
+                self.start = start
+
+            def call(self, x):
+                return x * self.parameter("scale", x.shape, init=self.start, decay=False)
+
+    Parameters
+    ----------
+    name
+        Begins the names of its weights; a network numbers layers without a name by their type.
+    """
+
+    name: str | None = None
+    _arguments: dict[str, Any]
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None and (not isinstance(name, str) or not name):
+            raise TypeError(f"{type(self).__name__}: name must be a non-empty string, got {name!r}")
+        self.name = name
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Have the outermost constructor note its arguments: they are the layer's config."""
+        super().__init_subclass__(**options)
+        if "__init__" not in cls.__dict__:
+            return
+        init = cls.__init__
+        signature = inspect.signature(init)
+
+        @functools.wraps(init)
+        def noting(self: Layer, *args: Any, **kwargs: Any) -> None:
+            if "_arguments" not in self.__dict__:
+                bound = signature.bind(self, *args, **kwargs)
+                self._arguments = dict(list(bound.arguments.items())[1:])
+            init(self, *args, **kwargs)
+
+        cls.__init__ = noting  # type: ignore[method-assign]
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments by name; ``from_config`` takes them back."""
+        return dict(self.__dict__.get("_arguments", {}))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Layer":
+        """Return a new layer made with the arguments that `config` returned."""
+        args: list[Any] = []
+        kwargs = dict(config)
+        for name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                args = list(kwargs.pop(name, ()))
+            elif parameter.kind is parameter.VAR_KEYWORD:
+                kwargs.update(kwargs.pop(name, {}))
+        return cls(*args, **kwargs)
+
+    def call(self, *inputs: Any, **options: Any) -> Tensor:  # so typed, any signature overrides it
+        """Return the output tensor; runs only while the network is described."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(self, x)")
+
+    def parameter(
+        self, name: str, shape: Shape | int, init: object = None, decay: bool | None = None
+    ) -> Tensor:
+        """Return a weight of this layer; only inside `call`.
+
+        Parameters
+        ----------
+        name
+            Of the weight within the layer: ``"weight"``.
+        shape
+            (in, out) or (n,).
+        init
+            A name, a number, an array or an initializer. None: "he" for a matrix whose product goes
+            into a ReLU-like activation, "xavier" for any other matrix, zeros for a vector.
+        decay
+            Whether penalties and weight decay apply; None: to matrices only.
+        """
+        scope = _current.get(None)
+        if scope is None:
+            raise RuntimeError(f"{type(self).__name__}: parameter() works only inside call()")
+        return scope.parameter(self, name, shape, init, decay)
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        """Put the layer behind `inputs`, symbolic tensors, and return its output."""
+        for x in inputs:
+            if not isinstance(x, Tensor):
+                raise TypeError(
+                    f"{label(self)}: is called on symbolic tensors (steep.Input), got "
+                    f"{type(x).__name__}. To compute numbers use net.predict(X)."
+                )
+        if not inputs:
+            raise TypeError(f"{label(self)}: expects at least one tensor")
+        scope = inputs[0].scope
+        if scope is not None:
+            return scope.run(self, inputs)
+        # The functional form: a trial run on a graph of its own finds the shape, or the mistake.
+        trial = Scope()
+        given = [trial.input(x.shape) for x in inputs]
+        return Tensor(trial.run(self, given).shape, source=(self, inputs))
+
+    def __repr__(self) -> str:
+        items = [f"{name}={value!r}" for name, value in self.config().items()]
+        return f"{type(self).__name__}({', '.join(items)})"
+
+
+class Op(Layer):
+    """One native op as a layer, for tensors of the functional form."""
+
+    def __init__(self, kind: str, attributes: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.kind = kind
+        self.attributes = attributes or {}
+
+    def call(self, *inputs: Tensor) -> Tensor:
+        """Emit the op."""
+        return emit(self.kind, *inputs, **self.attributes)
+
+
+def emit(kind: str, *inputs: Tensor, **attributes: Any) -> Tensor:
+    """Add one op to the network that `inputs` belong to and return its output."""
+    for x in inputs:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{kind}: expects symbolic tensors, got {type(x).__name__}")
+    scope = inputs[0].scope
+    if scope is None:
+        return Op(kind, attributes)(*inputs)
+    return scope.emit(kind, inputs, attributes)
+
+
+@dataclass
+class Weight:
+    """What a scope knows of one parameter."""
+
+    name: str
+    shape: Shape
+    layer: Layer
+    title: str  # of the layer, for messages
+    init: object
+    value: Any  # a starting value taken over from a nested network, or None
+    tensor: Tensor
+    relu: bool = False  # its product goes into a ReLU-like activation
+
+
+@dataclass
+class Row:
+    """One layer of a summary."""
+
+    depth: int
+    name: str
+    kind: str
+    shape: Shape = ()
+    weights: list[Weight] = field(default_factory=list)
+
+
+class Scope:
+    """One native graph under construction: names layers, shares their weights, labels mistakes."""
+
+    def __init__(self) -> None:
+        self.graph = _core.Graph()
+        self.weights: dict[tuple[int, str], Weight] = {}  # by layer and name, in order
+        self.rows: list[Row] = []
+        self.products: dict[int, Weight] = {}  # weight that made a tensor
+        self.last_kind: dict[int, str] = {}  # op that made a tensor
+        self.names: dict[int, str] = {}  # full name of each layer
+        self.taken: set[str] = set()
+        self.layers: list[Layer] = []  # keeps the ids above alive
+        self.sources: list[Inherit] = []  # nested networks with weights of their own
+        self.first: dict[int, str] = {}  # label of the layer that takes a tensor first
+        self._stack: list[tuple[Row, str]] = []  # layers being called, with their labels
+        self._prefix = ""
+
+    def input(self, shape: Shape) -> Tensor:
+        """Add an input of the network."""
+        return Tensor(shape, scope=self, index=self.graph.input(shape))
+
+    def run(self, layer: Layer, inputs: Sequence[Tensor]) -> Tensor:
+        """Call a layer inside this graph."""
+        for x in inputs:
+            if x.scope is not self:
+                raise ValueError(f"{label(layer)}: got tensors of two networks")
+        name = self._name(layer)
+        row = Row(len(self._stack), name, type(layer).__name__)
+        outer, token = self._prefix, _current.set(self)
+        title = f'{row.kind} "{name}"'
+        for x in inputs:
+            self.first.setdefault(x.index, title)
+        self.rows.append(row)
+        self._stack.append((row, title))
+        self.graph.name_next(title)
+        if layer.name is not None:
+            self._prefix = f"{name}."
+        try:
+            out = layer.call(*inputs)
+        finally:
+            self._prefix = outer
+            self._stack.pop()
+            self.graph.name_next(self._stack[-1][1] if self._stack else "")
+            _current.reset(token)
+        if not isinstance(out, Tensor) or out.scope is not self or out.parameter:
+            raise TypeError(f"{title}: call must return one tensor of its network, got {out!r}")
+        row.shape = out.shape
+        return out
+
+    def emit(self, kind: str, inputs: Sequence[Tensor], attributes: dict[str, Any]) -> Tensor:
+        """Add one op."""
+        if any(x.scope is not self for x in inputs):
+            raise ValueError(f"{self.title}: {kind} got tensors of two networks")
+        kind, inputs = self._of_parameter(kind, inputs)
+        index = [x.index for x in inputs]
+        if kind == "concat":
+            out = self.graph.concat(index)
+        else:
+            out = getattr(self.graph, kind)(*index, *attributes.values())
+        self.last_kind[out] = attributes.get("kind", kind)
+        if kind == "matmul":
+            weight = next(w for w in self.weights.values() if w.tensor is inputs[1])
+            self.products[out] = weight
+        elif kind == "activation" and attributes["kind"] in RELU_LIKE and index[0] in self.products:
+            self.products[index[0]].relu = True
+        return Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
+
+    def parameter(
+        self, layer: Layer, name: str, shape: Shape | int, init: object, decay: bool | None
+    ) -> Tensor:
+        """Return the parameter of a layer, new or, where the layer was called before, the same."""
+        size = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+        known = self.weights.get((id(layer), name))
+        if known is not None:
+            if known.shape != size:
+                raise ValueError(
+                    f"{self.title}: is used twice and shares {name!r}, whose shape is "
+                    f"{known.shape}; here it would have to be {size}. Make two layers."
+                )
+            return known.tensor
+        full = f"{self._name(layer)}.{name}"
+        index = self.graph.parameter(full, size, len(size) > 1 if decay is None else bool(decay))
+        tensor = Tensor(size, scope=self, index=index, parameter=full)
+        values = (source(layer, name) for source in self.sources)
+        value = next((v for v in values if v is not None), None)
+        weight = Weight(full, size, layer, self.title, init, value, tensor)
+        self.weights[id(layer), name] = weight
+        if self._stack:
+            self._stack[-1][0].weights.append(weight)
+        return tensor
+
+    @property
+    def title(self) -> str:
+        """The layer being called, for messages."""
+        return self._stack[-1][1] if self._stack else "network"
+
+    def _of_parameter(self, kind: str, inputs: Sequence[Tensor]) -> tuple[str, Sequence[Tensor]]:
+        """Give ops on a parameter their own name, with the parameter last."""
+        if kind == "matmul":
+            if not inputs[1].parameter or inputs[0].parameter:
+                raise TypeError(f"{self.title}: x @ w expects w to be a parameter")
+            return kind, inputs
+        if len(inputs) == 2 and inputs[0].parameter and kind in ("add", "multiply"):
+            inputs = inputs[::-1]
+        if len(inputs) == 2 and inputs[1].parameter and kind in ("add", "multiply"):
+            kind = f"{kind}_row"
+            inputs_checked = inputs[:1]
+        else:
+            inputs_checked = inputs
+        if any(x.parameter for x in inputs_checked):
+            raise TypeError(
+                f"{self.title}: {kind} does not take a parameter there; a parameter p can stand in "
+                "x + p, x * p and x @ p"
+            )
+        return kind, inputs
+
+    def _name(self, layer: Layer) -> str:
+        """Return the full name of a layer, giving it one the first time."""
+        if id(layer) in self.names:
+            return self.names[id(layer)]
+        if layer.name is not None:
+            name = self._prefix + layer.name
+            if name in self.taken:
+                raise ValueError(f'two layers are named "{name}"; names must differ')
+        else:
+            plain = name = self._prefix + snake(type(layer).__name__)
+            count = 0
+            while name in self.taken:
+                count += 1
+                name = f"{plain}_{count}"
+        self.taken.add(name)
+        self.names[id(layer)] = name
+        self.layers.append(layer)
+        return name
+
+
+def label(layer: Layer) -> str:
+    """Return how errors call a layer outside any network: ``Dense "fc1"``."""
+    return f'{type(layer).__name__} "{layer.name or snake(type(layer).__name__)}"'
+
+
+def snake(name: str) -> str:
+    """Return a class name as weights spell it: LeakyReLU gives leaky_relu."""
+    for word in ("ReLU", "GELU", "SiLU", "ELU"):
+        name = name.replace(word, word.capitalize())
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def shape_of(where: str, shape: object) -> Shape:
+    """Return a shape without its batch axis as a tuple of positive ints.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no int or sequence of ints, or an axis is below 1.
+    """
+    items = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    if not items:
+        raise ValueError(f"{where}: expects a shape with at least one axis, got ()")
+    for n in items:
+        if isinstance(n, bool) or not hasattr(n, "__index__"):
+            raise TypeError(f"{where}: expects a shape of ints without the batch, got {shape!r}")
+        if int(n) < 1:
+            raise ValueError(f"{where}: every axis must be at least 1, got {shape!r}")
+    return tuple(int(n) for n in items)
+
+
+def _plain(value: object) -> float:
+    """Return the number beside an arithmetic sign."""
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise TypeError(f"a symbolic tensor combines with tensors and numbers, got {value!r}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a symbolic tensor combines with finite numbers, got {number}")
+    return number

@@ -1,0 +1,23 @@
+"""The lab: instruments for looking at descent, gradients and networks, outside of training."""
+
+from .descend import DivergedError, Minimum, behaviour, descend, minimize
+from .gradients import (
+    chain_gradients,
+    check_gradients,
+    count_derivatives,
+    gradient_errors,
+    least_squares,
+)
+
+__all__ = [
+    "DivergedError",
+    "Minimum",
+    "behaviour",
+    "chain_gradients",
+    "check_gradients",
+    "count_derivatives",
+    "descend",
+    "gradient_errors",
+    "least_squares",
+    "minimize",
+]

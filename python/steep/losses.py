@@ -1,0 +1,258 @@
+"""The losses: small descriptions with their formulas; the training arithmetic is native.
+
+Called on arrays they compute the same in float64 NumPy, for teaching and for checks.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .names import choose
+from .ranges import FRACTION, POSITIVE, Range, number
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Huber",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "from_config",
+    "get",
+]
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """What training makes small: a number for each sample, from the network's output z."""
+
+    name: ClassVar[str]  # of the native loss
+    classification: ClassVar[bool] = False  # whether the targets are classes
+    ranges: ClassVar[Mapping[str, Range]] = {}
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name, allowed in self.ranges.items():
+            value = number(type(self).__name__, name, getattr(self, name), allowed)
+            object.__setattr__(self, name, value)
+
+    @property
+    def option(self) -> float:
+        """The native loss's one number: Huber's delta, the label smoothing, or 0."""
+        return next((float(getattr(self, name)) for name in self.ranges), 0.0)
+
+    @abstractmethod
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample.
+
+        Parameters
+        ----------
+        z : (N, ...)
+            Outputs of the network.
+        target : (N, ...)
+            What they should be.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        """
+
+    def __call__(self, z: ArrayLike, target: ArrayLike, reduction: str = "mean") -> float:
+        """Return the mean, or the sum, of `rows` over the samples."""
+        reduce: Callable[[Any], Any] = choose("reduction", reduction, REDUCTIONS)
+        return float(reduce(self.rows(z, target)))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs to rebuild this loss."""
+        numbers = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {"loss": self.name, **numbers}
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """(z - y)^2, the mean over a sample's outputs."""
+
+    name: ClassVar[str] = "mse"
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the squared error of each sample, z and target of one shape (N, ...)."""
+        return _mean_rows(_error(z, target) ** 2)
+
+
+@dataclass(frozen=True)
+class MeanAbsoluteError(Loss):
+    """|z - y|, the mean over a sample's outputs; its derivative at 0 is taken as 0."""
+
+    name: ClassVar[str] = "mae"
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the absolute error of each sample, z and target of one shape (N, ...)."""
+        return _mean_rows(np.abs(_error(z, target)))
+
+
+@dataclass(frozen=True)
+class Huber(Loss):
+    """e^2/2 where |e| <= delta, else delta*(|e| - delta/2), e = z - y (Huber 1964).
+
+    The mean over a sample's outputs.
+
+    Parameters
+    ----------
+    delta
+        Where the parabola becomes a line, > 0.
+    """
+
+    delta: float = 1.0
+
+    name: ClassVar[str] = "huber"
+    ranges: ClassVar[Mapping[str, Range]] = {"delta": POSITIVE}
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        size = np.abs(_error(z, target))
+        line = self.delta * (size - 0.5 * self.delta)
+        return _mean_rows(np.where(size <= self.delta, 0.5 * size**2, line))
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """-sum_c y_c log softmax(z)_c, from logits z.
+
+    Parameters
+    ----------
+    label_smoothing
+        s in [0, 1): the target becomes (1-s)*y + s/classes (Szegedy 2016).
+    """
+
+    label_smoothing: float = 0.0
+
+    name: ClassVar[str] = "cross_entropy"
+    classification: ClassVar[bool] = True
+    ranges: ClassVar[Mapping[str, Range]] = {"label_smoothing": FRACTION}
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample.
+
+        Parameters
+        ----------
+        z : (N, classes)
+            Logits.
+        target : (N,) integers or (N, classes)
+            The class of each sample, or the probability of each class.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit or a label is no class.
+        """
+        logits = np.asarray(z, dtype=np.float64)
+        if logits.ndim != 2:
+            raise ValueError(f"CrossEntropy: z must be (N, classes), got shape {logits.shape}")
+        classes = logits.shape[1]
+        labels = np.asarray(target)
+        if labels.ndim == 1 and labels.dtype.kind in "iu":
+            if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+                raise ValueError(
+                    f"CrossEntropy: labels must be 0..{classes - 1}, "
+                    f"got {labels.min()}..{labels.max()}"
+                )
+            probabilities = np.eye(classes)[labels]
+        else:
+            probabilities = _pair(logits, target)[1]
+        smooth = self.label_smoothing
+        probabilities = (1.0 - smooth) * probabilities + smooth / classes
+        shifted = logits - logits.max(axis=1, keepdims=True)
+        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        return _vector(-(probabilities * log_p).sum(axis=1))
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """-y log p - (1-y) log(1-p), p = sigmoid(z), from logits z; the mean over a sample's outputs.
+
+    Targets are 0, 1 or probabilities between. Computed as max(z,0) - z*y + log(1+e^-|z|).
+    """
+
+    name: ClassVar[str] = "binary_cross_entropy"
+    classification: ClassVar[bool] = True
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        logits, y = _pair(z, target)
+        softplus = np.log1p(np.exp(-np.abs(logits)))
+        return _mean_rows(np.maximum(logits, 0.0) - logits * y + softplus)
+
+
+REDUCTIONS: dict[str, Callable[[Any], Any]] = {"mean": np.mean, "sum": np.sum}
+
+TABLE: dict[str, type[Loss]] = {
+    "mse": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "huber": Huber,
+    "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+}
+
+
+def get(loss: object) -> Loss:
+    """Return a loss from its name (``"cross_entropy"``), its class, or the given one.
+
+    Raises
+    ------
+    ValueError
+        If the name is not known; names the nearest one.
+    TypeError
+        If it is none of these.
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, type) and issubclass(loss, Loss):
+        return loss()
+    if not isinstance(loss, str):
+        raise TypeError(f"loss: expects a name or one of steep.losses, got {loss!r}")
+    return choose("loss", loss, TABLE)()
+
+
+def from_config(config: Mapping[str, Any]) -> Loss:
+    """Return the loss that `Loss.get_config` described.
+
+    Raises
+    ------
+    ValueError
+        If it names no known loss or its arguments do not fit.
+    """
+    arguments = dict(config)
+    made = choose("loss", arguments.pop("loss", ""), TABLE)
+    try:
+        return made(**arguments)
+    except TypeError as error:
+        raise ValueError(f"saved loss {made.__name__}: {error}") from error
+
+
+def _pair(z: ArrayLike, target: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return both as float64 of one shape; targets (N,) also fit outputs (N, 1)."""
+    output, wanted = _vector(z), _vector(target)
+    if output.shape == (*wanted.shape, 1):
+        wanted = wanted.reshape(output.shape)
+    if output.shape != wanted.shape or output.ndim == 0:
+        raise ValueError(f"loss: outputs have shape {output.shape}, targets {wanted.shape}")
+    return output, wanted
+
+
+def _error(z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+    output, wanted = _pair(z, target)
+    return _vector(output - wanted)
+
+
+def _mean_rows(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the mean over the outputs of each sample, (N, ...) -> (N,)."""
+    return _vector(values.reshape(values.shape[0], -1).mean(axis=1))
+
+
+def _vector(values: Any) -> NDArray[np.float64]:
+    return np.asarray(values, dtype=np.float64)

@@ -1,0 +1,44 @@
+"""Ready networks by name; each returns a network whose input shape `build` or `fit` tells."""
+
+from collections.abc import Sequence
+
+from ..inputs import count
+from ..layers import ActivationLike, Dense, Dropout, Flatten, Layer
+from ..model import Sequential
+
+__all__ = ["mlp"]
+
+
+def mlp(
+    units: Sequence[int],
+    classes: int = 10,
+    *,
+    activation: ActivationLike = "relu",
+    dropout: float = 0.0,
+) -> Sequential:
+    """Return a dense network: flatten, hidden layers, `classes` logits.
+
+    Parameters
+    ----------
+    units
+        Of the hidden layers: ``(256, 128)``.
+    classes
+        Number of outputs.
+    activation
+        Of the hidden layers.
+    dropout
+        Rate after each hidden layer, in [0, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+    """
+    if isinstance(units, int):
+        units = (units,)
+    parts: list[Layer] = [Flatten()]
+    for size in units:
+        parts.append(Dense(size, activation))
+        if dropout:
+            parts.append(Dropout(dropout))
+    return Sequential(*parts, Dense(count("mlp: classes", classes)))

@@ -1,0 +1,42 @@
+"""Looks a name up in a table and, where it is missing, says which known name is nearest.
+
+The tables themselves live where their things live: optimizers, losses, layers, data sets.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def choose(kind: str, name: str, table: Mapping[str, T]) -> T:
+    """Return ``table[name]``; case and ``-`` for ``_`` are forgiven.
+
+    Parameters
+    ----------
+    kind
+        What is looked up, as an error should call it: ``"optimizer"``, ``"loss"``.
+    name
+        The name asked for.
+    table
+        Known names and what they stand for.
+
+    Raises
+    ------
+    TypeError
+        If `name` is no string.
+    ValueError
+        If `name` is not in `table`; the message names the nearest known one and lists all.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"{kind}: expects a name (a string), got {type(name).__name__}")
+    if name in table:
+        return table[name]
+    plain = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if plain in table:
+        return table[plain]
+    near = get_close_matches(plain, table, n=1, cutoff=0.5)
+    hint = f'; did you mean "{near[0]}"?' if near else "."
+    known = ", ".join(f'"{known}"' for known in table)
+    raise ValueError(f'unknown {kind} "{name}"{hint} Known: {known}')

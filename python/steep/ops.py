@@ -1,0 +1,107 @@
+"""Functions of symbolic tensors, for custom layers and the functional form; no layer lives here.
+
+Shapes leave out the batch. ``+ - *`` and ``@`` on tensors say the same as add, subtract, multiply
+and matmul.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from . import _core
+from .graph import Shape, Tensor, emit, shape_of
+from .names import choose
+from .ranges import ANY, FRACTION, number
+
+ALIASES: Mapping[str, str] = {"swish": "silu", "logistic": "sigmoid"}
+
+
+def activation_kind(name: str) -> str:
+    """Return the native name of an activation; ValueError with the nearest known one otherwise."""
+    known = {kind: kind for kind in _core.activations()}
+    return choose("activation", name, known | {k: v for k, v in ALIASES.items() if v in known})
+
+
+def matmul(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return x W + b: (n,) by a parameter (n, m), plus a parameter (m,), gives (m,)."""
+    return emit("matmul", x, weight) if bias is None else emit("matmul", x, weight, bias)
+
+
+def add(a: Tensor, b: Tensor) -> Tensor:
+    """Return a + b; equal shapes, or (n,) and a parameter (n,)."""
+    return emit("add", a, b)
+
+
+def subtract(a: Tensor, b: Tensor) -> Tensor:
+    """Return a - b; equal shapes."""
+    return emit("subtract", a, b)
+
+
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    """Return a * b element by element; equal shapes, or (n,) and a parameter (n,)."""
+    return emit("multiply", a, b)
+
+
+def affine(x: Tensor, scale: float = 1.0, shift: float = 0.0) -> Tensor:
+    """Return scale*x + shift for two numbers."""
+    scale = number("affine", "scale", scale, ANY)
+    return emit("affine", x, scale=scale, shift=number("affine", "shift", shift, ANY))
+
+
+def activation(x: Tensor, kind: str, alpha: float = 0.0) -> Tensor:
+    """Return f(x); `alpha` is the slope of "leaky_relu" and the depth of "elu"."""
+    return emit("activation", x, kind=activation_kind(kind), alpha=alpha)
+
+
+def softmax(x: Tensor) -> Tensor:
+    """Return exp(x_i) / sum_j exp(x_j) over the one axis of x."""
+    return emit("softmax", x)
+
+
+def concat(tensors: Sequence[Tensor]) -> Tensor:
+    """Return tensors of shapes (n1,), (n2,), ... as one of shape (n1 + n2 + ...,)."""
+    if not tensors:
+        raise ValueError("concat: expects at least one tensor")
+    return emit("concat", *tensors)
+
+
+def reshape(x: Tensor, shape: Shape | int) -> Tensor:
+    """Return x under another shape of as many elements; one axis may be -1."""
+    total = _size(x.shape)
+    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    if wanted.count(-1) == 1:
+        rest = _size(tuple(n for n in wanted if n != -1))
+        if rest > 0 and total % rest == 0:
+            wanted = tuple(total // rest if n == -1 else n for n in wanted)
+    wanted = shape_of("reshape", wanted)
+    if _size(wanted) != total:
+        raise ValueError(f"reshape: {x.shape} has {total} elements, {wanted} has {_size(wanted)}")
+    return emit("reshape", x, shape=wanted)
+
+
+def flatten(x: Tensor) -> Tensor:
+    """Return x with one axis."""
+    return x if len(x.shape) == 1 else reshape(x, (_size(x.shape),))
+
+
+def dropout(x: Tensor, rate: float, redraw: str = "step", scale_at: str = "train") -> Tensor:
+    """Return x with a random part `rate` of it at zero while training (Srivastava et al. 2014).
+
+    Parameters
+    ----------
+    rate
+        Probability of dropping an element, in [0, 1).
+    redraw
+        ``"step"``, or ``"epoch"``: the same elements of a sample for a whole epoch.
+    scale_at
+        ``"train"`` divides by 1 - rate while training; ``"test"`` multiplies by it afterwards.
+    """
+    rate = number("dropout", "rate", rate, FRACTION)
+    by_epoch = choose("dropout redraw", redraw, {"step": False, "epoch": True})
+    at_test = choose("dropout scale_at", scale_at, {"train": False, "test": True})
+    return emit("dropout", x, rate=rate, redraw_epoch=by_epoch, scale_at_test=at_test)
+
+
+def _size(shape: Shape) -> int:
+    size = 1
+    for n in shape:
+        size *= n
+    return size

@@ -1,0 +1,204 @@
+"""Rates scaled by past squares of the gradient: AdaGrad, RMSProp, AdaDelta. No mean of it."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from ..names import choose
+from ..ranges import FRACTION, NOT_NEGATIVE, Range
+from ..schedules import Number
+from .base import Clock, Damped, Value, moving
+from .velocity import check_nesterov, velocity
+
+
+@dataclass(frozen=True, repr=False)
+class AdaGrad(Damped):
+    """r = r + g^2, w = w - lr*g/(sqrt(r) + eps) (Duchi, Hazan & Singer 2011).
+
+    Parameters
+    ----------
+    lr
+        Learning rate, >= 0.
+    eps
+        Keeps the root from zero, >= 0; inside the root with ``eps_inside`` or ``like="keras"``.
+    initial_accumulator
+        What r starts from, >= 0; Keras and Optax take 0.1.
+    """
+
+    lr: Number = 0.01
+    eps: Number = 1e-7
+    initial_accumulator: float = field(default=0.0, kw_only=True)
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "lr": NOT_NEGATIVE,
+        "eps": NOT_NEGATIVE,
+        "initial_accumulator": NOT_NEGATIVE,
+    }
+
+    def __post_init__(self) -> None:
+        """Check the arguments; settle where eps stands."""
+        super().__post_init__()
+        self._resolve("eps_inside", False, torch=False, keras=True)
+        if not isinstance(self.initial_accumulator, float):
+            raise TypeError("AdaGrad: initial_accumulator must be a number, not a schedule")
+
+    @property
+    def rule(self) -> str:
+        """Native rule."""
+        return "adagrad"
+
+    def _columns(self, clock: Clock) -> dict[str, Value]:
+        columns = self._eps(clock)
+        # r only ever grows by g^2, so what it starts from may as well be added under the root.
+        columns["eps_in"] = columns["eps_in"] + self.initial_accumulator
+        return columns | {"lr": self._sign * self._at("lr", clock)}
+
+    def _lines(self) -> list[str]:
+        start = f"r = {self.initial_accumulator:g} at first"
+        return [start, "r = r + g^2", f"w = w - lr*g / {self._root('r')}"]
+
+
+@dataclass(frozen=True, repr=False)
+class RMSProp(Damped):
+    """r = rho*r + (1-rho)*g^2, w = w - lr*g/(sqrt(r) + eps) (Hinton 2012).
+
+    With momentum the scaled gradient feeds a velocity: v = momentum*v - lr*g/(sqrt(r) + eps),
+    w = w + v. With `nesterov` g, and so r, belongs to the point w + momentum*v.
+
+    Parameters
+    ----------
+    lr
+        Learning rate, >= 0.
+    rho
+        Part of the running mean of squares that is kept, in [0, 1).
+    eps
+        Keeps the root from zero, >= 0; inside the root with ``eps_inside`` or ``like="keras"``.
+    momentum, nesterov, lr_in_velocity
+        As in `SGD`; ``like="torch"`` has the rate outside.
+    preset
+        ``"kathuria"``: rho 0.9, eps 1e-10 inside the root, as in his tutorial.
+    """
+
+    lr: Number = 1e-3
+    rho: Number = 0.9
+    eps: Number = 1e-8
+    momentum: Number = 0.0
+    nesterov: bool = False
+    lr_in_velocity: bool | None = field(default=None, kw_only=True)
+    preset: str | None = field(default=None, kw_only=True)
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "lr": NOT_NEGATIVE,
+        "rho": FRACTION,
+        "eps": NOT_NEGATIVE,
+        "momentum": FRACTION,
+    }
+    flags: ClassVar[tuple[str, ...]] = ("nesterov", "maximize")
+
+    def __post_init__(self) -> None:
+        """Check the arguments; settle the preset, and where eps and the rate stand."""
+        super().__post_init__()
+        if self.preset is not None:
+            self._apply(choose("RMSProp preset", self.preset, PRESETS))
+        self._resolve("eps_inside", False, torch=False, keras=True)
+        self._resolve("lr_in_velocity", True, torch=False, keras=True)
+        check_nesterov(self)
+        if self.nesterov and self.like is not None:
+            raise ValueError(f"RMSProp: {self.like} has no Nesterov momentum; leave out like")
+
+    def _apply(self, preset: Mapping[str, Any]) -> None:
+        for name, value in preset.items():
+            default = next(f for f in self.__dataclass_fields__.values() if f.name == name).default
+            if getattr(self, name) not in (default, value):
+                raise ValueError(
+                    f"RMSProp: preset={self.preset!r} means {name}={value}, "
+                    f"got {getattr(self, name)!r}; leave one of them out"
+                )
+            self._set(name, value)
+
+    @property
+    def rule(self) -> str:
+        """Native rule: plain, with velocity, or looking ahead."""
+        if self.momentum == 0.0:
+            return "rmsprop"
+        return "rmsprop_nesterov" if self.nesterov else "rmsprop_momentum"
+
+    def _columns(self, clock: Clock) -> dict[str, Value]:
+        rho = self._at("rho", clock)
+        columns = self._eps(clock) | {"rho": rho, "one_minus_rho": moving(rho)}
+        if self.rule == "rmsprop":
+            return columns | {"lr": self._sign * self._at("lr", clock)}
+        return columns | velocity(self, clock, look=self.nesterov)
+
+    def _lines(self) -> list[str]:
+        lines = ["r = rho*r + (1-rho)*g^2"]
+        if self.rule == "rmsprop":
+            return [*lines, f"w = w - lr*g / {self._root('r')}"]
+        inner, outer = ("lr*", "") if self.lr_in_velocity else ("", "lr*")
+        if self.nesterov:
+            lines.insert(0, f"g is taken at w + momentum*{outer}v")
+        return [*lines, f"v = momentum*v - {inner}g / {self._root('r')}", f"w = w + {outer}v"]
+
+
+PRESETS: dict[str, dict[str, Any]] = {"kathuria": {"rho": 0.9, "eps": 1e-10, "eps_inside": True}}
+
+
+@dataclass(frozen=True, repr=False)
+class AdaDelta(Damped):
+    """d = -sqrt(u+eps)/sqrt(r+eps)*g, w = w + lr*d (Zeiler 2012).
+
+    r = rho*r + (1-rho)*g^2 comes before, u = rho*u + (1-rho)*d^2 after.
+
+    Parameters
+    ----------
+    lr
+        Learning rate, >= 0; the paper has none, which is 1.
+    rho
+        Part of both running means that is kept, in [0, 1).
+    eps
+        Starts the motion and keeps the root from zero, >= 0; inside both roots by default.
+
+    Warns
+    -----
+    UserWarning
+        If `lr` is at most 0.01: a rate of other algorithms, with which this one hardly moves.
+    """
+
+    lr: Number = 1.0
+    rho: Number = 0.95
+    eps: Number = 1e-6
+
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "lr": NOT_NEGATIVE,
+        "rho": FRACTION,
+        "eps": NOT_NEGATIVE,
+    }
+
+    def __post_init__(self) -> None:
+        """Check the arguments; warn of a rate meant for another algorithm."""
+        super().__post_init__()
+        self._resolve("eps_inside", True, torch=True, keras=True)
+        if isinstance(self.lr, float) and self.lr <= 0.01:
+            warnings.warn(
+                f"AdaDelta: lr={self.lr:g} hardly moves the weights; the paper's rate is 1.0",
+                stacklevel=3,
+            )
+
+    @property
+    def rule(self) -> str:
+        """Native rule."""
+        return "adadelta"
+
+    def _columns(self, clock: Clock) -> dict[str, Value]:
+        rho = self._at("rho", clock)
+        lr = self._sign * self._at("lr", clock)
+        return self._eps(clock) | {"lr": lr, "rho": rho, "one_minus_rho": moving(rho)}
+
+    def _lines(self) -> list[str]:
+        return [
+            "r = rho*r + (1-rho)*g^2",
+            f"d = -{self._root('u')} / {self._root('r')} * g",
+            "u = rho*u + (1-rho)*d^2",
+            "w = w + lr*d",
+        ]

@@ -1,0 +1,302 @@
+"""What every optimizer has in common: checked numbers, switches, knob tables, configuration.
+
+The algorithms themselves are in the files beside, their arithmetic in the native rules.
+"""
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, ClassVar, TextIO, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import _core, schedules
+from ..names import choose
+from ..ranges import Range, flag
+from ..schedules import Schedule, Times
+
+Value: TypeAlias = float | Times  # of a hyper-parameter: a float where all steps share it
+
+LIKE = {"torch": "torch", "keras": "keras"}
+BIAS_TIMES = {"step": "step", "epoch": "epoch"}
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The steps of one knob table: updates done before each, and the epoch each belongs to."""
+
+    steps: Times
+    epochs: Times | None
+    epochs_next: Times | None = None
+
+    def next(self) -> "Clock":
+        """Return the same steps, one later."""
+        return Clock(self.steps + 1.0, self.epochs_next)
+
+    def evaluate(self, value: float | Schedule) -> Value:
+        """Return a hyper-parameter at these steps."""
+        if self.epochs is None:
+            if isinstance(value, Schedule) and value.unit == "epoch":
+                raise ValueError(
+                    "knobs: a look-ahead rule with a schedule by epoch needs epochs_next"
+                )
+            return schedules.evaluate(value, self.steps, self.steps)
+        return schedules.evaluate(value, self.steps, self.epochs)
+
+    def count(self, bias_time: str) -> Times:
+        """Return Adam's t, counted from 1, in steps or in epochs."""
+        if bias_time == "step" or self.epochs is None:
+            return self.steps + 1.0
+        return np.floor(self.epochs) + 1.0
+
+
+@dataclass(frozen=True, repr=False)
+class Optimizer(ABC):
+    """An update rule with its hyper-parameters; a description, without state.
+
+    Parameters
+    ----------
+    like
+        ``"torch"`` or ``"keras"``: write the update as that library does, where it differs. It
+        chooses the form only, never a number.
+    maximize
+        Climb instead of descend.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no number, schedule or switch, or lies outside its range.
+    """
+
+    like: str | None = field(default=None, kw_only=True)
+    maximize: bool = field(default=False, kw_only=True)
+
+    ranges: ClassVar[Mapping[str, Range]] = {}  # of every hyper-parameter, by name
+    flags: ClassVar[tuple[str, ...]] = ("maximize",)
+
+    def __post_init__(self) -> None:
+        """Check every argument and give numbers their one form: a float or a schedule."""
+        where = type(self).__name__
+        if self.like is not None:
+            self._set("like", choose(f"{where} like", self.like, LIKE))
+        for name, allowed in self.ranges.items():
+            self._set(name, schedules.of(where, name, getattr(self, name), allowed))
+        for name in self.flags:
+            self._set(name, flag(where, name, getattr(self, name)))
+
+    @property
+    @abstractmethod
+    def rule(self) -> str:
+        """Name of the native rule that does this update."""
+
+    @abstractmethod
+    def _columns(self, clock: Clock) -> dict[str, Value]:
+        """Return the value of every knob of the rule, by name."""
+
+    @abstractmethod
+    def _lines(self) -> list[str]:
+        """Return the update, one assignment a line."""
+
+    def knobs(
+        self, steps: ArrayLike, epochs: ArrayLike, epochs_next: ArrayLike | None = None
+    ) -> NDArray[np.float64]:
+        """Return the knob table of some steps, a pure function of their numbers.
+
+        Parameters
+        ----------
+        steps : (n,)
+            Updates done before each step.
+        epochs : (n,)
+            The epoch of each step, from 0; it may have a fraction.
+        epochs_next : (n,), optional
+            The epoch of the step after each. Only rules that look ahead with a schedule by epoch
+            ask for it.
+
+        Returns
+        -------
+        (n, knobs) float64, columns in the order of ``_core.rules()[rule]["knobs"]``.
+
+        Raises
+        ------
+        ValueError
+            If a schedule leaves the range of its hyper-parameter; says where.
+        """
+        after = None if epochs_next is None else _times(epochs_next)
+        clock = Clock(_times(steps), _times(epochs), after)
+        columns = self._columns(clock)
+        order = knob_order(self.rule)
+        if len(order) != len(columns):
+            raise RuntimeError(f"rule {self.rule}: has knobs {order}, got {tuple(columns)}")
+        table = np.empty((clock.steps.size, len(order)))
+        for index, name in enumerate(order):
+            table[:, index] = columns[name]
+        return table
+
+    def decay(self, steps: ArrayLike, epochs: ArrayLike) -> Value:
+        """Return the decoupled weight decay of each step, lr*weight_decay; 0.0 where there is none.
+
+        Parameters and errors are those of `knobs`.
+        """
+        return 0.0
+
+    def value(self, name: str, step: int, epoch: float = 0.0) -> float:
+        """Return a hyper-parameter at one step, as ``value("lr", 100)``."""
+        if name not in self.ranges:
+            choose(f"{type(self).__name__} hyper-parameter", name, dict(self.ranges))
+        return float(np.asarray(self._at(name, Clock(_times([step]), _times([epoch])))).reshape(()))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return all arguments as JSON can hold them; `optimizers.from_config` turns them back.
+
+        Raises
+        ------
+        ValueError
+            If a hyper-parameter is a Python function, which cannot be saved.
+        """
+        config: dict[str, Any] = {"optimizer": type(self).__name__}
+        for item in fields(self):
+            try:
+                config[item.name] = schedules.get_config(getattr(self, item.name))
+            except ValueError as error:
+                raise ValueError(f"{type(self).__name__}: {item.name}: {error}") from None
+        return config
+
+    def formula(self, file: TextIO | None = sys.stdout) -> str:
+        """Print the exact update with its switches, and return the text.
+
+        Parameters
+        ----------
+        file
+            Where to print; None only returns the text.
+        """
+        g = "g = -dL/dw" if self.maximize else "g = dL/dw"
+        text = "\n".join([repr(self), *("  " + line for line in [g, *self._lines()])])
+        if file is not None:
+            print(text, file=file)
+        return text
+
+    def __repr__(self) -> str:
+        """Name every hyper-parameter, and the switches that are not at their default."""
+        plain = type(self)()
+        switches = [item.name for item in fields(self) if item.name not in self.ranges]
+        names = [*self.ranges, *(n for n in switches if getattr(self, n) != getattr(plain, n))]
+        shown = [f"{name}={getattr(self, name)!r}" for name in names]
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    @property
+    def _sign(self) -> float:
+        """Sign of every rate: ascent is descent with a negative rate."""
+        return -1.0 if self.maximize else 1.0
+
+    def _at(self, name: str, clock: Clock) -> Value:
+        """Return a hyper-parameter at some steps; a schedule must stay in its range there."""
+        given = getattr(self, name)
+        value = clock.evaluate(given)
+        if isinstance(given, Schedule) and np.size(value):
+            allowed = self.ranges[name]
+            if not (float(np.min(value)) in allowed and float(np.max(value)) in allowed):
+                self._refuse(name, clock, value, allowed)
+        return value
+
+    def _refuse(self, name: str, clock: Clock, value: Value, allowed: Range) -> None:
+        every = np.broadcast_to(value, clock.steps.shape)
+        step, bad = next(
+            (step, v)
+            for step, v in zip(clock.steps.tolist(), every.tolist(), strict=True)
+            if v not in allowed
+        )
+        raise ValueError(
+            f"{type(self).__name__}: {name} must be in {allowed}, "
+            f"but its schedule gives {bad!r} at step {step:g}"
+        )
+
+    def _set(self, name: str, value: object) -> None:
+        """Give an argument its checked form while the frozen description is being made."""
+        object.__setattr__(self, name, value)
+
+    def _resolve(self, name: str, default: bool, **by_like: bool) -> None:
+        """Settle a switch left at None: as `like` says, else the default."""
+        given = getattr(self, name)
+        meant = by_like.get(self.like or "", default)
+        if given is None:
+            self._set(name, meant)
+            return
+        given = flag(type(self).__name__, name, given)
+        if self.like in by_like and given != meant:
+            raise ValueError(
+                f"{type(self).__name__}: like={self.like!r} means {name}={meant}, "
+                f"got {name}={given}; leave one of them out"
+            )
+        self._set(name, given)
+
+
+@dataclass(frozen=True, repr=False)
+class Damped(Optimizer):
+    """An optimizer that divides by a root kept away from zero by eps.
+
+    Parameters
+    ----------
+    eps_inside
+        Where eps stands: sqrt(r + eps) if True, sqrt(r) + eps if False.
+    """
+
+    eps_inside: bool | None = field(default=None, kw_only=True)
+
+    def _eps(self, clock: Clock) -> dict[str, Value]:
+        eps = self._at("eps", clock)
+        inside = self.eps_inside
+        return {"eps_in": eps if inside else 0.0, "eps_out": 0.0 if inside else eps}
+
+    def _root(self, r: str) -> str:
+        return f"sqrt({r} + eps)" if self.eps_inside else f"(sqrt({r}) + eps)"
+
+
+@dataclass(frozen=True, repr=False)
+class Moments(Damped):
+    """An optimizer with running means that start at zero and may be corrected for that.
+
+    Parameters
+    ----------
+    bias_correction
+        Divide the running means by 1 - beta^t.
+    bias_time
+        What t counts: ``"step"``, as in the paper, or ``"epoch"``.
+    """
+
+    bias_correction: bool = field(default=True, kw_only=True)
+    bias_time: str = field(default="step", kw_only=True)
+
+    flags: ClassVar[tuple[str, ...]] = ("maximize", "bias_correction")
+
+    def __post_init__(self) -> None:
+        """Check the switches."""
+        super().__post_init__()
+        self._resolve("eps_inside", False)
+        where = f"{type(self).__name__} bias_time"
+        self._set("bias_time", choose(where, self.bias_time, BIAS_TIMES))
+
+    def _time_line(self) -> list[str]:
+        """Return the line of the formula that says what t is."""
+        return [f"t = number of the {self.bias_time}, from 1"] if self.bias_correction else []
+
+
+@cache
+def knob_order(rule: str) -> tuple[str, ...]:
+    """Return the names of a native rule's knobs, in the order of its table's columns."""
+    return tuple(_core.rules()[rule]["knobs"])
+
+
+def moving(beta: Value) -> Value:
+    """Return 1 - beta, rounded once in float64; float32 would lose four digits of it."""
+    return 1.0 - beta
+
+
+def _times(values: ArrayLike) -> Times:
+    """Return step or epoch numbers as a contiguous float64 vector."""
+    times = np.asarray(values, dtype=np.float64)
+    if times.ndim != 1:
+        raise ValueError(f"knobs: steps and epochs must be vectors, got shape {times.shape}")
+    return np.ascontiguousarray(times)

@@ -1,0 +1,73 @@
+"""Gradient descent, plain and with a velocity: momentum and Nesterov's look-ahead."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ..ranges import FRACTION, NOT_NEGATIVE, Range
+from ..schedules import Number
+from .base import Clock, Optimizer, Value
+from .velocity import check_nesterov, velocity
+
+
+@dataclass(frozen=True, repr=False)
+class SGD(Optimizer):
+    """v = momentum*v - lr*g, w = w + v (Polyak 1964); w = w - lr*g without momentum.
+
+    With `nesterov` g is the gradient at w + momentum*v (Nesterov 1983, Sutskever 2013); weights
+    are always exported as w. ``like="torch"`` and ``like="keras"`` instead take it at w and step
+    on to momentum*v again; their weights are the look-ahead point of the same iteration.
+
+    Parameters
+    ----------
+    lr
+        Learning rate, >= 0.
+    momentum
+        Part of the velocity that is kept, in [0, 1).
+    nesterov
+        Look ahead along the velocity.
+    lr_in_velocity
+        False: v = momentum*v - g, w = w + lr*v, as in PyTorch. It differs where lr changes.
+    """
+
+    lr: Number = 0.01
+    momentum: Number = 0.0
+    nesterov: bool = False
+    lr_in_velocity: bool | None = field(default=None, kw_only=True)
+
+    ranges: ClassVar[Mapping[str, Range]] = {"lr": NOT_NEGATIVE, "momentum": FRACTION}
+    flags: ClassVar[tuple[str, ...]] = ("nesterov", "maximize")
+
+    def __post_init__(self) -> None:
+        """Check the arguments; settle where the rate stands."""
+        super().__post_init__()
+        self._resolve("lr_in_velocity", True, torch=False, keras=True)
+        check_nesterov(self)
+
+    @property
+    def rule(self) -> str:
+        """Native rule: plain, with velocity, looking ahead, or looking back."""
+        if self.momentum == 0.0:
+            return "sgd"
+        if not self.nesterov:
+            return "momentum"
+        return "nesterov" if self.like is None else "nesterov_lookback"
+
+    def _columns(self, clock: Clock) -> dict[str, Value]:
+        if self.rule == "sgd":
+            return {"lr": self._sign * self._at("lr", clock)}
+        columns = velocity(self, clock, look=self.rule == "nesterov")
+        if self.rule == "nesterov_lookback":
+            columns["rate_direct"] = self._sign * self._at("lr", clock)
+        return columns
+
+    def _lines(self) -> list[str]:
+        if self.rule == "sgd":
+            return ["w = w - lr*g"]
+        inner, outer = ("lr*", "") if self.lr_in_velocity else ("", "lr*")
+        lines = [f"v = momentum*v - {inner}g", f"w = w + {outer}v"]
+        if self.rule == "nesterov":
+            lines.insert(0, f"g is taken at w + momentum*{outer}v")
+        if self.rule == "nesterov_lookback":
+            lines[1] = f"w = w + momentum*{outer}v - lr*g"
+        return lines

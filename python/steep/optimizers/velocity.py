@@ -1,0 +1,33 @@
+"""The knobs of a velocity, which SGD and RMSProp share. No optimizer is described here."""
+
+from typing import Any
+
+from .base import Clock, Value
+
+
+def check_nesterov(optimizer: Any) -> None:
+    """Refuse Nesterov's look-ahead without a velocity to look along."""
+    if optimizer.nesterov and optimizer.momentum == 0.0:
+        raise ValueError(
+            f"{type(optimizer).__name__}: nesterov=True needs a momentum above 0, got 0.0; "
+            "0.9 is usual"
+        )
+
+
+def velocity(optimizer: Any, clock: Clock, look: bool) -> dict[str, Value]:
+    """Return the knobs of v = mu*v - rate_in*g, w = w + rate_out*v, and of w + look*v.
+
+    The rate stands inside the velocity or outside; they differ where it changes.
+    """
+
+    def mu_and_outer(when: Clock) -> tuple[Value, Value]:
+        inside = optimizer.lr_in_velocity
+        return optimizer._at("momentum", when), 1.0 if inside else optimizer._at("lr", when)
+
+    mu, rate_out = mu_and_outer(clock)
+    rate_in = optimizer._sign * (optimizer._at("lr", clock) if optimizer.lr_in_velocity else 1.0)
+    columns = {"mu": mu, "rate_in": rate_in, "rate_out": rate_out}
+    if look:
+        mu_next, out_next = mu_and_outer(clock.next())
+        columns |= {"look": mu * rate_out, "look_next": mu_next * out_next}
+    return columns

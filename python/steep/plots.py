@@ -1,0 +1,79 @@
+"""Pictures of a training run. matplotlib is imported when one is drawn, never before."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HOW_TO_GET = "matplotlib is not installed: `pip install 'steep[plot]'` or `pip install matplotlib`"
+
+# Okabe & Ito (2008): blue and vermilion differ for every kind of colour vision; so do the lines.
+STYLES: dict[str, dict[str, Any]] = {
+    "training": {"color": "#0072B2", "linestyle": "-", "marker": "o"},
+    "validation": {"color": "#D55E00", "linestyle": "--", "marker": "s"},
+}
+MOST_MARKED = 30  # epochs up to which each one gets a marker
+
+
+def learning_curve(
+    history: Mapping[str, Sequence[float]] | Any,
+    path: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+) -> None:
+    """Draw loss and, where there is one, accuracy over the epochs, for training and validation.
+
+    Parameters
+    ----------
+    history : History or mapping
+        What ``Trainer.fit`` returned, or its ``history``: ``loss``, ``val_loss``, ``accuracy``,
+        ``val_accuracy``, one value an epoch; all but ``loss`` may be missing.
+    path : str or path
+        The picture; its ending chooses the format (``.png``, ``.svg``, ``.pdf``).
+    title : str, optional
+        Written above.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is missing; the message says how to get it.
+    ValueError
+        There is no epoch to draw.
+    """
+    values: Mapping[str, Sequence[float]] = getattr(history, "history", history)
+    if not len(values.get("loss", ())):
+        raise ValueError("learning_curve: the history has no epochs. Train at least one.")
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError:
+        raise ImportError(HOW_TO_GET) from None
+
+    names = [name for name in ("loss", "accuracy") if len(values.get(name, ()))]
+    # A Figure of its own: pyplot would keep state and may open a window.
+    figure = Figure(figsize=(4.8 * len(names), 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for i, name in enumerate(names):
+        _panel(figure.add_subplot(1, len(names), i + 1), name, values)
+    if title:
+        figure.suptitle(title)
+    figure.savefig(path, dpi=150)
+
+
+def _panel(axes: "Axes", name: str, values: Mapping[str, Sequence[float]]) -> None:
+    for part, key in (("training", name), ("validation", f"val_{name}")):
+        series = values.get(key, ())
+        if len(series) and not all(map(math.isnan, series)):
+            epochs = range(1, len(series) + 1)
+            mark = {"markersize": 3.5, "markevery": 1 if len(series) <= MOST_MARKED else 0.1}
+            axes.plot(epochs, series, label=part, linewidth=1.8, **STYLES[part], **mark)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(name)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(True, color="#dddddd", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)

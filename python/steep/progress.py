@@ -1,0 +1,89 @@
+"""Shows how far `fit` is: a tqdm bar on a terminal, lines of text elsewhere. It decides nothing."""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+_REFRESH = 0.1  # seconds between two looks at a bar
+_LINES = 0.5  # seconds between two lines of text
+
+
+class Progress:
+    """Loss, accuracy and samples per second of a running `fit`.
+
+    Parameters
+    ----------
+    shown
+        False: nothing is written.
+    samples
+        Samples of an epoch.
+    first, last
+        Epochs done before, and when it is over.
+    """
+
+    def __init__(self, shown: bool, samples: int, first: int, last: int) -> None:
+        self._shown, self._samples, self._first, self._last = shown, samples, first, last
+        self._bar = self._make_bar() if shown and last > first else None
+        self._start = self._next = time.perf_counter()
+        self._seen = 0
+        self._line_due = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to call `update`; cheap."""
+        return self._bar is not None and time.perf_counter() >= self._next
+
+    def update(self, epoch: int, samples: int, logs: Mapping[str, float]) -> None:
+        """Show the epoch in progress: how many of its samples are done, and its numbers so far."""
+        if self._bar is None:
+            return
+        self._next = time.perf_counter() + _REFRESH
+        done = (epoch - self._first) * self._samples + samples
+        self._bar.set_description_str(f"epoch {min(epoch + 1, self._last)}/{self._last}", False)
+        self._bar.set_postfix_str(_text(logs), False)
+        self._bar.update(done - self._bar.n)
+
+    def epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Show a finished epoch."""
+        if not self._shown:
+            return
+        self._seen += self._samples
+        now = time.perf_counter()
+        if self._bar is not None:
+            if now >= self._next or epoch + 1 == self._last:
+                self.update(epoch, self._samples, logs)
+        elif now >= self._line_due or epoch + 1 == self._last:
+            rate = self._seen / max(now - self._start, 1e-9)
+            text = f"epoch {epoch + 1}/{self._last}  {_text(logs)}  {_si(rate)} samples/s"
+            print(text, file=sys.stderr, flush=True)
+            self._line_due = now + _LINES
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.refresh()
+            self._bar.close()
+            self._bar = None
+
+    def _make_bar(self) -> Any:
+        if not (sys.stderr and sys.stderr.isatty()) and "ipykernel" not in sys.modules:
+            return None
+        try:
+            from tqdm import tqdm  # noqa: PLC0415 - import steep stays quick
+        except ImportError:
+            return None
+        total = (self._last - self._first) * self._samples
+        return tqdm(total=total, unit=" samples", unit_scale=True, mininterval=_REFRESH)
+
+
+def _text(logs: Mapping[str, float]) -> str:
+    shown = [k for k in logs if k not in ("lr", "seconds")]
+    return "  ".join(f"{name} {logs[name]:.4f}" for name in shown)
+
+
+def _si(value: float) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:.2f}{unit}"
+    return f"{value:.0f}"

@@ -1,0 +1,407 @@
+"""Optimizers: paths against the papers' formulas and PyTorch, tables, configuration, refusals.
+
+The golden numbers of the lectures are in test_golden.py.
+"""
+
+import json
+
+import numpy as np
+import pytest
+import reference
+from steep import _core, lab, optimizers, schedules
+from steep.optimizers import (
+    SGD,
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    Adamax,
+    AdamW,
+    AMSGrad,
+    NAdam,
+    RMSProp,
+)
+
+STEPS = 100
+START = np.random.default_rng(5).standard_normal(9)
+SCALES = np.geomspace(0.1, 3.0, 9)
+# Both sides round differently; 100 contracting steps add up to some hundred roundings.
+BOUND = 1e-11
+
+RATE = schedules.Cosine(0.05, 80, 0.001)
+RAMP = schedules.Linear(0.5, 0.9, 60)
+
+
+def gradient(w):
+    """Of sum(scale*w^2/2 + w^4/40 - sin(w)): curved, not symmetric, minimum away from 0."""
+    return SCALES * w + w**3 / 10 - np.cos(w)
+
+
+def rate(k):
+    return reference.cosine(k, 0.05, 80, 0.001)
+
+
+def ramp(k):
+    return reference.linear(k, 0.5, 0.9, 60)
+
+
+def adam_case(**switches):
+    return Adam(RATE, 0.8, 0.97, 1e-4, **switches)
+
+
+ADAM = {"lr": rate, "beta1": 0.8, "beta2": 0.97, "eps": 1e-4}
+
+# name -> (optimizer, reference rule, its arguments)
+CASES = {
+    "sgd": (SGD(RATE), reference.sgd, {"lr": rate}),
+    "momentum": (SGD(RATE, RAMP), reference.momentum, {"lr": rate, "mu": ramp}),
+    "momentum_outside": (
+        SGD(RATE, RAMP, lr_in_velocity=False),
+        reference.momentum,
+        {"lr": rate, "mu": ramp, "lr_in_velocity": False},
+    ),
+    "nesterov": (SGD(RATE, RAMP, True), reference.nesterov, {"lr": rate, "mu": ramp}),
+    "nesterov_outside": (
+        SGD(RATE, RAMP, True, lr_in_velocity=False),
+        reference.nesterov,
+        {"lr": rate, "mu": ramp, "lr_in_velocity": False},
+    ),
+    "adagrad": (AdaGrad(0.3, 1e-3), reference.adagrad, {"lr": 0.3, "eps": 1e-3}),
+    "adagrad_keras": (
+        AdaGrad(0.3, 1e-3, initial_accumulator=0.1, like="keras"),
+        reference.adagrad,
+        {"lr": 0.3, "eps": 1e-3, "eps_inside": True, "start": 0.1},
+    ),
+    "rmsprop": (RMSProp(RATE, 0.8, 1e-3), reference.rmsprop, {"lr": rate, "rho": 0.8, "eps": 1e-3}),
+    "rmsprop_inside": (
+        RMSProp(RATE, RAMP, 1e-3, eps_inside=True),
+        reference.rmsprop,
+        {"lr": rate, "rho": ramp, "eps": 1e-3, "eps_inside": True},
+    ),
+    "rmsprop_momentum": (
+        RMSProp(RATE, momentum=RAMP),
+        reference.rmsprop_momentum,
+        {"lr": rate, "mu": ramp},
+    ),
+    "rmsprop_torch": (
+        RMSProp(RATE, momentum=RAMP, like="torch"),
+        reference.rmsprop_momentum,
+        {"lr": rate, "mu": ramp, "lr_in_velocity": False},
+    ),
+    "rmsprop_keras": (
+        RMSProp(RATE, eps=1e-3, momentum=0.7, like="keras"),
+        reference.rmsprop_momentum,
+        {"lr": rate, "mu": 0.7, "eps": 1e-3, "eps_inside": True},
+    ),
+    "rmsprop_nesterov": (
+        RMSProp(RATE, eps=1e-3, momentum=RAMP, nesterov=True),
+        reference.rmsprop_momentum,
+        {"lr": rate, "mu": ramp, "eps": 1e-3, "nesterov": True},
+    ),
+    "rmsprop_nesterov_outside": (
+        RMSProp(RATE, eps=1e-3, momentum=RAMP, nesterov=True, lr_in_velocity=False),
+        reference.rmsprop_momentum,
+        {"lr": rate, "mu": ramp, "eps": 1e-3, "nesterov": True, "lr_in_velocity": False},
+    ),
+    "adam": (adam_case(), reference.adam, ADAM),
+    "adam_inside": (adam_case(eps_inside=True), reference.adam, ADAM | {"eps_inside": True}),
+    "adam_uncorrected": (
+        adam_case(bias_correction=False),
+        reference.adam,
+        ADAM | {"bias_correction": False},
+    ),
+    "adam_keras": (adam_case(like="keras"), reference.adam, ADAM | {"eps_hat": True}),
+    "adam_by_epoch": (adam_case(bias_time="epoch"), reference.adam, ADAM | {"epoch_steps": 7}),
+    "adam_beta_schedule": (
+        Adam(0.05, RAMP, 0.97, 1e-4),
+        reference.adam,
+        ADAM | {"lr": 0.05, "beta1": ramp},
+    ),
+    "adamw": (
+        AdamW(RATE, 0.8, 0.97, 1e-4, 0.3),
+        reference.adam,
+        ADAM | {"weight_decay": 0.3},
+    ),
+    "amsgrad": (AMSGrad(RATE, 0.8, 0.97, 1e-4), reference.adam, ADAM | {"amsgrad": True}),
+    "adamax": (Adamax(RATE, 0.8, 0.97, 1e-4), reference.adamax, ADAM),
+    "nadam": (NAdam(RATE, 0.8, 0.97, 1e-4), reference.nadam, ADAM),
+    "nadam_keras": (
+        NAdam(RATE, 0.8, 0.97, 1e-4, momentum_decay=1.0),
+        reference.nadam,
+        ADAM | {"momentum_decay": 1.0},
+    ),
+    "adadelta": (
+        AdaDelta(0.9, 0.8, 1e-3),
+        reference.adadelta,
+        {"lr": 0.9, "rho": 0.8, "eps": 1e-3},
+    ),
+    "adadelta_outside": (
+        AdaDelta(0.9, 0.8, 1e-3, eps_inside=False),
+        reference.adadelta,
+        {"lr": 0.9, "rho": 0.8, "eps": 1e-3, "eps_inside": False},
+    ),
+}
+LOOK_BACK = {
+    "keras": SGD(RATE, RAMP, True, like="keras"),
+    "torch": SGD(RATE, RAMP, True, like="torch"),
+}
+ALL = {name: case[0] for name, case in CASES.items()} | {
+    f"nesterov_{name}": optimizer for name, optimizer in LOOK_BACK.items()
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_path_equals_the_reference(name):
+    optimizer, rule, arguments = CASES[name]
+    path = lab.descend(optimizer, gradient, START, STEPS, epoch_steps=7)
+    truth = rule(gradient, START, STEPS, **arguments)
+    assert np.abs(truth[-1] - truth[0]).max() > 0.1  # it went somewhere
+    np.testing.assert_allclose(path, truth, rtol=BOUND, atol=BOUND)
+
+
+@pytest.mark.parametrize("name", LOOK_BACK)
+def test_look_back_nesterov_equals_the_reference(name):
+    path = lab.descend(LOOK_BACK[name], gradient, START, STEPS)
+    points, _ = reference.nesterov_lookback(
+        gradient, START, STEPS, lr=rate, mu=ramp, torch=name == "torch"
+    )
+    np.testing.assert_allclose(path, points, rtol=BOUND, atol=BOUND)
+
+
+def test_all_native_rules_are_met():
+    assert {optimizer.rule for optimizer in ALL.values()} == set(_core.rules())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_maximize_climbs_the_negated_function(name):
+    config = ALL[name].get_config()
+    if name in {"adamw"}:
+        config["weight_decay"] = 0.0  # decay pulls to zero on the way up, too
+    down = lab.descend(optimizers.from_config(config), gradient, START, STEPS)
+    up = optimizers.from_config(config | {"maximize": True})
+    assert lab.descend(up, lambda w: -gradient(w), START, STEPS).tobytes() == down.tobytes()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_tables_have_the_same_bits_however_steps_are_split(name):
+    steps = np.arange(90)
+    epochs, after = steps / 7, (steps + 1) / 7
+    whole = ALL[name].knobs(steps, epochs, after)
+    assert whole.shape == (90, len(_core.rules()[ALL[name].rule]["knobs"]))
+    assert np.isfinite(whole).all()
+    parts = [
+        ALL[name].knobs(steps[a:b], epochs[a:b], after[a:b])
+        for a, b in [(0, 1), (1, 8), (8, 41), (41, 90)]
+    ]
+    assert np.concatenate(parts).tobytes() == whole.tobytes()
+    assert ALL[name].knobs(steps, epochs).shape == whole.shape
+
+
+def test_look_of_a_step_is_look_next_of_the_step_before():
+    names = _core.rules()["nesterov"]["knobs"]
+    look, look_next = names.index("look"), names.index("look_next")
+    by_epoch = SGD(0.1, schedules.Linear(0.5, 0.9, 6, unit="epoch"), True)
+    steps = np.arange(40)
+    table = by_epoch.knobs(steps, steps // 5, (steps + 1) // 5)
+    assert table[1:, look].tolist() == table[:-1, look_next].tolist()
+    with pytest.raises(ValueError, match="epochs_next"):
+        by_epoch.knobs(steps, steps // 5)
+
+
+def test_numbers_may_be_lists_and_functions():
+    wanted = lab.descend(SGD(schedules.Values([0.1, 0.05])), gradient, START, 5)
+    for lr in ([0.1, 0.05], np.array([0.1, 0.05]), lambda step: 0.1 if step == 0 else 0.05):
+        assert lab.descend(SGD(lr), gradient, START, 5).tobytes() == wanted.tobytes()
+    assert SGD(np.float32(0.5)).lr == 0.5
+
+
+def test_decay_and_value():
+    adamw = AdamW(schedules.Step(0.1, 10, 0.5), weight_decay=0.3)
+    assert np.allclose(adamw.decay([0, 10, 20], [0, 0, 0]), [0.03, 0.015, 0.0075], rtol=1e-15)
+    assert Adam().decay([0], [0]) == 0.0
+    assert adamw.value("lr", 10) == 0.05
+    assert adamw.value("beta1", 10) == 0.9
+    with pytest.raises(ValueError, match='did you mean "beta2"'):
+        adamw.value("beta", 1)
+
+
+def test_adam_without_mean_or_correction_is_rmsprop_bitwise():
+    adam = Adam(0.05, 0.0, 0.9, 1e-3, bias_correction=False)
+    paths = [lab.descend(o, gradient, START, 50) for o in (adam, RMSProp(0.05, 0.9, 1e-3))]
+    assert paths[0].tobytes() == paths[1].tobytes()
+
+
+def test_presets():
+    assert RMSProp(preset="kathuria") == RMSProp(
+        rho=0.9, eps=1e-10, eps_inside=True, preset="kathuria"
+    )
+    assert RMSProp(preset="kathuria").eps == 1e-10
+    assert SGD(momentum=0.9, like="torch").lr_in_velocity is False
+    assert SGD(momentum=0.9).lr_in_velocity is True
+    assert RMSProp(like="keras").eps_inside is True
+    assert AdaDelta().eps_inside is True
+    assert Adam(amsgrad=True).rule == AMSGrad().rule == "amsgrad"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_config_round_trip_through_json(name):
+    again = optimizers.from_config(json.loads(json.dumps(ALL[name].get_config())))
+    assert again == ALL[name]
+    assert again.formula(None) == ALL[name].formula(None)
+
+
+def test_a_function_cannot_be_saved():
+    with pytest.raises(ValueError, match=r"Adam: lr: .*cannot be saved"):
+        Adam(lr=lambda step: 0.1).get_config()
+
+
+def test_formula_prints_the_switches(capsys):
+    text = Adam(like="keras").formula()
+    assert capsys.readouterr().out == text + "\n"
+    assert "sqrt(1-beta2^t)/(1-beta1^t) * m / (sqrt(r) + eps)" in text
+    inside = Adam(eps_inside=True, bias_correction=False).formula(None)
+    assert "w = w - lr*m / sqrt(r + eps)" in inside
+    assert "number of the epoch" in Adam(bias_time="epoch").formula(None)
+    assert "w + momentum*v" in SGD(momentum=0.9, nesterov=True).formula(None)
+    assert "g = -dL/dw" in SGD(maximize=True).formula(None)
+    assert len({optimizer.formula(None) for optimizer in ALL.values()}) == len(ALL)
+
+
+def test_get():
+    assert optimizers.get("adam") == Adam()
+    assert optimizers.get("Adam", lr=0.5) == Adam(0.5)
+    assert optimizers.get("nesterov") == SGD(0.01, 0.9, True)
+    assert optimizers.get("momentum", lr=0.1) == SGD(0.1, 0.9)
+    assert optimizers.get(NAdam) == NAdam()
+    kept = Adamax()
+    assert optimizers.get(kept) is kept
+
+
+def test_adadelta_warns_of_a_rate_for_another_algorithm():
+    with pytest.warns(UserWarning, match=r"AdaDelta: lr=0.001 hardly moves .* 1.0"):
+        AdaDelta(lr=0.001)
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: SGD(-0.1), ValueError, r"SGD: lr must be in \[0, inf\), got -0.1"),
+        (lambda: SGD(NAN), ValueError, r"SGD: lr must be in \[0, inf\), got nan"),
+        (lambda: SGD(float("inf")), ValueError, "SGD: lr must be in"),
+        (lambda: SGD("0.1"), TypeError, "SGD: lr must be a number, got str"),
+        (lambda: SGD(True), TypeError, "SGD: lr must be a number, got bool"),
+        (lambda: SGD(0.1, 1.0), ValueError, r"momentum must be in \[0, 1\), got 1.0"),
+        (lambda: SGD(0.1, -0.9), ValueError, "momentum must be in"),
+        (lambda: SGD(0.1, 0.0, True), ValueError, "nesterov=True needs a momentum above 0"),
+        (lambda: SGD(0.1, 0.9, 1), TypeError, "nesterov must be True or False"),
+        (lambda: SGD([0.1, -0.1]), ValueError, "SGD: lr must be in"),
+        (lambda: SGD(like="pytorch"), ValueError, 'did you mean "torch"'),
+        (
+            lambda: SGD(0.1, 0.9, like="torch", lr_in_velocity=True),
+            ValueError,
+            "like='torch' means lr_in_velocity=False",
+        ),
+        (lambda: Adam(beta1=1.0), ValueError, r"Adam: beta1 must be in \[0, 1\), got 1.0"),
+        (lambda: Adam(beta2=-0.1), ValueError, "beta2 must be in"),
+        (lambda: Adam(eps=-1e-8), ValueError, r"eps must be in \[0, inf\), got -1e-08"),
+        (lambda: Adam(bias_time="epochs"), ValueError, 'did you mean "epoch"'),
+        (lambda: Adam(bias_correction="no"), TypeError, "bias_correction must be True or False"),
+        (lambda: AdamW(weight_decay=-1), ValueError, "AdamW: weight_decay must be in"),
+        (lambda: RMSProp(rho=1.5), ValueError, "RMSProp: rho must be in"),
+        (lambda: RMSProp(eps=1e-3, preset="kathuria"), ValueError, "means eps=1e-10"),
+        (lambda: RMSProp(preset="katuria"), ValueError, 'did you mean "kathuria"'),
+        (
+            lambda: RMSProp(momentum=0.9, nesterov=True, like="torch"),
+            ValueError,
+            "no Nesterov momentum",
+        ),
+        (lambda: AdaGrad(initial_accumulator=-1), ValueError, "initial_accumulator must be in"),
+        (lambda: NAdam(momentum_decay=NAN), ValueError, "momentum_decay must be in"),
+        (lambda: AMSGrad(amsgrad=False), ValueError, "use Adam"),
+        (lambda: optimizers.get("adm"), ValueError, 'unknown optimizer "adm"; did you mean "adam"'),
+        (lambda: optimizers.get(3), TypeError, "expects a name"),
+        (lambda: optimizers.get(Adam(), lr=1.0), TypeError, "made already"),
+        (lambda: optimizers.from_config({"optimizer": "Adma"}), ValueError, "did you mean"),
+        (
+            lambda: optimizers.from_config({"optimizer": "SGD", "beta1": 0.9}),
+            ValueError,
+            "saved optimizer SGD",
+        ),
+        (
+            lambda: SGD(schedules.Linear(0.1, -0.1, 10)).knobs(np.arange(9), np.zeros(9)),
+            ValueError,
+            r"SGD: lr must be in \[0, inf\), but its schedule gives .* at step 6",
+        ),
+        (
+            lambda: SGD(lambda step: NAN).knobs([0], [0]),
+            ValueError,
+            "its schedule gives nan at step 0",
+        ),
+        (lambda: SGD().knobs(3, 4), ValueError, "must be vectors"),
+    ],
+)
+def test_refusals(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def torch_path(make):
+    torch = pytest.importorskip("torch")
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)  # NAdam keeps its product of mu in this dtype
+    try:
+        w = torch.tensor(START, requires_grad=True)
+        optimizer = make(torch.optim, [w])
+        path = [START]
+        for _ in range(STEPS):
+            w.grad = torch.tensor(gradient(w.detach().numpy()))
+            optimizer.step()
+            path.append(w.detach().numpy().copy())
+    finally:
+        torch.set_default_dtype(before)
+    return np.array(path)
+
+
+BETAS = (0.8, 0.97)
+TORCH = {
+    "sgd": (SGD(0.05), lambda o, p: o.SGD(p, 0.05)),
+    "momentum": (SGD(0.05, 0.8), lambda o, p: o.SGD(p, 0.05, momentum=0.8)),
+    "nesterov": (
+        SGD(0.05, 0.8, True, like="torch"),
+        lambda o, p: o.SGD(p, 0.05, momentum=0.8, nesterov=True),
+    ),
+    "adagrad": (AdaGrad(0.1, 1e-4), lambda o, p: o.Adagrad(p, 0.1, eps=1e-4)),
+    "rmsprop": (
+        RMSProp(0.01, 0.8, 1e-4),
+        lambda o, p: o.RMSprop(p, 0.01, alpha=0.8, eps=1e-4),
+    ),
+    "rmsprop_momentum": (
+        RMSProp(0.01, 0.8, 1e-4, 0.7, like="torch"),
+        lambda o, p: o.RMSprop(p, 0.01, alpha=0.8, eps=1e-4, momentum=0.7),
+    ),
+    "adam": (Adam(0.05, *BETAS, 1e-4), lambda o, p: o.Adam(p, 0.05, BETAS, 1e-4)),
+    "adam_maximize": (
+        Adam(0.01, *BETAS, 1e-4, maximize=True),
+        lambda o, p: o.Adam(p, 0.01, BETAS, 1e-4, maximize=True),
+    ),
+    "adamw": (
+        AdamW(0.05, *BETAS, 1e-4, 0.2),
+        lambda o, p: o.AdamW(p, 0.05, BETAS, 1e-4, weight_decay=0.2),
+    ),
+    "amsgrad": (
+        AMSGrad(0.05, *BETAS, 1e-4),
+        lambda o, p: o.Adam(p, 0.05, BETAS, 1e-4, amsgrad=True),
+    ),
+    "adamax": (Adamax(0.05, *BETAS, 1e-4), lambda o, p: o.Adamax(p, 0.05, BETAS, 1e-4)),
+    "nadam": (NAdam(0.05, *BETAS, 1e-4), lambda o, p: o.NAdam(p, 0.05, BETAS, 1e-4)),
+    "adadelta": (AdaDelta(0.9, 0.8, 1e-4), lambda o, p: o.Adadelta(p, 0.9, 0.8, 1e-4)),
+}
+
+
+@pytest.mark.parametrize("name", TORCH)
+def test_path_equals_pytorch(name):
+    optimizer, make = TORCH[name]
+    path = lab.descend(optimizer, gradient, START, STEPS)
+    np.testing.assert_allclose(path, torch_path(make), rtol=1e-9, atol=1e-10)
