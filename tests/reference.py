@@ -345,6 +345,28 @@ def philox(counter, key):
     return c0, c1, c2, c3
 
 
+def words(seed, stream, index):
+    """The Philox block of initial weights number 2*index and 2*index + 1."""
+    counter = (index & MASK, stream & MASK, stream >> 32, 0x494E4954)  # "INIT"
+    return philox(counter, (seed & MASK, seed >> 32))
+
+
+def uniform(seed, stream, n):
+    """n numbers of 53 bits in [0, 1)."""
+    drawn = []
+    for index in range((n + 1) // 2):
+        a, b, c, d = words(seed, stream, index)
+        drawn += [((a << 32 | b) >> 11) * 2.0**-53, ((c << 32 | d) >> 11) * 2.0**-53]
+    return np.array(drawn[:n])
+
+
+def normal(seed, stream, n):
+    """Box & Muller (1958) on pairs of uniform numbers."""
+    u = uniform(seed, stream, n + n % 2)
+    radius, angle = np.sqrt(-2 * np.log(1 - u[0::2])), 2 * np.pi * u[1::2]
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:n]
+
+
 def xavier_bound(n_in, n_out):
     return math.sqrt(6 / (n_in + n_out))
 

@@ -53,6 +53,12 @@ def refused(capsys, *arguments):
     return streams.err
 
 
+def data_of(path):
+    from safetensors.numpy import load_file
+
+    return load_file(path)
+
+
 def rows(path):
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
@@ -121,9 +127,10 @@ def test_every_option_reaches_the_trainer(tmp_path):
     assert trainer.optimizer.get_config()["optimizer"] == "SGD"
     assert saved["optimizer"] == trainer.optimizer.get_config()
     assert saved["data"]["samples"] == {"train": 1146, "validation": 287, "test": 364}
-    assert (trainer.l1, trainer.l2, trainer.clip_norm) == (1e-5, 1e-4, 1.5)
+    limits = {"l1": 1e-5, "l2": 1e-4, "clip_norm": 1.5, "clip_value": 0.0}
+    assert trainer.common == limits
     assert saved["recipe"]["patience"] == 4
-    assert next(row["lr"] for row in rows(tmp_path / "run/history.csv")) == "0.02"
+    assert next(row["lr"] for row in rows(tmp_path / "run/history.csv")) == "0.002"
 
 
 @pytest.mark.parametrize("name", sorted(recipes.SCHEDULES))
@@ -257,6 +264,15 @@ def test_curve_needs_an_epoch_and_takes_what_there_is(tmp_path):
         plots.learning_curve({"loss": []}, tmp_path / "b.png")
 
 
+def test_a_loss_that_is_not_finite_leaves_the_last_good_weights(tmp_path, capsys):
+    wild = ["--optimizer", "sgd", "--lr", "1e30", "--units", "8", "--quiet", "--out", "run"]
+    message = refused(capsys, "train", *wild)
+    assert "is not finite" in message
+    assert "Saved in run" in message
+    weights = data_of(tmp_path / "run/weights.safetensors")
+    assert all(np.isfinite(value).all() for value in weights.values())
+
+
 # -- interrupting and going on -------------------------------------------------------------------
 
 
@@ -278,12 +294,19 @@ def wait_for(path, process):
         time.sleep(0.005)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, how):
-    whole = program(*LONG, "--quiet", "--out", "whole")
+@pytest.mark.parametrize(
+    ("how", "more"),
+    [
+        (signal.SIGINT, []),
+        (signal.SIGKILL, []),
+        (signal.SIGINT, ["--early-stopping", "--patience", "60"]),
+    ],
+)
+def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, how, more):
+    whole = program(*LONG, *more, "--quiet", "--out", "whole")
     out, err = whole.communicate(timeout=120)
     assert whole.returncode == 0, out + err
-    stopped = program(*LONG, "--out", "stopped")
+    stopped = program(*LONG, *more, "--out", "stopped")
     wait_for(tmp_path / "stopped/trainer.safetensors", stopped)
     stopped.send_signal(how)
     out, err = stopped.communicate(timeout=60)
@@ -300,6 +323,16 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(tmp_path, how):
     assert len(rows(tmp_path / "stopped/history.csv")) == 60
 
 
+def test_a_run_stopped_before_its_first_checkpoint_begins_again(tmp_path):
+    for out in ("a", "b"):
+        assert cli.main(["train", *SHORT, "--out", out]) == 0
+    for name in FILES - {"config.json"}:
+        (tmp_path / "b" / name).unlink()
+    assert cli.main(["train", "--out", "b", "--resume", "--quiet"]) == 0
+    a, b = (tmp_path / out / "weights.safetensors" for out in "ab")
+    assert a.read_bytes() == b.read_bytes()
+
+
 def test_resume_takes_no_other_settings(tmp_path, capsys):
     assert cli.main(["train", *SHORT, "--out", "run"]) == 0
     capsys.readouterr()
@@ -309,6 +342,7 @@ def test_resume_takes_no_other_settings(tmp_path, capsys):
     before = (tmp_path / "run/weights.safetensors").read_bytes()
     assert cli.main(["train", "--out", "run", "--resume", "--quiet"]) == 0  # nothing is left to do
     assert (tmp_path / "run/weights.safetensors").read_bytes() == before
+    capsys.readouterr()
     (tmp_path / "run/config.json").write_text("{")
     assert "config.json: damaged" in refused(capsys, "train", "--out", "run", "--resume")
 

@@ -246,7 +246,7 @@ def test_presets():
 def test_config_round_trip_through_json(name):
     again = optimizers.from_config(json.loads(json.dumps(ALL[name].get_config())))
     assert again == ALL[name]
-    assert again.formula(None) == ALL[name].formula(None)
+    assert again.formula(show=False) == ALL[name].formula(show=False)
 
 
 def test_a_function_cannot_be_saved():
@@ -258,12 +258,12 @@ def test_formula_prints_the_switches(capsys):
     text = Adam(like="keras").formula()
     assert capsys.readouterr().out == text + "\n"
     assert "sqrt(1-beta2^t)/(1-beta1^t) * m / (sqrt(r) + eps)" in text
-    inside = Adam(eps_inside=True, bias_correction=False).formula(None)
+    inside = Adam(eps_inside=True, bias_correction=False).formula(show=False)
     assert "w = w - lr*m / sqrt(r + eps)" in inside
-    assert "number of the epoch" in Adam(bias_time="epoch").formula(None)
-    assert "w + momentum*v" in SGD(momentum=0.9, nesterov=True).formula(None)
-    assert "g = -dL/dw" in SGD(maximize=True).formula(None)
-    assert len({optimizer.formula(None) for optimizer in ALL.values()}) == len(ALL)
+    assert "number of the epoch" in Adam(bias_time="epoch").formula(show=False)
+    assert "w + momentum*v" in SGD(momentum=0.9, nesterov=True).formula(show=False)
+    assert "g = -dL/dw" in SGD(maximize=True).formula(show=False)
+    assert len({optimizer.formula(show=False) for optimizer in ALL.values()}) == len(ALL)
 
 
 def test_get():

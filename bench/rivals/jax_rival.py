@@ -6,19 +6,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rivals import Unsupported
+from rivals import UnsupportedError
 
 VERSION = f"{jax.__version__}, optax {optax.__version__}"
 
 
 def prepare(case, variant, threads, bench):
-    """Return the prepared work of one case, or raise Unsupported."""
+    """Return the prepared work of one case, or raise UnsupportedError."""
     del threads  # JAX has no setting; it sizes its pool by the processors it may run on
     if isinstance(case, bench.Step):
         return step(case, variant, bench)
     if isinstance(case, bench.Rule) and variant == "jax":
         return rule(case, bench)
-    raise Unsupported(f"no {variant} variant of {case.name}")
+    raise UnsupportedError(f"no {variant} variant of {case.name}")
 
 
 def net(weights, x):

@@ -7,16 +7,16 @@ import sklearn
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from rivals import Unsupported
+from rivals import UnsupportedError
 
 VERSION = sklearn.__version__
 
 
 def prepare(case, variant, threads, bench):
-    """Return the prepared work of one case, or raise Unsupported."""
+    """Return the prepared work of one case, or raise UnsupportedError."""
     del variant, threads  # threads are those of NumPy's BLAS, set by the environment
     if not isinstance(case, bench.Step):
-        raise Unsupported(f"scikit-learn has no {case.name}")
+        raise UnsupportedError(f"scikit-learn has no {case.name}")
     warnings.simplefilter("ignore", ConvergenceWarning)
     x, y, weights = bench.step_data(case)
     net = MLPClassifier(

@@ -107,6 +107,7 @@ template <class T> struct Plan<T>::Binder {
     for (const Op& op : program().ops) {
       if (op.kind != Kind::MatMulGrad || transposed[op.weight] >= 0) continue;
       const Slice& s = slices[op.weight];
+      if (s.narrow) continue;  // is its own transpose
       transposed[op.weight] = reserve(s.columns * padded(s.rows) * static_cast<long>(sizeof(T)));
     }
     const long rows = plan.capacity_;
@@ -156,22 +157,32 @@ template <class T> struct Plan<T>::Binder {
     const int y = op.out, z = op.before >= 0 ? op.before : op.out;
     const T alpha = static_cast<T>(op.alpha);
     const bool fused = op.activation >= 0;
+    const bool clear = fused && spoils_padding(plan.k_, op.activation, alpha);
+    plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
+    if (s.narrow) {
+      return call(op, calls::NarrowMatMul<T>{.k = &plan.k_, .x = rows(op.in[0]), .z = rows(z),
+                                             .y = rows(y), .wt = parameter(op.weight),
+                                             .bias = parameter(op.bias),
+                                             .activation = op.activation, .alpha = alpha,
+                                             .clear = clear});
+    }
     call(op, calls::MatMul<T>{
                  .k = &plan.k_, .x = rows(op.in[0]), .z = rows(z), .y = rows(y),
                  .w = {parameter(op.weight), s.rows, padded(s.columns)},
                  .bias = parameter(op.bias), .activation = op.activation,
                  .relu = fused && z == y && op.activation == activation_index("relu"),
-                 .alpha = alpha, .clear = fused && spoils_padding(plan.k_, op.activation, alpha)});
-    plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
+                 .alpha = alpha, .clear = clear});
   }
 
   void bind_matmul_grad(const Op& op) {
     const Slice& s = plan.weights_->layout().slices[op.weight];
     const T alpha = static_cast<T>(op.alpha);
+    const calls::Panels<T> wt =
+        s.narrow ? calls::Panels<T>{parameter(op.weight), s.rows, padded(s.columns)}
+                 : calls::Panels<T>{plan.transposed_[op.weight], s.columns, padded(s.rows)};
     call(op, calls::MatMulGrad<T>{
                  .k = &plan.k_, .dz = rows(op.in[0]), .dx = rows(op.out),
-                 .wt = {plan.transposed_[op.weight], s.columns, padded(s.rows)},
-                 .accumulate = op.accumulate, .activation = op.stored >= 0 ? op.activation : -1,
+                 .wt = wt, .accumulate = op.accumulate, .activation = op.stored >= 0 ? op.activation : -1,
                  .stored = rows(op.stored), .alpha = alpha,
                  .clear = op.stored >= 0 && spoils_padding(plan.k_, op.activation, alpha)});
     plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);

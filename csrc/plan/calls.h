@@ -70,10 +70,30 @@ template <class T> struct MatMul {
   }
 };
 
+// The same for weights stored as W^T: a dot product for each output.
+template <class T> struct NarrowMatMul {
+  const Kernels<T>* k;
+  Rows<T> x, z, y;
+  const T* wt;  // (outputs, inputs), in panels
+  const T* bias;
+  int activation;
+  T alpha;
+  bool clear;
+  static void run(const NarrowMatMul& a, const Step<T>&, long lo, long hi) {
+    a.k->narrow(a.x.at(lo), a.x.ld, a.wt, a.bias, a.z.at(lo), a.z.ld, hi - lo, a.x.columns,
+                a.z.columns);
+    if (a.activation >= 0) {
+      a.k->activate[a.activation](a.z.at(lo), a.z.ld, a.y.at(lo), a.y.ld, hi - lo, a.z.width(),
+                                  a.alpha);
+    }
+    if (a.clear) clear_padding(a.y, lo, hi);
+  }
+};
+
 template <class T> struct MatMulGrad {
   const Kernels<T>* k;
   Rows<T> dz, dx;
-  Panels<T> wt;
+  Panels<T> wt;  // (outputs, inputs)
   bool accumulate;
   int activation;  // fused f', or -1
   Rows<T> stored;

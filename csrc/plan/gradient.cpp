@@ -48,9 +48,12 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
   }
   task.size = task.rows * task.columns;
   for (const GradTerm& t : program_.terms[parameter]) {
-    const long dy_at = s.matrix ? panel * kPanel : lo;
-    task.terms.push_back({t.form, t.x < 0 ? nullptr : buffers_[t.x] + lo,
-                          t.x < 0 ? 0 : strides_[t.x], buffers_[t.dy] + dy_at, strides_[t.dy]});
+    // Outer: rows of the block come from x, columns from dy; of W^T the other way round.
+    const int left = s.narrow ? t.dy : t.x, right = s.narrow ? t.x : t.dy;
+    const long right_at = s.matrix ? panel * kPanel : lo;
+    task.terms.push_back({t.form, left < 0 ? nullptr : buffers_[left] + lo,
+                          left < 0 ? 0 : strides_[left], buffers_[right] + right_at,
+                          strides_[right]});
   }
   tasks_.push_back(std::move(task));
 }
@@ -61,15 +64,16 @@ template <class T> void Plan<T>::gradient(const GradTask<T>& task, long rows, T*
   for (const Term<T>& term : task.terms) {
     for (long r = 0; r < rows; r += kSamples) {
       const long n = std::min(kSamples, rows - r);
-      const T* x = term.x == nullptr ? nullptr : term.x + r * term.ldx;
-      const T* dy = term.dy + r * term.lddy;
+      const T* left = term.left == nullptr ? nullptr : term.left + r * term.ld_left;
+      const T* right = term.right + r * term.ld_right;
       if (term.form == GradTerm::Form::Outer) {
-        k_.gemm_panel({.a = x, .lda = term.ldx, .a_transposed = true, .b = dy, .ldb = term.lddy,
+        k_.gemm_panel({.a = left, .lda = term.ld_left, .a_transposed = true,
+                       .b = right, .ldb = term.ld_right,
                        .c = g, .ldc = task.columns, .rows = task.rows, .columns = task.columns,
                        .depth = n, .count = 1, .a_offsets = nullptr, .b_offsets = nullptr,
                        .bias = nullptr, .accumulate = accumulate, .relu = false});
       } else {
-        k_.column_sum(dy, term.lddy, x, term.ldx, n, task.columns, g, accumulate);
+        k_.column_sum(right, term.ld_right, left, term.ld_left, n, task.columns, g, accumulate);
       }
       accumulate = true;
     }

@@ -39,10 +39,10 @@ template <class T> struct Call {
 // the same terms in the same order.
 template <class T> struct Term {
   GradTerm::Form form;
-  const T* x;  // already at the block's first row (matrix) or column (vector)
-  long ldx;
-  const T* dy;
-  long lddy;
+  const T* left;  // null, or x at the block's first row (Outer) or column (SumProduct)
+  long ld_left;
+  const T* right;  // dy at the block's first column
+  long ld_right;
 };
 
 constexpr long kLargestTask = 2048;  // elements of the largest block

@@ -8,9 +8,12 @@ namespace steep {
 Layout::Layout(const std::vector<Parameter>& parameters) {
   for (const Parameter& p : parameters) {
     const bool matrix = p.shape.size() == 2;
-    const long rows = matrix ? p.shape[0] : 1;
-    const long columns = p.shape.back();
-    slices.push_back({p.name, p.shape, p.decay, matrix, rows, columns, 0, rows * padded(columns)});
+    const bool narrow = matrix && p.shape[1] <= kNarrow;
+    const long rows = narrow ? p.shape[1] : matrix ? p.shape[0] : 1;
+    const long columns = narrow ? p.shape[0] : p.shape.back();
+    slices.push_back({.name = p.name, .shape = p.shape, .decay = p.decay, .matrix = matrix,
+                      .narrow = narrow, .rows = rows, .columns = columns, .offset = 0,
+                      .size = rows * padded(columns)});
   }
   for (const bool decay : {true, false}) {
     for (Slice& s : slices) {
@@ -31,12 +34,15 @@ template <class T> Store<T>::Store(std::shared_ptr<const Layout> layout, int col
 
 namespace {
 
-// Visits runs of logically and physically adjacent elements: visit(packed, logical, n).
-template <class F> void for_runs(const Slice& s, F&& visit) {
+// Visits every element: visit(packed, logical).
+template <class F> void for_elements(const Slice& s, F&& visit) {
   for (long p = 0; p < s.panels(); ++p) {
-    const long columns = std::min(kPanel, s.columns - p * kPanel);
     for (long r = 0; r < s.rows; ++r) {
-      visit(s.panel_offset(p) + r * s.panel_columns(p), r * s.columns + p * kPanel, columns);
+      const long packed = s.panel_offset(p) + r * s.panel_columns(p);
+      const long end = std::min(s.columns, (p + 1) * kPanel);
+      for (long c = p * kPanel; c < end; ++c) {
+        visit(packed + c - p * kPanel, s.narrow ? c * s.rows + r : r * s.columns + c);
+      }
     }
   }
 }
@@ -45,16 +51,14 @@ template <class F> void for_runs(const Slice& s, F&& visit) {
 
 template <class T> void Store<T>::get(int column, int parameter, T* out) const {
   const T* from = this->column(column);
-  for_runs(layout_->slices[parameter], [&](long packed, long logical, long n) {
-    std::copy_n(from + packed, n, out + logical);
-  });
+  for_elements(layout_->slices[parameter],
+               [&](long packed, long logical) { out[logical] = from[packed]; });
 }
 
 template <class T> void Store<T>::set(int column, int parameter, const T* in) const {
   T* to = this->column(column);
-  for_runs(layout_->slices[parameter], [&](long packed, long logical, long n) {
-    std::copy_n(in + logical, n, to + packed);
-  });
+  for_elements(layout_->slices[parameter],
+               [&](long packed, long logical) { to[packed] = in[logical]; });
 }
 
 template class Store<float>;

@@ -12,14 +12,20 @@
 
 namespace steep {
 
-// Where a parameter lies, in elements. A matrix (rows, columns) is cut into panels of kPanel columns
-// (the last may have kLane), each panel row-major and contiguous; a vector is one padded row.
+// A matrix of at most this many outputs is stored as W^T: sixteen lanes of so few columns would be
+// mostly padding, in every product and in every update.
+constexpr long kNarrow = 4;
+
+// Where a parameter lies, in elements. A matrix is stored as (rows, columns), cut into panels of
+// kPanel columns (the last may have kLane), each row-major and contiguous; a vector is one padded
+// row.
 struct Slice {
   std::string name;
   Shape shape;
   bool decay;
   bool matrix;
-  long rows, columns;  // (1, n) for a vector
+  bool narrow;         // stored as W^T
+  long rows, columns;  // as stored; (1, n) for a vector
   long offset, size;   // size counts the padding, which stays zero
 
   long panels() const { return (padded(columns) + kPanel - 1) / kPanel; }

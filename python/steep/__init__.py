@@ -1,6 +1,10 @@
 """steep trains small and medium neural networks natively; this file names what users import."""
 
-from . import callbacks, data, lab, layers, losses, models, ops, optimizers, schedules
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from . import callbacks, layers, losses, ops, optimizers, schedules
 from ._core import __version__
 from .graph import Tensor
 from .history import History
@@ -8,6 +12,9 @@ from .loop import NonFiniteError
 from .model import Input, Model, Sequential
 from .threads import get_num_threads, info, set_num_threads, threads
 from .trainer import Trainer
+
+if TYPE_CHECKING:
+    from . import data, lab, models
 
 __all__ = [
     "History",
@@ -32,3 +39,15 @@ __all__ = [
     "set_num_threads",
     "threads",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import what training does not need when it is first asked for."""
+    if name in ("data", "lab", "models"):
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Name the public names, those not imported yet included."""
+    return sorted({*globals(), *__all__})

@@ -3,7 +3,7 @@
 A callback is any object with some of these methods::
 
     on_train_begin(trainer, logs)          # before the first step
-    on_epoch_end(trainer, epoch, logs)     # epoch counts from 0; logs: loss, accuracy, val_loss, ...
+    on_epoch_end(trainer, epoch, logs)     # epoch counts from 0; logs: loss, val_loss, ...
     on_step_end(trainer, step, logs)       # after every `every` steps, an attribute (1 if missing)
     on_train_end(trainer, logs)            # also after Ctrl-C and after a non-finite loss
 
@@ -227,7 +227,9 @@ class TensorBoard:
     def on_train_begin(self) -> None:
         """Open the event file."""
         try:
-            from tensorboardX import SummaryWriter  # noqa: PLC0415 - an extra
+            from tensorboardX import (  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
+                SummaryWriter,
+            )
         except ImportError:
             raise ImportError(
                 "callbacks.TensorBoard needs tensorboardX: pip install 'steep[tensorboard]'"
@@ -309,10 +311,9 @@ class Callbacks:
 def _wants(method: Callable[..., Any]) -> tuple[str, ...] | None:
     """Return which of the known arguments a hook takes by name; None: all, by position."""
     parameters = inspect.signature(method).parameters.values()
-    names = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
     known = {"trainer", "epoch", "step", "logs"}
-    ours = len(names) == len(parameters) and set(names) <= known
-    return names if ours else None
+    needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    return tuple(p.name for p in parameters if p.name in known) if needed <= known else None
 
 
 def _invoke(

@@ -38,7 +38,7 @@ def write(path: str | PathLike[str], tensors: Mapping[str, Array], about: dict[s
 
     # safetensors copies the buffer as it lies: only C order is safe.
     ordered = {k: np.array(v, order="C", ndmin=0) for k, v in sorted(tensors.items())}
-    text = json.dumps(about | {"crc32": _crc(ordered)}, sort_keys=True)
+    text = json.dumps({"about": about, "crc32": _crc(ordered, about)}, sort_keys=True)
     replace(path, save(ordered, metadata={_KEY: text}))
 
 
@@ -56,12 +56,12 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
 
     data = Path(path).read_bytes()
     try:
-        items = safetensors.deserialize(data)
-        about = _description(data)
-        tensors = {name: _array(item) for name, item in items}
+        items = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
+        tensors = {name: _array(item) for name, item in sorted(items, key=lambda item: item[0])}
+        about, crc = _description(data)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: damaged, or no safetensors file ({error})") from None
-    if "crc32" in about and about.pop("crc32") != _crc(dict(sorted(tensors.items()))):
+    if crc is not None and crc != _crc(tensors, about):
         raise ValueError(f"{path}: damaged, its checksum does not fit its contents")
     return tensors, about
 
@@ -121,13 +121,16 @@ def check_writable(path: str | PathLike[str]) -> None:
         raise OSError(error.errno, f"cannot write here: {error.strerror}", str(target)) from None
 
 
-def _description(data: bytes) -> dict[str, Any]:
+def _description(data: bytes) -> tuple[dict[str, Any], Any]:
+    """Return the description and the checksum of a file; ({}, None) where others wrote it."""
     (size,) = struct.unpack_from("<Q", data)
     metadata = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
-    about = json.loads(metadata[_KEY]) if _KEY in metadata else {}
-    if not isinstance(about, dict):
+    if _KEY not in metadata:
+        return {}, None
+    whole = json.loads(metadata[_KEY])
+    if not isinstance(whole, dict) or not isinstance(whole.get("about"), dict):
         raise ValueError("its description is no JSON object")
-    return about
+    return whole["about"], whole["crc32"]
 
 
 def _array(item: Mapping[str, Any]) -> Array:
@@ -137,9 +140,10 @@ def _array(item: Mapping[str, Any]) -> Array:
     return values.reshape(item["shape"]).copy()
 
 
-def _crc(tensors: Mapping[str, Array]) -> int:
-    crc = 0
+def _crc(tensors: Mapping[str, Array], about: dict[str, Any]) -> int:
+    """Return the CRC-32 of a description and of tensors in the order of their names."""
+    crc = zlib.crc32(json.dumps(about, sort_keys=True).encode())
     for name, value in tensors.items():
         crc = zlib.crc32(f"{name}{value.dtype.str}{value.shape}".encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(value).reshape(-1).view(np.uint8), crc)
+        crc = zlib.crc32(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data, crc)
     return crc

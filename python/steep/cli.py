@@ -6,11 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from .commands import bench, info, train
+from .commands import BAD_INPUT, INTERRUPTED, bench, info, train
 
 COMMANDS = (train, bench, info)
-BAD_INPUT = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 class _Parser(argparse.ArgumentParser):

@@ -27,7 +27,7 @@ class Encoder:
         self._seen: dict[int, int] = {}
         self._alive: list[Layer] = []
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Any) -> Any:  # noqa: PLR0911 - one for each kind of value
         """Return `value` as JSON can hold it.
 
         Raises

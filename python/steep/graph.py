@@ -80,6 +80,9 @@ class Tensor:
     def __truediv__(self, other: float) -> "Tensor":
         return emit("affine", self, scale=1.0 / _plain(other), shift=0.0)
 
+    def __pos__(self) -> "Tensor":
+        return emit("affine", self, scale=1.0, shift=0.0)
+
     def __neg__(self) -> "Tensor":
         return emit("affine", self, scale=-1.0, shift=0.0)
 
@@ -202,6 +205,7 @@ class Op(Layer):
 
     def __init__(self, kind: str, attributes: dict[str, Any] | None = None) -> None:
         super().__init__()
+        self.word = kind  # summaries call it so
         self.kind = kind
         self.attributes = attributes or {}
 
@@ -210,15 +214,15 @@ class Op(Layer):
         return emit(self.kind, *inputs, **self.attributes)
 
 
-def emit(kind: str, *inputs: Tensor, **attributes: Any) -> Tensor:
+def emit(op: str, /, *inputs: Tensor, **attributes: Any) -> Tensor:
     """Add one op to the network that `inputs` belong to and return its output."""
     for x in inputs:
         if not isinstance(x, Tensor):
-            raise TypeError(f"{kind}: expects symbolic tensors, got {type(x).__name__}")
+            raise TypeError(f"{op}: expects symbolic tensors, got {type(x).__name__}")
     scope = inputs[0].scope
     if scope is None:
-        return Op(kind, attributes)(*inputs)
-    return scope.emit(kind, inputs, attributes)
+        return Op(op, attributes)(*inputs)
+    return scope.emit(op, inputs, attributes)
 
 
 @dataclass
@@ -371,7 +375,8 @@ class Scope:
             if name in self.taken:
                 raise ValueError(f'two layers are named "{name}"; names must differ')
         else:
-            plain = name = self._prefix + snake(type(layer).__name__)
+            word = getattr(layer, "word", type(layer).__name__)
+            plain = name = self._prefix + snake(word)
             count = 0
             while name in self.taken:
                 count += 1
@@ -402,7 +407,7 @@ def shape_of(where: str, shape: object) -> Shape:
     TypeError, ValueError
         If it is no int or sequence of ints, or an axis is below 1.
     """
-    items = list(shape) if isinstance(shape, (tuple, list)) else [shape]
+    items: list[Any] = list(shape) if isinstance(shape, (tuple, list)) else [shape]
     if not items:
         raise ValueError(f"{where}: expects a shape with at least one axis, got ()")
     for n in items:

@@ -1,6 +1,6 @@
 """Checks of what users pass in: X, y, sample weights, counts. Everything bad is refused here.
 
-Arrays that the core can read as they are (float32, float64, uint8, any strides) pass without a copy.
+Arrays the core can read as they are (float32, float64, uint8, any strides) pass without a copy.
 """
 
 from collections.abc import Sequence
@@ -248,8 +248,8 @@ def _readable(a: Array) -> Array:
 
 def _samples_by_features(name: str, a: Array, net: "Network") -> None:
     if a.ndim < 2:
-        hint = "One feature is X[:, None], one sample X[None]." if a.ndim else ""
-        raise ValueError(f"{name}: expects (samples, features), got shape {a.shape}. {hint}".strip())
+        hint = ". One feature is X[:, None], one sample X[None]." if a.ndim else ""
+        raise ValueError(f"{name}: expects (samples, features), got shape {a.shape}{hint}")
     if a.shape[0] == 0:
         raise ValueError(f"{name}: has no samples, shape {a.shape}")
     if 0 in a.shape:

@@ -190,7 +190,9 @@ class Activation(Layer):
         """Apply f."""
         if self.kind == "linear":
             return x
-        return ops.softmax(x) if self.kind == "softmax" else ops.activation(x, self.kind, self.alpha)
+        if self.kind == "softmax":
+            return ops.softmax(x)
+        return ops.activation(x, self.kind, self.alpha)
 
 
 class ReLU(Activation):

@@ -41,9 +41,9 @@ class NonFiniteError(FloatingPointError):
 
     def __init__(self, step: int, epoch: int, what: str, where: str) -> None:
         super().__init__(
-            f"step {step} (epoch {epoch}): the {what} is not finite, first in {where or 'the loss'}. "
-            "The weights are those from before this step. Try a smaller learning rate, clip_norm=1 "
-            "or inputs scaled to about [-1, 1]."
+            f"step {step} (epoch {epoch}): the {what} is not finite, first in {where}. The weights "
+            "are those from before this step. Try a smaller learning rate, clip_norm=1 or inputs "
+            "scaled to about [-1, 1]."
         )
         self.step, self.epoch, self.what, self.where = step, epoch, what, where
 
@@ -121,6 +121,7 @@ class Loop:
         data: tuple[list[Array], Array, Array | None],
         validation: tuple[list[Array], Array, Array | None] | None,
         callbacks: Callbacks,
+        *,
         last: int,
         progress: bool,
     ) -> None:
@@ -208,7 +209,8 @@ class Loop:
         if self.trainer.reduction == "mean":
             losses *= self.batch_size
             if place.batch == self.batches:
-                losses[-1] *= (self.samples - (self.batches - 1) * self.batch_size) / self.batch_size
+                tail = self.samples - (self.batches - 1) * self.batch_size
+                losses[-1] *= tail / self.batch_size
         logs = {"loss": float(losses.sum()) / seen}
         if self.trainer.metrics:
             logs["accuracy"] = place.correct / seen

@@ -1,6 +1,6 @@
-"""Networks: `Sequential` and `Model`, their weights, prediction and summary. Training is `trainer`.
+"""Networks: `Sequential` and `Model`, their weights, prediction, summary. Training is `trainer`.
 
-A network is described in Python and lowered once, at `build`, to a native one that owns the weights.
+A network is described in Python and lowered once, at `build`, to a native one with the weights.
 """
 
 import warnings
@@ -73,14 +73,13 @@ class Network(Layer):
         """Build for these input shapes in this precision."""
         scope = Scope()
         given = [scope.input(shape) for shape in shapes]
-        outputs = self.lower(given)
-        if any(x.index == y.index for x in given for y in outputs):
-            raise ValueError(f"{label(self)}: an output is an input; put a layer between")
+        # An output that is an input, such as Flatten of one axis, becomes a copy of it.
+        outputs = [+y if y in given else y for y in self.lower(given)]
         scope.graph.output([y.index for y in outputs])
         native = _core.Network(scope.graph, precision)
         for index, weight in enumerate(scope.weights.values()):
-            value = _first_value(weight, scope, seed, index).astype(PRECISIONS[precision])
-            native.set(weight.name, value)
+            first = _first_value(weight, scope, seed, index)
+            native.set(weight.name, first.astype(PRECISIONS[precision]))
         self._native, self._scope = native, scope
         self._shapes = shapes
         self._output_shapes = tuple(y.shape for y in outputs)
@@ -129,8 +128,8 @@ class Network(Layer):
         Parameters
         ----------
         X
-            Array (N, ...), or a list of arrays for several inputs. float32, float64 and uint8 of any
-            strides are read in place.
+            Array (N, ...), or a list of arrays for several inputs. float32, float64 and uint8 of
+            any strides are read in place.
         batch_size
             Samples at a time; changes the memory used, not the result.
 
@@ -192,8 +191,8 @@ class Network(Layer):
         """
         native = self.native
         checked = fitting(native, state)
-        for name, value in checked.items():
-            native.set(name, value)
+        for name, array in checked.items():
+            native.set(name, array)
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Write `state_dict` as a safetensors file, whole or not at all.
@@ -319,7 +318,7 @@ class Model(Network):
             raise ValueError(
                 f"{label(self)}: takes {len(self.inputs)} inputs, got {len(tensors)}"
             )
-        value = {id(x): t for x, t in zip(self.inputs, tensors, strict=True)}
+        value = {id(x): t for x, t in zip(self.inputs, tensors, strict=True)}  # by tensor
         for y in self._order:
             assert y.source is not None
             layer, sources = y.source
@@ -350,7 +349,7 @@ class Model(Network):
         return cls(tensors[:count], outputs, config.get("name"))
 
 
-def Input(shape: Shape | int) -> Tensor:  # noqa: N802 - reads as the layers do
+def Input(shape: Shape | int) -> Tensor:
     """Return a symbolic input of a network.
 
     Parameters

@@ -64,15 +64,20 @@ def learning_curve(
 
 
 def _panel(axes: "Axes", name: str, values: Mapping[str, Sequence[float]]) -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
     for part, key in (("training", name), ("validation", f"val_{name}")):
         series = values.get(key, ())
         if len(series) and not all(map(math.isnan, series)):
             epochs = range(1, len(series) + 1)
-            mark = {"markersize": 3.5, "markevery": 1 if len(series) <= MOST_MARKED else 0.1}
+            mark: dict[str, Any] = {
+                "markersize": 3.5,
+                "markevery": 1 if len(series) <= MOST_MARKED else 0.1,
+            }
             axes.plot(epochs, series, label=part, linewidth=1.8, **STYLES[part], **mark)
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)

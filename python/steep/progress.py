@@ -70,7 +70,7 @@ class Progress:
         if not (sys.stderr and sys.stderr.isatty()) and "ipykernel" not in sys.modules:
             return None
         try:
-            from tqdm import tqdm  # noqa: PLC0415 - import steep stays quick
+            from tqdm import tqdm  # type: ignore[import-untyped]  # noqa: PLC0415
         except ImportError:
             return None
         total = (self._last - self._first) * self._samples

@@ -80,7 +80,6 @@ def describe(trainer: "Trainer") -> dict[str, Any]:
 
 def pack(trainer: "Trainer") -> tuple[dict[str, Array], dict[str, Any]]:
     """Return everything a trainer is, as tensors and a description."""
-
     session, place, encoder = trainer.session(), trainer.place, Encoder()
     about = describe(trainer)
     try:
@@ -130,7 +129,6 @@ def network(
     tensors: Mapping[str, Array], about: Mapping[str, Any], custom: Mapping[str, type[Layer]]
 ) -> Network:
     """Return the network a checkpoint describes, not built."""
-
     if "net" not in about:
         raise ValueError(f"its network could not be saved ({about['net_missing']}); pass net=...")
     net = Decoder(tensors, custom).decode(about["net"])
@@ -141,7 +139,6 @@ def network(
 
 def unpack(trainer: "Trainer", tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
     """Give a new trainer the state of a checkpoint; weights and slots last, all checked before."""
-
     place = _place(about["place"])
     place.losses = tensors["history/epoch_in_progress/loss"].tolist()
     history = History()

@@ -144,14 +144,15 @@ class Trainer:
     ) -> History:
         """Train for some epochs; called again, it goes on.
 
-        After `Trainer.load` of a checkpoint that a `fit` wrote before it was over, the same `epochs`
-        finish that very call; any other number counts from the epoch in progress.
+        After `Trainer.load` of a checkpoint that a `fit` wrote before it was over, the same
+        `epochs` finish that very call; any other number counts from the epoch in progress. An epoch
+        cut short is finished first, or begun anew where samples, batch_size or shuffle changed.
 
         Parameters
         ----------
         X
-            Array (N, ...), or a list of arrays for several inputs. float32, float64 and uint8 of any
-            strides, `numpy.memmap` too, are read in place; uint8 keeps its values 0 to 255.
+            Array (N, ...), or a list of arrays for several inputs. float32, float64 and uint8 of
+            any strides, `numpy.memmap` too, are read in place; uint8 keeps its values 0 to 255.
         y
             Labels (N,) or values (N, ...), as the loss takes them.
         epochs
@@ -194,11 +195,12 @@ class Trainer:
         samples = len(data[0][0])
         layout = (samples, min(size, samples), shuffle)
         if place.batch and place.layout != layout:
-            warnings.warn(
-                f"epoch {place.epoch + 1} stood at batch {place.batch} with (samples, batch_size, "
-                f"shuffle) = {place.layout}, now {layout}: it begins anew",
-                stacklevel=2,
-            )
+            if self._loaded:  # after Ctrl-C, other data are a decision; here, likely a mistake
+                warnings.warn(
+                    f"the checkpoint stands at batch {place.batch} of an epoch with (samples, "
+                    f"batch_size, shuffle) = {place.layout}, now {layout}: it begins anew",
+                    stacklevel=2,
+                )
             place.begin_epoch()
         states, old = self._states, place.call if self._loaded else None
         if old is None or old.epochs != epochs:
@@ -207,7 +209,7 @@ class Trainer:
         place.layout, self._loaded, self._states = layout, False, []
         self._callbacks = called
         last = place.call.first + epochs
-        Loop(self, data, checked, called, last, progress).run(states)
+        Loop(self, data, checked, called, last=last, progress=progress).run(states)
         return self.history
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -332,7 +334,7 @@ class Trainer:
             trainer = cls(target, **options)
             trainer.prepare(shapes)
             resume.unpack(trainer, tensors, about)
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else error
             raise ValueError(f"{path}: {reason}") from error
         return trainer

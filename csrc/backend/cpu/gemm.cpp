@@ -13,12 +13,13 @@ namespace {
 
 // A block of A (560 KB) and two panels of B (128 KB each) lie in a second-level cache of 1 MB.
 constexpr long kRowBlock = 140, kDepthBlock = 1024, kColumnBlock = 4096;
-// With fewer rows than this a panel of B is not read often enough to be worth copying.
-constexpr long kPackRows = 160;
+// With fewer rows than this a panel of B is not read often enough to be worth copying; less often
+// is enough where its rows fall into the same sets of the second-level cache.
+constexpr long kPackRows = 160, kPackRowsFar = 64, kFarBytes = 8192;
 // With fewer columns than this a block of A is not read often enough to be worth copying.
 constexpr long kPackColumns = 256;
-// Rows of B fetched ahead of the one being copied.
-constexpr long kAhead = 16;
+// Columns of B packed at a time.
+constexpr long kGroup = 4 * kPanel;
 // Multiply-adds that pay for waking one more thread: about 2 us of work.
 constexpr long kThreadWork = 100000;
 
@@ -95,7 +96,8 @@ class Part {
   }
   std::size_t edge_size() const { return row_step_ * kPanel; }
   std::size_t b_size() const {
-    return padded(keep_panels() ? column_step_ + kPanel : kPanel) * padded(depth_step_);
+    return padded(keep_panels() ? column_step_ : std::min(kGroup, column1_ - column0_)) *
+           padded(depth_step_);
   }
 
   void block(long row0, long row1, long column0, long column1) {
@@ -106,18 +108,17 @@ class Part {
     g.count = 1;
     g.accumulate = depth0_ > 0;
     place_a(g, row0);
-    for (long column = column0; column < column1; column += kPanel) {
-      const long columns = std::min(kPanel, column1 - column);
-      g.columns = padded(columns);
-      T* const packed = b_copy_ + (keep_panels() ? (column - column0) * g.depth : 0);
-      place_b(g, column, columns, packed, row0 == row0_);
-      T* c = p_.c + row0 * p_.ldc + column;
-      if (columns == g.columns) {
-        g.c = c;
-        g.ldc = p_.ldc;
-        p_.kernels.gemm_panel(g);
-      } else {
-        edge(g, c, columns);
+    for (long first = column0; first < column1; first += kGroup) {
+      const long last = std::min(first + kGroup, column1);
+      T* const packed = b_copy_ + (keep_panels() ? (first - column0) * g.depth : 0);
+      const long direct = b_in_place(first, last);
+      if (row0 == row0_) pack_b(direct, last, packed + (direct - first) * g.depth);
+      for (long column = first; column < last; column += kPanel) {
+        g.columns = padded(std::min(kPanel, last - column));
+        g.b = column < direct ? p_.b + depth0_ * p_.ldb + column
+                              : packed + (column - first) * g.depth;
+        g.ldb = column < direct ? p_.ldb : g.columns;
+        panel(g, p_.c + row0 * p_.ldc + column, std::min(kPanel, last - column));
       }
     }
   }
@@ -137,31 +138,49 @@ class Part {
     }
   }
 
-  // B is read in place, or from its packed panel, which is made when `first` seen.
-  void place_b(GemmPanel<T>& g, long column, long columns, T* packed, bool first) {
-    const T* b = p_.b + (p_.b_transposed ? column * p_.ldb + depth0_ : depth0_ * p_.ldb + column);
-    if (!p_.b_transposed && columns == g.columns && row1_ - row0_ < kPackRows) {
-      g.b = b;
-      g.ldb = p_.ldb;
+  // Columns from `first` to the returned one are read in place: whole ones of B that few rows read.
+  long b_in_place(long first, long last) const {
+    const bool far = p_.ldb * sizeof(T) % kFarBytes == 0;
+    const long enough = far ? kPackRowsFar : kPackRows;
+    if (p_.b_transposed || row1_ - row0_ >= enough) return first;
+    return (last - first) % kLane == 0 ? last : first + (last - first) / kPanel * kPanel;
+  }
+
+  // Packs columns [first, last) into panels, the last filled up with zeros. Rows of B are copied
+  // over several panels at a time, as memory likes it.
+  void pack_b(long first, long last, T* packed) {
+    const long depth = depth1_ - depth0_;
+    const auto panel = [&](long column) { return packed + (column - first) * depth; };
+    const long rest = (last - first) % kPanel;
+    if (rest % kLane != 0) std::fill_n(panel(last - rest), depth * padded(rest), T(0));
+    if (p_.b_transposed) {
+      for (long c = first; c < last; c += kPanel) {
+        const long columns = std::min(kPanel, last - c);
+        p_.kernels.transpose(p_.b + c * p_.ldb + depth0_, p_.ldb, panel(c), padded(columns),
+                             columns, depth);
+      }
       return;
     }
-    g.b = packed;
-    g.ldb = g.columns;
-    if (!first) return;
-    if (columns < g.columns) std::fill_n(packed, g.depth * g.columns, T(0));
-    if (p_.b_transposed) {
-      p_.kernels.transpose(b, p_.ldb, packed, g.ldb, columns, g.depth);
-    } else {
-      for (long k = 0; k < g.depth; ++k) {
-        // The rows lie too far apart for the processor to foresee.
-        __builtin_prefetch(b + (k + kAhead) * p_.ldb);
-        __builtin_prefetch(b + (k + kAhead) * p_.ldb + kLane);
-        copy_row(packed + k * g.ldb, b + k * p_.ldb, columns);
+    for (long k = 0; k < depth; ++k) {
+      const T* b = p_.b + (depth0_ + k) * p_.ldb;
+      for (long c = first; c < last; c += kPanel) {
+        const long columns = std::min(kPanel, last - c);
+        copy_row(panel(c) + k * padded(columns), b + c, columns);
       }
     }
   }
 
   // The last columns, fewer than the kernel writes, go through a buffer.
+  void panel(GemmPanel<T>& g, T* c, long columns) {
+    if (columns == g.columns) {
+      g.c = c;
+      g.ldc = p_.ldc;
+      p_.kernels.gemm_panel(g);
+    } else {
+      edge(g, c, columns);
+    }
+  }
+
   void edge(GemmPanel<T>& g, T* c, long columns) {
     g.c = edge_;
     g.ldc = g.columns;
@@ -237,11 +256,8 @@ void gemm(const Kernels<T>& kernels, bool a_transposed, bool b_transposed, long 
   const auto job = [&](int thread, int members) {
     for (long i = thread; i < parts; i += members) part(i).run(scratch + i * each);
   };
-  if (parts == 1) {
-    job(0, 1);
-  } else {
-    pool().run(int(parts), job);
-  }
+  pool().run(static_cast<int>(parts),
+             job);  // one part too: the pool sets how denormals are treated
 }
 
 template void gemm(const Kernels<float>&, bool, bool, long, long, long, const float*, long,

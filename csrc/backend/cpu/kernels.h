@@ -76,6 +76,10 @@ template <class T> struct Kernels {
   void (*gemm_panel)(const GemmPanel<T>&);
   // dst(c, r) = src(r, c)
   void (*transpose)(const T* src, long lds, T* dst, long ldd, long rows, long columns);
+  // y(r, n) = bias(n) + sum_c x(r, c) wt(n, c) for few outputs n; wt (outputs, columns) in panels of
+  // kPanel columns. Summed in kLane lanes over c, then a fixed tree. Padding of y is set to 0.
+  void (*narrow)(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy, long rows,
+                 long columns, long outputs);
 
   // Indexed by the position of a name in activations/list.h, losses/list.h, rules/list.h.
   void (*const* activate)(const T* x, long ldx, T* y, long ldy, long rows, long width, T alpha);

@@ -27,6 +27,7 @@ __all__ = [
     "Rule",
     "Step",
     "Work",
+    "add_options",
     "duration",
     "find",
     "gemm_data",

@@ -69,13 +69,17 @@ class Work:
     wait: Callable[[], object] | None = None
     check: float | None = None  # the number every implementation must agree on, see bench/README.md
     note: str = ""
+    many: Callable[[int], object] | None = None  # does that many calls of `run` in one
     calls: int = 0  # calls of `run` in one measured block, found by `calibrate`
 
     def seconds(self, calls: int) -> float:
         """Return the wall time of this many calls."""
         start = time.perf_counter()
-        for _ in repeat(None, calls):
-            self.run()
+        if self.many is not None:
+            self.many(calls)
+        else:
+            for _ in repeat(None, calls):
+                self.run()
         if self.wait is not None:
             self.wait()
         return time.perf_counter() - start

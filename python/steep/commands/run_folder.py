@@ -67,8 +67,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         There is none, or it is damaged.
     """
     path = folder / CONFIG
-    if not path.is_file() or not (folder / CHECKPOINT).is_file():
-        raise ValueError(f"{folder}: no run to resume here ({CONFIG} or {CHECKPOINT} is missing).")
+    if not path.is_file():
+        raise ValueError(f"{folder}: no run to resume here ({CONFIG} is missing).")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

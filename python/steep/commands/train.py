@@ -1,23 +1,20 @@
-"""`steep train`: from data to a run folder. Settings are in recipe.py, files in run_folder.py."""
+"""`steep train`: its options, and how a run begins, goes on and ends. The run is in job.py."""
 
 import argparse
-import math
-import time
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .. import __version__, callbacks, plots, set_num_threads
+from .. import set_num_threads
 from ..data import Dataset, open_dataset
+from ..loop import NonFiniteError
 from ..optimizers import TABLE
 from ..trainer import Trainer
-from . import run_folder
-from .recipe import MODELS, SCHEDULES, Recipe, build_network, build_optimizer, complete
+from . import INTERRUPTED, run_folder
+from .job import Job, make_trainer
+from .recipe import MODELS, SCHEDULES, Recipe, complete
 
-INTERRUPTED = 130
 # What may be said anew when a run goes on; everything else is in its config.json.
 FREE = {"out", "resume", "threads", "quiet", "root", "dataset"}
 
@@ -105,100 +102,27 @@ def run(options: argparse.Namespace) -> int:
     quiet = given.get("quiet", False)
     if "threads" in given:
         set_num_threads(given["threads"])
-    work = _resumed(given) if given.get("resume") else _begun(given)
+    job = _resumed(given) if given.get("resume") else _begun(given)
     if not quiet:
-        _describe(work)
+        job.describe()
     try:
-        work.train(progress=not quiet)
+        job.train(progress=not quiet)
     except KeyboardInterrupt:
-        work.save()
+        job.save(interrupted=True)
         print(
-            f"interrupted: the weights and the place reached are in {work.folder}. "
-            f"Go on with: steep train --out {work.folder} --resume"
+            f"interrupted: the weights so far are in {job.folder}. "
+            f"Go on with: steep train --out {job.folder} --resume"
         )
         return INTERRUPTED
-    work.save()
-    metrics = work.test()
+    except NonFiniteError as error:
+        job.save(interrupted=True)
+        raise ValueError(f"{error} Saved in {job.folder}.") from None
+    job.save()
+    metrics = job.test()
     print(", ".join(f"test {name} {value:.4f}" for name, value in metrics.items()))
-    notes = work.draw()
-    print(f"run folder: {work.folder}{notes}")
+    notes = job.draw()
+    print(f"run folder: {job.folder}{notes}")
     return 0
-
-
-class _Work:
-    """A recipe with its data, trainer and folder."""
-
-    def __init__(self, recipe: Recipe, data: Dataset, trainer: Trainer, folder: Path):
-        self.recipe, self.data, self.trainer, self.folder = recipe, data, trainer, folder
-
-    def train(self, progress: bool) -> None:
-        assert self.recipe.epochs
-        assert self.recipe.batch_size
-        each_epoch: list[Any] = [
-            callbacks.Checkpoint(self.folder / run_folder.CHECKPOINT, every="epoch")
-        ]
-        if self.recipe.early_stopping:
-            each_epoch.append(callbacks.EarlyStopping(patience=self.recipe.patience))
-        self.trainer.fit(
-            *self.data.train,
-            epochs=self.recipe.epochs,
-            batch_size=self.recipe.batch_size,
-            validation=self.data.validation,
-            callbacks=each_epoch,
-            progress=progress,
-        )
-
-    def save(self) -> None:
-        """Write what is trained."""
-        self.trainer.save(self.folder / run_folder.CHECKPOINT)
-        self.trainer.net.save_weights(self.folder / run_folder.WEIGHTS)
-        run_folder.write_history(self.folder / run_folder.HISTORY, self.trainer.history.history)
-
-    def test(self) -> dict[str, float]:
-        """Measure on the test part, in the units of the data."""
-        X, y = self.data.test
-        if self.data.classes is not None:
-            metrics = {name: float(v) for name, v in self.trainer.evaluate(X, y).items()}
-        else:
-            metrics = regression_metrics(self.trainer.net.predict(X), y, self.data.target_scale[1])
-        run_folder.write_json(
-            self.folder / run_folder.METRICS, {"samples": len(y), "test": metrics}
-        )
-        return metrics
-
-    def draw(self) -> str:
-        """Draw the learning curve, or say why there is none."""
-        try:
-            plots.learning_curve(
-                self.trainer.history, self.folder / run_folder.CURVE, title=_title(self.recipe)
-            )
-        except ImportError as error:
-            return f"\nno {run_folder.CURVE}: {error}"
-        return ""
-
-
-def regression_metrics(predicted: Any, y: Any, deviation: float) -> dict[str, float]:
-    """Root mean square error, mean absolute error (in the data's units) and R^2.
-
-    Parameters
-    ----------
-    predicted, y : ndarray
-        (N, 1), standardised.
-    deviation : float
-        Unit of both, in the units of the data.
-
-    Returns
-    -------
-    dict of str to float
-        ``rmse``, ``mae``, ``r2``; r2 is NaN where y does not vary.
-    """
-    error = predicted.astype(np.float64) - y
-    spread = float(np.var(y.astype(np.float64)))
-    return {
-        "rmse": deviation * math.sqrt(float(np.mean(error**2))),
-        "mae": deviation * float(np.mean(np.abs(error))),
-        "r2": 1.0 - float(np.mean(error**2)) / spread if spread else math.nan,
-    }
 
 
 def _recipe(given: Mapping[str, Any]) -> Recipe:
@@ -221,30 +145,21 @@ def _open(recipe: Recipe) -> Dataset:
     )
 
 
-def _begun(given: Mapping[str, Any]) -> _Work:
+def _begun(given: Mapping[str, Any]) -> Job:
     recipe = _recipe(given)
     data = _open(recipe)
     samples = len(data.train[0])
     recipe = complete(recipe, samples)
     if recipe.early_stopping and data.validation is None:
         raise ValueError("--early-stopping: needs a validation part; leave out --validation 0.")
-    net = build_network(recipe, data)
-    trainer = Trainer(
-        net,
-        loss="cross_entropy" if data.classes is not None else "mse",
-        optimizer=build_optimizer(recipe, samples),
-        l1=recipe.l1,
-        l2=recipe.l2,
-        clip_norm=recipe.clip_norm,
-        seed=recipe.seed,
-    )
+    trainer = make_trainer(recipe, data)
     folder = run_folder.create(given.get("out"), data.name)
-    work = _Work(recipe, data, trainer, folder)
-    run_folder.write_json(folder / run_folder.CONFIG, _config(work))
-    return work
+    job = Job(recipe, data, trainer, folder)
+    job.write_config()
+    return job
 
 
-def _resumed(given: Mapping[str, Any]) -> _Work:
+def _resumed(given: Mapping[str, Any]) -> Job:
     if "out" not in given:
         raise ValueError("--resume: name the run folder with --out.")
     extra = sorted(set(given) - FREE)
@@ -257,42 +172,7 @@ def _resumed(given: Mapping[str, Any]) -> _Work:
         raise ValueError(f"{folder}: is a run on {values.get('dataset')}, not {given['dataset']}.")
     values["root"] = given.get("root", values.get("root"))
     recipe = Recipe.from_json(values)
-    return _Work(recipe, _open(recipe), Trainer.load(folder / run_folder.CHECKPOINT), folder)
-
-
-def _config(work: _Work) -> dict[str, Any]:
-    data, recipe = work.data, work.recipe
-    parts = {"train": data.train, "validation": data.validation, "test": data.test}
-    return {
-        "steep": __version__,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "recipe": recipe.to_json(),
-        "data": {
-            "name": data.name,
-            "task": data.task,
-            "classes": data.classes,
-            "samples": {name: len(part[0]) if part else 0 for name, part in parts.items()},
-            "sample_shape": data.train[0].shape[1:],
-            "preprocessing": data.preprocessing,
-            "target": {"mean": data.target_scale[0], "deviation": data.target_scale[1]},
-        },
-        "optimizer": work.trainer.optimizer.get_config(),
-        "parameters": work.trainer.net.num_parameters,
-    }
-
-
-def _title(recipe: Recipe) -> str:
-    hidden = "-".join(map(str, recipe.units or ())) if recipe.model == "mlp" else recipe.model
-    return f"{Path(recipe.dataset).name}: {hidden}, {recipe.optimizer}, batch {recipe.batch_size}"
-
-
-def _describe(work: _Work) -> None:
-    data, recipe = work.data, work.recipe
-    held = len(data.validation[0]) if data.validation else 0
-    shape = "x".join(map(str, data.train[0].shape[1:]))
-    kind = f"{len(data.classes)} classes" if data.classes is not None else "regression"
-    print(
-        f"{data.name}: {len(data.train[0])} training, {held} validation, {len(data.test[0])} test "
-        f"samples of {shape}, {kind}"
-    )
-    print(f"{_title(recipe)}, {recipe.epochs} epochs, {work.trainer.net.num_parameters} parameters")
+    data, checkpoint = _open(recipe), folder / run_folder.CHECKPOINT
+    # Stopped before its first checkpoint, it begins again.
+    trainer = Trainer.load(checkpoint) if checkpoint.exists() else make_trainer(recipe, data)
+    return Job(recipe, data, trainer, folder)

@@ -220,7 +220,8 @@ class _Walk:
     def gradient(self) -> NDArray[Any]:
         """Ask the function at the point the rule wants."""
         point = np.array(self.sweep.point)
-        given = np.asarray(self.grad(point[0] if self.scalar else point))
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below, with the step
+            given = np.asarray(self.grad(point[0] if self.scalar else point))
         if self.scalar and given.size == 1:
             given = given.reshape(1)
         if given.shape != point.shape:

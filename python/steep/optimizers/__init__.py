@@ -88,6 +88,9 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
     known = {name.lower(): made for name, made in TABLE.items() if isinstance(made, type)}
     made = choose("optimizer", arguments.pop("optimizer", ""), known)
     try:
-        return made(**{name: schedules.from_config(value) for name, value in arguments.items()})
+        optimizer: Optimizer = made(
+            **{name: schedules.from_config(value) for name, value in arguments.items()}
+        )
     except TypeError as error:
         raise ValueError(f"saved optimizer {config.get('optimizer')}: {error}") from error
+    return optimizer

@@ -3,12 +3,11 @@
 The algorithms themselves are in the files beside, their arithmetic in the native rules.
 """
 
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, TextIO, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -164,18 +163,18 @@ class Optimizer(ABC):
                 raise ValueError(f"{type(self).__name__}: {item.name}: {error}") from None
         return config
 
-    def formula(self, file: TextIO | None = sys.stdout) -> str:
+    def formula(self, show: bool = True) -> str:
         """Print the exact update with its switches, and return the text.
 
         Parameters
         ----------
-        file
-            Where to print; None only returns the text.
+        show
+            Whether to print it; False only returns the text.
         """
         g = "g = -dL/dw" if self.maximize else "g = dL/dw"
         text = "\n".join([repr(self), *("  " + line for line in [g, *self._lines()])])
-        if file is not None:
-            print(text, file=file)
+        if show:
+            print(text)
         return text
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ namespace steep::STEEP_ISA {
 template <class T> void fill_activations(Kernels<T>& table);
 template <class T> void fill_elementwise(Kernels<T>& table);
 template <class T> void fill_rows(Kernels<T>& table);
+template <class T> void fill_narrow(Kernels<T>& table);
 template <class T> void fill_losses(Kernels<T>& table);
 template <class T> void fill_updates(Kernels<T>& table);
 

@@ -13,6 +13,7 @@ template <class T> Kernels<T> filled() {
   fill_activations(table);
   fill_elementwise(table);
   fill_rows(table);
+  fill_narrow(table);
   fill_losses(table);
   fill_updates(table);
   return table;

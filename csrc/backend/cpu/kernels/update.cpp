@@ -9,13 +9,18 @@
 namespace steep::STEEP_ISA {
 namespace {
 
-// Finite numbers are those whose magnitude, read as an integer, is below infinity's: the largest
-// magnitude of a sweep costs two integer operations a weight and vectorises in any order.
+// NaN and infinity have every exponent bit set: their magnitude, read as an integer, plus one unit of
+// the exponent reaches the top bit. The OR of a sweep's magnitudes so raised says whether all was
+// finite, for three integer operations a weight, in any order.
 template <class T> using Bits = typename BitsOf<T>::type;
 
-template <class T> STEEP_HD Bits<T> larger_magnitude(Bits<T> top, T x) {
-  const Bits<T> magnitude = bits_(x) & BitsOf<T>::kMagnitude;
-  return magnitude > top ? magnitude : top;
+template <class T> STEEP_HD Bits<T> raised(T x) {
+  constexpr Bits<T> unit = (BitsOf<T>::kMagnitude ^ BitsOf<T>::kInfinity) + 1;
+  return (bits_(x) & BitsOf<T>::kMagnitude) + unit;
+}
+
+template <class T> STEEP_HD bool finite(Bits<T> raised_bits) {
+  return raised_bits <= BitsOf<T>::kMagnitude;
 }
 
 template <class T, class Rule> bool sweep(const UpdateArgs<T>& a) {
@@ -29,7 +34,7 @@ template <class T, class Rule> bool sweep(const UpdateArgs<T>& a) {
   T *const s0 = a.slots[0], *const s1 = a.slots[1], *const s2 = a.slots[2];
   const T scale = a.scale, decay = a.decay;
   const long n = a.n / kLane * kLane;
-  Bits<T> top = 0;
+  Bits<T> seen = 0;
 #pragma GCC ivdep
   for (long i = 0; i < n; ++i) {
     T weight = w[i];
@@ -44,9 +49,9 @@ template <class T, class Rule> bool sweep(const UpdateArgs<T>& a) {
     if constexpr (count > 0) s0[i] = s[0];
     if constexpr (count > 1) s1[i] = s[1];
     if constexpr (count > 2) s2[i] = s[2];
-    top = larger_magnitude(top, weight);
+    seen |= raised(weight);
   }
-  return top < BitsOf<T>::kInfinity;
+  return finite<T>(seen);
 }
 
 template <class T> void look_ahead(T* w, const T* v, T* slot_w, long n, T look) {
@@ -75,9 +80,9 @@ double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
 }
 
 template <class T> bool all_finite(const T* x, long n) {
-  Bits<T> top = 0;
-  for (long i = 0; i < n; ++i) top = larger_magnitude(top, x[i]);
-  return top < BitsOf<T>::kInfinity;
+  Bits<T> seen = 0;
+  for (long i = 0; i < n; ++i) seen |= raised(x[i]);
+  return finite<T>(seen);
 }
 
 template <class T, class... Rules> decltype(Kernels<T>::update) sweeps(List<Rules...>) {

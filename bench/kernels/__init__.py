@@ -1,0 +1,1 @@
+"""Native measuring code of the benchmarks, built on demand; nothing here belongs to steep itself."""

@@ -1,0 +1,235 @@
+"""The tables the laws loop over: a row for each size, activation, loss, rule, layer and network.
+
+A new activation, loss, rule or layer is a row here; `test_cases.py` fails while it is missing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import reference
+import steep
+from steep import layers, losses, ops, schedules
+from steep.optimizers import SGD, AdaDelta, AdaGrad, Adam, Adamax, AdamW, AMSGrad, NAdam, RMSProp
+
+# Around every edge: one, the 16 elements of a row's padding, the 32 of a weight panel, register
+# tiles of 6 to 14 rows, gradient blocks of 64 rows, chunks of 256 samples.
+EDGES = (1, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 129)
+PRECISIONS = ("float32", "float64")
+UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}  # rounding of one operation
+TINY = {"float32": 2.0**-126, "float64": 2.0**-1022}  # smaller results may be flushed to 0
+
+
+@dataclass(frozen=True)
+class Activation:
+    """f of the reference, its f', where it is tried, and how many roundings it may cost."""
+
+    f: Any
+    slope: Any
+    alpha: float = 0.0
+    low: float = -20.0
+    high: float = 20.0
+    roundings: float = 8.0  # of f, relative to f; of f', relative to max(1, |f'|)
+    tail: bool = False  # f falls like e^(-x^2/2)
+
+
+def _known(name, **row):
+    f, slope = reference.ACTIVATIONS[name]
+    return Activation(f, slope, **row)
+
+
+ACTIVATIONS = {
+    "linear": Activation(lambda x, a: x, lambda x, a: np.ones_like(x), roundings=0.0),
+    "relu": _known("relu", roundings=0.0),
+    "leaky_relu": _known("leaky_relu", alpha=0.1, roundings=2.0),
+    "elu": _known("elu", alpha=0.7),
+    "sigmoid": _known("sigmoid", low=-80, high=80),
+    "tanh": _known("tanh"),
+    "gelu": _known("gelu", low=-12, high=12, roundings=24.0, tail=True),
+    "silu": _known("silu", low=-80, high=80),
+    "exp": Activation(lambda x, a: np.exp(x), lambda x, a: np.exp(x), low=-80, high=80),
+    "log": Activation(lambda x, a: np.log(x), lambda x, a: 1 / x, low=1e-3, high=1e3),
+    "square": Activation(lambda x, a: x * x, lambda x, a: 2 * x),
+    "abs": Activation(lambda x, a: np.abs(x), lambda x, a: np.sign(x), roundings=0.0),
+    "softplus": Activation(lambda x, a: np.logaddexp(0, x), lambda x, a: reference.sigmoid(x)),
+    "sqrt": Activation(lambda x, a: np.sqrt(x), lambda x, a: 0.5 / np.sqrt(x), low=0.01, high=1e3),
+}
+SMOOTH = ("sigmoid", "tanh", "gelu", "silu", "softplus", "square")  # no kink for differences
+
+
+def labels(random, rows, columns):
+    return random.integers(0, columns, rows)
+
+
+def probabilities(random, rows, columns):
+    return random.dirichlet(np.ones(columns), rows)
+
+
+def bits(random, rows, columns):
+    return random.random((rows, columns))
+
+
+def values(random, rows, columns):
+    return random.standard_normal((rows, columns))
+
+
+# name -> (loss, draws targets, fewest outputs)
+LOSSES = {
+    "mse": (losses.MeanSquaredError(), values, 1),
+    "mae": (losses.MeanAbsoluteError(), values, 1),
+    "huber": (losses.Huber(0.6), values, 1),
+    "cross_entropy": (losses.CrossEntropy(), labels, 2),
+    "cross_entropy_smoothed": (losses.CrossEntropy(0.15), labels, 2),
+    "cross_entropy_probabilities": (losses.CrossEntropy(0.1), probabilities, 2),
+    "binary_cross_entropy": (losses.BinaryCrossEntropy(), bits, 1),
+}
+
+RULES = {
+    "sgd": SGD(0.05),
+    "momentum": SGD(0.02, 0.9),
+    "nesterov": SGD(0.02, 0.9, nesterov=True),
+    "nesterov_lookback": SGD(0.02, 0.9, nesterov=True, like="torch"),
+    "adagrad": AdaGrad(0.02),
+    "rmsprop": RMSProp(1e-3),
+    "rmsprop_momentum": RMSProp(1e-3, momentum=0.8),
+    "rmsprop_nesterov": RMSProp(1e-3, momentum=0.8, nesterov=True),
+    "adam": Adam(1e-3),
+    "amsgrad": AMSGrad(1e-3),
+    "adamax": Adamax(2e-3),
+    "nadam": NAdam(2e-3),
+    "adadelta": AdaDelta(1.0),
+    "adamw": AdamW(1e-3, weight_decay=0.1),  # a rule of adam's with decoupled decay
+    "scheduled": SGD(  # look-ahead with rate and momentum that change every step
+        schedules.Exponential(0.05, 0.01), schedules.Linear(0.5, 0.9, 60), nesterov=True
+    ),
+}
+
+
+class Ladder(layers.Layer):
+    """A layer of the user's own, with every op that no built-in layer uses."""
+
+    def call(self, x):
+        n = x.shape[0]
+        gain = self.parameter("gain", (n,), init=np.linspace(0.5, 1.5, n), decay=True)
+        shift = self.parameter("shift", (n,), init=0.1)
+        y = ops.tanh(x) if hasattr(ops, "tanh") else ops.activation(x, "tanh")
+        y = y * gain + shift
+        return (1.0 - y) * x - 0.5 * y + ops.softmax(y)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network and what it is trained on."""
+
+    body: Any  # () -> layers
+    inputs: int
+    outputs: int
+    loss: str = "cross_entropy"
+    samples: int = 600
+    batch: int = 128  # never a divisor of the samples: there is a tail batch
+    rule: str = "adam"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def net(self):
+        return steep.Sequential(*self.body())
+
+    def data(self, samples=None, seed=0, dtype=np.float32):
+        random = np.random.default_rng(seed)
+        samples = samples or self.samples
+        X = random.standard_normal((samples, self.inputs)).astype(dtype)
+        y = LOSSES[self.loss][1](random, samples, self.outputs)
+        return X, y if self.loss == "cross_entropy" else y.astype(dtype)
+
+    def trainer(self, **changes):
+        options = {"seed": 3, **self.options, **changes}
+        rule = options.pop("optimizer", RULES[self.rule])
+        return steep.Trainer(self.net(), LOSSES[self.loss][0], rule, **options)
+
+
+def _two(width, activation, outputs):
+    return lambda: [layers.Dense(width, activation), layers.Dense(outputs)]
+
+
+def _tree():
+    return [
+        layers.Dense(96, "elu"),
+        layers.Residual(layers.Dense(96, "silu"), Ladder(), activation="relu"),
+        layers.Branches(
+            layers.Dense(40, "sigmoid"),
+            steep.Sequential(layers.Dense(57, layers.LeakyReLU(0.1)), layers.Dense(31, "gelu")),
+        ),
+        layers.Dropout(0.2, redraw="epoch", scale_at="test"),
+        layers.Dense(5),
+    ]
+
+
+# Large enough that several threads get work; every option that has a path of its own in the engine.
+NETWORKS = {
+    "plain": Case(_two(128, "relu", 10), 784, 10),
+    "clipped": Case(_two(128, "relu", 10), 784, 10, options={"clip_norm": 0.1}),
+    "penalised": Case(
+        _two(130, "tanh", 7),
+        257,
+        7,
+        loss="huber",
+        rule="momentum",
+        options={"l1": 1e-4, "l2": 1e-3, "clip_value": 1e-3, "decay_bias": True},
+    ),
+    "dropout": Case(
+        lambda: [
+            layers.Dense(200, "gelu"),
+            layers.Dropout(0.5),
+            layers.Dense(33, "relu"),
+            layers.Dropout(0.1),
+            layers.Dense(3),
+        ],
+        300,
+        3,
+        rule="nadam",
+    ),
+    "look_ahead": Case(_two(160, "silu", 4), 300, 4, rule="nesterov", loss="mse"),
+    "scaled_look_ahead": Case(
+        _two(160, "tanh", 4), 300, 4, rule="rmsprop_nesterov", loss="mse", options={"l2": 1e-3}
+    ),
+    "summed": Case(
+        _two(160, "relu", 4),
+        300,
+        4,
+        rule="adamw",
+        loss="binary_cross_entropy",
+        options={"reduction": "sum"},
+    ),
+    "tree": Case(_tree, 200, 5, rule="rmsprop", batch=250),
+}
+
+# Every layer inside the smallest network that gives it weights to learn, input width 6.
+LAYERS = {
+    "Dense": lambda: [layers.Dense(5, "tanh")],
+    "Dense without bias": lambda: [layers.Dense(5, use_bias=False)],
+    "Dense softmax": lambda: [layers.Dense(5, "softmax")],
+    "Dropout": lambda: [layers.Dense(8), layers.Dropout(0.4)],
+    "Dropout by epoch": lambda: [layers.Dense(8), layers.Dropout(0.4, redraw="epoch")],
+    "Dropout classic": lambda: [layers.Dense(8), layers.Dropout(0.4, scale_at="test")],
+    "Reshape": lambda: [layers.Dense(12), layers.Reshape((3, 4)), layers.Flatten()],
+    "Flatten": lambda: [layers.Dense(12), layers.Reshape((2, -1)), layers.Tanh(), layers.Flatten()],
+    "Rescale": lambda: [layers.Rescale(0.5, 0.1), layers.Dense(5), layers.Rescale(3.0, -1.0)],
+    "Activation": lambda: [layers.Dense(5), layers.Activation("softplus")],
+    "ReLU": lambda: [layers.Dense(5), layers.ReLU()],
+    "LeakyReLU": lambda: [layers.Dense(5), layers.LeakyReLU(0.2)],
+    "ELU": lambda: [layers.Dense(5), layers.ELU(0.8)],
+    "Tanh": lambda: [layers.Dense(5), layers.Tanh()],
+    "Sigmoid": lambda: [layers.Dense(5), layers.Sigmoid()],
+    "GELU": lambda: [layers.Dense(5), layers.GELU()],
+    "SiLU": lambda: [layers.Dense(5), layers.SiLU()],
+    "Softmax": lambda: [layers.Dense(5), layers.Softmax()],
+    "Residual": lambda: [layers.Residual(layers.Dense(6, "tanh"), layers.Dense(6))],
+    "Residual with shortcut": lambda: [
+        layers.Residual(layers.Dense(9, "tanh"), shortcut=layers.Dense(9), activation="silu")
+    ],
+    "Branches": lambda: [layers.Branches(layers.Dense(3, "tanh"), layers.Dense(17), Ladder())],
+    "Branches added": lambda: [
+        layers.Branches(layers.Dense(5, "tanh"), layers.Dense(5), join="add")
+    ],
+    "shared": lambda: (lambda one: [one, layers.Tanh(), one])(layers.Dense(6)),
+    "of the user": lambda: [layers.Dense(7), Ladder(), Ladder()],
+}

@@ -1,0 +1,30 @@
+"""Fixtures that several test files use: small data that can be learned, and thread counts."""
+
+import numpy as np
+import pytest
+
+import steep
+
+
+@pytest.fixture
+def small():
+    """300 samples of 20 features in 5 classes, which a linear network can tell apart."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 20)).astype(np.float32)
+    return X, np.argmax(X[:, :5], axis=1)
+
+
+@pytest.fixture(params=[1, 2, 3, 8])
+def threads(request):
+    """Run with 1, 2, 3 and 8 threads."""
+    with steep.threads(request.param):
+        yield request.param
+
+
+@pytest.fixture(autouse=True)
+def same_threads_after():
+    """No test leaves another number of threads behind."""
+    before = steep.get_num_threads()
+    yield
+    if steep.get_num_threads() != before:
+        steep.set_num_threads(before)

@@ -1,0 +1,81 @@
+"""One op, one loss or one rule through the native engine, for the laws. No truths, no tests."""
+
+import numpy as np
+from steep import _core
+
+COMMON = len(_core.COMMON_KNOBS)
+
+
+def network(build, *shapes, precision="float32", weights=None):
+    """Return the native network of `build(graph, *inputs)`, its parameters set by name."""
+    graph = _core.Graph()
+    graph.output([build(graph, *(graph.input(shape) for shape in shapes))])
+    net = _core.Network(graph, precision)
+    for name, value in (weights or {}).items():
+        net.set(name, np.ascontiguousarray(value, precision))
+    return net
+
+
+def dense(*widths, activation="tanh", alpha=0.1, precision="float32", seed=0):
+    """Return a native network of dense layers with random weights, biases included."""
+
+    def build(graph, x):
+        for k, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+            weight = graph.parameter(f"w{k}", (inputs, outputs), True)
+            x = graph.matmul(x, weight, graph.parameter(f"b{k}", (outputs,), False))
+            if k < len(widths) - 2:
+                x = graph.activation(x, activation, alpha)
+        return x
+
+    net = network(build, (widths[0],), precision=precision)
+    random = np.random.default_rng(seed)
+    for name, shape in net.parameters():
+        scale = np.sqrt(1.5 / shape[0]) if len(shape) == 2 else 0.3
+        net.set(name, (scale * random.standard_normal(shape)).astype(precision))
+    return net
+
+
+def session(net, loss="mse", option=0.0, rule="sgd", seed=0, mean=True):
+    return _core.Session(net, loss, option, rule, seed, mean, False)
+
+
+def forward(build, *arrays, precision="float32", weights=None, batch_size=None):
+    """Return build(graph, *inputs) evaluated on arrays, one row a sample."""
+    shapes = [a.shape[1:] for a in arrays]
+    net = network(build, *shapes, precision=precision, weights=weights)
+    return net.predict(list(arrays), batch_size or len(arrays[0]))[0]
+
+
+def table(optimizer, steps, epoch_steps=None):
+    """Return the knob table of `steps` updates, columns common to all rules included."""
+    number = np.arange(steps, dtype=float)
+    epochs = number // (epoch_steps or steps)
+    rule = optimizer.knobs(number, epochs, (number + 1) // (epoch_steps or steps))
+    knobs = np.zeros((steps, COMMON + rule.shape[1]))
+    knobs[:, COMMON:] = rule
+    knobs[:, _core.COMMON_KNOBS.index("decay")] = optimizer.decay(number, epochs)
+    return knobs
+
+
+def train(running, knobs, batches, *, epoch=0, step=0, budget=1e9, losses=None, correct=None):
+    """Run as many steps as `knobs` has rows, from the beginning of an epoch on."""
+    losses = np.empty(len(knobs)) if losses is None else losses
+    correct = np.empty(len(knobs)) if correct is None else correct
+    done = batch = 0
+    while done < len(knobs):
+        count = min(batches - batch, len(knobs) - done)
+        part = slice(done, done + count)
+        ran = running.run(
+            epoch, batch, step + done, knobs[part], losses[part], correct[part], budget
+        )
+        done, batch = done + ran, batch + ran
+        if running.fault is not None:
+            break
+        if batch == batches:
+            epoch, batch = epoch + 1, 0
+    return done, losses
+
+
+def weights(net):
+    """Return all weights as bytes by name."""
+    return {name: net.get(name).tobytes() for name, _ in net.parameters()}

@@ -1,0 +1,228 @@
+"""Every native rule against its formula, one step at a time and knob by knob.
+
+Here a knob has a value that no optimizer would give it, so that no two can be confused. The paths
+of whole runs, with the knobs that optimizers give, are in `test_golden.py` and `test_kernels.py`.
+"""
+
+import numpy as np
+import pytest
+from cases import PRECISIONS, UNIT
+from steep import _core
+
+SIZE = 45  # two vectors of AVX-512 and a part of a third
+NAMES = tuple(_core.rules())
+
+
+def root(x, k):
+    return np.sqrt(x + k["eps_in"]) + k["eps_out"]
+
+
+def running(k, beta, old, new):
+    return k[beta] * old + k[f"one_minus_{beta}"] * new
+
+
+def velocity(s, change, k):
+    return {"v": k["mu"] * s["v"] - k["rate_in"] * change}
+
+
+# Each takes weights, gradient, slots and knobs, and returns new weights and slots.
+
+
+def sgd(w, g, s, k):
+    return w - k["lr"] * g, {}
+
+
+def momentum(w, g, s, k):
+    s = velocity(s, g, k)
+    return w + k["rate_out"] * s["v"], s
+
+
+def nesterov_lookback(w, g, s, k):
+    s = velocity(s, g, k)
+    return w + k["rate_out"] * k["mu"] * s["v"] - k["rate_direct"] * g, s
+
+
+def adagrad(w, g, s, k):
+    r = s["r"] + g**2
+    return w - k["lr"] * g / root(r, k), {"r": r}
+
+
+def rmsprop(w, g, s, k):
+    r = running(k, "rho", s["r"], g**2)
+    return w - k["lr"] * g / root(r, k), {"r": r}
+
+
+def rmsprop_momentum(w, g, s, k):
+    r = running(k, "rho", s["r"], g**2)
+    s = velocity(s, g / root(r, k), k)
+    return w + k["rate_out"] * s["v"], {"r": r, **s}
+
+
+def moments(g, s, k):
+    return running(k, "beta1", s["m"], g), running(k, "beta2", s["r"], g**2)
+
+
+def adam(w, g, s, k):
+    m, r = moments(g, s, k)
+    return w - k["rate"] * m / root(k["r_scale"] * r, k), {"m": m, "r": r}
+
+
+def amsgrad(w, g, s, k):
+    m, r = moments(g, s, k)
+    rmax = np.maximum(s["rmax"], r)
+    return w - k["rate"] * m / root(k["r_scale"] * rmax, k), {"m": m, "r": r, "rmax": rmax}
+
+
+def adamax(w, g, s, k):
+    m = running(k, "beta1", s["m"], g)
+    u = np.maximum(k["beta2"] * s["u"], np.abs(g) + k["eps"])
+    return w - k["rate"] * m / u, {"m": m, "u": u}
+
+
+def nadam(w, g, s, k):
+    m, r = moments(g, s, k)
+    step = (k["rate_g"] * g + k["rate_m"] * m) / root(k["r_scale"] * r, k)
+    return w - step, {"m": m, "r": r}
+
+
+def adadelta(w, g, s, k):
+    r = running(k, "rho", s["r"], g**2)
+    d = g * root(s["u"], k) / root(r, k)
+    return w - k["lr"] * d, {"r": r, "u": running(k, "rho", s["u"], d**2)}
+
+
+FORMULAS = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "nesterov": momentum,  # they differ in where the gradient is taken, not in what is done with it
+    "nesterov_lookback": nesterov_lookback,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "rmsprop_momentum": rmsprop_momentum,
+    "rmsprop_nesterov": rmsprop_momentum,
+    "adam": adam,
+    "amsgrad": amsgrad,
+    "adamax": adamax,
+    "nadam": nadam,
+    "adadelta": adadelta,
+}
+
+
+def some_knobs(name, seed, eps=True):
+    """Any values in [0.1, 0.9], which float32 holds exactly; eps may be 0."""
+    names = _core.rules()[name]["knobs"]
+    values = np.random.default_rng(seed).integers(26, 230, len(names)) / 256
+    zeroed = [not eps and name.startswith("eps") for name in names]
+    return np.where(zeroed, 0.0, values)
+
+
+def slots_of(name, sweep):
+    rule = _core.rules()[name]
+    names = rule["slots"][:-1] if rule["look_ahead"] else rule["slots"]  # the last one holds w
+    return {slot: sweep.slot(slot).astype(np.float64) for slot in names}
+
+
+def gradient(seed, precision, size=SIZE):
+    return np.random.default_rng(seed).normal(size=size).astype(precision)
+
+
+def test_every_native_rule_has_a_formula_here():
+    assert set(FORMULAS) == set(NAMES)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("scale", "decay"), [(1.0, 0.0), (0.625, 0.0), (0.625, 0.125)])
+@pytest.mark.parametrize("name", NAMES)
+def test_each_step_is_the_formula(name, scale, decay, precision):
+    """Each step starts from the rule's own state, so that no error is carried on."""
+    sweep = _core.Sweep(name, gradient(0, precision))
+    for step in range(1, 5):
+        w, slots = sweep.w.astype(np.float64), slots_of(name, sweep)
+        g, knobs = gradient(step, precision), some_knobs(name, step)
+        assert sweep.step(g, knobs, scale, decay)
+        named = dict(zip(_core.rules()[name]["knobs"], knobs, strict=True))
+        want, new = FORMULAS[name](w - decay * w, scale * g.astype(np.float64), slots, named)
+        # A step is a sum of a few terms, none above 8, each of up to 16 rounded factors.
+        bound = dict(rtol=16 * UNIT[precision], atol=8 * 16 * UNIT[precision])
+        np.testing.assert_allclose(sweep.w, want, **bound)
+        assert slots_of(name, sweep).keys() == new.keys()
+        for slot, value in slots_of(name, sweep).items():
+            np.testing.assert_allclose(value, new[slot], err_msg=slot, **bound)
+        if _core.rules()[name]["look_ahead"]:
+            point = sweep.w.astype(np.float64) + named["look_next"] * sweep.slot("v")
+            np.testing.assert_allclose(sweep.point, point, **bound)
+        else:
+            assert sweep.point.tobytes() == sweep.w.tobytes()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_without_gradient_stay_put_even_without_eps(name, precision):
+    """0/0 counts as 0: padding, and weights that no sample has reached yet."""
+    start = gradient(0, precision)
+    sweep = _core.Sweep(name, start)
+    g = gradient(1, precision)
+    g[::3] = 0
+    assert sweep.step(g, some_knobs(name, 2, eps=False))
+    assert sweep.w[::3].tobytes() == start[::3].tobytes()
+    if name != "adadelta":  # without eps its first step is 0 everywhere
+        others = np.arange(SIZE) % 3 != 0
+        assert np.all(sweep.w[others] != start[others])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_float32_squares_that_vanish_do_not_blow_up(name):
+    """1e-30 squared is 0 in float32, and 1e-30/0 would be infinite."""
+    start = gradient(0, "float32")
+    sweep = _core.Sweep(name, start)
+    knobs = some_knobs(name, 2, eps=False)
+    assert sweep.step(np.full(SIZE, 1e-30, np.float32), knobs)
+    if name != "adamax":  # it takes |g|, no square: its step is as large as for any gradient
+        assert sweep.w.tobytes() == start.tobytes()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_weight_that_is_not_finite_is_reported_wherever_it_is(name, bad, precision):
+    for at in range(SIZE):
+        g = gradient(1, precision)
+        g[at] = bad
+        assert not _core.Sweep(name, gradient(0, precision)).step(g, some_knobs(name, 2))
+    largest = np.full(SIZE, np.finfo(precision).max, precision)
+    largest[1::2] *= -1
+    assert _core.Sweep(name, largest).step(np.zeros(SIZE, precision), some_knobs(name, 2))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_weight_does_not_depend_on_its_place_or_its_neighbours(name, precision):
+    start, g = gradient(0, precision), gradient(1, precision)
+    turned = _core.Sweep(name, start[::-1].copy())
+    whole = _core.Sweep(name, start)
+    for step in (2, 3):
+        whole.step(g, some_knobs(name, step), 0.75, 0.25)
+        turned.step(g[::-1].copy(), some_knobs(name, step), 0.75, 0.25)
+    assert turned.w[::-1].tobytes() == whole.w.tobytes()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_s1_row76_adam_without_first_moment_is_rmsprop_to_the_bit(precision):
+    start = gradient(0, precision)
+    adam_sweep, rms = _core.Sweep("adam", start), _core.Sweep("rmsprop", start)
+    for step in range(1, 6):
+        g = gradient(step, precision)
+        rms.step(g, np.array([0.1, 0.9, 1 - 0.9, 1e-10, 1e-8]))
+        adam_sweep.step(g, np.array([0.1, 0.0, 1.0, 0.9, 1 - 0.9, 1.0, 1e-10, 1e-8]))
+        assert adam_sweep.w.tobytes() == rms.w.tobytes()
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", [n for n in NAMES if _core.rules()[n]["look_ahead"]])
+def test_look_ahead_moves_the_point_and_not_the_weights(name, precision):
+    start = gradient(0, precision)
+    sweep = _core.Sweep(name, start)
+    sweep.look_ahead(0.5)
+    assert sweep.point.tobytes() == sweep.w.tobytes() == start.tobytes()  # v is 0 yet
+    assert sweep.step(gradient(1, precision), some_knobs(name, 2))
+    assert np.all(sweep.point != sweep.w)
