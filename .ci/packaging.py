@@ -1,4 +1,4 @@
-"""Checks what users receive: contents of the source archive, size of the wheel, time of the import."""
+"""Checks what users receive: contents of the source archive, size of the wheel, import time."""
 
 import hashlib
 import importlib.metadata
@@ -70,7 +70,9 @@ def main(folder: str) -> int:
     names = sdist_names(Path(folder))
     print(f"source archive: {len(names)} files")
     top = [name.split("/", 1)[1] for name in names if "/" in name]
-    wrong += [f"the source archive lacks {n}" for n in NEEDED if not any(t.startswith(n) for t in top)]
+    wrong += [
+        f"the source archive lacks {n}" for n in NEEDED if not any(t.startswith(n) for t in top)
+    ]
     wrong += [f"the source archive holds {n}" for n in names if any(u in f"/{n}" for u in UNWANTED)]
     print(*wrong, sep="\n")
     return bool(wrong)

@@ -42,9 +42,8 @@ def stub_names(body: list[ast.stmt]) -> dict[str, Signature | None]:
         if isinstance(item, ast.FunctionDef):
             plain = any(isinstance(d, ast.Name) and d.id == "property" for d in item.decorator_list)
             found[item.name] = None if plain else of_arguments(item.args)
-        elif isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            if ast.unparse(item.annotation) != "TypeAlias":
-                found[item.target.id] = None
+        elif isinstance(item, ast.AnnAssign) and ast.unparse(item.annotation) != "TypeAlias":
+            found[ast.unparse(item.target)] = None
     return found
 
 

@@ -37,7 +37,10 @@ def table(case, results, threads, floor, load):
     duration = load_cases().duration
     bound = "" if floor is None else f"; floor {duration(floor[0])} ({floor[1]})"
     busy = f"; others used {load:.0%} of the machine" if load >= 0.05 else ""
-    lines = [f"{case.name}: {describe(case)}; {threads} threads{bound}{busy}", HEAD]
+    lines = [
+        f"{case.name}: {describe(case)}; {threads} thread{'s' * (threads > 1)}{bound}{busy}",
+        HEAD,
+    ]
     steep = results.get("steep")
     for name, result in sorted(results.items(), key=lambda item: item[1].median):
         ratio = f"{result.median / steep.median:.2f}" if steep else ""
@@ -80,7 +83,7 @@ def summary(runs):
 
 
 def machine():
-    """Return lines about this machine: processor, memory, system, compiler."""
+    """Return lines about this machine: processor, memory, system, compiler, commit."""
     names = dict(re.findall(r"^(model name|flags)\s*: (.*)$", _read("/proc/cpuinfo"), re.MULTILINE))
     sets = [
         s for s in ("avx2", "fma", "avx512f", "amx_tile") if s in names.get("flags", "").split()
@@ -93,9 +96,13 @@ def machine():
     ]
     if memory:
         lines.append(f"memory: {int(memory[1]) / 2**20:.0f} GiB")
-    if compiler := shutil.which("g++"):
-        version = subprocess.run([compiler, "-dumpfullversion"], capture_output=True, text=True)
-        lines.append(f"compiler: g++ {version.stdout.strip()}")
+    for label, words in (
+        ("compiler: g++", ["g++", "-dumpfullversion"]),
+        ("commit:", ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty"]),
+    ):
+        if shutil.which(words[0]):
+            done = subprocess.run(words, capture_output=True, text=True, check=False)
+            lines.append(f"{label} {done.stdout.strip() or 'unknown'}")
     return lines
 
 

@@ -42,18 +42,14 @@ def prepare(pool, case, name, threads, min_time):
     decides that by itself.
     """
     counts = [threads, 1] if case.small and threads > 1 and name != "steep" else [threads]
-    kept = None
+    tried = []
     for count in counts:
         worker = pool.worker(name, count)
-        answer = worker.ask("prepare", 1200, case=case.name, min_time=min_time)
-        if kept is None:
-            kept = worker, answer
-        elif answer["probe"] < kept[1]["probe"]:
-            kept[0].ask("free", 60)
-            kept = worker, answer
-        else:
-            worker.ask("free", 60)
-    worker, answer = kept
+        tried.append((worker.ask("prepare", 1200, case=case.name, min_time=min_time), worker))
+    tried.sort(key=lambda pair: pair[0]["probe"])
+    for _, slower in tried[1:]:
+        slower.ask("free", 60)
+    answer, worker = tried[0]
     notes = [answer["note"]] if answer["note"] else []
     if worker.threads != threads:
         notes.append(f"best with {worker.threads} thread")

@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[types.ModuleType, tuple[str, ...]]] = {
     "Data": (data, tuple(data.__all__)),
     "The lab": (lab, tuple(lab.__all__)),
 }
+MADE_BY_STEEP = {"Tensor", "History", "NonFiniteError", "DivergedError", "Minimum"}
 INHERITED = {"Sequential", "Model", "Optimizer", "Schedule", "Layer"}  # shown with their bases'
 HEAD = """# API reference
 
@@ -53,9 +54,8 @@ def signature(value: Any) -> str:
         found = inspect.signature(value)
     except (TypeError, ValueError):
         return ""
-    plain = [
-        p.replace(annotation=p.empty) for n, p in found.parameters.items() if n not in ("self", "cls")
-    ]
+    shown = [p for name, p in found.parameters.items() if name not in ("self", "cls")]
+    plain = [p.replace(annotation=p.empty) for p in shown]
     text = str(inspect.Signature(plain))
     return re.sub(r" at 0x[0-9a-f]+", "", text)
 
@@ -81,7 +81,8 @@ def methods(owner: type) -> list[tuple[str, Any]]:
 
 def entry(prefix: str, name: str, value: Any) -> list[str]:
     """Return the lines of one class or function."""
-    lines = [f"### `{prefix}{name}{signature(value)}`\n", docstring(value)]
+    call = "" if name in MADE_BY_STEEP else signature(value)
+    lines = [f"### `{prefix}{name}{call}`\n", docstring(value)]
     if not inspect.isclass(value):
         return lines
     for method, given in methods(value):

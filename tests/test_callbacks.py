@@ -6,7 +6,6 @@ import types
 
 import numpy as np
 import pytest
-
 import steep
 from steep import callbacks, layers, optimizers
 
@@ -103,21 +102,23 @@ class Script:
 
 
 @pytest.mark.parametrize(
-    ("options", "values", "epochs", "best"),
+    ("options", "values", "best"),
     [
-        ({"patience": 2}, [3, 2, 2.5, 2.4, 1], 4, 1),
-        ({"patience": 1}, [3, 2, 2, 1], 3, 1),
-        ({"patience": 2, "min_delta": 0.5}, [3, 2.6, 2.6, 1], 3, 0),
-        ({"patience": 9}, [3, 2, 5, 4], 4, 1),
-        ({"patience": 2, "mode": "max"}, [3, 2, 2.5, 1], 3, 0),
+        ({"patience": 2}, [3, 2, 2.5, 2.4, 1], (4, 1)),
+        ({"patience": 1}, [3, 2, 2, 1], (3, 1)),
+        ({"patience": 2, "min_delta": 0.5}, [3, 2.6, 2.6, 1], (3, 0)),
+        ({"patience": 9}, [3, 2, 5, 4], (4, 1)),
+        ({"patience": 2, "mode": "max"}, [3, 2, 2.5, 1], (3, 0)),
     ],
 )
-def test_early_stopping(options, values, epochs, best, small, monkeypatch):
-    X, y = small
+def test_early_stopping(options, values, best, small, monkeypatch):
+    (X, y), (epochs, best) = small, best
     t = trainer()
     monkeypatch.setattr(t, "measure", Script(values))
     states = []
-    keep = types.SimpleNamespace(on_epoch_end=lambda trainer: states.append(trainer.net.state_dict()))
+    keep = types.SimpleNamespace(
+        on_epoch_end=lambda trainer: states.append(trainer.net.state_dict())
+    )
     stopping = callbacks.EarlyStopping(**options)
     fit = {"epochs": len(values), "validation": (X, y), "progress": False}
     t.fit(X, y, callbacks=[keep, stopping], **fit)

@@ -203,7 +203,7 @@ def test_npz_and_the_linear_model(tmp_path):
         (["train", "--dropout", "1"], "rate"),
         (["train", "--l2", "-0.1"], "l2"),
         (["train", "--clip-norm", "-2"], "clip_norm"),
-        (["train", "--momentum", "0.5"], "--momentum: adam has no momentum"),
+        (["train", "--momentum", "0.5"], "--momentum: not an option of adam"),
         (["train", "--validation", "1.5"], "validation=1.5"),
         (["train", "--early-stopping", "--validation", "0"], "needs a validation part"),
         (["train", "--model", "linear", "--units", "4"], "no hidden layers"),

@@ -247,6 +247,7 @@ def test_csv_bytes_that_are_no_text(tmp_path):
         ([1.0, 0.0, 1.0, 0.0], (0, 1)),
         ([1, 2, 3, 4], None),
         ([0.5, 1.0, 0.5, 1.0], None),
+        ([1e20, 0.0, 1e20, 0.0], None),
         (list(range(21)) * 9, None),
         (list(range(20)) * 9, tuple(range(20))),
     ],
@@ -317,6 +318,14 @@ def test_scaling_uses_the_training_part_only(tmp_path):
     parts = data.split(200, test=0.2, validation=0.1, seed=4)
     np.testing.assert_allclose(made.test[1][:, 0] * deviation + mean, y[parts[2]], rtol=1e-5)
     assert mean == pytest.approx(y[parts[0]].mean())
+
+
+@pytest.mark.parametrize("target", ["y", "z"])
+def test_values_too_large_for_float32_are_refused(tmp_path, target):
+    rows = "".join(f"{i}.5,{i % 7}.25,1e{300 + i % 9}\n" for i in range(40))
+    path = write(tmp_path / "t.csv", "x,y,z\n" + rows)
+    with pytest.raises(ValueError, match="too large"):
+        data.open_dataset(str(path), target=target)
 
 
 def test_named_sets_keep_their_test_part_and_their_bytes():

@@ -97,6 +97,7 @@ TABLES = st.lists(st.lists(CELLS, min_size=1, max_size=4), min_size=1, max_size=
 
 @FUZZ
 @given(raw=st.one_of(files(CSV), TABLES), target=st.sampled_from(["y", "2", "-1", 0]))
+@example(raw=b"a,1e20\nb,0\na,0\nb,0", target="-1")  # whole, but no int64
 def test_csv(tmp_path, raw, target):
     table = read_or_refuse(tmp_path / "t.csv", raw, lambda path: data.read_csv(path, target))
     if table is not None:

@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-
 import steep
 from steep import layers, models, ops
 
@@ -220,7 +219,9 @@ def test_custom_layer_with_a_matrix_and_a_nested_layer():
 
 def test_initial_weights_are_a_function_of_the_seed():
     def state(seed):
-        return steep.Sequential(layers.Dense(9, "relu"), layers.Dense(3)).build(6, seed).state_dict()
+        return (
+            steep.Sequential(layers.Dense(9, "relu"), layers.Dense(3)).build(6, seed).state_dict()
+        )
 
     a, b, other = state(5), state(5), state(6)
     assert all(np.array_equal(a[n], b[n]) for n in a)

@@ -1,4 +1,4 @@
-"""Training: losses and gradients against NumPy, histories, counters, threads, Ctrl-C, non-finite."""
+"""Training: losses and gradients against NumPy, histories, counters, threads, Ctrl-C, faults."""
 
 import os
 import signal
@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 import pytest
-
 import steep
 from steep import layers, optimizers, schedules
 
@@ -273,7 +272,9 @@ def test_a_non_finite_loss_stops_and_keeps_the_last_good_weights(small):
     assert isinstance(error, FloatingPointError)
     assert (error.step, error.epoch, error.what) == (3, 1, "loss")
     assert "fc1" in error.where
-    for want, got in zip(good.net.state_dict().values(), bad.net.state_dict().values(), strict=True):
+    for want, got in zip(
+        good.net.state_dict().values(), bad.net.state_dict().values(), strict=True
+    ):
         assert np.array_equal(want, got)
     assert (bad.steps, bad.epoch, len(bad.history.steps["loss"])) == (2, 0, 2)
     assert bad.history.steps == good.history.steps
@@ -282,7 +283,7 @@ def test_a_non_finite_loss_stops_and_keeps_the_last_good_weights(small):
 
 
 def test_divergence_is_noticed_and_leaves_finite_weights(small):
-    X, y = small
+    X = small[0]
     t = trainer(loss="mse", net=mlp(classes=1), optimizer=optimizers.SGD(1e6))
     with pytest.raises(steep.NonFiniteError) as caught:
         t.fit(X, X[:, 0], epochs=100, progress=False)
@@ -386,7 +387,8 @@ def test_python_between_native_calls_is_cheap(small):
         def set_data(self, *data):
             pass
 
-        def run(self, epoch, batch, step, knobs, losses, correct, budget):
+        def run(self, *given):
+            *_, losses, correct, _ = given
             losses[:] = 1.0
             correct[:] = 1.0
             return len(losses)
@@ -394,10 +396,10 @@ def test_python_between_native_calls_is_cheap(small):
     instant = Instant()
     t.session = lambda: instant
     best = np.inf
-    for _ in range(5):
-        start = time.perf_counter()
-        t.fit(X, y, epochs=200, progress=False)
-        best = min(best, (time.perf_counter() - start) / 200)
+    for _ in range(10):
+        start = time.thread_time()
+        t.fit(X, y, epochs=100, progress=False)
+        best = min(best, (time.thread_time() - start) / 100)
     assert best < 1e-4
 
 

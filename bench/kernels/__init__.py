@@ -1,1 +1,1 @@
-"""Native measuring code of the benchmarks, built on demand; nothing here belongs to steep itself."""
+"""Native measuring code of the benchmarks, built on demand; no part of steep itself."""

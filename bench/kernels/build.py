@@ -20,7 +20,9 @@ def library(name, include=None, link=None):
     UnsupportedError
         When there is no compiler, or it refuses the source.
     """
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    compiler = next(
+        filter(None, map(shutil.which, (os.environ.get("CXX", ""), "g++", "clang++"))), None
+    )
     if compiler is None:
         raise UnsupportedError(f"{name}: needs a C++ compiler (g++), found none")
     source = HERE / f"{name}.cpp"
@@ -37,7 +39,9 @@ def library(name, include=None, link=None):
     if not made.exists():
         made.parent.mkdir(exist_ok=True)
         part = made.with_suffix(f".{os.getpid()}")
-        done = subprocess.run([*command, "-o", str(part)], capture_output=True, text=True)
+        done = subprocess.run(
+            [*command, "-o", str(part)], capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if "error" in line]
             raise UnsupportedError(f"{name}: does not compile: {(lines or ['no message'])[0]}")

@@ -26,7 +26,8 @@ double now() {
 
 // Runs work(thread) in all threads for `seconds` of each; returns units done per second by all.
 // work(thread) returns the units of one call. Threads start together.
-template <class Work> double rate(int threads, double seconds, const Work& work) {
+template <class Work>
+double rate(int threads, double seconds, const Work& work) {
   std::atomic<int> waiting{threads};
   std::vector<double> rates(threads);
   std::vector<std::thread> pool;

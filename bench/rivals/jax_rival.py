@@ -85,16 +85,16 @@ def step(case, variant, bench):
 
 
 RULES = {
-    "sgd": lambda lr: optax.sgd(lr),
+    "sgd": optax.sgd,
     "momentum": lambda lr: optax.sgd(lr, momentum=0.9),
     "nesterov": lambda lr: optax.sgd(lr, momentum=0.9, nesterov=True),
-    "adagrad": lambda lr: optax.adagrad(lr),
-    "rmsprop": lambda lr: optax.rmsprop(lr),
-    "adam": lambda lr: optax.adam(lr),
-    "adamw": lambda lr: optax.adamw(lr),
-    "amsgrad": lambda lr: optax.amsgrad(lr),
-    "adamax": lambda lr: optax.adamax(lr),
-    "nadam": lambda lr: optax.nadam(lr),
+    "adagrad": optax.adagrad,
+    "rmsprop": optax.rmsprop,
+    "adam": optax.adam,
+    "adamw": optax.adamw,
+    "amsgrad": optax.amsgrad,
+    "adamax": optax.adamax,
+    "nadam": optax.nadam,
     "adadelta": lambda lr: optax.adadelta(1.0, rho=0.95),
 }
 

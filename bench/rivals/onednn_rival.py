@@ -4,7 +4,6 @@ import ctypes
 from importlib.metadata import files, version
 
 import numpy as np
-
 from kernels import build
 
 VERSION = version("onednn-cpu-gomp")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import scipy_openblas32
-
 from kernels import build
 
 VERSION = version("scipy-openblas32")

@@ -8,8 +8,14 @@ struct Abs {
   static constexpr const char* kName = "abs";
   static constexpr bool kReadsInput = true;
 
-  template <class T> STEEP_HD static T value(T x, T) { return abs_(x); }
-  template <class T> STEEP_HD static T grad(T dy, T x, T) { return dy * sign_(x); }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return abs_(x);
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T x, T) {
+    return dy * sign_(x);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

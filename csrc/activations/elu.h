@@ -1,4 +1,5 @@
-// ELU (Clevert et al. 2016): f(x) = x where x > 0, else alpha*(e^x - 1); f' = y + alpha. alpha >= 0.
+// ELU (Clevert et al. 2016): f(x) = x where x > 0, else alpha*(e^x - 1); f' = y + alpha. alpha >=
+// 0.
 #pragma once
 #include "base/math.h"
 
@@ -8,8 +9,14 @@ struct ELU {
   static constexpr const char* kName = "elu";
   static constexpr bool kReadsInput = false;
 
-  template <class T> STEEP_HD static T value(T x, T alpha) { return x > T(0) ? x : alpha * expm1_(x > T(0) ? T(0) : x); }
-  template <class T> STEEP_HD static T grad(T dy, T y, T alpha) { return y > T(0) ? dy : dy * (y + alpha); }
+  template <class T>
+  STEEP_HD static T value(T x, T alpha) {
+    return x > T(0) ? x : alpha * expm1_(x > T(0) ? T(0) : x);
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T y, T alpha) {
+    return y > T(0) ? dy : dy * (y + alpha);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

@@ -8,8 +8,14 @@ struct Exp {
   static constexpr const char* kName = "exp";
   static constexpr bool kReadsInput = false;
 
-  template <class T> STEEP_HD static T value(T x, T) { return exp_(x); }
-  template <class T> STEEP_HD static T grad(T dy, T y, T) { return dy * y; }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return exp_(x);
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T y, T) {
+    return dy * y;
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

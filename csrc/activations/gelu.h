@@ -1,4 +1,5 @@
-// GELU (Hendrycks & Gimpel 2016), exact: f(x) = x*P(x), f' = P(x) + x*p(x), P and p the normal cdf, pdf.
+// GELU (Hendrycks & Gimpel 2016), exact: f(x) = x*P(x), f' = P(x) + x*p(x), P and p the normal cdf,
+// pdf.
 #pragma once
 #include "base/math.h"
 
@@ -8,8 +9,15 @@ struct GELU {
   static constexpr const char* kName = "gelu";
   static constexpr bool kReadsInput = true;
 
-  template <class T> STEEP_HD static T value(T x, T) { return x * normal_(x).cdf; }
-  template <class T> STEEP_HD static T grad(T dy, T x, T) { const Normal<T> n = normal_(x); return dy * fma_(x, n.density, n.cdf); }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return x * normal_(x).cdf;
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T x, T) {
+    const Normal<T> n = normal_(x);
+    return dy * fma_(x, n.density, n.cdf);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

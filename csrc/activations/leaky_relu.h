@@ -8,8 +8,14 @@ struct LeakyReLU {
   static constexpr const char* kName = "leaky_relu";
   static constexpr bool kReadsInput = true;
 
-  template <class T> STEEP_HD static T value(T x, T alpha) { return x > T(0) ? x : alpha * x; }
-  template <class T> STEEP_HD static T grad(T dy, T x, T alpha) { return x > T(0) ? dy : alpha * dy; }
+  template <class T>
+  STEEP_HD static T value(T x, T alpha) {
+    return x > T(0) ? x : alpha * x;
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T x, T alpha) {
+    return x > T(0) ? dy : alpha * dy;
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

@@ -8,8 +8,14 @@ struct Linear {
   static constexpr const char* kName = "linear";
   static constexpr bool kReadsInput = false;
 
-  template <class T> STEEP_HD static T value(T x, T) { return x; }
-  template <class T> STEEP_HD static T grad(T dy, T, T) { return dy; }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return x;
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T, T) {
+    return dy;
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

@@ -8,8 +8,14 @@ struct Log {
   static constexpr const char* kName = "log";
   static constexpr bool kReadsInput = true;
 
-  template <class T> STEEP_HD static T value(T x, T) { return log_(x); }
-  template <class T> STEEP_HD static T grad(T dy, T x, T) { return dy == T(0) ? T(0) : dy / x; }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return log_(x);
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T x, T) {
+    return dy == T(0) ? T(0) : dy / x;
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

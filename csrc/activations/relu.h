@@ -8,8 +8,14 @@ struct ReLU {
   static constexpr const char* kName = "relu";
   static constexpr bool kReadsInput = false;
 
-  template <class T> STEEP_HD static T value(T x, T) { return x < T(0) ? T(0) : x; }
-  template <class T> STEEP_HD static T grad(T dy, T y, T) { return y > T(0) ? dy : T(0); }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return x < T(0) ? T(0) : x;
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T y, T) {
+    return y > T(0) ? dy : T(0);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

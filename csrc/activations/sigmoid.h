@@ -8,8 +8,14 @@ struct Sigmoid {
   static constexpr const char* kName = "sigmoid";
   static constexpr bool kReadsInput = false;
 
-  template <class T> STEEP_HD static T value(T x, T) { return logistic_(x); }
-  template <class T> STEEP_HD static T grad(T dy, T y, T) { return dy * (y * (T(1) - y)); }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return logistic_(x);
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T y, T) {
+    return dy * (y * (T(1) - y));
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

@@ -8,8 +8,15 @@ struct SiLU {
   static constexpr const char* kName = "silu";
   static constexpr bool kReadsInput = true;
 
-  template <class T> STEEP_HD static T value(T x, T) { return x * logistic_(x); }
-  template <class T> STEEP_HD static T grad(T dy, T x, T) { const T s = logistic_(x); return dy * fma_(x * s, T(1) - s, s); }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return x * logistic_(x);
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T x, T) {
+    const T s = logistic_(x);
+    return dy * fma_(x * s, T(1) - s, s);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

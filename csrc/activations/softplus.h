@@ -8,8 +8,14 @@ struct Softplus {
   static constexpr const char* kName = "softplus";
   static constexpr bool kReadsInput = true;
 
-  template <class T> STEEP_HD static T value(T x, T) { return softplus_(x); }
-  template <class T> STEEP_HD static T grad(T dy, T x, T) { return dy * logistic_(x); }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return softplus_(x);
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T x, T) {
+    return dy * logistic_(x);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

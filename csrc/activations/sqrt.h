@@ -8,8 +8,14 @@ struct Sqrt {
   static constexpr const char* kName = "sqrt";
   static constexpr bool kReadsInput = false;
 
-  template <class T> STEEP_HD static T value(T x, T) { return sqrt_(x); }
-  template <class T> STEEP_HD static T grad(T dy, T y, T) { return dy == T(0) ? T(0) : dy / (y + y); }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return sqrt_(x);
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T y, T) {
+    return dy == T(0) ? T(0) : dy / (y + y);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

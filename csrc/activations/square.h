@@ -8,8 +8,14 @@ struct Square {
   static constexpr const char* kName = "square";
   static constexpr bool kReadsInput = true;
 
-  template <class T> STEEP_HD static T value(T x, T) { return x * x; }
-  template <class T> STEEP_HD static T grad(T dy, T x, T) { return dy * (x + x); }
+  template <class T>
+  STEEP_HD static T value(T x, T) {
+    return x * x;
+  }
+  template <class T>
+  STEEP_HD static T grad(T dy, T x, T) {
+    return dy * (x + x);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::activations

@@ -3,6 +3,7 @@
 
 namespace steep {
 
-template <class... Entries> struct List {};
+template <class... Entries>
+struct List {};
 
 }  // namespace steep

@@ -12,12 +12,15 @@
 
 namespace steep::STEEP_ISA {
 
-template <class T> struct BitsOf;
-template <> struct BitsOf<float> {
+template <class T>
+struct BitsOf;
+template <>
+struct BitsOf<float> {
   using type = uint32_t;
   static constexpr type kMagnitude = 0x7fffffffu, kInfinity = 0x7f800000u;
 };
-template <> struct BitsOf<double> {
+template <>
+struct BitsOf<double> {
   using type = uint64_t;
   static constexpr type kMagnitude = 0x7fffffffffffffffull, kInfinity = 0x7ff0000000000000ull;
 };
@@ -27,7 +30,8 @@ STEEP_HD uint64_t bits_(double x) { return __builtin_bit_cast(uint64_t, x); }
 STEEP_HD float float_(int32_t bits) { return __builtin_bit_cast(float, bits); }
 
 // a*b + c: fused where the instruction set can, so that a loop's body and its tail always agree.
-template <class T> STEEP_HD T fma_(T a, T b, T c) {
+template <class T>
+STEEP_HD T fma_(T a, T b, T c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__CUDA_ARCH__)
   if constexpr (sizeof(T) == 4)
     return __builtin_fmaf(a, b, c);
@@ -43,13 +47,25 @@ STEEP_HD double sqrt_(double x) { return __builtin_sqrt(x); }
 STEEP_HD float abs_(float x) { return __builtin_fabsf(x); }
 STEEP_HD double abs_(double x) { return __builtin_fabs(x); }
 // Of a NaN and a number, these give b.
-template <class T> STEEP_HD T max_(T a, T b) { return a > b ? a : b; }
-template <class T> STEEP_HD T min_(T a, T b) { return a < b ? a : b; }
-template <class T> STEEP_HD T sign_(T x) { return T(x > T(0)) - T(x < T(0)); }
+template <class T>
+STEEP_HD T max_(T a, T b) {
+  return a > b ? a : b;
+}
+template <class T>
+STEEP_HD T min_(T a, T b) {
+  return a < b ? a : b;
+}
+template <class T>
+STEEP_HD T sign_(T x) {
+  return T(x > T(0)) - T(x < T(0));
+}
 
 // a / b for b >= 0, and a itself where b is 0. A root of squares is 0 only where the step above it
 // is 0 as well, or so small that its square vanished: such weights stay put instead of turning NaN.
-template <class T> STEEP_HD T divide(T a, T b) { return a / (b == T(0) ? T(1) : b); }
+template <class T>
+STEEP_HD T divide(T a, T b) {
+  return a / (b == T(0) ? T(1) : b);
+}
 
 // e^r = 1 + r + r^2 P(r) on |r| <= ln(2)/2: returns r + r^2 P(r), relative error 1.3e-8 (minimax).
 STEEP_HD float exp_minus_one_core(float r) {
@@ -146,18 +162,23 @@ STEEP_HD float log1p_unit(float x) {
 STEEP_HD double log1p_unit(double x) { return std::log1p(x); }
 
 // 1 / (1 + e^-x), from e^-|x| alone: no overflow, and full precision in both tails.
-template <class T> STEEP_HD T logistic_(T x) {
+template <class T>
+STEEP_HD T logistic_(T x) {
   const T e = exp_(-abs_(x));
   return (x < T(0) ? e : T(1)) / (T(1) + e);
 }
 
 // log(1 + e^x)
-template <class T> STEEP_HD T softplus_(T x) {
+template <class T>
+STEEP_HD T softplus_(T x) {
   return (x < T(0) ? T(0) : x) + log1p_unit(exp_(-abs_(x)));
 }
 
 // The normal distribution: cdf(x) = erfc(-x/sqrt(2))/2 and density e^(-x^2/2)/sqrt(2 pi).
-template <class T> struct Normal { T cdf, density; };
+template <class T>
+struct Normal {
+  T cdf, density;
+};
 
 // cdf(x) = 1/2 + x Q(x^2) on |x| < 0.8, relative error below 5e-10
 STEEP_HD float normal_center(float x) {

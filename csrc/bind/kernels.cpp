@@ -17,6 +17,7 @@ namespace {
 template <class T> long row_stride(const py::array& a, const char* name) {
   if (a.ndim() != 2) refuse("gemm: ", name, " must have two axes, got ", a.ndim());
   const long item = static_cast<long>(sizeof(T));
+  if (a.size() == 0) return std::max<long>(a.shape(1), 1);  // NumPy gives it strides of 0
   if ((a.shape(1) > 1 && a.strides(1) != item) || a.strides(0) % item != 0 || a.strides(0) < 0) {
     refuse("gemm: the rows of ", name, " must be contiguous; pass numpy.ascontiguousarray(", name,
            ")");

@@ -19,7 +19,7 @@ template <class T> py::array parameter_array(const Store<T>& store, int column, 
 }
 
 template <class T>
-void set_parameter(const Store<T>& store, int column, int parameter, const py::array& value) {
+void set_parameter(Store<T>& store, int column, int parameter, const py::array& value) {
   const Slice& s = store.layout().slices[parameter];
   const Dense<T> dense(value);
   if (Shape(dense.shape(), dense.shape() + dense.ndim()) != s.shape) {
@@ -168,6 +168,7 @@ class PySession {
       out["step"] = s.fault()->step;
       out["what"] = s.fault()->what;
       out["where"] = s.fault()->where;
+      out["undone"] = s.fault()->undone;
       return out;
     });
   }

@@ -6,11 +6,12 @@
 namespace steep {
 
 // A six-round Feistel network over the smallest number of bits that holds n, walked
-// until it lands inside n (Black and Rogaway 2002, "cycle walking": under 2 walks on average).
+// until it lands inside n (Black and Rogaway 2002, "cycle walking": under 2 walks on average from
+// n = 512 on).
 class Permutation {
  public:
   Permutation(uint64_t seed, uint64_t epoch, uint64_t n) : n_(n) {
-    int bits = 2;
+    int bits = 10;  // fewer would leave the rounds too little to mix
     while (bits < 62 && (uint64_t{1} << bits) < n) ++bits;
     right_ = bits / 2;
     left_ = bits - right_;

@@ -26,4 +26,10 @@ struct Source {
 template <class T>
 void read_sample(const Kernels<T>& k, const Source& s, long sample, T* dst, T scale, T shift);
 
+// Asks for the first lines of a sample that will be read soon; the processor follows from there.
+inline void prefetch_sample(const Source& s, long sample) {
+  const std::byte* at = s.data + sample * s.sample_stride;
+  for (long byte = 0; byte < 256; byte += 64) __builtin_prefetch(at + byte);
+}
+
 }  // namespace steep

@@ -1,4 +1,5 @@
-// Binary cross entropy from the logit z: max(z, 0) - z*t + log(1 + e^-abs(z)), gradient sigmoid(z) - t.
+// Binary cross entropy from the logit z: max(z, 0) - z*t + log(1 + e^-abs(z)), gradient sigmoid(z)
+// - t.
 #pragma once
 #include "base/math.h"
 
@@ -9,8 +10,14 @@ struct BinaryCrossEntropy {
   static constexpr bool kClassification = true;
   static constexpr bool kPerColumn = true;
 
-  template <class T> STEEP_HD static T value(T z, T t, T) { return fma_(-z, t, softplus_(z)); }
-  template <class T> STEEP_HD static T grad(T z, T t, T) { return logistic_(z) - t; }
+  template <class T>
+  STEEP_HD static T value(T z, T t, T) {
+    return fma_(-z, t, softplus_(z));
+  }
+  template <class T>
+  STEEP_HD static T grad(T z, T t, T) {
+    return logistic_(z) - t;
+  }
 };
 
 }  // namespace steep::STEEP_ISA::losses

@@ -10,14 +10,15 @@ struct CrossEntropy {
   static constexpr bool kClassification = true;
   static constexpr bool kPerColumn = false;
 
-  // From the sums over one row of e^d, d, t and t*d. Double: the values are reported, not fed back.
-  static double value(double sum_exp, double sum_d, double sum_t, double sum_td, double s,
-                      double columns) {
-    const double smoothed = (1 - s) * sum_t + s;
-    return smoothed * std::log(sum_exp) - ((1 - s) * sum_td + s / columns * sum_d);
+  // From the sums over one row of e^d, d, t and t*d; spread is s/C.
+  template <class T>
+  STEEP_HD static T value(T sum_exp, T sum_d, T sum_t, T sum_td, T s, T spread) {
+    const T smoothed = (T(1) - s) * sum_t + s;
+    return smoothed * log_(sum_exp) - ((T(1) - s) * sum_td + spread * sum_d);
   }
   // e is e^d; scale is sum(t')/sum e^d.
-  template <class T> STEEP_HD static T grad(T e, T t, T scale, T keep, T spread) {
+  template <class T>
+  STEEP_HD static T grad(T e, T t, T scale, T keep, T spread) {
     return fma_(e, scale, -fma_(keep, t, spread));
   }
 };

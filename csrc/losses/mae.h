@@ -9,8 +9,14 @@ struct MAE {
   static constexpr bool kClassification = false;
   static constexpr bool kPerColumn = true;
 
-  template <class T> STEEP_HD static T value(T z, T t, T) { return abs_(z - t); }
-  template <class T> STEEP_HD static T grad(T z, T t, T) { return sign_(z - t); }
+  template <class T>
+  STEEP_HD static T value(T z, T t, T) {
+    return abs_(z - t);
+  }
+  template <class T>
+  STEEP_HD static T grad(T z, T t, T) {
+    return sign_(z - t);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::losses

@@ -9,8 +9,15 @@ struct MSE {
   static constexpr bool kClassification = false;
   static constexpr bool kPerColumn = true;
 
-  template <class T> STEEP_HD static T value(T z, T t, T) { const T e = z - t; return e * e; }
-  template <class T> STEEP_HD static T grad(T z, T t, T) { return T(2) * (z - t); }
+  template <class T>
+  STEEP_HD static T value(T z, T t, T) {
+    const T e = z - t;
+    return e * e;
+  }
+  template <class T>
+  STEEP_HD static T grad(T z, T t, T) {
+    return T(2) * (z - t);
+  }
 };
 
 }  // namespace steep::STEEP_ISA::losses

@@ -28,7 +28,11 @@ template <class T> struct Input {
   T scale, shift;
   static void run(const Input& a, const Step<T>& s, long lo, long hi) {
     const Source& source = s.batcher->data().inputs[a.input];
+    // Shuffled samples lie anywhere: without asking ahead each would cost a memory latency.
+    constexpr long kAhead = 8;
+    for (long r = lo; r < std::min(hi, lo + kAhead); ++r) prefetch_sample(source, s.order[r]);
     for (long r = lo; r < hi; ++r) {
+      if (r + kAhead < hi) prefetch_sample(source, s.order[r + kAhead]);
       read_sample(*a.k, source, s.order[r], a.out.at(r), a.scale, a.shift);
     }
     clear_padding(a.out, lo, hi);

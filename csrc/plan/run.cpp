@@ -175,9 +175,9 @@ long Session<T>::loop(Position at, long count, const double* knobs, double* loss
   end();
   if (loop.bad_loss) {
     const Position bad{at.epoch, at.batch + loop.done, at.step + loop.done};
-    fault_ = Fault{loop.done, "loss", plan_->first_fault(step_at(batcher_, bad))};
+    fault_ = Fault{loop.done, "loss", plan_->first_fault(step_at(batcher_, bad)), 0};
   } else if (loop.bad_gradient) {
-    fault_ = Fault{loop.done, "gradient", ""};
+    fault_ = Fault{loop.done, "gradient", "", 0};
   }
   return loop.done;
 }

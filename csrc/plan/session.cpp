@@ -13,6 +13,7 @@ namespace {
 
 constexpr long kMostSteps = 4096;      // between two snapshots, and in one run
 constexpr double kSnapshotShare = 100;  // a snapshot may cost a hundredth of the time
+constexpr double kForever = 1e9;        // seconds
 
 }  // namespace
 
@@ -26,14 +27,22 @@ template <class T> struct Session<T>::Snapshot {
   struct Segment {
     Position at;
     long count;
-    std::size_t knobs;
+    std::size_t knobs;  // where its rows begin
+    bool separate;
   };
   std::vector<T> weights, state;
   std::vector<Segment> segments;
   std::vector<double> knobs, losses, correct;  // the last two only give loop() a place to write
   long steps = 0;
+  long changes = 0;  // of the Stores when it was taken
   double taken = 0, cost = 0;
   bool valid = false;
+
+  void add(Position at, long count, const double* rows, int columns, bool separate) {
+    segments.push_back({at, count, knobs.size(), separate});
+    knobs.insert(knobs.end(), rows, rows + count * columns);
+    steps += count;
+  }
 };
 
 template <class T>
@@ -117,40 +126,52 @@ long Session<T>::run(Position at, long count, const double* knobs, double* losse
   fault_.reset();
   count = std::min({count, batcher_.batches() - at.batch, kMostSteps});
   if (count <= 0) return 0;
-  // Single steps cannot be run again from a snapshot cheaply: they look before they leap.
-  bool separate = count == 1 && batcher_.batches() == 1;
+  bool separate = false;
   for (long i = 0; i < count && !separate; ++i) {
     separate = knobs[i * knob_columns() + kClipNorm] > 0;
   }
-  if (separate) {
-    need_gradients();
-    snapshot_->valid = false;
-  } else {
-    remember(count);
+  if (separate) need_gradients();
+  if (!remember(at, count)) {
+    const std::string where = plan_->first_fault(step_at(batcher_, at));
+    fault_ = Fault{0, "loss", where, go_back(1)};
+    return 0;
   }
   const long done = loop(at, count, knobs, losses, correct, budget, separate);
-  if (!separate) {
-    Snapshot& s = *snapshot_;
-    s.segments.push_back({at, done, s.knobs.size()});
-    s.knobs.insert(s.knobs.end(), knobs, knobs + done * knob_columns());
-    s.steps += done;
-  }
-  if (fault_ && fault_->what == "gradient") {
-    if (!separate) go_back();
+  snapshot_->add(at, done, knobs, knob_columns(), separate);
+  if (!fault_) return done;
+  const bool loss = fault_->what == "loss";
+  // A loss that is not finite is the batch's fault where the batch before still has a finite one;
+  // else the update before went too far.
+  const long back = loss && done > 0 && finite_at({at.epoch, at.batch + done - 1, at.step + done - 1})
+                        ? 0
+                        : go_back(loss ? 1 : 0);
+  const long left = done - std::min(done, back);
+  fault_->undone = back - (done - left);
+  if (!loss) {
     fault_->where = faulty_parameter({at.epoch, at.batch + done, at.step + done},
                                      knobs + done * knob_columns());
   }
-  return done;
+  return left;
 }
 
-// Takes a snapshot when the last one is old, or of other data.
-template <class T> void Session<T>::remember(long count) {
+template <class T> bool Session<T>::finite_at(Position at) {
+  const Step<T> step = step_at(batcher_, at);
+  plan_->refresh_all();
+  return plan_->run_rows(step, 0, step.rows);
+}
+
+// Takes a snapshot when the last one is old, or of other data or weights. Only weights with a finite
+// loss are worth remembering; false, and the old snapshot kept, when they turn out to be bad.
+template <class T> bool Session<T>::remember(Position at, long count) {
   Snapshot& s = *snapshot_;
   const double start = now();
+  const long changes = network_->weights()->changes() + state_->changes();
+  s.valid = s.valid && s.changes == changes;
   if (s.valid && s.steps + count <= kMostSteps &&
       start - s.taken < std::max(1.0, kSnapshotShare * s.cost)) {
-    return;
+    return true;
   }
+  if (s.valid && s.steps > 0 && !finite_at(at)) return false;
   const long size = network_->weights()->layout().size;
   if (s.weights.empty()) {
     s.weights.resize(size);
@@ -165,24 +186,31 @@ template <class T> void Session<T>::remember(long count) {
   s.segments.clear();
   s.knobs.clear();
   s.steps = 0;
+  s.changes = changes;
   s.valid = true;
   s.taken = now();
   s.cost = s.taken - start;
+  return true;
 }
 
-// From the snapshot, runs every step again up to the one that went wrong.
-template <class T> void Session<T>::go_back() {
+// From the snapshot, runs every step again but the last `steps`; returns how many it left out.
+template <class T> long Session<T>::go_back(long steps) {
   Snapshot& s = *snapshot_;
-  const Fault fault = *fault_;
+  const std::optional<Fault> fault = fault_;
   std::copy(s.weights.begin(), s.weights.end(), network_->weights()->column(0));
   std::copy(s.state.begin(), s.state.end(), state_->column(0));
+  steps = std::min(steps, s.steps);
+  long left = s.steps - steps;
   for (const auto& segment : s.segments) {
-    if (segment.count == 0) continue;
-    loop(segment.at, segment.count, s.knobs.data() + segment.knobs, s.losses.data(),
-         s.correct.data(), 1e9, false);
+    const long count = std::min(segment.count, left);
+    left -= count;
+    if (count == 0) continue;
+    loop(segment.at, count, s.knobs.data() + segment.knobs, s.losses.data(), s.correct.data(),
+         kForever, segment.separate);
   }
   s.valid = false;
   fault_ = fault;
+  return steps;
 }
 
 template <class T>

@@ -13,9 +13,10 @@
 namespace steep {
 
 struct Fault {
-  long step;          // offset into the run: this update was not done
+  long step;          // offset into the run at which it was met; this update was not done
   std::string what;   // "loss" or "gradient"
   std::string where;  // layer or parameter
+  long undone;        // updates taken back that earlier runs had counted: 0 or 1
 };
 
 struct Totals {
@@ -65,8 +66,9 @@ template <class T> class Session {
   void end();
   long loop(Position at, long count, const double* knobs, double* losses, double* correct,
             double budget, bool separate);
-  void remember(long count);
-  void go_back();
+  bool remember(Position at, long count);
+  long go_back(long steps);
+  bool finite_at(Position at);
   std::string faulty_parameter(Position at, const double* knobs);
   void need_gradients();
 

@@ -55,7 +55,8 @@ template <class T> void Store<T>::get(int column, int parameter, T* out) const {
                [&](long packed, long logical) { out[logical] = from[packed]; });
 }
 
-template <class T> void Store<T>::set(int column, int parameter, const T* in) const {
+template <class T> void Store<T>::set(int column, int parameter, const T* in) {
+  ++changes_;
   T* to = this->column(column);
   for_elements(layout_->slices[parameter],
                [&](long packed, long logical) { to[packed] = in[logical]; });

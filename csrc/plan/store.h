@@ -52,12 +52,14 @@ template <class T> class Store {
 
   // Logical, dense, row-major values of one parameter.
   void get(int column, int parameter, T* out) const;
-  void set(int column, int parameter, const T* in) const;
+  void set(int column, int parameter, const T* in);
+  long changes() const { return changes_; }  // calls of set(): who holds a copy sees it is stale
 
  private:
   std::shared_ptr<const Layout> layout_;
   int columns_;
   long stride_;
+  long changes_ = 0;
   Block block_;
 };
 

@@ -13,9 +13,13 @@ struct AdaDelta {
   static constexpr std::array kKnobs{"lr", "rho", "one_minus_rho", "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
 
-  template <class T> struct Knobs { T lr, rho, one_minus_rho, eps_in, eps_out; };
+  template <class T>
+  struct Knobs {
+    T lr, rho, one_minus_rho, eps_in, eps_out;
+  };
 
-  template <class T> STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
     T &r = s[0], &u = s[1];
     r = fma_(k.rho, r, k.one_minus_rho * (g * g));
     const T above = sqrt_(u + k.eps_in) + k.eps_out, below = sqrt_(r + k.eps_in) + k.eps_out;

@@ -12,9 +12,13 @@ struct AdaGrad {
   static constexpr std::array kKnobs{"lr", "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
 
-  template <class T> struct Knobs { T lr, eps_in, eps_out; };
+  template <class T>
+  struct Knobs {
+    T lr, eps_in, eps_out;
+  };
 
-  template <class T> STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
     T& r = s[0];
     r = fma_(g, g, r);
     w = fma_(-k.lr, divide(g, sqrt_(r + k.eps_in) + k.eps_out), w);

@@ -13,9 +13,13 @@ struct Adamax {
   static constexpr std::array kKnobs{"rate", "beta1", "one_minus_beta1", "beta2", "eps"};
   static constexpr bool kLookAhead = false;
 
-  template <class T> struct Knobs { T rate, beta1, one_minus_beta1, beta2, eps; };
+  template <class T>
+  struct Knobs {
+    T rate, beta1, one_minus_beta1, beta2, eps;
+  };
 
-  template <class T> STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
     T &m = s[0], &u = s[1];
     m = fma_(k.beta1, m, k.one_minus_beta1 * g);
     u = max_(k.beta2 * u, abs_(g) + k.eps);

@@ -5,6 +5,9 @@
 
 namespace steep::STEEP_ISA::rules {
 
-template <class T> STEEP_HD T look_ahead_point(T w, T v, T look) { return fma_(look, v, w); }
+template <class T>
+STEEP_HD T look_ahead_point(T w, T v, T look) {
+  return fma_(look, v, w);
+}
 
 }  // namespace steep::STEEP_ISA::rules

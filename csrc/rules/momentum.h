@@ -13,9 +13,13 @@ struct Momentum {
   static constexpr std::array kKnobs{"mu", "rate_in", "rate_out"};
   static constexpr bool kLookAhead = false;
 
-  template <class T> struct Knobs { T mu, rate_in, rate_out; };
+  template <class T>
+  struct Knobs {
+    T mu, rate_in, rate_out;
+  };
 
-  template <class T> STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
     T& v = s[0];
     v = fma_(k.mu, v, -(k.rate_in * g));
     w = fma_(k.rate_out, v, w);

@@ -11,16 +11,18 @@ namespace steep::STEEP_ISA::rules {
 struct NAdam {
   static constexpr const char* kName = "nadam";
   static constexpr std::array kSlots{"m", "r"};
-  static constexpr std::array kKnobs{"rate_g", "rate_m",          "beta1",   "one_minus_beta1",
-                                     "beta2",  "one_minus_beta2", "r_scale", "eps_in",
-                                     "eps_out"};
+  static constexpr std::array kKnobs{"rate_g",          "rate_m", "beta1",
+                                     "one_minus_beta1", "beta2",  "one_minus_beta2",
+                                     "r_scale",         "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
 
-  template <class T> struct Knobs {
+  template <class T>
+  struct Knobs {
     T rate_g, rate_m, beta1, one_minus_beta1, beta2, one_minus_beta2, r_scale, eps_in, eps_out;
   };
 
-  template <class T> STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
     T &m = s[0], &r = s[1];
     m = fma_(k.beta1, m, k.one_minus_beta1 * g);
     r = fma_(k.beta2, r, k.one_minus_beta2 * (g * g));

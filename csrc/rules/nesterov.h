@@ -13,9 +13,13 @@ struct Nesterov {
   static constexpr std::array kKnobs{"look", "look_next", "mu", "rate_in", "rate_out"};
   static constexpr bool kLookAhead = true;
 
-  template <class T> struct Knobs { T look, look_next, mu, rate_in, rate_out; };
+  template <class T>
+  struct Knobs {
+    T look, look_next, mu, rate_in, rate_out;
+  };
 
-  template <class T> STEEP_HD static void step(T& point, T g, T* s, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& point, T g, T* s, const Knobs<T>& k) {
     T &v = s[0], &w = s[1];
     v = fma_(k.mu, v, -(k.rate_in * g));
     w = fma_(k.rate_out, v, w);

@@ -14,9 +14,13 @@ struct RMSPropMomentum {
                                      "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
 
-  template <class T> struct Knobs { T mu, rate_in, rate_out, rho, one_minus_rho, eps_in, eps_out; };
+  template <class T>
+  struct Knobs {
+    T mu, rate_in, rate_out, rho, one_minus_rho, eps_in, eps_out;
+  };
 
-  template <class T> STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
     T &r = s[0], &v = s[1];
     r = fma_(k.rho, r, k.one_minus_rho * (g * g));
     v = fma_(k.mu, v, -(k.rate_in * divide(g, sqrt_(r + k.eps_in) + k.eps_out)));

@@ -11,16 +11,17 @@ namespace steep::STEEP_ISA::rules {
 struct RMSPropNesterov {
   static constexpr const char* kName = "rmsprop_nesterov";
   static constexpr std::array kSlots{"r", "v", "w"};
-  static constexpr std::array kKnobs{"look",     "look_next", "mu",            "rate_in",
-                                     "rate_out", "rho",       "one_minus_rho", "eps_in",
-                                     "eps_out"};
+  static constexpr std::array kKnobs{"look", "look_next",     "mu",     "rate_in", "rate_out",
+                                     "rho",  "one_minus_rho", "eps_in", "eps_out"};
   static constexpr bool kLookAhead = true;
 
-  template <class T> struct Knobs {
+  template <class T>
+  struct Knobs {
     T look, look_next, mu, rate_in, rate_out, rho, one_minus_rho, eps_in, eps_out;
   };
 
-  template <class T> STEEP_HD static void step(T& point, T g, T* s, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& point, T g, T* s, const Knobs<T>& k) {
     T &r = s[0], &v = s[1], &w = s[2];
     r = fma_(k.rho, r, k.one_minus_rho * (g * g));
     v = fma_(k.mu, v, -(k.rate_in * divide(g, sqrt_(r + k.eps_in) + k.eps_out)));

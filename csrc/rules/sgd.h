@@ -12,9 +12,13 @@ struct SGD {
   static constexpr std::array kKnobs{"lr"};
   static constexpr bool kLookAhead = false;
 
-  template <class T> struct Knobs { T lr; };
+  template <class T>
+  struct Knobs {
+    T lr;
+  };
 
-  template <class T> STEEP_HD static void step(T& w, T g, T*, const Knobs<T>& k) {
+  template <class T>
+  STEEP_HD static void step(T& w, T g, T*, const Knobs<T>& k) {
     w = fma_(-k.lr, g, w);
   }
 };

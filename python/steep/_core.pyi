@@ -100,7 +100,9 @@ class Session:
         budget: float,
     ) -> int: ...
     @property
-    def fault(self) -> dict[str, Any] | None: ...  # {"step": offset, "what": "loss"|"gradient", "where": layer or parameter}
+    # {"step": offset, "what": "loss"|"gradient", "where": layer or parameter, "undone": updates of
+    # earlier runs that were taken back, 0 or 1}
+    def fault(self) -> dict[str, Any] | None: ...
     # Objective (loss + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
         self, inputs: list[Array], targets: Array, sample_weight: Array | None, step: int, l1: float, l2: float

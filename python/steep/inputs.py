@@ -116,6 +116,8 @@ def targets(y: Any, samples: int, loss: Loss, shape: Shape) -> Array:
         if given.ndim == 1 or (given.ndim == 2 and given.shape[1] == 1):
             return labels(given.reshape(-1), shape[0])
     values = _readable(given)
+    if values.dtype == np.uint8:  # of targets, the core takes integers for labels
+        values = values.astype(np.float32)
     if values.shape[1:] != shape:
         if values.ndim != 1 or shape != (1,):
             kinds = "labels (N,) or " if loss.name == "cross_entropy" else ""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, schedules
-from .callbacks import Callbacks
+from .hooks import Callbacks
 from .interrupt import Interrupt
 from .progress import Progress
 from .schedules import Schedule
@@ -141,7 +141,6 @@ class Loop:
         assert place.call is not None
         logs: dict[str, float] = {}
         with self.interrupt:
-            self.callbacks.call("on_train_begin", place.epoch, logs)
             self.callbacks.restore(states)
             try:
                 while place.epoch < self.last and not place.call.stopped:
@@ -180,6 +179,7 @@ class Loop:
             )
             self._count(done, time.perf_counter() - start)
             if done < count:
+                self._undo()
                 self.trainer.refuse_fault()
             if due is not None and done == due and self._step_end():
                 assert place.call is not None
@@ -197,6 +197,17 @@ class Loop:
         place.correct += float(self.correct[:done].sum())
         place.seconds += seconds
         self.trainer.history.steps["loss"] += losses
+
+    def _undo(self) -> None:
+        """Take back the update of an earlier call that the session took back."""
+        fault, place = self.session.fault, self.place
+        if fault is None or not fault["undone"]:
+            return
+        place.steps -= 1
+        self.trainer.history.steps["loss"].pop()
+        if place.batch:
+            place.batch -= 1
+            place.losses.pop()
 
     def _step_end(self) -> bool:
         return self.callbacks.call("on_step_end", self.place.steps, self._running())

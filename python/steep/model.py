@@ -3,7 +3,6 @@
 A network is described in Python and lowered once, at `build`, to a native one with the weights.
 """
 
-import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -12,13 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, initializers, inputs
+from . import _core, inputs
 from .checkpoint import read_weights, write_weights
-from .graph import Layer, Scope, Shape, Tensor, Weight, label, shape_of
+from .graph import Layer, Scope, Shape, Tensor, label, shape_of
 from .layers import layers_of
+from .weights import PRECISIONS, first_value, fitting, init_name
 
 Array: TypeAlias = NDArray[Any]
-PRECISIONS: Mapping[str, type] = {"float32": np.float32, "float64": np.float64}
 
 
 class Network(Layer):
@@ -78,7 +77,7 @@ class Network(Layer):
         scope.graph.output([y.index for y in outputs])
         native = _core.Network(scope.graph, precision)
         for index, weight in enumerate(scope.weights.values()):
-            first = _first_value(weight, scope, seed, index)
+            first = first_value(weight, scope, seed, index)
             native.set(weight.name, first.astype(PRECISIONS[precision]))
         self._native, self._scope = native, scope
         self._shapes = shapes
@@ -143,10 +142,11 @@ class Network(Layer):
         TypeError, ValueError
             If X does not fit the network or is not finite.
         """
+        if self._native is None and self._shapes is not None:
+            self.build_for(self._shapes, 0, "float32")
         arrays = inputs.features(X, self)
         if self._native is None:
             self.build_for(tuple(a.shape[1:] for a in arrays), 0, "float32")
-            inputs.fit_shapes(arrays, self)
         outputs = self.native.predict(arrays, inputs.count("batch_size", batch_size))
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -161,7 +161,7 @@ class Network(Layer):
         lines = [("layer", "output shape", "parameters", "init")]
         for row in self._scope.rows:
             count = sum(int(np.prod(w.shape)) for w in row.weights)
-            begin = ", ".join(_init_name(w) for w in row.weights if len(w.shape) > 1)
+            begin = ", ".join(init_name(w) for w in row.weights if len(w.shape) > 1)
             title = f"{'  ' * row.depth}{row.name} ({row.kind})"
             lines.append((title, str(row.shape), f"{count:,}", begin))
         size = [max(len(line[k]) for line in lines) for k in range(4)]
@@ -315,9 +315,7 @@ class Model(Network):
     def lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Call every layer on what its inputs have become."""
         if len(tensors) != len(self.inputs):
-            raise ValueError(
-                f"{label(self)}: takes {len(self.inputs)} inputs, got {len(tensors)}"
-            )
+            raise ValueError(f"{label(self)}: takes {len(self.inputs)} inputs, got {len(tensors)}")
         value = {id(x): t for x, t in zip(self.inputs, tensors, strict=True)}  # by tensor
         for y in self._order:
             assert y.source is not None
@@ -358,71 +356,6 @@ def Input(shape: Shape | int) -> Tensor:
         Without the batch axis: ``(784,)``.
     """
     return Tensor(shape_of("Input", shape))
-
-
-def fitting(native: _core.Network, state: Mapping[str, Any]) -> dict[str, Array]:
-    """Return the values of `state` as arrays that fit a network, every one checked.
-
-    Raises
-    ------
-    TypeError, ValueError
-        Naming what is missing, unknown, of the wrong shape or not finite.
-    """
-    if not isinstance(state, Mapping):
-        raise TypeError(f"weights: expects a dict of arrays by name, got {type(state).__name__}")
-    shapes = dict(native.parameters())
-    missing = [name for name in shapes if name not in state]
-    extra = [str(name) for name in state if name not in shapes]
-    if missing or extra:
-        parts = [f"missing {', '.join(missing)}"] if missing else []
-        parts += [f"unknown {', '.join(extra)}"] if extra else []
-        raise ValueError(f"weights do not belong to this network: {'; '.join(parts)}")
-    checked = {}
-    for name, shape in shapes.items():
-        value = np.asarray(state[name])
-        if value.dtype.kind not in "fiu":
-            raise TypeError(f"{name}: expects numbers, got dtype {value.dtype}")
-        if value.shape != tuple(shape):
-            raise ValueError(f"{name}: expects shape {tuple(shape)}, got {value.shape}")
-        value = np.ascontiguousarray(value, dtype=PRECISIONS[native.precision])
-        if not np.isfinite(value).all():
-            raise ValueError(f"{name}: holds NaN or infinity")
-        checked[name] = value
-    return checked
-
-
-def _first_value(weight: Weight, scope: Scope, seed: int, index: int) -> Array:
-    """Return what a parameter begins with, in float64: a function of the seed and its place."""
-    if weight.value is not None:
-        return np.asarray(weight.value)
-    init, shape = _init_of(weight), weight.shape
-    with warnings.catch_warnings():
-        if weight.layer is scope.layers[-1] or shape[-1] == 1:
-            # Units of the last layer have targets of their own: equal ones do not stay equal.
-            warnings.simplefilter("ignore", UserWarning)
-        return initializers.draw(
-            init, shape, shape[0], shape[-1], seed=seed, stream=index, where=weight.title
-        )
-
-
-def _init_of(weight: Weight) -> Any:
-    if weight.init is not None:
-        return weight.init
-    return 0.0 if len(weight.shape) == 1 else "he" if weight.relu else "xavier"
-
-
-def _init_name(weight: Weight) -> str:
-    """Return how a summary names the distribution."""
-    if weight.value is not None:
-        return "taken over"
-    init = _init_of(weight)
-    if isinstance(init, str):
-        n, m = weight.shape[0], weight.shape[-1]
-        if init in initializers.STDS:
-            return f"{init}: normal, std {initializers.std(init, n):.4g}"
-        if init in initializers.BOUNDS:
-            return f"{init}: uniform +-{initializers.bound(init, n, m):.4g}"
-    return init if isinstance(init, str) else "given"
 
 
 def _tensors(what: str, given: Any) -> list[Tensor]:

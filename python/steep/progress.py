@@ -1,5 +1,6 @@
 """Shows how far `fit` is: a tqdm bar on a terminal, lines of text elsewhere. It decides nothing."""
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -74,7 +75,10 @@ class Progress:
         except ImportError:
             return None
         total = (self._last - self._first) * self._samples
-        return tqdm(total=total, unit=" samples", unit_scale=True, mininterval=_REFRESH)
+        # A terminal may tell a width of 0, for which tqdm would show nothing.
+        width = shutil.get_terminal_size().columns
+        options = {"unit": " samples", "unit_scale": True, "mininterval": _REFRESH}
+        return tqdm(total=total, ncols=width, **options)
 
 
 def _text(logs: Mapping[str, float]) -> str:

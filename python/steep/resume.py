@@ -16,7 +16,8 @@ from . import losses, optimizers, schedules
 from .config import Decoder, Encoder
 from .graph import Layer
 from .history import History
-from .model import Network, fitting
+from .model import Network
+from .weights import fitting
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -154,9 +155,7 @@ def unpack(trainer: "Trainer", tensors: Mapping[str, Array], about: Mapping[str,
     history.steps["loss"] = tensors["history/steps/loss"].tolist()
     states = Decoder(tensors, {}).decode(about.get("callbacks", []))
     native, session = trainer.net.native, trainer.session()
-    parts = {
-        slot: fitting(native, _under(f"slots/{slot}/", tensors)) for slot in session.slots
-    }
+    parts = {slot: fitting(native, _under(f"slots/{slot}/", tensors)) for slot in session.slots}
     weights = fitting(native, _under("weights/", tensors))
     for slot, values in parts.items():
         for name, value in values.items():

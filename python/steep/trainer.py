@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, checkpoint, inputs, losses, optimizers, resume, schedules
-from .callbacks import Callbacks
 from .graph import Layer, Shape
 from .history import History
+from .hooks import Callbacks
 from .loop import Knobs, Loop, NonFiniteError
-from .model import PRECISIONS, Network
+from .model import Network
 from .names import choose
 from .ranges import NOT_NEGATIVE, POSITIVE, flag
+from .weights import PRECISIONS
 
 Array: TypeAlias = NDArray[Any]
 Batch: TypeAlias = tuple[list[Array], Array, Array | None]
@@ -190,8 +191,8 @@ class Trainer:
         self.logged = [*self._measured(), "lr", "seconds"]
         if checked is not None:
             self.logged[-2:-2] = [f"val_{name}" for name in self._measured()]
-        called = Callbacks(callbacks, self)
-        place = self.place
+        called, place = Callbacks(callbacks, self), self.place
+        called.call("on_train_begin", place.epoch, {})  # may refuse: nothing is changed yet
         samples = len(data[0][0])
         layout = (samples, min(size, samples), shuffle)
         if place.batch and place.layout != layout:
@@ -423,10 +424,11 @@ class Trainer:
 
     def _batch(self, X: Any, y: Any, sample_weight: Any) -> Batch:
         """Return checked data, building the network where it is not built."""
+        if not self.net.built and self.net.input_shapes is not None:
+            self.prepare(self.net.input_shapes)
         arrays = inputs.features(X, self.net)
         if not self.net.built:
             self.prepare(tuple(tuple(a.shape[1:]) for a in arrays))
-            inputs.fit_shapes(arrays, self.net)
         self.session()
         samples = len(arrays[0])
         targets = inputs.targets(y, samples, self.loss, self.net.output_shapes[0])
@@ -470,5 +472,5 @@ def _limit(name: str, value: Any) -> Any:
 def _device(name: str) -> str:
     device = choose("device", name, {"cpu": "cpu", "cuda": "cuda"})
     if device == "cuda":
-        raise RuntimeError(f'device="cuda": {_core.info()["cuda"]}')
+        raise RuntimeError(f'device="cuda": {_core.info()["cuda"]}. Use device="cpu".')
     return device

@@ -40,9 +40,9 @@ std::vector<Isa> compiled() {
   isas.push_back({kLevels[1], avx2::float_kernels, avx2_runs});
 #endif
 #if defined(STEEP_HAS_AVX512)
-  const bool avx512_runs =
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  const bool avx512_runs = __builtin_cpu_supports("avx512f") &&
+                           __builtin_cpu_supports("avx512bw") &&
+                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   isas.push_back({kLevels[2], avx512::float_kernels, avx512_runs && avx2_runs});
 #endif
   return isas;
@@ -96,12 +96,14 @@ std::vector<std::string> usable_isas() {
   return names;
 }
 
-template <> const Kernels<float>& kernels<float>() {
+template <>
+const Kernels<float>& kernels<float>() {
   static const Kernels<float> table = best_float();
   return table;
 }
 
-template <> const Kernels<double>& kernels<double>() {
+template <>
+const Kernels<double>& kernels<double>() {
   static const Kernels<double> table = portable_double();
   return table;
 }

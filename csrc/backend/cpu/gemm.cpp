@@ -256,8 +256,8 @@ void gemm(const Kernels<T>& kernels, bool a_transposed, bool b_transposed, long 
   const auto job = [&](int thread, int members) {
     for (long i = thread; i < parts; i += members) part(i).run(scratch + i * each);
   };
-  pool().run(static_cast<int>(parts),
-             job);  // one part too: the pool sets how denormals are treated
+  // One part goes through the pool too, which sets how denormals are treated.
+  pool().run(static_cast<int>(parts), job);
 }
 
 template void gemm(const Kernels<float>&, bool, bool, long, long, long, const float*, long,

@@ -75,8 +75,18 @@ int usable_cpus() {
   return std::max(1, cpus);
 }
 
+namespace {
+
+// Counting opens a file: too dear for every job.
+int cpus_at_start() {
+  static const int cpus = usable_cpus();
+  return cpus;
+}
+
+}  // namespace
+
 Barrier::Barrier(int threads)
-    : threads_(threads), spins_(threads > usable_cpus() ? 1 : kSpins) {}
+    : threads_(threads), spins_(threads > cpus_at_start() ? 1 : kSpins) {}
 
 void Barrier::meet() {
   const unsigned round = round_.load(std::memory_order_relaxed);

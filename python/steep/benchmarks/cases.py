@@ -177,9 +177,9 @@ def find(name: str) -> Case:
         if case.name == name:
             return case
     if found := re.fullmatch(r"gemm/(\d+),(\d+),(\d+)/(nn|nt|tn)", name):
-        sizes = [int(found[i]) for i in (1, 2, 3)]
-        if min(sizes) > 0:
-            return Gemm(*sizes, found[4])
+        m, n, k = (int(found[i]) for i in (1, 2, 3))
+        if min(m, n, k) > 0:
+            return Gemm(m, n, k, found[4])
     found = re.fullmatch(r"rule/(\w+)/(\d+)", name)
     if found and found[1] in STREAMS and int(found[2]) > 0:
         return Rule(found[1], int(found[2]))

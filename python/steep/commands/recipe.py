@@ -37,9 +37,10 @@ class Recipe:
     dropout: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
-    optimizer: str = "adam"
+    optimizer: str | None = None
     lr: float | None = None
     momentum: float | None = None
+    weight_decay: float | None = None
     schedule: str | None = None
     l1: float = 0.0
     l2: float = 0.0
@@ -69,14 +70,17 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "dropout": 0.2,
         "epochs": 40,
         "batch_size": 32,
+        "optimizer": "adam",
         "lr": 2e-3,
         "schedule": "cosine",
     },
     "fashion-mnist": {
         "units": (256, 128, 100),
         "dropout": 0.1,
-        "epochs": 15,
+        "epochs": 20,
         "batch_size": 64,
+        "optimizer": "adamw",
+        "weight_decay": 0.1,
         "lr": 1e-3,
         "schedule": "cosine",
     },
@@ -94,6 +98,7 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
         "dropout": 0.0,
         "epochs": min(max(epochs, EPOCHS[0]), EPOCHS[1]),
         "batch_size": batch,
+        "optimizer": "adam",
         "lr": 1e-3,
         "schedule": "cosine",
     }
@@ -102,8 +107,8 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
         if recipe.units or recipe.dropout:
             raise ValueError("--model linear: has no hidden layers for --units or --dropout.")
         defaults = {**defaults, "units": (), "dropout": 0.0}
-    if recipe.optimizer.lower() != "adam":
-        defaults = {**defaults, "lr": None}  # its own default
+    if (recipe.optimizer or defaults["optimizer"]).lower() != defaults["optimizer"]:
+        defaults = {**defaults, "lr": None, "weight_decay": None}  # its own
     open_ones = {name: value for name, value in defaults.items() if getattr(recipe, name) is None}
     return replace(recipe, **open_ones)
 
@@ -138,12 +143,15 @@ def build_optimizer(recipe: Recipe, samples: int) -> optimizers.Optimizer:
     """Make the optimizer; its rate follows the schedule over the whole run."""
     assert recipe.epochs
     assert recipe.batch_size
-    given = {"lr": recipe.lr, "momentum": recipe.momentum}
+    assert recipe.optimizer
+    names = ("lr", "momentum", "weight_decay")
+    given = {name: getattr(recipe, name) for name in names}
     arguments: dict[str, Any] = {name: v for name, v in given.items() if v is not None}
     try:
         made = optimizers.get(recipe.optimizer, **arguments)
     except TypeError:
-        raise ValueError(f"--momentum: {recipe.optimizer} has no momentum.") from None
+        options = " or ".join(f"--{n.replace('_', '-')}" for n in names[1:] if n in arguments)
+        raise ValueError(f"{options}: not an option of {recipe.optimizer}.") from None
     follow = choose("schedule", recipe.schedule or "constant", SCHEDULES)
     total = recipe.epochs * math.ceil(samples / recipe.batch_size)
     rate: Any = getattr(made, "lr", None)

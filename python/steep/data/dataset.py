@@ -154,7 +154,7 @@ def _from_table(name: str, table: Table, validation: float, seed: int) -> Datase
     parts = split(len(y), test=TEST_SHARE, validation=validation, seed=seed, classes=labels)
     mean, deviation = _moments(table.X[parts[0]], axis=0)
     mean, deviation = np.where(table.numeric, mean, 0.0), np.where(table.numeric, deviation, 1.0)
-    X = ((table.X - mean) / deviation).astype(np.float32)
+    X = _standardised(table.X, mean, deviation, name)
     done = {
         "columns": list(table.features),
         "mean": mean.tolist(),
@@ -173,7 +173,7 @@ def _from_npz(source: str, task: str | None, validation: float, seed: int) -> Da
     # A table has a mean for each column; images have one for all pixels.
     mean, deviation = _moments(X.astype(np.float64), axis=0 if X.ndim == 2 else None)
     done = {"mean": mean.tolist(), "deviation": deviation.tolist()}
-    parts = [(((X - mean) / deviation).astype(np.float32), y) for X, y in parts]
+    parts = [(_standardised(X, mean, deviation, name), y) for X, y in parts]
     return _assemble(name, parts, target.classes, 1.0, done)
 
 
@@ -218,9 +218,20 @@ def _refuse_not_finite(X: NDArray[Any], where: str) -> None:
 
 def _moments(X: NDArray[Any], axis: int | None) -> tuple[NDArray[Any], NDArray[Any]]:
     """Mean and standard deviation; a deviation of 0 counts as 1, so constants become 0."""
-    mean, deviation = np.asarray(X.mean(axis=axis)), np.asarray(X.std(axis=axis))
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = np.asarray(X.mean(axis=axis)), np.asarray(X.std(axis=axis))
     tiny = deviation <= 1e-12 * np.abs(mean)
     return mean, np.where(tiny, 1.0, deviation)
+
+
+def _standardised(
+    X: NDArray[Any], mean: NDArray[Any], deviation: NDArray[Any], where: str
+) -> NDArray[np.float32]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled: NDArray[np.float32] = ((X - mean) / deviation).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        raise ValueError(f"{where}: holds values too large for float32. Scale such columns first.")
+    return scaled
 
 
 def _assemble(
@@ -234,6 +245,7 @@ def _assemble(
     if classes is None:
         mean, deviation = _moments(parts[0][1], axis=0)
         target_scale = (float(mean), float(deviation))
-        parts = [(X, ((y - mean) / deviation).astype(np.float32)[:, None]) for X, y in parts]
+        target = f"{name}, target"
+        parts = [(X, _standardised(y, mean, deviation, target)[:, None]) for X, y in parts]
     valid = parts[1] if len(parts[1][0]) else None
     return Dataset(name, parts[0], valid, parts[2], classes, scale, target_scale, done)

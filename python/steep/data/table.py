@@ -92,11 +92,13 @@ def read_target(values: Any, name: str, task: str | None = None) -> Target:
     if not text and not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(f"{name}: sample {row} is {values[row]}. Remove or fill such samples.")
-    whole = text or bool((values == np.floor(values)).all())
+    # Beyond 2^53 a float no longer tells whole numbers apart.
+    whole = text or bool(((values == np.floor(values)) & (np.abs(values) <= 2.0**53)).all())
     if task == "regression" and text:
         raise ValueError(f"{name}: holds text, which only classification can learn.")
     if task == "classification" and not whole:
-        row = int(np.flatnonzero(values != np.floor(values))[0])
+        odd = (values != np.floor(values)) | (np.abs(values) > 2.0**53)
+        row = int(np.flatnonzero(odd)[0])
         raise ValueError(f"{name}: sample {row} is {values[row]}, expected whole class labels.")
     if not whole or task == "regression":
         return Target(values.astype(np.float64), None)

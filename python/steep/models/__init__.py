@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from ..activations import ActivationLike
 from ..inputs import count
-from ..layers import ActivationLike, Dense, Dropout, Flatten, Layer
+from ..layers import Dense, Dropout, Flatten, Layer
 from ..model import Sequential
 
 __all__ = ["mlp"]

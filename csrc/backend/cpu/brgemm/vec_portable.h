@@ -3,11 +3,20 @@
 #pragma once
 #include <cstring>
 
+// Elements i, j, k, l of the eight of a and b. GCC before 12 and Clang have one name each.
+#ifdef __clang__
+#define STEEP_SHUFFLE(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define STEEP_SHUFFLE(a, b, i, j, k, l) \
+  __builtin_shuffle(a, b, typename Vec128<T>::Index{i, j, k, l})
+#endif
+
 namespace steep::STEEP_ISA {
 
 template <class T>
 struct Vec128 {
   typedef T Reg __attribute__((vector_size(16)));
+  typedef int Index __attribute__((vector_size(16)));
   static constexpr int width = 16 / sizeof(T);
 
   static Reg load(const T* p) {
@@ -39,15 +48,14 @@ struct Vec128 {
   // Lanes q of w[0..3] become w[q] of four 4-element rows, in each 16-byte lane on its own.
   static void transpose4(Reg (&w)[4]) {
     if constexpr (width == 4) {
-      typedef int Index __attribute__((vector_size(16)));
-      const Reg a = __builtin_shuffle(w[0], w[1], Index{0, 4, 1, 5});
-      const Reg b = __builtin_shuffle(w[0], w[1], Index{2, 6, 3, 7});
-      const Reg c = __builtin_shuffle(w[2], w[3], Index{0, 4, 1, 5});
-      const Reg d = __builtin_shuffle(w[2], w[3], Index{2, 6, 3, 7});
-      w[0] = __builtin_shuffle(a, c, Index{0, 1, 4, 5});
-      w[1] = __builtin_shuffle(a, c, Index{2, 3, 6, 7});
-      w[2] = __builtin_shuffle(b, d, Index{0, 1, 4, 5});
-      w[3] = __builtin_shuffle(b, d, Index{2, 3, 6, 7});
+      const Reg a = STEEP_SHUFFLE(w[0], w[1], 0, 4, 1, 5),
+                b = STEEP_SHUFFLE(w[0], w[1], 2, 6, 3, 7);
+      const Reg c = STEEP_SHUFFLE(w[2], w[3], 0, 4, 1, 5),
+                d = STEEP_SHUFFLE(w[2], w[3], 2, 6, 3, 7);
+      w[0] = STEEP_SHUFFLE(a, c, 0, 1, 4, 5);
+      w[1] = STEEP_SHUFFLE(a, c, 2, 3, 6, 7);
+      w[2] = STEEP_SHUFFLE(b, d, 0, 1, 4, 5);
+      w[3] = STEEP_SHUFFLE(b, d, 2, 3, 6, 7);
     }
   }
   // 16-byte lane l of the result is p[4*l*stride ..]; here there is one lane.

@@ -20,7 +20,8 @@ void activate_grad(const T* dy, long lddy, const T* stored, long lds, T* dx, lon
   });
 }
 
-template <class T, class... F> void fill(Kernels<T>& table, List<F...>) {
+template <class T, class... F>
+void fill(Kernels<T>& table, List<F...>) {
   static constexpr decltype(&activate<T, activations::Linear>) values[] = {activate<T, F>...};
   static constexpr decltype(&activate_grad<T, activations::Linear>) grads[] = {
       activate_grad<T, F>...};
@@ -30,7 +31,10 @@ template <class T, class... F> void fill(Kernels<T>& table, List<F...>) {
 
 }  // namespace
 
-template <class T> void fill_activations(Kernels<T>& table) { fill(table, activations::All{}); }
+template <class T>
+void fill_activations(Kernels<T>& table) {
+  fill(table, activations::All{});
+}
 
 STEEP_FILL(fill_activations)
 

@@ -9,14 +9,12 @@ namespace {
 
 template <class T>
 void add(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width) {
-  each(c, ldc, rows, width, false,
-       [=](long r, long k) { return a[r * lda + k] + b[r * ldb + k]; });
+  each(c, ldc, rows, width, false, [=](long r, long k) { return a[r * lda + k] + b[r * ldb + k]; });
 }
 
 template <class T>
 void sub(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width) {
-  each(c, ldc, rows, width, false,
-       [=](long r, long k) { return a[r * lda + k] - b[r * ldb + k]; });
+  each(c, ldc, rows, width, false, [=](long r, long k) { return a[r * lda + k] - b[r * ldb + k]; });
 }
 
 template <class T>
@@ -64,9 +62,8 @@ void column_sum(const T* x, long ldx, const T* y, long ldy, long rows, long widt
   for (long c = 0; c < width; c += kLane) {
     const T *const xc = x + c, *const yc = y + c;
     if (y)
-      sum_block(rows, out + c, accumulate, [=](long r, long j, T sum) {
-        return fma_(xc[r * ldx + j], yc[r * ldy + j], sum);
-      });
+      sum_block(rows, out + c, accumulate,
+                [=](long r, long j, T sum) { return fma_(xc[r * ldx + j], yc[r * ldy + j], sum); });
     else
       sum_block(rows, out + c, accumulate,
                 [=](long r, long j, T sum) { return sum + xc[r * ldx + j]; });
@@ -90,15 +87,15 @@ void dropout(const T* x, long ldx, T* y, long ldy, long rows, long width, uint64
         for (int lane = 0; lane < 4; ++lane) word[4 * q + lane] = bits.word[lane];
       }
       const T* const from = x + r * ldx + c;
-      each(y + r * ldy + c, 0, 1, columns, accumulate, [&](long, long k) {
-        return word[k] >= threshold ? from[k] * scale : T(0);
-      });
+      each(y + r * ldy + c, 0, 1, columns, accumulate,
+           [&](long, long k) { return word[k] >= threshold ? from[k] * scale : T(0); });
     }
   }
 }
 
 // A sample's bytes may lie at any address.
-template <class S> STEEP_HD S load(const char* from) {
+template <class S>
+STEEP_HD S load(const char* from) {
   S value;
   __builtin_memcpy(&value, from, sizeof(S));
   return value;
@@ -116,7 +113,8 @@ void read(const void* src, long stride, T* dst, long columns, T scale, T shift) 
 
 }  // namespace
 
-template <class T> void fill_elementwise(Kernels<T>& table) {
+template <class T>
+void fill_elementwise(Kernels<T>& table) {
   table.add = add<T>;
   table.sub = sub<T>;
   table.mul = mul<T>;

@@ -6,18 +6,40 @@
 
 namespace steep::STEEP_ISA {
 
-template <class T> void fill_activations(Kernels<T>& table);
-template <class T> void fill_elementwise(Kernels<T>& table);
-template <class T> void fill_rows(Kernels<T>& table);
-template <class T> void fill_narrow(Kernels<T>& table);
-template <class T> void fill_losses(Kernels<T>& table);
-template <class T> void fill_updates(Kernels<T>& table);
+template <class T>
+void fill_activations(Kernels<T>& table);
+template <class T>
+void fill_elementwise(Kernels<T>& table);
+template <class T>
+void fill_rows(Kernels<T>& table);
+template <class T>
+void fill_narrow(Kernels<T>& table);
+template <class T>
+void fill_losses(Kernels<T>& table);
+template <class T>
+void fill_updates(Kernels<T>& table);
+
+// Adds the halves of n elements until one is left, in registers.
+template <int n, class T>
+STEEP_HD T fold(const T* x) {
+  if constexpr (n == 1) {
+    return x[0];
+  } else {
+    typedef T Half __attribute__((vector_size(n / 2 * sizeof(T))));
+    Half low, high;
+    __builtin_memcpy(&low, x, sizeof(Half));
+    __builtin_memcpy(&high, x + n / 2, sizeof(Half));
+    low += high;
+    T half[n / 2];
+    __builtin_memcpy(half, &low, sizeof(Half));
+    return fold<n / 2>(half);
+  }
+}
 
 // Sums over a row run in kLane explicit lanes, so that no instruction set's width enters the result.
-template <class T> STEEP_HD T sum_lanes(T* lane) {
-  for (long half = kLane / 2; half > 0; half /= 2)
-    for (long j = 0; j < half; ++j) lane[j] += lane[j + half];
-  return lane[0];
+template <class T>
+STEEP_HD T sum_lanes(const T* lane) {
+  return fold<kLane>(lane);
 }
 
 }  // namespace steep::STEEP_ISA

@@ -1,5 +1,6 @@
-// The loops over losses: values, right predictions and gradients of whole rows. The formulas live in
-// losses/.
+// The loops over losses: values, right predictions and gradients of whole rows. The formulas live
+// in losses/.
+#include "backend/cpu/kernels/few_classes.h"
 #include "backend/cpu/kernels/fill.h"
 #include "backend/cpu/kernels/row.h"
 #include "losses/list.h"
@@ -9,7 +10,8 @@ namespace {
 
 // Targets of columns [c, c + kLane) of row r. Rows of targets need not be padded, so what lies
 // beyond the last column is not read. A label stands for the value of a single column.
-template <class T> STEEP_HD void target_block(const LossArgs<T>& a, long r, long c, T* t) {
+template <class T>
+STEEP_HD void target_block(const LossArgs<T>& a, long r, long c, T* t) {
   for (long j = 0; j < kLane; ++j) t[j] = T(0);
   if (!a.target) {
     t[0] = T(a.labels[r]);
@@ -22,7 +24,8 @@ template <class T> STEEP_HD void target_block(const LossArgs<T>& a, long r, long
   }
 }
 
-template <class T, class Loss> void column_rows(const LossArgs<T>& a) {
+template <class T, class Loss>
+void column_rows(const LossArgs<T>& a) {
   for (long r = 0; r < a.rows; ++r) {
     const T* const z = a.z + r * a.ldz;
     T* const dz = a.dz ? a.dz + r * a.lddz : nullptr;
@@ -35,8 +38,10 @@ template <class T, class Loss> void column_rows(const LossArgs<T>& a) {
       for (long j = 0; j < kLane; ++j) {
         const T value = Loss::value(z[c + j], t[j], a.option);
         sum[j] += c + j < a.columns ? value : T(0);
-        const bool hit = (z[c + j] > T(0)) == (t[j] > T(0.5));
-        hits[j] += hit && c + j < a.columns ? T(1) : T(0);
+        if constexpr (Loss::kClassification) {
+          const bool hit = (z[c + j] > T(0)) == (t[j] > T(0.5));
+          hits[j] += hit && c + j < a.columns ? T(1) : T(0);
+        }
       }
       if (dz)
 #pragma GCC ivdep
@@ -50,7 +55,10 @@ template <class T, class Loss> void column_rows(const LossArgs<T>& a) {
   }
 }
 
-template <class T> struct RowSums { T exp, d, t, td; };
+template <class T>
+struct RowSums {
+  T exp, d, t, td;
+};
 
 // The sums of one row of cross entropy; e^d goes to `e` where it is not null.
 template <class T, bool kTarget>
@@ -80,7 +88,8 @@ STEEP_HD RowSums<T> row_sums(const LossArgs<T>& a, long r, T top, T* e) {
   return s;
 }
 
-template <class T, bool kTarget> void cross_entropy_rows(const LossArgs<T>& a) {
+template <class T, bool kTarget>
+void cross_entropy_rows(const LossArgs<T>& a) {
   using Loss = losses::CrossEntropy;
   const T keep = T(1) - a.option, spread = a.option / T(a.columns);
   for (long r = 0; r < a.rows; ++r) {
@@ -103,7 +112,7 @@ template <class T, bool kTarget> void cross_entropy_rows(const LossArgs<T>& a) {
     const T label_d = kTarget ? T(0) : z[label] - top;  // before dz, which may be z itself
     RowSums<T> s = row_sums<T, kTarget>(a, r, top, dz);
     if (!kTarget) s.td = label_d;
-    a.values[r] = double(weight) * Loss::value(s.exp, s.d, s.t, s.td, a.option, a.columns);
+    a.values[r] = double(weight) * double(Loss::value(s.exp, s.d, s.t, s.td, a.option, spread));
     if (!dz) continue;
     const T scale = factor * fma_(keep, s.t, a.option) / s.exp;
     for (long c = 0; c < a.columns; c += kLane) {
@@ -118,23 +127,28 @@ template <class T, bool kTarget> void cross_entropy_rows(const LossArgs<T>& a) {
   }
 }
 
-template <class T, class Loss> void rows(const LossArgs<T>& a) {
+template <class T, class Loss>
+void rows(const LossArgs<T>& a) {
   if constexpr (Loss::kPerColumn)
     column_rows<T, Loss>(a);
+  else if (a.labels && a.columns <= kLane)
+    few_classes(a);
   else if (a.target)
     cross_entropy_rows<T, true>(a);
   else
     cross_entropy_rows<T, false>(a);
 }
 
-template <class T, class... Losses> decltype(Kernels<T>::loss) all_rows(List<Losses...>) {
+template <class T, class... Losses>
+decltype(Kernels<T>::loss) all_rows(List<Losses...>) {
   static constexpr void (*all[])(const LossArgs<T>&) = {rows<T, Losses>...};
   return all;
 }
 
 }  // namespace
 
-template <class T> void fill_losses(Kernels<T>& table) {
+template <class T>
+void fill_losses(Kernels<T>& table) {
   table.loss = all_rows<T>(losses::All{});
 }
 

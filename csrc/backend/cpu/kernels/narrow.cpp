@@ -1,4 +1,5 @@
 // Products with few outputs: dot products over packed W^T. Wider products are in gemm.cpp.
+#include "backend/cpu/brgemm/vec.h"
 #include "backend/cpu/kernels/fill.h"
 
 namespace steep::STEEP_ISA {
@@ -7,20 +8,30 @@ namespace {
 template <class T, int N>
 void dots(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy, long rows,
           long columns) {
+  using V = Vec<T>;
+  constexpr int kParts = kLane / V::width;
   const long width = padded(columns);
   for (long r = 0; r < rows; ++r) {
-    T lane[N][kLane] = {};
+    typename V::Reg sum[N][kParts];
+    for (int n = 0; n < N; ++n)
+      for (int p = 0; p < kParts; ++p) sum[n][p] = V::zero();
     for (long c = 0; c < width; c += kLane) {
       const long panel = c / kPanel * kPanel;
       const long ld = width - panel < kPanel ? kLane : kPanel;
       const T* const w = wt + panel * N + (c - panel);
-      const T* const in = x + r * ldx + c;
-      for (int n = 0; n < N; ++n)
-        for (long j = 0; j < kLane; ++j) lane[n][j] = fma_(in[j], w[n * ld + j], lane[n][j]);
+      for (int p = 0; p < kParts; ++p) {
+        const auto in = V::load(x + r * ldx + c + p * V::width);
+        for (int n = 0; n < N; ++n)
+          sum[n][p] = V::fma(in, V::load(w + n * ld + p * V::width), sum[n][p]);
+      }
     }
-    T out[kLane] = {};
-    for (int n = 0; n < N; ++n) out[n] = sum_lanes(lane[n]) + (bias ? bias[n] : T(0));
-    for (long j = 0; j < kLane; ++j) y[r * ldy + j] = out[j];
+    T* const out = y + r * ldy;
+    for (int p = 0; p < kParts; ++p) V::store(out + p * V::width, V::zero());
+    for (int n = 0; n < N; ++n) {
+      alignas(64) T lane[kLane];
+      for (int p = 0; p < kParts; ++p) V::store(lane + p * V::width, sum[n][p]);
+      out[n] = sum_lanes(lane) + (bias ? bias[n] : T(0));
+    }
   }
 }
 
@@ -36,7 +47,10 @@ void narrow(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy, lo
 
 }  // namespace
 
-template <class T> void fill_narrow(Kernels<T>& table) { table.narrow = narrow<T>; }
+template <class T>
+void fill_narrow(Kernels<T>& table) {
+  table.narrow = narrow<T>;
+}
 
 STEEP_FILL(fill_narrow)
 

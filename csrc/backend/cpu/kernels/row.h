@@ -6,7 +6,8 @@
 namespace steep::STEEP_ISA {
 
 // NaN is passed over: it shows in the sum of exponentials.
-template <class T> STEEP_HD T row_max(const T* x, long columns) {
+template <class T>
+STEEP_HD T row_max(const T* x, long columns) {
   T lane[kLane];
   for (long j = 0; j < kLane; ++j) lane[j] = -T(__builtin_huge_val());
   for (long c = 0; c < columns; c += kLane)
@@ -17,7 +18,8 @@ template <class T> STEEP_HD T row_max(const T* x, long columns) {
 }
 
 // First column that holds `value`, or `columns`.
-template <class T> STEEP_HD long first_equal(const T* x, long columns, T value) {
+template <class T>
+STEEP_HD long first_equal(const T* x, long columns, T value) {
   int32_t first = int32_t(columns);
   for (int32_t c = 0; c < int32_t(columns); ++c) first = min_(first, x[c] == value ? c : first);
   return first;

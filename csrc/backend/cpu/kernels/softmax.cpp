@@ -49,7 +49,8 @@ void softmax_grad(const T* dy, long lddy, const T* y, long ldy, T* dx, long lddx
 
 }  // namespace
 
-template <class T> void fill_rows(Kernels<T>& table) {
+template <class T>
+void fill_rows(Kernels<T>& table) {
   table.softmax = softmax<T>;
   table.softmax_grad = softmax_grad<T>;
 }

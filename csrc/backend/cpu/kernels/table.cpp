@@ -5,7 +5,8 @@
 namespace steep::STEEP_ISA {
 namespace {
 
-template <class T> Kernels<T> filled() {
+template <class T>
+Kernels<T> filled() {
   Kernels<T> table{};
   table.tile_rows = kTileRows;
   table.gemm_panel = gemm_panel<T>;

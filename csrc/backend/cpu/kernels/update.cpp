@@ -9,21 +9,25 @@
 namespace steep::STEEP_ISA {
 namespace {
 
-// NaN and infinity have every exponent bit set: their magnitude, read as an integer, plus one unit of
-// the exponent reaches the top bit. The OR of a sweep's magnitudes so raised says whether all was
-// finite, for three integer operations a weight, in any order.
-template <class T> using Bits = typename BitsOf<T>::type;
+// NaN and infinity have every exponent bit set: their magnitude, read as an integer, plus one unit
+// of the exponent reaches the top bit. The OR of a sweep's magnitudes so raised says whether all
+// was finite, for three integer operations a weight, in any order.
+template <class T>
+using Bits = typename BitsOf<T>::type;
 
-template <class T> STEEP_HD Bits<T> raised(T x) {
+template <class T>
+STEEP_HD Bits<T> raised(T x) {
   constexpr Bits<T> unit = (BitsOf<T>::kMagnitude ^ BitsOf<T>::kInfinity) + 1;
   return (bits_(x) & BitsOf<T>::kMagnitude) + unit;
 }
 
-template <class T> STEEP_HD bool finite(Bits<T> raised_bits) {
+template <class T>
+STEEP_HD bool finite(Bits<T> raised_bits) {
   return raised_bits <= BitsOf<T>::kMagnitude;
 }
 
-template <class T, class Rule> bool sweep(const UpdateArgs<T>& a) {
+template <class T, class Rule>
+bool sweep(const UpdateArgs<T>& a) {
   constexpr size_t count = Rule::kSlots.size();
   static_assert(count <= kMaxSlots);
   static_assert(sizeof(typename Rule::template Knobs<T>) == Rule::kKnobs.size() * sizeof(T));
@@ -54,7 +58,8 @@ template <class T, class Rule> bool sweep(const UpdateArgs<T>& a) {
   return finite<T>(seen);
 }
 
-template <class T> void look_ahead(T* w, const T* v, T* slot_w, long n, T look) {
+template <class T>
+void look_ahead(T* w, const T* v, T* slot_w, long n, T look) {
 #pragma GCC ivdep
   for (long i = 0; i < n; ++i) {
     slot_w[i] = w[i];
@@ -79,20 +84,23 @@ double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
   return sum_lanes(lane);
 }
 
-template <class T> bool all_finite(const T* x, long n) {
+template <class T>
+bool all_finite(const T* x, long n) {
   Bits<T> seen = 0;
   for (long i = 0; i < n; ++i) seen |= raised(x[i]);
   return finite<T>(seen);
 }
 
-template <class T, class... Rules> decltype(Kernels<T>::update) sweeps(List<Rules...>) {
+template <class T, class... Rules>
+decltype(Kernels<T>::update) sweeps(List<Rules...>) {
   static constexpr bool (*all[])(const UpdateArgs<T>&) = {sweep<T, Rules>...};
   return all;
 }
 
 }  // namespace
 
-template <class T> void fill_updates(Kernels<T>& table) {
+template <class T>
+void fill_updates(Kernels<T>& table) {
   table.update = sweeps<T>(rules::All{});
   table.look_ahead = look_ahead<T>;
   table.finish_gradient = finish_gradient<T>;

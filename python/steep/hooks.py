@@ -1,0 +1,92 @@
+"""How `fit` calls its callbacks: checks them, binds their arguments, keeps their state.
+
+What a callback may be stands in `callbacks`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+HOOKS = ("on_train_begin", "on_epoch_end", "on_step_end", "on_train_end")
+Logs = Mapping[str, float]
+
+
+class Callbacks:
+    """The callbacks of one `fit`: checks them, calls them in order, those that save last."""
+
+    def __init__(self, given: Any, trainer: "Trainer") -> None:
+        items = list(given) if isinstance(given, Iterable) else [given]
+        for item in items:
+            if isinstance(item, type):
+                raise TypeError(f"callbacks: got the class {item.__name__}; write its parentheses")
+            if not any(callable(getattr(item, hook, None)) for hook in HOOKS):
+                raise TypeError(f"callbacks: {item!r} has none of {', '.join(HOOKS)}")
+        self._items = sorted(items, key=lambda item: bool(getattr(item, "last", False)))
+        self._trainer = trainer
+        self._hooks = {hook: self._bind(hook) for hook in HOOKS}
+        self._every = [
+            max(1, int(getattr(item, "every", 1)))
+            for item in self._items
+            if hasattr(item, "on_step_end") and getattr(item, "every", 1) != 0
+        ]
+
+    def call(self, hook: str, number: int, logs: Logs) -> bool:
+        """Call one hook of every callback; say whether one of them returned "stop"."""
+        stop = False
+        name = "step" if hook == "on_step_end" else "epoch"
+        for method, wants, every in self._hooks[hook]:
+            if hook == "on_step_end" and (every == 0 or number % every):
+                continue
+            known = {"trainer": self._trainer, name: number, "logs": dict(logs)}
+            stop = _invoke(method, wants, known, hook) == "stop" or stop
+        return stop
+
+    def steps_until(self, step: int) -> int | None:
+        """Return how many steps may pass before `on_step_end` is due, None for any number."""
+        return min((every - step % every for every in self._every), default=None)
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return the state of those that have one."""
+        return [
+            {"callback": type(item).__name__, "state": item.state_dict()}
+            for item in self._items
+            if hasattr(item, "state_dict") and hasattr(item, "load_state_dict")
+        ]
+
+    def restore(self, saved: Sequence[Mapping[str, Any]]) -> None:
+        """Give every callback the state that one of its kind saved."""
+        left = list(saved)
+        for item in self._items:
+            match = next((s for s in left if s["callback"] == type(item).__name__), None)
+            if match is not None and hasattr(item, "load_state_dict"):
+                left.remove(match)
+                item.load_state_dict(match["state"])
+
+    def _bind(self, hook: str) -> list[tuple[Callable[..., Any], tuple[str, ...] | None, int]]:
+        bound = []
+        for item in self._items:
+            method = getattr(item, hook, None)
+            if callable(method):
+                bound.append((method, _wants(method), int(getattr(item, "every", 1))))
+        return bound
+
+
+def _wants(method: Callable[..., Any]) -> tuple[str, ...] | None:
+    """Return which of the known arguments a hook takes by name; None: all, by position."""
+    parameters = inspect.signature(method).parameters.values()
+    known = {"trainer", "epoch", "step", "logs"}
+    needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
+    return tuple(p.name for p in parameters if p.name in known) if needed <= known else None
+
+
+def _invoke(
+    method: Callable[..., Any], wants: tuple[str, ...] | None, known: dict[str, Any], hook: str
+) -> Any:
+    if wants is None:
+        if hook in ("on_train_begin", "on_train_end"):
+            return method(known["trainer"], known["logs"])
+        return method(*known.values())
+    return method(**{name: known[name] for name in wants if name in known})

@@ -1,0 +1,79 @@
+"""Values of weights: what they begin with, and whether given ones fit. Files are `checkpoint`."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core, initializers
+from .graph import Scope, Weight
+
+Array: TypeAlias = NDArray[Any]
+PRECISIONS: Mapping[str, type] = {"float32": np.float32, "float64": np.float64}
+
+
+def fitting(native: _core.Network, state: Mapping[str, Any]) -> dict[str, Array]:
+    """Return the values of `state` as arrays that fit a network, every one checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Naming what is missing, unknown, of the wrong shape or not finite.
+    """
+    if not isinstance(state, Mapping):
+        raise TypeError(f"weights: expects a dict of arrays by name, got {type(state).__name__}")
+    shapes = dict(native.parameters())
+    missing = [name for name in shapes if name not in state]
+    extra = [str(name) for name in state if name not in shapes]
+    if missing or extra:
+        parts = [f"missing {', '.join(missing)}"] if missing else []
+        parts += [f"unknown {', '.join(extra)}"] if extra else []
+        raise ValueError(f"weights do not belong to this network: {'; '.join(parts)}")
+    checked = {}
+    for name, shape in shapes.items():
+        value = np.asarray(state[name])
+        if value.dtype.kind not in "fiu":
+            raise TypeError(f"{name}: expects numbers, got dtype {value.dtype}")
+        if value.shape != tuple(shape):
+            raise ValueError(f"{name}: expects shape {tuple(shape)}, got {value.shape}")
+        value = np.ascontiguousarray(value, dtype=PRECISIONS[native.precision])
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name}: holds NaN or infinity")
+        checked[name] = value
+    return checked
+
+
+def first_value(weight: Weight, scope: Scope, seed: int, index: int) -> Array:
+    """Return what a parameter begins with, in float64: a function of the seed and its place."""
+    if weight.value is not None:
+        return np.asarray(weight.value)
+    init, shape = _init_of(weight), weight.shape
+    with warnings.catch_warnings():
+        if weight.layer is scope.layers[-1] or shape[-1] == 1:
+            # Units of the last layer have targets of their own: equal ones do not stay equal.
+            warnings.simplefilter("ignore", UserWarning)
+        return initializers.draw(
+            init, shape, shape[0], shape[-1], seed=seed, stream=index, where=weight.title
+        )
+
+
+def _init_of(weight: Weight) -> Any:
+    if weight.init is not None:
+        return weight.init
+    return 0.0 if len(weight.shape) == 1 else "he" if weight.relu else "xavier"
+
+
+def init_name(weight: Weight) -> str:
+    """Return how a summary names the distribution."""
+    if weight.value is not None:
+        return "taken over"
+    init = _init_of(weight)
+    if isinstance(init, str):
+        n, m = weight.shape[0], weight.shape[-1]
+        if init in initializers.STDS:
+            return f"{init}: normal, std {initializers.std(init, n):.4g}"
+        if init in initializers.BOUNDS:
+            return f"{init}: uniform +-{initializers.bound(init, n, m):.4g}"
+    return init if isinstance(init, str) else "given"
