@@ -112,7 +112,7 @@ class Ladder(layers.Layer):
         n = x.shape[0]
         gain = self.parameter("gain", (n,), init=np.linspace(0.5, 1.5, n), decay=True)
         shift = self.parameter("shift", (n,), init=0.1)
-        y = ops.tanh(x) if hasattr(ops, "tanh") else ops.activation(x, "tanh")
+        y = ops.activation(x, "tanh")
         y = y * gain + shift
         return (1.0 - y) * x - 0.5 * y + ops.softmax(y)
 
@@ -202,6 +202,11 @@ NETWORKS = {
     "tree": Case(_tree, 200, 5, rule="rmsprop", batch=250),
 }
 
+
+def _twice(layer):
+    return [layer, layers.Tanh(), layer]
+
+
 # Every layer inside the smallest network that gives it weights to learn, input width 6.
 LAYERS = {
     "Dense": lambda: [layers.Dense(5, "tanh")],
@@ -230,6 +235,6 @@ LAYERS = {
     "Branches added": lambda: [
         layers.Branches(layers.Dense(5, "tanh"), layers.Dense(5), join="add")
     ],
-    "shared": lambda: (lambda one: [one, layers.Tanh(), one])(layers.Dense(6)),
+    "shared": lambda: _twice(layers.Dense(6)),
     "of the user": lambda: [layers.Dense(7), Ladder(), Ladder()],
 }

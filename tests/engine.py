@@ -1,5 +1,7 @@
 """One op, one loss or one rule through the native engine, for the laws. No truths, no tests."""
 
+from itertools import pairwise
+
 import numpy as np
 from steep import _core
 
@@ -20,7 +22,7 @@ def dense(*widths, activation="tanh", alpha=0.1, precision="float32", seed=0):
     """Return a native network of dense layers with random weights, biases included."""
 
     def build(graph, x):
-        for k, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+        for k, (inputs, outputs) in enumerate(pairwise(widths)):
             weight = graph.parameter(f"w{k}", (inputs, outputs), True)
             x = graph.matmul(x, weight, graph.parameter(f"b{k}", (outputs,), False))
             if k < len(widths) - 2:
@@ -35,7 +37,7 @@ def dense(*widths, activation="tanh", alpha=0.1, precision="float32", seed=0):
     return net
 
 
-def session(net, loss="mse", option=0.0, rule="sgd", seed=0, mean=True):
+def session(net, loss="mse", option=0.0, *, rule="sgd", seed=0, mean=True):
     return _core.Session(net, loss, option, rule, seed, mean, False)
 
 
@@ -70,6 +72,7 @@ def train(running, knobs, batches, *, epoch=0, step=0, budget=1e9, losses=None, 
         )
         done, batch = done + ran, batch + ran
         if running.fault is not None:
+            done -= running.fault["undone"]  # updates of earlier calls that were taken back
             break
         if batch == batches:
             epoch, batch = epoch + 1, 0

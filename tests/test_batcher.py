@@ -1,4 +1,4 @@
-"""The batcher: shuffles are bijections drawn afresh, any array is read as its float32 copy would be."""
+"""The batcher: shuffles are bijections drawn afresh; any array is read like its float32 copy."""
 
 import cases
 import engine
@@ -62,7 +62,7 @@ def test_neighbours_are_torn_apart():
 
 
 class Order:
-    """A linear net at rate 0 on y = sample number: the loss of a step shows which samples it read."""
+    """A linear net at rate 0, y the number of the sample: a step's loss shows what it read."""
 
     def __init__(self, n, batch, shuffle, seed=0, epochs=1):
         self.n, self.batch = n, batch
@@ -89,9 +89,7 @@ def test_batches_follow_the_order_and_the_last_keeps_what_is_left(n, batch):
     assert plain.sums == plain.expected(np.arange(n))
     shuffled = Order(n, min(batch, n), shuffle=True, seed=6, epochs=3)
     want = [
-        value
-        for epoch in range(3)
-        for value in shuffled.expected(_core.permutation(6, epoch, n))
+        value for epoch in range(3) for value in shuffled.expected(_core.permutation(6, epoch, n))
     ]
     assert shuffled.sums == want
 

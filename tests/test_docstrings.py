@@ -83,9 +83,11 @@ def test_classes_describe_every_argument(name):
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
+        if made is steep.Tensor and parameter.kind is parameter.KEYWORD_ONLY:
+            continue  # steep's own: users make tensors with Input
         assert described(text, parameter.name), f"{name} does not describe {parameter.name}"
-    if len(signature.parameters) > 2:
-        assert "Parameters\n" in text, name
+    if len(signature.parameters) > 2:  # results, which steep makes, describe their attributes
+        assert re.search("(Parameters|Attributes)\n", text), name
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
@@ -99,9 +101,8 @@ def test_functions_describe_every_argument(name):
     if len(parameters) > 2 and "." not in name.removeprefix("steep."):
         assert "Parameters\n" in text, name
     if "Parameters\n" in text:
-        section = text.split("Parameters\n")[1]
         for parameter in parameters:
-            assert described(section, parameter), f"{name} does not describe {parameter}"
+            assert described(text, parameter), f"{name} does not describe {parameter}"
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

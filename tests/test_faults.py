@@ -1,4 +1,4 @@
-"""A loss or gradient that is not finite stops training before its update: the last good weights stay."""
+"""A loss or gradient that is not finite stops training; the last good weights stay."""
 
 import cases
 import engine
@@ -195,6 +195,20 @@ def test_weights_a_callback_set_are_not_lost():
         ends.append((trainer.steps, weights(trainer)))
     assert ends[0][0] == 30
     assert ends[0] == ends[1]
+
+
+def test_an_update_too_large_at_the_end_of_an_epoch():
+    """Its loss shows in the first batch of the next epoch; the place in the training goes back."""
+    X, y = data()
+    targets = 100 * np.eye(3, dtype=np.float32)[y]
+
+    def make():
+        rate = steep.schedules.Piecewise([0, 12, 13], [1e-3, 1e25, 1e-3])
+        return steep.Trainer(dense(), "mse", optimizers.SGD(rate), seed=1)
+
+    error, left, before = faulty(make, X, targets, epochs=5, batch_size=16)
+    assert (error.step, error.epoch) == (13, 1)
+    assert left == before
 
 
 def test_step_stops_before_the_bad_update():

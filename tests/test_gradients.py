@@ -42,45 +42,52 @@ def row(graph, x, kind, name="p"):
     return getattr(graph, kind)(x, graph.parameter(name, graph.shape(x), True))
 
 
+def let(value, use):
+    """Use one tensor or parameter several times."""
+    return use(value)
+
+
 # Each op, also where its input or output is used more than once: gradients must accumulate.
 OPS = {
     "matmul": lambda g, x: g.matmul(
         w(g, x, 3), g.parameter("v", (3, 4), True), g.parameter("c", (4,), False)
     ),
-    "matmul of one weight twice": lambda g, x: (
-        lambda v: g.matmul(g.activation(g.matmul(x, v), "tanh"), v)
-    )(g.parameter("v", (5, 5), True)),
+    "matmul of one weight twice": lambda g, x: let(
+        g.parameter("v", (5, 5), True),
+        lambda v: g.matmul(g.activation(g.matmul(x, v), "tanh"), v),
+    ),
     "add": lambda g, x: g.add(w(g, x, 4), w(g, x, 4, "v")),
-    "add to itself": lambda g, x: (lambda y: g.add(y, y))(w(g, x, 4)),
+    "add to itself": lambda g, x: let(w(g, x, 4), lambda y: g.add(y, y)),
     "subtract": lambda g, x: g.subtract(w(g, x, 4), w(g, x, 4, "v")),
-    "subtract from itself": lambda g, x: (lambda y: g.subtract(g.affine(y, 3.0, 1.0), y))(
-        w(g, x, 4)
+    "subtract from itself": lambda g, x: let(
+        w(g, x, 4), lambda y: g.subtract(g.affine(y, 3.0, 1.0), y)
     ),
     "multiply": lambda g, x: g.multiply(w(g, x, 4), w(g, x, 4, "v")),
-    "multiply by itself": lambda g, x: (lambda y: g.multiply(y, y))(w(g, x, 4)),
+    "multiply by itself": lambda g, x: let(w(g, x, 4), lambda y: g.multiply(y, y)),
     "affine": lambda g, x: g.affine(g.affine(w(g, x, 4), -0.5, 1.0), 2.0, -3.0),
     "affine of the input": lambda g, x: w(g, g.affine(g.affine(x, 0.5, 0.1), 2.0, 0.2), 4),
     "add_row": lambda g, x: row(g, g.activation(row(g, x, "add_row"), "tanh"), "add_row", "q"),
     "multiply_row": lambda g, x: row(g, row(g, x, "multiply_row"), "multiply_row", "q"),
-    "one row twice": lambda g, x: (lambda p: g.multiply_row(g.add_row(x, p), p))(
-        g.parameter("p", (5,), True)
+    "one row twice": lambda g, x: let(
+        g.parameter("p", (5,), True), lambda p: g.multiply_row(g.add_row(x, p), p)
     ),
-    "concat": lambda g, x: (lambda y: g.concat([y, w(g, x, 2, "v"), y]))(w(g, x, 3)),
+    "concat": lambda g, x: let(w(g, x, 3), lambda y: g.concat([y, w(g, x, 2, "v"), y])),
     "reshape": lambda g, x: g.reshape(g.activation(g.reshape(w(g, x, 6), (2, 3)), "tanh"), (6,)),
-    "reshaped and not": lambda g, x: (
-        lambda y: g.multiply(y, g.reshape(g.reshape(y, (3, 2)), (6,)))
-    )(w(g, x, 6)),
+    "reshaped and not": lambda g, x: let(
+        w(g, x, 6), lambda y: g.multiply(y, g.reshape(g.reshape(y, (3, 2)), (6,)))
+    ),
     "softmax": lambda g, x: g.multiply(g.softmax(w(g, x, 4)), w(g, x, 4, "v")),
     "dropout": lambda g, x: w(g, g.dropout(w(g, x, 9), 0.5, False, False), 3, "v"),
     "dropout by epoch": lambda g, x: w(g, g.dropout(w(g, x, 9), 0.5, True, True), 3, "v"),
-    "fan-out": lambda g, x: (
+    "fan-out": lambda g, x: let(
+        w(g, x, 4),
         lambda y: g.add(
             w(g, g.activation(y, "tanh"), 3, "u"), w(g, g.activation(y, "sigmoid"), 3, "v")
-        )
-    )(w(g, x, 4)),
+        ),
+    ),
     "activated twice": lambda g, x: g.activation(g.activation(w(g, x, 4), "tanh"), "silu"),
-    "activated and read": lambda g, x: (lambda y: g.add(g.activation(y, "gelu"), y))(w(g, x, 4)),
-    "unused branch": lambda g, x: (lambda y, _: y)(w(g, x, 4), g.activation(x, "tanh")),
+    "activated and read": lambda g, x: let(w(g, x, 4), lambda y: g.add(g.activation(y, "gelu"), y)),
+    "unused branch": lambda g, x: let(g.activation(x, "tanh"), lambda _: w(g, x, 4)),
 }
 
 
@@ -159,7 +166,7 @@ def test_layer(name, head):
     reduction=st.sampled_from(["mean", "sum"]),
     seed=st.integers(0, 1000),
 )
-def test_random_dense_networks(widths, kinds, loss, rows, outputs, penalties, reduction, seed):
+def test_random_dense_networks(*, widths, kinds, loss, rows, outputs, penalties, reduction, seed):
     body = [layers.Dense(n, kind) for n, kind in zip(widths, kinds, strict=False)]
     net = steep.Sequential(*body, layers.Dense(outputs)).build(3, seed=seed)
     random = np.random.default_rng(seed)

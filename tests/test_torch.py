@@ -1,8 +1,10 @@
-"""Parity with PyTorch: trajectories of a hundred steps, gradients, losses and schedules.
+"""Parity with PyTorch: trajectories of a hundred steps, gradients and losses.
 
 Skipped where PyTorch is missing. Conventions that differ are matched by ``like="torch"`` or by
 hyper-parameters; the numbers are the same on both sides. Weights are compared by norm.
 """
+
+from itertools import pairwise
 
 import cases
 import numpy as np
@@ -111,7 +113,7 @@ def twins(widths, activation, seed, precision):
     }
     ours.load_state_dict(state)
     modules = []
-    for n, m in zip(widths, widths[1:], strict=False):
+    for n, m in pairwise(widths):
         modules += [torch.nn.Linear(n, m), ACTIVATIONS[activation]()]
     theirs = torch.nn.Sequential(*modules[:-1])
     with torch.no_grad():
@@ -271,58 +273,3 @@ def test_losses_of_arrays():
         wanted = torch_loss(name, torch.from_numpy(z), torch.from_numpy(y)).item()
         assert loss(z, y) == pytest.approx(wanted, rel=1e-12), name
     assert losses.get("huber")(z, z + 0.5) == pytest.approx(0.125)
-
-
-def rates(make, steps=60, lr=0.3):
-    """Return the rate PyTorch uses at each step."""
-    stepper = optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr, momentum=0.9)
-    schedule, found = make(stepper), []
-    for _ in range(steps):
-        found.append(stepper.param_groups[0]["lr"])
-        stepper.step()
-        schedule.step()
-    return found
-
-
-lr_scheduler = optim.lr_scheduler
-SCHEDULES = {
-    "constant": (schedules.Constant(0.3), lambda o: lr_scheduler.LambdaLR(o, lambda t: 1.0)),
-    "exponential": (
-        schedules.Exponential(0.3, 0.05),
-        lambda o: lr_scheduler.ExponentialLR(o, np.exp(-0.05)),
-    ),
-    "step": (schedules.Step(0.3, 7, 0.5), lambda o: lr_scheduler.StepLR(o, 7, 0.5)),
-    "piecewise": (
-        schedules.Piecewise([0, 10, 25], [0.3, 0.03, 0.003]),
-        lambda o: lr_scheduler.MultiStepLR(o, [10, 25], 0.1),
-    ),
-    "cosine": (
-        schedules.Cosine(0.3, 60, 0.01),
-        lambda o: lr_scheduler.CosineAnnealingLR(o, 60, 0.01),
-    ),
-    "polynomial": (
-        schedules.Polynomial(0.3, 0.0, 40, 2.0),
-        lambda o: lr_scheduler.PolynomialLR(o, 40, 2.0),
-    ),
-    "linear": (
-        schedules.Linear(0.03, 0.3, 20),
-        lambda o: lr_scheduler.LinearLR(o, 0.1, 1.0, 20),
-    ),
-    "inverse power": (
-        schedules.InversePower(0.3, 0.1, 0.7),
-        lambda o: lr_scheduler.LambdaLR(o, lambda t: (0.1 * t + 1) ** -0.7),
-    ),
-    # PyTorch counts the last of its steps as the end of the cycle, and the peak at
-    # rise*total - 1: a cycle over 59 with its peak at 17 is its 60 steps with pct_start 0.3.
-    "one cycle": (
-        schedules.OneCycle(0.3, 59, rise=17 / 59),
-        lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=60, pct_start=0.3),
-    ),
-}
-
-
-@pytest.mark.filterwarnings("ignore:.*lr_scheduler.step.*before.*optimizer.step:UserWarning")
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_schedules(name):
-    ours, theirs = SCHEDULES[name]
-    np.testing.assert_allclose(ours(np.arange(60)), rates(theirs), rtol=1e-11, atol=1e-15)
