@@ -62,7 +62,7 @@ HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py
   const long width = graph.tensor(graph.outputs()[0]).width;
   if (targets.dtype().kind() == 'i' || targets.dtype().kind() == 'u') {
     if (targets.ndim() != 1) refuse("integer targets must have shape (N,)");
-    Dense<int32_t> labels(targets);
+    Dense<int32_t> labels = dense<int32_t>(targets);
     const long classes = std::max(2L, width);
     for (long i = 0; i < samples; ++i) {
       if (labels.data()[i] < 0 || labels.data()[i] >= classes) {
@@ -78,7 +78,7 @@ HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py
     out.data.targets = source(out, targets, "targets");
   }
   if (weights) {
-    Dense<double> w(*weights);
+    Dense<double> w = dense<double>(*weights);
     if (w.ndim() != 1 || w.shape(0) != samples) refuse("sample_weight must have shape (N,)");
     out.data.weights = w.data();
     out.held.push_back(w);

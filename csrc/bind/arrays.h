@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,7 +27,20 @@ HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py
               const std::optional<py::array>& weights);
 HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs);
 
-template <class T> using Dense = py::array_t<T, py::array::c_style | py::array::forcecast>;
+template <class T>
+using Dense = py::array_t<T, py::array::c_style | py::array::forcecast>;
+
+template <class T>
+bool aligned(const py::array& a) {
+  return reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0;
+}
+
+// The array as contiguous, aligned T: itself where it is that already, else a copy.
+template <class T>
+Dense<T> dense(const py::array& a) {
+  Dense<T> out(a);
+  return aligned<T>(out) ? out : Dense<T>(out.attr("copy")());
+}
 
 std::vector<py::ssize_t> shape_of(const Shape& shape);
 

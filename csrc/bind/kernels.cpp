@@ -18,8 +18,9 @@ template <class T> long row_stride(const py::array& a, const char* name) {
   if (a.ndim() != 2) refuse("gemm: ", name, " must have two axes, got ", a.ndim());
   const long item = static_cast<long>(sizeof(T));
   if (a.size() == 0) return std::max<long>(a.shape(1), 1);  // NumPy gives it strides of 0
-  if ((a.shape(1) > 1 && a.strides(1) != item) || a.strides(0) % item != 0 || a.strides(0) < 0) {
-    refuse("gemm: the rows of ", name, " must be contiguous; pass numpy.ascontiguousarray(", name,
+  if ((a.shape(1) > 1 && a.strides(1) != item) || a.strides(0) % item != 0 || a.strides(0) < 0 ||
+      !aligned<T>(a)) {
+    refuse("gemm: the rows of ", name, " must be contiguous and aligned; pass numpy.ascontiguousarray(", name,
            ")");
   }
   return std::max(a.strides(0) / item, 1L);
@@ -58,10 +59,10 @@ class PySweep {
     if (start.ndim() != 1) refuse("Sweep: start must have one axis, got ", start.ndim());
     const int index = rule_index(rule);
     if (start.dtype().is(py::dtype::of<float>())) {
-      const Dense<float> s(start);
+      const Dense<float> s = dense<float>(start);
       sweep_.emplace<Sweep<float>>(index, s.data(), s.size());
     } else {
-      const Dense<double> s(start);
+      const Dense<double> s = dense<double>(start);
       sweep_.emplace<Sweep<double>>(index, s.data(), s.size());
     }
   }
@@ -76,7 +77,7 @@ class PySweep {
   }
   bool step(const py::array& gradient, const Dense<double>& knobs, double scale, double decay) {
     return visit([&]<class T>(Sweep<T>& s) {
-      const Dense<T> g(gradient);
+      const Dense<T> g = dense<T>(gradient);
       if (g.size() != s.size()) {
         refuse("Sweep: the gradient has ", g.size(), " elements, the weights ", s.size());
       }
@@ -112,7 +113,7 @@ class PySweep {
 // The scan of an array nobody has copied: rows of the last axis where they are contiguous.
 template <class T> bool finite_in(const py::array& a) {
   const py::ssize_t inner = a.ndim() ? a.shape(a.ndim() - 1) : 1;
-  const bool contiguous = (a.flags() & py::array::c_style) != 0;
+  const bool contiguous = (a.flags() & py::array::c_style) != 0 && aligned<T>(a);
   const auto* data = static_cast<const std::byte*>(a.data());
   const Kernels<T>& k = kernels<T>();
   if (contiguous) return k.all_finite(reinterpret_cast<const T*>(data), a.size());

@@ -21,12 +21,12 @@ template <class T> py::array parameter_array(const Store<T>& store, int column, 
 template <class T>
 void set_parameter(Store<T>& store, int column, int parameter, const py::array& value) {
   const Slice& s = store.layout().slices[parameter];
-  const Dense<T> dense(value);
-  if (Shape(dense.shape(), dense.shape() + dense.ndim()) != s.shape) {
+  const Dense<T> values = dense<T>(value);
+  if (Shape(values.shape(), values.shape() + values.ndim()) != s.shape) {
     refuse("parameter \"", s.name, "\" has shape ", text_of(s.shape), ", got ",
-           text_of(Shape(dense.shape(), dense.shape() + dense.ndim())));
+           text_of(Shape(values.shape(), values.shape() + values.ndim())));
   }
-  store.set(column, parameter, dense.data());
+  store.set(column, parameter, values.data());
 }
 
 int parameter_index(const Graph& graph, const std::string& name) {

@@ -9,6 +9,7 @@ namespace {
 constexpr long kBlockRows = 64;      // multiple of kPanel, so that W^T panels are never shared
 constexpr long kBlockColumns = 512;  // of a vector
 static_assert(kBlockRows * kPanel <= kLargestTask && kBlockColumns <= kLargestTask);
+constexpr long kLine = 64 / sizeof(float);
 // Samples whose rows of x and dy are read again from cache for every tile of a block.
 constexpr long kSamples = 256;
 
@@ -58,26 +59,70 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
   tasks_.push_back(std::move(task));
 }
 
-template <class T> void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g) const {
+// Rows [lo, hi) of a matrix block, over samples [first, first + rows).
+template <class T>
+void Plan<T>::outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first,
+                    long rows, T* g, bool accumulate) const {
+  k_.gemm_panel({.a = term.left + first * term.ld_left + lo, .lda = term.ld_left,
+                 .a_transposed = true, .b = term.right + first * term.ld_right,
+                 .ldb = term.ld_right, .c = g + lo * task.columns, .ldc = task.columns,
+                 .rows = hi - lo, .columns = task.columns, .depth = rows, .count = 1,
+                 .a_offsets = nullptr, .b_offsets = nullptr, .bias = nullptr,
+                 .accumulate = accumulate, .relu = false});
+}
+
+template <class T>
+void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
+                       T* const* stores) const {
   if (task.terms.empty()) std::fill_n(g, task.size, T(0));
   bool accumulate = false;
   for (const Term<T>& term : task.terms) {
     for (long r = 0; r < rows; r += kSamples) {
       const long n = std::min(kSamples, rows - r);
-      const T* left = term.left == nullptr ? nullptr : term.left + r * term.ld_left;
-      const T* right = term.right + r * term.ld_right;
       if (term.form == GradTerm::Form::Outer) {
-        k_.gemm_panel({.a = left, .lda = term.ld_left, .a_transposed = true,
-                       .b = right, .ldb = term.ld_right,
-                       .c = g, .ldc = task.columns, .rows = task.rows, .columns = task.columns,
-                       .depth = n, .count = 1, .a_offsets = nullptr, .b_offsets = nullptr,
-                       .bias = nullptr, .accumulate = accumulate, .relu = false});
+        // One register tile after the other, and between them a share of the lines to come.
+        const long tiles = columns > 0 ? (task.rows + k_.tile_rows - 1) / k_.tile_rows : 1;
+        for (long t = 0; t < tiles; ++t) {
+          const long lo = task.rows * t / tiles, hi = task.rows * (t + 1) / tiles;
+          prefetch(task, lo, hi, columns, stores);
+          outer(task, term, lo, hi, r, n, g, accumulate);
+        }
+        columns = 0;
       } else {
-        k_.column_sum(right, term.ld_right, left, term.ld_left, n, task.columns, g, accumulate);
+        const T* left = term.left == nullptr ? nullptr : term.left + r * term.ld_left;
+        k_.column_sum(term.right + r * term.ld_right, term.ld_right, left, term.ld_left, n,
+                      task.columns, g, accumulate);
       }
       accumulate = true;
     }
   }
+}
+
+// Into the second-level cache: the first belongs to the product that is running.
+template <class T>
+void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
+                       T* const* stores) const {
+  for (int c = 0; c < columns; ++c) {
+    const T* block = stores[c] + task.offset;
+    for (long i = lo * task.columns; i < hi * task.columns; i += kLine) {
+      __builtin_prefetch(block + i, 0, 2);
+    }
+  }
+  if (columns == 0 || task.transposed == nullptr) return;
+  for (long r = (lo + kPanel - 1) / kPanel * kPanel; r < hi; r += kPanel) {
+    const T* block = transposed_block(task, r);
+    for (long i = 0; i < task.columns * kPanel; i += kLine) __builtin_prefetch(block + i, 1, 2);
+  }
+}
+
+// W^T is cut into panels like W: rows [r, r + kPanel) of the task's block are columns of one panel.
+template <class T> T* Plan<T>::transposed_block(const GradTask<T>& task, long r) const {
+  const long row = task.first_row + r;
+  return task.transposed + row * task.matrix_columns + task.first_column * transposed_ld(task, r);
+}
+
+template <class T> long Plan<T>::transposed_ld(const GradTask<T>& task, long r) const {
+  return std::min(kPanel, padded(task.matrix_rows) - task.first_row - r);
 }
 
 template <class T> void Plan<T>::refresh(const GradTask<T>& task) const {
@@ -85,11 +130,8 @@ template <class T> void Plan<T>::refresh(const GradTask<T>& task) const {
   const T* w = weights_->column(0) + task.offset;
   const long columns = std::min(task.columns, task.matrix_columns - task.first_column);
   for (long r = 0; r < task.rows; r += kPanel) {
-    const long row = task.first_row + r;  // row / kPanel is the panel of W^T
-    const long ld = std::min(kPanel, padded(task.matrix_rows) - row);
-    k_.transpose(w + r * task.columns, task.columns,
-                 task.transposed + row * task.matrix_columns + task.first_column * ld, ld,
-                 std::min(kPanel, task.rows - r), columns);
+    k_.transpose(w + r * task.columns, task.columns, transposed_block(task, r),
+                 transposed_ld(task, r), std::min(kPanel, task.rows - r), columns);
   }
 }
 
@@ -99,12 +141,14 @@ template <class T> void Plan<T>::refresh_all() const {
 
 template void Plan<float>::bind_tasks();
 template void Plan<float>::add_task(int, long, long);
-template void Plan<float>::gradient(const GradTask<float>&, long, float*) const;
+template void Plan<float>::gradient(const GradTask<float>&, long, float*, int,
+                                    float* const*) const;
 template void Plan<float>::refresh(const GradTask<float>&) const;
 template void Plan<float>::refresh_all() const;
 template void Plan<double>::bind_tasks();
 template void Plan<double>::add_task(int, long, long);
-template void Plan<double>::gradient(const GradTask<double>&, long, double*) const;
+template void Plan<double>::gradient(const GradTask<double>&, long, double*, int,
+                                     double* const*) const;
 template void Plan<double>::refresh(const GradTask<double>&) const;
 template void Plan<double>::refresh_all() const;
 

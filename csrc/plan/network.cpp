@@ -8,8 +8,8 @@
 namespace steep {
 
 int threads_for(double cost) {
-  // Meeting at two barriers costs about a microsecond; below 5 us of work each, threads lose.
-  constexpr double kFlopsPerThread = 5e5;
+  // Meeting at two barriers costs about a microsecond; below two of work each, threads lose.
+  constexpr double kFlopsPerThread = 1.6e5;
   return std::clamp(static_cast<int>(cost / kFlopsPerThread), 1, pool().threads());
 }
 

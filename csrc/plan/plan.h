@@ -74,8 +74,10 @@ template <class T> class Plan {
   bool run_rows(const Step<T>& step, long lo, long hi) const;
 
   const std::vector<GradTask<T>>& tasks() const { return tasks_; }
-  // Sums the block's gradient into g.
-  void gradient(const GradTask<T>& task, long rows, T* g) const;
+  // Sums the block's gradient into g. Meanwhile asks for the block of `columns` columns of the
+  // Stores, and of W^T, that the update will read from memory.
+  void gradient(const GradTask<T>& task, long rows, T* g, int columns = 0,
+                T* const* stores = nullptr) const;
   // Brings W^T of this block (all blocks) up to date with the weights.
   void refresh(const GradTask<T>& task) const;
   void refresh_all() const;
@@ -92,6 +94,11 @@ template <class T> class Plan {
   struct Binder;
   void bind_tasks();
   void add_task(int parameter, long panel, long lo);
+  void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
+             T* g, bool accumulate) const;
+  T* transposed_block(const GradTask<T>& task, long r) const;
+  long transposed_ld(const GradTask<T>& task, long r) const;
+  void prefetch(const GradTask<T>& task, long lo, long hi, int columns, T* const* stores) const;
 
   Program program_;
   const Kernels<T>& k_;

@@ -11,6 +11,7 @@ namespace steep {
 namespace {
 
 constexpr int kMostKnobs = 32;
+constexpr double kFlopsPerUpdate = 20;  // of one parameter, with its root and its division
 
 // Tasks [first, second) of one thread: contiguous, equal shares of the parameters.
 template <class T>
@@ -47,8 +48,9 @@ template <class T> struct Session<T>::Loop {
   const bool separate;
   std::atomic<bool> bad_loss{false}, bad_gradient{false}, late{false};
   long done = 0;
+  long end = 0;  // of the stretch the threads are about to run
 
-  void run(int thread, int threads);
+  void run(int thread, int threads, long first_step);
   void read_knobs(long i, T* to) const;
   void record(const Step<T>& step, long i) const;
   bool update(const GradTask<T>& task, const T* g, const T* knobs, T scale) const;
@@ -108,9 +110,11 @@ bool Session<T>::Loop::update_fused(std::size_t first, std::size_t last, long ro
   alignas(64) T g[kLargestTask];
   const bool plain = knobs[kL1] == 0 && knobs[kL2] == 0 && knobs[kClipValue] == 0;
   bool finite = true;
+  T* state[1 + kMaxSlots];
+  const int columns = s.state_columns(state);
   for (std::size_t i = first; i < last; ++i) {
     const GradTask<T>& task = s.plan_->tasks()[i];
-    s.plan_->gradient(task, rows, g);
+    s.plan_->gradient(task, rows, g, s.large() ? columns : 0, state);
     if (!plain) finish(task, g, knobs);
     finite &= update(task, g, knobs, T(1));
   }
@@ -140,12 +144,13 @@ bool Session<T>::Loop::update_separate(std::size_t first, std::size_t last, long
   return finite;
 }
 
-template <class T> void Session<T>::Loop::run(int thread, int threads) {
+template <class T>
+void Session<T>::Loop::run(int thread, int threads, long first_step) {
   const auto [first, last] = share(s.plan_->tasks(), thread, threads);
   T row[kMostKnobs];
-  for (long i = 0; i < count; ++i) {
+  for (long i = first_step; i < end; ++i) {
     read_knobs(i, row);
-    const Step<T> step = s.step_at(s.batcher_, {at.epoch, at.batch + i, at.step + i});
+    const Step<T> step = s.step_at(s.batcher_, {at.epoch, at.batch + i, at.step + i}, *s.plan_);
     const bool fine = s.plan_->run_rows(step, step.rows * thread / threads,
                                         step.rows * (thread + 1) / threads);
     if (!fine) bad_loss = true;
@@ -166,16 +171,25 @@ template <class T> void Session<T>::Loop::run(int thread, int threads) {
 template <class T>
 long Session<T>::loop(Position at, long count, const double* knobs, double* losses,
                       double* correct, double budget, bool separate) {
-  double cost = plan_->cost_per_row() * static_cast<double>(batcher_.rows(at.batch));
+  const double rows = static_cast<double>(batcher_.rows(at.batch));
   const double size = static_cast<double>(network_->weights()->layout().size);
-  cost += size * (2.0 * static_cast<double>(batcher_.rows(at.batch)) + 20.0);
+  const int wanted =
+      threads_for(plan_->cost_per_row() * rows + size * (2.0 * rows + kFlopsPerUpdate));
+  const double deadline = now() + budget;
   begin(knobs);
-  Loop loop{*this, at, count, knobs, losses, correct, now() + budget, separate};
-  pool().run(threads_for(cost), [&](int thread, int threads) { loop.run(thread, threads); });
+  Loop loop{*this, at, count, knobs, losses, correct, deadline, separate};
+  while (loop.done < count && !loop.late && !loop.bad_loss && !loop.bad_gradient) {
+    const int threads = wanted > 1 ? pace_.threads(wanted) : 1;
+    const long from = loop.done;
+    const double start = now();
+    loop.end = wanted > 1 ? std::min(count, from + pace_.steps()) : count;
+    pool().run(threads, [&](int thread, int members) { loop.run(thread, members, from); });
+    pace_.note(loop.done - from, now() - start);
+  }
   end();
   if (loop.bad_loss) {
     const Position bad{at.epoch, at.batch + loop.done, at.step + loop.done};
-    fault_ = Fault{loop.done, "loss", plan_->first_fault(step_at(batcher_, bad)), 0};
+    fault_ = Fault{loop.done, "loss", plan_->first_fault(step_at(batcher_, bad, *plan_)), 0};
   } else if (loop.bad_gradient) {
     fault_ = Fault{loop.done, "gradient", "", 0};
   }

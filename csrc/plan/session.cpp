@@ -84,11 +84,23 @@ template <class T> void Session<T>::set_data(Dataset data, long batch_size, bool
   snapshot_->valid = false;
 }
 
+template <class T> int Session<T>::state_columns(T** columns) const {
+  const int slots = static_cast<int>(rule_infos()[rule_].slots.size());
+  columns[0] = network_->weights()->column(0);
+  for (int i = 0; i < slots; ++i) columns[1 + i] = slot(i);
+  return 1 + slots;
+}
+
+template <class T> bool Session<T>::large() const {
+  constexpr long kCache = 1L << 20;
+  return network_->weights()->bytes() + state_->bytes() > kCache;
+}
+
 template <class T> void Session<T>::need_gradients() {
   if (!gradients_) gradients_ = std::make_unique<Store<T>>(network_->weights()->shared_layout(), 1);
 }
 
-template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position at) const {
+template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position at, const Plan<T>& plan) const {
   Step<T> step;
   step.batcher = &batcher;
   step.epoch = static_cast<uint64_t>(at.epoch);
@@ -97,7 +109,7 @@ template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position 
   step.seed = seed_;
   step.rows = batcher.rows(at.batch);
   step.factor = mean_ ? T(1) / static_cast<T>(step.rows) : T(1);
-  step.order = plan_->order();
+  step.order = plan.order();
   return step;
 }
 
@@ -132,7 +144,7 @@ long Session<T>::run(Position at, long count, const double* knobs, double* losse
   }
   if (separate) need_gradients();
   if (!remember(at, count)) {
-    const std::string where = plan_->first_fault(step_at(batcher_, at));
+    const std::string where = plan_->first_fault(step_at(batcher_, at, *plan_));
     fault_ = Fault{0, "loss", where, go_back(1)};
     return 0;
   }
@@ -155,7 +167,7 @@ long Session<T>::run(Position at, long count, const double* knobs, double* losse
 }
 
 template <class T> bool Session<T>::finite_at(Position at) {
-  const Step<T> step = step_at(batcher_, at);
+  const Step<T> step = step_at(batcher_, at, *plan_);
   plan_->refresh_all();
   return plan_->run_rows(step, 0, step.rows);
 }
@@ -217,7 +229,7 @@ template <class T>
 std::string Session<T>::faulty_parameter(Position at, const double* knobs) {
   need_gradients();
   begin(knobs);
-  const Step<T> step = step_at(batcher_, at);
+  const Step<T> step = step_at(batcher_, at, *plan_);
   plan_->run_rows(step, 0, step.rows);
   std::string name = "update of the weights: too large for the number format";
   for (const GradTask<T>& task : plan_->tasks()) {
@@ -238,7 +250,7 @@ double Session<T>::gradients(const Dataset& data, long at, double l1, double l2)
   need_gradients();
   plan_->refresh_all();
   const Batcher batcher(data, data.samples, seed_, false);
-  const Step<T> step = step_at(batcher, {0, 0, at});
+  const Step<T> step = step_at(batcher, {0, 0, at}, *plan_);
   const auto& tasks = plan_->tasks();
   T* g = gradients_->column(0);
   T* w = network_->weights()->column(0);
@@ -280,8 +292,7 @@ template <class T> Totals Session<T>::evaluate(const Dataset& data, long batch_s
       threads_for(evaluation_->cost_per_row() * static_cast<double>(batch_size));
   Totals totals;
   for (long b = 0; b < batcher.batches(); ++b) {
-    Step<T> step = step_at(batcher, {0, b, 0});
-    step.order = evaluation_->order();
+    const Step<T> step = step_at(batcher, {0, b, 0}, *evaluation_);
     pool().run(wanted, [&](int thread, int threads) {
       evaluation_->run_rows(step, step.rows * thread / threads,
                             step.rows * (thread + 1) / threads);

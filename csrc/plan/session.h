@@ -8,6 +8,7 @@
 
 #include "data/batcher.h"
 #include "plan/network.h"
+#include "plan/pace.h"
 #include "plan/rules.h"
 
 namespace steep {
@@ -61,7 +62,9 @@ template <class T> class Session {
 
   void reserve(long rows);
   T* slot(int i) const { return state_->column(i); }
-  Step<T> step_at(const Batcher& batcher, Position at) const;
+  int state_columns(T** columns) const;  // weights and slots; how many
+  bool large() const;                    // more than stays in cache from one step to the next
+  Step<T> step_at(const Batcher& batcher, Position at, const Plan<T>& plan) const;
   void begin(const double* knobs);  // look-ahead and W^T copies
   void end();
   long loop(Position at, long count, const double* knobs, double* losses, double* correct,
@@ -87,6 +90,7 @@ template <class T> class Session {
   Batcher batcher_;
   std::optional<Fault> fault_;
   std::unique_ptr<Snapshot> snapshot_;
+  Pace pace_;
 };
 
 }  // namespace steep

@@ -1,0 +1,57 @@
+// Chooses between one thread and several by measuring: what a barrier costs depends on who else uses
+// the machine. No result depends on the choice.
+#pragma once
+#include <algorithm>
+
+namespace steep {
+
+// Steps are run in stretches. After a long one with the better choice come two short ones with the
+// other: the first wakes workers and warms caches, the second is measured.
+class Pace {
+ public:
+  // Threads of the next stretch, of `wanted` at most.
+  int threads(int wanted) const { return several_ == (turn_ == kRun) ? wanted : 1; }
+
+  // Its length, in steps.
+  long steps() const {
+    const double each = turn_ == kRun ? mine() : std::max(mine(), other());
+    const double seconds = turn_ == kRun ? pause_ : turn_ == kWarm ? kWarmUp : kTrial;
+    return each > 0 ? std::max(1L, static_cast<long>(seconds / each)) : kFirst;
+  }
+
+  // What it took.
+  void note(long steps, double taken) {
+    const double each = taken / static_cast<double>(std::max(steps, 1L));
+    if (turn_ == kRun) {
+      mine() = each;
+      turn_ = kWarm;
+    } else if (turn_ == kWarm) {
+      turn_ = kMeasure;
+    } else {
+      other() = each;
+      turn_ = kRun;
+      const bool change = other() < mine();
+      if (change) several_ = !several_;
+      // The surer the choice, the rarer the trials.
+      pause_ = change ? kShortPause : std::min(2 * pause_, kLongPause);
+    }
+  }
+
+ private:
+  enum Turn { kRun, kWarm, kMeasure };
+  static constexpr long kFirst = 32;
+  static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;           // seconds
+  static constexpr double kShortPause = 0.02, kLongPause = 0.16;  // seconds
+
+  double& mine() { return each_[several_]; }
+  double& other() { return each_[!several_]; }
+  double mine() const { return each_[several_]; }
+  double other() const { return each_[!several_]; }
+
+  bool several_ = true;      // the choice
+  Turn turn_ = kRun;
+  double each_[2] = {0, 0};  // seconds of a step with one thread, with several
+  double pause_ = kShortPause;
+};
+
+}  // namespace steep
