@@ -80,7 +80,7 @@ template <class T> struct Plan<T>::Binder {
     return out;
   }
 
-  // Places tensors, W^T copies and the per-row arrays in one block.
+  // Places tensors and the per-row arrays in one block.
   void allocate() {
     join_aliases();
     const std::vector<Lifetime> all = lifetimes();
@@ -102,14 +102,6 @@ template <class T> struct Plan<T>::Binder {
       bytes += (size + 63) / 64 * 64;
       return at;
     };
-    const auto& slices = plan.weights_->layout().slices;
-    std::vector<long> transposed(slices.size(), -1);
-    for (const Op& op : program().ops) {
-      if (op.kind != Kind::MatMulGrad || transposed[op.weight] >= 0) continue;
-      const Slice& s = slices[op.weight];
-      if (s.narrow) continue;  // is its own transpose
-      transposed[op.weight] = reserve(s.columns * padded(s.rows) * static_cast<long>(sizeof(T)));
-    }
     const long rows = plan.capacity_;
     const long target_width = graph.outputs().empty() ? 1 : program().tensors[graph.outputs()[0]].width;
     const long values = reserve(rows * static_cast<long>(sizeof(double)));
@@ -125,9 +117,6 @@ template <class T> struct Plan<T>::Binder {
       const int at = index[root[i]];
       plan.buffers_.push_back(at < 0 ? nullptr : reinterpret_cast<T*>(base + placed.offset[at]));
       plan.strides_.push_back(leading_dimension(program().tensors[i].width));
-    }
-    for (const long at : transposed) {
-      plan.transposed_.push_back(at < 0 ? nullptr : reinterpret_cast<T*>(base + at));
     }
     plan.values_ = reinterpret_cast<double*>(base + values);
     plan.correct_ = reinterpret_cast<double*>(base + correct);
@@ -177,12 +166,10 @@ template <class T> struct Plan<T>::Binder {
   void bind_matmul_grad(const Op& op) {
     const Slice& s = plan.weights_->layout().slices[op.weight];
     const T alpha = static_cast<T>(op.alpha);
-    const calls::Panels<T> wt =
-        s.narrow ? calls::Panels<T>{parameter(op.weight), s.rows, padded(s.columns)}
-                 : calls::Panels<T>{plan.transposed_[op.weight], s.columns, padded(s.rows)};
     call(op, calls::MatMulGrad<T>{
                  .k = &plan.k_, .dz = rows(op.in[0]), .dx = rows(op.out),
-                 .wt = wt, .accumulate = op.accumulate, .activation = op.stored >= 0 ? op.activation : -1,
+                 .w = {parameter(op.weight), s.rows, s.columns}, .narrow = s.narrow,
+                 .accumulate = op.accumulate, .activation = op.stored >= 0 ? op.activation : -1,
                  .stored = rows(op.stored), .alpha = alpha,
                  .clear = op.stored >= 0 && spoils_padding(plan.k_, op.activation, alpha)});
     plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);

@@ -39,7 +39,7 @@ template <class T> struct Input {
   }
 };
 
-// Weights as column panels, see Slice; for MatMulGrad the panels of W^T.
+// Weights as column panels, see Slice.
 template <class T> struct Panels {
   const T* data;
   long rows, columns;
@@ -94,24 +94,46 @@ template <class T> struct NarrowMatMul {
   }
 };
 
+// dX = dZ W^T. W lies in panels of its columns; each thread turns the rows it needs over into a
+// strip of W^T of its own, small enough for the caches: cheaper than a W^T that all keep current.
 template <class T> struct MatMulGrad {
+  static constexpr long kStrip = 512;  // rows of W^T at a time
   const Kernels<T>* k;
   Rows<T> dz, dx;
-  Panels<T> wt;  // (outputs, inputs)
+  Panels<T> w;  // narrow: W^T itself
+  bool narrow;
   bool accumulate;
   int activation;  // fused f', or -1
   Rows<T> stored;
   T alpha;
   bool clear;
+
+  // strip(n, i) = W(first + i, n0 + n) for the rows of one panel of dX; padding is 0.
+  static void turn(const MatMulGrad& a, long first, long columns, long n0, long depth, T* strip) {
+    const long rows = std::min(columns, a.w.rows - first);
+    if (rows < columns) std::fill_n(strip, depth * columns, T(0));
+    for (long n = 0; n < depth; n += kPanel) {
+      const long panel = n0 + n, ld = std::min(kPanel, padded(a.w.columns) - panel);
+      a.k->transpose(a.w.data + panel * a.w.rows + first * ld, ld, strip + n * columns, columns,
+                     rows, std::min(kPanel, depth - n));
+    }
+  }
+
   static void run(const MatMulGrad& a, const Step<T>&, long lo, long hi) {
-    for (long c = 0; c < a.wt.columns; c += kPanel) {
-      const long columns = std::min(kPanel, a.wt.columns - c);
+    alignas(64) T strip[kStrip * kPanel];
+    const long width = a.dx.width(), outputs = a.dz.columns;
+    for (long c = 0; c < width; c += kPanel) {
+      const long columns = std::min(kPanel, width - c);
       T* dx = a.dx.at(lo) + c;
-      a.k->gemm_panel({.a = a.dz.at(lo), .lda = a.dz.ld, .a_transposed = false,
-                       .b = a.wt.data + c * a.wt.rows, .ldb = columns, .c = dx, .ldc = a.dx.ld,
-                       .rows = hi - lo, .columns = columns, .depth = a.wt.rows,
-                       .count = 1, .a_offsets = nullptr, .b_offsets = nullptr, .bias = nullptr,
-                       .accumulate = a.accumulate, .relu = false});
+      for (long n = 0; n < outputs; n += kStrip) {
+        const long depth = std::min(kStrip, outputs - n);
+        if (!a.narrow) turn(a, c, columns, n, depth, strip);
+        a.k->gemm_panel({.a = a.dz.at(lo) + n, .lda = a.dz.ld, .a_transposed = false,
+                         .b = a.narrow ? a.w.data + c * outputs : strip, .ldb = columns,
+                         .c = dx, .ldc = a.dx.ld, .rows = hi - lo, .columns = columns,
+                         .depth = depth, .count = 1, .a_offsets = nullptr, .b_offsets = nullptr,
+                         .bias = nullptr, .accumulate = a.accumulate || n > 0, .relu = false});
+      }
       if (a.activation >= 0) {
         a.k->activate_grad[a.activation](dx, a.dx.ld, a.stored.at(lo) + c, a.stored.ld, dx,
                                          a.dx.ld, hi - lo, columns, a.alpha, false);

@@ -1,4 +1,4 @@
-// Gradient tasks: cuts parameters into blocks, sums their gradients, keeps W^T copies current.
+// Gradient tasks: cuts parameters into blocks and sums their gradients.
 #include "plan/plan.h"
 
 namespace steep {
@@ -6,7 +6,7 @@ namespace steep {
 namespace {
 
 // Gradient, weights and two slots of one block fit into a 48 KiB first-level cache together.
-constexpr long kBlockRows = 64;      // multiple of kPanel, so that W^T panels are never shared
+constexpr long kBlockRows = 64;
 constexpr long kBlockColumns = 512;  // of a vector
 static_assert(kBlockRows * kPanel <= kLargestTask && kBlockColumns <= kLargestTask);
 constexpr long kLine = 64 / sizeof(float);
@@ -15,13 +15,15 @@ constexpr long kSamples = 256;
 
 }  // namespace
 
+// Neighbouring tasks share their columns of x, so that threads, who take contiguous shares, need few
+// of each other's rows, and the block of x stays in cache while the panels of dy pass.
 template <class T> void Plan<T>::bind_tasks() {
   const auto& slices = weights_->layout().slices;
   for (std::size_t p = 0; p < program_.terms.size(); ++p) {
     const Slice& s = slices[p];
-    const long block = s.matrix ? kBlockRows : kBlockColumns;
-    for (long panel = 0; panel < (s.matrix ? s.panels() : 1); ++panel) {
-      for (long lo = 0; lo < (s.matrix ? s.rows : padded(s.columns)); lo += block) {
+    const long length = s.matrix ? s.rows : padded(s.columns);
+    for (long lo = 0; lo < length; lo += s.matrix ? kBlockRows : kBlockColumns) {
+      for (long panel = 0; panel < (s.matrix ? s.panels() : 1); ++panel) {
         add_task(static_cast<int>(p), panel, lo);
       }
     }
@@ -37,11 +39,6 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
     task.columns = s.panel_columns(panel);
     task.rows = std::min(kBlockRows, s.rows - lo);
     task.offset = s.panel_offset(panel) + lo * task.columns;
-    task.first_row = lo;
-    task.first_column = panel * kPanel;
-    task.matrix_rows = s.rows;
-    task.matrix_columns = s.columns;
-    task.transposed = transposed_[parameter];
   } else {
     task.rows = 1;
     task.columns = std::min(kBlockColumns, padded(s.columns) - lo);
@@ -108,48 +105,15 @@ void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
       __builtin_prefetch(block + i, 0, 2);
     }
   }
-  if (columns == 0 || task.transposed == nullptr) return;
-  for (long r = (lo + kPanel - 1) / kPanel * kPanel; r < hi; r += kPanel) {
-    const T* block = transposed_block(task, r);
-    for (long i = 0; i < task.columns * kPanel; i += kLine) __builtin_prefetch(block + i, 1, 2);
-  }
-}
-
-// W^T is cut into panels like W: rows [r, r + kPanel) of the task's block are columns of one panel.
-template <class T> T* Plan<T>::transposed_block(const GradTask<T>& task, long r) const {
-  const long row = task.first_row + r;
-  return task.transposed + row * task.matrix_columns + task.first_column * transposed_ld(task, r);
-}
-
-template <class T> long Plan<T>::transposed_ld(const GradTask<T>& task, long r) const {
-  return std::min(kPanel, padded(task.matrix_rows) - task.first_row - r);
-}
-
-template <class T> void Plan<T>::refresh(const GradTask<T>& task) const {
-  if (task.transposed == nullptr) return;
-  const T* w = weights_->column(0) + task.offset;
-  const long columns = std::min(task.columns, task.matrix_columns - task.first_column);
-  for (long r = 0; r < task.rows; r += kPanel) {
-    k_.transpose(w + r * task.columns, task.columns, transposed_block(task, r),
-                 transposed_ld(task, r), std::min(kPanel, task.rows - r), columns);
-  }
-}
-
-template <class T> void Plan<T>::refresh_all() const {
-  for (const GradTask<T>& task : tasks_) refresh(task);
 }
 
 template void Plan<float>::bind_tasks();
 template void Plan<float>::add_task(int, long, long);
 template void Plan<float>::gradient(const GradTask<float>&, long, float*, int,
                                     float* const*) const;
-template void Plan<float>::refresh(const GradTask<float>&) const;
-template void Plan<float>::refresh_all() const;
 template void Plan<double>::bind_tasks();
 template void Plan<double>::add_task(int, long, long);
 template void Plan<double>::gradient(const GradTask<double>&, long, double*, int,
                                      double* const*) const;
-template void Plan<double>::refresh(const GradTask<double>&) const;
-template void Plan<double>::refresh_all() const;
 
 }  // namespace steep

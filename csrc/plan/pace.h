@@ -24,7 +24,7 @@ class Pace {
     const double each = taken / static_cast<double>(std::max(steps, 1L));
     if (turn_ == kRun) {
       mine() = each;
-      turn_ = kWarm;
+      if (each < kLongStep) turn_ = kWarm;
     } else if (turn_ == kWarm) {
       turn_ = kMeasure;
     } else {
@@ -40,6 +40,7 @@ class Pace {
  private:
   enum Turn { kRun, kWarm, kMeasure };
   static constexpr long kFirst = 32;
+  static constexpr double kLongStep = 1e-3;                       // seconds; barriers are nothing
   static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;           // seconds
   static constexpr double kShortPause = 0.02, kLongPause = 0.16;  // seconds
 

@@ -53,9 +53,6 @@ template <class T> struct GradTask {
   long rows, columns;   // of the block; a vector block is (1, columns)
   bool decay;
   std::vector<Term<T>> terms;
-  // W^T panels to refresh after an update, null where nothing reads them.
-  T* transposed = nullptr;
-  long first_row = 0, first_column = 0, matrix_rows = 0, matrix_columns = 0;
 };
 
 template <class T> class Plan {
@@ -74,13 +71,10 @@ template <class T> class Plan {
   bool run_rows(const Step<T>& step, long lo, long hi) const;
 
   const std::vector<GradTask<T>>& tasks() const { return tasks_; }
-  // Sums the block's gradient into g. Meanwhile asks for the block of `columns` columns of the
-  // Stores, and of W^T, that the update will read from memory.
+  // Sums the block's gradient into g. Meanwhile asks for the block of the `columns` columns
+  // of Stores that the update will read from memory.
   void gradient(const GradTask<T>& task, long rows, T* g, int columns = 0,
                 T* const* stores = nullptr) const;
-  // Brings W^T of this block (all blocks) up to date with the weights.
-  void refresh(const GradTask<T>& task) const;
-  void refresh_all() const;
 
   T* row(int tensor, long r) const { return buffers_[tensor] + r * strides_[tensor]; }
   long width(int tensor) const { return program_.tensors[tensor].width; }
@@ -96,8 +90,6 @@ template <class T> class Plan {
   void add_task(int parameter, long panel, long lo);
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
              T* g, bool accumulate) const;
-  T* transposed_block(const GradTask<T>& task, long r) const;
-  long transposed_ld(const GradTask<T>& task, long r) const;
   void prefetch(const GradTask<T>& task, long lo, long hi, int columns, T* const* stores) const;
 
   Program program_;
@@ -109,7 +101,6 @@ template <class T> class Plan {
   Block arena_;
   std::vector<T*> buffers_;    // by tensor
   std::vector<long> strides_;  // leading dimensions
-  std::vector<T*> transposed_; // by parameter, W^T panels or null
   double* values_ = nullptr;
   double* correct_ = nullptr;
   long* order_ = nullptr;

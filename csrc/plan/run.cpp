@@ -99,9 +99,7 @@ bool Session<T>::Loop::update(const GradTask<T>& task, const T* g, const T* knob
   a.knobs = knobs + kCommonKnobs;
   a.scale = scale;
   a.decay = task.decay || s.decay_bias_ ? knobs[kDecay] : T(0);
-  const bool finite = s.k_.update[s.rule_](a);
-  s.plan_->refresh(task);
-  return finite;
+  return s.k_.update[s.rule_](a);
 }
 
 template <class T>

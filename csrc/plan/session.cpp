@@ -121,7 +121,6 @@ template <class T> void Session<T>::begin(const double* knobs) {
                   slot(rule.slot("w")), network_->weights()->layout().size,
                   static_cast<T>(look));
   }
-  plan_->refresh_all();
 }
 
 // Outside of a run the weights are w, never the look-ahead point.
@@ -168,7 +167,6 @@ long Session<T>::run(Position at, long count, const double* knobs, double* losse
 
 template <class T> bool Session<T>::finite_at(Position at) {
   const Step<T> step = step_at(batcher_, at, *plan_);
-  plan_->refresh_all();
   return plan_->run_rows(step, 0, step.rows);
 }
 
@@ -248,7 +246,6 @@ template <class T>
 double Session<T>::gradients(const Dataset& data, long at, double l1, double l2) {
   reserve(data.samples);
   need_gradients();
-  plan_->refresh_all();
   const Batcher batcher(data, data.samples, seed_, false);
   const Step<T> step = step_at(batcher, {0, 0, at}, *plan_);
   const auto& tasks = plan_->tasks();

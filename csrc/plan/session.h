@@ -65,7 +65,7 @@ template <class T> class Session {
   int state_columns(T** columns) const;  // weights and slots; how many
   bool large() const;                    // more than stays in cache from one step to the next
   Step<T> step_at(const Batcher& batcher, Position at, const Plan<T>& plan) const;
-  void begin(const double* knobs);  // look-ahead and W^T copies
+  void begin(const double* knobs);  // moves weights to the look-ahead point
   void end();
   long loop(Position at, long count, const double* knobs, double* losses, double* correct,
             double budget, bool separate);
