@@ -1,8 +1,14 @@
 """Fixtures that several test files use: small data that can be learned, and thread counts."""
 
+import signal
+
 import numpy as np
 import pytest
 import steep
+
+# A shell's background jobs ignore Ctrl-C, and so would the tests that send it, for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

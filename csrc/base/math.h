@@ -32,7 +32,7 @@ STEEP_HD float float_(int32_t bits) { return __builtin_bit_cast(float, bits); }
 // a*b + c: fused where the instruction set can, so that a loop's body and its tail always agree.
 template <class T>
 STEEP_HD T fma_(T a, T b, T c) {
-#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__CUDA_ARCH__)
+#if STEEP_HAS_FMA
   if constexpr (sizeof(T) == 4)
     return __builtin_fmaf(a, b, c);
   else

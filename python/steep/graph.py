@@ -171,6 +171,11 @@ class Layer:
             into a ReLU-like activation, "xavier" for any other matrix, zeros for a vector.
         decay
             Whether penalties and weight decay apply; None: to matrices only.
+
+        Raises
+        ------
+        RuntimeError
+            If no network is being described.
         """
         scope = _current.get(None)
         if scope is None:

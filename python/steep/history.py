@@ -37,3 +37,8 @@ class History:
             self.history.setdefault(name, [math.nan] * epochs)
         for name, values in self.history.items():
             values.append(float(logs.get(name, math.nan)))
+
+    def pop(self) -> None:
+        """Take the last epoch's numbers back."""
+        for values in self.history.values():
+            values.pop()

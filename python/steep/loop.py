@@ -134,6 +134,8 @@ class Loop:
         self.losses, self.correct = np.empty(ROWS), np.empty(ROWS)
         self.progress = Progress(progress, self.samples, self.place.epoch, last)
         self.interrupt = Interrupt()
+        self._right = 0.0  # right predictions of the last step
+        self._ended: tuple[list[float], float, float] = ([], 0.0, 0.0)  # sums of the last epoch
 
     def run(self, states: list[Any]) -> None:
         """Train; `states` are those of callbacks in the checkpoint this goes on from."""
@@ -196,18 +198,25 @@ class Loop:
         place.losses += losses
         place.correct += float(self.correct[:done].sum())
         place.seconds += seconds
+        if done:
+            self._right = float(self.correct[done - 1])
         self.trainer.history.steps["loss"] += losses
 
     def _undo(self) -> None:
         """Take back the update of an earlier call that the session took back."""
-        fault, place = self.session.fault, self.place
+        fault, place, history = self.session.fault, self.place, self.trainer.history
         if fault is None or not fault["undone"]:
             return
+        if place.batch == 0:
+            place.epoch -= 1
+            place.batch = self.batches
+            place.losses, place.correct, place.seconds = self._ended
+            history.pop()
+        place.batch -= 1
         place.steps -= 1
-        self.trainer.history.steps["loss"].pop()
-        if place.batch:
-            place.batch -= 1
-            place.losses.pop()
+        place.losses.pop()
+        place.correct -= self._right
+        history.steps["loss"].pop()
 
     def _step_end(self) -> bool:
         return self.callbacks.call("on_step_end", self.place.steps, self._running())
@@ -242,6 +251,7 @@ class Loop:
         place = self.place
         epoch = place.epoch
         self.trainer.history.append(logs)
+        self._ended = (place.losses, place.correct, place.seconds)
         place.epoch += 1
         place.begin_epoch()
         self.progress.epoch_end(epoch, logs)

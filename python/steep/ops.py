@@ -57,14 +57,26 @@ def softmax(x: Tensor) -> Tensor:
 
 
 def concat(tensors: Sequence[Tensor]) -> Tensor:
-    """Return tensors of shapes (n1,), (n2,), ... as one of shape (n1 + n2 + ...,)."""
+    """Return tensors of shapes (n1,), (n2,), ... as one of shape (n1 + n2 + ...,).
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one has more than one axis.
+    """
     if not tensors:
         raise ValueError("concat: expects at least one tensor")
     return emit("concat", *tensors)
 
 
 def reshape(x: Tensor, shape: Shape | int) -> Tensor:
-    """Return x under another shape of as many elements; one axis may be -1."""
+    """Return x under another shape of as many elements; one axis may be -1.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of elements differ.
+    """
     total = _size(x.shape)
     wanted = (shape,) if isinstance(shape, int) else tuple(shape)
     if wanted.count(-1) == 1:

@@ -345,7 +345,13 @@ class Function(Schedule):
     function: Callable[[Any], float]
 
     def at(self, t: Times) -> Times:
-        """Call the function for one time after another."""
+        """Call the function for one time after another.
+
+        Raises
+        ------
+        TypeError
+            If it does not return numbers.
+        """
         times = t.astype(np.int64).tolist() if self.unit == "step" else t.tolist()
         values = [self.function(time) for time in times]
         try:

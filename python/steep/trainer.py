@@ -353,7 +353,15 @@ class Trainer:
             raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
 
     def session(self) -> _core.Session:
-        """Return the native session, made when it is first needed."""
+        """Return the native session, made when it is first needed.
+
+        Raises
+        ------
+        ValueError
+            If the network has several outputs.
+        RuntimeError
+            If it was built again or converted since.
+        """
         native = self.net.native
         if self._session is None:
             if len(self.net.output_shapes) != 1:

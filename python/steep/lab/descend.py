@@ -38,13 +38,27 @@ class DivergedError(FloatingPointError):
 
 
 class Minimum(NamedTuple):
-    """Where `minimize` ended, and why."""
+    """Where `minimize` ended, and why.
 
-    w: NDArray[np.float64]  # (n,) the last point
-    steps: int  # updates done
+    Attributes
+    ----------
+    w : (n,)
+        The last point.
+    steps
+        Updates done.
+    converged
+        Whether the gradient or the change fell below its limit.
+    reason
+        ``"gradient"``, ``"change"``, ``"oscillates"`` or ``"max_steps"``.
+    path : (steps+1, n)
+        All points.
+    """
+
+    w: NDArray[np.float64]
+    steps: int
     converged: bool
-    reason: str  # "gradient", "change", "oscillates" or "max_steps"
-    path: NDArray[np.float64]  # (steps+1, n)
+    reason: str
+    path: NDArray[np.float64]
 
 
 def descend(
@@ -157,6 +171,11 @@ def behaviour(path: ArrayLike, tolerance: float = 1e-9) -> str:
     -------
     ``"settles"``: the last points are the same. ``"oscillates"``: they repeat in a cycle of up to
     16 points. ``"diverges"``: the steps have grown all through the last half. Else ``"moves"``.
+
+    Raises
+    ------
+    ValueError
+        If it is no path of at least three points.
     """
     points = np.asarray(path, dtype=np.float64)
     if points.ndim != 2 or len(points) < 3:
