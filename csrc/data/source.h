@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "backend/cpu/kernels.h"
+#include "base/prefetch.h"
 
 namespace steep {
 
@@ -29,7 +30,7 @@ void read_sample(const Kernels<T>& k, const Source& s, long sample, T* dst, T sc
 // Asks for the first lines of a sample that will be read soon; the processor follows from there.
 inline void prefetch_sample(const Source& s, long sample) {
   const std::byte* at = s.data + sample * s.sample_stride;
-  for (long byte = 0; byte < 256; byte += 64) __builtin_prefetch(at + byte);
+  for (long line = 0; line < 4; ++line) __builtin_prefetch(at + line * kCacheLine);
 }
 
 }  // namespace steep

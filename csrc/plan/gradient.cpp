@@ -1,4 +1,5 @@
 // Gradient tasks: cuts parameters into blocks and sums their gradients.
+#include "base/prefetch.h"
 #include "plan/plan.h"
 
 namespace steep {
@@ -9,7 +10,6 @@ namespace {
 constexpr long kBlockRows = 64;
 constexpr long kBlockColumns = 512;  // of a vector
 static_assert(kBlockRows * kPanel <= kLargestTask && kBlockColumns <= kLargestTask);
-constexpr long kLine = 64 / sizeof(float);
 // Samples whose rows of x and dy are read again from cache for every tile of a block.
 constexpr long kSamples = 256;
 
@@ -95,14 +95,15 @@ void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
   }
 }
 
-// Into the second-level cache: the first belongs to the product that is running.
 template <class T>
 void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
                        T* const* stores) const {
+  constexpr long kLine = kCacheLine / static_cast<long>(sizeof(T));
+  const long first = task.offset + lo * task.columns, last = task.offset + hi * task.columns;
   for (int c = 0; c < columns; ++c) {
-    const T* block = stores[c] + task.offset;
-    for (long i = lo * task.columns; i < hi * task.columns; i += kLine) {
-      __builtin_prefetch(block + i, 0, 2);
+    for (long i = first; i < last; i += kLine) {
+      // Other threads have read the weights of the first column; slots are this thread's alone.
+      c == 0 ? prefetch_write(stores[c] + i) : prefetch_read(stores[c] + i);
     }
   }
 }

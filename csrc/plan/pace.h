@@ -16,7 +16,7 @@ class Pace {
   long steps() const {
     const double each = turn_ == kRun ? mine() : std::max(mine(), other());
     const double seconds = turn_ == kRun ? pause_ : turn_ == kWarm ? kWarmUp : kTrial;
-    return each > 0 ? std::max(1L, static_cast<long>(seconds / each)) : kFirst;
+    return each > 0 ? std::max(kFewest, static_cast<long>(seconds / each)) : kFirst;
   }
 
   // What it took.
@@ -39,8 +39,8 @@ class Pace {
 
  private:
   enum Turn { kRun, kWarm, kMeasure };
-  static constexpr long kFirst = 32;
-  static constexpr double kLongStep = 1e-3;                       // seconds; barriers are nothing
+  static constexpr long kFirst = 32, kFewest = 4;
+  static constexpr double kLongStep = 2e-4;                        // seconds; beside it a barrier is nothing
   static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;           // seconds
   static constexpr double kShortPause = 0.02, kLongPause = 0.16;  // seconds
 

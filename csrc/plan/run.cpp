@@ -55,7 +55,8 @@ template <class T> struct Session<T>::Loop {
   void record(const Step<T>& step, long i) const;
   bool update(const GradTask<T>& task, const T* g, const T* knobs, T scale) const;
   double finish(const GradTask<T>& task, T* g, const T* knobs) const;
-  bool update_fused(std::size_t first, std::size_t last, long rows, const T* knobs) const;
+  bool update_fused(std::size_t first, std::size_t last, long rows, const T* knobs,
+                    int threads) const;
   bool update_separate(std::size_t first, std::size_t last, long rows, const T* knobs,
                        int threads);
   static void meet(int threads) {
@@ -104,15 +105,16 @@ bool Session<T>::Loop::update(const GradTask<T>& task, const T* g, const T* knob
 
 template <class T>
 bool Session<T>::Loop::update_fused(std::size_t first, std::size_t last, long rows,
-                                    const T* knobs) const {
+                                    const T* knobs, int threads) const {
   alignas(64) T g[kLargestTask];
   const bool plain = knobs[kL1] == 0 && knobs[kL2] == 0 && knobs[kClipValue] == 0;
   bool finite = true;
   T* state[1 + kMaxSlots];
-  const int columns = s.state_columns(state);
+  int columns = s.state_columns(state);
+  if (!s.large()) columns = threads > 1 ? 1 : 0;  // all is in cache, but the others' too
   for (std::size_t i = first; i < last; ++i) {
     const GradTask<T>& task = s.plan_->tasks()[i];
-    s.plan_->gradient(task, rows, g, s.large() ? columns : 0, state);
+    s.plan_->gradient(task, rows, g, columns, state);
     if (!plain) finish(task, g, knobs);
     finite &= update(task, g, knobs, T(1));
   }
@@ -156,7 +158,7 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
     if (thread == 0) record(step, i);
     if (bad_loss) return;
     const bool finite = separate ? update_separate(first, last, step.rows, row, threads)
-                                 : update_fused(first, last, step.rows, row);
+                                 : update_fused(first, last, step.rows, row, threads);
     if (!finite) bad_gradient = true;
     if (thread == 0 && now() > deadline) late = true;
     meet(threads);
