@@ -7,9 +7,7 @@
 
 namespace steep::STEEP_ISA {
 
-struct Philox4 {
-  uint32_t word[4];
-};
+struct Philox4 { uint32_t word[4]; };
 
 STEEP_HD Philox4 philox(uint32_t c0, uint32_t c1, uint32_t c2, uint32_t c3, uint32_t k0,
                         uint32_t k1) {

@@ -10,7 +10,7 @@ namespace {
 Source source(HeldData& held, const py::array& given, const char* what) {
   py::array a = given;
   std::optional<DType> type;
-  if (a.dtype().byteorder() != '>' ) {
+  if (a.dtype().byteorder() != '>') {
     if (a.dtype().is(py::dtype::of<float>())) type = DType::Float32;
     if (a.dtype().is(py::dtype::of<double>())) type = DType::Float64;
     if (a.dtype().is(py::dtype::of<uint8_t>())) type = DType::UInt8;
@@ -39,8 +39,7 @@ HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs) {
     Shape expected = graph.tensor(graph.inputs()[i]).shape;
     Shape got(a.shape() + std::min<py::ssize_t>(1, a.ndim()), a.shape() + a.ndim());
     if (a.ndim() < 1 || got != expected) {
-      refuse("input ", i, ": expects samples of shape ", text_of(expected), ", got ",
-             text_of(got));
+      refuse("input ", i, ": expects samples of shape ", text_of(expected), ", got ", text_of(got));
     }
     if (i > 0 && a.shape(0) != inputs[0].shape(0)) {
       refuse("input ", i, " has ", a.shape(0), " samples, input 0 has ", inputs[0].shape(0));

@@ -21,8 +21,8 @@ void bind_graph(py::module_& m) {
       .def("input", &Graph::input, arg("shape"))
       .def("parameter", &Graph::parameter, arg("name"), arg("shape"), arg("decay"))
       .def("name_next", &Graph::name_next, arg("layer"))
-      .def("shape", [](const Graph& g, int x) { return tuple_of(g.tensor(x).shape); },
-           arg("tensor"))
+      .def(
+          "shape", [](const Graph& g, int x) { return tuple_of(g.tensor(x).shape); }, arg("tensor"))
       .def("matmul", &Graph::matmul, arg("x"), arg("weight"), arg("bias") = -1)
       .def("activation", &Graph::activation, arg("x"), arg("kind"), arg("alpha") = 0.0)
       .def("add", &Graph::add, arg("a"), arg("b"))

@@ -20,8 +20,8 @@ template <class T> long row_stride(const py::array& a, const char* name) {
   if (a.size() == 0) return std::max<long>(a.shape(1), 1);  // NumPy gives it strides of 0
   if ((a.shape(1) > 1 && a.strides(1) != item) || a.strides(0) % item != 0 || a.strides(0) < 0 ||
       !aligned<T>(a)) {
-    refuse("gemm: the rows of ", name, " must be contiguous and aligned; pass numpy.ascontiguousarray(", name,
-           ")");
+    refuse("gemm: the rows of ", name,
+           " must be contiguous and aligned; pass numpy.ascontiguousarray(", name, ")");
   }
   return std::max(a.strides(0) / item, 1L);
 }
@@ -33,14 +33,15 @@ void gemm_of(const py::array& a, const py::array& b, py::array& out, bool ta, bo
   const long m = a.shape(ta ? 1 : 0), depth = a.shape(ta ? 0 : 1);
   const long n = b.shape(tb ? 0 : 1), depth_b = b.shape(tb ? 1 : 0);
   if (depth != depth_b || out.shape(0) != m || out.shape(1) != n) {
-    refuse("gemm: (", m, ", ", depth, ") times (", depth_b, ", ", n, ") into (", out.shape(0),
-           ", ", out.shape(1), ")");
+    refuse("gemm: (", m, ", ", depth, ") times (", depth_b, ", ", n, ") into (", out.shape(0), ", ",
+           out.shape(1), ")");
   }
   const T* pa = static_cast<const T*>(a.data());
   const T* pb = static_cast<const T*>(b.data());
   T* pc = static_cast<T*>(out.mutable_data());
   const py::gil_scoped_release release;
-  const double cost = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(depth);
+  const double cost =
+      2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(depth);
   gemm(kernels<T>(), ta, tb, m, n, depth, pa, lda, pb, ldb, pc, ldc, threads_for(cost));
 }
 
@@ -117,9 +118,9 @@ template <class T> bool finite_in(const py::array& a) {
   const auto* data = static_cast<const std::byte*>(a.data());
   const Kernels<T>& k = kernels<T>();
   if (contiguous) return k.all_finite(reinterpret_cast<const T*>(data), a.size());
-  const Source rows = Source::of(data, sizeof(T) == 4 ? DType::Float32 : DType::Float64,
-                                 {a.shape(), a.shape() + a.ndim()},
-                                 {a.strides(), a.strides() + a.ndim()});
+  const Source rows =
+      Source::of(data, sizeof(T) == 4 ? DType::Float32 : DType::Float64,
+                 {a.shape(), a.shape() + a.ndim()}, {a.strides(), a.strides() + a.ndim()});
   std::vector<T> row(static_cast<std::size_t>(padded(std::max<long>(rows.width(), inner))));
   for (long i = 0; i < rows.samples; ++i) {
     read_sample<T>(k, rows, i, row.data(), T(1), T(0));
@@ -160,12 +161,14 @@ void bind_kernels(py::module_& m) {
   m.def("gemm", &gemm_any, arg("a"), arg("b"), arg("out"), arg("transpose_a") = false,
         arg("transpose_b") = false);
   m.def("all_finite", &all_finite, arg("array"));
-  m.def("uniform", [](uint64_t seed, uint64_t stream, long n) {
-    return drawn(uniform, seed, stream, n);
-  }, arg("seed"), arg("stream"), arg("n"));
-  m.def("normal", [](uint64_t seed, uint64_t stream, long n) {
-    return drawn(normal, seed, stream, n);
-  }, arg("seed"), arg("stream"), arg("n"));
+  m.def(
+      "uniform",
+      [](uint64_t seed, uint64_t stream, long n) { return drawn(uniform, seed, stream, n); },
+      arg("seed"), arg("stream"), arg("n"));
+  m.def(
+      "normal",
+      [](uint64_t seed, uint64_t stream, long n) { return drawn(normal, seed, stream, n); },
+      arg("seed"), arg("stream"), arg("n"));
   m.def("permutation", &permutation, arg("seed"), arg("epoch"), arg("n"));
   py::class_<PySweep>(m, "Sweep")
       .def(py::init<const std::string&, const py::array&>(), arg("rule"), arg("start"))

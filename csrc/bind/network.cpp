@@ -66,14 +66,18 @@ class PyNetwork {
     return out;
   }
   py::array value(const std::string& name) const {
-    return std::visit([&](const auto& n) {
-      return parameter_array(*n->weights(), 0, parameter_index(*graph_, name));
-    }, network_);
+    return std::visit(
+        [&](const auto& n) {
+          return parameter_array(*n->weights(), 0, parameter_index(*graph_, name));
+        },
+        network_);
   }
   void set_value(const std::string& name, const py::array& value) const {
-    std::visit([&](const auto& n) {
-      set_parameter(*n->weights(), 0, parameter_index(*graph_, name), value);
-    }, network_);
+    std::visit(
+        [&](const auto& n) {
+          set_parameter(*n->weights(), 0, parameter_index(*graph_, name), value);
+        },
+        network_);
   }
   void convert(const std::string& precision) {
     if (precision == this->precision()) return;
@@ -121,10 +125,12 @@ class PySession {
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
             const std::string& rule, uint64_t seed, bool mean, bool decay_bias)
       : network_(std::move(network)) {
-    std::visit([&]<class T>(const std::shared_ptr<Network<T>>& n) {
-      session_ = std::make_unique<Session<T>>(n, loss_index(loss), loss_option, rule_index(rule),
-                                              seed, mean, decay_bias);
-    }, network_->get());
+    std::visit(
+        [&]<class T>(const std::shared_ptr<Network<T>>& n) {
+          session_ = std::make_unique<Session<T>>(n, loss_index(loss), loss_option,
+                                                  rule_index(rule), seed, mean, decay_bias);
+        },
+        network_->get());
   }
 
   // The network may have been converted since: this session's weights would no longer be its own.
@@ -270,8 +276,8 @@ void bind_network(py::module_& m) {
            arg("knobs").noconvert(), arg("losses").noconvert(), arg("correct").noconvert(),
            arg("budget"))
       .def_property_readonly("fault", &PySession::fault)
-      .def("gradients", &PySession::gradients, arg("inputs"), arg("targets"),
-           arg("sample_weight"), arg("step"), arg("l1"), arg("l2"))
+      .def("gradients", &PySession::gradients, arg("inputs"), arg("targets"), arg("sample_weight"),
+           arg("step"), arg("l1"), arg("l2"))
       .def("evaluate", &PySession::evaluate, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"))
       .def_property_readonly("slots", &PySession::slots)

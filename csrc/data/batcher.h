@@ -27,9 +27,7 @@ class Batcher {
   long batch_size() const { return batch_size_; }
   long batches() const { return (data_.samples + batch_size_ - 1) / batch_size_; }
   // The last batch keeps what is left.
-  long rows(long batch) const {
-    return std::min(batch_size_, data_.samples - batch * batch_size_);
-  }
+  long rows(long batch) const { return std::min(batch_size_, data_.samples - batch * batch_size_); }
   // Sample numbers of rows [lo, hi) of a batch, into order[lo..hi).
   void order(uint64_t epoch, long batch, long lo, long hi, long* order) const {
     const long first = batch * batch_size_;

@@ -9,9 +9,7 @@ namespace steep {
 
 namespace {
 
-struct Pair {
-  double first, second;
-};
+struct Pair { double first, second; };
 
 double unit(uint32_t high, uint32_t low) {
   return static_cast<double>((uint64_t{high} << 32 | low) >> 11) * 0x1p-53;

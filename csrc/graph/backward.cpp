@@ -70,8 +70,12 @@ void Backward::apply_matmul(const Op& op, int dy) {
   if (op.activation >= 0) {
     const int stored = op.before >= 0 ? op.before : op.out;
     dz = new_tensor(op.out);
-    p_.ops.push_back({.kind = Kind::ActivationGrad, .in = {dy, stored}, .out = dz,
-                      .activation = op.activation, .alpha = op.alpha, .layer = op.layer});
+    p_.ops.push_back({.kind = Kind::ActivationGrad,
+                      .in = {dy, stored},
+                      .out = dz,
+                      .activation = op.activation,
+                      .alpha = op.alpha,
+                      .layer = op.layer});
   }
   term(op.weight, GradTerm::Form::Outer, op.in[0], dz);
   term(op.bias, GradTerm::Form::Sum, -1, dz);
@@ -82,18 +86,22 @@ void Backward::apply(const Op& op) {
   const int dy = gradient_[op.out];
   const auto x = [&](int i) { return op.in[i]; };
   switch (op.kind) {
-    case Kind::MatMul:
-      return apply_matmul(op, dy);
+    case Kind::MatMul: return apply_matmul(op, dy);
     case Kind::Activation: {
       const int stored = activation_reads_input(op.activation) ? x(0) : op.out;
-      return give(x(0), {.kind = Kind::ActivationGrad, .in = {dy, stored},
-                         .activation = op.activation, .alpha = op.alpha}, op.layer);
+      return give(x(0),
+                  {.kind = Kind::ActivationGrad,
+                   .in = {dy, stored},
+                   .activation = op.activation,
+                   .alpha = op.alpha},
+                  op.layer);
     }
     case Kind::Add:
     case Kind::Subtract:
       give(x(0), {.kind = Kind::Affine, .in = {dy}}, op.layer);
-      return give(x(1), {.kind = Kind::Affine, .in = {dy},
-                         .scale = op.kind == Kind::Add ? 1.0 : -1.0}, op.layer);
+      return give(x(1),
+                  {.kind = Kind::Affine, .in = {dy}, .scale = op.kind == Kind::Add ? 1.0 : -1.0},
+                  op.layer);
     case Kind::Multiply:
       give(x(0), {.kind = Kind::Multiply, .in = {dy, x(1)}}, op.layer);
       return give(x(1), {.kind = Kind::Multiply, .in = {dy, x(0)}}, op.layer);
@@ -106,8 +114,13 @@ void Backward::apply(const Op& op) {
       term(op.weight, GradTerm::Form::SumProduct, x(0), dy);
       return give(x(0), {.kind = Kind::MultiplyRow, .in = {dy}, .weight = op.weight}, op.layer);
     case Kind::CopyColumns:
-      return give(x(0), {.kind = Kind::CopyColumns, .in = {dy}, .from = op.to, .to = op.from,
-                         .columns = op.columns}, op.layer);
+      return give(x(0),
+                  {.kind = Kind::CopyColumns,
+                   .in = {dy},
+                   .from = op.to,
+                   .to = op.from,
+                   .columns = op.columns},
+                  op.layer);
     case Kind::Softmax:
       return give(x(0), {.kind = Kind::SoftmaxGrad, .in = {dy, op.out}}, op.layer);
     case Kind::Dropout: {
@@ -115,10 +128,8 @@ void Backward::apply(const Op& op) {
       grad.in = {dy};
       return give(x(0), grad, op.layer);
     }
-    case Kind::Alias:
-      return give(x(0), {.kind = Kind::Affine, .in = {dy}}, op.layer);
-    default:
-      return;  // inputs end the walk
+    case Kind::Alias: return give(x(0), {.kind = Kind::Affine, .in = {dy}}, op.layer);
+    default: return;  // inputs end the walk
   }
 }
 

@@ -91,9 +91,7 @@ void fuse_backward(Program& p) {
     grad.kind = Kind::Alias;
     grad.in = {grad.out};
   }
-  std::erase_if(p.ops, [](const Op& op) {
-    return op.kind == Kind::Alias && op.in[0] == op.out;
-  });
+  std::erase_if(p.ops, [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
 }
 
 }  // namespace steep

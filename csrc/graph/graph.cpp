@@ -44,7 +44,8 @@ const Parameter& Graph::parameter_of(int id) const {
 const Tensor& Graph::flat(int x, const char* what) const {
   const Tensor& t = tensor(x);
   if (t.shape.size() != 1) {
-    refuse(where(), what, " expects one axis, got ", text_of(t.shape), ". Put Flatten() before it.");
+    refuse(where(), what, " expects one axis, got ", text_of(t.shape),
+           ". Put Flatten() before it.");
   }
   return t;
 }
@@ -106,8 +107,7 @@ int Graph::binary(Kind kind, int a, int b, const char* what) {
 }
 
 int Graph::affine(int x, double scale, double shift) {
-  return add_op({.kind = Kind::Affine, .in = {x}, .scale = scale, .shift = shift},
-                tensor(x).shape);
+  return add_op({.kind = Kind::Affine, .in = {x}, .scale = scale, .shift = shift}, tensor(x).shape);
 }
 
 int Graph::row(Kind kind, int x, int parameter, const char* what) {
@@ -128,8 +128,12 @@ int Graph::concat(const std::vector<int>& tensors) {
   long to = 0;
   for (const int x : tensors) {
     const long columns = tensors_[x].width;
-    ops_.push_back({.kind = Kind::CopyColumns, .in = {x}, .out = out, .to = to,
-                    .columns = columns, .layer = layer_});
+    ops_.push_back({.kind = Kind::CopyColumns,
+                    .in = {x},
+                    .out = out,
+                    .to = to,
+                    .columns = columns,
+                    .layer = layer_});
     to += columns;
   }
   return out;
@@ -148,8 +152,12 @@ int Graph::softmax(int x) {
 
 int Graph::dropout(int x, double rate, bool redraw_epoch, bool scale_at_test) {
   if (!(rate >= 0 && rate < 1)) refuse(where(), "dropout rate must be in [0, 1), got ", rate);
-  return add_op({.kind = Kind::Dropout, .in = {x}, .rate = rate, .stream = dropouts_++,
-                 .redraw_epoch = redraw_epoch, .scale_at_test = scale_at_test},
+  return add_op({.kind = Kind::Dropout,
+                 .in = {x},
+                 .rate = rate,
+                 .stream = dropouts_++,
+                 .redraw_epoch = redraw_epoch,
+                 .scale_at_test = scale_at_test},
                 tensor(x).shape);
 }
 

@@ -11,10 +11,10 @@ using Shape = std::vector<long>;
 std::string text_of(const Shape& shape);
 
 enum class Kind {
-  Input,           // a row of the user's array, times scale plus shift
-  MatMul,          // out = f(in0 W + b)
-  MatMulGrad,      // out (+)= in0 W^T, then times f'(stored) where an activation's gradient is fused
-  Activation,      // out = f(in0)
+  Input,       // a row of the user's array, times scale plus shift
+  MatMul,      // out = f(in0 W + b)
+  MatMulGrad,  // out (+)= in0 W^T, then times f'(stored) where an activation's gradient is fused
+  Activation,  // out = f(in0)
   ActivationGrad,  // out (+)= in0 * f'(in1); in1 is f's output or input, as f asks
   Add,             // out = in0 + in1
   Subtract,        // out = in0 - in1
@@ -38,8 +38,8 @@ struct Tensor {
 struct Op {
   Kind kind;
   std::vector<int> in = {};  // tensors read
-  int out = -1;             // tensor written
-  int weight = -1;          // parameters read
+  int out = -1;              // tensor written
+  int weight = -1;           // parameters read
   int bias = -1;
   bool accumulate = false;  // out += instead of out =
   int activation = -1;      // position in activations/list.h
@@ -49,15 +49,15 @@ struct Op {
   double rate = 0;                     // Dropout
   uint32_t stream = 0;
   bool redraw_epoch = false, scale_at_test = false;
-  int stored = -1;     // MatMulGrad with a fused ActivationGrad: what f' reads
-  int before = -1;     // MatMul with a fused activation whose f' reads its input: that input
+  int stored = -1;         // MatMulGrad with a fused ActivationGrad: what f' reads
+  int before = -1;         // MatMul with a fused activation whose f' reads its input: that input
   std::string layer = {};  // who asked for it, for messages
 };
 
 struct Parameter {
   std::string name;
-  Shape shape;   // (in, out) or (n,)
-  bool decay;    // penalties and decoupled decay apply
+  Shape shape;  // (in, out) or (n,)
+  bool decay;   // penalties and decoupled decay apply
 };
 
 // Builds a forward graph. Each method checks shapes, adds ops and returns the tensor it made;

@@ -34,7 +34,8 @@ const std::vector<LossName>& loss_table() {
   return table;
 }
 
-template <class Row> int find(const std::vector<Row>& table, const std::string& name, const char* what) {
+template <class Row> int find(const std::vector<Row>& table, const std::string& name,
+                              const char* what) {
   std::string known;
   for (std::size_t i = 0; i < table.size(); ++i) {
     if (table[i].name == name) return static_cast<int>(i);
@@ -51,7 +52,9 @@ template <class Row> std::vector<std::string> names(const std::vector<Row>& tabl
 
 }  // namespace
 
-int activation_index(const std::string& name) { return find(activation_table(), name, "activation"); }
+int activation_index(const std::string& name) {
+  return find(activation_table(), name, "activation");
+}
 bool activation_reads_input(int index) { return activation_table()[index].reads_input; }
 std::vector<std::string> activation_names() { return names(activation_table()); }
 

@@ -5,7 +5,7 @@
 namespace steep {
 
 struct Lifetime {
-  long stride;  // bytes of one row
+  long stride;      // bytes of one row
   int first, last;  // first and last op that touches it
 };
 

@@ -103,13 +103,15 @@ template <class T> struct Plan<T>::Binder {
       return at;
     };
     const long rows = plan.capacity_;
-    const long target_width = graph.outputs().empty() ? 1 : program().tensors[graph.outputs()[0]].width;
+    const long target_width =
+        graph.outputs().empty() ? 1 : program().tensors[graph.outputs()[0]].width;
     const long values = reserve(rows * static_cast<long>(sizeof(double)));
     const long correct = reserve(rows * static_cast<long>(sizeof(double)));
     const long order = reserve(rows * static_cast<long>(sizeof(long)));
     const long labels_at = reserve(rows * static_cast<long>(sizeof(int32_t)));
     const long weights_at = reserve(rows * static_cast<long>(sizeof(T)));
-    const long target_at = loss < 0 ? 0 : reserve(rows * padded(target_width) * static_cast<long>(sizeof(T)));
+    const long target_at =
+        loss < 0 ? 0 : reserve(rows * padded(target_width) * static_cast<long>(sizeof(T)));
 
     plan.arena_ = Block(static_cast<std::size_t>(bytes));
     std::byte* base = plan.arena_.data();
@@ -149,28 +151,41 @@ template <class T> struct Plan<T>::Binder {
     const bool clear = fused && spoils_padding(plan.k_, op.activation, alpha);
     plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
     if (s.narrow) {
-      return call(op, calls::NarrowMatMul<T>{.k = &plan.k_, .x = rows(op.in[0]), .z = rows(z),
-                                             .y = rows(y), .wt = parameter(op.weight),
+      return call(op, calls::NarrowMatMul<T>{.k = &plan.k_,
+                                             .x = rows(op.in[0]),
+                                             .z = rows(z),
+                                             .y = rows(y),
+                                             .wt = parameter(op.weight),
                                              .bias = parameter(op.bias),
-                                             .activation = op.activation, .alpha = alpha,
+                                             .activation = op.activation,
+                                             .alpha = alpha,
                                              .clear = clear});
     }
-    call(op, calls::MatMul<T>{
-                 .k = &plan.k_, .x = rows(op.in[0]), .z = rows(z), .y = rows(y),
-                 .w = {parameter(op.weight), s.rows, padded(s.columns)},
-                 .bias = parameter(op.bias), .activation = op.activation,
-                 .relu = fused && z == y && op.activation == activation_index("relu"),
-                 .alpha = alpha, .clear = clear});
+    call(op, calls::MatMul<T>{.k = &plan.k_,
+                              .x = rows(op.in[0]),
+                              .z = rows(z),
+                              .y = rows(y),
+                              .w = {parameter(op.weight), s.rows, padded(s.columns)},
+                              .bias = parameter(op.bias),
+                              .activation = op.activation,
+                              .relu = fused && z == y && op.activation == activation_index("relu"),
+                              .alpha = alpha,
+                              .clear = clear});
   }
 
   void bind_matmul_grad(const Op& op) {
     const Slice& s = plan.weights_->layout().slices[op.weight];
     const T alpha = static_cast<T>(op.alpha);
     call(op, calls::MatMulGrad<T>{
-                 .k = &plan.k_, .dz = rows(op.in[0]), .dx = rows(op.out),
-                 .w = {parameter(op.weight), s.rows, s.columns}, .narrow = s.narrow,
-                 .accumulate = op.accumulate, .activation = op.stored >= 0 ? op.activation : -1,
-                 .stored = rows(op.stored), .alpha = alpha,
+                 .k = &plan.k_,
+                 .dz = rows(op.in[0]),
+                 .dx = rows(op.out),
+                 .w = {parameter(op.weight), s.rows, s.columns},
+                 .narrow = s.narrow,
+                 .accumulate = op.accumulate,
+                 .activation = op.stored >= 0 ? op.activation : -1,
+                 .stored = rows(op.stored),
+                 .alpha = alpha,
                  .clear = op.stored >= 0 && spoils_padding(plan.k_, op.activation, alpha)});
     plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
   }
@@ -178,10 +193,14 @@ template <class T> struct Plan<T>::Binder {
   void bind_dropout(const Op& op) {
     // A word is kept when it reaches the threshold: probability 1 - rate to 32 bits.
     const auto threshold = static_cast<uint32_t>(std::llround(op.rate * 4294967296.0));
-    call(op, calls::Dropout<T>{.k = &plan.k_, .x = rows(op.in[0]), .y = rows(op.out),
-                               .stream = op.stream, .threshold = threshold,
+    call(op, calls::Dropout<T>{.k = &plan.k_,
+                               .x = rows(op.in[0]),
+                               .y = rows(op.out),
+                               .stream = op.stream,
+                               .threshold = threshold,
                                .redraw_epoch = op.redraw_epoch,
-                               .scale = static_cast<T>(op.scale), .accumulate = op.accumulate});
+                               .scale = static_cast<T>(op.scale),
+                               .accumulate = op.accumulate});
   }
 
   void bind(const Op& op) {
@@ -202,9 +221,9 @@ template <class T> struct Plan<T>::Binder {
         return call(op, calls::Activation<T>{k, op.activation, in(0), out, alpha,
                                              spoils_padding(plan.k_, op.activation, alpha)});
       case Kind::ActivationGrad:
-        return call(op, calls::ActivationGrad<T>{k, op.activation, in(0), in(1), out, alpha,
-                                                 op.accumulate,
-                                                 spoils_padding(plan.k_, op.activation, alpha)});
+        return call(
+            op, calls::ActivationGrad<T>{k, op.activation, in(0), in(1), out, alpha, op.accumulate,
+                                         spoils_padding(plan.k_, op.activation, alpha)});
       case Kind::Add:
       case Kind::Subtract:
       case Kind::Multiply:
@@ -213,11 +232,11 @@ template <class T> struct Plan<T>::Binder {
         return call(op, calls::Affine<T>{k, in(0), out, scale, shift, op.accumulate});
       case Kind::AddRow:
       case Kind::MultiplyRow:
-        return call(op, calls::RowWise<T>{k, op.kind, in(0), out, parameter(op.weight),
-                                          op.accumulate});
+        return call(op,
+                    calls::RowWise<T>{k, op.kind, in(0), out, parameter(op.weight), op.accumulate});
       case Kind::CopyColumns:
-        return call(op, calls::CopyColumns<T>{in(0), out, op.from, op.to, op.columns,
-                                              op.accumulate});
+        return call(op,
+                    calls::CopyColumns<T>{in(0), out, op.from, op.to, op.columns, op.accumulate});
       case Kind::Softmax: return call(op, calls::Softmax<T>{k, in(0), out});
       case Kind::SoftmaxGrad:
         return call(op, calls::SoftmaxGrad<T>{k, in(0), in(1), out, op.accumulate});
@@ -225,8 +244,7 @@ template <class T> struct Plan<T>::Binder {
       case Kind::Alias: return;
       case Kind::Loss:
         return call(op, calls::Loss<T>{k, loss, in(0), out, target, labels, sample_weights,
-                                       plan.values_, plan.correct_,
-                                       static_cast<T>(loss_option)});
+                                       plan.values_, plan.correct_, static_cast<T>(loss_option)});
     }
   }
 };
@@ -234,8 +252,7 @@ template <class T> struct Plan<T>::Binder {
 template <class T>
 Plan<T>::Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
               std::shared_ptr<Store<T>> weights, long capacity, int loss, double loss_option)
-    : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
-      capacity_(capacity) {
+    : program_(std::move(program)), k_(kernels), weights_(std::move(weights)), capacity_(capacity) {
   Binder binder(*this, graph, loss, loss_option);
   binder.allocate();
   for (const Op& op : program_.ops) binder.bind(op);

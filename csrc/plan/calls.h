@@ -58,13 +58,22 @@ template <class T> struct MatMul {
   static void run(const MatMul& a, const Step<T>&, long lo, long hi) {
     for (long c = 0; c < a.w.columns; c += kPanel) {
       const long columns = std::min(kPanel, a.w.columns - c);
-      a.k->gemm_panel({.a = a.x.at(lo), .lda = a.x.ld, .a_transposed = false,
-                       .b = a.w.data + c * a.w.rows, .ldb = columns,
-                       .c = a.z.at(lo) + c, .ldc = a.z.ld,
-                       .rows = hi - lo, .columns = columns, .depth = a.w.rows,
-                       .count = 1, .a_offsets = nullptr, .b_offsets = nullptr,
+      a.k->gemm_panel({.a = a.x.at(lo),
+                       .lda = a.x.ld,
+                       .a_transposed = false,
+                       .b = a.w.data + c * a.w.rows,
+                       .ldb = columns,
+                       .c = a.z.at(lo) + c,
+                       .ldc = a.z.ld,
+                       .rows = hi - lo,
+                       .columns = columns,
+                       .depth = a.w.rows,
+                       .count = 1,
+                       .a_offsets = nullptr,
+                       .b_offsets = nullptr,
                        .bias = a.bias ? a.bias + c : nullptr,
-                       .accumulate = false, .relu = a.relu});
+                       .accumulate = false,
+                       .relu = a.relu});
       if (a.activation >= 0 && !a.relu) {
         a.k->activate[a.activation](a.z.at(lo) + c, a.z.ld, a.y.at(lo) + c, a.y.ld, hi - lo,
                                     columns, a.alpha);
@@ -128,15 +137,26 @@ template <class T> struct MatMulGrad {
       for (long n = 0; n < outputs; n += kStrip) {
         const long depth = std::min(kStrip, outputs - n);
         if (!a.narrow) turn(a, c, columns, n, depth, strip);
-        a.k->gemm_panel({.a = a.dz.at(lo) + n, .lda = a.dz.ld, .a_transposed = false,
-                         .b = a.narrow ? a.w.data + c * outputs : strip, .ldb = columns,
-                         .c = dx, .ldc = a.dx.ld, .rows = hi - lo, .columns = columns,
-                         .depth = depth, .count = 1, .a_offsets = nullptr, .b_offsets = nullptr,
-                         .bias = nullptr, .accumulate = a.accumulate || n > 0, .relu = false});
+        a.k->gemm_panel({.a = a.dz.at(lo) + n,
+                         .lda = a.dz.ld,
+                         .a_transposed = false,
+                         .b = a.narrow ? a.w.data + c * outputs : strip,
+                         .ldb = columns,
+                         .c = dx,
+                         .ldc = a.dx.ld,
+                         .rows = hi - lo,
+                         .columns = columns,
+                         .depth = depth,
+                         .count = 1,
+                         .a_offsets = nullptr,
+                         .b_offsets = nullptr,
+                         .bias = nullptr,
+                         .accumulate = a.accumulate || n > 0,
+                         .relu = false});
       }
       if (a.activation >= 0) {
-        a.k->activate_grad[a.activation](dx, a.dx.ld, a.stored.at(lo) + c, a.stored.ld, dx,
-                                         a.dx.ld, hi - lo, columns, a.alpha, false);
+        a.k->activate_grad[a.activation](dx, a.dx.ld, a.stored.at(lo) + c, a.stored.ld, dx, a.dx.ld,
+                                         hi - lo, columns, a.alpha, false);
       }
     }
     if (a.clear) clear_padding(a.dx, lo, hi);
@@ -285,13 +305,19 @@ template <class T> struct Loss {
       }
       if (data.weights != nullptr) a.weights[r] = static_cast<T>(data.weights[s.order[r]]);
     }
-    a.k->loss[a.loss]({.z = a.z.at(lo), .ldz = a.z.ld, .columns = a.z.columns,
+    a.k->loss[a.loss]({.z = a.z.at(lo),
+                       .ldz = a.z.ld,
+                       .columns = a.z.columns,
                        .labels = data.labels ? a.labels + lo : nullptr,
-                       .target = data.labels ? nullptr : a.target.at(lo), .ldt = a.target.ld,
+                       .target = data.labels ? nullptr : a.target.at(lo),
+                       .ldt = a.target.ld,
                        .weights = data.weights ? a.weights + lo : nullptr,
-                       .factor = s.factor, .option = a.option,
-                       .values = a.values + lo, .correct = a.correct + lo,
-                       .dz = a.dz.data ? a.dz.at(lo) : nullptr, .lddz = a.dz.ld,
+                       .factor = s.factor,
+                       .option = a.option,
+                       .values = a.values + lo,
+                       .correct = a.correct + lo,
+                       .dz = a.dz.data ? a.dz.at(lo) : nullptr,
+                       .lddz = a.dz.ld,
                        .rows = hi - lo});
   }
 };

@@ -60,12 +60,22 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
 template <class T>
 void Plan<T>::outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first,
                     long rows, T* g, bool accumulate) const {
-  k_.gemm_panel({.a = term.left + first * term.ld_left + lo, .lda = term.ld_left,
-                 .a_transposed = true, .b = term.right + first * term.ld_right,
-                 .ldb = term.ld_right, .c = g + lo * task.columns, .ldc = task.columns,
-                 .rows = hi - lo, .columns = task.columns, .depth = rows, .count = 1,
-                 .a_offsets = nullptr, .b_offsets = nullptr, .bias = nullptr,
-                 .accumulate = accumulate, .relu = false});
+  k_.gemm_panel({.a = term.left + first * term.ld_left + lo,
+                 .lda = term.ld_left,
+                 .a_transposed = true,
+                 .b = term.right + first * term.ld_right,
+                 .ldb = term.ld_right,
+                 .c = g + lo * task.columns,
+                 .ldc = task.columns,
+                 .rows = hi - lo,
+                 .columns = task.columns,
+                 .depth = rows,
+                 .count = 1,
+                 .a_offsets = nullptr,
+                 .b_offsets = nullptr,
+                 .bias = nullptr,
+                 .accumulate = accumulate,
+                 .relu = false});
 }
 
 template <class T>
@@ -110,8 +120,7 @@ void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
 
 template void Plan<float>::bind_tasks();
 template void Plan<float>::add_task(int, long, long);
-template void Plan<float>::gradient(const GradTask<float>&, long, float*, int,
-                                    float* const*) const;
+template void Plan<float>::gradient(const GradTask<float>&, long, float*, int, float* const*) const;
 template void Plan<double>::bind_tasks();
 template void Plan<double>::add_task(int, long, long);
 template void Plan<double>::gradient(const GradTask<double>&, long, double*, int,

@@ -25,8 +25,8 @@ template <class T> long Network<T>::bytes() const {
 template <class T>
 void Network<T>::predict(const Dataset& data, long batch_size, const std::vector<T*>& outs) {
   if (!plan_ || plan_->capacity() < batch_size) {
-    plan_ = std::make_unique<Plan<T>>(*graph_, inference(*graph_), kernels<T>(), weights_,
-                                      batch_size);
+    plan_ =
+        std::make_unique<Plan<T>>(*graph_, inference(*graph_), kernels<T>(), weights_, batch_size);
   }
   const Batcher batcher(data, batch_size, 0, false);
   const auto& outputs = graph_->outputs();

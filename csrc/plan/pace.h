@@ -40,8 +40,8 @@ class Pace {
  private:
   enum Turn { kRun, kWarm, kMeasure };
   static constexpr long kFirst = 32, kFewest = 4;
-  static constexpr double kLongStep = 2e-4;                        // seconds; beside it a barrier is nothing
-  static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;           // seconds
+  static constexpr double kLongStep = 2e-4;               // seconds; beside it a barrier is nothing
+  static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;  // seconds
   static constexpr double kShortPause = 0.02, kLongPause = 0.16;  // seconds
 
   double& mine() { return each_[several_]; }
@@ -49,7 +49,7 @@ class Pace {
   double mine() const { return each_[several_]; }
   double other() const { return each_[!several_]; }
 
-  bool several_ = true;      // the choice
+  bool several_ = true;  // the choice
   Turn turn_ = kRun;
   double each_[2] = {0, 0};  // seconds of a step with one thread, with several
   double pause_ = kShortPause;

@@ -19,7 +19,7 @@ template <class T> struct Step {
   const Batcher* batcher = nullptr;
   uint64_t epoch = 0;
   long batch = 0;
-  uint64_t step = 0;      // updates done before this one: the counter of dropout masks
+  uint64_t step = 0;  // updates done before this one: the counter of dropout masks
   uint64_t seed = 0;
   long rows = 0;          // samples of this batch
   T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
@@ -49,8 +49,8 @@ constexpr long kLargestTask = 2048;  // elements of the largest block
 
 template <class T> struct GradTask {
   int parameter;
-  long offset, size;    // of the block in a Store column
-  long rows, columns;   // of the block; a vector block is (1, columns)
+  long offset, size;   // of the block in a Store column
+  long rows, columns;  // of the block; a vector block is (1, columns)
   bool decay;
   std::vector<Term<T>> terms;
 };

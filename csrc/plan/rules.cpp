@@ -16,7 +16,9 @@ int position(const std::vector<std::string>& names, const std::string& name) {
 }
 
 template <class... R> std::vector<RuleInfo> rows(List<R...>) {
-  return {{R::kName, {R::kSlots.begin(), R::kSlots.end()}, {R::kKnobs.begin(), R::kKnobs.end()},
+  return {{R::kName,
+           {R::kSlots.begin(), R::kSlots.end()},
+           {R::kKnobs.begin(), R::kKnobs.end()},
            R::kLookAhead}...};
 }
 

@@ -57,8 +57,7 @@ template <class T> struct Session<T>::Loop {
   double finish(const GradTask<T>& task, T* g, const T* knobs) const;
   bool update_fused(std::size_t first, std::size_t last, long rows, const T* knobs,
                     int threads) const;
-  bool update_separate(std::size_t first, std::size_t last, long rows, const T* knobs,
-                       int threads);
+  bool update_separate(std::size_t first, std::size_t last, long rows, const T* knobs, int threads);
   static void meet(int threads) {
     if (threads > 1) pool().meet();
   }
@@ -89,8 +88,7 @@ double Session<T>::Loop::finish(const GradTask<T>& task, T* g, const T* knobs) c
 }
 
 template <class T>
-bool Session<T>::Loop::update(const GradTask<T>& task, const T* g, const T* knobs,
-                              T scale) const {
+bool Session<T>::Loop::update(const GradTask<T>& task, const T* g, const T* knobs, T scale) const {
   UpdateArgs<T> a{};
   a.w = s.network_->weights()->column(0) + task.offset;
   a.g = g;
@@ -104,8 +102,8 @@ bool Session<T>::Loop::update(const GradTask<T>& task, const T* g, const T* knob
 }
 
 template <class T>
-bool Session<T>::Loop::update_fused(std::size_t first, std::size_t last, long rows,
-                                    const T* knobs, int threads) const {
+bool Session<T>::Loop::update_fused(std::size_t first, std::size_t last, long rows, const T* knobs,
+                                    int threads) const {
   alignas(64) T g[kLargestTask];
   const bool plain = knobs[kL1] == 0 && knobs[kL2] == 0 && knobs[kClipValue] == 0;
   bool finite = true;
@@ -151,8 +149,8 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
   for (long i = first_step; i < end; ++i) {
     read_knobs(i, row);
     const Step<T> step = s.step_at(s.batcher_, {at.epoch, at.batch + i, at.step + i}, *s.plan_);
-    const bool fine = s.plan_->run_rows(step, step.rows * thread / threads,
-                                        step.rows * (thread + 1) / threads);
+    const bool fine =
+        s.plan_->run_rows(step, step.rows * thread / threads, step.rows * (thread + 1) / threads);
     if (!fine) bad_loss = true;
     meet(threads);
     if (thread == 0) record(step, i);
@@ -169,8 +167,8 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
 }
 
 template <class T>
-long Session<T>::loop(Position at, long count, const double* knobs, double* losses,
-                      double* correct, double budget, bool separate) {
+long Session<T>::loop(Position at, long count, const double* knobs, double* losses, double* correct,
+                      double budget, bool separate) {
   const double rows = static_cast<double>(batcher_.rows(at.batch));
   const double size = static_cast<double>(network_->weights()->layout().size);
   const int wanted =
@@ -196,7 +194,7 @@ long Session<T>::loop(Position at, long count, const double* knobs, double* loss
   return loop.done;
 }
 
-#define STEEP_LOOP(T)                                                                     \
+#define STEEP_LOOP(T) \
   template long Session<T>::loop(Position, long, const double*, double*, double*, double, bool);
 STEEP_LOOP(float)
 STEEP_LOOP(double)

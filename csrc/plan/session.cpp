@@ -11,7 +11,7 @@ namespace steep {
 
 namespace {
 
-constexpr long kMostSteps = 4096;      // between two snapshots, and in one run
+constexpr long kMostSteps = 4096;       // between two snapshots, and in one run
 constexpr double kSnapshotShare = 100;  // a snapshot may cost a hundredth of the time
 constexpr double kForever = 1e9;        // seconds
 
@@ -100,7 +100,8 @@ template <class T> void Session<T>::need_gradients() {
   if (!gradients_) gradients_ = std::make_unique<Store<T>>(network_->weights()->shared_layout(), 1);
 }
 
-template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position at, const Plan<T>& plan) const {
+template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position at,
+                                               const Plan<T>& plan) const {
   Step<T> step;
   step.batcher = &batcher;
   step.epoch = static_cast<uint64_t>(at.epoch);
@@ -117,9 +118,8 @@ template <class T> void Session<T>::begin(const double* knobs) {
   const RuleInfo& rule = rule_infos()[rule_];
   if (rule.look_ahead) {
     const double look = knobs[kCommonKnobs + rule.knob("look")];
-    k_.look_ahead(network_->weights()->column(0), slot(rule.slot("v")),
-                  slot(rule.slot("w")), network_->weights()->layout().size,
-                  static_cast<T>(look));
+    k_.look_ahead(network_->weights()->column(0), slot(rule.slot("v")), slot(rule.slot("w")),
+                  network_->weights()->layout().size, static_cast<T>(look));
   }
 }
 
@@ -132,8 +132,8 @@ template <class T> void Session<T>::end() {
 }
 
 template <class T>
-long Session<T>::run(Position at, long count, const double* knobs, double* losses,
-                     double* correct, double budget) {
+long Session<T>::run(Position at, long count, const double* knobs, double* losses, double* correct,
+                     double budget) {
   fault_.reset();
   count = std::min({count, batcher_.batches() - at.batch, kMostSteps});
   if (count <= 0) return 0;
@@ -153,9 +153,10 @@ long Session<T>::run(Position at, long count, const double* knobs, double* losse
   const bool loss = fault_->what == "loss";
   // A loss that is not finite is the batch's fault where the batch before still has a finite one;
   // else the update before went too far.
-  const long back = loss && done > 0 && finite_at({at.epoch, at.batch + done - 1, at.step + done - 1})
-                        ? 0
-                        : go_back(loss ? 1 : 0);
+  const long back =
+      loss && done > 0 && finite_at({at.epoch, at.batch + done - 1, at.step + done - 1})
+          ? 0
+          : go_back(loss ? 1 : 0);
   const long left = done - std::min(done, back);
   fault_->undone = back - (done - left);
   if (!loss) {
@@ -252,8 +253,9 @@ double Session<T>::gradients(const Dataset& data, long at, double l1, double l2)
   T* g = gradients_->column(0);
   T* w = network_->weights()->column(0);
   const auto decayed = [&](const GradTask<T>& task) { return task.decay || decay_bias_; };
-  const double cost = (plan_->cost_per_row() + 2.0 * static_cast<double>(network_->weights()->layout().size)) *
-                      static_cast<double>(step.rows);
+  const double cost =
+      (plan_->cost_per_row() + 2.0 * static_cast<double>(network_->weights()->layout().size)) *
+      static_cast<double>(step.rows);
   pool().run(threads_for(cost), [&](int thread, int threads) {
     plan_->run_rows(step, step.rows * thread / threads, step.rows * (thread + 1) / threads);
     if (threads > 1) pool().meet();
@@ -285,14 +287,12 @@ template <class T> Totals Session<T>::evaluate(const Dataset& data, long batch_s
                                             network_->weights(), batch_size, loss_, loss_option_);
   }
   const Batcher batcher(data, batch_size, 0, false);
-  const int wanted =
-      threads_for(evaluation_->cost_per_row() * static_cast<double>(batch_size));
+  const int wanted = threads_for(evaluation_->cost_per_row() * static_cast<double>(batch_size));
   Totals totals;
   for (long b = 0; b < batcher.batches(); ++b) {
     const Step<T> step = step_at(batcher, {0, b, 0}, *evaluation_);
     pool().run(wanted, [&](int thread, int threads) {
-      evaluation_->run_rows(step, step.rows * thread / threads,
-                            step.rows * (thread + 1) / threads);
+      evaluation_->run_rows(step, step.rows * thread / threads, step.rows * (thread + 1) / threads);
     });
     for (long r = 0; r < step.rows; ++r) {
       const double weight = data.weights ? data.weights[b * batch_size + r] : 1.0;

@@ -20,14 +20,10 @@ struct Fault {
   long undone;        // updates taken back that earlier runs had counted: 0 or 1
 };
 
-struct Totals {
-  double loss = 0, correct = 0, weight = 0;
-};
+struct Totals { double loss = 0, correct = 0, weight = 0; };
 
 // Where steps begin: they are contiguous from here, inside one epoch.
-struct Position {
-  long epoch, batch, step;
-};
+struct Position { long epoch, batch, step; };
 
 double now();  // seconds on a clock that never jumps
 
@@ -82,11 +78,11 @@ template <class T> class Session {
   const int rule_;
   const uint64_t seed_;
   const bool mean_, decay_bias_;
-  std::unique_ptr<Store<T>> state_;       // slots
-  std::unique_ptr<Store<T>> gradients_;   // made when first asked for
+  std::unique_ptr<Store<T>> state_;      // slots
+  std::unique_ptr<Store<T>> gradients_;  // made when first asked for
   std::unique_ptr<Plan<T>> plan_;
   std::unique_ptr<Plan<T>> evaluation_;
-  std::vector<double> squares_;           // of each task's gradient
+  std::vector<double> squares_;  // of each task's gradient
   Batcher batcher_;
   std::optional<Fault> fault_;
   std::unique_ptr<Snapshot> snapshot_;

@@ -11,8 +11,14 @@ Layout::Layout(const std::vector<Parameter>& parameters) {
     const bool narrow = matrix && p.shape[1] <= kNarrow;
     const long rows = narrow ? p.shape[1] : matrix ? p.shape[0] : 1;
     const long columns = narrow ? p.shape[0] : p.shape.back();
-    slices.push_back({.name = p.name, .shape = p.shape, .decay = p.decay, .matrix = matrix,
-                      .narrow = narrow, .rows = rows, .columns = columns, .offset = 0,
+    slices.push_back({.name = p.name,
+                      .shape = p.shape,
+                      .decay = p.decay,
+                      .matrix = matrix,
+                      .narrow = narrow,
+                      .rows = rows,
+                      .columns = columns,
+                      .offset = 0,
                       .size = rows * padded(columns)});
   }
   for (const bool decay : {true, false}) {
@@ -29,7 +35,8 @@ template <class T> Store<T>::Store(std::shared_ptr<const Layout> layout, int col
       // Columns start one line past a 4 KiB boundary of each other: equal offsets in w, g and the
       // slots are read together and must not compete for one cache set.
       stride_((layout_->size * static_cast<long>(sizeof(T)) / 4096 + 1) * 4096 /
-                  static_cast<long>(sizeof(T)) + 5 * kLane),
+                  static_cast<long>(sizeof(T)) +
+              5 * kLane),
       block_(static_cast<std::size_t>(columns_ * stride_) * sizeof(T)) {}
 
 namespace {

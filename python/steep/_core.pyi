@@ -8,30 +8,46 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 
 __version__: str
-COMMON_KNOBS: list[str]  # ["l1", "l2", "clip_norm", "clip_value", "decay"]: first columns of a knob table
+COMMON_KNOBS: list[
+    str
+]  # ["l1", "l2", "clip_norm", "clip_value", "decay"]: first columns of a knob table
 
 def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (reason why not)
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
 def activations() -> list[str]: ...
 def losses() -> list[str]: ...
-def rules() -> dict[str, dict[str, Any]]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool}
+def rules() -> dict[
+    str, dict[str, Any]
+]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool}
 def uniform(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox, [0, 1)
 def normal(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox + Box-Muller
-def permutation(seed: int, epoch: int, n: int) -> NDArray[np.int64]: ...  # order in which fit reads samples
-def all_finite(array: Array) -> bool: ...  # any strides, float32/float64 (uint8 is True); no copy, no GIL
-def gemm(a: Array, b: Array, out: Array, transpose_a: bool = False, transpose_b: bool = False) -> None: ...
+def permutation(
+    seed: int, epoch: int, n: int
+) -> NDArray[np.int64]: ...  # order in which fit reads samples
+def all_finite(
+    array: Array,
+) -> bool: ...  # any strides, float32/float64 (uint8 is True); no copy, no GIL
+def gemm(
+    a: Array, b: Array, out: Array, transpose_a: bool = False, transpose_b: bool = False
+) -> None: ...
 
 class Sweep:
     """One update rule over one flat vector: what lab.descend and bench run. dtype of start: float32 or float64."""
 
     def __init__(self, rule: str, start: Array) -> None: ...
-    def look_ahead(self, look: float) -> None: ...  # moves `point` to w + look*v; before the first step only
-    def step(self, gradient: Array, knobs: NDArray[np.float64], scale: float = 1.0, decay: float = 0.0) -> bool: ...
+    def look_ahead(
+        self, look: float
+    ) -> None: ...  # moves `point` to w + look*v; before the first step only
+    def step(
+        self, gradient: Array, knobs: NDArray[np.float64], scale: float = 1.0, decay: float = 0.0
+    ) -> bool: ...
     @property
     def w(self) -> Array: ...  # the weights
     @property
-    def point(self) -> Array: ...  # where the next gradient is to be taken (w unless the rule looks ahead)
+    def point(
+        self,
+    ) -> Array: ...  # where the next gradient is to be taken (w unless the rule looks ahead)
     def slot(self, name: str) -> Array: ...
 
 class Graph:
@@ -39,16 +55,24 @@ class Graph:
 
     def __init__(self) -> None: ...
     def input(self, shape: tuple[int, ...]) -> int: ...
-    def parameter(self, name: str, shape: tuple[int, ...], decay: bool) -> int: ...  # (in, out) or (n,)
-    def name_next(self, layer: str) -> None: ...  # layer that the following ops belong to, for faults
+    def parameter(
+        self, name: str, shape: tuple[int, ...], decay: bool
+    ) -> int: ...  # (in, out) or (n,)
+    def name_next(
+        self, layer: str
+    ) -> None: ...  # layer that the following ops belong to, for faults
     def shape(self, tensor: int) -> tuple[int, ...]: ...
-    def matmul(self, x: int, weight: int, bias: int = -1) -> int: ...  # (n,) x (n, m) [+ (m,)] -> (m,)
+    def matmul(
+        self, x: int, weight: int, bias: int = -1
+    ) -> int: ...  # (n,) x (n, m) [+ (m,)] -> (m,)
     def activation(self, x: int, kind: str, alpha: float = 0.0) -> int: ...
     def add(self, a: int, b: int) -> int: ...
     def subtract(self, a: int, b: int) -> int: ...
     def multiply(self, a: int, b: int) -> int: ...
     def affine(self, x: int, scale: float, shift: float) -> int: ...
-    def add_row(self, x: int, parameter: int) -> int: ...  # parameter of x's last axis, (n,) tensors only
+    def add_row(
+        self, x: int, parameter: int
+    ) -> int: ...  # parameter of x's last axis, (n,) tensors only
     def multiply_row(self, x: int, parameter: int) -> int: ...
     def concat(self, tensors: list[int]) -> int: ...  # along the last axis, (n,) tensors
     def reshape(self, x: int, shape: tuple[int, ...]) -> int: ...
@@ -81,14 +105,23 @@ class Session:
         mean: bool,  # reduction
         decay_bias: bool,
     ) -> None: ...
-    # Keeps references to the arrays; float32/float64/uint8 inputs of any strides; targets int (N,) labels
+    # Keeps references to the arrays; float32/float64/uint8 inputs of any strides; targets int (N,)
+    # labels
     # (any integer dtype) or float (N, ...) values; sample_weight (N,) or None.
     def set_data(
-        self, inputs: list[Array], targets: Array, sample_weight: Array | None, batch_size: int, shuffle: bool
+        self,
+        inputs: list[Array],
+        targets: Array,
+        sample_weight: Array | None,
+        batch_size: int,
+        shuffle: bool,
     ) -> None: ...
-    # Runs steps [batch, batch+count) of `epoch` (never past its end), knobs row i for step i. Step is the
-    # number of updates done before, for dropout. Writes losses and correct counts. Returns the number of
-    # updates done; stops after budget seconds, or before the first update that is not finite (see fault).
+    # Runs steps [batch, batch+count) of `epoch` (never past its end), knobs row i for step i. Step
+    # is the
+    # number of updates done before, for dropout. Writes losses and correct counts. Returns the
+    # number of
+    # updates done; stops after budget seconds, or before the first update that is not finite (see
+    # fault).
     def run(
         self,
         epoch: int,
@@ -105,9 +138,16 @@ class Session:
     def fault(self) -> dict[str, Any] | None: ...
     # Objective (loss + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
-        self, inputs: list[Array], targets: Array, sample_weight: Array | None, step: int, l1: float, l2: float
+        self,
+        inputs: list[Array],
+        targets: Array,
+        sample_weight: Array | None,
+        step: int,
+        l1: float,
+        l2: float,
     ) -> tuple[float, dict[str, Array]]: ...
-    # Forward only, inference mode: (sum of weighted losses, sum of weighted correct, sum of weights)
+    # Forward only, inference mode: (sum of weighted losses, sum of weighted correct, sum of
+    # weights)
     def evaluate(
         self, inputs: list[Array], targets: Array, sample_weight: Array | None, batch_size: int
     ) -> tuple[float, float, float]: ...

@@ -59,11 +59,7 @@ template <class T>
 class Part {
  public:
   Part(const Product<T>& product, long row0, long row1, long column0, long column1)
-      : p_(product),
-        row0_(row0),
-        row1_(row1),
-        column0_(column0),
-        column1_(column1),
+      : p_(product), row0_(row0), row1_(row1), column0_(column0), column1_(column1),
         row_step_(step(row1 - row0, kRowBlock, 1)),
         column_step_(step(column1 - column0, kColumnBlock, kPanel)),
         depth_step_(step(product.depth, kDepthBlock, kLane)) {}
@@ -203,9 +199,7 @@ class Part {
 };
 
 // How C is cut into parts: `down` rows of parts, `across` columns of parts.
-struct Grid {
-  long down, across;
-};
+struct Grid { long down, across; };
 
 // The grid whose largest part takes least: its sums, and the copies of A and B that it makes.
 Grid choose_grid(long m, long n, long threads) {

@@ -42,13 +42,13 @@ template <class T> struct GemmPanel {
 // One sweep of an update rule over n flat parameters; g already holds penalties and value clipping.
 //   w -= decay*w;  g *= scale;  rule(w, g, slots);  look = w + knobs[look]*v for look-ahead rules
 template <class T> struct UpdateArgs {
-  T* w;                   // (n) weights; for look-ahead rules the point the gradient is taken at
-  const T* g;             // (n)
-  T* slots[kMaxSlots];    // (n) each; for look-ahead rules the last used slot is the true w
-  long n;                 // multiple of kLane
-  const T* knobs;         // the rule's own knobs, in the order of its kKnobs
-  T scale;                // gradient factor of clipping by norm, 1 when off
-  T decay;                // decoupled decay, lr*weight_decay; 0 when off or not a decayed parameter
+  T* w;                 // (n) weights; for look-ahead rules the point the gradient is taken at
+  const T* g;           // (n)
+  T* slots[kMaxSlots];  // (n) each; for look-ahead rules the last used slot is the true w
+  long n;               // multiple of kLane
+  const T* knobs;       // the rule's own knobs, in the order of its kKnobs
+  T scale;              // gradient factor of clipping by norm, 1 when off
+  T decay;              // decoupled decay, lr*weight_decay; 0 when off or not a decayed parameter
 };
 
 // Losses of `rows` samples: values, and the gradient of (factor_r * value_r) with respect to z.
@@ -119,7 +119,8 @@ template <class T> struct Kernels {
   // word at counter {c/4, row_lo, row_hi, stream}, lane c%4, key {key_lo, key_hi}, kept where
   // word >= threshold. Used forward and backward: no mask is stored.
   void (*dropout)(const T* x, long ldx, T* y, long ldy, long rows, long width, uint64_t key,
-                  uint32_t stream, uint64_t first_row, uint32_t threshold, T scale, bool accumulate);
+                  uint32_t stream, uint64_t first_row, uint32_t threshold, T scale,
+                  bool accumulate);
 
   // dst = scale*src + shift for one row of `columns` elements `stride` bytes apart
   void (*read_f32)(const void* src, long stride, T* dst, long columns, T scale, T shift);

@@ -85,8 +85,7 @@ int cpus_at_start() {
 
 }  // namespace
 
-Barrier::Barrier(int threads)
-    : threads_(threads), spins_(threads > cpus_at_start() ? 1 : kSpins) {}
+Barrier::Barrier(int threads) : threads_(threads), spins_(threads > cpus_at_start() ? 1 : kSpins) {}
 
 void Barrier::meet() {
   const unsigned round = round_.load(std::memory_order_relaxed);

@@ -43,8 +43,9 @@ class Pool {
   // no result depends on the number of threads. Exceptions must not leave the job.
   template <class F> void run(int threads, F&& job) {
     using Body = std::remove_reference_t<F>;
-    run_job(threads, {[](void* body, int thread, int all) { (*static_cast<Body*>(body))(thread, all); },
-                      const_cast<void*>(static_cast<const void*>(&job))});
+    run_job(threads,
+            {[](void* body, int thread, int all) { (*static_cast<Body*>(body))(thread, all); },
+             const_cast<void*>(static_cast<const void*>(&job))});
   }
   // All threads of the running job wait for each other; a job that runs alone must not ask.
   void meet() { barrier_->wait(); }
@@ -73,8 +74,8 @@ class Pool {
   std::vector<std::unique_ptr<Worker>> workers_;
   alignas(64) std::atomic<int> running_{0};
   std::atomic<bool> stop_{false};
-  int members_ = 0;           // threads of the job, written before the calls
-  Job job_{};                 // likewise
+  int members_ = 0;  // threads of the job, written before the calls
+  Job job_{};        // likewise
   std::optional<Barrier> barrier_;
   std::mutex sleep_;
   std::condition_variable wake_;

@@ -3,6 +3,8 @@
 
 namespace steep {
 
-std::string cuda_status() { return "steep was built for the CPU only, this version has no CUDA backend"; }
+std::string cuda_status() {
+  return "steep was built for the CPU only, this version has no CUDA backend";
+}
 
 }  // namespace steep

@@ -11,9 +11,9 @@ struct FewClasses {
   STEEP_HD FewClasses(const LossArgs<T>& args, long sample) : a(args), first(sample) {}
 
   const LossArgs<T>& a;
-  const long first;                 // sample in lane 0
-  T z[kLane][kLane];                // (class, lane): logits, then e^d, then gradients
-  T top[kLane], label_d[kLane];     // largest logit; that of the label, less the largest
+  const long first;              // sample in lane 0
+  T z[kLane][kLane];             // (class, lane): logits, then e^d, then gradients
+  T top[kLane], label_d[kLane];  // largest logit; that of the label, less the largest
   T sum[kLane] = {}, sum_d[kLane] = {};
   int32_t row[kLane], label[kLane], best[kLane] = {};
 
