@@ -1,4 +1,4 @@
-"""The native core: graphs, plans, kernels and threads. Conversion and arithmetic only, no policy."""
+"""The native core: graphs, plans, kernels and threads. Arithmetic only, no policy."""
 
 from typing import Any, TypeAlias
 
@@ -33,7 +33,7 @@ def gemm(
 ) -> None: ...
 
 class Sweep:
-    """One update rule over one flat vector: what lab.descend and bench run. dtype of start: float32 or float64."""
+    """One update rule over one flat vector, float32 or float64 as `start` is."""
 
     def __init__(self, rule: str, start: Array) -> None: ...
     def look_ahead(
@@ -51,7 +51,7 @@ class Sweep:
     def slot(self, name: str) -> Array: ...
 
 class Graph:
-    """Describes one network. Tensors are ints; shapes leave out the batch. Wrong shapes raise ValueError."""
+    """Describes one network. Tensors are ints, shapes leave out the batch."""
 
     def __init__(self) -> None: ...
     def input(self, shape: tuple[int, ...]) -> int: ...
