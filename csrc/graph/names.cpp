@@ -13,17 +13,12 @@ struct ActivationName {
   std::string name;
   bool reads_input;
 };
-struct LossName {
-  std::string name;
-  bool classification;
-};
+struct LossName { std::string name; };
 
 template <class... A> std::vector<ActivationName> rows(List<A...>) {
   return {{A::kName, A::kReadsInput}...};
 }
-template <class... L> std::vector<LossName> loss_rows(List<L...>) {
-  return {{L::kName, L::kClassification}...};
-}
+template <class... L> std::vector<LossName> loss_rows(List<L...>) { return {{L::kName}...}; }
 
 const std::vector<ActivationName>& activation_table() {
   static const auto table = rows(STEEP_ISA::activations::All{});
@@ -59,7 +54,6 @@ bool activation_reads_input(int index) { return activation_table()[index].reads_
 std::vector<std::string> activation_names() { return names(activation_table()); }
 
 int loss_index(const std::string& name) { return find(loss_table(), name, "loss"); }
-bool loss_is_classification(int index) { return loss_table()[index].classification; }
 std::vector<std::string> loss_names() { return names(loss_table()); }
 
 }  // namespace steep

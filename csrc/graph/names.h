@@ -10,7 +10,6 @@ bool activation_reads_input(int index);         // f' is taken from f's input, n
 std::vector<std::string> activation_names();
 
 int loss_index(const std::string& name);
-bool loss_is_classification(int index);
 std::vector<std::string> loss_names();
 
 }  // namespace steep

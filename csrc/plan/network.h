@@ -13,7 +13,6 @@ template <class T> class Network {
   explicit Network(std::shared_ptr<const Graph> graph);
 
   const Graph& graph() const { return *graph_; }
-  std::shared_ptr<const Graph> shared_graph() const { return graph_; }
   const std::shared_ptr<Store<T>>& weights() const { return weights_; }
 
   // Forward pass over all samples in their own order; outs[i] is (samples, width) of output i.

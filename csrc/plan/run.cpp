@@ -48,7 +48,9 @@ template <class T> struct Session<T>::Loop {
   const bool separate;
   std::atomic<bool> bad_loss{false}, bad_gradient{false}, late{false};
   long done = 0;
-  long end = 0;  // of the stretch the threads are about to run
+  long end = 0;                 // of the stretch the threads are about to run
+  T* columns[1 + kMaxSlots]{};  // of the Stores: weights, then slots
+  int column_count = 0;
 
   void run(int thread, int threads, long first_step);
   void read_knobs(long i, T* to) const;
@@ -82,18 +84,16 @@ template <class T> void Session<T>::Loop::record(const Step<T>& step, long i) co
 template <class T>
 double Session<T>::Loop::finish(const GradTask<T>& task, T* g, const T* knobs) const {
   const bool decay = task.decay || s.decay_bias_;
-  return s.k_.finish_gradient(g, s.network_->weights()->column(0) + task.offset, task.size,
-                              decay ? knobs[kL1] : T(0), decay ? knobs[kL2] : T(0),
-                              knobs[kClipValue]);
+  return s.k_.finish_gradient(g, columns[0] + task.offset, task.size, decay ? knobs[kL1] : T(0),
+                              decay ? knobs[kL2] : T(0), knobs[kClipValue]);
 }
 
 template <class T>
 bool Session<T>::Loop::update(const GradTask<T>& task, const T* g, const T* knobs, T scale) const {
   UpdateArgs<T> a{};
-  a.w = s.network_->weights()->column(0) + task.offset;
+  a.w = columns[0] + task.offset;
   a.g = g;
-  const std::size_t slots = rule_infos()[s.rule_].slots.size();
-  for (std::size_t i = 0; i < slots; ++i) a.slots[i] = s.slot(static_cast<int>(i)) + task.offset;
+  for (int i = 1; i < column_count; ++i) a.slots[i - 1] = columns[i] + task.offset;
   a.n = task.size;
   a.knobs = knobs + kCommonKnobs;
   a.scale = scale;
@@ -107,12 +107,11 @@ bool Session<T>::Loop::update_fused(std::size_t first, std::size_t last, long ro
   alignas(64) T g[kLargestTask];
   const bool plain = knobs[kL1] == 0 && knobs[kL2] == 0 && knobs[kClipValue] == 0;
   bool finite = true;
-  T* state[1 + kMaxSlots];
-  int columns = s.state_columns(state);
-  if (!s.large()) columns = threads > 1 ? 1 : 0;  // all is in cache, but the others' too
+  // Where all stays in cache, the weights may still be in another core's.
+  const int asked = s.large() ? column_count : threads > 1 ? 1 : 0;
   for (std::size_t i = first; i < last; ++i) {
     const GradTask<T>& task = s.plan_->tasks()[i];
-    s.plan_->gradient(task, rows, g, columns, state);
+    s.plan_->gradient(task, rows, g, asked, columns);
     if (!plain) finish(task, g, knobs);
     finite &= update(task, g, knobs, T(1));
   }
@@ -176,13 +175,14 @@ long Session<T>::loop(Position at, long count, const double* knobs, double* loss
   const double deadline = now() + budget;
   begin(knobs);
   Loop loop{*this, at, count, knobs, losses, correct, deadline, separate};
+  loop.column_count = state_columns(loop.columns);
   while (loop.done < count && !loop.late && !loop.bad_loss && !loop.bad_gradient) {
     const int threads = wanted > 1 ? pace_.threads(wanted) : 1;
     const long from = loop.done;
     const double start = now();
     loop.end = wanted > 1 ? std::min(count, from + pace_.steps()) : count;
     pool().run(threads, [&](int thread, int members) { loop.run(thread, members, from); });
-    pace_.note(loop.done - from, now() - start);
+    if (wanted > 1) pace_.note(loop.done - from, now() - start);
   }
   end();
   if (loop.bad_loss) {

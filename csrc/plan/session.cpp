@@ -116,11 +116,10 @@ template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position 
 
 template <class T> void Session<T>::begin(const double* knobs) {
   const RuleInfo& rule = rule_infos()[rule_];
-  if (rule.look_ahead) {
-    const double look = knobs[kCommonKnobs + rule.knob("look")];
-    k_.look_ahead(network_->weights()->column(0), slot(rule.slot("v")), slot(rule.slot("w")),
-                  network_->weights()->layout().size, static_cast<T>(look));
-  }
+  if (!rule.look_ahead) return;
+  const double look = knobs[kCommonKnobs + rule.knob("look")];
+  k_.look_ahead(network_->weights()->column(0), slot(rule.slot("v")), slot(rule.slot("w")),
+                network_->weights()->layout().size, static_cast<T>(look));
 }
 
 // Outside of a run the weights are w, never the look-ahead point.

@@ -224,7 +224,7 @@ class TensorBoard:
 
     def on_train_begin(self) -> None:
         """Open the event file."""
-        try:
+        try:  # an extra: neither its types nor the package need be there
             from tensorboardX import (  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415
                 SummaryWriter,
             )

@@ -56,7 +56,7 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
 
     data = Path(path).read_bytes()
     try:
-        items = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
+        items = safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # it has no types
         tensors = {name: _array(item) for name, item in sorted(items, key=lambda item: item[0])}
         about, crc = _description(data)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -83,12 +83,6 @@ Kernels<double> portable_double() {
 
 }  // namespace
 
-std::vector<std::string> compiled_isas() {
-  std::vector<std::string> names;
-  for (const Isa& isa : compiled()) names.push_back(isa.name);
-  return names;
-}
-
 std::vector<std::string> usable_isas() {
   std::vector<std::string> names;
   for (const Isa& isa : compiled())
