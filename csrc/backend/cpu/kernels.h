@@ -69,6 +69,17 @@ template <class T> struct LossArgs {
   long rows;
 };
 
+// A window that slides over one image. Images are (height, width, channels), row-major and dense:
+// neighbouring pixels lie `channels` elements apart. Window positions outside of the image are not
+// there. Index 0 is for rows, 1 for columns.
+struct Window {
+  long in[2];   // height and width of the image
+  long out[2];  // of the result
+  long channels;
+  long kernel[2], stride[2], dilation[2];
+  long before[2];  // padding above and to the left; below and to the right follow from `out`
+};
+
 template <class T> struct Kernels {
   const char* isa;
   long tile_rows;  // rows of the largest register tile
@@ -121,6 +132,40 @@ template <class T> struct Kernels {
   void (*dropout)(const T* x, long ldx, T* y, long ldy, long rows, long width, uint64_t key,
                   uint32_t stream, uint64_t first_row, uint32_t threshold, T scale,
                   bool accumulate);
+
+  // The kernels below take one image each; x, y, dx, dy are its first element. Vectors over channels
+  // may be read up to the next multiple of kLane.
+
+  // y = largest of each window; NaN wins. dx (+)= dy at the first largest element of each window.
+  void (*max_pool)(const Window& w, const T* x, T* y);
+  void (*max_pool_grad)(const Window& w, const T* x, const T* y, const T* dy, T* dx,
+                        bool accumulate);
+  // y = mean over each window: of the pixels inside the image, or of all with zeros outside.
+  void (*avg_pool)(const Window& w, bool count_padding, const T* x, T* y);
+  void (*avg_pool_grad)(const Window& w, bool count_padding, const T* dy, T* dx, bool accumulate);
+  // y(i, j, c) = bias(c) + sum_t x(i*s + t*d - p, c) w(t, c); w is (taps, channels) in panels of
+  // kPanel columns as Store lays it out, bias may be null. Gradients: of x (dx (+)=) and of w (dw
+  // (+)=, in panels, padding set to 0).
+  void (*depthwise)(const Window& w, const T* x, const T* weight, const T* bias, T* y);
+  void (*depthwise_grad)(const Window& w, const T* dy, const T* weight, T* dx, bool accumulate);
+  void (*depthwise_grad_weight)(const Window& w, const T* x, const T* dy, T* dweight,
+                                bool accumulate);
+  // For each channel, over the pixels: mean, and sum of squared distances from it. Two passes.
+  void (*channel_moments)(const T* x, long pixels, long channels, T* mean, T* squares);
+  // sum(c) = sum_p dy(p, c);  product(c) = sum_p dy(p, c) * (x(p, c) - mean(c)); either x, mean and
+  // product are given or none of them.
+  void (*channel_sums)(const T* dy, const T* x, const T* mean, long pixels, long channels, T* sum,
+                       T* product);
+  // y = f((x - mean)*scale + shift [+ residual]), f the identity or relu.
+  void (*normalize)(const T* x, const T* mean, const T* scale, const T* shift, const T* residual,
+                    bool relu, long pixels, long channels, T* y);
+  // dx (+)= scale * (dy - dy_mean - (x - mean)*slope)
+  void (*normalize_grad)(const T* dy, const T* x, const T* mean, const T* scale, const T* dy_mean,
+                         const T* slope, long pixels, long channels, T* dx, bool accumulate);
+  // y_c = x_c / (bias + alpha * sum_{|j-c| <= size/2} x_j^2)^beta over neighbouring channels.
+  void (*lrn)(const T* x, long pixels, long channels, long size, T alpha, T beta, T bias, T* y);
+  void (*lrn_grad)(const T* x, const T* dy, long pixels, long channels, long size, T alpha, T beta,
+                   T bias, T* dx, bool accumulate);
 
   // dst = scale*src + shift for one row of `columns` elements `stride` bytes apart
   void (*read_f32)(const void* src, long stride, T* dst, long columns, T scale, T shift);

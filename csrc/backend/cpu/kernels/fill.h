@@ -18,6 +18,12 @@ template <class T>
 void fill_losses(Kernels<T>& table);
 template <class T>
 void fill_updates(Kernels<T>& table);
+template <class T>
+void fill_pools(Kernels<T>& table);
+template <class T>
+void fill_depthwise(Kernels<T>& table);
+template <class T>
+void fill_norms(Kernels<T>& table);
 
 // Adds the halves of n elements until one is left, in registers.
 template <int n, class T>
