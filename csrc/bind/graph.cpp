@@ -19,7 +19,8 @@ void bind_graph(py::module_& m) {
   py::class_<Graph, std::shared_ptr<Graph>>(m, "Graph")
       .def(py::init<>())
       .def("input", &Graph::input, arg("shape"))
-      .def("parameter", &Graph::parameter, arg("name"), arg("shape"), arg("decay"))
+      .def("parameter", &Graph::parameter, arg("name"), arg("shape"), arg("decay"),
+           arg("trained") = true)
       .def("name_next", &Graph::name_next, arg("layer"))
       .def(
           "shape", [](const Graph& g, int x) { return tuple_of(g.tensor(x).shape); }, arg("tensor"))
@@ -36,6 +37,17 @@ void bind_graph(py::module_& m) {
       .def("softmax", &Graph::softmax, arg("x"))
       .def("dropout", &Graph::dropout, arg("x"), arg("rate"), arg("redraw_epoch"),
            arg("scale_at_test"))
+      .def("recompute", &Graph::recompute, arg("block"))
+      .def("conv2d", &Graph::conv2d, arg("x"), arg("weight"), arg("bias") = -1,
+           arg("stride") = Pair{1, 1}, arg("padding") = Padding{}, arg("dilation") = Pair{1, 1},
+           arg("groups") = 1)
+      .def("max_pool", &Graph::max_pool, arg("x"), arg("size"), arg("stride"), arg("padding"))
+      .def("avg_pool", &Graph::avg_pool, arg("x"), arg("size"), arg("stride"), arg("padding"),
+           arg("count_padding"))
+      .def("batch_norm", &Graph::batch_norm, arg("x"), arg("weight"), arg("bias"),
+           arg("running_mean"), arg("running_variance"), arg("momentum"), arg("eps"))
+      .def("lrn", &Graph::lrn, arg("x"), arg("size"), arg("alpha"), arg("beta"), arg("bias"))
+      .def("zero_pad", &Graph::zero_pad, arg("x"), arg("rows"), arg("columns"), arg("channels"))
       .def("output", &Graph::output, arg("tensors"));
 }
 

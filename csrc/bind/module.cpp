@@ -48,6 +48,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);
   steep::bind::bind_kernels(m);
+  steep::bind::bind_convolution(m);
   steep::bind::bind_graph(m);
   steep::bind::bind_network(m);
 }

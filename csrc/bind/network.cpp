@@ -193,6 +193,7 @@ class PySession {
       py::dict out;
       const auto& parameters = network_->graph().parameters();
       for (std::size_t i = 0; i < parameters.size(); ++i) {
+        if (!parameters[i].trained) continue;
         py::array_t<T> g(shape_of(parameters[i].shape));
         s.gradient(static_cast<int>(i), g.mutable_data());
         out[py::str(parameters[i].name)] = g;
@@ -256,6 +257,12 @@ void bind_network(py::module_& m) {
            arg("precision") = "float32")
       .def_property_readonly("precision", &PyNetwork::precision)
       .def("parameters", &PyNetwork::parameters)
+      .def(
+          "trained",
+          [](const PyNetwork& n, const std::string& name) {
+            return n.graph().parameters()[parameter_index(n.graph(), name)].trained;
+          },
+          arg("name"))
       .def("get", &PyNetwork::value, arg("name"))
       .def("set", &PyNetwork::set_value, arg("name"), arg("value"))
       .def("convert", &PyNetwork::convert, arg("precision"))

@@ -2,6 +2,8 @@
 #include "graph/backward.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/error.h"
 #include "graph/fuse.h"
@@ -10,6 +12,24 @@
 namespace steep {
 
 namespace {
+
+enum class Size { Planned };  // in elements of a row: known to the plan alone
+
+int add_tensor(Program& p, Size, long samples) {
+  p.tensors.push_back({{}, 0, samples});
+  return static_cast<int>(p.tensors.size()) - 1;
+}
+
+// The weights of a convolution, made ready for one of its passes.
+Op pack_of(Program& p, const Op& conv, bool transposed) {
+  Op pack{.kind = Kind::ConvPack, .weight = conv.weight};
+  pack.window = conv.window;
+  pack.groups = conv.groups;
+  pack.transposed = transposed;
+  pack.layer = conv.layer;
+  pack.out = add_tensor(p, Size::Planned, kAllSamples);
+  return pack;
+}
 
 // Walks the forward ops from last to first; each gives its inputs' gradients as ops.
 class Backward {
@@ -32,8 +52,12 @@ class Backward {
     p_.ops.push_back(loss);
     p_.backward = p_.ops.size();
     for (auto op = ops.rbegin(); op != ops.rend(); ++op) {
-      if (gradient_[op->out] >= 0 && wanted_[op->out]) apply(*op);
+      if (gradient_[op->out] < 0 || !wanted_[op->out]) continue;
+      if (op->recompute > 0 && !recomputed_.contains(op->recompute)) run_again(ops, op->recompute);
+      apply(*op);
     }
+    p_.ops.insert(p_.ops.begin(), first_.begin(), first_.end());
+    p_.backward += first_.size();
   }
 
  private:
@@ -41,11 +65,46 @@ class Backward {
     p_.tensors.push_back(p_.tensors[like]);
     return static_cast<int>(p_.tensors.size()) - 1;
   }
+  int new_tensor(Size size, long samples) { return add_tensor(p_, size, samples); }
+
+  // Repeats the forward ops of a block into tensors of their own, so that the first ones need not be
+  // kept. Statistics of batches stay as they are.
+  void run_again(const std::vector<Op>& ops, int block) {
+    recomputed_.insert(block);
+    std::map<int, int> again;
+    const auto now = [&](int x) { return again.contains(x) ? again[x] : x; };
+    for (Op op : ops) {
+      if (op.recompute != block || op.kind == Kind::BatchMoments || crosses_samples(op.kind))
+        continue;
+      for (int& x : op.in) x = now(x);
+      for (int* x : {&op.out, &op.before}) {
+        if (*x < 0) continue;
+        if (!again.contains(*x)) again[*x] = new_tensor(*x);
+        *x = again[*x];
+      }
+      p_.ops.push_back(op);
+    }
+    for (const auto& [first, second] : again) again_[{block, first}] = second;
+  }
+
+  // The op as its gradient should see it: of a recomputed block, its second run.
+  Op seen(Op op) const {
+    if (op.recompute == 0) return op;
+    const auto now = [&](int x) {
+      const auto at = again_.find({op.recompute, x});
+      return at == again_.end() ? x : at->second;
+    };
+    for (int& x : op.in) x = now(x);
+    op.out = now(op.out);
+    if (op.before >= 0) op.before = now(op.before);
+    return op;
+  }
 
   // Adds `op` as a contribution to the gradient of tensor x: the first writes, later ones add.
   void give(int x, Op op, const std::string& layer) {
     if (!wanted_[x]) return;
     op.layer = layer;
+    op.recompute = 0;
     op.accumulate = gradient_[x] >= 0;
     if (!op.accumulate) gradient_[x] = new_tensor(x);
     op.out = gradient_[x];
@@ -57,38 +116,121 @@ class Backward {
   }
 
   void apply(const Op& op);
-  void apply_matmul(const Op& op, int dy);
+  int before_activation(const Op& op, int dy);
+  void apply_matmul(const Op& op, const Op& seen, int dy);
+  void apply_conv(const Op& op, const Op& seen, int dy);
+  void apply_batch_norm(const Op& op, const Op& seen, int dy);
 
   Program& p_;
   const std::size_t forward_;
   std::vector<int> gradient_;  // of each forward tensor, -1 while nothing has reached it
   std::vector<bool> wanted_;   // depends on a parameter
+  std::vector<Op> first_;      // to be done before everything else
+  std::set<int> recomputed_;   // blocks
+  std::map<std::pair<int, int>, int> again_;  // (block, tensor) to the tensor of its second run
 };
 
-void Backward::apply_matmul(const Op& op, int dy) {
-  int dz = dy;
-  if (op.activation >= 0) {
-    const int stored = op.before >= 0 ? op.before : op.out;
-    dz = new_tensor(op.out);
-    p_.ops.push_back({.kind = Kind::ActivationGrad,
-                      .in = {dy, stored},
-                      .out = dz,
-                      .activation = op.activation,
-                      .alpha = op.alpha,
-                      .layer = op.layer});
-  }
-  term(op.weight, GradTerm::Form::Outer, op.in[0], dz);
+// The gradient before an op's fused activation.
+int Backward::before_activation(const Op& op, int dy) {
+  if (op.activation < 0) return dy;
+  const int dz = new_tensor(dy);
+  p_.ops.push_back({.kind = Kind::ActivationGrad,
+                    .in = {dy, op.before >= 0 ? op.before : op.out},
+                    .out = dz,
+                    .activation = op.activation,
+                    .alpha = op.alpha,
+                    .layer = op.layer});
+  return dz;
+}
+
+void Backward::apply_matmul(const Op& op, const Op& seen, int dy) {
+  const int dz = before_activation(seen, dy);
+  term(op.weight, GradTerm::Form::Outer, seen.in[0], dz);
   term(op.bias, GradTerm::Form::Sum, -1, dz);
   give(op.in[0], {.kind = Kind::MatMulGrad, .in = {dz}, .weight = op.weight}, op.layer);
 }
 
+void Backward::apply_conv(const Op& op, const Op& seen, int dy) {
+  const int dz = before_activation(seen, dy);
+  Op grad{.kind = Kind::ConvGradWeight, .in = {seen.in[0], dz}, .weight = op.weight};
+  grad.window = op.window;
+  grad.groups = op.groups;
+  grad.layer = op.layer;
+  grad.out = new_tensor(Size::Planned, 1);
+  p_.ops.push_back(grad);
+  term(op.weight, GradTerm::Form::Partial, -1, grad.out);
+  if (op.bias >= 0) {
+    Op sums{.kind = Kind::SumPixels, .in = {dz}};
+    sums.out = new_tensor(Size::Planned, 1);
+    sums.pixels = op.window.out_pixels();
+    sums.layer = op.layer;
+    p_.ops.push_back(sums);
+    term(op.bias, GradTerm::Form::Sum, -1, sums.out);
+  }
+  if (!wanted_[op.in[0]]) return;
+  grad.kind = Kind::ConvGrad;
+  grad.in = {dz};
+  if (!is_depthwise(op, p_.parameters)) {
+    first_.push_back(pack_of(p_, op, true));
+    grad.in.push_back(first_.back().out);
+  }
+  give(op.in[0], grad, op.layer);
+}
+
+void Backward::apply_batch_norm(const Op& op, const Op& seen, int dy) {
+  const int dz = before_activation(seen, dy);
+  if (op.in.size() > 2) give(op.in[2], {.kind = Kind::Affine, .in = {dz}}, op.layer);
+  Op sums = op;
+  sums.activation = -1;
+  sums.recompute = 0;
+  sums.kind = Kind::BatchNormSums;
+  sums.in = {dz, seen.in[0], op.in[1]};
+  sums.out = new_tensor(Size::Planned, 1);
+  p_.ops.push_back(sums);
+  term(op.bias, GradTerm::Form::Sum, -1, sums.out);
+  term(op.weight, GradTerm::Form::Sum, -1, sums.out);
+  p_.terms[op.weight].back().second_half = true;
+  Op means = sums;
+  means.kind = Kind::BatchNormGradients;
+  means.in = {sums.out, op.in[1]};
+  means.out = new_tensor(Size::Planned, kAllSamples);
+  Op grad = sums;
+  grad.kind = Kind::BatchNormGrad;
+  grad.in = {dz, seen.in[0], op.in[1], means.out};
+  if (!wanted_[op.in[0]]) return;
+  p_.ops.push_back(means);
+  give(op.in[0], grad, op.layer);
+}
+
 void Backward::apply(const Op& op) {
   const int dy = gradient_[op.out];
+  const Op again = seen(op);
   const auto x = [&](int i) { return op.in[i]; };
+  const auto stored_in = [&](int i) { return again.in[i]; };
   switch (op.kind) {
-    case Kind::MatMul: return apply_matmul(op, dy);
+    case Kind::MatMul: return apply_matmul(op, again, dy);
+    case Kind::Conv: return apply_conv(op, again, dy);
+    case Kind::BatchNorm: return apply_batch_norm(op, again, dy);
+    case Kind::MaxPool:
+    case Kind::AvgPool:
+    case Kind::LocalNorm: {
+      Op grad = op;
+      grad.kind = op.kind == Kind::MaxPool   ? Kind::MaxPoolGrad
+                  : op.kind == Kind::AvgPool ? Kind::AvgPoolGrad
+                                             : Kind::LocalNormGrad;
+      if (op.kind == Kind::MaxPool) grad.in = {stored_in(0), again.out, dy};
+      if (op.kind == Kind::AvgPool) grad.in = {dy};
+      if (op.kind == Kind::LocalNorm) grad.in = {stored_in(0), dy};
+      return give(x(0), grad, op.layer);
+    }
+    case Kind::Pad: {
+      Op grad = op;
+      grad.kind = Kind::Crop;
+      grad.in = {dy};
+      return give(x(0), grad, op.layer);
+    }
     case Kind::Activation: {
-      const int stored = activation_reads_input(op.activation) ? x(0) : op.out;
+      const int stored = activation_reads_input(op.activation) ? stored_in(0) : again.out;
       return give(x(0),
                   {.kind = Kind::ActivationGrad,
                    .in = {dy, stored},
@@ -103,15 +245,15 @@ void Backward::apply(const Op& op) {
                   {.kind = Kind::Affine, .in = {dy}, .scale = op.kind == Kind::Add ? 1.0 : -1.0},
                   op.layer);
     case Kind::Multiply:
-      give(x(0), {.kind = Kind::Multiply, .in = {dy, x(1)}}, op.layer);
-      return give(x(1), {.kind = Kind::Multiply, .in = {dy, x(0)}}, op.layer);
+      give(x(0), {.kind = Kind::Multiply, .in = {dy, stored_in(1)}}, op.layer);
+      return give(x(1), {.kind = Kind::Multiply, .in = {dy, stored_in(0)}}, op.layer);
     case Kind::Affine:
       return give(x(0), {.kind = Kind::Affine, .in = {dy}, .scale = op.scale}, op.layer);
     case Kind::AddRow:
       term(op.weight, GradTerm::Form::Sum, -1, dy);
       return give(x(0), {.kind = Kind::Affine, .in = {dy}}, op.layer);
     case Kind::MultiplyRow:
-      term(op.weight, GradTerm::Form::SumProduct, x(0), dy);
+      term(op.weight, GradTerm::Form::SumProduct, stored_in(0), dy);
       return give(x(0), {.kind = Kind::MultiplyRow, .in = {dy}, .weight = op.weight}, op.layer);
     case Kind::CopyColumns:
       return give(x(0),
@@ -119,10 +261,11 @@ void Backward::apply(const Op& op) {
                    .in = {dy},
                    .from = op.to,
                    .to = op.from,
-                   .columns = op.columns},
+                   .columns = op.columns,
+                   .pixels = op.pixels},
                   op.layer);
     case Kind::Softmax:
-      return give(x(0), {.kind = Kind::SoftmaxGrad, .in = {dy, op.out}}, op.layer);
+      return give(x(0), {.kind = Kind::SoftmaxGrad, .in = {dy, again.out}}, op.layer);
     case Kind::Dropout: {
       Op grad = op;
       grad.in = {dy};
@@ -131,6 +274,36 @@ void Backward::apply(const Op& op) {
     case Kind::Alias: return give(x(0), {.kind = Kind::Affine, .in = {dy}}, op.layer);
     default: return;  // inputs end the walk
   }
+}
+
+// Puts what the backends do in steps in place of one op: batch normalisation by the statistics of
+// the batch or the running ones, grouped convolutions over weights in groups.
+void lower(Program& p, bool training) {
+  std::vector<Op> ops, first;
+  const auto make = [&](Op from, Kind kind, std::vector<int> in, long samples) {
+    from.kind = kind;
+    from.in = std::move(in);
+    from.out = add_tensor(p, Size::Planned, samples);
+    return from;
+  };
+  for (Op& op : p.ops) {
+    if (op.kind == Kind::Conv && op.groups > 1 && !is_depthwise(op, p.parameters)) {
+      first.push_back(pack_of(p, op, false));
+      op.in.push_back(first.back().out);
+    }
+    if (op.kind == Kind::BatchNorm && training) {
+      const Op moments = make(op, Kind::BatchMoments, {op.in[0]}, 1);
+      const Op all = make(op, Kind::BatchStatistics, {moments.out}, kAllSamples);
+      ops.insert(ops.end(), {moments, all});
+      op.in.push_back(all.out);
+    } else if (op.kind == Kind::BatchNorm) {
+      first.push_back(make(op, Kind::FrozenStatistics, {}, kAllSamples));
+      op.in.push_back(first.back().out);
+    }
+    ops.push_back(op);
+  }
+  p.ops = std::move(first);
+  p.ops.insert(p.ops.end(), ops.begin(), ops.end());
 }
 
 void check_one_output(const Graph& graph) {
@@ -143,13 +316,14 @@ void check_one_output(const Graph& graph) {
 
 Program inference(const Graph& graph) {
   if (graph.outputs().empty()) refuse("a network needs at least one output");
-  Program p{graph.tensors(), graph.ops(), {}, 0};
+  Program p{graph.tensors(), graph.ops(), {}, graph.parameters(), 0};
   // Inverted dropout is the identity at test time; the classic form scales by what was kept.
   for (Op& op : p.ops) {
     if (op.kind != Kind::Dropout) continue;
     op.kind = op.scale_at_test ? Kind::Affine : Kind::Alias;
     op.scale = 1 - op.rate;
   }
+  lower(p, false);
   fuse_forward(p, graph.outputs());
   for (Op& op : p.ops) op.before = -1;  // nobody will ask for f'
   p.backward = p.ops.size();
@@ -167,11 +341,12 @@ Program evaluation(const Graph& graph) {
 
 Program training(const Graph& graph) {
   check_one_output(graph);
-  Program p{graph.tensors(), graph.ops(), {}, 0};
+  Program p{graph.tensors(), graph.ops(), {}, graph.parameters(), 0};
   for (Op& op : p.ops) {
     if (op.kind == Kind::Dropout) op.scale = op.scale_at_test ? 1.0 : 1.0 / (1.0 - op.rate);
   }
   p.terms.resize(graph.parameters().size());
+  lower(p, true);
   fuse_forward(p, graph.outputs());
   Backward(p).derive(graph.outputs()[0]);
   fuse_backward(p);

@@ -30,6 +30,10 @@ void drop_unneeded(Program& p, const std::vector<int>& outputs) {
   std::erase_if(p.ops, [&](const Op& op) { return op.kind != Kind::Input && !needed[op.out]; });
 }
 
+void drop_self_aliases(Program& p) {
+  std::erase_if(p.ops, [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
+}
+
 Op* writer(Program& p, int tensor) {
   for (Op& op : p.ops) {
     if (op.out == tensor) return &op;
@@ -54,11 +58,38 @@ void fuse_scaled_input(Program& p, const std::vector<int>& readers) {
   }
 }
 
+// Batch normalisation adds what goes past a block while its own result is in registers.
+void fuse_residual(Program& p, const std::vector<int>& readers) {
+  for (Op& op : p.ops) {
+    if (op.kind != Kind::Add || op.in[0] == op.in[1]) continue;
+    for (const int side : {0, 1}) {
+      Op* norm = writer(p, op.in[side]);
+      if (norm == nullptr || norm->kind != Kind::BatchNorm || norm->in.size() != 2 ||
+          norm->activation >= 0 || readers[norm->out] != 1 || norm->recompute != op.recompute) {
+        continue;
+      }
+      Op joined = *norm;
+      joined.in.push_back(op.in[1 - side]);
+      joined.out = op.out;
+      norm->kind = Kind::Alias;  // of itself: dropped below
+      norm->in = {norm->out};
+      op = joined;  // where the other side is known
+      break;
+    }
+  }
+  drop_self_aliases(p);
+}
+
 void fuse_activation(Program& p, const std::vector<int>& readers) {
   for (Op& op : p.ops) {
     if (op.kind != Kind::Activation || readers[op.in[0]] != 1) continue;
     Op* from = writer(p, op.in[0]);
-    if (from == nullptr || from->kind != Kind::MatMul || from->activation >= 0) continue;
+    if (from == nullptr || from->activation >= 0 || from->recompute != op.recompute) continue;
+    const bool relu = op.activation == activation_index("relu");
+    if (from->kind != Kind::MatMul && from->kind != Kind::Conv &&
+        !(from->kind == Kind::BatchNorm && relu)) {
+      continue;
+    }
     from->activation = op.activation;
     from->alpha = op.alpha;
     if (activation_reads_input(op.activation)) from->before = from->out;
@@ -66,7 +97,7 @@ void fuse_activation(Program& p, const std::vector<int>& readers) {
     op.kind = Kind::Alias;  // of itself: dropped below
     op.in = {op.out};
   }
-  std::erase_if(p.ops, [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
+  drop_self_aliases(p);
 }
 
 }  // namespace
@@ -74,6 +105,7 @@ void fuse_activation(Program& p, const std::vector<int>& readers) {
 void fuse_forward(Program& p, const std::vector<int>& outputs) {
   drop_unneeded(p, outputs);
   fuse_scaled_input(p, readers(p, outputs));
+  fuse_residual(p, readers(p, outputs));
   fuse_activation(p, readers(p, outputs));
 }
 
@@ -83,7 +115,10 @@ void fuse_backward(Program& p) {
     Op& grad = p.ops[i];
     if (grad.kind != Kind::ActivationGrad || grad.accumulate || reads[grad.in[0]] != 1) continue;
     Op* from = writer(p, grad.in[0]);
-    if (from == nullptr || from->kind != Kind::MatMulGrad || from->stored >= 0) continue;
+    if (from == nullptr || from->stored >= 0 || from->accumulate ||
+        (from->kind != Kind::MatMulGrad && from->kind != Kind::ConvGrad)) {
+      continue;
+    }
     from->activation = grad.activation;
     from->alpha = grad.alpha;
     from->stored = grad.in[1];
@@ -91,7 +126,7 @@ void fuse_backward(Program& p) {
     grad.kind = Kind::Alias;
     grad.in = {grad.out};
   }
-  std::erase_if(p.ops, [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
+  drop_self_aliases(p);
 }
 
 }  // namespace steep

@@ -58,6 +58,7 @@ int Graph::add_op(Op op, Shape shape) {
   }
   op.out = static_cast<int>(tensors_.size());
   op.layer = layer_;
+  op.recompute = block_;
   tensors_.push_back({std::move(shape), width});
   ops_.push_back(std::move(op));
   return ops_.back().out;
@@ -68,15 +69,16 @@ int Graph::input(const Shape& shape) {
   return inputs_.back();
 }
 
-int Graph::parameter(const std::string& name, const Shape& shape, bool decay) {
-  if (shape.empty() || shape.size() > 2 || *std::min_element(shape.begin(), shape.end()) < 1) {
-    refuse(where(), "parameter \"", name, "\" must have shape (n,) or (in, out), got ",
-           text_of(shape));
+int Graph::parameter(const std::string& name, const Shape& shape, bool decay, bool trained) {
+  const std::size_t axes = shape.size();
+  if ((axes != 1 && axes != 2 && axes != 4) || *std::min_element(shape.begin(), shape.end()) < 1) {
+    refuse(where(), "parameter \"", name, "\" must have shape (n,), (in, out) or (height, width, ",
+           "in, out), got ", text_of(shape));
   }
   for (const Parameter& other : parameters_) {
     if (other.name == name) refuse(where(), "two parameters are named \"", name, "\"");
   }
-  parameters_.push_back({name, shape, decay});
+  parameters_.push_back({name, shape, decay && trained, trained});
   return static_cast<int>(parameters_.size()) - 1;
 }
 
@@ -121,18 +123,34 @@ int Graph::row(Kind kind, int x, int parameter, const char* what) {
 
 int Graph::concat(const std::vector<int>& tensors) {
   if (tensors.empty()) refuse(where(), "concat expects at least one tensor");
-  long width = 0;
-  for (const int x : tensors) width += flat(x, "concat").width;
+  Shape shape = tensor(tensors[0]).shape;
+  const Shape first = shape;
+  shape.back() = 0;
+  for (const int x : tensors) {
+    const Shape& other = tensor(x).shape;
+    if (other.size() != first.size() ||
+        !std::equal(first.begin(), first.end() - 1, other.begin())) {
+      refuse(where(), "concat expects equal shapes but for the last axis, got ", text_of(first),
+             " and ", text_of(other));
+    }
+    shape.back() += other.back();
+  }
+  return add_copies(tensors, shape, width_of(shape) / shape.back());
+}
+
+int Graph::add_copies(const std::vector<int>& tensors, Shape shape, long pixels) {
   const int out = static_cast<int>(tensors_.size());
-  tensors_.push_back({{width}, width});
+  tensors_.push_back({shape, width_of(shape)});
   long to = 0;
   for (const int x : tensors) {
-    const long columns = tensors_[x].width;
+    const long columns = tensors_[x].shape.back();
     ops_.push_back({.kind = Kind::CopyColumns,
                     .in = {x},
                     .out = out,
                     .to = to,
                     .columns = columns,
+                    .pixels = pixels,
+                    .recompute = block_,
                     .layer = layer_});
     to += columns;
   }

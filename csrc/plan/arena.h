@@ -5,8 +5,11 @@
 namespace steep {
 
 struct Lifetime {
-  long stride;      // bytes of one row
-  int first, last;  // first and last op that touches it
+  long stride;                  // bytes of one row
+  long rows;                    // of the buffer
+  int first, last;              // first and last op that touches it
+  int first_phase, last_phase;  // theirs
+  long bytes() const { return stride * rows; }
 };
 
 struct Placement {
@@ -14,8 +17,9 @@ struct Placement {
   long size = 0;             // bytes
 };
 
-// Threads run through a plan's sample-wise ops without meeting, each on its own rows. Memory may
-// therefore pass from one buffer to another only where both cut it into the same rows: equal strides.
-Placement place(const std::vector<Lifetime>& buffers, long rows);
+// Threads meet between phases: memory may pass to any buffer of a later phase. Within a phase of
+// rows they do not, each is on its own rows, and memory may pass from one buffer to another only
+// where both cut it into the same rows: equal strides.
+Placement place(const std::vector<Lifetime>& buffers);
 
 }  // namespace steep

@@ -1,11 +1,10 @@
-// Binds ops to memory and kernels: tensors get places in the Arena, ops become calls.
+// Gives tensors places in the Arena and binds the ops of dense networks.
+#include <algorithm>
 #include <numeric>
 
 #include "base/error.h"
 #include "graph/names.h"
-#include "plan/arena.h"
-#include "plan/calls.h"
-#include "plan/plan.h"
+#include "plan/binder.h"
 
 namespace steep {
 
@@ -21,7 +20,8 @@ long leading_dimension(long width) {
   return (lines % 2 == 0 ? lines + 1 : lines) * kLane;
 }
 
-// Does f, or f' times 0, leave something else than a number where padding is 0?
+}  // namespace
+
 template <class T> bool spoils_padding(const Kernels<T>& k, int activation, T alpha) {
   alignas(64) T zero[kLane] = {}, y[kLane] = {}, dx[kLane] = {};
   k.activate[activation](zero, kLane, y, kLane, 1, kLane, alpha);
@@ -30,233 +30,256 @@ template <class T> bool spoils_padding(const Kernels<T>& k, int activation, T al
   return !std::isfinite(static_cast<double>(y[0])) || !(dx[0] == 0);
 }
 
-}  // namespace
+template <class T> calls::Rows<T> Plan<T>::Binder::rows(int tensor) const {
+  if (tensor < 0) return {};
+  return {plan.buffers_[tensor], plan.strides_[tensor], program().tensors[tensor].width};
+}
 
-template <class T> struct Plan<T>::Binder {
-  Plan& plan;
-  const Graph& graph;
-  const int loss;
-  const double loss_option;
-  std::vector<int> root{};  // the tensor whose memory each tensor uses
-  int32_t* labels = nullptr;
-  T* sample_weights = nullptr;
-  calls::Rows<T> target{};
-
-  Binder(Plan& plan, const Graph& graph, int loss, double loss_option)
-      : plan(plan), graph(graph), loss(loss), loss_option(loss_option) {}
-
-  const Program& program() const { return plan.program_; }
-
-  void join_aliases() {
-    root.resize(program().tensors.size());
-    std::iota(root.begin(), root.end(), 0);
-    for (const Op& op : program().ops) {
-      if (op.kind == Kind::Alias) root[op.out] = root[op.in[0]];
-    }
+template <class T> void Plan<T>::Binder::join_aliases() {
+  root.resize(program().tensors.size());
+  std::iota(root.begin(), root.end(), 0);
+  for (const Op& op : program().ops) {
+    if (op.kind == Kind::Alias) root[op.out] = root[op.in[0]];
   }
+}
 
-  std::vector<Lifetime> lifetimes() const {
-    std::vector<Lifetime> out(program().tensors.size(), {0, -1, -1});
-    const int end = static_cast<int>(program().ops.size());
-    const auto touch = [&](int tensor, int when) {
-      if (tensor < 0) return;
-      Lifetime& t = out[root[tensor]];
-      if (t.first < 0) t.first = when;
-      t.last = std::max(t.last, when);
-      t.stride = leading_dimension(program().tensors[tensor].width) * static_cast<long>(sizeof(T));
-    };
-    for (int i = 0; i < end; ++i) {
+template <class T> long Plan<T>::Binder::buffer_rows(int tensor) const {
+  const long samples = program().tensors[tensor].samples;
+  return samples == kAllSamples ? 1 : (plan.capacity_ + samples - 1) / samples;
+}
+
+template <class T> long Plan<T>::Binder::stride(int tensor) const {
+  return leading_dimension(program().tensors[tensor].width);
+}
+
+template <class T> std::vector<Lifetime> Plan<T>::Binder::lifetimes() const {
+  std::vector<Lifetime> out(program().tensors.size(), {0, 0, -1, -1, -1, -1});
+  const auto touch = [&](int tensor, int when, int phase) {
+    if (tensor < 0) return;
+    Lifetime& t = out[root[tensor]];
+    if (t.first < 0) {
+      t.first = when;
+      t.first_phase = phase;
+    }
+    t.last = std::max(t.last, when);
+    t.last_phase = std::max(t.last_phase, phase);
+    t.rows = buffer_rows(tensor);
+    t.stride = stride(tensor) * static_cast<long>(sizeof(T));
+  };
+  for (std::size_t phase = 0; phase < spans.size(); ++phase) {
+    for (std::size_t i = spans[phase].first; i < spans[phase].last; ++i) {
       const Op& op = program().ops[i];
-      for (const int x : op.in) touch(x, i);
-      for (const int x : {op.out, op.stored, op.before}) touch(x, i);
-    }
-    for (const auto& terms : program().terms) {
-      for (const GradTerm& t : terms) {
-        touch(t.x, end);
-        touch(t.dy, end);
+      const int when = static_cast<int>(i), p = static_cast<int>(phase);
+      for (const int x : op.in) touch(x, when, p);
+      for (const int x : {op.out, op.stored, op.before}) touch(x, when, p);
+      // Ops that cross samples share their phase without an order.
+      if (spans[phase].crosses) {
+        touch(op.out, static_cast<int>(spans[phase].first), p);
+        touch(op.out, static_cast<int>(spans[phase].last) - 1, p);
+        for (const int x : op.in) touch(x, static_cast<int>(spans[phase].last) - 1, p);
       }
     }
-    for (const int x : graph.outputs()) touch(x, end);
-    return out;
   }
+  const int end = static_cast<int>(program().ops.size());
+  const int end_phase = static_cast<int>(spans.size());
+  for (const auto& terms : program().terms) {
+    for (const GradTerm& t : terms) {
+      touch(t.x, end, end_phase);
+      touch(t.dy, end, end_phase);
+    }
+  }
+  for (const Op& op : program().ops) {  // running statistics follow them in the end
+    if (op.kind == Kind::BatchStatistics) touch(op.out, end, end_phase);
+  }
+  for (const int x : graph.outputs()) touch(x, end, end_phase);
+  return out;
+}
 
-  // Places tensors and the per-row arrays in one block.
-  void allocate() {
-    join_aliases();
-    const std::vector<Lifetime> all = lifetimes();
-    std::vector<Lifetime> live;
-    std::vector<int> index(all.size(), -1);
+// Places tensors and the per-row arrays in one block.
+template <class T> void Plan<T>::Binder::allocate() {
+  const std::vector<Lifetime> all = lifetimes();
+  std::vector<Lifetime> live;
+  std::vector<int> index(all.size(), -1);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].first < 0) continue;
+    index[i] = static_cast<int>(live.size());
+    live.push_back(all[i]);
+  }
+  const Placement placed = place(live);
+
+  long bytes = placed.size;
+  const auto reserve = [&](long size) {
+    const long at = bytes;
+    bytes += (size + 63) / 64 * 64;
+    return at;
+  };
+  const long rows = plan.capacity_;
+  const long target_width =
+      graph.outputs().empty() ? 1 : program().tensors[graph.outputs()[0]].width;
+  const long values = reserve(rows * static_cast<long>(sizeof(double)));
+  const long correct = reserve(rows * static_cast<long>(sizeof(double)));
+  const long order = reserve(rows * static_cast<long>(sizeof(long)));
+  const long labels_at = reserve(rows * static_cast<long>(sizeof(int32_t)));
+  const long weights_at = reserve(rows * static_cast<long>(sizeof(T)));
+  const long target_at =
+      loss < 0 ? 0 : reserve(rows * padded(target_width) * static_cast<long>(sizeof(T)));
+
+  plan.arena_ = Block(static_cast<std::size_t>(bytes));
+  std::byte* base = plan.arena_.data();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const int at = index[root[i]];
+    const bool one = program().tensors[i].samples == kAllSamples;
+    plan.buffers_.push_back(at < 0 ? nullptr : reinterpret_cast<T*>(base + placed.offset[at]));
+    plan.strides_.push_back(one ? 0 : stride(static_cast<int>(i)));
+  }
+  plan.values_ = reinterpret_cast<double*>(base + values);
+  plan.correct_ = reinterpret_cast<double*>(base + correct);
+  plan.order_ = reinterpret_cast<long*>(base + order);
+  labels = reinterpret_cast<int32_t*>(base + labels_at);
+  sample_weights = reinterpret_cast<T*>(base + weights_at);
+  target = {reinterpret_cast<T*>(base + target_at), padded(target_width), target_width};
+}
+
+template <class T> void Plan<T>::Binder::bind_all() {
+  for (const PhaseSpan& span : spans) {
     long row_bytes = 1;
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      if (all[i].first < 0) continue;
-      index[i] = static_cast<int>(live.size());
-      live.push_back(all[i]);
-      row_bytes += all[i].stride;
+    std::vector<bool> seen(program().tensors.size(), false);
+    bool images = false;
+    for (std::size_t i = span.first; i < span.last; ++i) {
+      const Op& op = program().ops[i];
+      images |= op.kind == Kind::Conv || op.kind == Kind::ConvGrad || op.kind == Kind::BatchNorm;
+      const auto count = [&](int x) {
+        if (x < 0 || seen[root[x]]) return;
+        seen[root[x]] = true;
+        row_bytes += plan.strides_[x] * static_cast<long>(sizeof(T));
+      };
+      for (const int x : op.in) count(x);
+      for (const int x : {op.out, op.stored, op.before}) count(x);
     }
-    const Placement placed = place(live, plan.capacity_);
-    plan.chunk_ = std::max(kLeastChunk, kChunkBytes / row_bytes);
-
-    long bytes = placed.size;
-    const auto reserve = [&](long size) {
-      const long at = bytes;
-      bytes += (size + 63) / 64 * 64;
-      return at;
-    };
-    const long rows = plan.capacity_;
-    const long target_width =
-        graph.outputs().empty() ? 1 : program().tensors[graph.outputs()[0]].width;
-    const long values = reserve(rows * static_cast<long>(sizeof(double)));
-    const long correct = reserve(rows * static_cast<long>(sizeof(double)));
-    const long order = reserve(rows * static_cast<long>(sizeof(long)));
-    const long labels_at = reserve(rows * static_cast<long>(sizeof(int32_t)));
-    const long weights_at = reserve(rows * static_cast<long>(sizeof(T)));
-    const long target_at =
-        loss < 0 ? 0 : reserve(rows * padded(target_width) * static_cast<long>(sizeof(T)));
-
-    plan.arena_ = Block(static_cast<std::size_t>(bytes));
-    std::byte* base = plan.arena_.data();
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      const int at = index[root[i]];
-      plan.buffers_.push_back(at < 0 ? nullptr : reinterpret_cast<T*>(base + placed.offset[at]));
-      plan.strides_.push_back(leading_dimension(program().tensors[i].width));
+    const long least = images ? 1 : kLeastChunk;
+    plan.phases_.push_back({span.crosses, std::max(least, kChunkBytes / row_bytes), {}});
+    for (std::size_t i = span.first; i < span.last; ++i) bind(program().ops[i]);
+  }
+}
+template <class T> void Plan<T>::Binder::bind_matmul(const Op& op) {
+  const Slice& s = slice(op.weight);
+  const int y = op.out, z = op.before >= 0 ? op.before : op.out;
+  const T alpha = static_cast<T>(op.alpha);
+  const bool fused = op.activation >= 0;
+  const bool clear = fused && spoils_padding(plan.k_, op.activation, alpha);
+  plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
+  if (s.narrow) {
+    return call(op, calls::NarrowMatMul<T>{.k = &plan.k_,
+                                           .x = rows(op.in[0]),
+                                           .z = rows(z),
+                                           .y = rows(y),
+                                           .wt = parameter(op.weight),
+                                           .bias = parameter(op.bias),
+                                           .activation = op.activation,
+                                           .alpha = alpha,
+                                           .clear = clear});
+  }
+  call(op, calls::MatMul<T>{.k = &plan.k_,
+                            .x = rows(op.in[0]),
+                            .z = rows(z),
+                            .y = rows(y),
+                            .w = {parameter(op.weight), s.rows, padded(s.columns)},
+                            .bias = parameter(op.bias),
+                            .activation = op.activation,
+                            .relu = fused && z == y && op.activation == activation_index("relu"),
+                            .alpha = alpha,
+                            .clear = clear});
+}
+template <class T> void Plan<T>::Binder::bind_matmul_grad(const Op& op) {
+  const Slice& s = slice(op.weight);
+  const T alpha = static_cast<T>(op.alpha);
+  call(op, calls::MatMulGrad<T>{
+               .k = &plan.k_,
+               .dz = rows(op.in[0]),
+               .dx = rows(op.out),
+               .w = {parameter(op.weight), s.rows, s.columns},
+               .narrow = s.narrow,
+               .accumulate = op.accumulate,
+               .activation = op.stored >= 0 ? op.activation : -1,
+               .stored = rows(op.stored),
+               .alpha = alpha,
+               .clear = op.stored >= 0 && spoils_padding(plan.k_, op.activation, alpha)});
+  plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
+}
+template <class T> void Plan<T>::Binder::bind_dropout(const Op& op) {
+  // A word is kept when it reaches the threshold: probability 1 - rate to 32 bits.
+  const auto threshold = static_cast<uint32_t>(std::llround(op.rate * 4294967296.0));
+  call(op, calls::Dropout<T>{.k = &plan.k_,
+                             .x = rows(op.in[0]),
+                             .y = rows(op.out),
+                             .stream = op.stream,
+                             .threshold = threshold,
+                             .redraw_epoch = op.redraw_epoch,
+                             .scale = static_cast<T>(op.scale),
+                             .accumulate = op.accumulate});
+}
+template <class T> void Plan<T>::Binder::bind(const Op& op) {
+  const Kernels<T>* k = &plan.k_;
+  const auto in = [&](int i) { return rows(op.in[i]); };
+  const auto out = rows(op.out);
+  const T alpha = static_cast<T>(op.alpha);
+  const T scale = static_cast<T>(op.scale), shift = static_cast<T>(op.shift);
+  switch (op.kind) {
+    case Kind::Input: {
+      const auto& inputs = graph.inputs();
+      const auto at = std::find(inputs.begin(), inputs.end(), op.out) - inputs.begin();
+      return call(op, calls::Input<T>{k, static_cast<int>(at), out, scale, shift});
     }
-    plan.values_ = reinterpret_cast<double*>(base + values);
-    plan.correct_ = reinterpret_cast<double*>(base + correct);
-    plan.order_ = reinterpret_cast<long*>(base + order);
-    labels = reinterpret_cast<int32_t*>(base + labels_at);
-    sample_weights = reinterpret_cast<T*>(base + weights_at);
-    target = {reinterpret_cast<T*>(base + target_at), padded(target_width), target_width};
+    case Kind::MatMul: return bind_matmul(op);
+    case Kind::MatMulGrad: return bind_matmul_grad(op);
+    case Kind::Activation:
+      return call(op, calls::Activation<T>{k, op.activation, in(0), out, alpha,
+                                           spoils_padding(plan.k_, op.activation, alpha)});
+    case Kind::ActivationGrad:
+      return call(
+          op, calls::ActivationGrad<T>{k, op.activation, in(0), in(1), out, alpha, op.accumulate,
+                                       spoils_padding(plan.k_, op.activation, alpha)});
+    case Kind::Add:
+    case Kind::Subtract:
+    case Kind::Multiply:
+      return call(op, calls::Binary<T>{k, op.kind, in(0), in(1), out, op.accumulate});
+    case Kind::Affine:
+      return call(op, calls::Affine<T>{k, in(0), out, scale, shift, op.accumulate});
+    case Kind::AddRow:
+    case Kind::MultiplyRow:
+      return call(op,
+                  calls::RowWise<T>{k, op.kind, in(0), out, parameter(op.weight), op.accumulate});
+    case Kind::CopyColumns:
+      return call(op, calls::CopyColumns<T>{in(0), out, op.from, op.to, op.columns, op.pixels,
+                                            op.accumulate});
+    case Kind::Softmax: return call(op, calls::Softmax<T>{k, in(0), out});
+    case Kind::SoftmaxGrad:
+      return call(op, calls::SoftmaxGrad<T>{k, in(0), in(1), out, op.accumulate});
+    case Kind::Dropout: return bind_dropout(op);
+    case Kind::Alias: return;
+    case Kind::Loss:
+      return call(op, calls::Loss<T>{k, loss, in(0), out, target, labels, sample_weights,
+                                     plan.values_, plan.correct_, static_cast<T>(loss_option)});
+    default: return bind_image_op(op);
   }
+}
 
-  calls::Rows<T> rows(int tensor) const {
-    if (tensor < 0) return {};
-    return {plan.buffers_[tensor], plan.strides_[tensor], program().tensors[tensor].width};
-  }
-  const T* parameter(int p) const {
-    return p < 0 ? nullptr : plan.weights_->column(0) + plan.weights_->layout().slices[p].offset;
-  }
-
-  template <class Args> void call(const Op& op, Args args) {
-    plan.calls_.push_back({[](const void* a, const Step<T>& step, long lo, long hi) {
-                             Args::run(*static_cast<const Args*>(a), step, lo, hi);
-                           },
-                           std::make_shared<const Args>(args), op.out, op.layer});
-  }
-
-  void bind_matmul(const Op& op) {
-    const Slice& s = plan.weights_->layout().slices[op.weight];
-    const int y = op.out, z = op.before >= 0 ? op.before : op.out;
-    const T alpha = static_cast<T>(op.alpha);
-    const bool fused = op.activation >= 0;
-    const bool clear = fused && spoils_padding(plan.k_, op.activation, alpha);
-    plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
-    if (s.narrow) {
-      return call(op, calls::NarrowMatMul<T>{.k = &plan.k_,
-                                             .x = rows(op.in[0]),
-                                             .z = rows(z),
-                                             .y = rows(y),
-                                             .wt = parameter(op.weight),
-                                             .bias = parameter(op.bias),
-                                             .activation = op.activation,
-                                             .alpha = alpha,
-                                             .clear = clear});
-    }
-    call(op, calls::MatMul<T>{.k = &plan.k_,
-                              .x = rows(op.in[0]),
-                              .z = rows(z),
-                              .y = rows(y),
-                              .w = {parameter(op.weight), s.rows, padded(s.columns)},
-                              .bias = parameter(op.bias),
-                              .activation = op.activation,
-                              .relu = fused && z == y && op.activation == activation_index("relu"),
-                              .alpha = alpha,
-                              .clear = clear});
-  }
-
-  void bind_matmul_grad(const Op& op) {
-    const Slice& s = plan.weights_->layout().slices[op.weight];
-    const T alpha = static_cast<T>(op.alpha);
-    call(op, calls::MatMulGrad<T>{
-                 .k = &plan.k_,
-                 .dz = rows(op.in[0]),
-                 .dx = rows(op.out),
-                 .w = {parameter(op.weight), s.rows, s.columns},
-                 .narrow = s.narrow,
-                 .accumulate = op.accumulate,
-                 .activation = op.stored >= 0 ? op.activation : -1,
-                 .stored = rows(op.stored),
-                 .alpha = alpha,
-                 .clear = op.stored >= 0 && spoils_padding(plan.k_, op.activation, alpha)});
-    plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
-  }
-
-  void bind_dropout(const Op& op) {
-    // A word is kept when it reaches the threshold: probability 1 - rate to 32 bits.
-    const auto threshold = static_cast<uint32_t>(std::llround(op.rate * 4294967296.0));
-    call(op, calls::Dropout<T>{.k = &plan.k_,
-                               .x = rows(op.in[0]),
-                               .y = rows(op.out),
-                               .stream = op.stream,
-                               .threshold = threshold,
-                               .redraw_epoch = op.redraw_epoch,
-                               .scale = static_cast<T>(op.scale),
-                               .accumulate = op.accumulate});
-  }
-
-  void bind(const Op& op) {
-    const Kernels<T>* k = &plan.k_;
-    const auto in = [&](int i) { return rows(op.in[i]); };
-    const auto out = rows(op.out);
-    const T alpha = static_cast<T>(op.alpha);
-    const T scale = static_cast<T>(op.scale), shift = static_cast<T>(op.shift);
-    switch (op.kind) {
-      case Kind::Input: {
-        const auto& inputs = graph.inputs();
-        const auto at = std::find(inputs.begin(), inputs.end(), op.out) - inputs.begin();
-        return call(op, calls::Input<T>{k, static_cast<int>(at), out, scale, shift});
-      }
-      case Kind::MatMul: return bind_matmul(op);
-      case Kind::MatMulGrad: return bind_matmul_grad(op);
-      case Kind::Activation:
-        return call(op, calls::Activation<T>{k, op.activation, in(0), out, alpha,
-                                             spoils_padding(plan.k_, op.activation, alpha)});
-      case Kind::ActivationGrad:
-        return call(
-            op, calls::ActivationGrad<T>{k, op.activation, in(0), in(1), out, alpha, op.accumulate,
-                                         spoils_padding(plan.k_, op.activation, alpha)});
-      case Kind::Add:
-      case Kind::Subtract:
-      case Kind::Multiply:
-        return call(op, calls::Binary<T>{k, op.kind, in(0), in(1), out, op.accumulate});
-      case Kind::Affine:
-        return call(op, calls::Affine<T>{k, in(0), out, scale, shift, op.accumulate});
-      case Kind::AddRow:
-      case Kind::MultiplyRow:
-        return call(op,
-                    calls::RowWise<T>{k, op.kind, in(0), out, parameter(op.weight), op.accumulate});
-      case Kind::CopyColumns:
-        return call(op,
-                    calls::CopyColumns<T>{in(0), out, op.from, op.to, op.columns, op.accumulate});
-      case Kind::Softmax: return call(op, calls::Softmax<T>{k, in(0), out});
-      case Kind::SoftmaxGrad:
-        return call(op, calls::SoftmaxGrad<T>{k, in(0), in(1), out, op.accumulate});
-      case Kind::Dropout: return bind_dropout(op);
-      case Kind::Alias: return;
-      case Kind::Loss:
-        return call(op, calls::Loss<T>{k, loss, in(0), out, target, labels, sample_weights,
-                                       plan.values_, plan.correct_, static_cast<T>(loss_option)});
-    }
-  }
-};
+// What this file defines of them.
+template struct Plan<float>::Binder;
+template struct Plan<double>::Binder;
 
 template <class T>
 Plan<T>::Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
               std::shared_ptr<Store<T>> weights, long capacity, int loss, double loss_option)
     : program_(std::move(program)), k_(kernels), weights_(std::move(weights)), capacity_(capacity) {
   Binder binder(*this, graph, loss, loss_option);
+  binder.size_tensors();
+  binder.join_aliases();
+  binder.spans = cut_into_phases(program_.ops, binder.root);
   binder.allocate();
-  for (const Op& op : program_.ops) binder.bind(op);
+  binder.bind_all();
   bind_tasks();
+  reserve_threads(1);
 }
 
 template Plan<float>::Plan(const Graph&, Program, const Kernels<float>&,

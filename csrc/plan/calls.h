@@ -236,16 +236,19 @@ template <class T> struct RowWise {  // AddRow, MultiplyRow
 
 template <class T> struct CopyColumns {
   Rows<T> x, y;
-  long from, to, columns;
+  long from, to, columns, pixels;
   bool accumulate;
   static void run(const CopyColumns& a, const Step<T>&, long lo, long hi) {
+    const long x_pixel = a.x.columns / a.pixels, y_pixel = a.y.columns / a.pixels;
     for (long r = lo; r < hi; ++r) {
       const T* x = a.x.at(r) + a.from;
       T* y = a.y.at(r) + a.to;
-      if (!a.accumulate) {
-        std::copy_n(x, a.columns, y);
-      } else {
-        for (long c = 0; c < a.columns; ++c) y[c] += x[c];
+      for (long p = 0; p < a.pixels; ++p, x += x_pixel, y += y_pixel) {
+        if (!a.accumulate) {
+          std::copy_n(x, a.columns, y);
+        } else {
+          for (long c = 0; c < a.columns; ++c) y[c] += x[c];
+        }
       }
     }
     clear_padding(a.y, lo, hi);

@@ -21,6 +21,7 @@ template <class T> void Plan<T>::bind_tasks() {
   const auto& slices = weights_->layout().slices;
   for (std::size_t p = 0; p < program_.terms.size(); ++p) {
     const Slice& s = slices[p];
+    if (!s.trained) continue;
     const long length = s.matrix ? s.rows : padded(s.columns);
     for (long lo = 0; lo < length; lo += s.matrix ? kBlockRows : kBlockColumns) {
       for (long panel = 0; panel < (s.matrix ? s.panels() : 1); ++panel) {
@@ -46,12 +47,16 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
   }
   task.size = task.rows * task.columns;
   for (const GradTerm& t : program_.terms[parameter]) {
+    const bool partial = t.form == GradTerm::Form::Partial;
     // Outer: rows of the block come from x, columns from dy; of W^T the other way round.
-    const int left = s.narrow ? t.dy : t.x, right = s.narrow ? t.x : t.dy;
-    const long right_at = s.matrix ? panel * kPanel : lo;
+    const bool turned = s.narrow && !partial;
+    const int left = turned ? t.dy : t.x, right = turned ? t.x : t.dy;
+    const Tensor& of = program_.tensors[right];
+    const long half = t.second_half ? of.width / 2 : 0;
+    const long right_at = partial ? task.offset - s.offset : s.matrix ? panel * kPanel : lo + half;
     task.terms.push_back({t.form, left < 0 ? nullptr : buffers_[left] + lo,
                           left < 0 ? 0 : strides_[left], buffers_[right] + right_at,
-                          strides_[right]});
+                          strides_[right], of.samples});
   }
   tasks_.push_back(std::move(task));
 }
@@ -84,6 +89,12 @@ void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
   if (task.terms.empty()) std::fill_n(g, task.size, T(0));
   bool accumulate = false;
   for (const Term<T>& term : task.terms) {
+    if (term.form == GradTerm::Form::Partial) {
+      const long groups = (rows + term.samples - 1) / term.samples;
+      k_.column_sum(term.right, term.ld_right, nullptr, 0, groups, task.size, g, accumulate);
+      accumulate = true;
+      continue;
+    }
     for (long r = 0; r < rows; r += kSamples) {
       const long n = std::min(kSamples, rows - r);
       if (term.form == GradTerm::Form::Outer) {

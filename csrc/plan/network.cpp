@@ -31,13 +31,16 @@ void Network<T>::predict(const Dataset& data, long batch_size, const std::vector
   const Batcher batcher(data, batch_size, 0, false);
   const auto& outputs = graph_->outputs();
   const int wanted = threads_for(plan_->cost_per_row() * static_cast<double>(batcher.rows(0)));
+  plan_->reserve_threads(wanted);
   pool().run(wanted, [&](int thread, int threads) {
+    plan_->prepare(thread, threads);
     for (long b = 0; b < batcher.batches(); ++b) {
       Step<T> step;
       step.batcher = &batcher;
       step.batch = b;
       step.rows = batcher.rows(b);
       step.order = plan_->order();
+      step.scratch = plan_->scratch(thread);
       // The same rows in every batch, the short last one too: threads do not wait for each other.
       const long lo = std::min(step.rows, batch_size * thread / threads);
       const long hi = std::min(step.rows, batch_size * (thread + 1) / threads);

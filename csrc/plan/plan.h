@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "data/batcher.h"
 #include "graph/backward.h"
+#include "plan/phases.h"
 #include "plan/store.h"
 
 namespace steep {
@@ -24,14 +25,32 @@ template <class T> struct Step {
   long rows = 0;          // samples of this batch
   T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
   long* order = nullptr;  // (rows) sample numbers
+  T* scratch = nullptr;   // of this thread alone
 };
 
-// One bound kernel call over rows [lo, hi); args is the call's own struct.
+// One bound kernel call over rows [lo, hi), or over units where it crosses samples; args is the
+// call's own struct.
 template <class T> struct Call {
   void (*run)(const void* args, const Step<T>& step, long lo, long hi);
   std::shared_ptr<const void> args;
   int out;           // tensor it writes, for finding where a fault began
   std::string name;  // layer
+  long units = 0;    // that threads share, of a call that crosses samples
+};
+
+// Calls between two meetings of the threads.
+template <class T> struct Phase {
+  bool crosses;
+  long chunk;  // rows at a time, whose activations fit into a cache
+  std::vector<Call<T>> calls;
+};
+
+// Running statistics of one batch normalisation, and the batch's own that they follow.
+template <class T> struct Running {
+  T *mean, *variance;                    // parameters
+  const T *batch_mean, *batch_variance;  // biased
+  long channels, pixels;
+  double momentum;
 };
 
 // A block of a parameter and the terms of its gradient: rows [lo, hi) of one panel of a matrix, or
@@ -43,6 +62,7 @@ template <class T> struct Term {
   long ld_left;
   const T* right;  // dy at the block's first column
   long ld_right;
+  long samples;  // that a row of dy stands for
 };
 
 constexpr long kLargestTask = 2048;  // elements of the largest block
@@ -66,9 +86,19 @@ template <class T> class Plan {
   long arena_bytes() const { return static_cast<long>(arena_.bytes()); }
   double cost_per_row() const { return cost_per_row_; }
 
-  // Reads rows [lo, hi) of the batch and runs every sample call on them, a cache-sized chunk at a
-  // time. False when a loss of these rows is not finite.
+  // Makes place for so many threads; nothing is allocated while a plan runs.
+  void reserve_threads(int threads);
+  T* scratch(int thread) const { return reinterpret_cast<T*>(scratch_[thread].data()); }
+
+  // One thread's part of all phases; the threads meet between two of them. False when a loss of
+  // its rows is not finite.
+  bool run(const Step<T>& step, int thread, int threads) const;
+  // The same for programs that only go forward, whose rows need nobody else's: what comes first,
+  // once for as long as the weights stay, then rows [lo, hi) of a batch.
+  void prepare(int thread, int threads) const;
   bool run_rows(const Step<T>& step, long lo, long hi) const;
+  // Lets running statistics follow those of the last batch.
+  void follow_statistics(long rows) const;
 
   const std::vector<GradTask<T>>& tasks() const { return tasks_; }
   // Sums the block's gradient into g. Meanwhile asks for the block of the `columns` columns
@@ -86,6 +116,10 @@ template <class T> class Plan {
 
  private:
   struct Binder;
+  void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const;
+  void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
+  bool finite_losses(long lo, long hi) const;
+  bool finite_output(const Call<T>& call, long samples) const;
   void bind_tasks();
   void add_task(int parameter, long panel, long lo);
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
@@ -96,7 +130,6 @@ template <class T> class Plan {
   const Kernels<T>& k_;
   std::shared_ptr<Store<T>> weights_;
   long capacity_;
-  long chunk_;
   double cost_per_row_ = 0;
   Block arena_;
   std::vector<T*> buffers_;    // by tensor
@@ -104,8 +137,11 @@ template <class T> class Plan {
   double* values_ = nullptr;
   double* correct_ = nullptr;
   long* order_ = nullptr;
-  std::vector<Call<T>> calls_;
+  std::vector<Phase<T>> phases_;
+  std::vector<Running<T>> running_;
   std::vector<GradTask<T>> tasks_;
+  long scratch_elements_ = 0;
+  std::vector<Block> scratch_;  // of each thread
 };
 
 }  // namespace steep

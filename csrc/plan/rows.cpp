@@ -1,38 +1,121 @@
-// Runs a plan's sample calls over rows, and looks for where a value stopped being finite.
+// Runs a plan's calls phase by phase, and looks for where a value stopped being finite.
 #include <cmath>
 
+#include "backend/cpu/pool.h"
 #include "plan/plan.h"
 
 namespace steep {
 
-template <class T> bool Plan<T>::run_rows(const Step<T>& step, long lo, long hi) const {
-  step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
-  const long chunks = (hi - lo + chunk_ - 1) / chunk_;
+template <class T> void Plan<T>::reserve_threads(int threads) {
+  while (static_cast<int>(scratch_.size()) < threads) {
+    scratch_.emplace_back(static_cast<std::size_t>(scratch_elements_) * sizeof(T));
+  }
+}
+
+template <class T>
+void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const {
+  const long chunks = (hi - lo + phase.chunk - 1) / phase.chunk;
   for (long c = 0; c < chunks; ++c) {
     const long from = lo + (hi - lo) * c / chunks, to = lo + (hi - lo) * (c + 1) / chunks;
-    for (const Call<T>& call : calls_) call.run(call.args.get(), step, from, to);
+    for (const Call<T>& call : phase.calls) call.run(call.args.get(), step, from, to);
   }
+}
+
+template <class T>
+void Plan<T>::run_shared(const Phase<T>& phase, const Step<T>& step, int thread,
+                         int threads) const {
+  for (const Call<T>& call : phase.calls) {
+    const long lo = call.units * thread / threads, hi = call.units * (thread + 1) / threads;
+    if (lo < hi) call.run(call.args.get(), step, lo, hi);
+  }
+}
+
+template <class T> bool Plan<T>::finite_losses(long lo, long hi) const {
   double sum = 0;
   for (long r = lo; r < hi; ++r) sum += values_[r] * 0.0;
   return sum == 0;
 }
 
+template <class T> bool Plan<T>::run(const Step<T>& step, int thread, int threads) const {
+  const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
+  step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
+  for (std::size_t p = 0; p < phases_.size(); ++p) {
+    if (p > 0 && threads > 1) pool().meet();
+    if (phases_[p].crosses) {
+      run_shared(phases_[p], step, thread, threads);
+    } else {
+      run_phase(phases_[p], step, lo, hi);
+    }
+  }
+  return finite_losses(lo, hi);
+}
+
+template <class T> void Plan<T>::prepare(int thread, int threads) const {
+  Step<T> step;
+  step.scratch = scratch(thread);
+  for (const Phase<T>& phase : phases_) {
+    if (phase.crosses) run_shared(phase, step, thread, threads);
+  }
+  if (threads > 1) pool().meet();
+}
+
+template <class T> bool Plan<T>::run_rows(const Step<T>& step, long lo, long hi) const {
+  step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
+  for (const Phase<T>& phase : phases_) {
+    if (!phase.crosses) run_phase(phase, step, lo, hi);
+  }
+  return finite_losses(lo, hi);
+}
+
+template <class T> void Plan<T>::follow_statistics(long rows) const {
+  for (const Running<T>& r : running_) {
+    const double n = static_cast<double>(rows) * static_cast<double>(r.pixels);
+    const double unbiased = n > 1 ? n / (n - 1) : 1.0;
+    for (long c = 0; c < r.channels; ++c) {
+      const auto follow = [&](T& running, double batch) {
+        running =
+            static_cast<T>(r.momentum * static_cast<double>(running) + (1 - r.momentum) * batch);
+      };
+      follow(r.mean[c], static_cast<double>(r.batch_mean[c]));
+      follow(r.variance[c], unbiased * static_cast<double>(r.batch_variance[c]));
+    }
+  }
+}
+
+// Runs the step again, looking at what each call wrote: later ones may use the same memory.
 template <class T> std::string Plan<T>::first_fault(const Step<T>& step) const {
-  for (const Call<T>& call : calls_) {
-    if (call.out < 0) continue;
-    for (long r = 0; r < step.rows; ++r) {
-      const T* x = row(call.out, r);
-      for (long c = 0; c < width(call.out); ++c) {
-        if (!std::isfinite(static_cast<double>(x[c]))) return call.name;
-      }
+  for (const Phase<T>& phase : phases_) {
+    for (std::size_t i = 0; i < phase.calls.size(); ++i) {
+      const Call<T>& call = phase.calls[i];
+      call.run(call.args.get(), step, 0, phase.crosses ? call.units : step.rows);
+      const bool more = i + 1 < phase.calls.size() && phase.calls[i + 1].out == call.out;
+      if (call.out >= 0 && !more && !finite_output(call, step.rows)) return call.name;
     }
   }
   return "loss";
 }
 
-template bool Plan<float>::run_rows(const Step<float>&, long, long) const;
-template std::string Plan<float>::first_fault(const Step<float>&) const;
-template bool Plan<double>::run_rows(const Step<double>&, long, long) const;
-template std::string Plan<double>::first_fault(const Step<double>&) const;
+template <class T> bool Plan<T>::finite_output(const Call<T>& call, long samples) const {
+  const long each = program_.tensors[call.out].samples;
+  const long rows = each == kAllSamples ? 1 : (samples + each - 1) / each;
+  for (long r = 0; r < rows; ++r) {
+    const T* x = row(call.out, r);
+    for (long c = 0; c < width(call.out); ++c) {
+      if (!std::isfinite(static_cast<double>(x[c]))) return false;
+    }
+  }
+  return true;
+}
+
+#define STEEP_ROWS(T)                                                \
+  template void Plan<T>::reserve_threads(int);                       \
+  template bool Plan<T>::run(const Step<T>&, int, int) const;        \
+  template void Plan<T>::prepare(int, int) const;                    \
+  template bool Plan<T>::run_rows(const Step<T>&, long, long) const; \
+  template void Plan<T>::follow_statistics(long) const;              \
+  template std::string Plan<T>::first_fault(const Step<T>&) const;
+STEEP_ROWS(float)
+STEEP_ROWS(double)
+#undef STEEP_ROWS
 
 }  // namespace steep

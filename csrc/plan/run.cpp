@@ -147,16 +147,16 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
   T row[kMostKnobs];
   for (long i = first_step; i < end; ++i) {
     read_knobs(i, row);
-    const Step<T> step = s.step_at(s.batcher_, {at.epoch, at.batch + i, at.step + i}, *s.plan_);
-    const bool fine =
-        s.plan_->run_rows(step, step.rows * thread / threads, step.rows * (thread + 1) / threads);
-    if (!fine) bad_loss = true;
+    Step<T> step = s.step_at(s.batcher_, {at.epoch, at.batch + i, at.step + i}, *s.plan_);
+    step.scratch = s.plan_->scratch(thread);
+    if (!s.plan_->run(step, thread, threads)) bad_loss = true;
     meet(threads);
     if (thread == 0) record(step, i);
     if (bad_loss) return;
     const bool finite = separate ? update_separate(first, last, step.rows, row, threads)
                                  : update_fused(first, last, step.rows, row, threads);
     if (!finite) bad_gradient = true;
+    if (thread == 0) s.plan_->follow_statistics(step.rows);
     if (thread == 0 && now() > deadline) late = true;
     meet(threads);
     if (bad_gradient) return;
@@ -173,6 +173,7 @@ long Session<T>::loop(Position at, long count, const double* knobs, double* loss
   const int wanted =
       threads_for(plan_->cost_per_row() * rows + size * (2.0 * rows + kFlopsPerUpdate));
   const double deadline = now() + budget;
+  plan_->reserve_threads(wanted);
   begin(knobs);
   Loop loop{*this, at, count, knobs, losses, correct, deadline, separate};
   loop.column_count = state_columns(loop.columns);

@@ -111,6 +111,7 @@ template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position 
   step.rows = batcher.rows(at.batch);
   step.factor = mean_ ? T(1) / static_cast<T>(step.rows) : T(1);
   step.order = plan.order();
+  step.scratch = plan.scratch(0);
   return step;
 }
 
@@ -166,8 +167,7 @@ long Session<T>::run(Position at, long count, const double* knobs, double* losse
 }
 
 template <class T> bool Session<T>::finite_at(Position at) {
-  const Step<T> step = step_at(batcher_, at, *plan_);
-  return plan_->run_rows(step, 0, step.rows);
+  return plan_->run(step_at(batcher_, at, *plan_), 0, 1);
 }
 
 // Takes a snapshot when the last one is old, or of other data or weights. Only weights with a finite
@@ -228,7 +228,7 @@ std::string Session<T>::faulty_parameter(Position at, const double* knobs) {
   need_gradients();
   begin(knobs);
   const Step<T> step = step_at(batcher_, at, *plan_);
-  plan_->run_rows(step, 0, step.rows);
+  plan_->run(step, 0, 1);
   std::string name = "update of the weights: too large for the number format";
   for (const GradTask<T>& task : plan_->tasks()) {
     T* g = gradients_->column(0) + task.offset;
@@ -255,8 +255,12 @@ double Session<T>::gradients(const Dataset& data, long at, double l1, double l2)
   const double cost =
       (plan_->cost_per_row() + 2.0 * static_cast<double>(network_->weights()->layout().size)) *
       static_cast<double>(step.rows);
-  pool().run(threads_for(cost), [&](int thread, int threads) {
-    plan_->run_rows(step, step.rows * thread / threads, step.rows * (thread + 1) / threads);
+  const int wanted = threads_for(cost);
+  plan_->reserve_threads(wanted);
+  pool().run(wanted, [&](int thread, int threads) {
+    Step<T> own = step;
+    own.scratch = plan_->scratch(thread);
+    plan_->run(own, thread, threads);
     if (threads > 1) pool().meet();
     for (std::size_t i = thread; i < tasks.size(); i += threads) {
       plan_->gradient(tasks[i], step.rows, g + tasks[i].offset);
@@ -287,11 +291,15 @@ template <class T> Totals Session<T>::evaluate(const Dataset& data, long batch_s
   }
   const Batcher batcher(data, batch_size, 0, false);
   const int wanted = threads_for(evaluation_->cost_per_row() * static_cast<double>(batch_size));
+  evaluation_->reserve_threads(wanted);
   Totals totals;
   for (long b = 0; b < batcher.batches(); ++b) {
     const Step<T> step = step_at(batcher, {0, b, 0}, *evaluation_);
     pool().run(wanted, [&](int thread, int threads) {
-      evaluation_->run_rows(step, step.rows * thread / threads, step.rows * (thread + 1) / threads);
+      Step<T> own = step;
+      own.scratch = evaluation_->scratch(thread);
+      if (b == 0) evaluation_->prepare(thread, threads);
+      evaluation_->run_rows(own, step.rows * thread / threads, step.rows * (thread + 1) / threads);
     });
     for (long r = 0; r < step.rows; ++r) {
       const double weight = data.weights ? data.weights[b * batch_size + r] : 1.0;

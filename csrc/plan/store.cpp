@@ -7,13 +7,15 @@ namespace steep {
 
 Layout::Layout(const std::vector<Parameter>& parameters) {
   for (const Parameter& p : parameters) {
-    const bool matrix = p.shape.size() == 2;
-    const bool narrow = matrix && p.shape[1] <= kNarrow;
-    const long rows = narrow ? p.shape[1] : matrix ? p.shape[0] : 1;
+    const bool matrix = p.shape.size() > 1;
+    const bool narrow = p.shape.size() == 2 && p.shape[1] <= kNarrow;
+    long rows = narrow ? p.shape[1] : 1;
+    for (std::size_t axis = 0; axis + 1 < p.shape.size() && !narrow; ++axis) rows *= p.shape[axis];
     const long columns = narrow ? p.shape[0] : p.shape.back();
     slices.push_back({.name = p.name,
                       .shape = p.shape,
                       .decay = p.decay,
+                      .trained = p.trained,
                       .matrix = matrix,
                       .narrow = narrow,
                       .rows = rows,

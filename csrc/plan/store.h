@@ -16,13 +16,15 @@ namespace steep {
 // mostly padding, in every product and in every update.
 constexpr long kNarrow = 4;
 
-// Where a parameter lies, in elements. A matrix is stored as (rows, columns), cut into panels of
+// Where a parameter lies, in elements. A matrix (of a convolution (height*width*in, out)) is stored
+// as (rows, columns), cut into panels of
 // kPanel columns (the last may have kLane), each row-major and contiguous; a vector is one padded
 // row.
 struct Slice {
   std::string name;
   Shape shape;
   bool decay;
+  bool trained;
   bool matrix;
   bool narrow;         // stored as W^T
   long rows, columns;  // as stored; (1, n) for a vector

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/window.h"
+
 namespace steep {
 
 constexpr long kLane = 16;    // padding unit of every row and parameter, in elements
@@ -37,6 +39,7 @@ template <class T> struct GemmPanel {
   const T* bias;    // (columns) or null
   bool accumulate;  // init = C; excludes bias
   bool relu;
+  long present = 0;  // columns of C that there are, the others are left alone; 0 for all
 };
 
 // One sweep of an update rule over n flat parameters; g already holds penalties and value clipping.
@@ -67,17 +70,6 @@ template <class T> struct LossArgs {
   T* dz;             // (rows, lddz) or null; padding columns are set to 0
   long lddz;
   long rows;
-};
-
-// A window that slides over one image. Images are (height, width, channels), row-major and dense:
-// neighbouring pixels lie `channels` elements apart. Window positions outside of the image are not
-// there. Index 0 is for rows, 1 for columns.
-struct Window {
-  long in[2];   // height and width of the image
-  long out[2];  // of the result
-  long channels;
-  long kernel[2], stride[2], dilation[2];
-  long before[2];  // padding above and to the left; below and to the right follow from `out`
 };
 
 template <class T> struct Kernels {

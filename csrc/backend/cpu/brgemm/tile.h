@@ -76,6 +76,13 @@ template <int K, class V, int R, int N, class T, class A>
   }
 }
 
+// How many of a vector's columns are present.
+template <class T, class V>
+[[gnu::always_inline]] inline long present(const GemmPanel<T>& p, long column) {
+  const long left = p.present - column;
+  return left < 0 ? 0 : left < V::width ? left : V::width;
+}
+
 template <class T, class V, int R, int N, bool Transposed>
 void tile(const GemmPanel<T>& p, const Stretch& s, long row, long column) {
   using Reg = typename V::Reg;
@@ -87,7 +94,15 @@ void tile(const GemmPanel<T>& p, const Stretch& s, long row, long column) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) sum[r][n] = init;
   }
-  if (p.accumulate || !s.first) {
+  const bool part = p.present != 0 && p.present < column + N * V::width;
+  if ((p.accumulate || !s.first) && part) {
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      const long lanes = present<T, V>(p, column + n * V::width);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) sum[r][n] = V::load_part(c + r * p.ldc + n * V::width, lanes);
+    }
+  } else if (p.accumulate || !s.first) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
@@ -106,6 +121,16 @@ void tile(const GemmPanel<T>& p, const Stretch& s, long row, long column) {
   }
 
   const bool relu = p.relu && s.last;
+  if (part) {
+#pragma GCC unroll 4
+    for (int n = 0; n < N; ++n) {
+      const long lanes = present<T, V>(p, column + n * V::width);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r)
+        V::store_part(c + r * p.ldc + n * V::width, relu ? V::relu(sum[r][n]) : sum[r][n], lanes);
+    }
+    return;
+  }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4

@@ -10,6 +10,13 @@ struct Vec256 {
 
   static Reg load(const float* p) { return _mm256_loadu_ps(p); }
   static void store(float* p, Reg v) { _mm256_storeu_ps(p, v); }
+  // The first `lanes` lanes; the others are zero, or left alone in memory.
+  static __m256i mask(long lanes) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(int(lanes)),
+                              _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+  static Reg load_part(const float* p, long lanes) { return _mm256_maskload_ps(p, mask(lanes)); }
+  static void store_part(float* p, Reg v, long lanes) { _mm256_maskstore_ps(p, mask(lanes), v); }
   static Reg set1(float s) { return _mm256_set1_ps(s); }
   static Reg zero() { return _mm256_setzero_ps(); }
   static Reg fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_ps(a, b, c); }

@@ -12,6 +12,13 @@ struct Vec512 {
 
   static Reg load(const float* p) { return _mm512_loadu_ps(p); }
   static void store(float* p, Reg v) { _mm512_storeu_ps(p, v); }
+  // The first `lanes` lanes; the others are zero, or left alone in memory.
+  static Reg load_part(const float* p, long lanes) {
+    return _mm512_maskz_loadu_ps(__mmask16((1u << lanes) - 1), p);
+  }
+  static void store_part(float* p, Reg v, long lanes) {
+    _mm512_mask_storeu_ps(p, __mmask16((1u << lanes) - 1), v);
+  }
   static Reg set1(float s) { return _mm512_set1_ps(s); }
   static Reg zero() { return _mm512_setzero_ps(); }
   static Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }

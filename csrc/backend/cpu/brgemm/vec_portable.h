@@ -25,6 +25,16 @@ struct Vec128 {
     return v;
   }
   static void store(T* p, Reg v) { std::memcpy(p, &v, sizeof v); }
+  // The first `lanes` lanes; the others are zero, or left alone in memory.
+  static Reg load_part(const T* p, long lanes) {
+    Reg v{};
+    for (int i = 0; i < width; ++i) v[i] = i < lanes ? p[i] : T(0);
+    return v;
+  }
+  static void store_part(T* p, Reg v, long lanes) {
+    for (int i = 0; i < width; ++i)
+      if (i < lanes) p[i] = v[i];
+  }
   static Reg set1(T s) { return s - Reg{}; }
   static Reg zero() { return Reg{}; }
   // a*b + c, with one rounding where the target has the instruction.

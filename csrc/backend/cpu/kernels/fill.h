@@ -24,6 +24,8 @@ template <class T>
 void fill_depthwise(Kernels<T>& table);
 template <class T>
 void fill_norms(Kernels<T>& table);
+template <class T>
+void fill_lrn(Kernels<T>& table);
 
 // Adds the halves of n elements until one is left, in registers.
 template <int n, class T>

@@ -17,6 +17,10 @@ Kernels<T> filled() {
   fill_narrow(table);
   fill_losses(table);
   fill_updates(table);
+  fill_pools(table);
+  fill_depthwise(table);
+  fill_norms(table);
+  fill_lrn(table);
   return table;
 }
 

@@ -1,0 +1,423 @@
+// The loops of a convolution. Images are put into a frame of zeros, a strip of rows at a time, so
+// that no loop below knows of borders; the copy is a few percent of the arithmetic it makes simple.
+#include "backend/cpu/conv.h"
+
+#include <algorithm>
+
+namespace steep {
+
+namespace {
+
+constexpr long kStripBytes = 96 * 1024;    // of a frame's rows: half of a small second-level cache
+constexpr long kLeastStrip = 4;            // rows of results
+constexpr long kWeightBytes = 384 * 1024;  // of W while the images pass by
+constexpr long kBlockRows = 64;            // of W with groups
+
+long ceil_div(long a, long b) { return (a + b - 1) / b; }
+
+struct Tap { long a, row; };  // element of the frame; row of W
+
+// Joins taps that follow each other both in the frame and in W, if all runs are equally long.
+void set_taps(PixelGrid& grid, std::vector<Tap> taps, long depth) {
+  const auto follows = [&](std::size_t i) {
+    return taps[i].a == taps[i - 1].a + depth && taps[i].row == taps[i - 1].row + depth;
+  };
+  std::size_t run = 1;
+  while (run < taps.size() && follows(run)) ++run;
+  bool equal = taps.size() % run == 0;
+  for (std::size_t i = 1; i < taps.size() && equal; ++i)
+    equal = (i % run != 0) == follows(i) || i % run == 0;
+  if (!equal) run = 1;
+  for (std::size_t i = 0; i < taps.size(); i += run) {
+    grid.a_offsets.push_back(taps[i].a);
+    grid.b_offsets[0].push_back(taps[i].row * kPanel);
+    grid.b_offsets[1].push_back(taps[i].row * kLane);
+  }
+  grid.depth = depth * static_cast<long>(run);
+}
+
+// Where rows follow each other without a gap, they are one long row.
+void join_rows(PixelGrid& grid) {
+  if (grid.in_row != grid.columns * grid.in_column ||
+      grid.out_row != grid.columns * grid.out_column)
+    return;
+  grid.columns *= grid.rows;
+  grid.rows = 1;
+}
+
+long strip_rows(const Frame& frame, long step, long reach, long rows, long element) {
+  if (!frame.padded()) return rows;
+  const long fit = kStripBytes / (frame.pitch() * element);
+  return std::clamp((fit - reach) / step + 1, std::min(kLeastStrip, rows), rows);
+}
+
+}  // namespace
+
+bool Frame::padded() const {
+  for (int axis = 0; axis < 2; ++axis) {
+    if (before[axis] > 0 || size[axis] > image[axis]) return true;
+  }
+  return false;
+}
+
+namespace {
+
+// Rows [first, first + rows) of the frame: of the image itself, or made in `scratch`.
+template <class T>
+const T* frame_rows(const Frame& f, const T* image, long first, long rows, T* scratch) {
+  const long pitch = f.pitch();
+  if (!f.padded()) return image + first * pitch;
+  const long left = f.before[1] * f.channels;
+  const long inside = std::min(f.image[1], f.size[1] - f.before[1]) * f.channels;
+  for (long r = 0; r < rows; ++r) {
+    T* to = scratch + r * pitch;
+    const long from = first + r - f.before[0];
+    if (from < 0 || from >= f.image[0]) {
+      std::fill_n(to, pitch, T(0));
+      continue;
+    }
+    std::fill_n(to, left, T(0));
+    std::copy_n(image + from * f.image[1] * f.channels, inside, to + left);
+    std::fill_n(to + left + inside, pitch - left - inside, T(0));
+  }
+  return scratch;
+}
+
+}  // namespace
+
+template <class T>
+Conv<T>::Conv(const Kernels<T>& kernels, const Window& window, long filters, long groups)
+    : k_(kernels), w_(window), filters_(filters), groups_(groups) {
+  plan_forward();
+  plan_data();
+  const long reach = (w_.kernel[0] - 1) * w_.dilation[0] + 1;
+  const long forward_rows = (forward_strip_ - 1) * w_.stride[0] + reach;
+  scratch_ = std::max(forward_rows * x_.pitch(), (data_strip_ - 1 + data_reach_) * dy_.pitch()) +
+             kBlockRows * kPanel;
+  // Row by row of a strip, x and dy side by side.
+  const bool joined = w_.stride[0] * x_.pitch() == w_.out[1] * w_.stride[1] * w_.channels;
+  for (long r = 0; r < (joined ? 1 : forward_strip_); ++r) {
+    weight_a_.push_back(r * w_.stride[0] * x_.pitch());
+    weight_b_.push_back(r * w_.out[1] * filters_);
+  }
+}
+
+template <class T> bool Conv<T>::same(const Window& window) const {
+  return std::equal(window.in, window.in + 2, w_.in);
+}
+
+template <class T> double Conv<T>::multiply_adds() const {
+  return static_cast<double>(w_.out_pixels() * rows()) * static_cast<double>(filters_);
+}
+
+template <class T> void Conv<T>::plan_forward() {
+  x_ = {{w_.in[0], w_.in[1]}, w_.channels, {w_.before[0], w_.before[1]}, {}};
+  for (int axis = 0; axis < 2; ++axis) {
+    x_.size[axis] =
+        (w_.out[axis] - 1) * w_.stride[axis] + (w_.kernel[axis] - 1) * w_.dilation[axis] + 1;
+  }
+  PixelGrid grid{};
+  grid.rows = w_.out[0];
+  grid.columns = w_.out[1];
+  grid.in_row = w_.stride[0] * x_.pitch();
+  grid.in_column = w_.stride[1] * w_.channels;
+  grid.out_row = w_.out[1] * filters_;
+  grid.out_column = filters_;
+  const long depth = w_.channels / groups_;
+  std::vector<Tap> taps;
+  for (long ky = 0; ky < w_.kernel[0]; ++ky) {
+    for (long kx = 0; kx < w_.kernel[1]; ++kx) {
+      taps.push_back({ky * w_.dilation[0] * x_.pitch() + kx * w_.dilation[1] * w_.channels,
+                      (ky * w_.kernel[1] + kx) * depth});
+    }
+  }
+  set_taps(grid, taps, depth);
+  const long reach = (w_.kernel[0] - 1) * w_.dilation[0] + 1;
+  forward_strip_ = strip_rows(x_, w_.stride[0], reach, w_.out[0], sizeof(T));
+  if (!x_.padded()) join_rows(grid);
+  forward_.push_back(std::move(grid));
+}
+
+// With stride s, the pixels of dx fall into s*s grids; those of one grid are reached by the same
+// taps, at steps of one pixel of dy.
+template <class T> void Conv<T>::plan_data() {
+  struct Reach { long tap, from; };  // dx row s*t + phase takes dy row t + from through this tap
+  std::vector<std::vector<Reach>> reached[2];
+  dy_ = {{w_.out[0], w_.out[1]}, filters_, {0, 0}, {1, 1}};
+  for (int axis = 0; axis < 2; ++axis) {
+    const long s = w_.stride[axis];
+    reached[axis].resize(s);
+    long last = 0;
+    for (long phase = 0; phase < std::min(s, w_.in[axis]); ++phase) {
+      for (long tap = w_.kernel[axis] - 1; tap >= 0; --tap) {
+        const long at = phase + w_.before[axis] - tap * w_.dilation[axis];
+        if (at % s != 0) continue;
+        reached[axis][phase].push_back({tap, at / s});
+        dy_.before[axis] = std::max(dy_.before[axis], -(at / s));
+        last = std::max(last, at / s + (w_.in[axis] - phase - 1) / s);
+      }
+    }
+    dy_.size[axis] = last + 1 + dy_.before[axis];
+  }
+  const long depth = filters_ / groups_;
+  data_reach_ = 1;
+  for (long py = 0; py < std::min(w_.stride[0], w_.in[0]); ++py) {
+    for (long px = 0; px < std::min(w_.stride[1], w_.in[1]); ++px) {
+      PixelGrid grid{};
+      grid.rows = ceil_div(w_.in[0] - py, w_.stride[0]);
+      grid.columns = ceil_div(w_.in[1] - px, w_.stride[1]);
+      grid.in_row = dy_.pitch();
+      grid.in_column = filters_;
+      grid.first = (py * w_.in[1] + px) * w_.channels;
+      grid.out_row = w_.stride[0] * w_.in[1] * w_.channels;
+      grid.out_column = w_.stride[1] * w_.channels;
+      std::vector<Tap> taps;
+      for (const Reach& y : reached[0][py]) {
+        data_reach_ = std::max(data_reach_, y.from + dy_.before[0] + 1);
+        for (const Reach& x : reached[1][px]) {
+          const long turned = (w_.kernel[0] - 1 - y.tap) * w_.kernel[1] + w_.kernel[1] - 1 - x.tap;
+          taps.push_back(
+              {(y.from + dy_.before[0]) * dy_.pitch() + (x.from + dy_.before[1]) * filters_,
+               turned * depth});
+        }
+      }
+      if (!taps.empty()) set_taps(grid, taps, depth);
+      if (!dy_.padded()) join_rows(grid);
+      data_.push_back(std::move(grid));
+    }
+  }
+  const long most = ceil_div(w_.in[0], w_.stride[0]);
+  data_strip_ = strip_rows(dy_, 1, data_reach_, most, sizeof(T));
+}
+
+template <class T> long Conv<T>::packed_size(bool transposed) const {
+  const long in = w_.channels / groups_, out = filters_ / groups_;
+  return groups_ * w_.taps() * (transposed ? out * padded(in) : in * padded(out));
+}
+
+// A unit is one tap of one group.
+template <class T>
+void Conv<T>::pack(bool transposed, const T* weight, T* out, long lo, long hi) const {
+  const long in = w_.channels / groups_, filters = filters_ / groups_, taps = w_.taps();
+  const long columns = transposed ? in : filters, depth = transposed ? filters : in;
+  const long all = taps * depth;  // rows of the packed matrix
+  for (long unit = lo; unit < hi; ++unit) {
+    const long tap = unit % taps, group = unit / taps;
+    T* const packed = out + group * all * padded(columns);
+    const long row0 = (transposed ? taps - 1 - tap : tap) * depth;
+    for (long c = 0; c < padded(columns); c += kPanel) {
+      const long ld = std::min(kPanel, padded(columns) - c), n = std::min(ld, columns - c);
+      T* const to = packed + c * all + row0 * ld;
+      if (n < ld) std::fill_n(to, depth * ld, T(0));
+      // Filters in runs that lie in one panel of W as stored.
+      for (long f = group * filters; f < (group + 1) * filters;) {
+        const long panel = f / kPanel * kPanel;
+        const long run = std::min(panel + kPanel, (group + 1) * filters) - f;
+        const long lds = std::min(kPanel, padded(filters_) - panel);
+        const T* const from = weight + panel * rows() + f - panel;
+        const long first = f - group * filters;
+        if (transposed) {
+          k_.transpose(from + (tap * in + c) * lds, lds, to + first * ld, ld, n, run);
+        } else {
+          const long begin = std::max(first, c), end = std::min(first + run, c + n);
+          for (long r = 0; r < depth && begin < end; ++r) {
+            std::copy_n(from + (tap * in + r) * lds + begin - first, end - begin,
+                        to + r * ld + begin - c);
+          }
+        }
+        f += run;
+      }
+    }
+  }
+}
+
+// What correlate() works on. A group's channels lie beside each other.
+template <class T> struct Conv<T>::Operands {
+  const Frame& frame;
+  const std::vector<PixelGrid>& grids;
+  long strip, step, reach;  // rows of results; rows of the frame from one to the next, and of one
+  const T* in;
+  long ldin, in_group;
+  const T* weight;  // (rows, out_group) in panels, group after group
+  long rows;
+  const T* bias;
+  bool relu;
+  T* out;
+  long ldout, out_group;
+  bool accumulate;
+};
+
+template <class T>
+void Conv<T>::correlate(const Operands& o, long images, T* scratch) const {
+  const long width = padded(o.out_group);
+  const long block = std::max(1L, kWeightBytes / (o.rows * kPanel * long(sizeof(T)) + 1)) * kPanel;
+  long grid_rows = 0;
+  for (const PixelGrid& grid : o.grids) grid_rows = std::max(grid_rows, grid.rows);
+  const long strip = std::min(o.strip, grid_rows);
+
+  const auto panel = [&](const PixelGrid& g, const T* in, T* out, long group, long c, long lo,
+                         long hi) {
+    const long columns = std::min(kPanel, width - c), left = o.out_group - c;
+    GemmPanel<T> p{.a = nullptr,
+                   .lda = g.in_column,
+                   .a_transposed = false,
+                   .b = o.weight + group * o.rows * width + c * o.rows,
+                   .ldb = columns,
+                   .c = nullptr,
+                   .ldc = g.out_column,
+                   .rows = g.columns,
+                   .columns = columns,
+                   .depth = g.depth,
+                   .count = static_cast<long>(g.a_offsets.size()),
+                   .a_offsets = g.a_offsets.data(),
+                   .b_offsets = g.b_offsets[columns == kLane].data(),
+                   .bias = o.bias ? o.bias + group * o.out_group + c : nullptr,
+                   .accumulate = o.accumulate,
+                   .relu = o.relu,
+                   .present = left < columns ? left : 0};
+    for (long r = lo; r < hi; ++r) {
+      p.a = in + (r - lo) * g.in_row + group * o.in_group;
+      p.c = out + g.first + r * g.out_row + group * o.out_group + c;
+      if (p.count > 0) {
+        k_.gemm_panel(p);
+      } else if (!o.accumulate) {  // no tap reaches these pixels
+        for (long i = 0; i < g.columns; ++i) {
+          std::fill_n(p.c + i * p.ldc, std::min(columns, left), T(0));
+        }
+      }
+    }
+  };
+
+  for (long c0 = 0; c0 < width; c0 += block) {
+    const long c1 = std::min(width, c0 + block);
+    for (long image = 0; image < images; ++image) {
+      T* const out = o.out + image * o.ldout;
+      for (long lo = 0; lo < grid_rows; lo += strip) {
+        const long most = std::min(strip, grid_rows - lo);
+        const long rows = std::min((most - 1) * o.step + o.reach, o.frame.size[0] - lo * o.step);
+        const T* in = frame_rows(o.frame, o.in + image * o.ldin, lo * o.step, rows, scratch);
+        for (const PixelGrid& grid : o.grids) {
+          for (long group = 0; group < groups_; ++group) {
+            for (long c = c0; c < c1; c += kPanel) {
+              panel(grid, in, out, group, c, lo, std::min(lo + strip, grid.rows));
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void Conv<T>::forward(const T* x, long ldx, const T* weight, const T* bias, bool relu, T* y,
+                      long ldy, long images, T* scratch) const {
+  correlate(
+      {x_, forward_, forward_strip_, w_.stride[0], (w_.kernel[0] - 1) * w_.dilation[0] + 1, x, ldx,
+       w_.channels / groups_, weight, rows(), bias, relu, y, ldy, filters_ / groups_, false},
+      images, scratch);
+}
+
+template <class T>
+void Conv<T>::data(const T* dy, long lddy, const T* packed, T* dx, long lddx, long images,
+                   bool accumulate, T* scratch) const {
+  const long depth = filters_ / groups_;
+  correlate({dy_, data_, data_strip_, 1, data_reach_, dy, lddy, depth, packed, w_.taps() * depth,
+             nullptr, false, dx, lddx, w_.channels / groups_, accumulate},
+            images, scratch);
+}
+
+template <class T>
+void Conv<T>::weights(long unit, const T* x, long ldx, const T* dy, long lddy, T* dw, long images,
+                      bool accumulate, T* scratch) const {
+  const long width = padded(filters_), c = unit * kPanel;
+  const long columns = std::min(kPanel, width - c), left = filters_ - c;
+  const long reach = (w_.kernel[0] - 1) * w_.dilation[0] + 1;
+  // Neighbouring taps of one row of W lie beside each other in x, too.
+  const bool beside = w_.dilation[1] == 1;
+  const long run = beside ? w_.kernel[1] * w_.channels : w_.channels;
+  const bool joined = weight_a_.size() == 1;
+  T* const panel = dw + c * rows();
+  const bool part = left < columns;
+  if (!accumulate && groups_ > 1) std::fill_n(dw, rows() * width, T(0));
+  // Nobody writes the padding.
+  if (!accumulate && groups_ == 1 && part) std::fill_n(panel, rows() * columns, T(0));
+  for (long image = 0; image < images; ++image) {
+    for (long lo = 0; lo < w_.out[0]; lo += forward_strip_) {
+      const long n = std::min(forward_strip_, w_.out[0] - lo);
+      const T* in = frame_rows(x_, x + image * ldx, lo * w_.stride[0],
+                               (n - 1) * w_.stride[0] + reach, scratch + kBlockRows * kPanel);
+      const T* const dy_rows = dy + image * lddy + lo * w_.out[1] * filters_;
+      if (groups_ > 1) {
+        weights_in_groups(in, dy_rows, n, dw, scratch);
+        continue;
+      }
+      for (long row = 0; row < rows(); row += run) {
+        const long tap = row / w_.channels;
+        k_.gemm_panel({.a = in + tap / w_.kernel[1] * w_.dilation[0] * x_.pitch() +
+                            tap % w_.kernel[1] * w_.dilation[1] * w_.channels,
+                       .lda = w_.stride[1] * w_.channels,
+                       .a_transposed = true,
+                       .b = dy_rows + c,
+                       .ldb = filters_,
+                       .c = panel + row * columns,
+                       .ldc = columns,
+                       .rows = run,
+                       .columns = columns,
+                       .depth = joined ? n * w_.out[1] : w_.out[1],
+                       .count = joined ? 1 : n,
+                       .a_offsets = weight_a_.data(),
+                       .b_offsets = weight_b_.data(),
+                       .bias = nullptr,
+                       .accumulate = accumulate || part || image > 0 || lo > 0,
+                       .relu = false,
+                       .present = part ? left : 0});
+      }
+    }
+  }
+}
+
+// Panels of W as stored may hold filters of two groups: sums go through a block of their own.
+template <class T>
+void Conv<T>::weights_in_groups(const T* in, const T* dy, long n, T* dw, T* block) const {
+  const long channels = w_.channels / groups_, filters = filters_ / groups_;
+  const bool joined = weight_a_.size() == 1;
+  const auto one = [&](long group, long tap, long first, long f) {
+    const long count = std::min(kBlockRows, channels - first), wide = std::min(kPanel, filters - f);
+    k_.gemm_panel({.a = in + tap / w_.kernel[1] * w_.dilation[0] * x_.pitch() +
+                        tap % w_.kernel[1] * w_.dilation[1] * w_.channels + group * channels +
+                        first,
+                   .lda = w_.stride[1] * w_.channels,
+                   .a_transposed = true,
+                   .b = dy + group * filters + f,
+                   .ldb = filters_,
+                   .c = block,
+                   .ldc = kPanel,
+                   .rows = count,
+                   .columns = kPanel,
+                   .depth = joined ? n * w_.out[1] : w_.out[1],
+                   .count = joined ? 1 : n,
+                   .a_offsets = weight_a_.data(),
+                   .b_offsets = weight_b_.data(),
+                   .bias = nullptr,
+                   .accumulate = false,
+                   .relu = false});
+    for (long j = 0; j < wide; ++j) {
+      const long column = group * filters + f + j, panel = column / kPanel * kPanel;
+      const long ld = std::min(kPanel, padded(filters_) - panel);
+      T* to = dw + panel * rows() + (tap * channels + first) * ld + column - panel;
+      for (long r = 0; r < count; ++r) to[r * ld] += block[r * kPanel + j];
+    }
+  };
+  for (long group = 0; group < groups_; ++group) {
+    for (long tap = 0; tap < w_.taps(); ++tap) {
+      for (long first = 0; first < channels; first += kBlockRows) {
+        for (long f = 0; f < filters; f += kPanel) one(group, tap, first, f);
+      }
+    }
+  }
+}
+
+template class Conv<float>;
+template class Conv<double>;
+
+}  // namespace steep

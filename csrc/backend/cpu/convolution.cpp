@@ -1,0 +1,130 @@
+// Packs, shares images or panels among the pool's threads, unpacks.
+#include "backend/cpu/convolution.h"
+
+#include <algorithm>
+
+#include "backend/cpu/pool.h"
+
+namespace steep {
+
+Convolution::Convolution(const Window& window, long filters, long groups, long batch)
+    : k_(kernels<float>()), w_(window), filters_(filters), groups_(groups), batch_(batch) {
+  const bool each_channel = groups > 1 && groups == window.channels && groups == filters;
+  if (!each_channel) {
+    conv_ = std::make_unique<Conv<float>>(k_, window, filters, groups);
+    scratch_elements_ = (conv_->scratch() + kLane) / kLane * kLane;
+    group_images_ = conv_->images_per_group();
+  }
+  const auto block = [](long elements) { return Block(std::size_t(elements) * sizeof(float)); };
+  weight_groups_ = (batch + group_images_ - 1) / group_images_;
+  const long size = weight_rows() * padded(filters);
+  stored_ = block(size);
+  partial_ = block(size * weight_groups_);
+  last_ = block(w_.out_pixels() * filters + kPanel);
+  if (conv_) packed_ = block(std::max(conv_->packed_size(true), conv_->packed_size(false)));
+}
+
+void Convolution::store(const float* w) {
+  const long width = padded(filters_), rows = weight_rows();
+  float* const to = at(stored_);
+  for (long c = 0; c < width; c += kPanel) {
+    const long columns = std::min(kPanel, width - c), n = std::min(columns, filters_ - c);
+    for (long r = 0; r < rows; ++r) {
+      float* const row = to + c * rows + r * columns;
+      std::copy_n(w + r * filters_ + c, n, row);
+      std::fill(row + n, row + columns, 0.0f);
+    }
+  }
+}
+
+// images(thread, lo, hi) for the images of each thread.
+template <class Images> void Convolution::over_images(Images&& images) {
+  if (threads_ < pool().threads()) {
+    threads_ = pool().threads();
+    scratch_ = Block(std::size_t(threads_ * scratch_elements_ + kLane) * sizeof(float));
+  }
+  pool().run(pool().threads(), [&](int thread, int threads) {
+    images(thread, threads, batch_ * thread / threads, batch_ * (thread + 1) / threads);
+  });
+}
+
+void Convolution::forward(const float* x, const float* w, float* y) {
+  store(w);
+  const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
+  over_images([&](int thread, int threads, long lo, long hi) {
+    if (depthwise()) {
+      for (long i = lo; i < hi; ++i) {
+        k_.depthwise(w_, x + i * in, at(stored_), nullptr, y + i * out);
+      }
+      return;
+    }
+    const float* weight = at(stored_);
+    if (groups_ > 1) {
+      const long units = conv_->pack_units();
+      conv_->pack(false, weight, at(packed_), units * thread / threads,
+                  units * (thread + 1) / threads);
+      if (threads > 1) pool().meet();
+      weight = at(packed_);
+    }
+    conv_->forward(x + lo * in, in, weight, nullptr, false, y + lo * out, out, hi - lo,
+                   scratch(thread));
+  });
+}
+
+void Convolution::backward_data(const float* dy, const float* w, float* dx) {
+  store(w);
+  const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
+  over_images([&](int thread, int threads, long lo, long hi) {
+    if (depthwise()) {
+      for (long i = lo; i < hi; ++i) {
+        k_.depthwise_grad(w_, dy + i * out, at(stored_), dx + i * in, false);
+      }
+      return;
+    }
+    const long units = conv_->pack_units();
+    conv_->pack(true, at(stored_), at(packed_), units * thread / threads,
+                units * (thread + 1) / threads);
+    if (threads > 1) pool().meet();
+    conv_->data(dy + lo * out, out, at(packed_), dx + lo * in, in, hi - lo, false, scratch(thread));
+  });
+}
+
+void Convolution::backward_weights(const float* x, const float* dy, float* dw) {
+  const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
+  const long rows = weight_rows(), width = padded(filters_), size = rows * width;
+  const long panels = depthwise() ? 1 : conv_->weight_units();
+  // Conv may read beyond the last image.
+  std::copy_n(dy + (batch_ - 1) * out, out, at(last_));
+  over_images([&](int thread, int threads, long, long) {
+    const long units = weight_groups_ * panels;
+    for (long u = units * thread / threads; u < units * (thread + 1) / threads; ++u) {
+      const long group = u / panels, first = group * group_images_;
+      const long last = std::min(batch_, first + group_images_);
+      float* const to = at(partial_) + group * size;
+      if (depthwise()) {
+        for (long i = first; i < last; ++i) {
+          k_.depthwise_grad_weight(w_, x + i * in, dy + i * out, to, i > first);
+        }
+        continue;
+      }
+      const long inside = std::min(last, batch_ - 1) - first;
+      if (inside > 0) {
+        conv_->weights(u % panels, x + first * in, in, dy + first * out, out, to, inside, false,
+                       scratch(thread));
+      }
+      if (last == batch_) {
+        conv_->weights(u % panels, x + (batch_ - 1) * in, in, at(last_), out, to, 1, inside > 0,
+                       scratch(thread));
+      }
+    }
+  });
+  k_.column_sum(at(partial_), size, nullptr, 0, weight_groups_, size, at(stored_), false);
+  for (long c = 0; c < width; c += kPanel) {
+    const long columns = std::min(kPanel, width - c), n = std::min(columns, filters_ - c);
+    for (long r = 0; r < rows; ++r) {
+      std::copy_n(at(stored_) + c * rows + r * columns, n, dw + r * filters_ + c);
+    }
+  }
+}
+
+}  // namespace steep
