@@ -329,6 +329,156 @@ LOSSES = {
 }
 
 
+# ---- Images: (N, H, W, C) batches, tap by tap. Padding is (top, bottom, left, right). ----
+
+
+def pad_pixels(x, padding, value=0.0):
+    top, bottom, left, right = padding
+    return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=value)
+
+
+def crop_pixels(x, padding):
+    top, bottom, left, right = padding
+    return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
+
+
+def out_size(n, kernel, stride, padding, dilation=1):
+    return (n + sum(padding) - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def windows(shape, kernel, stride, padding, dilation=(1, 1)):
+    """Give (a, b, pixels): where tap (a, b) lies in padded images (N, H, W, C), for all outputs."""
+    top, bottom, left, right = padding
+    rows = out_size(shape[1], kernel[0], stride[0], (top, bottom), dilation[0])
+    columns = out_size(shape[2], kernel[1], stride[1], (left, right), dilation[1])
+    for a in range(kernel[0]):
+        for b in range(kernel[1]):
+            i, j = a * dilation[0], b * dilation[1]
+            yield (
+                a,
+                b,
+                (
+                    slice(None),
+                    slice(i, i + (rows - 1) * stride[0] + 1, stride[0]),
+                    slice(j, j + (columns - 1) * stride[1] + 1, stride[1]),
+                ),
+            )
+
+
+def conv2d(x, w, bias=0.0, *, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1):
+    """w is (kh, kw, C/groups, filters); group k takes its share of channels to its share of y."""
+    x, y = pad_pixels(x, padding), 0.0
+    n, m = x.shape[3] // groups, w.shape[3] // groups
+    for a, b, pixels in windows(x.shape, w.shape[:2], stride, (0, 0, 0, 0), dilation):
+        parts = [
+            x[pixels][..., k * n : (k + 1) * n] @ w[a, b, :, k * m : (k + 1) * m]
+            for k in range(groups)
+        ]
+        y = y + np.concatenate(parts, axis=3)
+    return y + bias
+
+
+def conv2d_grad(x, w, dy, *, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1), groups=1):
+    """Return the gradients of x, w and the bias, dy being that of the result."""
+    x = pad_pixels(x, padding)
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    n, m = x.shape[3] // groups, w.shape[3] // groups
+    for a, b, pixels in windows(x.shape, w.shape[:2], stride, (0, 0, 0, 0), dilation):
+        for k in range(groups):
+            c, f = slice(k * n, (k + 1) * n), slice(k * m, (k + 1) * m)
+            dx[pixels][..., c] += dy[..., f] @ w[a, b, :, f].T
+            dw[a, b, :, f] = np.einsum("nijc,nijf->cf", x[pixels][..., c], dy[..., f])
+    return crop_pixels(dx, padding), dw, dy.sum(axis=(0, 1, 2))
+
+
+def max_pool(x, size, stride, padding=(0, 0, 0, 0)):
+    """Give NaN for windows with a NaN; padding never wins."""
+    x, y = pad_pixels(x, padding, -np.inf), -np.inf
+    for _, _, pixels in windows(x.shape, size, stride, (0, 0, 0, 0)):
+        y = np.maximum(y, x[pixels])
+    return y
+
+
+def max_pool_grad(x, dy, size, stride, padding=(0, 0, 0, 0)):
+    """The first largest pixel of each window, or its first NaN, gets all of dy."""
+    y = max_pool(x, size, stride, padding)
+    inside = pad_pixels(np.ones_like(x), padding) > 0
+    x = pad_pixels(x, padding)
+    dx, given = np.zeros_like(x), np.zeros(dy.shape, bool)
+    for _, _, pixels in windows(x.shape, size, stride, (0, 0, 0, 0)):
+        here = inside[pixels] & ~given & ((x[pixels] == y) | np.isnan(x[pixels]))
+        dx[pixels] += here * dy
+        given |= here
+    return crop_pixels(dx, padding)
+
+
+def avg_pool_counts(shape, size, stride, padding, count_padding):
+    """How many pixels each mean is over: (H', W', 1)."""
+    ones = np.ones((1, *shape[1:3], 1))
+    ones = pad_pixels(ones, padding, float(count_padding))
+    return sum(ones[pixels] for _, _, pixels in windows(ones.shape, size, stride, (0, 0, 0, 0)))[0]
+
+
+def avg_pool(x, size, stride, *, padding=(0, 0, 0, 0), count_padding=False):
+    counts = avg_pool_counts(x.shape, size, stride, padding, count_padding)
+    x = pad_pixels(x, padding)
+    return sum(x[p] for _, _, p in windows(x.shape, size, stride, (0, 0, 0, 0))) / counts
+
+
+def avg_pool_grad(x, dy, size, stride, *, padding=(0, 0, 0, 0), count_padding=False):
+    counts = avg_pool_counts(x.shape, size, stride, padding, count_padding)
+    dx = np.zeros_like(pad_pixels(x, padding))
+    for _, _, pixels in windows(dx.shape, size, stride, (0, 0, 0, 0)):
+        dx[pixels] += dy / counts
+    return crop_pixels(dx, padding)
+
+
+def moments(x):
+    """Mean and biased variance of each channel, over samples and pixels."""
+    axes = tuple(range(x.ndim - 1))
+    mean = x.mean(axis=axes)
+    return mean, ((x - mean) ** 2).mean(axis=axes)
+
+
+def batch_norm(x, weight, bias, eps=1e-5):
+    mean, variance = moments(x)
+    return (x - mean) / np.sqrt(variance + eps) * weight + bias
+
+
+def batch_norm_grad(x, weight, dy, eps=1e-5):
+    """Return the gradients of x, weight and bias (Ioffe & Szegedy 2015, section 3)."""
+    axes, count = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+    mean, variance = moments(x)
+    z = (x - mean) / np.sqrt(variance + eps)
+    dz = dy * weight
+    dvariance = (dz * (x - mean)).sum(axis=axes) * -0.5 * (variance + eps) ** -1.5
+    dmean = -dz.sum(axis=axes) / np.sqrt(variance + eps)
+    dx = dz / np.sqrt(variance + eps) + 2 * dvariance * (x - mean) / count + dmean / count
+    return dx, (dy * z).sum(axis=axes), dy.sum(axis=axes)
+
+
+def running(value, batch, momentum):
+    return momentum * value + (1 - momentum) * batch
+
+
+def neighbours(x, size):
+    """Sum of channels c - size//2 .. c + size//2, those that exist."""
+    channels = np.arange(x.shape[-1])
+    near = np.abs(channels[:, None] - channels) <= size // 2
+    return x @ near.astype(float)
+
+
+def lrn(x, *, size=5, alpha=1e-4, beta=0.75, bias=2.0):
+    """Krizhevsky et al. 2012, section 3.3."""
+    return x / (bias + alpha * neighbours(x * x, size)) ** beta
+
+
+def lrn_grad(x, dy, *, size=5, alpha=1e-4, beta=0.75, bias=2.0):
+    base = bias + alpha * neighbours(x * x, size)
+    around = neighbours(dy * x * base ** (-beta - 1), size)
+    return dy * base**-beta - 2 * alpha * beta * x * around
+
+
 # ---- Random numbers and initialisers. ----
 
 MASK = 0xFFFFFFFF

@@ -13,7 +13,7 @@ import pytest
 import steep
 
 HERE = Path(__file__).parent
-FILES = ("test_kernels.py", "test_kernels_rows.py", "test_determinism.py")
+FILES = ("test_kernels.py", "test_kernels_rows.py", "test_images.py", "test_determinism.py")
 
 
 def run(isa, *arguments):

@@ -276,8 +276,8 @@ void Backward::apply(const Op& op) {
   }
 }
 
-// Puts what the backends do in steps in place of one op: batch normalisation by the statistics of
-// the batch or the running ones, grouped convolutions over weights in groups.
+// Puts what backends do in steps in place of one op: batch normalisation by the statistics of the
+// batch or the running ones, convolutions with weights made ready for them.
 void lower(Program& p, bool training) {
   std::vector<Op> ops, first;
   const auto make = [&](Op from, Kind kind, std::vector<int> in, long samples) {
@@ -287,7 +287,7 @@ void lower(Program& p, bool training) {
     return from;
   };
   for (Op& op : p.ops) {
-    if (op.kind == Kind::Conv && op.groups > 1 && !is_depthwise(op, p.parameters)) {
+    if (op.kind == Kind::Conv && !is_depthwise(op, p.parameters)) {
       first.push_back(pack_of(p, op, false));
       op.in.push_back(first.back().out);
     }

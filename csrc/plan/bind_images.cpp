@@ -26,7 +26,25 @@ template <class T> std::shared_ptr<const Conv<T>> Plan<T>::Binder::conv_of(const
   return conv;
 }
 
+// Forward passes that take weights as they are stored need no packing.
+template <class T> void Plan<T>::Binder::drop_packs() {
+  std::vector<int> dropped;
+  for (const Op& op : program().ops) {
+    if (op.kind == Kind::ConvPack && conv_of(op)->packed_size(op.transposed) == 0) {
+      dropped.push_back(op.out);
+    }
+  }
+  const auto is_dropped = [&](int x) {
+    return std::find(dropped.begin(), dropped.end(), x) != dropped.end();
+  };
+  std::erase_if(plan.program_.ops, [&](const Op& op) { return is_dropped(op.out); });
+  for (Op& op : plan.program_.ops) {
+    if (op.kind == Kind::Conv) std::erase_if(op.in, is_dropped);
+  }
+}
+
 template <class T> void Plan<T>::Binder::size_tensors() {
+  drop_packs();
   for (const Op& op : plan.program_.ops) {
     const auto set = [&](long width) { plan.program_.tensors[op.out].width = width; };
     switch (op.kind) {
@@ -55,7 +73,7 @@ template <class T> void Plan<T>::Binder::bind_image_op(const Op& op) {
       const auto conv = conv_of(op);
       return call(op,
                   calls::ConvPack<T>{conv, op.transposed, parameter(op.weight), rows(op.out).data},
-                  conv->pack_units());
+                  conv->pack_units(op.transposed));
     }
     case Kind::Conv: return bind_conv(op);
     case Kind::ConvGrad: return bind_conv_grad(op);

@@ -46,6 +46,7 @@ template <class T> struct Plan<T>::Binder {
   }
 
  private:
+  void drop_packs();
   std::vector<Lifetime> lifetimes() const;
   long buffer_rows(int tensor) const;
   long stride(int tensor) const;

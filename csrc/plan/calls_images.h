@@ -10,8 +10,8 @@ template <class T> struct ConvPack {
   bool transposed;
   const T* weight;
   T* out;
-  static void run(const ConvPack& a, const Step<T>&, long lo, long hi) {
-    a.conv->pack(a.transposed, a.weight, a.out, lo, hi);
+  static void run(const ConvPack& a, const Step<T>& s, long lo, long hi) {
+    a.conv->pack(a.transposed, a.weight, a.out, lo, hi, s.scratch);
   }
 };
 

@@ -15,10 +15,10 @@ constexpr long kBlockRows = 64;            // of W with groups
 
 long ceil_div(long a, long b) { return (a + b - 1) / b; }
 
-struct Tap { long a, row; };  // element of the frame; row of W
+struct Tap { long a, row, frame_row; };  // element of the frame; row of W
 
 // Joins taps that follow each other both in the frame and in W, if all runs are equally long.
-void set_taps(PixelGrid& grid, std::vector<Tap> taps, long depth) {
+void set_taps(PixelGrid& grid, const std::vector<Tap>& taps, long depth) {
   const auto follows = [&](std::size_t i) {
     return taps[i].a == taps[i - 1].a + depth && taps[i].row == taps[i - 1].row + depth;
   };
@@ -28,7 +28,12 @@ void set_taps(PixelGrid& grid, std::vector<Tap> taps, long depth) {
   for (std::size_t i = 1; i < taps.size() && equal; ++i)
     equal = (i % run != 0) == follows(i) || i % run == 0;
   if (!equal) run = 1;
+  bool in_one_row = true;
   for (std::size_t i = 0; i < taps.size(); i += run) {
+    in_one_row &= taps[i].frame_row == taps[i + run - 1].frame_row;
+  }
+  for (std::size_t i = 0; i < taps.size(); i += run) {
+    if (in_one_row) grid.frame_rows.push_back(taps[i].frame_row);
     grid.a_offsets.push_back(taps[i].a);
     grid.b_offsets[0].push_back(taps[i].row * kPanel);
     grid.b_offsets[1].push_back(taps[i].row * kLane);
@@ -45,42 +50,20 @@ void join_rows(PixelGrid& grid) {
   grid.rows = 1;
 }
 
+// Taps [first, last) of the grid row that begins at frame row `row` that lie inside the image.
+std::pair<long, long> inside(const PixelGrid& grid, long row, const Frame& frame) {
+  long first = 0, last = static_cast<long>(grid.a_offsets.size());
+  if (grid.frame_rows.empty() || !frame.padded()) return {first, last};
+  const long top = frame.before[0] - row, bottom = top + frame.image[0];
+  while (first < last && grid.frame_rows[first] < top) ++first;
+  while (last > first && grid.frame_rows[last - 1] >= bottom) --last;
+  return {first, last};
+}
+
 long strip_rows(const Frame& frame, long step, long reach, long rows, long element) {
   if (!frame.padded()) return rows;
   const long fit = kStripBytes / (frame.pitch() * element);
   return std::clamp((fit - reach) / step + 1, std::min(kLeastStrip, rows), rows);
-}
-
-}  // namespace
-
-bool Frame::padded() const {
-  for (int axis = 0; axis < 2; ++axis) {
-    if (before[axis] > 0 || size[axis] > image[axis]) return true;
-  }
-  return false;
-}
-
-namespace {
-
-// Rows [first, first + rows) of the frame: of the image itself, or made in `scratch`.
-template <class T>
-const T* frame_rows(const Frame& f, const T* image, long first, long rows, T* scratch) {
-  const long pitch = f.pitch();
-  if (!f.padded()) return image + first * pitch;
-  const long left = f.before[1] * f.channels;
-  const long inside = std::min(f.image[1], f.size[1] - f.before[1]) * f.channels;
-  for (long r = 0; r < rows; ++r) {
-    T* to = scratch + r * pitch;
-    const long from = first + r - f.before[0];
-    if (from < 0 || from >= f.image[0]) {
-      std::fill_n(to, pitch, T(0));
-      continue;
-    }
-    std::fill_n(to, left, T(0));
-    std::copy_n(image + from * f.image[1] * f.channels, inside, to + left);
-    std::fill_n(to + left + inside, pitch - left - inside, T(0));
-  }
-  return scratch;
 }
 
 }  // namespace
@@ -94,6 +77,12 @@ Conv<T>::Conv(const Kernels<T>& kernels, const Window& window, long filters, lon
   const long forward_rows = (forward_strip_ - 1) * w_.stride[0] + reach;
   scratch_ = std::max(forward_rows * x_.pitch(), (data_strip_ - 1 + data_reach_) * dy_.pitch()) +
              kBlockRows * kPanel;
+  if (Winograd<T>::fits(w_, filters_, groups_)) {
+    const long around[2] = {2 - w_.before[0], 2 - w_.before[1]};
+    winograd_x_.emplace(k_, w_.in, w_.before, w_.channels, w_.out[0], w_.out[1], filters_);
+    winograd_dy_.emplace(k_, w_.out, around, filters_, w_.in[0], w_.in[1], w_.channels);
+    scratch_ = std::max({scratch_, winograd_x_->scratch(), winograd_dy_->scratch()});
+  }
   // Row by row of a strip, x and dy side by side.
   const bool joined = w_.stride[0] * x_.pitch() == w_.out[1] * w_.stride[1] * w_.channels;
   for (long r = 0; r < (joined ? 1 : forward_strip_); ++r) {
@@ -128,7 +117,7 @@ template <class T> void Conv<T>::plan_forward() {
   for (long ky = 0; ky < w_.kernel[0]; ++ky) {
     for (long kx = 0; kx < w_.kernel[1]; ++kx) {
       taps.push_back({ky * w_.dilation[0] * x_.pitch() + kx * w_.dilation[1] * w_.channels,
-                      (ky * w_.kernel[1] + kx) * depth});
+                      (ky * w_.kernel[1] + kx) * depth, ky * w_.dilation[0]});
     }
   }
   set_taps(grid, taps, depth);
@@ -178,7 +167,7 @@ template <class T> void Conv<T>::plan_data() {
           const long turned = (w_.kernel[0] - 1 - y.tap) * w_.kernel[1] + w_.kernel[1] - 1 - x.tap;
           taps.push_back(
               {(y.from + dy_.before[0]) * dy_.pitch() + (x.from + dy_.before[1]) * filters_,
-               turned * depth});
+               turned * depth, y.from + dy_.before[0]});
         }
       }
       if (!taps.empty()) set_taps(grid, taps, depth);
@@ -192,12 +181,28 @@ template <class T> void Conv<T>::plan_data() {
 
 template <class T> long Conv<T>::packed_size(bool transposed) const {
   const long in = w_.channels / groups_, out = filters_ / groups_;
+  if (winograd_x_) return transposed ? winograd_dy_->filter_size() : winograd_x_->filter_size();
+  if (!transposed && groups_ == 1) return 0;
   return groups_ * w_.taps() * (transposed ? out * padded(in) : in * padded(out));
+}
+
+template <class T> long Conv<T>::pack_units(bool transposed) const {
+  if (packed_size(transposed) == 0) return 0;
+  return winograd_x_ ? panels(filters_) : w_.taps() * groups_;
+}
+
+template <class T>
+void Conv<T>::pack(bool transposed, const T* weight, T* out, long lo, long hi, T* scratch) const {
+  if (winograd_x_) {
+    (transposed ? winograd_dy_ : winograd_x_)->transform(weight, transposed, out, lo, hi, scratch);
+  } else {
+    pack_groups(transposed, weight, out, lo, hi);
+  }
 }
 
 // A unit is one tap of one group.
 template <class T>
-void Conv<T>::pack(bool transposed, const T* weight, T* out, long lo, long hi) const {
+void Conv<T>::pack_groups(bool transposed, const T* weight, T* out, long lo, long hi) const {
   const long in = w_.channels / groups_, filters = filters_ / groups_, taps = w_.taps();
   const long columns = transposed ? in : filters, depth = transposed ? filters : in;
   const long all = taps * depth;  // rows of the packed matrix
@@ -275,16 +280,17 @@ void Conv<T>::correlate(const Operands& o, long images, T* scratch) const {
                    .accumulate = o.accumulate,
                    .relu = o.relu,
                    .present = left < columns ? left : 0};
+    const long* const a_offsets = p.a_offsets;
+    const long* const b_offsets = p.b_offsets;
     for (long r = lo; r < hi; ++r) {
       p.a = in + (r - lo) * g.in_row + group * o.in_group;
       p.c = out + g.first + r * g.out_row + group * o.out_group + c;
-      if (p.count > 0) {
-        k_.gemm_panel(p);
-      } else if (!o.accumulate) {  // no tap reaches these pixels
-        for (long i = 0; i < g.columns; ++i) {
-          std::fill_n(p.c + i * p.ldc, std::min(columns, left), T(0));
-        }
-      }
+      // Rows of zeros add nothing.
+      const auto [first, last] = inside(g, r * o.step, o.frame);
+      p.a_offsets = a_offsets + first;
+      p.b_offsets = b_offsets + first;
+      p.count = last - first;
+      k_.gemm_panel(p);
     }
   };
 
@@ -295,7 +301,7 @@ void Conv<T>::correlate(const Operands& o, long images, T* scratch) const {
       for (long lo = 0; lo < grid_rows; lo += strip) {
         const long most = std::min(strip, grid_rows - lo);
         const long rows = std::min((most - 1) * o.step + o.reach, o.frame.size[0] - lo * o.step);
-        const T* in = frame_rows(o.frame, o.in + image * o.ldin, lo * o.step, rows, scratch);
+        const T* in = o.frame.rows(o.in + image * o.ldin, lo * o.step, rows, scratch);
         for (const PixelGrid& grid : o.grids) {
           for (long group = 0; group < groups_; ++group) {
             for (long c = c0; c < c1; c += kPanel) {
@@ -311,6 +317,9 @@ void Conv<T>::correlate(const Operands& o, long images, T* scratch) const {
 template <class T>
 void Conv<T>::forward(const T* x, long ldx, const T* weight, const T* bias, bool relu, T* y,
                       long ldy, long images, T* scratch) const {
+  if (winograd_x_) {
+    return winograd_x_->run(x, ldx, weight, bias, relu, y, ldy, images, false, scratch);
+  }
   correlate(
       {x_, forward_, forward_strip_, w_.stride[0], (w_.kernel[0] - 1) * w_.dilation[0] + 1, x, ldx,
        w_.channels / groups_, weight, rows(), bias, relu, y, ldy, filters_ / groups_, false},
@@ -320,6 +329,10 @@ void Conv<T>::forward(const T* x, long ldx, const T* weight, const T* bias, bool
 template <class T>
 void Conv<T>::data(const T* dy, long lddy, const T* packed, T* dx, long lddx, long images,
                    bool accumulate, T* scratch) const {
+  if (winograd_dy_) {
+    return winograd_dy_->run(dy, lddy, packed, nullptr, false, dx, lddx, images, accumulate,
+                             scratch);
+  }
   const long depth = filters_ / groups_;
   correlate({dy_, data_, data_strip_, 1, data_reach_, dy, lddy, depth, packed, w_.taps() * depth,
              nullptr, false, dx, lddx, w_.channels / groups_, accumulate},
@@ -329,6 +342,9 @@ void Conv<T>::data(const T* dy, long lddy, const T* packed, T* dx, long lddx, lo
 template <class T>
 void Conv<T>::weights(long unit, const T* x, long ldx, const T* dy, long lddy, T* dw, long images,
                       bool accumulate, T* scratch) const {
+  if (winograd_x_) {
+    return winograd_x_->weights(unit, x, ldx, dy, lddy, dw, images, accumulate, scratch);
+  }
   const long width = padded(filters_), c = unit * kPanel;
   const long columns = std::min(kPanel, width - c), left = filters_ - c;
   const long reach = (w_.kernel[0] - 1) * w_.dilation[0] + 1;
@@ -344,8 +360,8 @@ void Conv<T>::weights(long unit, const T* x, long ldx, const T* dy, long lddy, T
   for (long image = 0; image < images; ++image) {
     for (long lo = 0; lo < w_.out[0]; lo += forward_strip_) {
       const long n = std::min(forward_strip_, w_.out[0] - lo);
-      const T* in = frame_rows(x_, x + image * ldx, lo * w_.stride[0],
-                               (n - 1) * w_.stride[0] + reach, scratch + kBlockRows * kPanel);
+      const T* in = x_.rows(x + image * ldx, lo * w_.stride[0], (n - 1) * w_.stride[0] + reach,
+                            scratch + kBlockRows * kPanel);
       const T* const dy_rows = dy + image * lddy + lo * w_.out[1] * filters_;
       if (groups_ > 1) {
         weights_in_groups(in, dy_rows, n, dw, scratch);

@@ -1,22 +1,12 @@
 // Convolutions as loops around the panel kernel, image by image. What follows from shapes alone is
 // worked out once, when a Conv is made. Depthwise convolutions are kernels of their own.
 #pragma once
+#include <optional>
 #include <vector>
 
-#include "backend/cpu/kernels.h"
+#include "backend/cpu/winograd.h"
 
 namespace steep {
-
-// An image with zeros around it: `size` virtual pixels, of which the image begins at `before`.
-struct Frame {
-  long image[2];  // height and width
-  long channels;
-  long before[2];  // zeros above and to the left
-  long size[2];    // with zeros, as far as anything is read
-
-  bool padded() const;
-  long pitch() const { return (padded() ? size[1] : image[1]) * channels; }  // elements of a row
-};
 
 // Result pixels on one regular grid, all of them sums over the same taps: pixel (r, c) of the grid
 // adds up `depth` elements at every offset, from the frame's element r*in_row + c*in_column on.
@@ -26,6 +16,8 @@ struct PixelGrid {
   long first, out_row, out_column;  // elements in the result
   long depth;
   std::vector<long> a_offsets;
+  std::vector<long>
+      frame_rows;  // of each tap, counted from the grid row's own; ascending, or empty
   std::vector<long> b_offsets[2];  // of the same taps in panels of kPanel and of kLane columns
 };
 
@@ -37,11 +29,11 @@ template <class T> class Conv {
   long scratch() const { return scratch_; }  // elements that each pass may use
   double multiply_adds() const;              // of one image in one pass
 
-  // Weights as passes want them, where they do not take them as the Store keeps them:
-  // transposed for data(), each group by itself for forward(). Units are shared by threads.
+  // Weights as passes want them: transposed, for data(), always; for forward(), where it does not
+  // take them as the Store keeps them. 0 elements where it does. Units are shared by threads.
   long packed_size(bool transposed) const;
-  long pack_units() const { return w_.taps() * groups_; }
-  void pack(bool transposed, const T* weight, T* out, long lo, long hi) const;
+  long pack_units(bool transposed) const;
+  void pack(bool transposed, const T* weight, T* out, long lo, long hi, T* scratch) const;
 
   // y = relu?(x W + bias), of images that lie ld elements apart.
   void forward(const T* x, long ldx, const T* weight, const T* bias, bool relu, T* y, long ldy,
@@ -67,6 +59,7 @@ template <class T> class Conv {
   void correlate(const Operands& o, long images, T* scratch) const;
   void plan_forward();
   void plan_data();
+  void pack_groups(bool transposed, const T* weight, T* out, long lo, long hi) const;
   void weights_in_groups(const T* in, const T* dy, long n, T* dw, T* block) const;
 
   const Kernels<T>& k_;
@@ -77,6 +70,7 @@ template <class T> class Conv {
   long forward_strip_ = 1, data_strip_ = 1;  // rows of a grid at a time
   long data_reach_ = 1;                      // rows of dy that one row of a grid reads
   std::vector<long> weight_a_, weight_b_;    // offsets of the rows of a strip
+  std::optional<Winograd<T>> winograd_x_, winograd_dy_;
   long scratch_ = 0;
 };
 

@@ -59,10 +59,9 @@ void Convolution::forward(const float* x, const float* w, float* y) {
       return;
     }
     const float* weight = at(stored_);
-    if (groups_ > 1) {
-      const long units = conv_->pack_units();
+    if (const long units = conv_->pack_units(false)) {
       conv_->pack(false, weight, at(packed_), units * thread / threads,
-                  units * (thread + 1) / threads);
+                  units * (thread + 1) / threads, scratch(thread));
       if (threads > 1) pool().meet();
       weight = at(packed_);
     }
@@ -81,9 +80,9 @@ void Convolution::backward_data(const float* dy, const float* w, float* dx) {
       }
       return;
     }
-    const long units = conv_->pack_units();
+    const long units = conv_->pack_units(true);
     conv_->pack(true, at(stored_), at(packed_), units * thread / threads,
-                units * (thread + 1) / threads);
+                units * (thread + 1) / threads, scratch(thread));
     if (threads > 1) pool().meet();
     conv_->data(dy + lo * out, out, at(packed_), dx + lo * in, in, hi - lo, false, scratch(thread));
   });

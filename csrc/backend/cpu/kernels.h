@@ -159,6 +159,23 @@ template <class T> struct Kernels {
   void (*lrn_grad)(const T* x, const T* dy, long pixels, long channels, long size, T alpha, T beta,
                    T bias, T* dx, bool accumulate);
 
+  // The transforms of F(2x2, 3x3), see winograd.h. Position (i, j) of a tile, 0 to 3 each, lies at
+  // (4i + j)*position; widths are multiples of kLane.
+  // v = B^T d B for a row of tiles, two pixels apart, of four image rows `pitch` apart: (tiles,
+  // channels) in each position.
+  void (*winograd_input)(const T* rows, long pitch, long channels, long tiles, T* v, long position);
+  // y (+)= A^T m A + bias, relu; `rows` (1 or 2) and `columns` are what there is of y.
+  void (*winograd_output)(const T* m, long position, long filters, long tiles, const T* bias,
+                          bool relu, bool accumulate, T* y, long y_row, long rows, long columns);
+  // z = A dy A^T of `width` filters, (tiles, width) in each position.
+  void (*winograd_gradient)(const T* dy, long dy_row, long filters, long width, long tiles,
+                            long rows, long columns, T* z, long position);
+  // u = G g G^T of n filters side by side; taps of g are `tap` apart, in reverse when turned.
+  void (*winograd_filter)(const T* g, long tap, bool turned, long n, T* u, long position);
+  // g (+)= G^T u G.
+  void (*winograd_filter_gradient)(const T* u, long position, long n, T* g, long tap,
+                                   bool accumulate);
+
   // dst = scale*src + shift for one row of `columns` elements `stride` bytes apart
   void (*read_f32)(const void* src, long stride, T* dst, long columns, T scale, T shift);
   void (*read_f64)(const void* src, long stride, T* dst, long columns, T scale, T shift);

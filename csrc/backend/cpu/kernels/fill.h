@@ -19,6 +19,8 @@ void fill_losses(Kernels<T>& table);
 template <class T>
 void fill_updates(Kernels<T>& table);
 template <class T>
+void fill_winograd(Kernels<T>& table);
+template <class T>
 void fill_pools(Kernels<T>& table);
 template <class T>
 void fill_depthwise(Kernels<T>& table);

@@ -2,6 +2,7 @@
 // kernel lives here.
 #pragma once
 #include "backend/cpu/brgemm/vec.h"
+#include "backend/cpu/kernels.h"
 #include "base/math.h"
 
 namespace steep::STEEP_ISA {
@@ -84,6 +85,31 @@ template <int widest, class F> STEEP_HD void over_channels(long channels, F f, l
   for (; c + widest <= channels; c += widest) f(Width<widest>{}, c);
   if constexpr (widest > 1)
     if (c < channels) over_channels<widest / 2>(channels, f, c);
+}
+
+// The same where the pixel is followed by another, whose first channels may be read and written for
+// now: then what is left of less than kLane channels is one group. Calls f(Width<n>, c).
+template <int widest, class F>
+STEEP_HD void over_channels_and_on(long channels, F f) {
+  const long whole = channels / kLane * kLane, left = channels - whole;
+  over_channels<widest>(whole, f);
+  if (left > 8)
+    f(Width<16>{}, whole);
+  else if (left > 4)
+    f(Width<8>{}, whole);
+  else if (left > 2)
+    f(Width<4>{}, whole);
+  else if (left > 0)
+    over_channels<2>(channels, f, whole);
+}
+
+// x where a lane's channel is below `channels`, 0 elsewhere; the first lane's is c.
+template <class T, int n> STEEP_HD Lanes<T, n> present(Lanes<T, n> x, long c, long channels) {
+  if (c + n <= channels) return x;
+  T lane[n];
+  x.store(lane);
+  for (int i = 0; i < n; ++i) lane[i] = c + i < channels ? lane[i] : T(0);
+  return Lanes<T, n>::load(lane);
 }
 
 }  // namespace steep::STEEP_ISA

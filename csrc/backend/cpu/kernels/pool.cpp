@@ -10,49 +10,76 @@ namespace {
 
 template <class T> constexpr int kWidest = 2 * Vec<T>::width;
 
-// Calls f(rows, columns, from, to): the taps of one window, where its first pixel lies and where its
-// result.
+// One window: its taps along both axes, and where its result lies.
+struct Place {
+  Taps rows, columns;
+  long to;
+  bool followed;  // are all its pixels and its result followed by another in their row?
+};
+
 template <class F> STEEP_HD void over_windows(const Window& w, F f) {
-  long to = 0;
+  Place at{};
   for (long i = 0; i < w.out[0]; ++i) {
-    const Taps rows = taps_of_output(w, 0, i);
-    for (long j = 0; j < w.out[1]; ++j, to += w.channels) {
-      const Taps columns = taps_of_output(w, 1, j);
-      f(rows, columns, (rows.source * w.in[1] + columns.source) * w.channels, to);
+    at.rows = taps_of_output(w, 0, i);
+    for (long j = 0; j < w.out[1]; ++j, at.to += w.channels) {
+      at.columns = taps_of_output(w, 1, j);
+      const long next = at.columns.source + (at.columns.count - 1) * at.columns.move + 1;
+      at.followed = next < w.in[1] && j + 1 < w.out[1];
+      f(at);
     }
   }
 }
 
-// Calls f(offset) for every pixel of a window, row by row; after each row end_row().
+// Calls f(Width<n>, c) for groups of n channels of one window.
+template <class T, class F> STEEP_HD void over_groups(const Window& w, const Place& at, F f) {
+  if (at.followed && w.channels % kLane)
+    over_channels_and_on<kWidest<T>>(w.channels, f);
+  else
+    over_channels<kWidest<T>>(w.channels, f);
+}
+
+STEEP_HD Taps backwards(const Taps& t) {
+  return {t.first + (t.count - 1) * t.step, -t.step, t.source + (t.count - 1) * t.move, -t.move,
+          t.count};
+}
+
+// Calls f(offset) for the pixels of a window, row by row; after each row end_row().
 template <class F, class G>
-STEEP_HD void over_taps(const Window& w, const Taps& rows, const Taps& columns, long from, F f,
-                        G end_row) {
+STEEP_HD void over_taps(const Window& w, const Taps& rows, const Taps& columns, F f, G end_row) {
   const long down = rows.move * w.in[1] * w.channels, right = columns.move * w.channels;
-  for (long a = 0; a < rows.count; ++a, from += down) {
-    long at = from;
-    for (long b = 0; b < columns.count; ++b, at += right) f(at);
+  long row = (rows.source * w.in[1] + columns.source) * w.channels;
+  for (long a = 0; a < rows.count; ++a, row += down) {
+    long pixel = row;
+    for (long b = 0; b < columns.count; ++b, pixel += right) f(pixel);
     end_row();
   }
 }
 
-// b, unless a is larger or NaN. Of equal ones, and of two NaN, b stays: the first.
-template <class T, int n> STEEP_HD Lanes<T, n> larger(const Lanes<T, n>& a, Lanes<T, n> b) {
-  for (int i = 0; i < Lanes<T, n>::parts; ++i) {
-    const auto v = a.part[i];
-    const auto top = v > b.part[i] ? v : b.part[i];
-    b.part[i] = v == v || b.part[i] != b.part[i] ? top : v;
-  }
-  return b;
+// From the last pixel of a window to the first, so that of equal ones, and of NaN, the first stays.
+template <class L, class T>
+STEEP_HD L largest(const Window& w, const Place& at, const T* x) {
+  L top = L::all(-T(__builtin_huge_val())), nan = L::all(0);
+  over_taps(
+      w, backwards(at.rows), backwards(at.columns),
+      [&](long pixel) {
+        const L in = L::load(x + pixel);
+        for (int i = 0; i < L::parts; ++i) {
+          const auto v = in.part[i];
+          top.part[i] = top.part[i] > v ? top.part[i] : v;  // a NaN may come and go: see nan
+          nan.part[i] = v == v ? nan.part[i] : v;
+        }
+      },
+      [] {});
+  for (int i = 0; i < L::parts; ++i)
+    top.part[i] = nan.part[i] == nan.part[i] ? top.part[i] : nan.part[i];
+  return top;
 }
 
 template <class T> void max_pool(const Window& w, const T* x, T* y) {
-  over_windows(w, [&](const Taps& rows, const Taps& columns, long from, long to) {
-    over_channels<kWidest<T>>(w.channels, [&](auto width, long c) {
+  over_windows(w, [&](const Place& at) {
+    over_groups<T>(w, at, [&](auto width, long c) {
       using L = Lanes<T, decltype(width)::value>;
-      L top = L::all(-T(__builtin_huge_val()));
-      over_taps(
-          w, rows, columns, from + c, [&](long at) { top = larger(L::load(x + at), top); }, [] {});
-      top.store(y + to + c);
+      largest<L>(w, at, x + c).store(y + at.to + c);
     });
   });
 }
@@ -69,18 +96,19 @@ template <class T> bool start_gradient(const Window& w, T* dx, bool accumulate) 
   return accumulate || !apart;
 }
 
-// dx(at) (+)= share(at) over the pixels of each window; begin(L, rows, columns, to) gives share.
+// dx(pixel) (+)= share(pixel) over the pixels of each window; begin(L, at, c) gives share.
 template <bool add, class T, class Begin>
 STEEP_HD void spread_into(const Window& w, T* dx, Begin begin) {
-  over_windows(w, [&](const Taps& rows, const Taps& columns, long from, long to) {
-    over_channels<kWidest<T>>(w.channels, [&](auto width, long c) {
+  over_windows(w, [&](const Place& at) {
+    over_groups<T>(w, at, [&](auto width, long c) {
       using L = Lanes<T, decltype(width)::value>;
-      auto share = begin(L{}, rows, columns, to + c);
+      auto share = begin(L{}, at, c);
       over_taps(
-          w, rows, columns, from + c,
-          [&](long at) {
-            const L part = share(at);
-            (add ? L::load(dx + at) + part : part).store(dx + at);
+          w, at.rows, at.columns,
+          [&](long pixel) {
+            T* const out = dx + pixel + c;
+            const L part = share(pixel);
+            (add ? L::load(out) + part : part).store(out);
           },
           [] {});
     });
@@ -113,41 +141,42 @@ STEEP_HD Lanes<T, n> take_same(const Lanes<T, n>& a, const Lanes<T, n>& b, Lanes
 // y is a copy of the first largest element, so comparing bits finds it, NaN included.
 template <class T>
 void max_pool_grad(const Window& w, const T* x, const T* y, const T* dy, T* dx, bool accumulate) {
-  spread(w, dx, accumulate, [=](auto lanes, const Taps&, const Taps&, long to) {
+  spread(w, dx, accumulate, [&](auto lanes, const Place& at, long c) {
     using L = decltype(lanes);
-    return [=, top = L::load(y + to), rest = L::load(dy + to)](long at) mutable {
-      return take_same(L::load(x + at), top, rest);
+    const L rest = present(L::load(dy + at.to + c), c, w.channels);
+    return [=, from = x + c, top = L::load(y + at.to + c), rest = rest](long pixel) mutable {
+      return take_same(L::load(from + pixel), top, rest);
     };
   });
 }
 
-template <class T>
-STEEP_HD T share_of(const Window& w, bool count_padding, const Taps& rows, const Taps& columns) {
-  const long inside = rows.count * columns.count;
+template <class T> STEEP_HD T share_of(const Window& w, bool count_padding, const Place& at) {
+  const long inside = at.rows.count * at.columns.count;
   const long pixels = count_padding ? w.kernel[0] * w.kernel[1] : inside;
   return pixels ? T(1) / T(pixels) : T(0);
 }
 
 // Summed row by row, so that rounding grows with height + width of a window.
 template <class T> void avg_pool(const Window& w, bool count_padding, const T* x, T* y) {
-  over_windows(w, [&](const Taps& rows, const Taps& columns, long from, long to) {
-    const T share = share_of<T>(w, count_padding, rows, columns);
-    over_channels<kWidest<T>>(w.channels, [&](auto width, long c) {
+  over_windows(w, [&](const Place& at) {
+    const T share = share_of<T>(w, count_padding, at);
+    over_groups<T>(w, at, [&](auto width, long c) {
       using L = Lanes<T, decltype(width)::value>;
       L total = L::all(0), row = total;
       over_taps(
-          w, rows, columns, from + c, [&](long at) { row = row + L::load(x + at); },
+          w, at.rows, at.columns, [&](long pixel) { row = row + L::load(x + pixel + c); },
           [&] { total = total + row, row = L::all(0); });
-      (total * L::all(share)).store(y + to + c);
+      (total * L::all(share)).store(y + at.to + c);
     });
   });
 }
 
 template <class T>
 void avg_pool_grad(const Window& w, bool count_padding, const T* dy, T* dx, bool accumulate) {
-  spread(w, dx, accumulate, [&](auto lanes, const Taps& rows, const Taps& columns, long to) {
+  spread(w, dx, accumulate, [&](auto lanes, const Place& at, long c) {
     using L = decltype(lanes);
-    const L part = L::load(dy + to) * L::all(share_of<T>(w, count_padding, rows, columns));
+    const L given = present(L::load(dy + at.to + c), c, w.channels);
+    const L part = given * L::all(share_of<T>(w, count_padding, at));
     return [part](long) { return part; };
   });
 }

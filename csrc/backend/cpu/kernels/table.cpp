@@ -17,6 +17,7 @@ Kernels<T> filled() {
   fill_narrow(table);
   fill_losses(table);
   fill_updates(table);
+  fill_winograd(table);
   fill_pools(table);
   fill_depthwise(table);
   fill_norms(table);
