@@ -19,6 +19,13 @@ THREAD_VARIABLES = (
     "STEEP_NUM_THREADS",
 )
 
+# glibc otherwise maps results above 32 MiB anew in every call: whoever allocates its results would
+# be timed with the page faults.
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 33),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
+}
+
 
 class WorkerError(RuntimeError):
     """A worker answered with an error, died, or took too long."""
@@ -57,6 +64,7 @@ class Worker:
     def __init__(self, name, threads, allowed):
         environment = dict(os.environ)
         environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        environment.update(KEEP_MEMORY)
         environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
         environment["JAX_PLATFORMS"] = "cpu"
         self.name, self.threads = name, threads

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from worker import load_cases
 
-HEAD = f"  {'':14}{'median':>11}{'min':>11}{'spread':>8}{'x steep':>9}{'x floor':>9}  note"
+HEAD = f"{'median':>11}{'min':>11}{'spread':>8}{'x steep':>9}{'x floor':>9}  note"
 
 
 def spread(times):
@@ -29,6 +29,11 @@ def describe(case):
     if isinstance(case, bench.Step):
         units = "-".join(map(str, case.units))
         return f"{units}, batch {case.batch}, Adam; time of a step"
+    if isinstance(case, bench.ImageStep):
+        size = "x".join(map(str, case.shape))
+        return f"{size} images, batch {case.batch}, SGD with momentum; time of a step"
+    if isinstance(case, bench.Convolution):
+        return "time of a pass"
     return "time of a product" if isinstance(case, bench.Gemm) else "time of an update"
 
 
@@ -37,9 +42,10 @@ def table(case, results, threads, floor, load):
     duration = load_cases().duration
     bound = "" if floor is None else f"; floor {duration(floor[0])} ({floor[1]})"
     busy = f"; others used {load:.0%} of the machine" if load >= 0.05 else ""
+    width = max(14, *(len(name) + 2 for name in results)) if results else 14
     lines = [
         f"{case.name}: {describe(case)}; {threads} thread{'s' * (threads > 1)}{bound}{busy}",
-        HEAD,
+        f"  {'':{width}}{HEAD}",
     ]
     steep = results.get("steep")
     for name, result in sorted(results.items(), key=lambda item: item[1].median):
@@ -47,7 +53,7 @@ def table(case, results, threads, floor, load):
         above = f"{result.median / floor[0]:.2f}" if floor else ""
         wins = "FASTER THAN STEEP; " if steep and result.median < steep.median else ""
         lines.append(
-            f"  {name:14}{duration(result.median):>11}{duration(min(result.times)):>11}"
+            f"  {name:{width}}{duration(result.median):>11}{duration(min(result.times)):>11}"
             f"{spread(result.times):>8.1%}{ratio:>9}{above:>9}  {wins}{result.note}".rstrip()
         )
     return lines
@@ -77,7 +83,7 @@ def summary(runs):
         lines.append("Time relative to steep, geometric mean (above 1: steep is faster)")
         for (kind, name), ratios in groups.items():
             mean = math.exp(statistics.fmean(math.log(ratio) for ratio in ratios))
-            lines.append(f"  {kind:28}{name:14}{mean:>7.2f}  over {len(ratios)}")
+            lines.append(f"  {kind:28}{name:29}{mean:>7.2f}  over {len(ratios)}")
         lines.append("A rival wins" if losses else "No rival wins a case of this run.")
     return lines + losses
 

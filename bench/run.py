@@ -17,7 +17,7 @@ from rivals import IMPLEMENTATIONS, UnsupportedError, choose
 from worker import load_cases
 
 # Largest relative deviation of the common check from the median of all implementations.
-AGREEMENT = {"Step": 0.02, "Gemm": 1e-4}
+AGREEMENT = {"Step": 0.02, "ImageStep": 0.02, "Gemm": 1e-4, "Convolution": 1e-4}
 
 
 @dataclass
@@ -90,7 +90,7 @@ def compare(case, results):
         if result.check is None:
             continue
         off = abs(result.check - middle) / abs(middle)
-        if type(case).__name__ == "Step":
+        if type(case).__name__.endswith("Step"):
             result.note += f"; loss {result.check:.5f} after {load_cases().CHECK_STEPS} steps"
         if not off <= AGREEMENT[type(case).__name__]:
             result.note += f"; DIFFERENT RESULT, off by {off:.2g}"

@@ -1,7 +1,13 @@
-"""The tables of cases.py are complete: what the library has is what the laws are held to."""
+"""The tables of cases.py are complete, and benchmark cases are what their names say."""
+
+from dataclasses import replace
+from itertools import product
 
 import cases
-from steep import _core, layers, losses, optimizers
+import numpy as np
+import pytest
+from steep import _core, benchmarks, layers, losses, optimizers
+from steep.benchmarks import native
 
 
 def test_every_activation_has_a_row():
@@ -22,3 +28,85 @@ def test_every_rule_has_a_row():
 def test_every_layer_has_a_row():
     used = {name for row in cases.LAYERS for name in row.split() if name in layers.__all__}
     assert used == set(layers.__all__) - {"Layer"}
+
+
+def test_benchmark_cases_are_found_by_name():
+    names = [case.name for case in benchmarks.CASES]
+    assert len(set(names)) == len(names)
+    assert [benchmarks.find(name) for name in names] == list(benchmarks.CASES)
+
+
+ODD = "conv/6-4,3x2,7x5,b3,s2,p1,g2"
+
+
+def test_a_convolution_of_any_size_has_a_case():
+    case = benchmarks.find(f"{ODD}/backward_data")
+    assert case.name == f"{ODD}/backward_data"
+    assert (case.x, case.w, case.y) == ((3, 7, 5, 6), (3, 2, 3, 4), (3, 4, 3, 4))
+    taps = sum(
+        0 <= 2 * p - 1 + i < 7 and 0 <= 2 * q - 1 + j < 5
+        for p, q, i, j in product(range(4), range(3), range(3), range(2))
+    )
+    assert case.flops == 2 * 3 * taps * 3 * 4
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv/6-4,3x2,7x5,b3/sideways",
+        "conv/6-4,3x2,7x5,b0/forward",
+        "conv/6-4,3x2,7x5,b3,g4/forward",  # 6 channels are no 4 groups
+        "conv/6-4,9x9,7x5,b3/forward",  # the window is larger than the image
+        "conv/6-4,3x2,7x5/forward",
+    ],
+)
+def test_a_convolution_that_cannot_be_done_has_no_case(name):
+    with pytest.raises(ValueError, match="no benchmark case starts with"):
+        benchmarks.find(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "conv/1-6,5x5,8x8,b2,p2",
+        "conv/5-4,3x2,7x5,b3,s2,p1",
+        "conv/20-36,3x3,6x6,b2,p1",
+        ODD,
+        "conv/6-6,3x3,5x5,b2,p1,g6",
+    ],
+)
+def test_the_benchmark_of_a_convolution_does_what_it_says(name):
+    for direction in ("forward", "backward_data", "backward_weights"):
+        case = benchmarks.find(f"{name}/{direction}")
+        x, w, dy = (a.astype(np.float64) for a in benchmarks.convolution_data(case))
+        wide = np.pad(x, ((0, 0), *[(case.padding, case.padding)] * 2, (0, 0)))
+        dx, dw, y = np.zeros_like(wide), np.zeros_like(w), np.zeros_like(dy)
+        inputs, outputs = case.channels // case.groups, case.filters // case.groups
+        for g, i, j in product(range(case.groups), *map(range, case.kernel)):
+            ins, outs = slice(g * inputs, (g + 1) * inputs), slice(g * outputs, (g + 1) * outputs)
+            at = (
+                slice(None),
+                slice(i, i + case.stride * (case.y[1] - 1) + 1, case.stride),
+                slice(j, j + case.stride * (case.y[2] - 1) + 1, case.stride),
+                ins,
+            )
+            y[..., outs] += wide[at] @ w[i, j, :, outs]
+            dx[at] += dy[..., outs] @ w[i, j, :, outs].T
+            dw[i, j, :, outs] += np.tensordot(wide[at], dy[..., outs], ([0, 1, 2], [0, 1, 2]))
+        high, across = (slice(case.padding, case.padding + n) for n in case.size)
+        results = {"forward": y, "backward_data": dx[:, high, across], "backward_weights": dw}
+        expected = np.square(results[direction]).mean()
+        assert native.prepare(case, _core.get_num_threads()).check == pytest.approx(expected, 1e-5)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("lenet5", 61_706), ("resnet20", 269_722)])
+def test_the_benchmark_of_a_network_is_the_one_of_the_zoo(name, parameters):
+    case = benchmarks.find(name)
+    assert case.parameters == parameters
+    few = replace(case, batch=4, batches=2)
+    trainer, fit = native.image_trainer(few, benchmarks.image_data(few))
+    before = trainer.net.state_dict()
+    assert trainer.net.num_parameters == parameters
+    fit(8, 1)
+    after = trainer.net.state_dict()
+    assert not [key for key in before if np.array_equal(before[key], after[key])]

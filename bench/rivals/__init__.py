@@ -31,17 +31,20 @@ def _jax(*kinds: str) -> Implementation:
     return Implementation("jax_rival", ("jax", "optax"), kinds)
 
 
+IMAGES = ("ImageStep", "Convolution")
 IMPLEMENTATIONS = {
-    "steep": Implementation("steep", ("steep",), ("Step", "Gemm", "Rule")),
-    "torch": _torch("Step", "Gemm", "Rule"),
+    "steep": Implementation("steep", ("steep",), ("Step", "Gemm", "Rule", *IMAGES)),
+    "torch": _torch("Step", "Gemm", "Rule", *IMAGES),
     "torch-foreach": _torch("Step", "Rule"),
     "torch-fused": _torch("Step", "Rule"),
-    "torch-compile": _torch("Step", "Rule"),
-    "jax": _jax("Step", "Rule"),
-    "jax-scan": _jax("Step"),
+    "torch-channels-last": _torch(*IMAGES),
+    "torch-compile": _torch("Step", "Rule", *IMAGES),
+    "torch-compile-channels-last": _torch(*IMAGES),
+    "jax": _jax("Step", "Rule", *IMAGES),
+    "jax-scan": _jax("Step", "ImageStep"),
     "sklearn": Implementation("sklearn_rival", ("scikit-learn",), ("Step",)),
     "openblas": Implementation("openblas_rival", ("scipy-openblas32",), ("Gemm",)),
-    "onednn": Implementation("onednn_rival", ("onednn-devel-cpu-gomp",), ("Gemm",)),
+    "onednn": Implementation("onednn_rival", ("onednn-devel-cpu-gomp",), ("Gemm", "Convolution")),
 }
 
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rivals import UnsupportedError
+from rivals import UnsupportedError, jax_images
 
 VERSION = f"{jax.__version__}, optax {optax.__version__}"
 
@@ -16,6 +16,10 @@ def prepare(case, variant, threads, bench):
     del threads  # JAX has no setting; it sizes its pool by the processors it may run on
     if isinstance(case, bench.Step):
         return step(case, variant, bench)
+    if isinstance(case, bench.ImageStep):
+        return jax_images.step(case, variant, bench)
+    if isinstance(case, bench.Convolution):
+        return jax_images.convolution(case, bench)
     if isinstance(case, bench.Rule) and variant == "jax":
         return rule(case, bench)
     raise UnsupportedError(f"no {variant} variant of {case.name}")

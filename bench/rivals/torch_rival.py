@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch._inductor import config as inductor
 
-from rivals import UnsupportedError
+from rivals import UnsupportedError, torch_images
+from rivals.torch_best import best
 
 VERSION = torch.__version__
 
@@ -17,6 +18,8 @@ def prepare(case, variant, threads, bench):
     """Return the prepared work of one case, or raise UnsupportedError."""
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    if isinstance(case, bench.ImageStep | bench.Convolution):
+        return torch_images.prepare(case, variant, bench)
     if isinstance(case, bench.Step):
         if variant == "torch-compile":
             options = STEP_OPTIONS if case.small or case.flops < 1e8 else STEP_OPTIONS[:2]
@@ -32,21 +35,6 @@ def prepare(case, variant, threads, bench):
             ]
         )
     return rule(case, variant, bench)
-
-
-def best(options):
-    """Prepare several ways of doing the same work and keep the fastest."""
-    kept, least = None, float("inf")
-    for note, make in options:
-        torch._dynamo.reset()
-        work = make()
-        work.note = note
-        work.calibrate(0.05)
-        seconds = min(work.measure() for _ in range(2))
-        if seconds < least:
-            kept, least = work, seconds
-        del work
-    return kept
 
 
 def optimizer(name, parameters, lr, **how):

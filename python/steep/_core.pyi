@@ -1,5 +1,6 @@
 """The native core: graphs, plans, kernels and threads. Arithmetic only, no policy."""
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -55,9 +56,11 @@ class Graph:
 
     def __init__(self) -> None: ...
     def input(self, shape: tuple[int, ...]) -> int: ...
+    # (in, out), (n,), or (height, width, in / groups, out) of a convolution; one not trained,
+    # such as a running mean, has no gradient and no update
     def parameter(
-        self, name: str, shape: tuple[int, ...], decay: bool
-    ) -> int: ...  # (in, out) or (n,)
+        self, name: str, shape: tuple[int, ...], decay: bool, trained: bool = True
+    ) -> int: ...
     def name_next(
         self, layer: str
     ) -> None: ...  # layer that the following ops belong to, for faults
@@ -74,10 +77,50 @@ class Graph:
         self, x: int, parameter: int
     ) -> int: ...  # parameter of x's last axis, (n,) tensors only
     def multiply_row(self, x: int, parameter: int) -> int: ...
-    def concat(self, tensors: list[int]) -> int: ...  # along the last axis, (n,) tensors
+    def concat(self, tensors: list[int]) -> int: ...  # along the last axis, other axes equal
     def reshape(self, x: int, shape: tuple[int, ...]) -> int: ...
     def softmax(self, x: int) -> int: ...
     def dropout(self, x: int, rate: float, redraw_epoch: bool, scale_at_test: bool) -> int: ...
+    def recompute(
+        self, block: int
+    ) -> None: ...  # ops from here on are computed again for the backward pass; 0: no longer
+    # Images are (height, width, channels). Pairs are (rows, columns), padding is (top, bottom,
+    # left, right).
+    def conv2d(
+        self,
+        x: int,
+        weight: int,
+        bias: int = -1,
+        stride: Sequence[int] = [1, 1],
+        padding: Sequence[int] = [0, 0, 0, 0],
+        dilation: Sequence[int] = [1, 1],
+        groups: int = 1,
+    ) -> int: ...
+    def max_pool(
+        self, x: int, size: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+    ) -> int: ...
+    def avg_pool(
+        self,
+        x: int,
+        size: Sequence[int],
+        stride: Sequence[int],
+        padding: Sequence[int],
+        count_padding: bool,
+    ) -> int: ...
+    def batch_norm(
+        self,
+        x: int,
+        weight: int,
+        bias: int,
+        running_mean: int,
+        running_variance: int,
+        momentum: float,
+        eps: float,
+    ) -> int: ...  # over the last axis
+    def lrn(self, x: int, size: int, alpha: float, beta: float, bias: float) -> int: ...
+    def zero_pad(
+        self, x: int, rows: Sequence[int], columns: Sequence[int], channels: Sequence[int]
+    ) -> int: ...  # (before, after) each
     def output(self, tensors: list[int]) -> None: ...
 
 class Network:

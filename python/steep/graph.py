@@ -7,7 +7,8 @@ import functools
 import inspect
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, Union
@@ -20,6 +21,13 @@ Inherit: TypeAlias = "Callable[[Layer, str], Any]"
 
 # Before these the weights start with He's variance: about half of their input's is cut away.
 RELU_LIKE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu"})
+
+# Ops whose first input is a tensor and whose others are parameters, and how a mistake is told.
+WEIGHTED = {
+    "matmul": "x @ w expects w to be a parameter",
+    "conv2d": "conv2d expects weight and bias to be parameters",
+    "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
+}
 
 _current: ContextVar["Scope"] = ContextVar("steep_scope")
 
@@ -156,7 +164,12 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} must define call(self, x)")
 
     def parameter(
-        self, name: str, shape: Shape | int, init: object = None, decay: bool | None = None
+        self,
+        name: str,
+        shape: Shape | int,
+        init: object = None,
+        decay: bool | None = None,
+        trained: bool = True,
     ) -> Tensor:
         """Return a weight of this layer; only inside `call`.
 
@@ -165,12 +178,15 @@ class Layer:
         name
             Of the weight within the layer: ``"weight"``.
         shape
-            (in, out) or (n,).
+            (in, out), (n,), or (height, width, in / groups, out) of a convolution.
         init
-            A name, a number, an array or an initializer. None: "he" for a matrix whose product goes
-            into a ReLU-like activation, "xavier" for any other matrix, zeros for a vector.
+            A name, a number, an array or an initializer. None: "he" where the product goes into a
+            ReLU-like activation, directly or through batch normalisation, "xavier" elsewhere, zeros
+            for a vector.
         decay
-            Whether penalties and weight decay apply; None: to matrices only.
+            Whether penalties and weight decay apply; None: to all but vectors.
+        trained
+            Whether gradients move it; running statistics are not trained.
 
         Raises
         ------
@@ -180,7 +196,7 @@ class Layer:
         scope = _current.get(None)
         if scope is None:
             raise RuntimeError(f"{type(self).__name__}: parameter() works only inside call()")
-        return scope.parameter(self, name, shape, init, decay)
+        return scope.parameter(self, name, shape, init=init, decay=decay, trained=trained)
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Put the layer behind `inputs`, symbolic tensors, and return its output."""
@@ -241,7 +257,9 @@ class Weight:
     init: object
     value: Any  # a starting value taken over from a nested network, or None
     tensor: Tensor
+    trained: bool = True
     relu: bool = False  # its product goes into a ReLU-like activation
+    groups: int = 1  # of the convolution it belongs to
 
 
 @dataclass
@@ -253,6 +271,7 @@ class Row:
     kind: str
     shape: Shape = ()
     weights: list[Weight] = field(default_factory=list)
+    multiply_adds: int = 0  # of one sample, in products and convolutions
 
 
 class Scope:
@@ -271,6 +290,8 @@ class Scope:
         self.first: dict[int, str] = {}  # label of the layer that takes a tensor first
         self._stack: list[tuple[Row, str]] = []  # layers being called, with their labels
         self._prefix = ""
+        self._blocks = 0  # recomputed blocks so far ...
+        self._block = 0  # ... and the one being described, or 0
 
     def input(self, shape: Shape) -> Tensor:
         """Add an input of the network."""
@@ -313,17 +334,45 @@ class Scope:
         if kind == "concat":
             out = self.graph.concat(index)
         else:
-            out = getattr(self.graph, kind)(*index, *attributes.values())
+            out = getattr(self.graph, kind)(*index, **attributes)
+        y = Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
         self.last_kind[out] = attributes.get("kind", kind)
-        if kind == "matmul":
+        if kind in ("matmul", "conv2d"):
             weight = next(w for w in self.weights.values() if w.tensor is inputs[1])
+            weight.groups = attributes.get("groups", 1)
             self.products[out] = weight
+            if self._stack:  # every output pixel costs the whole weight once
+                self._stack[-1][0].multiply_adds += math.prod((*weight.shape, *y.shape[:-1]))
+        elif kind == "batch_norm" and index[0] in self.products:
+            self.products[out] = self.products[index[0]]
         elif kind == "activation" and attributes["kind"] in RELU_LIKE and index[0] in self.products:
             self.products[index[0]].relu = True
-        return Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
+        return y
+
+    @contextmanager
+    def recomputed(self) -> Iterator[None]:
+        """Have the ops inside computed again for the backward pass; an outer block stays whole."""
+        if self._block:
+            yield
+            return
+        self._blocks += 1
+        self._block = self._blocks
+        self.graph.recompute(self._block)
+        try:
+            yield
+        finally:
+            self._block = 0
+            self.graph.recompute(0)
 
     def parameter(
-        self, layer: Layer, name: str, shape: Shape | int, init: object, decay: bool | None
+        self,
+        layer: Layer,
+        name: str,
+        shape: Shape | int,
+        *,
+        init: object,
+        decay: bool | None,
+        trained: bool,
     ) -> Tensor:
         """Return the parameter of a layer, new or, where the layer was called before, the same."""
         size = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
@@ -336,11 +385,12 @@ class Scope:
                 )
             return known.tensor
         full = f"{self._name(layer)}.{name}"
-        index = self.graph.parameter(full, size, len(size) > 1 if decay is None else bool(decay))
+        decayed = len(size) > 1 if decay is None else bool(decay)
+        index = self.graph.parameter(full, size, decayed, bool(trained))
         tensor = Tensor(size, scope=self, index=index, parameter=full)
         values = (source(layer, name) for source in self.sources)
         value = next((v for v in values if v is not None), None)
-        weight = Weight(full, size, layer, self.title, init, value, tensor)
+        weight = Weight(full, size, layer, self.title, init, value, tensor, bool(trained))
         self.weights[id(layer), name] = weight
         if self._stack:
             self._stack[-1][0].weights.append(weight)
@@ -353,9 +403,9 @@ class Scope:
 
     def _of_parameter(self, kind: str, inputs: Sequence[Tensor]) -> tuple[str, Sequence[Tensor]]:
         """Give ops on a parameter their own name, with the parameter last."""
-        if kind == "matmul":
-            if not inputs[1].parameter or inputs[0].parameter:
-                raise TypeError(f"{self.title}: x @ w expects w to be a parameter")
+        if kind in WEIGHTED:
+            if inputs[0].parameter or not all(x.parameter for x in inputs[1:]):
+                raise TypeError(f"{self.title}: {WEIGHTED[kind]}")
             return kind, inputs
         if len(inputs) == 2 and inputs[0].parameter and kind in ("add", "multiply"):
             inputs = inputs[::-1]
@@ -398,9 +448,10 @@ def label(layer: Layer) -> str:
 
 
 def snake(name: str) -> str:
-    """Return a class name as weights spell it: LeakyReLU gives leaky_relu."""
+    """Return a class name as weights spell it: LeakyReLU gives leaky_relu, Conv2D conv2d."""
     for word in ("ReLU", "GELU", "SiLU", "ELU"):
         name = name.replace(word, word.capitalize())
+    name = name.replace("2D", "2d")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 

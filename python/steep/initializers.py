@@ -42,6 +42,21 @@ def std(name: str, fan_in: int) -> float:
     return choose("normal initialiser", name, STDS)(fan_in)
 
 
+def fans(shape: tuple[int, ...], groups: int = 1) -> tuple[int, int]:
+    """Return fan-in and fan-out of one unit.
+
+    Parameters
+    ----------
+    shape
+        (n,), (in, out), or (height, width, in / groups, out): each filter reads height * width *
+        in / groups numbers, and each input is read by height * width * out / groups.
+    groups
+        Of a convolution.
+    """
+    taps = math.prod(shape[:-2])
+    return taps * shape[-2 if len(shape) > 1 else 0], taps * shape[-1] // groups
+
+
 BOUNDS: dict[str, Callable[[int, int], float]] = {
     "xavier": lambda fan_in, fan_out: math.sqrt(6.0 / (fan_in + fan_out)),
     "xavier_in": lambda fan_in, fan_out: math.sqrt(6.0 / fan_in),

@@ -3,6 +3,7 @@
 A network is described in Python and lowered once, at `build`, to a native one with the weights.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from . import _core, inputs
 from .checkpoint import read_weights, write_weights
 from .graph import Layer, Scope, Shape, Tensor, label, shape_of
-from .layers import layers_of
+from .layers.combine import layers_of
 from .weights import PRECISIONS, first_value, fitting, init_name
 
 Array: TypeAlias = NDArray[Any]
@@ -152,26 +153,45 @@ class Network(Layer):
 
     @property
     def num_parameters(self) -> int:
-        """How many numbers are learned."""
-        return sum(int(np.prod(shape)) for _, shape in self.native.parameters())
+        """How many numbers are learned; running statistics are not."""
+        return self._count(trained=True)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications with an addition that one sample costs in products and convolutions."""
+        assert self.native is not None  # builds where the shape is known
+        return sum(row.multiply_adds for row in self._scope.rows)
+
+    def _count(self, trained: bool) -> int:
+        assert self.native is not None
+        weights = self._scope.weights.values()
+        return sum(math.prod(w.shape) for w in weights if w.trained is trained)
 
     def summary(self) -> str:
-        """Return a table: layer, output shape, parameters, how its weights begin."""
+        """Return a table: layer, output shape, parameters, multiply-adds, how its weights begin.
+
+        Multiply-adds are those of products and convolutions for one sample. Parameters that are
+        kept but not learned, such as running statistics, are counted by themselves.
+        """
         native = self.native
-        lines = [("layer", "output shape", "parameters", "init")]
+        untrained = self._count(trained=False)
+        table = [["layer", "output shape", "parameters", "untrained", "multiply-adds", "init"]]
         for row in self._scope.rows:
-            count = sum(int(np.prod(w.shape)) for w in row.weights)
+            sizes = [
+                sum(math.prod(w.shape) for w in row.weights if w.trained is trained)
+                for trained in (True, False)
+            ]
             begin = ", ".join(init_name(w) for w in row.weights if len(w.shape) > 1)
             title = f"{'  ' * row.depth}{row.name} ({row.kind})"
-            lines.append((title, str(row.shape), f"{count:,}", begin))
-        size = [max(len(line[k]) for line in lines) for k in range(4)]
-        text = [
-            f"{a:<{size[0]}}  {b:<{size[1]}}  {c:>{size[2]}}  {d}".rstrip() for a, b, c, d in lines
-        ]
-        text.insert(1, "-" * (sum(size) + 6))
-        text.append(text[1])
+            numbers = (f"{n:,}" for n in (*sizes, row.multiply_adds))
+            table.append([title, str(row.shape), *numbers, begin])
+        if not untrained:
+            table = [[*line[:3], *line[4:]] for line in table]
+        text = _aligned(table)
         text.append(f"inputs {', '.join(map(str, self._shapes or ()))}")
-        text.append(f"parameters {self.num_parameters:,}  ({native.precision})")
+        kept = f", and {untrained:,} that are not trained" if untrained else ""
+        text.append(f"parameters {self.num_parameters:,}{kept}  ({native.precision})")
+        text.append(f"multiply-adds {self.multiply_adds:,} a sample")
         return "\n".join(text)
 
     # -- weights -------------------------------------------------------------------------------
@@ -356,6 +376,18 @@ def Input(shape: Shape | int) -> Tensor:
         Without the batch axis: ``(784,)``.
     """
     return Tensor(shape_of("Input", shape))
+
+
+def _aligned(table: list[list[str]]) -> list[str]:
+    """Return the lines of a table under its head: two columns of text, numbers, text."""
+    size = [max(map(len, column)) for column in zip(*table, strict=True)]
+    sides = ["<", "<", *">" * (len(size) - 3), "<"]
+    lines = [
+        "  ".join(f"{cell:{side}{n}}" for cell, side, n in zip(line, sides, size, strict=True))
+        for line in table
+    ]
+    rule = "-" * (sum(size) + 2 * len(size) - 2)
+    return [lines[0].rstrip(), rule, *(line.rstrip() for line in lines[1:]), rule]
 
 
 def _tensors(what: str, given: Any) -> list[Tensor]:

@@ -1,15 +1,48 @@
 """Functions of symbolic tensors, for custom layers and the functional form; no layer lives here.
 
-Shapes leave out the batch. ``+ - *`` and ``@`` on tensors say the same as add, subtract, multiply
-and matmul.
+Shapes leave out the batch; an image is (height, width, channels), and (height, width) counts as one
+channel. ``+ - *`` and ``@`` on tensors say the same as add, subtract, multiply and matmul.
 """
 
 from collections.abc import Mapping, Sequence
 
 from . import _core
 from .graph import Shape, Tensor, emit, shape_of
+from .image_ops import (
+    as_image,
+    avg_pool,
+    batch_norm,
+    conv2d,
+    global_avg_pool,
+    lrn,
+    max_pool,
+    zero_pad,
+)
 from .names import choose
 from .ranges import ANY, FRACTION, number
+
+__all__ = [
+    "activation",
+    "activation_kind",
+    "add",
+    "affine",
+    "as_image",
+    "avg_pool",
+    "batch_norm",
+    "concat",
+    "conv2d",
+    "dropout",
+    "flatten",
+    "global_avg_pool",
+    "lrn",
+    "matmul",
+    "max_pool",
+    "multiply",
+    "reshape",
+    "softmax",
+    "subtract",
+    "zero_pad",
+]
 
 ALIASES: Mapping[str, str] = {"swish": "silu", "logistic": "sigmoid"}
 
@@ -57,15 +90,22 @@ def softmax(x: Tensor) -> Tensor:
 
 
 def concat(tensors: Sequence[Tensor]) -> Tensor:
-    """Return tensors of shapes (n1,), (n2,), ... as one of shape (n1 + n2 + ...,).
+    """Return tensors side by side along their last axis: (h, w, c1), (h, w, c2) as (h, w, c1 + c2).
 
     Raises
     ------
     ValueError
-        If there is none, or one has more than one axis.
+        If there is none, or the other axes differ.
     """
     if not tensors:
         raise ValueError("concat: expects at least one tensor")
+    shapes = [x.shape for x in tensors if isinstance(x, Tensor)]
+    if any(shape[:-1] != shapes[0][:-1] for shape in shapes):
+        where = f"{tensors[0].scope.title}: " if tensors[0].scope else ""
+        raise ValueError(
+            f"{where}concat expects equal shapes but for the last axis, got "
+            f"{', '.join(map(str, shapes))}"
+        )
     return emit("concat", *tensors)
 
 

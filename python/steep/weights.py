@@ -55,7 +55,12 @@ def first_value(weight: Weight, scope: Scope, seed: int, index: int) -> Array:
             # Units of the last layer have targets of their own: equal ones do not stay equal.
             warnings.simplefilter("ignore", UserWarning)
         return initializers.draw(
-            init, shape, shape[0], shape[-1], seed=seed, stream=index, where=weight.title
+            init,
+            shape,
+            *initializers.fans(shape, weight.groups),
+            seed=seed,
+            stream=index,
+            where=weight.title,
         )
 
 
@@ -71,7 +76,7 @@ def init_name(weight: Weight) -> str:
         return "taken over"
     init = _init_of(weight)
     if isinstance(init, str):
-        n, m = weight.shape[0], weight.shape[-1]
+        n, m = initializers.fans(weight.shape, weight.groups)
         if init in initializers.STDS:
             return f"{init}: normal, std {initializers.std(init, n):.4g}"
         if init in initializers.BOUNDS:

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from .cases import CASES, Case, Gemm, Rule, Step, find, select
+from .images import Conv2D, Convolution, Dense, ImageStep, Pool2D, Residual, branch, products
 from .work import (
     CHECK_STEPS,
+    IMAGE_LEARNING_RATE,
     LEARNING_RATE,
     Work,
+    convolution_data,
     duration,
     gemm_data,
+    image_data,
     row,
     rule_data,
     step_data,
@@ -21,16 +25,27 @@ from .work import (
 __all__ = [
     "CASES",
     "CHECK_STEPS",
+    "IMAGE_LEARNING_RATE",
     "LEARNING_RATE",
     "Case",
+    "Conv2D",
+    "Convolution",
+    "Dense",
     "Gemm",
+    "ImageStep",
+    "Pool2D",
+    "Residual",
     "Rule",
     "Step",
     "Work",
     "add_options",
+    "branch",
+    "convolution_data",
     "duration",
     "find",
     "gemm_data",
+    "image_data",
+    "products",
     "row",
     "rule_data",
     "run",
@@ -109,11 +124,11 @@ def main(arguments: Sequence[str]) -> int:
         select(options.case)
     except ValueError as error:
         parser.error(str(error))
-    print(f"{'case':28} {'median':>10} {'min':>10}")
+    print(f"{'case':48} {'median':>10} {'min':>10}")
     for one in run(options.case, options.threads, options.repeats, options.min_time):
         rows.append(one)
         median, least = duration(one["median_s"]), duration(one["min_s"])
-        print(f"{one['case']:28} {median:>10} {least:>10}", flush=True)
+        print(f"{one['case']:48} {median:>10} {least:>10}", flush=True)
     if options.json:
         Path(options.json).write_text(json.dumps(rows, indent=1) + "\n")
     return 0

@@ -1,10 +1,12 @@
-"""The benchmark cases: names, sizes, arithmetic and bytes. Neither data nor code to be timed."""
+"""The benchmark cases: names, sizes, arithmetic and bytes. Images are in images.py; no data."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
+
+from .images import CONVOLUTIONS, IMAGE_STEPS, Convolution, ImageStep, find_convolution
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class Rule:
         return self.size <= 100_000
 
 
-Case: TypeAlias = Step | Gemm | Rule
+Case: TypeAlias = Step | ImageStep | Gemm | Convolution | Rule
 
 _SHAPES = (
     (32, 128, 784),
@@ -160,13 +162,15 @@ CASES: tuple[Case, ...] = (
     Step("mlp_small", (4, 120, 84, 2), 32, 400),
     Step("mlp_mnist", (784, 128, 10), 128, 100),
     Step("mlp_wide", (784, 1024, 1024, 10), 128, 25),
+    *IMAGE_STEPS,
     *(Gemm(*shape, layout) for shape in _SHAPES for layout in ("nn", "nt", "tn")),
+    *CONVOLUTIONS,
     *(Rule(rule, size) for size in (10_000, 1_000_000, 25_000_000) for rule in STREAMS),
 )
 
 
 def find(name: str) -> Case:
-    """Return the case of this exact name; products and rules of any size have one.
+    """Return the case of this exact name; products, convolutions and rules of any size have one.
 
     Raises
     ------
@@ -180,10 +184,16 @@ def find(name: str) -> Case:
         m, n, k = (int(found[i]) for i in (1, 2, 3))
         if min(m, n, k) > 0:
             return Gemm(m, n, k, found[4])
+    if convolution := find_convolution(name):
+        return convolution
     found = re.fullmatch(r"rule/(\w+)/(\d+)", name)
     if found and found[1] in STREAMS and int(found[2]) > 0:
         return Rule(found[1], int(found[2]))
-    kinds = "mlp_tiny mlp_small mlp_mnist mlp_wide gemm/M,N,K/nn|nt|tn rule/NAME/SIZE"
+    kinds = (
+        "mlp_tiny mlp_small mlp_mnist mlp_wide lenet5 resnet20 gemm/M,N,K/nn|nt|tn "
+        "conv/CIN-COUT,KxK,HxW,bN[,sS][,pP][,gG]/forward|backward_data|backward_weights "
+        "rule/NAME/SIZE"
+    )
     raise ValueError(f"no benchmark case starts with {name!r}; there are {kinds}")
 
 

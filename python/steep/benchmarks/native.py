@@ -1,16 +1,29 @@
 """steep's own side of the benchmark cases."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .. import _core, layers, optimizers
+from .. import _core, layers, models, optimizers
 from ..losses import CrossEntropy
 from ..model import Sequential
 from ..threads import set_num_threads
 from ..trainer import Trainer
 from .cases import Case, Gemm, Rule, Step
-from .work import CHECK_STEPS, LEARNING_RATE, Work, gemm_data, rule_data, step_data
+from .images import Convolution, ImageStep
+from .work import (
+    CHECK_STEPS,
+    IMAGE_LEARNING_RATE,
+    LEARNING_RATE,
+    ImageData,
+    Work,
+    convolution_data,
+    gemm_data,
+    image_data,
+    rule_data,
+    step_data,
+)
 
 
 def prepare(case: Case, threads: int) -> Work:
@@ -18,7 +31,7 @@ def prepare(case: Case, threads: int) -> Work:
 
     Parameters
     ----------
-    case : Step, Gemm or Rule
+    case : Case
         What to do.
     threads : int
         Threads steep may use.
@@ -26,6 +39,10 @@ def prepare(case: Case, threads: int) -> Work:
     set_num_threads(threads)
     if isinstance(case, Step):
         return _prepare_step(case)
+    if isinstance(case, ImageStep):
+        return _prepare_image_step(case)
+    if isinstance(case, Convolution):
+        return _prepare_convolution(case)
     return _prepare_gemm(case) if isinstance(case, Gemm) else _prepare_rule(case)
 
 
@@ -47,6 +64,71 @@ def _prepare_step(case: Step) -> Work:
         units=case.batches * case.epochs,
         check=loss,
         note="Trainer.fit",
+    )
+
+
+def image_trainer(case: ImageStep, data: ImageData) -> tuple[Trainer, Callable[..., object]]:
+    """Return a trainer with the first weights of `data`, and what fits it to the first samples.
+
+    The latter takes a number of samples and of epochs.
+    """
+    x, y, weights = data
+    net = models.lenet5() if case.name == "lenet5" else models.resnet_cifar(20)
+    net.build(case.shape)
+    net.load_state_dict(dict(zip(net.state_dict(), weights, strict=True)))
+    rule = optimizers.SGD(lr=IMAGE_LEARNING_RATE, momentum=0.9)
+    trainer = Trainer(net, CrossEntropy(), rule)
+
+    def fit(samples: int, epochs: int) -> object:
+        return trainer.fit(
+            x[:samples],
+            y[:samples],
+            epochs=epochs,
+            batch_size=case.batch,
+            shuffle=False,
+            progress=False,
+        )
+
+    return trainer, fit
+
+
+def _prepare_image_step(case: ImageStep) -> Work:
+    data = image_data(case)
+    trainer, fit = image_trainer(case, data)
+    few = min(CHECK_STEPS, case.batches)
+    fit(few * case.batch, CHECK_STEPS // few)
+    return Work(
+        lambda: fit(case.batches * case.batch, case.epochs),
+        units=case.batches * case.epochs,
+        check=trainer.evaluate(data[0][: case.batch], data[1][: case.batch])["loss"],
+        note="Trainer.fit",
+    )
+
+
+def _prepare_convolution(case: Convolution) -> Work:
+    x, w, dy = convolution_data(case)
+    native = _core.Convolution(
+        *case.size,
+        case.channels,
+        case.filters,
+        kernel=case.kernel,
+        stride=(case.stride,) * 2,
+        padding=(case.padding,) * 4,
+        dilation=(1, 1),
+        groups=case.groups,
+        batch=case.batch,
+    )
+    call, first, second, like = {
+        "forward": (native.forward, x, w, dy),
+        "backward_data": (native.backward_data, dy, w, x),
+        "backward_weights": (native.backward_weights, x, dy, w),
+    }[case.direction]
+    out = np.empty_like(like)
+    call(first, second, out)
+    return Work(
+        lambda: call(first, second, out),
+        check=float(np.square(out, dtype=np.float64).mean()),
+        note="packing of the weights included",
     )
 
 

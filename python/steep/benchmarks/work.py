@@ -6,16 +6,20 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, repeat
+from math import prod
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .cases import Case, Gemm, Rule, Step
+from .images import Convolution, ImageStep, products
 
 FloatArray: TypeAlias = NDArray[np.float32]
+ImageData: TypeAlias = tuple[FloatArray, NDArray[np.int64], list[FloatArray]]
 
 LEARNING_RATE = 1e-3
+IMAGE_LEARNING_RATE = 0.01  # of the image cases, with momentum 0.9
 CHECK_STEPS = 20  # steps of the common loss check, from the same weights over the same batches
 
 
@@ -39,6 +43,30 @@ def step_data(
         for i, o in pairwise(case.units)
     ]
     return x, y, weights
+
+
+def image_data(case: ImageStep) -> ImageData:
+    """Return X (samples, H, W, C), labels (samples,) and the first weights in order.
+
+    After each weight comes its bias, or scale, shift, running mean and running variance.
+    """
+    random = _generator(case)
+    samples = case.batch * case.batches
+    x = random.standard_normal((samples, *case.shape), dtype=np.float32)
+    classes, weights = 0, []
+    for one in products(case.net, case.shape):
+        spread, classes = (2 / prod(one.weight[:-1])) ** 0.5, one.weight[-1]
+        weights.append(random.standard_normal(one.weight, dtype=np.float32) * np.float32(spread))
+        for value in (1, 0, 0, 1) if one.norm else (0,):
+            weights.append(np.full(classes, value, np.float32))
+    return x, random.integers(0, classes, samples), weights
+
+
+def convolution_data(case: Convolution) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return images, weights and the gradient of the result, all random normal."""
+    random = _generator(case)
+    x, w, dy = (random.standard_normal(s, dtype=np.float32) for s in (case.x, case.w, case.y))
+    return x, w, dy
 
 
 def gemm_data(case: Gemm) -> tuple[FloatArray, FloatArray, FloatArray]:

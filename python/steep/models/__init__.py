@@ -1,45 +1,25 @@
-"""Ready networks by name; each returns a network whose input shape `build` or `fit` tells."""
+"""Ready networks by name; each returns a network whose input shape `build` or `fit` tells.
 
-from collections.abc import Sequence
+Those for images are the networks of the papers they cite. Counts in their docstrings are parameters
+that are learned, and multiplications with an addition in products and convolutions, one sample.
+"""
 
-from ..activations import ActivationLike
-from ..inputs import count
-from ..layers import Dense, Dropout, Flatten, Layer
-from ..model import Sequential
+from .alexnet import alexnet
+from .dense import mlp
+from .densenet import densenet, densenet_bc
+from .googlenet import googlenet
+from .lenet import lenet5
+from .resnet import resnet, resnet_cifar
+from .vgg import vgg
 
-__all__ = ["mlp"]
-
-
-def mlp(
-    units: Sequence[int],
-    classes: int = 10,
-    *,
-    activation: ActivationLike = "relu",
-    dropout: float = 0.0,
-) -> Sequential:
-    """Return a dense network: flatten, hidden layers, `classes` logits.
-
-    Parameters
-    ----------
-    units
-        Of the hidden layers: ``(256, 128)``.
-    classes
-        Number of outputs.
-    activation
-        Of the hidden layers.
-    dropout
-        Rate after each hidden layer, in [0, 1).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a number is out of range.
-    """
-    if isinstance(units, int):
-        units = (units,)
-    parts: list[Layer] = [Flatten()]
-    for size in units:
-        parts.append(Dense(size, activation))
-        if dropout:
-            parts.append(Dropout(dropout))
-    return Sequential(*parts, Dense(count("mlp: classes", classes)))
+__all__ = [
+    "alexnet",
+    "densenet",
+    "densenet_bc",
+    "googlenet",
+    "lenet5",
+    "mlp",
+    "resnet",
+    "resnet_cifar",
+    "vgg",
+]

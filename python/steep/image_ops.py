@@ -1,0 +1,281 @@
+"""Functions of symbolic images: convolution, pooling, normalisation, padding. Re-exported by `ops`.
+
+An image is (height, width, channels); (height, width) counts as one channel.
+"""
+
+import math
+
+from .graph import Shape, Tensor, emit
+from .ranges import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number
+from .windows import PaddingLike, Pair, PairLike, Sides, padding_of, pair, sides, whole
+
+
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: PairLike = 1,
+    padding: PaddingLike = "same",
+    dilation: PairLike = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Return y[i, j, k] = b[k] + sum over p, q, c of x[s*i + d*p, s*j + d*q, c] W[p, q, c, k].
+
+    Parameters
+    ----------
+    x
+        (height, width, channels).
+    weight
+        A parameter (kernel height, kernel width, channels / groups, filters).
+    bias
+        A parameter (filters,), or None.
+    stride, dilation
+        s and d: an int, or a pair (rows, columns).
+    padding
+        Zeros around x: ``"same"``, ``"valid"``, an int, (rows, columns) or (top, bottom, left,
+        right). "same" gives ceil(size / stride) outputs, the odd zero below and to the right.
+    groups
+        Parts of the channels that do not see each other; as many as channels: depthwise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes do not fit, or a number is out of range.
+    """
+    x, where, size = _image("conv2d", x)
+    if len(weight.shape) != 4:
+        raise ValueError(
+            f"{where}: expects a weight (height, width, channels / groups, filters), got "
+            f"{weight.shape}"
+        )
+    kernel, (inside, filters) = (weight.shape[0], weight.shape[1]), weight.shape[2:]
+    groups = whole(where, "groups", groups)
+    if x.shape[2] % groups or filters % groups or inside * groups != x.shape[2]:
+        raise ValueError(
+            f"{where}: {groups} groups must divide {x.shape[2]} channels and {filters} filters; "
+            f"the weight has {inside} channels a group"
+        )
+    steps, apart = pair(where, "stride", stride), pair(where, "dilation", dilation)
+    around = sides(
+        where, padding_of(where, padding), size, kernel=kernel, stride=steps, dilation=apart
+    )
+    given = (x, weight) if bias is None else (x, weight, bias)
+    return emit("conv2d", *given, stride=steps, padding=around, dilation=apart, groups=groups)
+
+
+def max_pool(
+    x: Tensor, size: PairLike, stride: PairLike | None = None, padding: PaddingLike = "valid"
+) -> Tensor:
+    """Return the largest value of each window and channel; padding never wins.
+
+    Parameters
+    ----------
+    x
+        (height, width, channels).
+    size
+        Of the window: an int, or a pair (rows, columns).
+    stride
+        An int or a pair; None: the size.
+    padding
+        As in `conv2d`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the window does not fit, or a number is out of range.
+    """
+    x, window, steps, around = _window("max_pool", x, size, stride, padding)
+    return emit("max_pool", x, size=window, stride=steps, padding=around)
+
+
+def avg_pool(
+    x: Tensor,
+    size: PairLike,
+    stride: PairLike | None = None,
+    padding: PaddingLike = "valid",
+    count_padding: bool = False,
+) -> Tensor:
+    """Return the mean of each window and channel.
+
+    Parameters
+    ----------
+    x
+        (height, width, channels).
+    size
+        Of the window: an int, or a pair (rows, columns).
+    stride
+        An int or a pair; None: the size.
+    padding
+        As in `conv2d`.
+    count_padding
+        Whether zeros of the padding count in the mean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the window does not fit, or a number is out of range.
+    """
+    x, window, steps, around = _window("avg_pool", x, size, stride, padding)
+    counted = flag(_where("avg_pool", x), "count_padding", count_padding)
+    return emit("avg_pool", x, size=window, stride=steps, padding=around, count_padding=counted)
+
+
+def global_avg_pool(x: Tensor) -> Tensor:
+    """Return the mean over all pixels: (height, width, channels) gives (channels,)."""
+    x, _, size = _image("global_avg_pool", x)
+    return emit("reshape", avg_pool(x, size), shape=(x.shape[2],))
+
+
+def batch_norm(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+    *,
+    momentum: float = 0.9,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Return (x - mean) / sqrt(var + eps) * weight + bias along the last axis (Ioffe 2015).
+
+    Training takes mean and variance over the samples and pixels of the batch and moves the running
+    ones: running = momentum*running + (1 - momentum)*batch, with the variance divided by n - 1.
+    Inference takes the running ones.
+
+    Parameters
+    ----------
+    x
+        (..., channels).
+    weight, bias
+        Parameters (channels,).
+    running_mean, running_var
+        Parameters (channels,) made with ``trained=False``.
+    momentum
+        In [0, 1].
+    eps
+        Positive.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter has another shape, or a number is out of range.
+    """
+    where, parameters = _where("batch_norm", x), (weight, bias, running_mean, running_var)
+    if any(p.shape != x.shape[-1:] for p in parameters):
+        shapes = ", ".join(str(p.shape) for p in parameters)
+        raise ValueError(f"{where}: expects parameters of shape {x.shape[-1:]}, got {shapes}")
+    return emit(
+        "batch_norm",
+        x,
+        *parameters,
+        momentum=number(where, "momentum", momentum, CLOSED_FRACTION),
+        eps=number(where, "eps", eps, POSITIVE),
+    )
+
+
+def lrn(
+    x: Tensor, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, bias: float = 2.0
+) -> Tensor:
+    """Return x_c / (bias + alpha * sum over |j - c| <= size/2 of x_j^2)^beta (Krizhevsky 2012).
+
+    Parameters
+    ----------
+    x
+        (height, width, channels).
+    size
+        Neighbouring channels in the sum, c itself included: odd.
+    alpha, beta, bias
+        Numbers; PyTorch's alpha is `size` times this one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no image, or a number is out of range.
+    """
+    x, where, _ = _image("lrn", x)
+    return emit(
+        "lrn",
+        x,
+        size=whole(where, "size", size),
+        alpha=number(where, "alpha", alpha, NOT_NEGATIVE),
+        beta=number(where, "beta", beta, NOT_NEGATIVE),
+        bias=number(where, "bias", bias, POSITIVE),
+    )
+
+
+def zero_pad(
+    x: Tensor, rows: PairLike = 0, columns: PairLike = 0, channels: PairLike = 0
+) -> Tensor:
+    """Return x with zeros before and after its rows, columns and channels.
+
+    Parameters
+    ----------
+    x
+        (height, width, channels).
+    rows, columns, channels
+        How many: an int for both ends, or a pair (before, after).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no image, or a number is below 0.
+    """
+    x, where, _ = _image("zero_pad", x)
+    given = {"rows": rows, "columns": columns, "channels": channels}
+    return emit("zero_pad", x, **{name: pair(where, name, n, 0) for name, n in given.items()})
+
+
+def as_image(x: Tensor) -> Tensor:
+    """Return x as (height, width, channels): (height, width) counts as one channel.
+
+    Raises
+    ------
+    ValueError
+        If x has another number of axes.
+    """
+    return _image("as_image", x)[0]
+
+
+def _where(op: str, x: Tensor) -> str:
+    """Return who asks: the layer being called, or the op where there is none."""
+    return x.scope.title if x.scope is not None else op
+
+
+def _image(op: str, x: Tensor) -> tuple[Tensor, str, Pair]:
+    """Return an image with three axes, who asks for it, and its height and width."""
+    where = _where(op, x)
+    if len(x.shape) == 2:
+        x = emit("reshape", x, shape=(*x.shape, 1))
+    if len(x.shape) != 3:
+        raise ValueError(
+            f"{where}: expects an image (height, width, channels), got {x.shape}. "
+            f"{_remedy(x.shape)}"
+        )
+    return x, where, (x.shape[0], x.shape[1])
+
+
+def _remedy(shape: Shape) -> str:
+    """Say how numbers in one row become the image they may be."""
+    for channels in (1, 3) if len(shape) == 1 else ():
+        side = math.isqrt(shape[0] // channels)
+        if side * side * channels == shape[0]:
+            return f"Put Reshape(({side}, {side}, {channels})) before it."
+    return "Put Reshape((height, width, channels)) before it."
+
+
+def _window(
+    op: str, x: Tensor, size: PairLike, stride: PairLike | None, padding: PaddingLike
+) -> tuple[Tensor, Pair, Pair, Sides]:
+    """Return image, window, stride and padding of a pool."""
+    x, where, image = _image(op, x)
+    window = pair(where, "size", size)
+    steps = window if stride is None else pair(where, "stride", stride)
+    around = sides(where, padding_of(where, padding), image, kernel=window, stride=steps)
+    for k, n in enumerate(around):
+        if n >= window[k // 2]:
+            raise ValueError(
+                f"{where}: padding must be below the size of the window, {window}, got {around} "
+                "(top, bottom, left, right)"
+            )
+    return x, window, steps, around

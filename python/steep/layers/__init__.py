@@ -1,0 +1,42 @@
+"""The layers: each describes a step of a network in terms of `ops`, forward only.
+
+The base class is in `graph`, activations are in `activations`, networks in `model`. Shapes leave
+out the batch axis; an image is (height, width, channels).
+"""
+
+from ..activations import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from ..graph import Layer
+from .combine import Branches, Residual
+from .conv import Conv2D
+from .dense import Dense
+from .norm import BatchNorm, LocalResponseNorm
+from .pointwise import Dropout, Rescale
+from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from .shape import Flatten, Reshape, ZeroPad2D
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "Activation",
+    "AvgPool2D",
+    "BatchNorm",
+    "Branches",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAvgPool2D",
+    "Layer",
+    "LeakyReLU",
+    "LocalResponseNorm",
+    "MaxPool2D",
+    "ReLU",
+    "Rescale",
+    "Reshape",
+    "Residual",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Tanh",
+    "ZeroPad2D",
+]

@@ -1,0 +1,57 @@
+"""The dense layer. What it becomes is in `ops`."""
+
+from .. import ops
+from ..activations import ActivationLike, activation_layer
+from ..graph import Layer, Tensor, label
+from ..ranges import flag
+from ..windows import whole
+
+
+class Dense(Layer):
+    """y = f(x W + b): (n,) gives (units,).
+
+    Parameters
+    ----------
+    units
+        Number of outputs.
+    activation
+        f: a name, a layer such as ``LeakyReLU(0.1)``, or None for the identity.
+    use_bias
+        Whether there is a b.
+    init
+        Of W, shape (n, units): ``"he"``, ``"xavier"``, ``"xavier_in"``, ``"zeros"``, a number or an
+        array. None: "he" before ReLU-like activations, "xavier" before others. b begins at 0.
+    name
+        Begins the names of the weights, ``name.weight`` and ``name.bias``.
+
+    Raises
+    ------
+    ValueError
+        If the input has more than one axis.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: ActivationLike = None,
+        use_bias: bool = True,
+        init: object = None,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.units = whole(label(self), "units", units)
+        self.activation = activation_layer(activation)
+        self.use_bias = flag("Dense", "use_bias", use_bias)
+        self.init = init
+
+    def call(self, x: Tensor) -> Tensor:
+        """Multiply, add, activate."""
+        if len(x.shape) != 1:
+            raise ValueError(
+                f"{x.scope.title if x.scope else label(self)}: expects one axis of inputs, got "
+                f"{x.shape}. Put Flatten() before it."
+            )
+        weight = self.parameter("weight", (x.shape[0], self.units), self.init)
+        bias = self.parameter("bias", (self.units,)) if self.use_bias else None
+        y = ops.matmul(x, weight, bias)
+        return y if self.activation is None else self.activation.call(y)

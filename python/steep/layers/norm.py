@@ -1,0 +1,83 @@
+"""Layers that normalise: over the batch, and over neighbouring channels."""
+
+from .. import ops
+from ..graph import Layer, Tensor
+from ..ranges import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, number
+from ..windows import whole
+
+
+class BatchNorm(Layer):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, channel by channel (Ioffe & Szegedy 2015).
+
+    Training takes mean and variance over the samples and pixels of the batch; inference takes their
+    running averages, ``running = momentum * running + (1 - momentum) * batch`` (the variance with
+    n - 1), which are kept beside the weights: weight, bias, running_mean, running_var, each
+    (channels,).
+
+    Parameters
+    ----------
+    momentum
+        What stays of the running averages at each step, in [0, 1]; PyTorch counts what goes.
+    eps
+        Added to the variance, positive.
+    name
+        Begins the names of the weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+    """
+
+    def __init__(self, momentum: float = 0.9, eps: float = 1e-5, name: str | None = None) -> None:
+        super().__init__(name)
+        self.momentum = number("BatchNorm", "momentum", momentum, CLOSED_FRACTION)
+        self.eps = number("BatchNorm", "eps", eps, POSITIVE)
+
+    def call(self, x: Tensor) -> Tensor:
+        """Normalise along the last axis."""
+        channels = x.shape[-1:]
+        weight = self.parameter("weight", channels, init=1.0)
+        bias = self.parameter("bias", channels)
+        mean = self.parameter("running_mean", channels, init=0.0, decay=False, trained=False)
+        var = self.parameter("running_var", channels, init=1.0, decay=False, trained=False)
+        return ops.batch_norm(x, weight, bias, mean, var, momentum=self.momentum, eps=self.eps)
+
+
+class LocalResponseNorm(Layer):
+    """y_c = x_c / (bias + alpha * sum over |j - c| <= size/2 of x_j^2)^beta.
+
+    Local response normalisation of Krizhevsky et al. (2012).
+
+    Parameters
+    ----------
+    size
+        Neighbouring channels in the sum, c itself included.
+    alpha, beta, bias
+        Numbers; PyTorch's alpha is `size` times this one.
+    name
+        Shown in summaries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, or the input is no image.
+    """
+
+    def __init__(
+        self,
+        size: int = 5,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        bias: float = 2.0,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.size = whole("LocalResponseNorm", "size", size)
+        self.alpha = number("LocalResponseNorm", "alpha", alpha, NOT_NEGATIVE)
+        self.beta = number("LocalResponseNorm", "beta", beta, NOT_NEGATIVE)
+        self.bias = number("LocalResponseNorm", "bias", bias, POSITIVE)
+
+    def call(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        return ops.lrn(x, self.size, self.alpha, self.beta, self.bias)

@@ -1,0 +1,43 @@
+"""Networks of dense layers."""
+
+from collections.abc import Sequence
+
+from ..activations import ActivationLike
+from ..inputs import count
+from ..layers import Dense, Dropout, Flatten, Layer
+from ..model import Sequential
+
+
+def mlp(
+    units: Sequence[int],
+    classes: int = 10,
+    *,
+    activation: ActivationLike = "relu",
+    dropout: float = 0.0,
+) -> Sequential:
+    """Return a dense network: flatten, hidden layers, `classes` logits.
+
+    Parameters
+    ----------
+    units
+        Of the hidden layers: ``(256, 128)``.
+    classes
+        Number of outputs.
+    activation
+        Of the hidden layers.
+    dropout
+        Rate after each hidden layer, in [0, 1).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range.
+    """
+    if isinstance(units, int):
+        units = (units,)
+    parts: list[Layer] = [Flatten()]
+    for size in units:
+        parts.append(Dense(size, activation))
+        if dropout:
+            parts.append(Dropout(dropout))
+    return Sequential(*parts, Dense(count("mlp: classes", classes)))
