@@ -7,7 +7,7 @@ import engine
 import numpy as np
 import pytest
 import steep
-from steep import loop
+from steep import _core, loop
 
 EPOCHS = 20  # of 5 batches, or 3: a hundred steps, the last batch of each epoch a short one
 
@@ -102,6 +102,36 @@ def test_no_budget_runs_one_step_a_call(rule):
             session.set_data([X], y, None, 25, True)
         done, losses = engine.train(session, knobs, 10, budget=budget)
         assert done == 30
+        left.append((engine.weights(net), losses.tobytes()))
+    assert left[0] == left[1]
+
+
+@pytest.mark.parametrize("precision", cases.PRECISIONS)
+@pytest.mark.parametrize("rule", ["nesterov", "rmsprop_nesterov"])
+def test_a_call_ends_on_weights_that_lead_back_to_the_very_point(rule, precision):
+    """Where w + look*v and point - look*v are ties, looking back once is not enough.
+
+    In units u of the last place of 1: w steps from 1 + 3m-1 by v = -(2m-1) to 1 + m, m odd, and the
+    point 1 + m - (2m-1)/2 is a tie that rounds to 1. Back from there, 1 + m - 1/2 would round to
+    the even 1 + m-1, whose point is below 1.
+    """
+    u = np.finfo(precision).eps
+    m = 2 * np.arange(660).reshape(20, 33) + 1
+    names = _core.rules()[rule]["knobs"]
+    knobs = np.zeros((3, engine.COMMON + len(names)))
+    for name, value in {"look": 0.5, "look_next": 0.5, "mu": 1, "rate_out": 1, "eps_in": 1}.items():
+        if name in names:  # v stays as it is: there is no rate_in
+            knobs[:, engine.COMMON + names.index(name)] = value
+    left = []
+    for budget in (1e9, 0.0):
+        net = engine.dense(20, 33, 3, seed=2, precision=precision)
+        session = engine.session(net, rule=rule)
+        net.set("w0", (1 + (3 * m - 1) * u).astype(precision))
+        session.set_slot("v", "w0", (-(2 * m - 1) * u).astype(precision))
+        session.set_data([np.ones((40, 20))], np.ones((40, 3)), None, 10, False)
+        engine.train(session, knobs[:1], 4)
+        assert np.array_equal(net.get("w0"), 1 + m * u)
+        losses = engine.train(session, knobs, 4, budget=budget, epoch=1)[1]
         left.append((engine.weights(net), losses.tobytes()))
     assert left[0] == left[1]
 

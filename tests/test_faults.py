@@ -175,7 +175,8 @@ def test_the_update_itself_overflows(batch_size, clip_norm):
     assert left == before
 
 
-def test_weights_a_callback_set_are_not_lost():
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_weights_a_callback_set_are_not_lost(momentum):
     """What is run again after a fault must begin where the callback left the weights."""
     X, y = data()
     targets = 100 * np.eye(3, dtype=np.float32)[y]
@@ -188,13 +189,33 @@ def test_weights_a_callback_set_are_not_lost():
 
     ends = []
     for stop in (None, 30):
-        trainer = steep.Trainer(dense(), "mse", optimizers.SGD(rate), seed=1)
+        optimizer = optimizers.SGD(rate, momentum, nesterov=momentum > 0)
+        trainer = steep.Trainer(dense(), "mse", optimizer, seed=1)
         called = [Halve()] if stop is None else [Halve(), StopAt(stop)]
         with pytest.raises(NonFiniteError if stop is None else StopError):
             trainer.fit(X, targets, epochs=9, batch_size=16, progress=False, callbacks=called)
         ends.append((trainer.steps, weights(trainer)))
     assert ends[0][0] == 30
     assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+@pytest.mark.parametrize("rule", ["sgd", "nesterov", "rmsprop_nesterov", "scheduled"])
+def test_weights_set_before_a_fault_stay_to_the_bit(rule, what):
+    """The way to a look-ahead point far from them, and back, must not round them."""
+    X = np.random.default_rng(0).uniform(0.5, 2, (200, 4)).astype(np.float32)
+    y = np.ones_like(X)
+    net = steep.Sequential(Root(name="root")).build(4)
+    trainer = steep.Trainer(net, "mse", cases.RULES[rule], seed=5)
+    trainer.fit(X, y, epochs=1, batch_size=10, progress=False)
+    net.load_state_dict({name: w / 3e4 for name, w in net.state_dict().items()})
+    before = weights(trainer)
+    X[:] = 0 if what == "gradient" else 3e38
+    y *= 3e38
+    with pytest.raises(NonFiniteError) as caught:
+        trainer.fit(X, y if what == "loss" else np.ones_like(y), batch_size=10, progress=False)
+    assert caught.value.what == what
+    assert weights(trainer) == before
 
 
 def test_an_update_too_large_at_the_end_of_an_epoch():

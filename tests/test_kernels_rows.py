@@ -153,8 +153,6 @@ def test_all_finite_sees_every_place(precision):
 def swept(rule, start, gradients, knobs, precision):
     """Return w after steps with given gradients, which do not depend on w: no error grows."""
     sweep = _core.Sweep(rule.rule, start.astype(precision))
-    if _core.rules()[rule.rule]["look_ahead"]:
-        sweep.look_ahead(knobs[0, list(_core.rules()[rule.rule]["knobs"]).index("look")])
     path = [sweep.w]
     for g, row in zip(gradients, knobs, strict=True):
         assert sweep.step(g.astype(precision), row, 1.0, 0.0)

@@ -57,9 +57,10 @@ def stopped_at(step, case, path):
     return steep.Trainer.load(path)
 
 
+@pytest.mark.parametrize("rule", ["adam", "rmsprop_nesterov", "scheduled"])
 @pytest.mark.parametrize("step", range(1, 3 * BATCHES + 1))
-def test_stopped_after_any_step(step, tmp_path):
-    case = small(l2=1e-3)
+def test_stopped_after_any_step(step, rule, tmp_path):
+    case = small(rule, l2=1e-3)
     whole = fit(case.trainer(), case)
     resumed = stopped_at(step, case, tmp_path / "stop")
     assert resumed.steps == step

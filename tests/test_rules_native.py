@@ -11,6 +11,7 @@ from steep import _core
 
 SIZE = 45  # two vectors of AVX-512 and a part of a third
 NAMES = tuple(_core.rules())
+LOOKING_AHEAD = [name for name in NAMES if _core.rules()[name]["look_ahead"]]
 
 
 def root(x, k):
@@ -117,9 +118,15 @@ def some_knobs(name, seed, eps=True):
 
 
 def slots_of(name, sweep):
-    rule = _core.rules()[name]
-    names = rule["slots"][:-1] if rule["look_ahead"] else rule["slots"]  # the last one holds w
-    return {slot: sweep.slot(slot).astype(np.float64) for slot in names}
+    return {slot: sweep.slot(slot).astype(np.float64) for slot in _core.rules()[name]["slots"]}
+
+
+def named_knobs(name, seed, before):
+    """Return any knobs by name; `look` is the `look_next` of the step before, as it must be."""
+    named = dict(zip(_core.rules()[name]["knobs"], some_knobs(name, seed), strict=True))
+    if name in LOOKING_AHEAD and before:
+        named["look"] = before["look_next"]
+    return named
 
 
 def gradient(seed, precision, size=SIZE):
@@ -136,11 +143,11 @@ def test_every_native_rule_has_a_formula_here():
 def test_each_step_is_the_formula(name, scale, decay, precision):
     """Each step starts from the rule's own state, so that no error is carried on."""
     sweep = _core.Sweep(name, gradient(0, precision))
+    named = {}
     for step in range(1, 5):
         w, slots = sweep.w.astype(np.float64), slots_of(name, sweep)
-        g, knobs = gradient(step, precision), some_knobs(name, step)
-        assert sweep.step(g, knobs, scale, decay)
-        named = dict(zip(_core.rules()[name]["knobs"], knobs, strict=True))
+        g, named = gradient(step, precision), named_knobs(name, step, named)
+        assert sweep.step(g, np.array([*named.values()]), scale, decay)
         want, new = FORMULAS[name](w - decay * w, scale * g.astype(np.float64), slots, named)
         # A step is a sum of a few terms, none above 8, each of up to 16 rounded factors.
         bound = dict(rtol=16 * UNIT[precision], atol=8 * 16 * UNIT[precision])
@@ -148,7 +155,7 @@ def test_each_step_is_the_formula(name, scale, decay, precision):
         assert slots_of(name, sweep).keys() == new.keys()
         for slot, value in slots_of(name, sweep).items():
             np.testing.assert_allclose(value, new[slot], err_msg=slot, **bound)
-        if _core.rules()[name]["look_ahead"]:
+        if name in LOOKING_AHEAD:
             point = sweep.w.astype(np.float64) + named["look_next"] * sweep.slot("v")
             np.testing.assert_allclose(sweep.point, point, **bound)
         else:
@@ -218,11 +225,30 @@ def test_s1_row76_adam_without_first_moment_is_rmsprop_to_the_bit(precision):
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", [n for n in NAMES if _core.rules()[n]["look_ahead"]])
+@pytest.mark.parametrize("name", LOOKING_AHEAD)
 def test_look_ahead_moves_the_point_and_not_the_weights(name, precision):
     start = gradient(0, precision)
     sweep = _core.Sweep(name, start)
-    sweep.look_ahead(0.5)
     assert sweep.point.tobytes() == sweep.w.tobytes() == start.tobytes()  # v is 0 yet
     assert sweep.step(gradient(1, precision), some_knobs(name, 2))
     assert np.all(sweep.point != sweep.w)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", LOOKING_AHEAD)
+def test_how_far_it_looks_does_not_change_what_a_gradient_does(name, precision):
+    """With given gradients w and the slots go as without a look ahead, to the bit in the slots."""
+    ahead, plain = (_core.Sweep(name, gradient(0, precision)) for _ in range(2))
+    knobs, start, moved = {}, ahead.w.astype(np.float64), 0.0
+    for step in range(1, 40):
+        before = plain.w.astype(np.float64)
+        g, knobs = gradient(step, precision) / 8, named_knobs(name, step, knobs)
+        assert ahead.step(g, np.array([*knobs.values()]), 0.5, 1 / 64)
+        blind = knobs | {"look": 0, "look_next": 0}
+        assert plain.step(g, np.array([*blind.values()]), 0.5, 1 / 64)
+        moved += np.abs(plain.w - before)
+        for slot in _core.rules()[name]["slots"]:
+            assert ahead.slot(slot).tobytes() == plain.slot(slot).tobytes()
+    # Of each step: w from the point, decay, the step, the point; none above start, moves and look.
+    largest = np.abs(start) + moved + np.abs(ahead.slot("v")).max() + moved.max()
+    assert np.all(np.abs(ahead.w - plain.w) <= 40 * 6 * UNIT[precision] * largest)

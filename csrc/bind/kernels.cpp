@@ -73,9 +73,6 @@ class PySweep {
     return f(std::get<Sweep<double>>(sweep_));
   }
 
-  void look_ahead(double look) {
-    visit([&]<class T>(Sweep<T>& s) { s.look_ahead(static_cast<T>(look)); });
-  }
   bool step(const py::array& gradient, const Dense<double>& knobs, double scale, double decay) {
     return visit([&]<class T>(Sweep<T>& s) {
       const Dense<T> g = dense<T>(gradient);
@@ -91,7 +88,11 @@ class PySweep {
     });
   }
   py::array w() {
-    return visit([](auto& s) { return copy(s.weights(), s.size()); });
+    return visit([]<class T>(const Sweep<T>& s) -> py::array {
+      py::array_t<T> out(s.size());
+      s.weights(out.mutable_data());
+      return out;
+    });
   }
   py::array point() {
     return visit([](auto& s) { return copy(s.point(), s.size()); });
@@ -172,7 +173,6 @@ void bind_kernels(py::module_& m) {
   m.def("permutation", &permutation, arg("seed"), arg("epoch"), arg("n"));
   py::class_<PySweep>(m, "Sweep")
       .def(py::init<const std::string&, const py::array&>(), arg("rule"), arg("start"))
-      .def("look_ahead", &PySweep::look_ahead, arg("look"))
       .def("step", &PySweep::step, arg("gradient"), arg("knobs"), arg("scale") = 1.0,
            arg("decay") = 0.0)
       .def_property_readonly("w", &PySweep::w)

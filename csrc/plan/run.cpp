@@ -185,7 +185,7 @@ long Session<T>::loop(Position at, long count, const double* knobs, double* loss
     pool().run(threads, [&](int thread, int members) { loop.run(thread, members, from); });
     if (wanted > 1) pace_.note(loop.done - from, now() - start);
   }
-  end();
+  end(knobs, loop.done);
   if (loop.bad_loss) {
     const Position bad{at.epoch, at.batch + loop.done, at.step + loop.done};
     fault_ = Fault{loop.done, "loss", plan_->first_fault(step_at(batcher_, bad, *plan_)), 0};

@@ -60,12 +60,6 @@ template <class T> int Session<T>::knob_columns() const {
   return kCommonKnobs + static_cast<int>(rule_infos()[rule_].knobs.size());
 }
 
-template <class T> std::vector<std::string> Session<T>::slots() const {
-  std::vector<std::string> names = rule_infos()[rule_].slots;
-  if (rule_infos()[rule_].look_ahead) names.pop_back();
-  return names;
-}
-
 template <class T> long Session<T>::state_bytes() const {
   return state_->bytes() + (gradients_ ? gradients_->bytes() : 0);
 }
@@ -113,22 +107,6 @@ template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position 
   step.order = plan.order();
   step.scratch = plan.scratch(0);
   return step;
-}
-
-template <class T> void Session<T>::begin(const double* knobs) {
-  const RuleInfo& rule = rule_infos()[rule_];
-  if (!rule.look_ahead) return;
-  const double look = knobs[kCommonKnobs + rule.knob("look")];
-  k_.look_ahead(network_->weights()->column(0), slot(rule.slot("v")), slot(rule.slot("w")),
-                network_->weights()->layout().size, static_cast<T>(look));
-}
-
-// Outside of a run the weights are w, never the look-ahead point.
-template <class T> void Session<T>::end() {
-  const RuleInfo& rule = rule_infos()[rule_];
-  if (!rule.look_ahead) return;
-  std::copy_n(slot(rule.slot("w")), network_->weights()->layout().size,
-              network_->weights()->column(0));
 }
 
 template <class T>
@@ -226,6 +204,8 @@ template <class T> long Session<T>::go_back(long steps) {
 template <class T>
 std::string Session<T>::faulty_parameter(Position at, const double* knobs) {
   need_gradients();
+  T* w = network_->weights()->column(0);
+  const std::vector<T> kept(w, w + network_->weights()->layout().size);
   begin(knobs);
   const Step<T> step = step_at(batcher_, at, *plan_);
   plan_->run(step, 0, 1);
@@ -238,7 +218,7 @@ std::string Session<T>::faulty_parameter(Position at, const double* knobs) {
       break;
     }
   }
-  end();
+  std::copy(kept.begin(), kept.end(), w);
   return name;
 }
 

@@ -44,8 +44,7 @@ template <class T> class Session {
   void gradient(int parameter, T* out) const { gradients_->get(0, parameter, out); }
   Totals evaluate(const Dataset& data, long batch_size);
 
-  // Slots a checkpoint needs: a look-ahead rule's copy of w is made anew in every run.
-  std::vector<std::string> slots() const;
+  const std::vector<std::string>& slots() const { return rule_infos()[rule_].slots; }
   Store<T>& state() { return *state_; }
   const Network<T>& network() const { return *network_; }
   long state_bytes() const;
@@ -61,8 +60,9 @@ template <class T> class Session {
   int state_columns(T** columns) const;  // weights and slots; how many
   bool large() const;                    // more than stays in cache from one step to the next
   Step<T> step_at(const Batcher& batcher, Position at, const Plan<T>& plan) const;
-  void begin(const double* knobs);  // moves weights to the look-ahead point
-  void end();
+  // For look-ahead rules, the weights become the point; and w again, after `done` steps.
+  void begin(const double* knobs);
+  void end(const double* knobs, long done);
   long loop(Position at, long count, const double* knobs, double* losses, double* correct,
             double budget, bool separate);
   bool remember(Position at, long count);

@@ -21,17 +21,14 @@ Sweep<T>::Sweep(int rule, const T* start, long n)
               5 * kLane),
       block_(static_cast<std::size_t>(stride_) * (1 + this->rule().slots.size()) * sizeof(T)) {
   std::copy_n(start, n, column(0));
-  if (this->rule().look_ahead) std::copy_n(start, n, column(1 + this->rule().slot("w")));
 }
 
-template <class T> const T* Sweep<T>::weights() const {
-  return rule().look_ahead ? slot(rule().slot("w")) : point();
-}
-
-template <class T> void Sweep<T>::look_ahead(T look) {
-  if (!rule().look_ahead) return;
-  std::copy_n(weights(), n_, column(0));
-  k_.look_ahead(column(0), slot(rule().slot("v")), column(1 + rule().slot("w")), padded(n_), look);
+template <class T> void Sweep<T>::weights(T* out) const {
+  if (rule().look_ahead) {
+    k_.look_back(point(), slot(rule().slot("v")), out, n_, look_);
+  } else {
+    std::copy_n(point(), n_, out);
+  }
 }
 
 template <class T> bool Sweep<T>::step(const T* gradient, const double* knobs, T scale, T decay) {
@@ -61,6 +58,7 @@ template <class T> bool Sweep<T>::step(const T* gradient, const double* knobs, T
     std::copy_n(gradient + lanes * kLane, rest, g);
     if (!sweep(g, lanes * kLane, kLane)) finite = false;
   }
+  if (rule().look_ahead) look_ = row[rule().knob("look_next")];
   return finite;
 }
 

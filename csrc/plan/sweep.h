@@ -12,13 +12,12 @@ template <class T> class Sweep {
 
   long size() const { return n_; }
   const RuleInfo& rule() const { return rule_infos()[rule_]; }
-  // Moves the point of a look-ahead rule to w + look*v.
-  void look_ahead(T look);
-  // Knobs are the rule's own. False when a weight is not finite any more.
+  // Knobs are the rule's own; look of a step is look_next of the step before, and without effect in
+  // the first. False when a weight is not finite any more.
   bool step(const T* gradient, const double* knobs, T scale, T decay);
 
   const T* point() const { return column(0); }
-  const T* weights() const;
+  void weights(T* out) const;  // (size)
   const T* slot(int i) const { return column(1 + i); }
 
  private:
@@ -27,6 +26,7 @@ template <class T> class Sweep {
   const Kernels<T>& k_;
   int rule_;
   long n_, stride_;
+  T look_ = 0;  // of the coming step
   Block block_;
 };
 

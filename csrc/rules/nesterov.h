@@ -1,15 +1,16 @@
 // Nesterov momentum (Sutskever et al. 2013), the gradient taken at the point w + look*v:
 //   v = mu*v - rate_in*g(point),  w = w + rate_out*v,  point = w + look_next*v.
+// The sweep keeps the point in place of w, and finds w with look, the look_next of the step before.
 #pragma once
 #include <array>
 
-#include "rules/look_ahead.h"
+#include "base/math.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct Nesterov {
   static constexpr const char* kName = "nesterov";
-  static constexpr std::array kSlots{"v", "w"};
+  static constexpr std::array kSlots{"v"};
   static constexpr std::array kKnobs{"look", "look_next", "mu", "rate_in", "rate_out"};
   static constexpr bool kLookAhead = true;
 
@@ -19,11 +20,10 @@ struct Nesterov {
   };
 
   template <class T>
-  STEEP_HD static void step(T& point, T g, T* s, const Knobs<T>& k) {
-    T &v = s[0], &w = s[1];
+  STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {
+    T& v = s[0];
     v = fma_(k.mu, v, -(k.rate_in * g));
     w = fma_(k.rate_out, v, w);
-    point = look_ahead_point(w, v, k.look_next);
   }
 };
 

@@ -37,9 +37,7 @@ class Sweep:
     """One update rule over one flat vector, float32 or float64 as `start` is."""
 
     def __init__(self, rule: str, start: Array) -> None: ...
-    def look_ahead(
-        self, look: float
-    ) -> None: ...  # moves `point` to w + look*v; before the first step only
+    # look of a step must be look_next of the step before
     def step(
         self, gradient: Array, knobs: NDArray[np.float64], scale: float = 1.0, decay: float = 0.0
     ) -> bool: ...

@@ -43,11 +43,12 @@ template <class T> struct GemmPanel {
 };
 
 // One sweep of an update rule over n flat parameters; g already holds penalties and value clipping.
-//   w -= decay*w;  g *= scale;  rule(w, g, slots);  look = w + knobs[look]*v for look-ahead rules
+//   w -= decay*w;  g *= scale;  rule(w, g, slots)
+// Look-ahead rules: first w = point - look*v, and afterwards point = w + look_next*v.
 template <class T> struct UpdateArgs {
-  T* w;                 // (n) weights; for look-ahead rules the point the gradient is taken at
+  T* w;                 // (n) weights; for look-ahead rules the point, where the gradient is taken
   const T* g;           // (n)
-  T* slots[kMaxSlots];  // (n) each; for look-ahead rules the last used slot is the true w
+  T* slots[kMaxSlots];  // (n) each; for look-ahead rules the last used slot is v
   long n;               // multiple of kLane
   const T* knobs;       // the rule's own knobs, in the order of its kKnobs
   T scale;              // gradient factor of clipping by norm, 1 when off
@@ -91,8 +92,10 @@ template <class T> struct Kernels {
                                long rows, long width, T alpha, bool accumulate);
   void (*const* loss)(const LossArgs<T>&);
   bool (*const* update)(const UpdateArgs<T>&);  // false when a new weight is not finite
-  // Before a run: slot_w = w, w = w + look*v. Look-ahead rules only.
-  void (*look_ahead)(T* w, const T* v, T* slot_w, long n, T look);
+  // Look-ahead rules only. Before a run, w += look*v. After it w = point - look*v, in place or not,
+  // so rounded that look_ahead gives the bits of the point again.
+  void (*look_ahead)(T* w, const T* v, long n, T look);
+  void (*look_back)(const T* point, const T* v, T* w, long n, T look);
 
   // g += l2*w + l1*sign(w), then clamp to +-clip_value (0: off); returns sum g^2 in a fixed order
   double (*finish_gradient)(T* g, const T* w, long n, T l1, T l2, T clip_value);

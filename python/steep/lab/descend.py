@@ -12,7 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ..names import choose
 from ..optimizers import Optimizer, get
-from ..optimizers.base import knob_order
 
 Gradient = Callable[[Any], Any]
 
@@ -224,8 +223,6 @@ class _Walk:
         self.path = [first.copy()]
         self.sweep = _core.Sweep(optimizer.rule, first)
         self._tabulate()
-        if _core.rules()[optimizer.rule]["look_ahead"]:
-            self.sweep.look_ahead(float(self.knobs[0, knob_order(optimizer.rule).index("look")]))
 
     def _tabulate(self) -> None:
         """Evaluate every hyper-parameter for the steps ahead."""

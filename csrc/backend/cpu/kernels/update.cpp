@@ -1,6 +1,7 @@
 // The sweep of every update rule over flat parameters, and what prepares it. The formulas of the
 // rules live in rules/.
 #include <cstring>
+#include <string_view>
 
 #include "backend/cpu/kernels/fill.h"
 #include "rules/list.h"
@@ -30,6 +31,7 @@ template <class T, class Rule>
 bool sweep(const UpdateArgs<T>& a) {
   constexpr size_t count = Rule::kSlots.size();
   static_assert(count <= kMaxSlots);
+  if constexpr (Rule::kLookAhead) static_assert(std::string_view(Rule::kSlots.back()) == "v");
   static_assert(sizeof(typename Rule::template Knobs<T>) == Rule::kKnobs.size() * sizeof(T));
   typename Rule::template Knobs<T> knobs;
   std::memcpy(&knobs, a.knobs, sizeof(knobs));
@@ -46,9 +48,14 @@ bool sweep(const UpdateArgs<T>& a) {
     if constexpr (count > 0) s[0] = s0[i];
     if constexpr (count > 1) s[1] = s1[i];
     if constexpr (count > 2) s[2] = s2[i];
-    T& decayed = Rule::kLookAhead ? s[count - 1] : weight;
-    decayed = fma_(-decay, decayed, decayed);
+    if constexpr (Rule::kLookAhead) {
+      weight = rules::look_back_weight(weight, s[count - 1], knobs.look);
+    }
+    weight = fma_(-decay, weight, weight);
     Rule::template step<T>(weight, g[i] * scale, s, knobs);
+    if constexpr (Rule::kLookAhead) {
+      weight = rules::look_ahead_point(weight, s[count - 1], knobs.look_next);
+    }
     w[i] = weight;
     if constexpr (count > 0) s0[i] = s[0];
     if constexpr (count > 1) s1[i] = s[1];
@@ -59,12 +66,15 @@ bool sweep(const UpdateArgs<T>& a) {
 }
 
 template <class T>
-void look_ahead(T* w, const T* v, T* slot_w, long n, T look) {
+void look_ahead(T* w, const T* v, long n, T look) {
 #pragma GCC ivdep
-  for (long i = 0; i < n; ++i) {
-    slot_w[i] = w[i];
-    w[i] = rules::look_ahead_point(w[i], v[i], look);
-  }
+  for (long i = 0; i < n; ++i) w[i] = rules::look_ahead_point(w[i], v[i], look);
+}
+
+template <class T>
+void look_back(const T* point, const T* v, T* w, long n, T look) {
+#pragma GCC ivdep
+  for (long i = 0; i < n; ++i) w[i] = rules::weight_of_point(point[i], v[i], look);
 }
 
 template <class T>
@@ -103,6 +113,7 @@ template <class T>
 void fill_updates(Kernels<T>& table) {
   table.update = sweeps<T>(rules::All{});
   table.look_ahead = look_ahead<T>;
+  table.look_back = look_back<T>;
   table.finish_gradient = finish_gradient<T>;
   table.all_finite = all_finite<T>;
 }
