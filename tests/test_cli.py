@@ -1,6 +1,7 @@
 """The program `steep`: what it prints, which files it writes, and how it refuses."""
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ import pytest
 import steep
 from steep import cli, data
 from steep.commands import recipe as recipes
+from steep.commands import zoo
 
 SHORT = ["--units", "16", "--epochs", "3", "--quiet"]
 FILES = {
@@ -182,6 +184,139 @@ def test_npz_and_the_linear_model(tmp_path):
     assert json.loads((tmp_path / "run/metrics.json").read_text())["test"]["accuracy"] > 0.93
 
 
+# -- images --------------------------------------------------------------------------------------
+
+
+def folder_of_pictures(folder, count=25):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name, low in (("dark", 0), ("light", 120)):
+        (folder / name).mkdir(parents=True)
+        for k in range(count):
+            image = rng.integers(low, low + 130, (9, 6, 3)).astype(np.uint8)
+            Image.fromarray(image).save(folder / name / f"{k}.png")
+    return folder.name
+
+
+def test_a_folder_of_class_folders(tmp_path, capsys):
+    folder = folder_of_pictures(tmp_path / "pictures")
+    options = "--size 8,5 --augment flip,shift=1,cutout=2,fill=100 --epochs 30 --out run"
+    assert cli.main(["train", folder, *options.split()]) == 0
+    assert (
+        "pictures: 35 training, 5 validation, 10 test samples of 8x5x3" in capsys.readouterr().out
+    )
+    assert json.loads((tmp_path / "run/metrics.json").read_text())["test"]["accuracy"] >= 0.9
+    saved = json.loads((tmp_path / "run/config.json").read_text())
+    assert saved["data"]["classes"] == ["dark", "light"]
+    recipe = recipes.Recipe.from_json(saved["recipe"])
+    assert (recipe.size, recipe.augment) == ((8, 5), "flip,shift=1,cutout=2,fill=100")
+    made = recipes.build_augment(recipe, data.open_dataset(folder, size=(8, 5)))
+    assert made == data.Augment(flip=True, shift=1, cutout=2, fill=100.0)
+
+
+def test_augmentation_reaches_training(tmp_path):
+    left = []
+    for out, how in (("a", "none"), ("b", "flip"), ("c", "flip"), ("d", "flip,shift=1")):
+        assert cli.main(["train", *SHORT, "--augment", how, "--out", out]) == 0
+        left.append((tmp_path / out / "weights.safetensors").read_bytes())
+    assert left[1] == left[2]
+    assert len(set(left)) == 3
+    assert cli.main(["train", *SHORT, "--out", "e"]) == 0
+    assert (tmp_path / "e/weights.safetensors").read_bytes() == left[0]
+
+
+@pytest.fixture
+def small_lenet(monkeypatch):
+    """A builder in the place of steep.models' own: it is quick, and notes what it was asked for."""
+    asked = []
+
+    def build(*arguments, classes=10, **options):
+        asked.append((*arguments, classes, options))
+        return steep.Sequential(Shape(asked), steep.layers.Flatten(), steep.layers.Dense(classes))
+
+    for name in ("lenet5", "resnet_cifar"):
+        monkeypatch.setattr(steep.models, name, build, raising=False)
+    return asked
+
+
+class Shape(steep.layers.Layer):
+    """Notes the shape it sees."""
+
+    def __init__(self, asked):
+        super().__init__()
+        self.asked = asked
+
+    def call(self, x):
+        self.asked.append(x.shape)
+        return x
+
+
+def test_image_models_get_images_with_channels(tmp_path, small_lenet):
+    grey, colour = data.open_dataset("digits"), folder_of_pictures(tmp_path / "pictures")
+    lenet = recipes.complete(recipes.Recipe(model="LeNet5"), 1000)
+    net = recipes.build_network(lenet, grey)
+    assert small_lenet == [(10, {}), (8, 8, 1)]
+    assert net.predict(grey.test[0][:3]).shape == (3, 10)  # images as stored
+    small_lenet.clear()
+    plain = recipes.complete(recipes.Recipe(colour, model="plain32"), 1000)
+    recipes.build_network(plain, data.open_dataset(colour))
+    assert small_lenet == [(32, 2, {"plain": True}), (9, 6, 3)]
+
+
+def test_image_models_have_settings_of_their_own(small_lenet):
+    del small_lenet
+    made = recipes.complete(recipes.Recipe("fashion-mnist", model="resnet20"), 54000)
+    assert (made.optimizer, made.momentum, made.batch_size) == ("momentum", 0.9, 128)
+    assert (made.schedule, made.l2, made.augment) == ("onecycle", 5e-4, "flip,shift=2")
+    assert made.units == ()
+    other = recipes.complete(
+        recipes.Recipe("fashion-mnist", model="resnet20", optimizer="adam", augment="none"), 54000
+    )
+    assert (other.momentum, other.lr, other.l2, other.augment) == (None, None, 0.0, "none")
+    recipes.build_optimizer(other, 54000)
+    lenet = recipes.complete(recipes.Recipe("fashion-mnist", model="lenet5", epochs=2), 54000)
+    assert (lenet.epochs, lenet.augment) == (2, "flip")
+    rate = recipes.build_optimizer(lenet, 54000).lr
+    assert max(rate(step) for step in range(0, 844, 4)) == pytest.approx(lenet.lr, rel=1e-3)
+
+
+def test_every_image_model_is_named_after_a_builder():
+    """A builder that steep.models has is offered; none other is."""
+    for name, entry in zoo.ENTRIES.items():
+        assert (name in recipes.names()) == hasattr(steep.models, entry.builder)
+        made = zoo.settings(name, "digits")
+        assert {"lr", "epochs", "batch_size", "optimizer", "schedule", "l2"} <= set(made)
+        assert set(made) <= {field.name for field in dataclasses.fields(recipes.Recipe)}
+
+
+def test_a_run_of_an_image_model_goes_on(tmp_path, monkeypatch):
+    build = lambda classes: steep.models.mlp(8, classes)  # noqa: E731
+    monkeypatch.setattr(steep.models, "lenet5", build, raising=False)
+    options = ["--model", "lenet5", "--augment", "shift=1", "--epochs", "4", "--quiet"]
+    assert cli.main(["train", *options, "--out", "whole"]) == 0
+    assert cli.main(["train", *options, "--out", "run"]) == 0
+    for name in FILES - {"config.json"}:
+        (tmp_path / "run" / name).unlink()
+    assert cli.main(["train", "--out", "run", "--resume", "--quiet"]) == 0
+    a, b = (tmp_path / out / "weights.safetensors" for out in ("whole", "run"))
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_image_models_need_images(tmp_path, capsys, small_lenet):
+    del small_lenet
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "t.npz", X=rng.normal(size=(60, 4)), y=np.arange(60) % 2)
+    assert "--model lenet5: needs images, the samples here have shape (4,)" in refused(
+        capsys, "train", "t.npz", "--model", "lenet5"
+    )
+    assert "augment: needs images" in refused(capsys, "train", "t.npz", "--augment", "flip")
+    for option in (["--units", "4"], ["--dropout", "0.5"]):
+        message = refused(capsys, "train", "--model", "lenet5", *option)
+        assert "--model lenet5: has no hidden layers" in message
+    assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
+
+
 # -- refusals ------------------------------------------------------------------------------------
 
 
@@ -198,6 +333,13 @@ def test_npz_and_the_linear_model(tmp_path):
         (["train", "--epochs", "0"], "argument --epochs: expected 1 or more, got 0"),
         (["train", "--epochs", "x"], "argument --epochs: invalid"),
         (["train", "--units", "12,-3"], "argument --units: expected 1 or more"),
+        (["train", "--augment", "flop"], '--augment: "flop" is none of flip, shift=PIXELS'),
+        (["train", "--augment", "flip=1"], '--augment: "flip=1" is none of'),
+        (["train", "--augment", "flip,shift=x"], '--augment: "shift=x" is none of'),
+        (["train", "--augment", "shift=-1"], "shift must be at least 0"),
+        (["train", "--augment", "shift=8"], "shift must be less than height and width"),
+        (["train", "--size", "8"], "argument --size: expected HEIGHT,WIDTH"),
+        (["train", "--size", "8,8"], "--size scales the picture files"),
         (["train", "--lr", "-1"], "lr"),
         (["train", "--lr", "nan"], "lr"),
         (["train", "--dropout", "1"], "rate"),

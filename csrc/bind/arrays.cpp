@@ -7,8 +7,7 @@ namespace steep::bind {
 
 namespace {
 
-Source source(HeldData& held, const py::array& given, const char* what) {
-  py::array a = given;
+DType dtype_of(const py::array& a, const char* what) {
   std::optional<DType> type;
   if (a.dtype().byteorder() != '>') {
     if (a.dtype().is(py::dtype::of<float>())) type = DType::Float32;
@@ -19,10 +18,16 @@ Source source(HeldData& held, const py::array& given, const char* what) {
     throw py::type_error(text(what, ": expects float32, float64 or uint8, got dtype ",
                               py::str(a.dtype()).cast<std::string>()));
   }
-  std::vector<long> shape(a.shape(), a.shape() + a.ndim());
-  std::vector<long> strides(a.strides(), a.strides() + a.ndim());
+  return *type;
+}
+
+std::vector<long> sizes(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
+std::vector<long> strides(const py::array& a) { return {a.strides(), a.strides() + a.ndim()}; }
+
+Source source(HeldData& held, const py::array& a, const char* what) {
+  const DType type = dtype_of(a, what);
   held.held.push_back(a);
-  return Source::of(a.data(), *type, shape, strides);
+  return Source::of(a.data(), type, sizes(a), strides(a));
 }
 
 }  // namespace
@@ -48,6 +53,23 @@ HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs) {
     out.data.samples = a.shape(0);
   }
   return out;
+}
+
+void augment(HeldData& held, const std::vector<py::array>& inputs,
+             const AugmentSettings& settings) {
+  const auto& [flip, shift, cutout, fill] = settings;
+  if (inputs.size() != 1) refuse("augment: takes one input, got ", inputs.size());
+  const py::array& a = inputs[0];
+  if (a.ndim() != 3 && a.ndim() != 4) {
+    refuse("augment: expects samples of shape (H, W) or (H, W, C), got ", a.ndim() - 1, " axes");
+  }
+  const Images images = Images::of(a.data(), dtype_of(a, "input"), sizes(a), strides(a));
+  if (static_cast<long>(fill.size()) != images.channels || shift < 0 || cutout < 0 ||
+      shift >= std::min(images.height, images.width)) {
+    refuse("augment: expects fill of ", images.channels,
+           " numbers, shift of at least 0 and less than the image, cutout of at least 0");
+  }
+  held.data.augment.emplace(flip, shift, cutout, fill, images);
 }
 
 HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py::array& targets,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "data/batcher.h"
@@ -25,6 +26,10 @@ struct HeldData {
 // Inputs one per network input; targets: integers are labels, floats are values.
 HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py::array& targets,
               const std::optional<py::array>& weights);
+// For Session.set_data: flip, shift, cutout, and one pixel to fill with.
+using AugmentSettings = std::tuple<bool, long, long, std::vector<double>>;
+// Inputs must be held already; they are changed only where this is called.
+void augment(HeldData& held, const std::vector<py::array>& inputs, const AugmentSettings& settings);
 HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs);
 
 template <class T>

@@ -143,9 +143,11 @@ class PySession {
   }
 
   void set_data(const std::vector<py::array>& inputs, const py::array& targets,
-                const std::optional<py::array>& weights, long batch_size, bool shuffle) {
+                const std::optional<py::array>& weights, long batch_size, bool shuffle,
+                const std::optional<AugmentSettings>& settings) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     HeldData held = hold(network_->graph(), inputs, targets, weights);
+    if (settings) augment(held, inputs, *settings);
     visit([&](auto& s) { s.set_data(held.data, batch_size, shuffle); });
     held_ = std::move(held);
   }
@@ -278,7 +280,7 @@ void bind_network(py::module_& m) {
            arg("network"), arg("loss"), arg("loss_option"), arg("rule"), arg("seed"), arg("mean"),
            arg("decay_bias"))
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
-           arg("batch_size"), arg("shuffle"))
+           arg("batch_size"), arg("shuffle"), arg("augment") = py::none())
       .def("run", &PySession::run, arg("epoch"), arg("batch"), arg("step"),
            arg("knobs").noconvert(), arg("losses").noconvert(), arg("correct").noconvert(),
            arg("budget"))

@@ -1,8 +1,10 @@
 // The samples of one batch: which they are, and reading their inputs, targets and weights.
 #pragma once
 #include <algorithm>
+#include <optional>
 #include <vector>
 
+#include "data/augment.h"
 #include "data/permutation.h"
 #include "data/source.h"
 
@@ -15,6 +17,7 @@ struct Dataset {
   Source targets;                   // values; data is null when labels are given
   const double* weights = nullptr;  // (samples) or null
   long samples = 0;
+  std::optional<Augment> augment = {};  // of the one input; training only
 };
 
 class Batcher {

@@ -27,13 +27,19 @@ template <class T> struct Input {
   Rows<T> out;
   T scale, shift;
   static void run(const Input& a, const Step<T>& s, long lo, long hi) {
-    const Source& source = s.batcher->data().inputs[a.input];
+    const Dataset& data = s.batcher->data();
+    const Source& source = data.inputs[a.input];
     // Shuffled samples lie anywhere: without asking ahead each would cost a memory latency.
     constexpr long kAhead = 8;
     for (long r = lo; r < std::min(hi, lo + kAhead); ++r) prefetch_sample(source, s.order[r]);
     for (long r = lo; r < hi; ++r) {
       if (r + kAhead < hi) prefetch_sample(source, s.order[r + kAhead]);
-      read_sample(*a.k, source, s.order[r], a.out.at(r), a.scale, a.shift);
+      if (data.augment) {
+        const Change change = draw_change(*data.augment, s.seed, s.epoch, s.order[r]);
+        read_augmented(*a.k, *data.augment, change, s.order[r], a.out.at(r), a.scale, a.shift);
+      } else {
+        read_sample(*a.k, source, s.order[r], a.out.at(r), a.scale, a.shift);
+      }
     }
     clear_padding(a.out, lo, hi);
   }

@@ -148,7 +148,8 @@ class Session:
     ) -> None: ...
     # Keeps references to the arrays; float32/float64/uint8 inputs of any strides; targets int (N,)
     # labels
-    # (any integer dtype) or float (N, ...) values; sample_weight (N,) or None.
+    # (any integer dtype) or float (N, ...) values; sample_weight (N,) or None; augment (flip,
+    # shift, cutout, fill) of images (H, W) or (H, W, C), fill one pixel in the units of the input.
     def set_data(
         self,
         inputs: list[Array],
@@ -156,6 +157,7 @@ class Session:
         sample_weight: Array | None,
         batch_size: int,
         shuffle: bool,
+        augment: tuple[bool, int, int, list[float]] | None = None,
     ) -> None: ...
     # Runs steps [batch, batch+count) of `epoch` (never past its end), knobs row i for step i. Step
     # is the

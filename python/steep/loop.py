@@ -17,6 +17,7 @@ from .progress import Progress
 from .schedules import Schedule
 
 if TYPE_CHECKING:
+    from .data.augment import Settings
     from .trainer import Trainer
 
 Array: TypeAlias = NDArray[Any]
@@ -124,9 +125,11 @@ class Loop:
         *,
         last: int,
         progress: bool,
+        augment: "Settings | None" = None,
     ) -> None:
         self.trainer, self.place, self.session = trainer, trainer.place, trainer.session()
         self.data, self.validation, self.callbacks, self.last = data, validation, callbacks, last
+        self.augment = augment
         assert self.place.layout is not None
         self.samples, self.batch_size, self.shuffle = self.place.layout
         self.batches = math.ceil(self.samples / self.batch_size)
@@ -162,7 +165,7 @@ class Loop:
         place, session = self.place, self.session
         while place.batch < self.batches:
             if self.trainer.bound is not self:
-                session.set_data(*self.data, self.batch_size, self.shuffle)
+                session.set_data(*self.data, self.batch_size, self.shuffle, self.augment)
                 self.trainer.bound = self
             ahead = self.batches - place.batch
             left = ahead + (self.last - place.epoch - 1) * self.batches

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from .model import Network
 from .names import choose
 from .ranges import NOT_NEGATIVE, POSITIVE, flag
 from .weights import PRECISIONS
+
+if TYPE_CHECKING:
+    from .data.augment import Augment, Settings
 
 Array: TypeAlias = NDArray[Any]
 Batch: TypeAlias = tuple[list[Array], Array, Array | None]
@@ -140,6 +143,7 @@ class Trainer:
         validation: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         sample_weight: Any = None,
         shuffle: bool = True,
+        augment: "Augment | None" = None,
         callbacks: Any = (),
         progress: bool = True,
     ) -> History:
@@ -167,6 +171,9 @@ class Trainer:
             (N,) weights >= 0; each multiplies its sample's loss. Means still divide by N.
         shuffle
             Whether each epoch has an order of its own.
+        augment
+            A `steep.data.Augment`: random flips, shifts and cutout of images while training. Like
+            the data it is not saved: to go on from a checkpoint, give the same one.
         callbacks
             See `steep.callbacks`.
         progress
@@ -188,6 +195,7 @@ class Trainer:
         shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
         data = self._batch(X, y, sample_weight)
         checked = None if validation is None else self._validation(validation)
+        changes = _augment(augment, self.net)
         self.logged = [*self._measured(), "lr", "seconds"]
         if checked is not None:
             self.logged[-2:-2] = [f"val_{name}" for name in self._measured()]
@@ -210,7 +218,8 @@ class Trainer:
         place.layout, self._loaded, self._states = layout, False, []
         self._callbacks = called
         last = place.call.first + epochs
-        Loop(self, data, checked, called, last=last, progress=progress).run(states)
+        loop = Loop(self, data, checked, called, last=last, progress=progress, augment=changes)
+        loop.run(states)
         return self.history
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -459,6 +468,17 @@ class Trainer:
                 f"network ends in a {last}: leave that out",
                 stacklevel=4,
             )
+
+
+def _augment(given: Any, net: Network) -> "Settings | None":
+    if given is None:
+        return None
+    from .data.augment import Augment  # noqa: PLC0415  (steep.data is imported when it is used)
+
+    if not isinstance(given, Augment):
+        raise TypeError(f"fit: augment must be a steep.data.Augment, got {type(given).__name__}")
+    assert net.input_shapes is not None
+    return given.settings(net.input_shapes)
 
 
 def _metrics(given: Sequence[str] | None, loss: losses.Loss) -> tuple[str, ...]:

@@ -6,7 +6,11 @@ from typing import Any
 
 from .. import info
 
-EXTRAS = {"matplotlib": "learning-curve pictures", "tensorboardX": "TensorBoard event files"}
+EXTRAS = {
+    "matplotlib": "learning-curve pictures",
+    "Pillow": "folders of picture files",
+    "tensorboardX": "TensorBoard event files",
+}
 
 
 def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:

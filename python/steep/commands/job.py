@@ -11,7 +11,7 @@ from .. import __version__, callbacks, plots
 from ..data import Dataset
 from ..trainer import Trainer
 from . import run_folder
-from .recipe import Recipe, build_network, build_optimizer
+from .recipe import Recipe, build_augment, build_network, build_optimizer
 
 
 def make_trainer(recipe: Recipe, data: Dataset) -> Trainer:
@@ -21,7 +21,7 @@ def make_trainer(recipe: Recipe, data: Dataset) -> Trainer:
         loss="cross_entropy" if data.classes is not None else "mse",
         optimizer=build_optimizer(recipe, len(data.train[0])),
         l1=recipe.l1,
-        l2=recipe.l2,
+        l2=recipe.l2 or 0.0,
         clip_norm=recipe.clip_norm,
         seed=recipe.seed,
     )
@@ -66,7 +66,10 @@ class Job:
             f"{len(data.test[0])} test samples of {shape}, {kind}"
         )
         parameters = self.trainer.net.num_parameters
-        print(f"{_title(recipe)}, {recipe.epochs} epochs, {parameters} parameters")
+        changed = (
+            "" if recipe.augment in (None, "none") else f", images changed by {recipe.augment}"
+        )
+        print(f"{_title(recipe)}, {recipe.epochs} epochs, {parameters} parameters{changed}")
 
     def train(self, progress: bool) -> None:
         """Train to the end of the recipe, from wherever the trainer stands."""
@@ -82,6 +85,7 @@ class Job:
             epochs=self.recipe.epochs,
             batch_size=self.recipe.batch_size,
             validation=self.data.validation,
+            augment=build_augment(self.recipe, self.data),
             callbacks=each_epoch,
             progress=progress,
         )

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .. import layers, optimizers, schedules
-from ..data import Dataset
+from ..data import Augment, Dataset
 from ..model import Sequential
 from ..names import choose
+from . import zoo
 
 # (rate, updates of the whole run) -> schedule of the learning rate
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {
@@ -31,6 +32,7 @@ class Recipe:
     target: str | None = None
     task: str | None = None
     drop: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
     validation: float = 0.1
     model: str = "mlp"
     units: tuple[int, ...] | None = None
@@ -42,8 +44,9 @@ class Recipe:
     momentum: float | None = None
     weight_decay: float | None = None
     schedule: str | None = None
+    augment: str | None = None
     l1: float = 0.0
-    l2: float = 0.0
+    l2: float | None = None
     clip_norm: float | None = None
     early_stopping: bool = False
     patience: int = 10
@@ -57,8 +60,9 @@ class Recipe:
     def from_json(cls, values: Any) -> "Recipe":
         """Rebuild what `to_json` gave; ValueError where it is no such thing."""
         try:
-            tuples = {"drop": tuple(values["drop"]), "units": tuple(values["units"])}
-            return cls(**{**values, **tuples})
+            tuples = {name: tuple(values[name]) for name in ("drop", "units")}
+            size = values.get("size")
+            return cls(**{**values, **tuples, "size": None if size is None else tuple(size)})
         except (TypeError, KeyError) as error:
             raise ValueError(f"config.json: not the settings of a run ({error!r}).") from None
 
@@ -90,7 +94,15 @@ EPOCHS = (5, 200)  # but never fewer or more than these
 
 
 def complete(recipe: Recipe, samples: int) -> Recipe:
-    """Fill in what the user left open, for a training part of `samples`."""
+    """Fill in what the user left open, for a training part of `samples`.
+
+    Raises
+    ------
+    ValueError
+        No such model, or an option that it does not have.
+    """
+    model = choose("model", recipe.model, {name: name for name in names()})
+    recipe = replace(recipe, model=model)
     batch = recipe.batch_size or (32 if samples < 10_000 else 256)
     epochs = round(UPDATES * batch / samples)
     table = {
@@ -102,41 +114,80 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
         "lr": 1e-3,
         "schedule": "cosine",
     }
-    defaults = DEFAULTS.get(recipe.dataset, table)
-    if recipe.model == "linear":
+    defaults = {"l2": 0.0, "augment": "none", **DEFAULTS.get(recipe.dataset, table)}
+    if model != "mlp":
         if recipe.units or recipe.dropout:
-            raise ValueError("--model linear: has no hidden layers for --units or --dropout.")
-        defaults = {**defaults, "units": (), "dropout": 0.0}
+            raise ValueError(f"--model {model}: has no hidden layers for --units or --dropout.")
+        defaults |= {"units": (), "dropout": 0.0}
+    if model in zoo.ENTRIES:
+        defaults = {"l2": 0.0, **zoo.settings(model, recipe.dataset)}
     if (recipe.optimizer or defaults["optimizer"]).lower() != defaults["optimizer"]:
-        defaults = {**defaults, "lr": None, "weight_decay": None}  # its own
+        own = {"lr": None, "momentum": None, "weight_decay": None}  # of the optimizer
+        defaults = {**defaults, **own, "l2": 0.0}
     open_ones = {name: value for name, value in defaults.items() if getattr(recipe, name) is None}
     return replace(recipe, **open_ones)
 
 
 def build_network(recipe: Recipe, data: Dataset) -> Sequential:
-    """Scale, flatten, the hidden layers of the chosen model, and one output for each class."""
+    """Build the chosen model for the data: samples as stored to one output for each class."""
     outputs = 1 if data.classes is None else len(data.classes)
-    body = choose("model", recipe.model, MODELS)(recipe)
+    shape = data.train[0].shape[1:]
     scale = [] if data.scale == 1.0 else [layers.Rescale(data.scale)]
-    flatten = [layers.Flatten()] if data.train[0].ndim > 2 else []
-    net = Sequential(*scale, *flatten, *body, layers.Dense(outputs))
-    net.build(data.train[0].shape[1:], seed=recipe.seed)
+    model = choose("model", recipe.model, {name: name for name in names()})
+    if model in zoo.ENTRIES:
+        body = zoo.build(model, shape, outputs)
+    else:
+        body = _dense(recipe, shape, outputs)
+    net = Sequential(*scale, *body)
+    net.build(shape, seed=recipe.seed)
     return net
 
 
-def _mlp(recipe: Recipe) -> list[layers.Layer]:
-    body: list[layers.Layer] = []
+def _dense(recipe: Recipe, shape: tuple[int, ...], outputs: int) -> list[layers.Layer]:
+    body: list[layers.Layer] = [layers.Flatten()] if len(shape) > 1 else []
     for units in recipe.units or ():
         body.append(layers.Dense(units, "relu"))
         if recipe.dropout:
             body.append(layers.Dropout(recipe.dropout))
-    return body
+    return [*body, layers.Dense(outputs)]
 
 
-MODELS: dict[str, Callable[[Recipe], list[layers.Layer]]] = {
-    "mlp": _mlp,
-    "linear": lambda recipe: [],
-}
+def names() -> list[str]:
+    """Return the models that --model takes."""
+    return ["mlp", "linear", *zoo.known()]
+
+
+def build_augment(recipe: Recipe, data: Dataset) -> Augment | None:
+    """Make what ``--augment flip,shift=4,cutout=8`` says; None for ``none``.
+
+    Raises
+    ------
+    ValueError
+        It says something else, or the samples are no images that it fits.
+    """
+    text = recipe.augment or "none"
+    if text.strip().lower() == "none":
+        return None
+    arguments: dict[str, Any] = {}
+    for part in text.split(","):
+        name, _, value = part.strip().partition("=")
+        try:
+            if name == "flip" and not value:
+                arguments[name] = True
+            elif name in ("shift", "cutout"):
+                arguments[name] = int(value)
+            elif name == "fill":
+                arguments[name] = float(value)
+            else:
+                raise ValueError(name)
+        except ValueError:
+            raise ValueError(
+                f'--augment: "{part.strip()}" is none of flip, shift=PIXELS, cutout=PIXELS, '
+                "fill=VALUE, joined by commas; or none."
+            ) from None
+    made = Augment(**arguments)
+    made.settings([data.train[0].shape[1:]])
+    return made
 
 
 def build_optimizer(recipe: Recipe, samples: int) -> optimizers.Optimizer:

@@ -13,7 +13,7 @@ from ..optimizers import TABLE
 from ..trainer import Trainer
 from . import INTERRUPTED, run_folder
 from .job import Job, make_trainer
-from .recipe import MODELS, SCHEDULES, Recipe, complete
+from .recipe import SCHEDULES, Recipe, build_augment, complete, names
 
 # What may be said anew when a run goes on; everything else is in its config.json.
 FREE = {"out", "resume", "threads", "quiet", "root", "dataset"}
@@ -21,6 +21,8 @@ FREE = {"out", "resume", "threads", "quiet", "root", "dataset"}
 EXAMPLES = """examples:
   steep train                                  bundled digits
   steep train fashion-mnist                    apt-get install dataset-fashion-mnist
+  steep train fashion-mnist --model lenet5     a convolutional network; resnet20 and others
+  steep train flowers --model resnet18 --size 64,64   a folder of class folders of pictures
   steep train table.csv --target price         your own table, or arrays X and y of an .npz file
   steep train --out runs/a --resume            go on with an interrupted run
 """
@@ -41,7 +43,8 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         "dataset",
         nargs="?",
         metavar="DATASET",
-        help="digits (default), fashion-mnist, FILE.csv, FILE.npz, or a folder of IDX files",
+        help="digits (default), fashion-mnist, FILE.csv, FILE.npz, a folder of IDX files, or a "
+        "folder of class folders of pictures",
     )
     add("--root", metavar="DIR", help="folder of fashion-mnist's four IDX files")
     add("--target", metavar="COLUMN", help="column of a CSV file to learn: a name or a position")
@@ -51,8 +54,9 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         choices=("classification", "regression"),
         help="by default text and few whole numbers are classes, all else is regression",
     )
+    add("--size", type=_size, metavar="H,W", help="scale the pictures of class folders to this")
     add("--validation", type=float, metavar="F", help="share held out for validation (0.1)")
-    add("--model", metavar="NAME", help=f"{', '.join(MODELS)} (mlp)")
+    add("--model", metavar="NAME", help=f"{', '.join(names())} (mlp)")
     add("--units", type=_units, metavar="N,N", help="hidden units of the mlp, e.g. 256,128")
     add("--dropout", type=float, metavar="F", help="part dropped after each hidden layer")
     add("--epochs", type=_positive, metavar="N")
@@ -62,6 +66,12 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--momentum", type=float, metavar="F")
     add("--weight-decay", type=float, metavar="F", help="of adamw: w = w - lr*weight_decay*w")
     add("--schedule", metavar="NAME", help=f"of the learning rate: {', '.join(SCHEDULES)}")
+    add(
+        "--augment",
+        metavar="A,A",
+        help="change images at random while training: flip, shift=PIXELS, cutout=PIXELS, "
+        "fill=VALUE; or none",
+    )
     add("--l1", type=float, metavar="F", help="penalty l1*sum|w| on weights")
     add("--l2", type=float, metavar="F", help="penalty l2/2*sum w^2 on weights")
     add("--clip-norm", type=float, metavar="F", help="largest norm of the whole gradient")
@@ -95,6 +105,13 @@ def _positive(text: str) -> int:
 
 def _units(text: str) -> tuple[int, ...]:
     return tuple(_positive(part) for part in text.split(","))
+
+
+def _size(text: str) -> tuple[int, int]:
+    sizes = _units(text)
+    if len(sizes) != 2:
+        raise argparse.ArgumentTypeError(f"expected HEIGHT,WIDTH, got {text}")
+    return sizes
 
 
 def run(options: argparse.Namespace) -> int:
@@ -141,6 +158,7 @@ def _open(recipe: Recipe) -> Dataset:
         target=recipe.target,
         task=recipe.task,
         drop=recipe.drop,
+        size=recipe.size,
         validation=recipe.validation,
         seed=recipe.seed,
     )
@@ -154,6 +172,7 @@ def _begun(given: Mapping[str, Any]) -> Job:
     if recipe.early_stopping and data.validation is None:
         raise ValueError("--early-stopping: needs a validation part; leave out --validation 0.")
     trainer = make_trainer(recipe, data)
+    build_augment(recipe, data)  # refuses before anything is written
     folder = run_folder.create(given.get("out"), data.name)
     job = Job(recipe, data, trainer, folder)
     job.write_config()

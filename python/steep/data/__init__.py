@@ -1,17 +1,21 @@
 """Data sets and readers: everything that turns files into arrays. Nothing here trains."""
 
+from .augment import Augment
 from .csv_file import read_csv
 from .dataset import Dataset, open_dataset
 from .idx import read_idx
-from .images import load, load_idx_folder
+from .image_folder import images
+from .image_sets import load, load_idx_folder
 from .npz_file import read_npz
 from .split import split
 from .table import Table, Target, read_target
 
 __all__ = [
+    "Augment",
     "Dataset",
     "Table",
     "Target",
+    "images",
     "load",
     "load_idx_folder",
     "open_dataset",

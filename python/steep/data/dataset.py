@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .csv_file import read_csv
-from .images import FASHION_CLASSES, NAMES, load, load_idx_folder
+from .image_folder import class_folders, images
+from .image_sets import FASHION_CLASSES, NAMES, has_idx, load, load_idx_folder
 from .npz_file import read_npz
 from .split import split
 from .table import Table, Target, read_target
@@ -20,6 +21,8 @@ from .table import Table, Target, read_target
 Arrays: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
 TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".data")
 TEST_SHARE = 0.2
+PARTS = ("train", "test")  # folders of class folders, where the test part is fixed
+VALIDATION = ("val", "valid", "validation")
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ def open_dataset(
     target: str | None = None,
     task: str | None = None,
     drop: tuple[str, ...] = (),
+    size: tuple[int, int] | None = None,
     validation: float = 0.1,
     seed: int = 0,
 ) -> Dataset:
-    """Open a named data set, a CSV file, an .npz file or a folder of IDX files.
+    """Open a named data set, a CSV file, an .npz file, or a folder of IDX files or class folders.
 
     Parameters
     ----------
@@ -79,6 +83,8 @@ def open_dataset(
         Folder of the IDX files of fashion-mnist.
     target, drop : str, tuple of str
         Columns of a CSV file: what to learn, what to leave out.
+    size : tuple of int, optional
+        (height, width) to scale the picture files of class folders to, see :func:`images`.
     task : {"classification", "regression"}, optional
         Overrides what the target's values say.
     validation : float
@@ -89,8 +95,9 @@ def open_dataset(
     Returns
     -------
     Dataset
-        Training, validation and test parts. The test part is fixed for named sets, a fifth of the
-        samples otherwise.
+        Training, validation and test parts. The test part is fixed for named sets and for folders
+        ``train`` and ``test`` (and perhaps ``val``) of class folders, a fifth of the samples
+        otherwise.
 
     Raises
     ------
@@ -99,29 +106,41 @@ def open_dataset(
     ValueError
         The data or the arguments do not fit.
     """
-    is_table = source.lower().endswith(TABLE_ENDINGS)
-    if not is_table and (target is not None or drop):
+    kind = _kind(source)
+    if kind != "table" and (target is not None or drop):
         raise ValueError(f"{source}: --target and --drop name columns of a CSV file.")
     if root is not None and source != "fashion-mnist":
         raise ValueError(f"{source}: --root names the folder of fashion-mnist's files.")
-    if is_table:
+    if size is not None and kind != "pictures":
+        raise ValueError(f"{source}: --size scales the picture files of a folder of class folders.")
+    if task == "regression" and kind in ("pictures", "idx", "named"):
+        raise ValueError(f"{source}: its labels are classes, so --task regression does not fit.")
+    if kind == "table":
         if target is None:
             raise ValueError(f"{source}: name the column to learn with --target COLUMN.")
         table = read_csv(source, target, task=task, drop=drop)
         return _from_table(_stem(source), table, validation, seed)
-    if source.lower().endswith(".npz"):
+    if kind == "npz":
         return _from_npz(source, task, validation, seed)
-    if source not in NAMES and Path(source).is_dir():
-        parts = load_idx_folder(source)
-    elif source not in NAMES and ("/" in source or Path(source).exists()):
-        if not Path(source).exists():
-            raise FileNotFoundError(f"{source}: no such file.")
-        raise ValueError(f"{source}: expected a .csv, .tsv or .npz file or a folder of IDX files.")
-    else:
-        parts = load(source, root)
-    if task == "regression":
-        raise ValueError(f"{source}: its labels are classes, so --task regression does not fit.")
+    if kind == "pictures":
+        return _from_pictures(source, size, validation, seed)
+    parts = load_idx_folder(source) if kind == "idx" else load(source, root)
     return _from_images(source, *parts, validation, seed)
+
+
+def _kind(source: str) -> str:
+    """Say what a source is; what is no file is a name, known or not."""
+    if source.lower().endswith(TABLE_ENDINGS):
+        return "table"
+    if source.lower().endswith(".npz"):
+        return "npz"
+    if source in NAMES or not ("/" in source or Path(source).exists()):
+        return "named"
+    if Path(source).is_dir():
+        return "idx" if has_idx(source) else "pictures"
+    if not Path(source).exists():
+        raise FileNotFoundError(f"{source}: no such file.")
+    raise ValueError(f"{source}: expected a .csv, .tsv or .npz file or a folder.")
 
 
 def _stem(source: str) -> str:
@@ -137,6 +156,36 @@ def _from_images(source: str, train: Arrays, test: Arrays, validation: float, se
     scale, done = _pixel_scale(part[0])
     valid = (X[held], y[held]) if len(held) else None
     return Dataset(_stem(source), part, valid, test, classes, scale, preprocessing=done)
+
+
+def _from_pictures(
+    source: str, size: tuple[int, int] | None, validation: float, seed: int
+) -> Dataset:
+    inside = {place.name: place for place in class_folders(source)}
+    fixed = set(PARTS) <= set(inside) <= {*PARTS, *VALIDATION}
+    given = {name: images(place, size) for name, place in inside.items()} if fixed else {}
+    X, y, classes = given["train"] if fixed else images(source, size)
+    for name, part in given.items():
+        if part[2] != classes or part[0].shape[1:] != X.shape[1:]:
+            raise ValueError(
+                f"{source}: folders train and {name} differ: classes {classes} of shape "
+                f"{X.shape[1:]}, {part[2]} of shape {part[0].shape[1:]}."
+            )
+    held_out = [part[:2] for name, part in given.items() if name in VALIDATION]
+    kept, held, tested = split(
+        len(X),
+        test=0.0 if fixed else TEST_SHARE,
+        validation=0.0 if held_out else validation,
+        seed=seed,
+        classes=y,
+    )
+    scale, done = _pixel_scale(X)
+    parts = [
+        (X, y) if len(kept) == len(X) else (X[kept], y[kept]),
+        held_out[0] if held_out else (X[held], y[held]),
+        given["test"][:2] if fixed else (X[tested], y[tested]),
+    ]
+    return _assemble(_stem(source), parts, classes, scale, done)
 
 
 def _classes(*parts: Arrays) -> int:

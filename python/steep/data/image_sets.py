@@ -83,6 +83,11 @@ def load_idx_folder(folder: str | os.PathLike[str]) -> tuple[Part, Part]:
     return _part(folder, "train"), _part(folder, "t10k")
 
 
+def has_idx(folder: str | os.PathLike[str]) -> bool:
+    """Say whether a folder holds IDX files, at its top."""
+    return any(Path(folder).glob("*idx[0-9]-ubyte*"))
+
+
 def _digits() -> tuple[Part, Part]:
     with np.load(Path(__file__).with_name("digits.npz"), allow_pickle=False) as archive:
         images, labels = archive["images"], archive["labels"].astype(np.int64)

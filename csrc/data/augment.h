@@ -1,0 +1,50 @@
+// Random changes of an image while training reads it: flip, shift, cutout. What is drawn is a pure
+// function of (seed, epoch, sample number); which samples are read is the batcher's.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "data/source.h"
+
+namespace steep {
+
+// Images of the user's array, (height, width, channels) each; a view like Source.
+struct Images {
+  const std::byte* data = nullptr;
+  DType dtype = DType::Float32;
+  long sample_stride = 0;  // bytes, as the next three
+  long row_stride = 0, pixel_stride = 0, channel_stride = 0;
+  long height = 0, width = 0, channels = 0;
+
+  // Samples of shape (H, W) or (H, W, C).
+  static Images of(const void* data, DType dtype, const std::vector<long>& shape,
+                   const std::vector<long>& strides);
+};
+
+struct Augment {
+  bool flip;    // left and right changed over, for half of the samples
+  long shift;   // most pixels an image moves, up, down, left and right
+  long cutout;  // side of the square that is painted over; 0 for none
+  Images images;
+  std::vector<double> fill;  // (width, channels) a row of what stands outside and in the square
+
+  // fill: one pixel, in the units of the array.
+  Augment(bool flip, long shift, long cutout, const std::vector<double>& fill, Images images);
+};
+
+// What happens to one sample: out(y, x) = in(y + down, x + right), columns counted from the right
+// when flipped; then rows [top, bottom) of columns [left, end) are painted over.
+struct Change {
+  bool flip;
+  long down, right;
+  long top, bottom, left, end;
+};
+
+Change draw_change(const Augment& a, uint64_t seed, uint64_t epoch, uint64_t sample);
+
+// dst = scale*changed sample + shift, in C order.
+template <class T>
+void read_augmented(const Kernels<T>& k, const Augment& a, const Change& c, long sample, T* dst,
+                    T scale, T shift);
+
+}  // namespace steep
