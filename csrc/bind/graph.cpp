@@ -30,6 +30,7 @@ void bind_graph(py::module_& m) {
       .def("subtract", &Graph::subtract, arg("a"), arg("b"))
       .def("multiply", &Graph::multiply, arg("a"), arg("b"))
       .def("affine", &Graph::affine, arg("x"), arg("scale"), arg("shift"))
+      .def("affine_channels", &Graph::affine_channels, arg("x"), arg("scales"), arg("shifts"))
       .def("add_row", &Graph::add_row, arg("x"), arg("parameter"))
       .def("multiply_row", &Graph::multiply_row, arg("x"), arg("parameter"))
       .def("concat", &Graph::concat, arg("tensors"))

@@ -248,7 +248,8 @@ void Backward::apply(const Op& op) {
       give(x(0), {.kind = Kind::Multiply, .in = {dy, stored_in(1)}}, op.layer);
       return give(x(1), {.kind = Kind::Multiply, .in = {dy, stored_in(0)}}, op.layer);
     case Kind::Affine:
-      return give(x(0), {.kind = Kind::Affine, .in = {dy}, .scale = op.scale}, op.layer);
+      return give(x(0), {.kind = Kind::Affine, .in = {dy}, .scale = op.scale, .scales = op.scales},
+                  op.layer);
     case Kind::AddRow:
       term(op.weight, GradTerm::Form::Sum, -1, dy);
       return give(x(0), {.kind = Kind::Affine, .in = {dy}}, op.layer);

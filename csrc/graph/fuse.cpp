@@ -49,11 +49,14 @@ void fuse_scaled_input(Program& p, const std::vector<int>& readers) {
     while (from != nullptr && from->kind == Kind::Alias && readers[from->in[0]] == 1) {
       from = writer(p, from->in[0]);
     }
-    if (from == nullptr || from->kind != Kind::Input || from->scale != 1 || from->shift != 0) {
+    if (from == nullptr || from->kind != Kind::Input || from->scale != 1 || from->shift != 0 ||
+        !from->scales.empty()) {
       continue;
     }
     from->scale = op.scale;
     from->shift = op.shift;
+    from->scales = op.scales;
+    from->shifts = op.shifts;
     op.kind = Kind::Alias;
   }
 }

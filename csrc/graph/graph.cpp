@@ -112,6 +112,16 @@ int Graph::affine(int x, double scale, double shift) {
   return add_op({.kind = Kind::Affine, .in = {x}, .scale = scale, .shift = shift}, tensor(x).shape);
 }
 
+int Graph::affine_channels(int x, const std::vector<double>& scales,
+                           const std::vector<double>& shifts) {
+  const Shape& shape = tensor(x).shape;
+  const auto channels = static_cast<std::size_t>(shape.back());
+  if (scales.size() != channels || shifts.size() != channels) {
+    refuse(where(), "expects numbers for ", channels, " channels, got ", scales.size());
+  }
+  return add_op({.kind = Kind::Affine, .in = {x}, .scales = scales, .shifts = shifts}, shape);
+}
+
 int Graph::row(Kind kind, int x, int parameter, const char* what) {
   const Tensor& t = flat(x, what);
   if (parameter_of(parameter).shape != Shape{t.width}) {

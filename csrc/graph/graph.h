@@ -74,6 +74,8 @@ struct Op {
   int activation = -1;      // position in activations/list.h
   double alpha = 0;         // the activation's own number
   double scale = 1, shift = 0;
+  // Affine and Input: of each place of the last axis, instead of scale and shift.
+  std::vector<double> scales = {}, shifts = {};
   long from = 0, to = 0, columns = 0;  // CopyColumns
   long pixels = 1;                     // CopyColumns, normalisations, SumPixels
   Window window = {};                  // convolutions and pools
@@ -118,6 +120,7 @@ class Graph {
   int subtract(int a, int b) { return binary(Kind::Subtract, a, b, "subtract"); }
   int multiply(int a, int b) { return binary(Kind::Multiply, a, b, "multiply"); }
   int affine(int x, double scale, double shift);
+  int affine_channels(int x, const std::vector<double>& scales, const std::vector<double>& shifts);
   int add_row(int x, int parameter) { return row(Kind::AddRow, x, parameter, "add_row"); }
   int multiply_row(int x, int parameter) {
     return row(Kind::MultiplyRow, x, parameter, "multiply_row");

@@ -218,6 +218,18 @@ template <class T> void Plan<T>::Binder::bind_dropout(const Op& op) {
                              .scale = static_cast<T>(op.scale),
                              .accumulate = op.accumulate});
 }
+template <class T> calls::Channels<T> Plan<T>::Binder::by_channel(const Op& op) const {
+  const long width = program().tensors[op.out].width;
+  const auto repeated = [&](const std::vector<double>& pixel) {
+    std::vector<T> row(pixel.empty() ? 0 : padded(width));
+    for (long c = 0; c < width && !pixel.empty(); ++c) {
+      row[c] = static_cast<T>(pixel[c % pixel.size()]);
+    }
+    return row;
+  };
+  return {repeated(op.scales), repeated(op.shifts)};
+}
+
 template <class T> void Plan<T>::Binder::bind(const Op& op) {
   const Kernels<T>* k = &plan.k_;
   const auto in = [&](int i) { return rows(op.in[i]); };
@@ -228,7 +240,7 @@ template <class T> void Plan<T>::Binder::bind(const Op& op) {
     case Kind::Input: {
       const auto& inputs = graph.inputs();
       const auto at = std::find(inputs.begin(), inputs.end(), op.out) - inputs.begin();
-      return call(op, calls::Input<T>{k, static_cast<int>(at), out, scale, shift});
+      return call(op, calls::Input<T>{k, static_cast<int>(at), out, scale, shift, by_channel(op)});
     }
     case Kind::MatMul: return bind_matmul(op);
     case Kind::MatMulGrad: return bind_matmul_grad(op);
@@ -244,7 +256,7 @@ template <class T> void Plan<T>::Binder::bind(const Op& op) {
     case Kind::Multiply:
       return call(op, calls::Binary<T>{k, op.kind, in(0), in(1), out, op.accumulate});
     case Kind::Affine:
-      return call(op, calls::Affine<T>{k, in(0), out, scale, shift, op.accumulate});
+      return call(op, calls::Affine<T>{k, in(0), out, scale, shift, by_channel(op), op.accumulate});
     case Kind::AddRow:
     case Kind::MultiplyRow:
       return call(op,

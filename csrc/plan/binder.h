@@ -51,6 +51,7 @@ template <class T> struct Plan<T>::Binder {
   long buffer_rows(int tensor) const;
   long stride(int tensor) const;
   long channels(const Op& op) const;  // of a normalisation
+  calls::Channels<T> by_channel(const Op& op) const;
   std::shared_ptr<const Conv<T>> conv_of(const Op& op);
   void bind(const Op& op);
   void bind_matmul(const Op& op);

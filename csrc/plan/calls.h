@@ -21,11 +21,23 @@ template <class T> void clear_padding(const Rows<T>& x, long lo, long hi) {
   for (long r = lo; r < hi; ++r) std::fill(x.at(r) + x.columns, x.at(r) + x.width(), T(0));
 }
 
+// y = x*scale + shift by channels: the numbers of one pixel over and over, padding 0.
+template <class T> struct Channels {
+  std::vector<T> scale, shift;  // (padded width); empty where there are none
+  void apply(const Kernels<T>& k, const Rows<T>& x, const Rows<T>& y, bool accumulate, long lo,
+             long hi) const {
+    const long n = hi - lo, width = y.width();
+    k.mul_row(x.at(lo), x.ld, scale.data(), y.at(lo), y.ld, n, width, accumulate);
+    if (!shift.empty()) k.add_row(y.at(lo), y.ld, shift.data(), y.at(lo), y.ld, n, width);
+  }
+};
+
 template <class T> struct Input {
   const Kernels<T>* k;
   int input;
   Rows<T> out;
   T scale, shift;
+  Channels<T> channels;
   static void run(const Input& a, const Step<T>& s, long lo, long hi) {
     const Dataset& data = s.batcher->data();
     const Source& source = data.inputs[a.input];
@@ -42,6 +54,7 @@ template <class T> struct Input {
       }
     }
     clear_padding(a.out, lo, hi);
+    if (!a.channels.scale.empty()) a.channels.apply(*a.k, a.out, a.out, false, lo, hi);
   }
 };
 
@@ -217,8 +230,12 @@ template <class T> struct Affine {
   const Kernels<T>* k;
   Rows<T> x, y;
   T scale, shift;
+  Channels<T> channels;
   bool accumulate;
   static void run(const Affine& a, const Step<T>&, long lo, long hi) {
+    if (!a.channels.scale.empty()) {
+      return a.channels.apply(*a.k, a.x, a.y, a.accumulate, lo, hi);
+    }
     a.k->affine(a.x.at(lo), a.x.ld, a.y.at(lo), a.y.ld, hi - lo, a.x.width(), a.scale, a.shift,
                 a.accumulate);
   }

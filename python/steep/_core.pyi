@@ -71,6 +71,9 @@ class Graph:
     def subtract(self, a: int, b: int) -> int: ...
     def multiply(self, a: int, b: int) -> int: ...
     def affine(self, x: int, scale: float, shift: float) -> int: ...
+    def affine_channels(
+        self, x: int, scales: list[float], shifts: list[float]
+    ) -> int: ...  # one for each place of the last axis
     def add_row(
         self, x: int, parameter: int
     ) -> int: ...  # parameter of x's last axis, (n,) tensors only

@@ -38,6 +38,7 @@ __all__ = [
     "matmul",
     "max_pool",
     "multiply",
+    "normalize",
     "reshape",
     "softmax",
     "subtract",
@@ -77,6 +78,13 @@ def affine(x: Tensor, scale: float = 1.0, shift: float = 0.0) -> Tensor:
     """Return scale*x + shift for two numbers."""
     scale = number("affine", "scale", scale, ANY)
     return emit("affine", x, scale=scale, shift=number("affine", "shift", shift, ANY))
+
+
+def normalize(x: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Return (x - mean)/std with a number of each for every place of the last axis."""
+    scales = [1.0 / deviation for deviation in std]
+    shifts = [-m * scale for m, scale in zip(mean, scales, strict=True)]
+    return emit("affine_channels", x, scales=scales, shifts=shifts)
 
 
 def activation(x: Tensor, kind: str, alpha: float = 0.0) -> Tensor:

@@ -10,7 +10,7 @@ from .combine import Branches, Residual
 from .conv import Conv2D
 from .dense import Dense
 from .norm import BatchNorm, LocalResponseNorm
-from .pointwise import Dropout, Rescale
+from .pointwise import Dropout, Normalize, Rescale
 from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from .shape import Flatten, Reshape, ZeroPad2D
 
@@ -30,6 +30,7 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "MaxPool2D",
+    "Normalize",
     "ReLU",
     "Rescale",
     "Reshape",

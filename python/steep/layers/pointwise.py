@@ -1,9 +1,13 @@
 """Layers that treat every number by itself: dropout and rescaling. Activations are elsewhere."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from .. import ops
 from ..graph import Layer, Tensor
 from ..names import choose
-from ..ranges import ANY, FRACTION, number
+from ..ranges import ANY, FRACTION, POSITIVE, number
 
 
 class Dropout(Layer):
@@ -34,6 +38,49 @@ class Dropout(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Drop."""
         return ops.dropout(x, self.rate, self.redraw, self.scale_at)
+
+
+class Normalize(Layer):
+    """y = (x - mean)/std of each channel; as the first layer it is done while images are read.
+
+    Prediction normalises just as training does, and the numbers are saved with the network.
+
+    Parameters
+    ----------
+    mean, std
+        In the units of the input, for each place of its last axis; one number where it has one
+        place. std > 0.
+    name
+        Shown in summaries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, or there are not as many as channels.
+    """
+
+    def __init__(
+        self,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name)
+        self.mean = [number("Normalize", "mean", m, ANY) for m in _several(mean)]
+        self.std = [number("Normalize", "std", s, POSITIVE) for s in _several(std)]
+        if len(self.mean) != len(self.std):
+            raise ValueError(
+                f"Normalize: mean has {len(self.mean)} numbers, std {len(self.std)}; "
+                "give one of each for a channel"
+            )
+
+    def call(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        return ops.normalize(x, self.mean, self.std)
+
+
+def _several(given: object) -> list[object]:
+    return list(given) if np.ndim(given) else [given]  # type: ignore[call-overload,arg-type]
 
 
 class Rescale(Layer):
