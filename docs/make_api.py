@@ -18,7 +18,7 @@ PARTS: dict[str, tuple[types.ModuleType, tuple[str, ...]]] = {
     ),
     "Threads and facts": (steep, ("set_num_threads", "get_num_threads", "threads", "info")),
     "Layers": (layers, tuple(layers.__all__)),
-    "Functions of tensors": (ops, ()),
+    "Functions of tensors": (ops, tuple(ops.__all__)),
     "Losses": (losses, ()),
     "Optimizers": (optimizers, tuple(optimizers.__all__)),
     "Schedules": (schedules, ("Schedule", *schedules.TABLE, "Function")),

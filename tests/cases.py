@@ -207,6 +207,13 @@ def _twice(layer):
     return [layer, layers.Tanh(), layer]
 
 
+def _image(shape, *body):
+    """Return layers that see a small image, between dense ones."""
+    height, width, channels = shape
+    size = height * width * channels
+    return [layers.Dense(size), layers.Reshape(shape), *body, layers.Flatten()]
+
+
 # Every layer inside the smallest network that gives it weights to learn, input width 6.
 LAYERS = {
     "Dense": lambda: [layers.Dense(5, "tanh")],
@@ -235,6 +242,35 @@ LAYERS = {
     "Branches added": lambda: [
         layers.Branches(layers.Dense(5, "tanh"), layers.Dense(5), join="add")
     ],
+    "Normalize": lambda: _image((2, 3, 4), layers.Normalize([1, 2, 3, 4], [0.5, 1, 2, 3])),
+    "Conv2D": lambda: _image((5, 6, 2), layers.Conv2D(3, 3, activation="tanh")),
+    "Conv2D strided": lambda: _image((5, 6, 2), layers.Conv2D(17, (3, 2), 2, padding="valid")),
+    "Conv2D grouped": lambda: _image((4, 5, 4), layers.Conv2D(6, 3, groups=2, dilation=2)),
+    "Conv2D depthwise": lambda: _image((4, 5, 4), layers.Conv2D(4, 3, groups=4, use_bias=False)),
+    "Conv2D by pixel": lambda: _image((4, 4, 3), layers.Conv2D(2, 1)),
+    "MaxPool2D": lambda: _image((5, 5, 2), layers.MaxPool2D(3, 2)),
+    "AvgPool2D": lambda: _image((5, 5, 2), layers.AvgPool2D(2, padding="same")),
+    "GlobalAvgPool2D": lambda: [*_image((3, 4, 5), layers.GlobalAvgPool2D())[:-1]],
+    "BatchNorm": lambda: [layers.Dense(7, use_bias=False), layers.BatchNorm()],
+    "BatchNorm of images": lambda: _image((3, 2, 3), layers.BatchNorm(), layers.ReLU()),
+    "LocalResponseNorm": lambda: _image((2, 2, 6), layers.LocalResponseNorm(alpha=0.3)),
+    "ZeroPad2D": lambda: _image((2, 3, 2), layers.ZeroPad2D(1), layers.Conv2D(2, 3)),
+    "Residual of images": lambda: _image(
+        (4, 4, 2),
+        layers.Residual(
+            layers.Conv2D(4, 3, use_bias=False),
+            layers.BatchNorm(),
+            layers.Tanh(),
+            layers.Conv2D(4, 3, use_bias=False),
+            layers.BatchNorm(),
+            shortcut=layers.Conv2D(4, 1),
+            activation="relu",
+            recompute=True,
+        ),
+    ),
+    "Branches of images": lambda: _image(
+        (4, 4, 2), layers.Branches(layers.Conv2D(3, 1), layers.Conv2D(2, 3), layers.BatchNorm())
+    ),
     "shared": lambda: _twice(layers.Dense(6)),
     "of the user": lambda: [layers.Dense(7), Ladder(), Ladder()],
 }

@@ -228,11 +228,12 @@ class PySession {
       set_parameter(s.state(), slot_index(slot), parameter_index(network_->graph(), name), value);
     });
   }
-  py::dict memory() const {
+  py::dict memory(std::optional<long> batch_size) const {
     return visit([&](auto& s) {
       py::dict out;
       out["store"] = s.network().weights()->bytes() + s.state_bytes();
-      out["arena"] = s.arena_bytes();
+      out["snapshot"] = s.snapshot_bytes();
+      out["arena"] = batch_size ? s.plan_bytes(*batch_size) : s.arena_bytes();
       return out;
     });
   }
@@ -292,7 +293,7 @@ void bind_network(py::module_& m) {
       .def_property_readonly("slots", &PySession::slots)
       .def("get_slot", &PySession::get_slot, arg("slot"), arg("name"))
       .def("set_slot", &PySession::set_slot, arg("slot"), arg("name"), arg("value"))
-      .def("memory", &PySession::memory);
+      .def("memory", &PySession::memory, arg("batch_size") = py::none());
 }
 
 }  // namespace steep::bind

@@ -95,8 +95,17 @@ template <class T> std::vector<Lifetime> Plan<T>::Binder::lifetimes() const {
   return out;
 }
 
-// Places tensors and the per-row arrays in one block.
-template <class T> void Plan<T>::Binder::allocate() {
+template <class T> long Plan<T>::Binder::reserve(long size) {
+  const long at = bytes_;
+  bytes_ += (size + 63) / 64 * 64;
+  return at;
+}
+
+// Finds places for tensors and for the arrays of a value a row, in one block.
+template <class T> void Plan<T>::Binder::arrange() {
+  size_tensors();
+  join_aliases();
+  spans = cut_into_phases(plan.program_.ops, root);
   const std::vector<Lifetime> all = lifetimes();
   std::vector<Lifetime> live;
   std::vector<int> index(all.size(), -1);
@@ -106,38 +115,37 @@ template <class T> void Plan<T>::Binder::allocate() {
     live.push_back(all[i]);
   }
   const Placement placed = place(live);
-
-  long bytes = placed.size;
-  const auto reserve = [&](long size) {
-    const long at = bytes;
-    bytes += (size + 63) / 64 * 64;
-    return at;
-  };
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const int at = index[root[i]];
+    offset_.push_back(at < 0 ? -1 : placed.offset[at]);
+  }
+  bytes_ = placed.size;
   const long rows = plan.capacity_;
   const long target_width =
       graph.outputs().empty() ? 1 : program().tensors[graph.outputs()[0]].width;
-  const long values = reserve(rows * static_cast<long>(sizeof(double)));
-  const long correct = reserve(rows * static_cast<long>(sizeof(double)));
-  const long order = reserve(rows * static_cast<long>(sizeof(long)));
-  const long labels_at = reserve(rows * static_cast<long>(sizeof(int32_t)));
-  const long weights_at = reserve(rows * static_cast<long>(sizeof(T)));
-  const long target_at =
-      loss < 0 ? 0 : reserve(rows * padded(target_width) * static_cast<long>(sizeof(T)));
+  at_.values = reserve(rows * static_cast<long>(sizeof(double)));
+  at_.correct = reserve(rows * static_cast<long>(sizeof(double)));
+  at_.order = reserve(rows * static_cast<long>(sizeof(long)));
+  at_.labels = reserve(rows * static_cast<long>(sizeof(int32_t)));
+  at_.weights = reserve(rows * static_cast<long>(sizeof(T)));
+  target = {nullptr, padded(target_width), target_width};
+  at_.target = loss < 0 ? 0 : reserve(rows * target.ld * static_cast<long>(sizeof(T)));
+}
 
-  plan.arena_ = Block(static_cast<std::size_t>(bytes));
+template <class T> void Plan<T>::Binder::allocate() {
+  plan.arena_ = Block(static_cast<std::size_t>(bytes_));
   std::byte* base = plan.arena_.data();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    const int at = index[root[i]];
+  for (std::size_t i = 0; i < offset_.size(); ++i) {
     const bool one = program().tensors[i].samples == kAllSamples;
-    plan.buffers_.push_back(at < 0 ? nullptr : reinterpret_cast<T*>(base + placed.offset[at]));
+    plan.buffers_.push_back(offset_[i] < 0 ? nullptr : reinterpret_cast<T*>(base + offset_[i]));
     plan.strides_.push_back(one ? 0 : stride(static_cast<int>(i)));
   }
-  plan.values_ = reinterpret_cast<double*>(base + values);
-  plan.correct_ = reinterpret_cast<double*>(base + correct);
-  plan.order_ = reinterpret_cast<long*>(base + order);
-  labels = reinterpret_cast<int32_t*>(base + labels_at);
-  sample_weights = reinterpret_cast<T*>(base + weights_at);
-  target = {reinterpret_cast<T*>(base + target_at), padded(target_width), target_width};
+  plan.values_ = reinterpret_cast<double*>(base + at_.values);
+  plan.correct_ = reinterpret_cast<double*>(base + at_.correct);
+  plan.order_ = reinterpret_cast<long*>(base + at_.order);
+  labels = reinterpret_cast<int32_t*>(base + at_.labels);
+  sample_weights = reinterpret_cast<T*>(base + at_.weights);
+  target.data = reinterpret_cast<T*>(base + at_.target);
 }
 
 template <class T> void Plan<T>::Binder::bind_all() {
@@ -283,20 +291,31 @@ template struct Plan<double>::Binder;
 template <class T>
 Plan<T>::Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
               std::shared_ptr<Store<T>> weights, long capacity, int loss, double loss_option)
-    : program_(std::move(program)), k_(kernels), weights_(std::move(weights)), capacity_(capacity) {
+    : Plan(std::move(program), kernels, std::move(weights), capacity) {
   Binder binder(*this, graph, loss, loss_option);
-  binder.size_tensors();
-  binder.join_aliases();
-  binder.spans = cut_into_phases(program_.ops, binder.root);
+  binder.arrange();
   binder.allocate();
   binder.bind_all();
   bind_tasks();
   reserve_threads(1);
 }
 
-template Plan<float>::Plan(const Graph&, Program, const Kernels<float>&,
-                           std::shared_ptr<Store<float>>, long, int, double);
-template Plan<double>::Plan(const Graph&, Program, const Kernels<double>&,
-                            std::shared_ptr<Store<double>>, long, int, double);
+template <class T>
+long Plan<T>::bytes(const Graph& graph, Program program, const Kernels<T>& kernels,
+                    std::shared_ptr<Store<T>> weights, long capacity, int threads) {
+  Plan plan(std::move(program), kernels, std::move(weights), capacity);
+  Binder binder(plan, graph, 0, 0);
+  binder.arrange();
+  return binder.bytes() + threads * plan.scratch_elements_ * static_cast<long>(sizeof(T));
+}
+
+#define STEEP_PLAN(T)                                                                         \
+  template Plan<T>::Plan(const Graph&, Program, const Kernels<T>&, std::shared_ptr<Store<T>>, \
+                         long, int, double);                                                  \
+  template long Plan<T>::bytes(const Graph&, Program, const Kernels<T>&,                      \
+                               std::shared_ptr<Store<T>>, long, int);
+STEEP_PLAN(float)
+STEEP_PLAN(double)
+#undef STEEP_PLAN
 
 }  // namespace steep

@@ -28,8 +28,7 @@ template <class T> struct Plan<T>::Binder {
   Binder(Plan& plan, const Graph& graph, int loss, double loss_option)
       : plan(plan), graph(graph), loss(loss), loss_option(loss_option) {}
 
-  void size_tensors();
-  void join_aliases();
+  void arrange();  // sizes, phases and places
   void allocate();
   void bind_all();
 
@@ -45,7 +44,12 @@ template <class T> struct Plan<T>::Binder {
                                          units});
   }
 
+  long bytes() const { return bytes_; }  // of the Arena
+
  private:
+  void size_tensors();
+  void join_aliases();
+  long reserve(long size);
   void drop_packs();
   std::vector<Lifetime> lifetimes() const;
   long buffer_rows(int tensor) const;
@@ -63,6 +67,10 @@ template <class T> struct Plan<T>::Binder {
   void bind_pool(const Op& op);
   void bind_inset(const Op& op);
   void bind_norm(const Op& op);
+
+  std::vector<long> offset_{};  // of each tensor, -1 where nobody needs it
+  long bytes_ = 0;
+  struct { long values, correct, order, labels, weights, target; } at_{};
 };
 
 }  // namespace steep

@@ -81,6 +81,9 @@ template <class T> class Plan {
   // need the loss (position in losses/list.h) and its option.
   Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
        std::shared_ptr<Store<T>> weights, long capacity, int loss = -1, double loss_option = 0);
+  // Bytes that such a plan would allocate, the scratch memory of `threads` included.
+  static long bytes(const Graph& graph, Program program, const Kernels<T>& kernels,
+                    std::shared_ptr<Store<T>> weights, long capacity, int threads);
 
   long capacity() const { return capacity_; }
   long arena_bytes() const { return static_cast<long>(arena_.bytes()); }
@@ -116,6 +119,9 @@ template <class T> class Plan {
 
  private:
   struct Binder;
+  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights, long capacity)
+      : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
+        capacity_(capacity) {}
   void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const;
   void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
   bool finite_losses(long lo, long hi) const;

@@ -64,6 +64,15 @@ template <class T> long Session<T>::state_bytes() const {
   return state_->bytes() + (gradients_ ? gradients_->bytes() : 0);
 }
 
+template <class T> long Session<T>::plan_bytes(long rows) const {
+  return Plan<T>::bytes(network_->graph(), training(network_->graph()), k_, network_->weights(),
+                        rows, pool().threads());
+}
+
+template <class T> long Session<T>::snapshot_bytes() const {
+  return network_->weights()->bytes() + state_->bytes();
+}
+
 template <class T> void Session<T>::reserve(long rows) {
   if (plan_ && plan_->capacity() >= rows) return;
   plan_.reset();

@@ -50,6 +50,10 @@ template <class T> class Session {
   long state_bytes() const;
   long arena_bytes() const { return plan_ ? plan_->arena_bytes() : 0; }
   int knob_columns() const;
+  // What training on batches of so many rows takes: the plan, and the copy that finds back to the
+  // last good weights.
+  long plan_bytes(long rows) const;
+  long snapshot_bytes() const;
 
  private:
   struct Loop;

@@ -49,6 +49,28 @@ class Sweep:
     ) -> Array: ...  # where the next gradient is to be taken (w unless the rule looks ahead)
     def slot(self, name: str) -> Array: ...
 
+class Convolution:
+    """One convolution of a batch of images by itself, for benchmarks and tests; float32."""
+
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        channels: int,
+        filters: int,
+        kernel: Sequence[int],
+        stride: Sequence[int] = [1, 1],
+        padding: Sequence[int] = [0, 0, 0, 0],  # top, bottom, left, right
+        dilation: Sequence[int] = [1, 1],
+        groups: int = 1,
+        batch: int = 1,
+    ) -> None: ...
+    # x (batch, height, width, channels), w as in Graph.conv2d, y and dy (batch, h', w', filters);
+    # the last argument is written
+    def forward(self, x: Array, w: Array, y: Array) -> None: ...
+    def backward_data(self, dy: Array, w: Array, dx: Array) -> None: ...
+    def backward_weights(self, x: Array, dy: Array, dw: Array) -> None: ...
+
 class Graph:
     """Describes one network. Tensors are ints, shapes leave out the batch."""
 
@@ -130,6 +152,7 @@ class Network:
     def __init__(self, graph: Graph, precision: str = "float32") -> None: ...
     precision: str  # read only
     def parameters(self) -> list[tuple[str, tuple[int, ...]]]: ...  # in order of definition
+    def trained(self, name: str) -> bool: ...  # False for running statistics
     def get(self, name: str) -> Array: ...  # a copy in logical shape
     def set(self, name: str, value: Array) -> None: ...
     def convert(self, precision: str) -> None: ...  # "float32" | "float64", keeps the values
@@ -201,4 +224,5 @@ class Session:
     def slots(self) -> list[str]: ...
     def get_slot(self, slot: str, name: str) -> Array: ...
     def set_slot(self, slot: str, name: str, value: Array) -> None: ...
-    def memory(self) -> dict[str, int]: ...
+    # "store", "snapshot", "arena": of the plan that is there, or of one for so many rows
+    def memory(self, batch_size: int | None = None) -> dict[str, int]: ...

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, checkpoint, inputs, losses, optimizers, resume, schedules
+from . import _core, checkpoint, inputs, losses, memory, optimizers, resume, schedules
 from .graph import Layer, Shape
 from .history import History
 from .hooks import Callbacks
@@ -196,6 +196,7 @@ class Trainer:
         data = self._batch(X, y, sample_weight)
         checked = None if validation is None else self._validation(validation)
         changes = _augment(augment, self.net)
+        self._refuse_too_large(min(size, len(data[0][0])))
         self.logged = [*self._measured(), "lr", "seconds"]
         if checked is not None:
             self.logged[-2:-2] = [f"val_{name}" for name in self._measured()]
@@ -265,7 +266,7 @@ class Trainer:
             for name in ("l1", "l2")
         )
         loss, found = self.session().gradients(*data, self.steps, l1, l2)
-        return loss, {name: found[name] for name, _ in self.net.native.parameters()}
+        return loss, {name: found[name] for name, _ in self.net.native.parameters() if name in found}
 
     def evaluate(
         self, X: Any, y: Any, batch_size: int = 256, *, sample_weight: Any = None
@@ -293,6 +294,25 @@ class Trainer:
         return self.measure(*self._batch(X, y, sample_weight), batch_size=size)
 
     # -- saving --------------------------------------------------------------------------------
+
+    def memory(self, batch_size: int = 32) -> dict[str, int]:
+        """Return the bytes that training on batches of `batch_size` takes, before it begins.
+
+        Returns
+        -------
+        memory
+            ``"store"``: weights and the optimizer's slots; ``"snapshot"``: the copy of them that
+            finds back to the last good weights; ``"arena"``: activations, their gradients and
+            scratch memory; ``"total"``. The user's data are not in it.
+
+        Raises
+        ------
+        ValueError
+            If the network is not built yet.
+        """
+        size = inputs.count("batch_size", batch_size)
+        found = dict(self.session().memory(size))
+        return {**found, "total": sum(found.values())}
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one safetensors file, whole or not at all.
@@ -435,6 +455,20 @@ class Trainer:
     def loaded(self, states: list[Any]) -> None:
         """Note that the state came from a checkpoint, with these states of callbacks."""
         self._loaded, self._states = self.place.call is not None, states
+
+    def _refuse_too_large(self, batch_size: int) -> None:
+        """Refuse what cannot fit into memory; what is there already counts as had."""
+        session, room = self.session(), memory.available()
+        had, wanted = session.memory(), self.memory(batch_size)
+        need = wanted["total"] - had["store"] - min(had["arena"], wanted["arena"])
+        if room is None or need <= room:
+            return
+        parts = ", ".join(f"{name} {memory.readable(wanted[name])}" for name in ("store", "arena"))
+        raise MemoryError(
+            f"fit: batch_size={batch_size} needs {memory.readable(need)} more ({parts}), "
+            f"{memory.readable(room)} are free. Take a smaller batch_size"
+            f", or recompute=True in Residual layers."
+        )
 
     def _measured(self) -> list[str]:
         return ["loss", *self.metrics]

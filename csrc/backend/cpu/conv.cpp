@@ -77,17 +77,39 @@ Conv<T>::Conv(const Kernels<T>& kernels, const Window& window, long filters, lon
   const long forward_rows = (forward_strip_ - 1) * w_.stride[0] + reach;
   scratch_ = std::max(forward_rows * x_.pitch(), (data_strip_ - 1 + data_reach_) * dy_.pitch()) +
              kBlockRows * kPanel;
-  if (Winograd<T>::fits(w_, filters_, groups_)) {
-    const long around[2] = {2 - w_.before[0], 2 - w_.before[1]};
-    winograd_x_.emplace(k_, w_.in, w_.before, w_.channels, w_.out[0], w_.out[1], filters_);
-    winograd_dy_.emplace(k_, w_.out, around, filters_, w_.in[0], w_.in[1], w_.channels);
-    scratch_ = std::max({scratch_, winograd_x_->scratch(), winograd_dy_->scratch()});
-  }
+  choose_ways();
   // Row by row of a strip, x and dy side by side.
   const bool joined = w_.stride[0] * x_.pitch() == w_.out[1] * w_.stride[1] * w_.channels;
   for (long r = 0; r < (joined ? 1 : forward_strip_); ++r) {
     weight_a_.push_back(r * w_.stride[0] * x_.pitch());
     weight_b_.push_back(r * w_.out[1] * filters_);
+  }
+}
+
+template <class T> void Conv<T>::choose_ways() {
+  if (Winograd<T>::fits(w_, filters_, groups_)) {
+    const long around[2] = {2 - w_.before[0], 2 - w_.before[1]};
+    winograd_x_.emplace(k_, w_.in, w_.before, w_.channels, w_.out[0], w_.out[1], filters_);
+    winograd_dy_.emplace(k_, w_.out, around, filters_, w_.in[0], w_.in[1], w_.channels);
+    scratch_ = std::max({scratch_, winograd_x_->scratch(), winograd_dy_->scratch()});
+    return;
+  }
+  if (groups_ > 1 || w_.dilation[0] > 1 || w_.dilation[1] > 1) return;
+  if (NarrowConv<T>::best_share(w_, filters_) > 1) {
+    narrow_x_.emplace(k_, w_, filters_);
+    scratch_ = std::max(scratch_, narrow_x_->scratch());
+  }
+  Window back = w_;  // dx from dy
+  back.channels = filters_;
+  for (int axis = 0; axis < 2; ++axis) {
+    if (w_.stride[axis] > 1 || w_.before[axis] >= w_.kernel[axis]) return;
+    back.in[axis] = w_.out[axis];
+    back.out[axis] = w_.in[axis];
+    back.before[axis] = w_.kernel[axis] - 1 - w_.before[axis];
+  }
+  if (NarrowConv<T>::best_share(back, w_.channels) > 1) {
+    narrow_dy_.emplace(k_, back, w_.channels);
+    scratch_ = std::max(scratch_, narrow_dy_->scratch());
   }
 }
 
@@ -182,12 +204,14 @@ template <class T> void Conv<T>::plan_data() {
 template <class T> long Conv<T>::packed_size(bool transposed) const {
   const long in = w_.channels / groups_, out = filters_ / groups_;
   if (winograd_x_) return transposed ? winograd_dy_->filter_size() : winograd_x_->filter_size();
+  if (const auto& narrow = transposed ? narrow_dy_ : narrow_x_) return narrow->filter_size();
   if (!transposed && groups_ == 1) return 0;
   return groups_ * w_.taps() * (transposed ? out * padded(in) : in * padded(out));
 }
 
 template <class T> long Conv<T>::pack_units(bool transposed) const {
   if (packed_size(transposed) == 0) return 0;
+  if (transposed ? narrow_dy_ : narrow_x_) return 1;
   return winograd_x_ ? panels(filters_) : w_.taps() * groups_;
 }
 
@@ -195,6 +219,8 @@ template <class T>
 void Conv<T>::pack(bool transposed, const T* weight, T* out, long lo, long hi, T* scratch) const {
   if (winograd_x_) {
     (transposed ? winograd_dy_ : winograd_x_)->transform(weight, transposed, out, lo, hi, scratch);
+  } else if (const auto& narrow = transposed ? narrow_dy_ : narrow_x_) {
+    narrow->spread(weight, transposed, out);
   } else {
     pack_groups(transposed, weight, out, lo, hi);
   }
@@ -320,6 +346,9 @@ void Conv<T>::forward(const T* x, long ldx, const T* weight, const T* bias, bool
   if (winograd_x_) {
     return winograd_x_->run(x, ldx, weight, bias, relu, y, ldy, images, false, scratch);
   }
+  if (narrow_x_) {
+    return narrow_x_->run(x, ldx, weight, bias, relu, y, ldy, images, false, scratch);
+  }
   correlate(
       {x_, forward_, forward_strip_, w_.stride[0], (w_.kernel[0] - 1) * w_.dilation[0] + 1, x, ldx,
        w_.channels / groups_, weight, rows(), bias, relu, y, ldy, filters_ / groups_, false},
@@ -333,6 +362,9 @@ void Conv<T>::data(const T* dy, long lddy, const T* packed, T* dx, long lddx, lo
     return winograd_dy_->run(dy, lddy, packed, nullptr, false, dx, lddx, images, accumulate,
                              scratch);
   }
+  if (narrow_dy_) {
+    return narrow_dy_->run(dy, lddy, packed, nullptr, false, dx, lddx, images, accumulate, scratch);
+  }
   const long depth = filters_ / groups_;
   correlate({dy_, data_, data_strip_, 1, data_reach_, dy, lddy, depth, packed, w_.taps() * depth,
              nullptr, false, dx, lddx, w_.channels / groups_, accumulate},
@@ -344,6 +376,9 @@ void Conv<T>::weights(long unit, const T* x, long ldx, const T* dy, long lddy, T
                       bool accumulate, T* scratch) const {
   if (winograd_x_) {
     return winograd_x_->weights(unit, x, ldx, dy, lddy, dw, images, accumulate, scratch);
+  }
+  if (narrow_x_) {
+    return narrow_x_->weights(x, ldx, dy, lddy, dw, images, accumulate, scratch);
   }
   const long width = padded(filters_), c = unit * kPanel;
   const long columns = std::min(kPanel, width - c), left = filters_ - c;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "backend/cpu/narrow_conv.h"
 #include "backend/cpu/winograd.h"
 
 namespace steep {
@@ -59,6 +60,7 @@ template <class T> class Conv {
   void correlate(const Operands& o, long images, T* scratch) const;
   void plan_forward();
   void plan_data();
+  void choose_ways();
   void pack_groups(bool transposed, const T* weight, T* out, long lo, long hi) const;
   void weights_in_groups(const T* in, const T* dy, long n, T* dw, T* block) const;
 
@@ -70,7 +72,9 @@ template <class T> class Conv {
   long forward_strip_ = 1, data_strip_ = 1;  // rows of a grid at a time
   long data_reach_ = 1;                      // rows of dy that one row of a grid reads
   std::vector<long> weight_a_, weight_b_;    // offsets of the rows of a strip
+  // Cheaper ways, where there are: of forward and weights, and of data.
   std::optional<Winograd<T>> winograd_x_, winograd_dy_;
+  std::optional<NarrowConv<T>> narrow_x_, narrow_dy_;
   long scratch_ = 0;
 };
 

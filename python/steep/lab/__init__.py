@@ -1,6 +1,7 @@
 """The lab: instruments for looking at descent, gradients and networks, outside of training."""
 
 from .descend import DivergedError, Minimum, behaviour, descend, minimize
+from .flow import GradientNorm, gradient_flow
 from .gradients import (
     chain_gradients,
     check_gradients,
@@ -11,6 +12,7 @@ from .gradients import (
 
 __all__ = [
     "DivergedError",
+    "GradientNorm",
     "Minimum",
     "behaviour",
     "chain_gradients",
@@ -18,6 +20,7 @@ __all__ = [
     "count_derivatives",
     "descend",
     "gradient_errors",
+    "gradient_flow",
     "least_squares",
     "minimize",
 ]

@@ -5,6 +5,7 @@ that are learned, and multiplications with an addition in products and convoluti
 """
 
 from .alexnet import alexnet
+from .convnet import convnet
 from .dense import mlp
 from .densenet import densenet, densenet_bc
 from .googlenet import googlenet
@@ -14,6 +15,7 @@ from .vgg import vgg
 
 __all__ = [
     "alexnet",
+    "convnet",
     "densenet",
     "densenet_bc",
     "googlenet",

@@ -99,7 +99,10 @@ template <class T> bool start_gradient(const Window& w, T* dx, bool accumulate) 
 // dx(pixel) (+)= share(pixel) over the pixels of each window; begin(L, at, c) gives share.
 template <bool add, class T, class Begin>
 STEEP_HD void spread_into(const Window& w, T* dx, Begin begin) {
-  over_windows(w, [&](const Place& at) {
+  over_windows(w, [&](Place at) {
+    // A store that does not add may only run on into what is written later: with several groups,
+    // not into the next pixel of the same window.
+    if (!add && w.channels > kLane && at.columns.count > 1) at.followed = false;
     over_groups<T>(w, at, [&](auto width, long c) {
       using L = Lanes<T, decltype(width)::value>;
       auto share = begin(L{}, at, c);

@@ -1,0 +1,80 @@
+"""How gradients fare on their way from the loss to the first layer; nothing is trained here.
+
+Glorot & Bengio (2010) look at deep networks this way, He et al. (2016) at plain and residual ones.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..losses import Loss
+from ..trainer import Trainer
+
+
+class GradientNorm(NamedTuple):
+    """One weight's share of `gradient_flow`.
+
+    Attributes
+    ----------
+    name
+        Of the weight, as in ``net.state_dict()``.
+    norm
+        |g|, root of the sum of squares of its gradient.
+    relative
+        |g| / |w|: what a step of plain descent with rate 1 would change, as a share of the weight.
+        nan where the weight is all zeros.
+    """
+
+    name: str
+    norm: float
+    relative: float
+
+
+def gradient_flow(
+    net: Any, X: ArrayLike, y: ArrayLike, loss: Loss | str, *, seed: int = 0, **trainer: Any
+) -> list[GradientNorm]:
+    """Return |g| and |g| / |w| of every matrix and filter, from the first layer to the last.
+
+    g is the gradient of the loss over one batch, with batch statistics and dropout as in training;
+    the network is not changed. Norms that shrink or grow by a factor from each layer to the one
+    before it are vanishing or exploding gradients (Glorot & Bengio 2010, section 4.2.1); shortcuts
+    hand the gradient on as it is (He et al. 2016, "Identity mappings", eq. 5).
+
+    Parameters
+    ----------
+    net, X, y, loss
+        A network, one batch ``(N, ...)`` with its targets, and a loss, as `Trainer` takes them.
+    seed
+        Draws the weights of a network that is not built yet, and dropout.
+    **trainer
+        Further arguments of `Trainer`: l1, l2, reduction. Gradients are shown before any clipping.
+
+    Returns
+    -------
+    list of GradientNorm
+        One ``(name, norm, relative)`` for each weight of two axes or more, in the order in which
+        the layers were called. Biases and the scales and shifts of normalisation are left out:
+        their sizes do not compare with those of weights.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something does not fit, as in ``Trainer.gradients``.
+    """
+    precision = net.native.precision if getattr(net, "built", False) else "float32"
+    looker = Trainer(net, loss, "sgd", precision=precision, seed=seed, **trainer)
+    gradients = looker.gradients(X, y)[1]
+    weights = net.state_dict()
+    found = []
+    for name, gradient in gradients.items():
+        if weights[name].ndim > 1:
+            norm, size = _norm(gradient), _norm(weights[name])
+            found.append(GradientNorm(name, norm, norm / size if size else math.nan))
+    return found
+
+
+def _norm(values: ArrayLike) -> float:
+    """Return the root of the sum of squares, in float64: squares of float32 can overflow."""
+    return float(np.linalg.norm(np.asarray(values, dtype=np.float64)))
