@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from steep import data, lab, models, optimizers, schedules
 
 PICTURE = Path(__file__).parent / "pictures" / "depth.png"
-RATE, BATCH, DECAY = 0.1, 128, 1e-4  # He et al. 2016, section 4.2, as is the rate's schedule
+BATCH, DECAY = 128, 1e-4  # He et al. 2016, section 4.2, as are the momentum and the rate's steps
 FLOW_SAMPLES = 256
 NETWORKS = (("plain", 20), ("plain", 56), ("residual", 20), ("residual", 56))
 # Okabe & Ito (2008): the two differ for every kind of colour vision.
@@ -50,13 +50,13 @@ def images(name: str, samples: int, tests: int, root: str | None) -> Images:
     return Images(X, y[:samples], X_test, y_test[:tests])
 
 
-def train(kind: str, depth: int, seed: int, given: Images, epochs: int) -> Run:
+def train(kind: str, depth: int, seed: int, given: Images, *, epochs: int, lr: float) -> Run:
     """Train one network; every network gets the same samples, schedule and seeds."""
     net = models.resnet_cifar(depth, plain=kind == "plain")
     net.build(given.X.shape[1:], seed=seed)
     flow = lab.gradient_flow(net, given.X[:FLOW_SAMPLES], given.y[:FLOW_SAMPLES], "cross_entropy")
     rate = schedules.Piecewise(
-        [0, epochs / 2, epochs * 3 / 4], [RATE, RATE / 10, RATE / 100], unit="epoch"
+        [0, epochs / 2, epochs * 3 / 4], [lr, lr / 10, lr / 100], unit="epoch"
     )
     trainer = steep.Trainer(
         net, "cross_entropy", optimizers.SGD(rate, momentum=0.9), l2=DECAY, seed=seed
@@ -145,10 +145,10 @@ def draw_flow(axes: Axes, runs: list[Run]) -> None:
     """Draw |g| of every weight at the start, geometric means over the seeds."""
     for kind, depth in NETWORKS:
         norms = np.exp(np.log(series(runs, kind, depth, "flow")).mean(0))
-        line = "-" if kind == "plain" else "--"
         axes.plot(
-            np.arange(1, len(norms) + 1), norms, line, color=COLOURS[depth], marker=MARKS[kind],
-            markersize=3.5, linewidth=1.2, label=f"{kind} {depth}",
+            np.arange(1, len(norms) + 1), norms, color=COLOURS[depth], marker=MARKS[kind],
+            markerfacecolor=COLOURS[depth] if kind == "plain" else "white",
+            markersize=4.5, linewidth=1.2, label=f"{kind} {depth}",
         )  # fmt: skip
     axes.set_yscale("log")
     axes.set_title("gradients before the first step")
@@ -163,7 +163,8 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--dataset", default="fashion-mnist", help="or digits")
     parser.add_argument("--root", help="folder of the data set's files")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--rate", type=float, default=0.1, help="of all networks")
     parser.add_argument("--samples", type=int, default=4096)
     parser.add_argument("--tests", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=2)
@@ -177,23 +178,33 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
+def kept(options: argparse.Namespace) -> tuple[dict[str, Any], list[Run]]:
+    """Return the settings, and the runs with these settings that `--results` holds."""
+    names = ("dataset", "epochs", "rate", "samples", "tests")
+    settings = {name: getattr(options, name) for name in names}
+    path: Path | None = options.results
+    if path is None or not path.is_file():
+        return settings, []
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found["settings"] != settings:
+        raise SystemExit(f"{path}: holds runs with {found['settings']}. Name another file.")
+    return settings, found["runs"]
+
+
 def main(arguments: list[str]) -> int:
     """Train what is missing, draw, and print the table."""
     options = options_of(arguments)
+    settings, runs = kept(options)
     given = images(options.dataset, options.samples, options.tests, options.root)
-    results: Path | None = options.results
-    runs: list[Run] = []
-    if results is not None and results.is_file():
-        runs = json.loads(results.read_text(encoding="utf-8"))
     done = {(r["kind"], r["depth"], r["seed"]) for r in runs}
+    seeds = map(int, options.seeds.split(","))
+    missing = [(*n, seed) for seed in seeds for n in NETWORKS if (*n, seed) not in done]
     with steep.threads(options.threads):
-        for seed in map(int, options.seeds.split(",")):
-            for kind, depth in NETWORKS:
-                if (kind, depth, seed) in done:
-                    continue
-                runs.append(train(kind, depth, seed, given, options.epochs))
-                if results is not None:
-                    results.write_text(json.dumps(runs), encoding="utf-8")
+        for kind, depth, seed in missing:
+            runs.append(train(kind, depth, seed, given, epochs=options.epochs, lr=options.rate))
+            if options.results is not None:
+                text = json.dumps({"settings": settings, "runs": runs})
+                options.results.write_text(text, encoding="utf-8")
     draw(runs, options.picture)
     print(table(runs))
     return 0

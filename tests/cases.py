@@ -163,6 +163,45 @@ def _tree():
     ]
 
 
+def _lenet():
+    return [
+        layers.Reshape((14, 14, 1)),
+        layers.Conv2D(6, 5, padding=2, activation="relu"),
+        layers.MaxPool2D(2),
+        layers.Conv2D(16, 3, padding="valid", activation="tanh"),
+        layers.AvgPool2D(2, padding="same"),
+        layers.Flatten(),
+        layers.Dense(40, "relu"),
+        layers.Dense(10),
+    ]
+
+
+def _conv(filters, kernel=3, **options):
+    return [layers.Conv2D(filters, kernel, use_bias=False, **options), layers.BatchNorm()]
+
+
+def _residual():
+    return [
+        layers.Reshape((8, 8, 3)),
+        *_conv(16),
+        layers.ReLU(),
+        layers.Residual(*_conv(16), layers.ReLU(), *_conv(16), activation="relu", recompute=True),
+        layers.Residual(
+            *_conv(40, stride=2),
+            layers.ReLU(),
+            *_conv(40, groups=40),
+            shortcut=layers.Conv2D(40, 1, stride=2),
+            activation="relu",
+        ),
+        layers.Branches(layers.Conv2D(7, 1), layers.MaxPool2D(3, 1, padding="same")),
+        layers.Conv2D(12, 3, groups=1, dilation=2),
+        layers.LocalResponseNorm(),
+        layers.Dropout(0.2),
+        layers.GlobalAvgPool2D(),
+        layers.Dense(5),
+    ]
+
+
 # Large enough that several threads get work; every option that has a path of its own in the engine.
 NETWORKS = {
     "plain": Case(_two(128, "relu", 10), 784, 10),
@@ -199,6 +238,8 @@ NETWORKS = {
         loss="binary_cross_entropy",
         options={"reduction": "sum"},
     ),
+    "lenet": Case(_lenet, 196, 10, samples=200, batch=48, rule="momentum"),
+    "residual": Case(_residual, 192, 5, samples=150, batch=40, rule="nesterov"),
     "tree": Case(_tree, 200, 5, rule="rmsprop", batch=250),
 }
 
