@@ -98,6 +98,31 @@ def test_refusals():
         lab.gradient_flow("net", [[1.0]], [[1.0]], "mse")
 
 
+def test_shortcuts_hand_the_gradient_on():
+    """Where the bodies are 0 a block is the identity and dH/dx = dF/dx + 1 = 1 (He et al. 2016)."""
+    random = np.random.default_rng(2)
+    X, t = random.standard_normal((9, 4)), random.standard_normal((9, 3))
+
+    def first(blocks):
+        ends = layers.Dense(4, name="first"), layers.Dense(3, name="last")
+        net = steep.Sequential(ends[0], *blocks, ends[1]).build((4,))
+        net.load_state_dict(
+            {
+                name: np.eye(*w.shape) if name.endswith(("first.weight", "last.weight")) else 0 * w
+                for name, w in net.state_dict().items()
+            }
+        )
+        return lab.gradient_flow(net, X, t, "mse")[0]
+
+    def body():
+        return [layers.Dense(4, "relu"), layers.Dense(4)]
+
+    alone = first([])
+    assert first([layers.Residual(*body()) for _ in range(6)]) == alone
+    assert first([steep.Sequential(*body()) for _ in range(6)]).norm == 0.0
+    assert alone.norm > 0.1
+
+
 @pytest.mark.parametrize("seed", [0, 7])
 def test_plain_depth_multiplies_gradients_and_shortcuts_do_not(seed):
     """Batch normalisation over ReLU: about 1.2 a layer (Yang et al. 2019), so 1.2^54 in 56."""

@@ -105,6 +105,7 @@ class Trainer:
         self.logged: list[str] = []  # what the current fit measures, by name
         self.bound: object = None  # whose data the session holds
         self._session: _core.Session | None = None
+        self._room_for = 0  # samples of the largest batch that is known to fit into memory
         self._native: _core.Network | None = None
         self._loaded = False
         self._states: list[Any] = []
@@ -458,10 +459,13 @@ class Trainer:
 
     def _refuse_too_large(self, batch_size: int) -> None:
         """Refuse what cannot fit into memory; what is there already counts as had."""
+        if batch_size <= self._room_for:
+            return
         session, room = self.session(), memory.available()
         had, wanted = session.memory(), self.memory(batch_size)
         need = wanted["total"] - had["store"] - min(had["arena"], wanted["arena"])
         if room is None or need <= room:
+            self._room_for = batch_size
             return
         parts = ", ".join(f"{name} {memory.readable(wanted[name])}" for name in ("store", "arena"))
         raise MemoryError(
