@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from steep import data, lab, models, optimizers, schedules
 
 PICTURE = Path(__file__).parent / "pictures" / "depth.png"
-BATCH, DECAY = 128, 1e-4  # He et al. 2016, section 4.2, as are the momentum and the rate's steps
+MOMENTUM, DECAY = 0.9, 1e-4  # He et al. 2016, section 4.2, as are the steps of the rate
 FLOW_SAMPLES = 256
 NETWORKS = (("plain", 20), ("plain", 56), ("residual", 20), ("residual", 56))
 # Okabe & Ito (2008): the two differ for every kind of colour vision.
@@ -50,20 +50,21 @@ def images(name: str, samples: int, tests: int, root: str | None) -> Images:
     return Images(X, y[:samples], X_test, y_test[:tests])
 
 
-def train(kind: str, depth: int, seed: int, given: Images, *, epochs: int, lr: float) -> Run:
+def train(kind: str, depth: int, seed: int, given: Images, settings: dict[str, Any]) -> Run:
     """Train one network; every network gets the same samples, schedule and seeds."""
     net = models.resnet_cifar(depth, plain=kind == "plain")
     net.build(given.X.shape[1:], seed=seed)
     flow = lab.gradient_flow(net, given.X[:FLOW_SAMPLES], given.y[:FLOW_SAMPLES], "cross_entropy")
+    epochs, lr = settings["epochs"], settings["rate"]
     rate = schedules.Piecewise(
         [0, epochs / 2, epochs * 3 / 4], [lr, lr / 10, lr / 100], unit="epoch"
     )
     trainer = steep.Trainer(
-        net, "cross_entropy", optimizers.SGD(rate, momentum=0.9), l2=DECAY, seed=seed
+        net, "cross_entropy", optimizers.SGD(rate, momentum=MOMENTUM), l2=DECAY, seed=seed
     )
     began = time.perf_counter()
     history = trainer.fit(
-        given.X, given.y, epochs=epochs, batch_size=BATCH,
+        given.X, given.y, epochs=epochs, batch_size=settings["batch"],
         validation=(given.X_test, given.y_test), progress=False,
     ).history  # fmt: skip
     seconds = time.perf_counter() - began
@@ -164,7 +165,8 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--root", help="folder of the data set's files")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--rate", type=float, default=0.1, help="of all networks")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--rate", type=float, default=0.025, help="the first, of all networks")
     parser.add_argument("--samples", type=int, default=4096)
     parser.add_argument("--tests", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=2)
@@ -180,7 +182,7 @@ def options_of(arguments: list[str]) -> argparse.Namespace:
 
 def kept(options: argparse.Namespace) -> tuple[dict[str, Any], list[Run]]:
     """Return the settings, and the runs with these settings that `--results` holds."""
-    names = ("dataset", "epochs", "rate", "samples", "tests")
+    names = ("dataset", "samples", "tests", "epochs", "batch", "rate")
     settings = {name: getattr(options, name) for name in names}
     path: Path | None = options.results
     if path is None or not path.is_file():
@@ -201,7 +203,7 @@ def main(arguments: list[str]) -> int:
     missing = [(*n, seed) for seed in seeds for n in NETWORKS if (*n, seed) not in done]
     with steep.threads(options.threads):
         for kind, depth, seed in missing:
-            runs.append(train(kind, depth, seed, given, epochs=options.epochs, lr=options.rate))
+            runs.append(train(kind, depth, seed, given, settings))
             if options.results is not None:
                 text = json.dumps({"settings": settings, "runs": runs})
                 options.results.write_text(text, encoding="utf-8")

@@ -276,6 +276,9 @@ LAYERS = {
     "SiLU": lambda: [layers.Dense(5), layers.SiLU()],
     "Softmax": lambda: [layers.Dense(5), layers.Softmax()],
     "Residual": lambda: [layers.Residual(layers.Dense(6, "tanh"), layers.Dense(6))],
+    "Residual recomputed": lambda: [
+        layers.Residual(layers.Dense(9, "gelu"), layers.Dense(6, "tanh"), recompute=True)
+    ],
     "Residual with shortcut": lambda: [
         layers.Residual(layers.Dense(9, "tanh"), shortcut=layers.Dense(9), activation="silu")
     ],

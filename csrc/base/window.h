@@ -16,6 +16,7 @@ struct Window {
   long pixels() const { return in[0] * in[1]; }
   long out_pixels() const { return out[0] * out[1]; }
   long taps() const { return kernel[0] * kernel[1]; }
+  bool operator==(const Window&) const = default;
 };
 
 }  // namespace steep

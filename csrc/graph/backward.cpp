@@ -56,6 +56,7 @@ class Backward {
       if (op->recompute > 0 && !recomputed_.contains(op->recompute)) run_again(ops, op->recompute);
       apply(*op);
     }
+    drop_unread();
     p_.ops.insert(p_.ops.begin(), first_.begin(), first_.end());
     p_.backward += first_.size();
   }
@@ -87,6 +88,26 @@ class Backward {
     for (const auto& [first, second] : again) again_[{block, first}] = second;
   }
 
+  // Of a block that is run again, nobody may want the last results.
+  void drop_unread() {
+    std::set<int> read;
+    for (const auto& terms : p_.terms) {
+      for (const GradTerm& t : terms) read.insert(t.x);
+    }
+    for (std::size_t i = p_.ops.size(); i > p_.backward; --i) {
+      Op& op = p_.ops[i - 1];
+      const bool again = op.recompute > 0;
+      if (again && !read.contains(op.out) && !read.contains(op.before)) {
+        op.kind = Kind::Alias;  // of itself: dropped below
+        op.in = {op.out};
+      } else {
+        read.insert(op.in.begin(), op.in.end());
+      }
+    }
+    std::erase_if(p_.ops,
+                  [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
+  }
+
   // The op as its gradient should see it: of a recomputed block, its second run.
   Op seen(Op op) const {
     if (op.recompute == 0) return op;
@@ -109,6 +130,16 @@ class Backward {
     if (!op.accumulate) gradient_[x] = new_tensor(x);
     op.out = gradient_[x];
     p_.ops.push_back(op);
+  }
+
+  // dz is the gradient of x as it stands. Later contributions may be added to dz itself: only for
+  // ops that have read it by then, in their own place.
+  void share(int x, int dz, const std::string& layer) {
+    if (wanted_[x] && gradient_[x] < 0) {
+      gradient_[x] = dz;
+    } else {
+      give(x, {.kind = Kind::Affine, .in = {dz}}, layer);
+    }
   }
 
   void term(int parameter, GradTerm::Form form, int x, int dy) {
@@ -179,7 +210,7 @@ void Backward::apply_conv(const Op& op, const Op& seen, int dy) {
 
 void Backward::apply_batch_norm(const Op& op, const Op& seen, int dy) {
   const int dz = before_activation(seen, dy);
-  if (op.in.size() > 2) give(op.in[2], {.kind = Kind::Affine, .in = {dz}}, op.layer);
+  if (op.in.size() > 2) share(op.in[2], dz, op.layer);
   Op sums = op;
   sums.activation = -1;
   sums.recompute = 0;

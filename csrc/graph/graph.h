@@ -1,5 +1,5 @@
 // A network as a list of ops over tensors and parameters: what is computed, never where or how.
-// Shapes leave out the batch; every op works sample by sample.
+// Shapes leave out the batch; ops work sample by sample, but for those that crosses_samples() names.
 #pragma once
 #include <array>
 #include <cstdint>

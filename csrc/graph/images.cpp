@@ -131,9 +131,10 @@ int Graph::batch_norm(int x, int weight, int bias, int running_mean, int running
 
 int Graph::lrn(int x, long size, double alpha, double beta, double bias) {
   const Tensor& t = image(x, "local response normalisation");
-  if (size < 1 || !(bias > 0) || !(alpha >= 0)) {
-    refuse(where(), "local response normalisation expects size >= 1, bias > 0 and alpha >= 0, got ",
-           size, ", ", bias, " and ", alpha);
+  if (size < 1 || size % 2 == 0 || !(bias > 0) || !(alpha >= 0)) {
+    refuse(where(),
+           "local response normalisation expects an odd size, bias > 0 and alpha >= 0, got ", size,
+           ", ", bias, " and ", alpha);
   }
   Op op{.kind = Kind::LocalNorm, .in = {x}, .alpha = alpha, .scale = beta, .shift = bias};
   op.pixels = t.width / t.shape[2];

@@ -18,8 +18,8 @@ template <class T> long Plan<T>::Binder::channels(const Op& op) const {
 template <class T> std::shared_ptr<const Conv<T>> Plan<T>::Binder::conv_of(const Op& op) {
   if (is_depthwise(op, program().parameters)) return nullptr;
   auto& conv = convs[op.weight];
-  // A layer that is used twice may see images of two sizes.
-  if (!conv || !conv->same(op.window)) {
+  // Weights that are used twice may see images of two sizes, at two strides.
+  if (!conv || !conv->same(op.window, op.groups)) {
     conv = std::make_shared<const Conv<T>>(plan.k_, op.window, slice(op.weight).columns, op.groups);
     plan.scratch_elements_ = std::max(plan.scratch_elements_, conv->scratch());
   }

@@ -1,5 +1,6 @@
-// A Plan: the ops of a Program bound to memory and kernels, as two lists of calls. Sample calls run
-// on any range of rows; gradient tasks each own one block of one parameter.
+// A Plan: the ops of a Program bound to memory and kernels. Its calls lie in phases: of rows, where
+// they run on any range of samples, and of calls that cross samples; then come the gradient tasks,
+// each of which owns one block of one parameter.
 #pragma once
 #include <functional>
 #include <memory>

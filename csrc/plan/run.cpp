@@ -1,5 +1,6 @@
-// The run loop: every thread walks the same steps and meets the others two times in each. First
-// all rows, forward and backward; then all parameters, gradient and update while both are in cache.
+// The run loop: every thread walks the same steps. First the plan's phases, forward and backward,
+// with a meeting between two of them; then all parameters, gradient and update while both are in
+// cache.
 #include <atomic>
 #include <cmath>
 

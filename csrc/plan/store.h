@@ -16,10 +16,9 @@ namespace steep {
 // mostly padding, in every product and in every update.
 constexpr long kNarrow = 4;
 
-// Where a parameter lies, in elements. A matrix (of a convolution (height*width*in, out)) is stored
-// as (rows, columns), cut into panels of
-// kPanel columns (the last may have kLane), each row-major and contiguous; a vector is one padded
-// row.
+// Where a parameter lies, in elements. A matrix (of a convolution: (height*width*in, out)) is stored
+// as (rows, columns), cut into panels of kPanel columns (the last may have kLane), each row-major
+// and contiguous; a vector is one padded row.
 struct Slice {
   std::string name;
   Shape shape;

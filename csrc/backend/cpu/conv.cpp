@@ -113,8 +113,8 @@ template <class T> void Conv<T>::choose_ways() {
   }
 }
 
-template <class T> bool Conv<T>::same(const Window& window) const {
-  return std::equal(window.in, window.in + 2, w_.in);
+template <class T> bool Conv<T>::same(const Window& window, long groups) const {
+  return window == w_ && groups == groups_;
 }
 
 template <class T> double Conv<T>::multiply_adds() const {

@@ -26,7 +26,7 @@ template <class T> class Conv {
  public:
   Conv(const Kernels<T>& kernels, const Window& window, long filters, long groups);
 
-  bool same(const Window& window) const;
+  bool same(const Window& window, long groups) const;
   long scratch() const { return scratch_; }  // elements that each pass may use
   double multiply_adds() const;              // of one image in one pass
 

@@ -7,6 +7,16 @@
 
 namespace steep {
 
+namespace {
+
+// Conv may read up to kPanel elements beyond an image of dy: so many at the end are copied.
+long copied_images(const Window& window, long filters, long batch) {
+  const long size = window.out_pixels() * filters;
+  return std::min(batch, (kPanel + size - 1) / size);
+}
+
+}  // namespace
+
 Convolution::Convolution(const Window& window, long filters, long groups, long batch)
     : k_(kernels<float>()), w_(window), filters_(filters), groups_(groups), batch_(batch) {
   const bool each_channel = groups > 1 && groups == window.channels && groups == filters;
@@ -20,7 +30,7 @@ Convolution::Convolution(const Window& window, long filters, long groups, long b
   const long size = weight_rows() * padded(filters);
   stored_ = block(size);
   partial_ = block(size * weight_groups_);
-  last_ = block(w_.out_pixels() * filters + kPanel);
+  last_ = block(copied_images(w_, filters, batch) * w_.out_pixels() * filters + kPanel);
   if (conv_) packed_ = block(std::max(conv_->packed_size(true), conv_->packed_size(false)));
 }
 
@@ -92,8 +102,8 @@ void Convolution::backward_weights(const float* x, const float* dy, float* dw) {
   const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
   const long rows = weight_rows(), width = padded(filters_), size = rows * width;
   const long panels = depthwise() ? 1 : conv_->weight_units();
-  // Conv may read beyond the last image.
-  std::copy_n(dy + (batch_ - 1) * out, out, at(last_));
+  const long copied = copied_images(w_, filters_, batch_), inner = batch_ - copied;
+  std::copy_n(dy + inner * out, copied * out, at(last_));
   over_images([&](int thread, int threads, long, long) {
     const long units = weight_groups_ * panels;
     for (long u = units * thread / threads; u < units * (thread + 1) / threads; ++u) {
@@ -106,14 +116,15 @@ void Convolution::backward_weights(const float* x, const float* dy, float* dw) {
         }
         continue;
       }
-      const long inside = std::min(last, batch_ - 1) - first;
-      if (inside > 0) {
-        conv_->weights(u % panels, x + first * in, in, dy + first * out, out, to, inside, false,
+      const long direct = std::max(0L, std::min(last, inner) - first),
+                 from = std::max(first, inner);
+      if (direct > 0) {
+        conv_->weights(u % panels, x + first * in, in, dy + first * out, out, to, direct, false,
                        scratch(thread));
       }
-      if (last == batch_) {
-        conv_->weights(u % panels, x + (batch_ - 1) * in, in, at(last_), out, to, 1, inside > 0,
-                       scratch(thread));
+      if (from < last) {
+        conv_->weights(u % panels, x + from * in, in, at(last_) + (from - inner) * out, out, to,
+                       last - from, direct > 0, scratch(thread));
       }
     }
   });

@@ -164,9 +164,9 @@ template <class T> struct Kernels {
 
   // The transforms of F(2x2, 3x3), see winograd.h. Position (i, j) of a tile, 0 to 3 each, lies at
   // (4i + j)*position; widths are multiples of kLane.
-  // v = B^T d B for a row of tiles, two pixels apart, of four image rows `pitch` apart: (tiles,
-  // channels) in each position.
-  void (*winograd_input)(const T* rows, long pitch, long channels, long tiles, T* v, long position);
+  // v = B^T d B for a row of tiles, two pixels apart, of four image rows: (tiles, channels) in each
+  // position.
+  void (*winograd_input)(const T* const* rows, long channels, long tiles, T* v, long position);
   // y (+)= A^T m A + bias, relu; `rows` (1 or 2) and `columns` are what there is of y.
   void (*winograd_output)(const T* m, long position, long filters, long tiles, const T* bias,
                           bool relu, bool accumulate, T* y, long y_row, long rows, long columns);

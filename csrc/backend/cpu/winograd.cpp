@@ -2,6 +2,8 @@
 // each of the 16 positions of a tile, output transform.
 #include "backend/cpu/winograd.h"
 
+#include <algorithm>
+
 namespace steep {
 
 namespace {
@@ -34,29 +36,26 @@ template <class T> bool Winograd<T>::fits(const Window& w, long filters, long gr
 template <class T>
 Winograd<T>::Winograd(const Kernels<T>& kernels, const long image[2], const long before[2],
                       long channels, long rows, long columns, long filters)
-    : k_(kernels), rows_(rows), columns_(columns), filters_(filters), tile_rows_((rows + 1) / 2),
+    : k_(kernels), image_{image[0], image[1]}, before_{before[0], before[1]}, channels_(channels),
+      rows_(rows), columns_(columns), filters_(filters), tile_rows_((rows + 1) / 2),
       tile_columns_((columns + 1) / 2) {
-  frame_ = {{image[0], image[1]},
-            channels,
-            {before[0], before[1]},
-            {2 * tile_rows_ + 2, 2 * tile_columns_ + 2}};
   const long fit = kBlockBytes / (kPositions * (channels + filters) * static_cast<long>(sizeof(T)));
   tiles_ = std::clamp(fit, std::min(32L, kMostTiles), kMostTiles);
   tiles_ = std::max(tiles_ / tile_columns_, 1L) * tile_columns_;
-  strip_ = std::min(tiles_ / tile_columns_, tile_rows_);
   filter_position_ = channels * filters;
   v_position_ = odd_lines(tiles_ * channels);
   m_position_ = odd_lines(tiles_ * filters);
   u_position_ = odd_lines(channels * kPanel);
   const long turned = kPositions * kTransformed * kPanel;
-  scratch_ = padded((2 * strip_ + 2) * frame_.pitch()) +
+  scratch_ = (image_[1] + kPositions) * channels +
              std::max(turned, kPositions * (v_position_ + m_position_ + u_position_));
 }
 
 template <class T> typename Winograd<T>::Scratch Winograd<T>::split(T* scratch) const {
   Scratch s{};
-  s.strip = scratch;
-  s.v = s.strip + padded((2 * strip_ + 2) * frame_.pitch());
+  s.zeros = scratch;
+  s.patch = s.zeros + image_[1] * channels_;
+  s.v = s.patch + kPositions * channels_;
   s.m = s.v + kPositions * v_position_;
   s.u = s.m + kPositions * m_position_;
   return s;
@@ -65,7 +64,7 @@ template <class T> typename Winograd<T>::Scratch Winograd<T>::split(T* scratch) 
 template <class T>
 void Winograd<T>::transform(const T* weight, bool turned, T* u, long lo, long hi,
                             T* scratch) const {
-  const long in = turned ? filters_ : frame_.channels, out = turned ? frame_.channels : filters_;
+  const long in = turned ? filters_ : channels_, out = turned ? channels_ : filters_;
   for (long panel = lo; panel < hi; ++panel) {
     const long ld = panel_columns(out, panel * kPanel);
     const T* const w = weight + panel * kPanel * 9 * in;
@@ -95,23 +94,57 @@ template <class T>
 template <class Each>
 void Winograd<T>::over_blocks(const T* x, long ldx, long images, const Scratch& s,
                               Each&& each) const {
+  std::fill_n(s.zeros, image_[1] * channels_, T(0));
   Tiles block;
   for (long image = 0; image < images; ++image) {
-    for (long row = 0; row < tile_rows_; row += strip_) {
-      const long count = std::min(strip_, tile_rows_ - row);
-      const T* in = frame_.rows(x + image * ldx, 2 * row, 2 * count + 2, s.strip);
-      for (long i = 0; i < count; ++i) {
-        k_.winograd_input(in + 2 * i * frame_.pitch(), frame_.pitch(), frame_.channels,
-                          tile_columns_, s.v + block.tiles * frame_.channels, v_position_);
-        block.rows[block.count++] = {image, row + i, block.tiles};
-        block.tiles += tile_columns_;
-        if (block.tiles + tile_columns_ <= tiles_) continue;
-        each(block);
-        block.count = block.tiles = 0;
-      }
+    for (long row = 0; row < tile_rows_; ++row) {
+      transform_row(x + image * ldx, row, s, s.v + block.tiles * channels_);
+      block.rows[block.count++] = {image, row, block.tiles};
+      block.tiles += tile_columns_;
+      if (block.tiles + tile_columns_ <= tiles_) continue;
+      each(block);
+      block.count = block.tiles = 0;
     }
   }
   if (block.count > 0) each(block);
+}
+
+// Tiles inside the image are read where they lie, those over its edges from a copy with zeros.
+template <class T>
+void Winograd<T>::transform_row(const T* image, long row, const Scratch& s, T* v) const {
+  const T* rows[4];
+  for (long i = 0; i < 4; ++i) {
+    const long r = 2 * row + i - before_[0];
+    rows[i] = r < 0 || r >= image_[0] ? s.zeros : image + r * image_[1] * channels_;
+  }
+  const long first = std::min((before_[1] + 1) / 2, tile_columns_);
+  const long inside = (before_[1] + image_[1] - 4) / 2 + 1;  // tiles that end inside
+  const long last = std::clamp(inside, first, tile_columns_);
+  for (long t = 0; t < first; ++t) edge_tile(rows, t, s.patch, v);
+  if (first < last) {
+    const T* from[4];
+    for (long i = 0; i < 4; ++i) from[i] = rows[i] + (2 * first - before_[1]) * channels_;
+    k_.winograd_input(from, channels_, last - first, v + first * channels_, v_position_);
+  }
+  for (long t = last; t < tile_columns_; ++t) edge_tile(rows, t, s.patch, v);
+}
+
+template <class T>
+void Winograd<T>::edge_tile(const T* const* rows, long tile, T* patch, T* v) const {
+  const T* from[4];
+  for (long i = 0; i < 4; ++i) {
+    from[i] = patch + i * 4 * channels_;
+    for (long j = 0; j < 4; ++j) {
+      T* const to = patch + (4 * i + j) * channels_;
+      const long c = 2 * tile + j - before_[1];
+      if (c < 0 || c >= image_[1]) {
+        std::fill_n(to, channels_, T(0));
+      } else {
+        std::copy_n(rows[i] + c * channels_, channels_, to);
+      }
+    }
+  }
+  k_.winograd_input(from, channels_, 1, v + tile * channels_, v_position_);
 }
 
 template <class T>
@@ -120,15 +153,15 @@ void Winograd<T>::multiply(const Tiles& block, const T* v, const T* u, T* m) con
     for (long c = 0; c < filters_; c += kPanel) {
       const long columns = panel_columns(filters_, c);
       k_.gemm_panel({.a = v + p * v_position_,
-                     .lda = frame_.channels,
+                     .lda = channels_,
                      .a_transposed = false,
-                     .b = u + p * filter_position_ + c * frame_.channels,
+                     .b = u + p * filter_position_ + c * channels_,
                      .ldb = columns,
                      .c = m + p * m_position_ + c,
                      .ldc = filters_,
                      .rows = block.tiles,
                      .columns = columns,
-                     .depth = frame_.channels,
+                     .depth = channels_,
                      .count = 1,
                      .a_offsets = nullptr,
                      .b_offsets = nullptr,
@@ -158,7 +191,7 @@ template <class T>
 void Winograd<T>::weights(long panel, const T* x, long ldx, const T* dy, long lddy, T* dw,
                           long images, bool accumulate, T* scratch) const {
   const Scratch s = split(scratch);
-  const long c = panel * kPanel, ld = panel_columns(filters_, c), channels = frame_.channels;
+  const long c = panel * kPanel, ld = panel_columns(filters_, c), channels = channels_;
   const long z_position = odd_lines(tiles_ * ld);
   bool first = true;
   over_blocks(x, ldx, images, s, [&](const Tiles& block) {

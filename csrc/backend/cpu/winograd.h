@@ -1,12 +1,11 @@
 // 3x3 convolutions of stride 1 by minimal filtering F(2x2, 3x3): 2.25 times fewer products than
-// the definition, at about twice its rounding error (Winograd 1980; Lavin and Gray 2016).
+// the definition, at about the same rounding error (Winograd 1980; Lavin and Gray 2016).
 #pragma once
-#include "backend/cpu/frame.h"
 #include "backend/cpu/kernels.h"
 
 namespace steep {
 
-// One correlation with 3x3 filters: of images in a frame to (rows, columns, filters).
+// One correlation with 3x3 filters: of images with zeros around them to (rows, columns, filters).
 template <class T> class Winograd {
  public:
   // Whether the transforms cost less than they save. Channels and filters must fill whole lanes,
@@ -37,20 +36,21 @@ template <class T> class Winograd {
     long tiles = 0, count = 0;
     TileRow rows[kMostTiles];
   };
-  struct Scratch { T *strip, *v, *m, *u; };
+  struct Scratch { T *zeros, *patch, *v, *m, *u; };
 
   Scratch split(T* scratch) const;
   // Transforms images block by block into v and calls each(tiles).
   template <class Each>
   void over_blocks(const T* x, long ldx, long images, const Scratch& s, Each&& each) const;
+  void transform_row(const T* image, long row, const Scratch& s, T* v) const;
+  void edge_tile(const T* const* rows, long tile, T* patch, T* v) const;
   void multiply(const Tiles& block, const T* v, const T* u, T* m) const;
 
   const Kernels<T>& k_;
-  Frame frame_;
-  long rows_, columns_, filters_;
+  long image_[2], before_[2];  // height and width; zeros above and to the left
+  long channels_, rows_, columns_, filters_;
   long tile_rows_, tile_columns_;
   long tiles_;  // of a block
-  long strip_;  // tile rows put into the frame at once
   long filter_position_, v_position_, m_position_, u_position_;
   long scratch_;
 };

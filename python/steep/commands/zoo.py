@@ -38,7 +38,7 @@ SETTINGS: dict[str, Any] = {
 }
 ENTRIES: dict[str, Entry] = {
     "lenet5": _entry("lenet5", settings={"lr": 0.05, "l2": 5e-4, "epochs": 15}),
-    "cnn": _entry("convnet", settings={"lr": 0.05, "l2": 5e-4, "epochs": 15}),
+    "cnn": _entry("convnet", settings={"lr": 0.05, "l2": 5e-4, "epochs": 10}),
     "alexnet": _entry("alexnet", settings=_PLAIN),
     **{f"vgg{depth}": _entry("vgg", depth, settings=_PLAIN) for depth in (11, 13, 16, 19)},
     "googlenet": _entry("googlenet", settings=_RESIDUAL),

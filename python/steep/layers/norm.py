@@ -52,7 +52,7 @@ class LocalResponseNorm(Layer):
     Parameters
     ----------
     size
-        Neighbouring channels in the sum, c itself included.
+        Neighbouring channels in the sum, c itself included: an odd number.
     alpha, beta, bias
         Numbers; PyTorch's alpha is `size` times this one.
     name

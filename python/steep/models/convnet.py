@@ -18,10 +18,11 @@ def convnet(
     kernel: PairLike = 3,
     dropout: float = 0.0,
 ) -> Sequential:
-    """Return convolutions, each with ReLU and a 2x2 max pool, then dense layers (LeCun et al. 1998).
+    """Return convolutions with ReLU and 2x2 max pools, then dense layers (LeCun et al. 1998).
 
-    Convolutions keep height and width, pools halve them. As it stands, for images 28x28x1:
-    421,642 parameters, 4,241,152 multiply-adds. Images (28, 28) are taken as they are.
+    Every convolution keeps height and width, the pool after it halves them. With all arguments
+    left open, for images 28x28x1: 421,642 parameters, 4,241,152 multiply-adds. Images (28, 28) are
+    taken as they are.
 
     Parameters
     ----------

@@ -32,19 +32,19 @@ template <class R>
 }
 
 template <class T>
-void winograd_input(const T* rows, long pitch, long channels, long tiles, T* v, long position) {
+void winograd_input(const T* const* rows, long channels, long tiles, T* v, long position) {
   using V = Vec<T>;
   using R = typename V::Reg;
   for (long t = 0; t < tiles; ++t) {
     for (long c = 0; c < channels; c += V::width) {
-      const T* const d = rows + 2 * t * channels + c;
+      const long at = 2 * t * channels + c;
       T* const to = v + t * channels + c;
       R half[4][4];  // by column of the tile, then row of B^T d
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
         R column[4];
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) column[i] = V::load(d + i * pitch + j * channels);
+        for (int i = 0; i < 4; ++i) column[i] = V::load(rows[i] + at + j * channels);
         input_side(column, half[j]);
       }
 #pragma GCC unroll 4
