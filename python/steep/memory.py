@@ -1,5 +1,6 @@
 """How much memory this process may still take. What a training needs is the session's business."""
 
+import math
 from pathlib import Path
 
 _LIMITS = (  # cgroup v2, then v1: limit, in use
@@ -12,20 +13,18 @@ _LIMITS = (  # cgroup v2, then v1: limit, in use
 
 
 def available() -> int | None:
-    """Return the bytes that can still be had: of the machine and of this container; None unknown."""
+    """Return the bytes that the machine and this container still have; None where unknown."""
     found = [room for room in (_machine(), *(_container(*pair) for pair in _LIMITS)) if room]
     return min(found, default=None)
 
 
 def readable(size: float) -> str:
     """Return a number of bytes with its unit: ``1.5 GiB``."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:
-            break
-        size /= 1024
-    else:
-        unit = "GiB"
-    return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+    if size < 1024:
+        return f"{size:.0f} bytes"
+    units = ("KiB", "MiB", "GiB")
+    power = min(int(math.log(size, 1024)), len(units))
+    return f"{size / 1024**power:.1f} {units[power - 1]}"
 
 
 def _machine() -> int | None:

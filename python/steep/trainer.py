@@ -267,7 +267,8 @@ class Trainer:
             for name in ("l1", "l2")
         )
         loss, found = self.session().gradients(*data, self.steps, l1, l2)
-        return loss, {name: found[name] for name, _ in self.net.native.parameters() if name in found}
+        names = (name for name, _ in self.net.native.parameters())
+        return loss, {name: found[name] for name in names if name in found}
 
     def evaluate(
         self, X: Any, y: Any, batch_size: int = 256, *, sample_weight: Any = None
