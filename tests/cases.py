@@ -298,6 +298,7 @@ LAYERS = {
     "BatchNorm": lambda: [layers.Dense(7, use_bias=False), layers.BatchNorm()],
     "BatchNorm of images": lambda: _image((3, 2, 3), layers.BatchNorm(), layers.ReLU()),
     "LocalResponseNorm": lambda: _image((2, 2, 6), layers.LocalResponseNorm(alpha=0.3)),
+    "UpSample2D": lambda: _image((2, 3, 2), layers.UpSample2D((2, 3)), layers.Conv2D(2, 3)),
     "ZeroPad2D": lambda: _image((2, 3, 2), layers.ZeroPad2D(1), layers.Conv2D(2, 3)),
     "Residual of images": lambda: _image(
         (4, 4, 2),

@@ -48,6 +48,7 @@ void bind_graph(py::module_& m) {
       .def("batch_norm", &Graph::batch_norm, arg("x"), arg("weight"), arg("bias"),
            arg("running_mean"), arg("running_variance"), arg("momentum"), arg("eps"))
       .def("lrn", &Graph::lrn, arg("x"), arg("size"), arg("alpha"), arg("beta"), arg("bias"))
+      .def("upsample", &Graph::upsample, arg("x"), arg("size"))
       .def("zero_pad", &Graph::zero_pad, arg("x"), arg("rows"), arg("columns"), arg("channels"))
       .def("output", &Graph::output, arg("tensors"));
 }

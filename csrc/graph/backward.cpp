@@ -254,6 +254,12 @@ void Backward::apply(const Op& op) {
       if (op.kind == Kind::LocalNorm) grad.in = {stored_in(0), dy};
       return give(x(0), grad, op.layer);
     }
+    case Kind::AvgPoolGrad: {  // of upsampling; nobody else reads its input
+      Op grad = op;
+      grad.kind = Kind::AvgPool;
+      grad.in = {dy};
+      return give(x(0), grad, op.layer);
+    }
     case Kind::Pad: {
       Op grad = op;
       grad.kind = Kind::Crop;

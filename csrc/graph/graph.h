@@ -138,6 +138,7 @@ class Graph {
   int batch_norm(int x, int weight, int bias, int running_mean, int running_variance,
                  double momentum, double eps);
   int lrn(int x, long size, double alpha, double beta, double bias);
+  int upsample(int x, Pair size);  // every pixel becomes size[0] by size[1] equal ones
   int zero_pad(int x, Pair rows, Pair columns, Pair channels);
   void output(const std::vector<int>& tensors);
 

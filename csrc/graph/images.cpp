@@ -142,6 +142,25 @@ int Graph::lrn(int x, long size, double alpha, double beta, double bias) {
   return add_op(op, t.shape);
 }
 
+// The gradient of a mean over whole windows, times the size of a window.
+int Graph::upsample(int x, Pair size) {
+  const Shape& shape = image(x, "upsampling").shape;
+  if (size[0] < 1 || size[1] < 1) {
+    refuse(where(), "upsampling expects sizes of at least 1, got ", size[0], " and ", size[1]);
+  }
+  const Shape large = {shape[0] * size[0], shape[1] * size[1], shape[2]};
+  Window w{};
+  w.channels = shape[2];
+  for (int axis = 0; axis < 2; ++axis) {
+    w.in[axis] = large[axis];
+    w.out[axis] = shape[axis];
+    w.kernel[axis] = w.stride[axis] = size[axis];
+    w.dilation[axis] = 1;
+  }
+  const int scaled = affine(x, static_cast<double>(size[0] * size[1]), 0);
+  return add_op({.kind = Kind::AvgPoolGrad, .in = {scaled}, .window = w}, large);
+}
+
 int Graph::zero_pad(int x, Pair rows, Pair columns, Pair channels) {
   Shape shape = image(x, "zero padding").shape;
   Op op{.kind = Kind::Pad, .in = {x}};

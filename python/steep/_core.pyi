@@ -141,6 +141,7 @@ class Graph:
         eps: float,
     ) -> int: ...  # over the last axis
     def lrn(self, x: int, size: int, alpha: float, beta: float, bias: float) -> int: ...
+    def upsample(self, x: int, size: tuple[int, int]) -> int: ...  # nearest neighbour
     def zero_pad(
         self, x: int, rows: Sequence[int], columns: Sequence[int], channels: Sequence[int]
     ) -> int: ...  # (before, after) each

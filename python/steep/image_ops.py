@@ -204,6 +204,25 @@ def lrn(
     )
 
 
+def upsample(x: Tensor, size: PairLike = 2) -> Tensor:
+    """Return x with every pixel repeated: (h, w, c) gives (h*rows, w*columns, c).
+
+    Parameters
+    ----------
+    x
+        (height, width, channels).
+    size
+        How often: an int, or a pair (rows, columns).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If x is no image, or a number is below 1.
+    """
+    x, where, _ = _image("upsample", x)
+    return emit("upsample", x, size=pair(where, "size", size, 1))
+
+
 def zero_pad(
     x: Tensor, rows: PairLike = 0, columns: PairLike = 0, channels: PairLike = 0
 ) -> Tensor:

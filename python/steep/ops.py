@@ -16,6 +16,7 @@ from .image_ops import (
     global_avg_pool,
     lrn,
     max_pool,
+    upsample,
     zero_pad,
 )
 from .names import choose
@@ -42,6 +43,7 @@ __all__ = [
     "reshape",
     "softmax",
     "subtract",
+    "upsample",
     "zero_pad",
 ]
 

@@ -12,7 +12,7 @@ from .dense import Dense
 from .norm import BatchNorm, LocalResponseNorm
 from .pointwise import Dropout, Normalize, Rescale
 from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
-from .shape import Flatten, Reshape, ZeroPad2D
+from .shape import Flatten, Reshape, UpSample2D, ZeroPad2D
 
 __all__ = [
     "ELU",
@@ -39,5 +39,6 @@ __all__ = [
     "Sigmoid",
     "Softmax",
     "Tanh",
+    "UpSample2D",
     "ZeroPad2D",
 ]

@@ -37,6 +37,31 @@ class Reshape(Layer):
         return ops.reshape(x, self.shape)
 
 
+class UpSample2D(Layer):
+    """Repeats every pixel: (h, w, c) gives (h*size, w*size, c), by its nearest neighbour.
+
+    Parameters
+    ----------
+    size
+        How often: an int, or a pair (rows, columns).
+    name
+        Shown in summaries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is no int, or below 1.
+    """
+
+    def __init__(self, size: PairLike = 2, name: str | None = None) -> None:
+        super().__init__(name)
+        self.size = pair(label(self), "size", size, 1)
+
+    def call(self, x: Tensor) -> Tensor:
+        """Repeat."""
+        return ops.upsample(x, self.size)
+
+
 class ZeroPad2D(Layer):
     """Puts zeros around an image, and before or after its channels.
 
