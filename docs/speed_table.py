@@ -19,10 +19,19 @@ STEPS = {
     "mlp_small": "4-120-84-2, batch 32",
     "mlp_mnist": "784-128-10, batch 128",
     "mlp_wide": "784-1024-1024-10, batch 128",
+    "lenet5": "LeNet-5, 28x28x1, batch 64",
+    "resnet20": "ResNet-20, 32x32x3, batch 128",
 }
 # column -> implementations of which the fastest counts
 COLUMNS = {
-    "PyTorch": ("torch", "torch-foreach", "torch-fused", "torch-compile"),
+    "PyTorch": (
+        "torch",
+        "torch-foreach",
+        "torch-fused",
+        "torch-compile",
+        "torch-channels-last",
+        "torch-compile-channels-last",
+    ),
     "JAX jit": ("jax",),
     "JAX scan": ("jax-scan",),
     "scikit-learn": ("sklearn",),
@@ -54,7 +63,7 @@ def cell(own: float, rival: tuple[str, float] | None) -> str:
 
 def step_table(cases: Times) -> list[str]:
     """Return the table of the training steps."""
-    head = ["a training step with Adam", "steep", *COLUMNS]
+    head = ["a training step", "steep", *COLUMNS]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for name, title in STEPS.items():
         times = cases.get(name, {})
@@ -76,13 +85,24 @@ def mean_ratio(cases: Times, prefix: str, suffix: str, names: tuple[str, ...]) -
 
 
 def summaries(cases: Times) -> list[str]:
-    """Return one line for the products and one for the rules of each size."""
+    """Return one line each for products and convolutions, and for the rules of each size."""
     lines = []
     rivals = {"PyTorch": COLUMNS["PyTorch"], "OpenBLAS": ("openblas",), "oneDNN": ("onednn",)}
     found = {title: mean_ratio(cases, "gemm/", "", names) for title, names in rivals.items()}
     parts = [f"{title} {text}" for title, text in found.items() if text]
     if parts:
         lines.append(f"Matrix products, a rival's time over steep's: {', '.join(parts)} cases.")
+    passes = {
+        title: mean_ratio(cases, "conv/", f"/{name}", COLUMNS["PyTorch"])
+        for title, name in (
+            ("forward", "forward"),
+            ("gradient of the input", "backward_data"),
+            ("gradient of the weights", "backward_weights"),
+        )
+    }
+    parts = [f"{title} {text}" for title, text in passes.items() if text]
+    if parts:
+        lines.append(f"Convolutions, PyTorch's time over steep's: {', '.join(parts)} shapes.")
     for size in ("10000", "1000000", "25000000"):
         text = mean_ratio(cases, "rule/", f"/{size}", COLUMNS["PyTorch"])
         if text:
