@@ -41,47 +41,43 @@ Shape w_shape(const Convolution& c) {
   return {w.kernel[0], w.kernel[1], w.channels / c.groups(), c.filters()};
 }
 
+using ShapeOf = Shape (*)(const Convolution&);
+using Pass = void (Convolution::*)(const float*, const float*, float*);
+
+struct Operand {
+  const char* name;
+  ShapeOf shape;
+};
+
+void add_pass(py::class_<Convolution>& to, const char* name, Operand a, Operand b, Operand out,
+              Pass pass) {
+  using py::arg;
+  to.def(
+      name,
+      [=](Convolution& c, const Images& first, const Images& second, Images& result) {
+        expect(a.name, first, a.shape(c));
+        expect(b.name, second, b.shape(c));
+        expect(out.name, result, out.shape(c));
+        float* values = result.mutable_data();
+        const py::gil_scoped_release release;
+        (c.*pass)(first.data(), second.data(), values);
+      },
+      arg(a.name).noconvert(), arg(b.name).noconvert(), arg(out.name).noconvert());
+}
+
 }  // namespace
 
 void bind_convolution(py::module_& m) {
   using py::arg;
-  py::class_<Convolution>(m, "Convolution")
-      .def(py::init(&make), arg("height"), arg("width"), arg("channels"), arg("filters"),
-           arg("kernel"), arg("stride") = Pair{1, 1}, arg("padding") = Padding{},
-           arg("dilation") = Pair{1, 1}, arg("groups") = 1, arg("batch") = 1)
-      .def(
-          "forward",
-          [](Convolution& c, const Images& x, const Images& w, Images& y) {
-            expect("x", x, x_shape(c));
-            expect("w", w, w_shape(c));
-            expect("y", y, y_shape(c));
-            float* to = y.mutable_data();
-            const py::gil_scoped_release release;
-            c.forward(x.data(), w.data(), to);
-          },
-          arg("x").noconvert(), arg("w").noconvert(), arg("y").noconvert())
-      .def(
-          "backward_data",
-          [](Convolution& c, const Images& dy, const Images& w, Images& dx) {
-            expect("dy", dy, y_shape(c));
-            expect("w", w, w_shape(c));
-            expect("dx", dx, x_shape(c));
-            float* to = dx.mutable_data();
-            const py::gil_scoped_release release;
-            c.backward_data(dy.data(), w.data(), to);
-          },
-          arg("dy").noconvert(), arg("w").noconvert(), arg("dx").noconvert())
-      .def(
-          "backward_weights",
-          [](Convolution& c, const Images& x, const Images& dy, Images& dw) {
-            expect("x", x, x_shape(c));
-            expect("dy", dy, y_shape(c));
-            expect("dw", dw, w_shape(c));
-            float* to = dw.mutable_data();
-            const py::gil_scoped_release release;
-            c.backward_weights(x.data(), dy.data(), to);
-          },
-          arg("x").noconvert(), arg("dy").noconvert(), arg("dw").noconvert());
+  py::class_<Convolution> c(m, "Convolution");
+  c.def(py::init(&make), arg("height"), arg("width"), arg("channels"), arg("filters"),
+        arg("kernel"), arg("stride") = Pair{1, 1}, arg("padding") = Padding{},
+        arg("dilation") = Pair{1, 1}, arg("groups") = 1, arg("batch") = 1);
+  add_pass(c, "forward", {"x", x_shape}, {"w", w_shape}, {"y", y_shape}, &Convolution::forward);
+  add_pass(c, "backward_data", {"dy", y_shape}, {"w", w_shape}, {"dx", x_shape},
+           &Convolution::backward_data);
+  add_pass(c, "backward_weights", {"x", x_shape}, {"dy", y_shape}, {"dw", w_shape},
+           &Convolution::backward_weights);
 }
 
 }  // namespace steep::bind
