@@ -148,27 +148,47 @@ template <class T> void Plan<T>::Binder::allocate() {
   target.data = reinterpret_cast<T*>(base + at_.target);
 }
 
+template <class T> bool Plan<T>::Binder::on_images(const Op& op) const {
+  const auto image = [&](int x) { return x >= 0 && program().tensors[x].shape.size() == 3; };
+  return image(op.out) || (!op.in.empty() && image(op.in[0]));
+}
+
+// Images are taken through their calls few at a time, vectors many at a time: weights stream
+// through the cache for images, too, but then do more with each element.
 template <class T> void Plan<T>::Binder::bind_all() {
   for (const PhaseSpan& span : spans) {
-    long row_bytes = 1;
-    std::vector<bool> seen(program().tensors.size(), false);
-    bool images = false;
-    for (std::size_t i = span.first; i < span.last; ++i) {
-      const Op& op = program().ops[i];
-      images |= op.kind == Kind::Conv || op.kind == Kind::ConvGrad || op.kind == Kind::BatchNorm;
-      const auto count = [&](int x) {
-        if (x < 0 || seen[root[x]]) return;
-        seen[root[x]] = true;
-        row_bytes += plan.strides_[x] * static_cast<long>(sizeof(T));
+    for (std::size_t first = span.first, last = first; first < span.last; first = last) {
+      const bool images = on_images(program().ops[first]);
+      const auto together = [&](const Op& op) {
+        return span.crosses || op.kind == Kind::Alias || on_images(op) == images;
       };
-      for (const int x : op.in) count(x);
-      for (const int x : {op.out, op.stored, op.before}) count(x);
+      while (last < span.last && together(program().ops[last])) ++last;
+      const long rows = std::max(images ? 1 : kLeastChunk, kChunkBytes / row_bytes(first, last));
+      plan.phases_.push_back(
+          {span.crosses, first == span.first && !plan.phases_.empty(), rows, {}});
+      for (std::size_t i = first; i < last; ++i) bind(program().ops[i]);
     }
-    const long least = images ? 1 : kLeastChunk;
-    plan.phases_.push_back({span.crosses, std::max(least, kChunkBytes / row_bytes), {}});
-    for (std::size_t i = span.first; i < span.last; ++i) bind(program().ops[i]);
   }
 }
+
+// Of all tensors that ops [first, last) touch.
+template <class T>
+long Plan<T>::Binder::row_bytes(std::size_t first, std::size_t last) const {
+  long bytes = 1;
+  std::vector<bool> seen(program().tensors.size(), false);
+  const auto count = [&](int x) {
+    if (x < 0 || seen[root[x]]) return;
+    seen[root[x]] = true;
+    bytes += plan.strides_[x] * static_cast<long>(sizeof(T));
+  };
+  for (std::size_t i = first; i < last; ++i) {
+    const Op& op = program().ops[i];
+    for (const int x : op.in) count(x);
+    for (const int x : {op.out, op.stored, op.before}) count(x);
+  }
+  return bytes;
+}
+
 template <class T> void Plan<T>::Binder::bind_matmul(const Op& op) {
   const Slice& s = slice(op.weight);
   const int y = op.out, z = op.before >= 0 ? op.before : op.out;

@@ -57,6 +57,8 @@ template <class T> struct Plan<T>::Binder {
   long channels(const Op& op) const;  // of a normalisation
   calls::Channels<T> by_channel(const Op& op) const;
   std::shared_ptr<const Conv<T>> conv_of(const Op& op);
+  bool on_images(const Op& op) const;
+  long row_bytes(std::size_t first, std::size_t last) const;
   void bind(const Op& op);
   void bind_matmul(const Op& op);
   void bind_matmul_grad(const Op& op);

@@ -39,9 +39,10 @@ template <class T> struct Call {
   long units = 0;    // that threads share, of a call that crosses samples
 };
 
-// Calls between two meetings of the threads.
+// Calls that go together: all on images, or all on vectors, or crossing samples.
 template <class T> struct Phase {
   bool crosses;
+  bool meets;  // all threads, before it
   long chunk;  // rows at a time, whose activations fit into a cache
   std::vector<Call<T>> calls;
 };

@@ -40,7 +40,7 @@ template <class T> bool Plan<T>::run(const Step<T>& step, int thread, int thread
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
   step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
   for (std::size_t p = 0; p < phases_.size(); ++p) {
-    if (p > 0 && threads > 1) pool().meet();
+    if (phases_[p].meets && threads > 1) pool().meet();
     if (phases_[p].crosses) {
       run_shared(phases_[p], step, thread, threads);
     } else {
