@@ -313,7 +313,7 @@ def test_image_models_need_images(tmp_path, capsys, small_lenet):
     assert "augment: needs images" in refused(capsys, "train", "t.npz", "--augment", "flip")
     for option in (["--units", "4"], ["--dropout", "0.5"]):
         message = refused(capsys, "train", "--model", "lenet5", *option)
-        assert "--model lenet5: has no hidden layers" in message
+        assert "--model lenet5: takes no --units" in message
     assert [path.name for path in tmp_path.iterdir()] == ["t.npz"]
 
 

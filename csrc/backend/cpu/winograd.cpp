@@ -118,7 +118,7 @@ void Winograd<T>::transform_row(const T* image, long row, const Scratch& s, T* v
     rows[i] = r < 0 || r >= image_[0] ? s.zeros : image + r * image_[1] * channels_;
   }
   const long first = std::min((before_[1] + 1) / 2, tile_columns_);
-  const long inside = (before_[1] + image_[1] - 4) / 2 + 1;  // tiles that end inside
+  const long inside = (before_[1] + image_[1] - 2) / 2;  // tiles that end inside
   const long last = std::clamp(inside, first, tile_columns_);
   for (long t = 0; t < first; ++t) edge_tile(rows, t, s.patch, v);
   if (first < last) {

@@ -117,7 +117,7 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
     defaults = {"l2": 0.0, "augment": "none", **DEFAULTS.get(recipe.dataset, table)}
     if model != "mlp":
         if recipe.units or recipe.dropout:
-            raise ValueError(f"--model {model}: has no hidden layers for --units or --dropout.")
+            raise ValueError(f"--model {model}: takes no --units or --dropout; --model mlp does.")
         defaults |= {"units": (), "dropout": 0.0}
     if model in zoo.ENTRIES:
         defaults = {"l2": 0.0, **zoo.settings(model, recipe.dataset)}
