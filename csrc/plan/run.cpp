@@ -12,7 +12,6 @@ namespace steep {
 namespace {
 
 constexpr int kMostKnobs = 32;
-constexpr double kFlopsPerUpdate = 20;  // of one parameter, with its root and its division
 
 // Tasks [first, second) of one thread: contiguous, equal shares of the parameters.
 template <class T>
@@ -169,11 +168,8 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
 template <class T>
 long Session<T>::loop(Position at, long count, const double* knobs, double* losses, double* correct,
                       double budget, bool separate) {
-  const double rows = static_cast<double>(batcher_.rows(at.batch));
-  const double size = static_cast<double>(network_->weights()->layout().size);
-  const int wanted =
-      threads_for(plan_->cost_per_row() * rows + size * (2.0 * rows + kFlopsPerUpdate));
-  const double deadline = now() + budget;
+  const int wanted = wanted_threads(batcher_.rows(at.batch));
+  const double begun = now(), deadline = begun + budget;
   plan_->reserve_threads(wanted);
   begin(knobs);
   Loop loop{*this, at, count, knobs, losses, correct, deadline, separate};
@@ -187,6 +183,7 @@ long Session<T>::loop(Position at, long count, const double* knobs, double* loss
     if (wanted > 1) pace_.note(loop.done - from, now() - start);
   }
   end(knobs, loop.done);
+  if (loop.done > 0) step_seconds_ = (now() - begun) / static_cast<double>(loop.done);
   if (loop.bad_loss) {
     const Position bad{at.epoch, at.batch + loop.done, at.step + loop.done};
     fault_ = Fault{loop.done, "loss", plan_->first_fault(step_at(batcher_, bad, *plan_)), 0};

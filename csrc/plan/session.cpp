@@ -1,6 +1,7 @@
 // Sets a session up, takes gradients and evaluates, and finds back to the last good weights.
 #include "plan/session.h"
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
 
@@ -153,8 +154,24 @@ long Session<T>::run(Position at, long count, const double* knobs, double* losse
   return left;
 }
 
+template <class T> int Session<T>::wanted_threads(long rows) const {
+  constexpr double kFlopsPerUpdate = 20;  // of one parameter, with its root and its division
+  const double size = static_cast<double>(network_->weights()->layout().size);
+  const double n = static_cast<double>(rows);
+  return threads_for(plan_->cost_per_row() * n + size * (2.0 * n + kFlopsPerUpdate));
+}
+
 template <class T> bool Session<T>::finite_at(Position at) {
-  return plan_->run(step_at(batcher_, at, *plan_), 0, 1);
+  const Step<T> step = step_at(batcher_, at, *plan_);
+  const int wanted = wanted_threads(step.rows);
+  plan_->reserve_threads(wanted);
+  std::atomic<bool> finite{true};
+  pool().run(wanted, [&](int thread, int threads) {
+    Step<T> own = step;
+    own.scratch = plan_->scratch(thread);
+    if (!plan_->run(own, thread, threads)) finite = false;
+  });
+  return finite;
 }
 
 // Takes a snapshot when the last one is old, or of other data or weights. Only weights with a finite
@@ -164,11 +181,14 @@ template <class T> bool Session<T>::remember(Position at, long count) {
   const double start = now();
   const long changes = network_->weights()->changes() + state_->changes();
   s.valid = s.valid && s.changes == changes;
+  // To look whether the loss is finite takes a step.
+  const double cost = s.cost + step_seconds_;
   if (s.valid && s.steps + count <= kMostSteps &&
-      start - s.taken < std::max(1.0, kSnapshotShare * s.cost)) {
+      start - s.taken < std::max(1.0, kSnapshotShare * cost)) {
     return true;
   }
   if (s.valid && s.steps > 0 && !finite_at(at)) return false;
+  const double checked = now();
   const long size = network_->weights()->layout().size;
   if (s.weights.empty()) {
     s.weights.resize(size);
@@ -186,7 +206,7 @@ template <class T> bool Session<T>::remember(Position at, long count) {
   s.changes = changes;
   s.valid = true;
   s.taken = now();
-  s.cost = s.taken - start;
+  s.cost = s.taken - checked;
   return true;
 }
 

@@ -72,6 +72,7 @@ template <class T> class Session {
   bool remember(Position at, long count);
   long go_back(long steps);
   bool finite_at(Position at);
+  int wanted_threads(long rows) const;
   std::string faulty_parameter(Position at, const double* knobs);
   void need_gradients();
 
@@ -91,6 +92,7 @@ template <class T> class Session {
   std::optional<Fault> fault_;
   std::unique_ptr<Snapshot> snapshot_;
   Pace pace_;
+  double step_seconds_ = 0;  // of the last run
 };
 
 }  // namespace steep
