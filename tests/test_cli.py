@@ -348,7 +348,7 @@ def test_image_models_need_images(tmp_path, capsys, small_lenet):
         (["train", "--momentum", "0.5"], "--momentum: not an option of adam"),
         (["train", "--validation", "1.5"], "validation=1.5"),
         (["train", "--early-stopping", "--validation", "0"], "needs a validation part"),
-        (["train", "--model", "linear", "--units", "4"], "no hidden layers"),
+        (["train", "--model", "linear", "--units", "4"], "takes no --units"),
         (["train", "--no-such"], "unrecognized arguments: --no-such"),
         (["train", "none.csv", "--target", "y"], "none.csv"),
         (["train", "fashion-mnist", "--root", "none"], "apt-get install dataset-fashion-mnist"),
