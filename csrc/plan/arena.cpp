@@ -10,6 +10,7 @@ namespace steep {
 namespace {
 
 constexpr long kLine = 64;
+constexpr long kBeyond = 4 * kLine;  // kernels may read kPanel elements beyond the last row
 
 // Buffers at one offset, one after the other.
 struct Slot {
@@ -17,8 +18,7 @@ struct Slot {
   int free_after;               // op
   int first_phase, last_phase;  // first and last that use it
   long offset = 0;
-  // A line more: kernels may read beyond the last row.
-  long bytes() const { return (stride * rows + kLine - 1) / kLine * kLine + kLine; }
+  long bytes() const { return (stride * rows + kLine - 1) / kLine * kLine + kBeyond; }
 };
 
 bool meet_in_time(const Slot& a, const Slot& b) {
