@@ -53,6 +53,7 @@ template <class T> class Conv {
 
  private:
   static constexpr long kImagesPerPanel = 8;
+  static constexpr long kBlockRows = 64;  // of W with groups, summed in scratch memory
   static long panels(long columns) { return (padded(columns) + kPanel - 1) / kPanel; }
   long rows() const { return w_.taps() * (w_.channels / groups_); }  // of W
 
