@@ -13,9 +13,8 @@ namespace steep {
 
 namespace {
 
-enum class Size { Planned };  // in elements of a row: known to the plan alone
-
-int add_tensor(Program& p, Size, long samples) {
+// A tensor whose width the plan alone knows.
+int planned_tensor(Program& p, long samples) {
   p.tensors.push_back({{}, 0, samples});
   return static_cast<int>(p.tensors.size()) - 1;
 }
@@ -27,7 +26,7 @@ Op pack_of(Program& p, const Op& conv, bool transposed) {
   pack.groups = conv.groups;
   pack.transposed = transposed;
   pack.layer = conv.layer;
-  pack.out = add_tensor(p, Size::Planned, kAllSamples);
+  pack.out = planned_tensor(p, kAllSamples);
   return pack;
 }
 
@@ -66,7 +65,6 @@ class Backward {
     p_.tensors.push_back(p_.tensors[like]);
     return static_cast<int>(p_.tensors.size()) - 1;
   }
-  int new_tensor(Size size, long samples) { return add_tensor(p_, size, samples); }
 
   // Repeats the forward ops of a block into tensors of their own, so that the first ones need not be
   // kept. Statistics of batches stay as they are.
@@ -104,8 +102,7 @@ class Backward {
         read.insert(op.in.begin(), op.in.end());
       }
     }
-    std::erase_if(p_.ops,
-                  [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
+    drop_self_aliases(p_);
   }
 
   // The op as its gradient should see it: of a recomputed block, its second run.
@@ -187,12 +184,12 @@ void Backward::apply_conv(const Op& op, const Op& seen, int dy) {
   grad.window = op.window;
   grad.groups = op.groups;
   grad.layer = op.layer;
-  grad.out = new_tensor(Size::Planned, 1);
+  grad.out = planned_tensor(p_, 1);
   p_.ops.push_back(grad);
   term(op.weight, GradTerm::Form::Partial, -1, grad.out);
   if (op.bias >= 0) {
     Op sums{.kind = Kind::SumPixels, .in = {dz}};
-    sums.out = new_tensor(Size::Planned, 1);
+    sums.out = planned_tensor(p_, 1);
     sums.pixels = op.window.out_pixels();
     sums.layer = op.layer;
     p_.ops.push_back(sums);
@@ -216,7 +213,7 @@ void Backward::apply_batch_norm(const Op& op, const Op& seen, int dy) {
   sums.recompute = 0;
   sums.kind = Kind::BatchNormSums;
   sums.in = {dz, seen.in[0], op.in[1]};
-  sums.out = new_tensor(Size::Planned, 1);
+  sums.out = planned_tensor(p_, 1);
   p_.ops.push_back(sums);
   term(op.bias, GradTerm::Form::Sum, -1, sums.out);
   term(op.weight, GradTerm::Form::Sum, -1, sums.out);
@@ -224,7 +221,7 @@ void Backward::apply_batch_norm(const Op& op, const Op& seen, int dy) {
   Op means = sums;
   means.kind = Kind::BatchNormGradients;
   means.in = {sums.out, op.in[1]};
-  means.out = new_tensor(Size::Planned, kAllSamples);
+  means.out = planned_tensor(p_, kAllSamples);
   Op grad = sums;
   grad.kind = Kind::BatchNormGrad;
   grad.in = {dz, seen.in[0], op.in[1], means.out};
@@ -321,7 +318,7 @@ void lower(Program& p, bool training) {
   const auto make = [&](Op from, Kind kind, std::vector<int> in, long samples) {
     from.kind = kind;
     from.in = std::move(in);
-    from.out = add_tensor(p, Size::Planned, samples);
+    from.out = planned_tensor(p, samples);
     return from;
   };
   for (Op& op : p.ops) {

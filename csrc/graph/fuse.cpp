@@ -7,6 +7,10 @@
 
 namespace steep {
 
+void drop_self_aliases(Program& p) {
+  std::erase_if(p.ops, [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
+}
+
 namespace {
 
 // How many ops (and outputs) read each tensor.
@@ -28,10 +32,6 @@ void drop_unneeded(Program& p, const std::vector<int>& outputs) {
     for (const int x : op->in) needed[x] = true;
   }
   std::erase_if(p.ops, [&](const Op& op) { return op.kind != Kind::Input && !needed[op.out]; });
-}
-
-void drop_self_aliases(Program& p) {
-  std::erase_if(p.ops, [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
 }
 
 Op* writer(Program& p, int tensor) {

@@ -13,4 +13,7 @@ void fuse_forward(Program& program, const std::vector<int>& outputs);
 // MatMulGrad then ActivationGrad -> MatMulGrad that multiplies by f' before it stores.
 void fuse_backward(Program& program);
 
+// Removes ops that were emptied: aliases of their own result.
+void drop_self_aliases(Program& program);
+
 }  // namespace steep

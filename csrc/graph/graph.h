@@ -70,10 +70,10 @@ struct Op {
   int out = -1;              // tensor written
   int weight = -1;           // parameters read
   int bias = -1;
-  bool accumulate = false;  // out += instead of out =
-  int activation = -1;      // position in activations/list.h
-  double alpha = 0;         // the activation's own number
-  double scale = 1, shift = 0;
+  bool accumulate = false;      // out += instead of out =
+  int activation = -1;          // position in activations/list.h
+  double alpha = 0;             // the activation's own number
+  double scale = 1, shift = 0;  // Input, Affine; beta and bias of LocalNorm
   // Affine and Input: of each place of the last axis, instead of scale and shift.
   std::vector<double> scales = {}, shifts = {};
   long from = 0, to = 0, columns = 0;  // CopyColumns
@@ -133,8 +133,12 @@ class Graph {
   // right).
   int conv2d(int x, int weight, int bias, Pair stride, const Padding& padding, Pair dilation,
              long groups);
-  int max_pool(int x, Pair size, Pair stride, const Padding& padding);
-  int avg_pool(int x, Pair size, Pair stride, const Padding& padding, bool count_padding);
+  int max_pool(int x, Pair size, Pair stride, const Padding& padding) {
+    return pool(Kind::MaxPool, x, size, stride, padding, false);
+  }
+  int avg_pool(int x, Pair size, Pair stride, const Padding& padding, bool count_padding) {
+    return pool(Kind::AvgPool, x, size, stride, padding, count_padding);
+  }
   int batch_norm(int x, int weight, int bias, int running_mean, int running_variance,
                  double momentum, double eps);
   int lrn(int x, long size, double alpha, double beta, double bias);
@@ -158,6 +162,7 @@ class Graph {
   const Tensor& image(int x, const char* what) const;
   Window window(int x, const char* what, Pair kernel, Pair stride, const Padding& padding,
                 Pair dilation) const;
+  int pool(Kind kind, int x, Pair size, Pair stride, const Padding& padding, bool count_padding);
   int add_copies(const std::vector<int>& tensors, Shape shape, long pixels);
   std::string where() const;
 

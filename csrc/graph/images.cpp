@@ -1,4 +1,6 @@
 // The shape rules of ops on images, and the messages for what does not fit.
+#include <algorithm>
+
 #include "base/error.h"
 #include "graph/graph.h"
 
@@ -88,7 +90,8 @@ int Graph::conv2d(int x, int weight, int bias, Pair stride, const Padding& paddi
                 image_shape(win, w[3]));
 }
 
-int Graph::max_pool(int x, Pair size, Pair stride, const Padding& padding) {
+int Graph::pool(Kind kind, int x, Pair size, Pair stride, const Padding& padding,
+                bool count_padding) {
   const Window w = window(x, "a pool", size, stride, padding, {1, 1});
   for (int axis = 0; axis < 2; ++axis) {
     if (std::max(padding[2 * axis], padding[2 * axis + 1]) >= size[axis]) {
@@ -96,14 +99,8 @@ int Graph::max_pool(int x, Pair size, Pair stride, const Padding& padding) {
              padding[2 * axis], " and ", padding[2 * axis + 1]);
     }
   }
-  return add_op({.kind = Kind::MaxPool, .in = {x}, .window = w}, image_shape(w, w.channels));
-}
-
-int Graph::avg_pool(int x, Pair size, Pair stride, const Padding& padding, bool count_padding) {
-  const int out = max_pool(x, size, stride, padding);
-  ops_.back().kind = Kind::AvgPool;
-  ops_.back().count_padding = count_padding;
-  return out;
+  return add_op({.kind = kind, .in = {x}, .window = w, .count_padding = count_padding},
+                image_shape(w, w.channels));
 }
 
 int Graph::batch_norm(int x, int weight, int bias, int running_mean, int running_variance,

@@ -5,25 +5,21 @@
 
 namespace steep {
 
-namespace {
-
-constexpr long kDepthwiseGroup = 8;  // samples whose gradients of W are summed first
-
-}  // namespace
-
 template <class T> long Plan<T>::Binder::channels(const Op& op) const {
   return slice(op.weight).columns;
 }
 
 template <class T> std::shared_ptr<const Conv<T>> Plan<T>::Binder::conv_of(const Op& op) {
   if (is_depthwise(op, program().parameters)) return nullptr;
-  auto& conv = convs[op.weight];
   // Weights that are used twice may see images of two sizes, at two strides.
-  if (!conv || !conv->same(op.window, op.groups)) {
-    conv = std::make_shared<const Conv<T>>(plan.k_, op.window, slice(op.weight).columns, op.groups);
-    plan.scratch_elements_ = std::max(plan.scratch_elements_, conv->scratch());
+  auto& known = convs[op.weight];
+  for (const auto& conv : known) {
+    if (conv->same(op.window, op.groups)) return conv;
   }
-  return conv;
+  known.push_back(
+      std::make_shared<const Conv<T>>(plan.k_, op.window, slice(op.weight).columns, op.groups));
+  plan.scratch_elements_ = std::max(plan.scratch_elements_, known.back()->scratch());
+  return known.back();
 }
 
 // Forward passes that take weights as they are stored need no packing.
@@ -52,7 +48,7 @@ template <class T> void Plan<T>::Binder::size_tensors() {
       case Kind::ConvGradWeight: {
         set(slice(op.weight).size);
         const auto conv = conv_of(op);
-        const long samples = conv ? conv->images_per_group() : kDepthwiseGroup;
+        const long samples = conv ? conv->images_per_group() : kImagesPerPanel;
         plan.program_.tensors[op.out].samples = samples;
         break;
       }

@@ -20,7 +20,7 @@ template <class T> struct Plan<T>::Binder {
   const double loss_option;
   std::vector<int> root{};  // the tensor whose memory each tensor uses
   std::vector<PhaseSpan> spans{};
-  std::map<int, std::shared_ptr<const Conv<T>>> convs{};  // by parameter
+  std::map<int, std::vector<std::shared_ptr<const Conv<T>>>> convs{};  // by parameter
   int32_t* labels = nullptr;
   T* sample_weights = nullptr;
   calls::Rows<T> target{};

@@ -54,13 +54,13 @@ template <class T> struct ConvGrad {
   T alpha;
   bool clear;
   static void run(const ConvGrad& a, const Step<T>& s, long lo, long hi) {
-    for (long r = lo; r < hi; ++r) {
-      if (a.conv) continue;
-      a.k->depthwise_grad(a.window, a.dz.at(r), a.weight, a.dx.at(r), a.accumulate);
-    }
     if (a.conv) {
       a.conv->data(a.dz.at(lo), a.dz.ld, a.weight, a.dx.at(lo), a.dx.ld, hi - lo, a.accumulate,
                    s.scratch);
+    } else {
+      for (long r = lo; r < hi; ++r) {
+        a.k->depthwise_grad(a.window, a.dz.at(r), a.weight, a.dx.at(r), a.accumulate);
+      }
     }
     if (a.activation >= 0) {
       a.k->activate_grad[a.activation](a.dx.at(lo), a.dx.ld, a.stored.at(lo), a.stored.ld,

@@ -40,11 +40,10 @@ void Network<T>::predict(const Dataset& data, long batch_size, const std::vector
       step.batch = b;
       step.rows = batcher.rows(b);
       step.order = plan_->order();
-      step.scratch = plan_->scratch(thread);
       // The same rows in every batch, the short last one too: threads do not wait for each other.
       const long lo = std::min(step.rows, batch_size * thread / threads);
       const long hi = std::min(step.rows, batch_size * (thread + 1) / threads);
-      plan_->run_rows(step, lo, hi);
+      plan_->run_rows(step, thread, lo, hi);
       for (std::size_t o = 0; o < outputs.size(); ++o) {
         const long width = plan_->width(outputs[o]);
         for (long r = lo; r < hi; ++r) {

@@ -26,7 +26,7 @@ template <class T> struct Step {
   long rows = 0;          // samples of this batch
   T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
   long* order = nullptr;  // (rows) sample numbers
-  T* scratch = nullptr;   // of this thread alone
+  T* scratch = nullptr;   // of one thread alone: set by the plan
 };
 
 // One bound kernel call over rows [lo, hi), or over units where it crosses samples; args is the
@@ -93,7 +93,6 @@ template <class T> class Plan {
 
   // Makes place for so many threads; nothing is allocated while a plan runs.
   void reserve_threads(int threads);
-  T* scratch(int thread) const { return reinterpret_cast<T*>(scratch_[thread].data()); }
 
   // One thread's part of all phases; the threads meet between two of them. False when a loss of
   // its rows is not finite.
@@ -101,7 +100,7 @@ template <class T> class Plan {
   // The same for programs that only go forward, whose rows need nobody else's: what comes first,
   // once for as long as the weights stay, then rows [lo, hi) of a batch.
   void prepare(int thread, int threads) const;
-  bool run_rows(const Step<T>& step, long lo, long hi) const;
+  bool run_rows(const Step<T>& step, int thread, long lo, long hi) const;
   // Lets running statistics follow those of the last batch.
   void follow_statistics(long rows) const;
 
@@ -124,6 +123,7 @@ template <class T> class Plan {
   Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights, long capacity)
       : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
         capacity_(capacity) {}
+  Step<T> own(const Step<T>& step, int thread) const;  // with the thread's scratch memory
   void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const;
   void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
   bool finite_losses(long lo, long hi) const;

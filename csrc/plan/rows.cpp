@@ -36,7 +36,14 @@ template <class T> bool Plan<T>::finite_losses(long lo, long hi) const {
   return sum == 0;
 }
 
-template <class T> bool Plan<T>::run(const Step<T>& step, int thread, int threads) const {
+template <class T> Step<T> Plan<T>::own(const Step<T>& step, int thread) const {
+  Step<T> mine = step;
+  mine.scratch = reinterpret_cast<T*>(scratch_[static_cast<std::size_t>(thread)].data());
+  return mine;
+}
+
+template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads) const {
+  const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
   step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
   for (std::size_t p = 0; p < phases_.size(); ++p) {
@@ -51,15 +58,16 @@ template <class T> bool Plan<T>::run(const Step<T>& step, int thread, int thread
 }
 
 template <class T> void Plan<T>::prepare(int thread, int threads) const {
-  Step<T> step;
-  step.scratch = scratch(thread);
+  const Step<T> step = own({}, thread);
   for (const Phase<T>& phase : phases_) {
     if (phase.crosses) run_shared(phase, step, thread, threads);
   }
   if (threads > 1) pool().meet();
 }
 
-template <class T> bool Plan<T>::run_rows(const Step<T>& step, long lo, long hi) const {
+template <class T>
+bool Plan<T>::run_rows(const Step<T>& common, int thread, long lo, long hi) const {
+  const Step<T> step = own(common, thread);
   step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
   for (const Phase<T>& phase : phases_) {
     if (!phase.crosses) run_phase(phase, step, lo, hi);
@@ -83,7 +91,8 @@ template <class T> void Plan<T>::follow_statistics(long rows) const {
 }
 
 // Runs the step again, looking at what each call wrote: later ones may use the same memory.
-template <class T> std::string Plan<T>::first_fault(const Step<T>& step) const {
+template <class T> std::string Plan<T>::first_fault(const Step<T>& common) const {
+  const Step<T> step = own(common, 0);
   for (const Phase<T>& phase : phases_) {
     for (std::size_t i = 0; i < phase.calls.size(); ++i) {
       const Call<T>& call = phase.calls[i];
@@ -107,12 +116,12 @@ template <class T> bool Plan<T>::finite_output(const Call<T>& call, long samples
   return true;
 }
 
-#define STEEP_ROWS(T)                                                \
-  template void Plan<T>::reserve_threads(int);                       \
-  template bool Plan<T>::run(const Step<T>&, int, int) const;        \
-  template void Plan<T>::prepare(int, int) const;                    \
-  template bool Plan<T>::run_rows(const Step<T>&, long, long) const; \
-  template void Plan<T>::follow_statistics(long) const;              \
+#define STEEP_ROWS(T)                                                     \
+  template void Plan<T>::reserve_threads(int);                            \
+  template bool Plan<T>::run(const Step<T>&, int, int) const;             \
+  template void Plan<T>::prepare(int, int) const;                         \
+  template bool Plan<T>::run_rows(const Step<T>&, int, long, long) const; \
+  template void Plan<T>::follow_statistics(long) const;                   \
   template std::string Plan<T>::first_fault(const Step<T>&) const;
 STEEP_ROWS(float)
 STEEP_ROWS(double)

@@ -147,8 +147,7 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
   T row[kMostKnobs];
   for (long i = first_step; i < end; ++i) {
     read_knobs(i, row);
-    Step<T> step = s.step_at(s.batcher_, {at.epoch, at.batch + i, at.step + i}, *s.plan_);
-    step.scratch = s.plan_->scratch(thread);
+    const Step<T> step = s.step_at(s.batcher_, {at.epoch, at.batch + i, at.step + i}, *s.plan_);
     if (!s.plan_->run(step, thread, threads)) bad_loss = true;
     meet(threads);
     if (thread == 0) record(step, i);

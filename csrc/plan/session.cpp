@@ -115,7 +115,6 @@ template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position 
   step.rows = batcher.rows(at.batch);
   step.factor = mean_ ? T(1) / static_cast<T>(step.rows) : T(1);
   step.order = plan.order();
-  step.scratch = plan.scratch(0);
   return step;
 }
 
@@ -167,9 +166,7 @@ template <class T> bool Session<T>::finite_at(Position at) {
   plan_->reserve_threads(wanted);
   std::atomic<bool> finite{true};
   pool().run(wanted, [&](int thread, int threads) {
-    Step<T> own = step;
-    own.scratch = plan_->scratch(thread);
-    if (!plan_->run(own, thread, threads)) finite = false;
+    if (!plan_->run(step, thread, threads)) finite = false;
   });
   return finite;
 }
@@ -261,15 +258,10 @@ double Session<T>::gradients(const Dataset& data, long at, double l1, double l2)
   T* g = gradients_->column(0);
   T* w = network_->weights()->column(0);
   const auto decayed = [&](const GradTask<T>& task) { return task.decay || decay_bias_; };
-  const double cost =
-      (plan_->cost_per_row() + 2.0 * static_cast<double>(network_->weights()->layout().size)) *
-      static_cast<double>(step.rows);
-  const int wanted = threads_for(cost);
+  const int wanted = wanted_threads(step.rows);
   plan_->reserve_threads(wanted);
   pool().run(wanted, [&](int thread, int threads) {
-    Step<T> own = step;
-    own.scratch = plan_->scratch(thread);
-    plan_->run(own, thread, threads);
+    plan_->run(step, thread, threads);
     if (threads > 1) pool().meet();
     for (std::size_t i = thread; i < tasks.size(); i += threads) {
       plan_->gradient(tasks[i], step.rows, g + tasks[i].offset);
@@ -305,10 +297,9 @@ template <class T> Totals Session<T>::evaluate(const Dataset& data, long batch_s
   for (long b = 0; b < batcher.batches(); ++b) {
     const Step<T> step = step_at(batcher, {0, b, 0}, *evaluation_);
     pool().run(wanted, [&](int thread, int threads) {
-      Step<T> own = step;
-      own.scratch = evaluation_->scratch(thread);
       if (b == 0) evaluation_->prepare(thread, threads);
-      evaluation_->run_rows(own, step.rows * thread / threads, step.rows * (thread + 1) / threads);
+      evaluation_->run_rows(step, thread, step.rows * thread / threads,
+                            step.rows * (thread + 1) / threads);
     });
     for (long r = 0; r < step.rows; ++r) {
       const double weight = data.weights ? data.weights[b * batch_size + r] : 1.0;

@@ -4,10 +4,15 @@
 #include <optional>
 #include <vector>
 
+#include "backend/cpu/frame.h"
 #include "backend/cpu/narrow_conv.h"
 #include "backend/cpu/winograd.h"
 
 namespace steep {
+
+// Images whose gradients of one panel of W are summed before those of the next group; of a depthwise
+// convolution, of all of W.
+constexpr long kImagesPerPanel = 8;
 
 // Result pixels on one regular grid, all of them sums over the same taps: pixel (r, c) of the grid
 // adds up `depth` elements at every offset, from the frame's element r*in_row + c*in_column on.
@@ -17,8 +22,7 @@ struct PixelGrid {
   long first, out_row, out_column;  // elements in the result
   long depth;
   std::vector<long> a_offsets;
-  std::vector<long>
-      frame_rows;  // of each tap, counted from the grid row's own; ascending, or empty
+  std::vector<long> frame_rows;    // of each tap, from the grid row's own; ascending, or empty
   std::vector<long> b_offsets[2];  // of the same taps in panels of kPanel and of kLane columns
 };
 
@@ -52,7 +56,6 @@ template <class T> class Conv {
   long images_per_group() const { return kImagesPerPanel * weight_units(); }
 
  private:
-  static constexpr long kImagesPerPanel = 8;
   static constexpr long kBlockRows = 64;  // of W with groups, summed in scratch memory
   static long panels(long columns) { return (padded(columns) + kPanel - 1) / kPanel; }
   long rows() const { return w_.taps() * (w_.channels / groups_); }  // of W

@@ -35,7 +35,7 @@ class Convolution {
   Window w_;
   long filters_, groups_, batch_;
   std::unique_ptr<Conv<float>> conv_;
-  long scratch_elements_ = 0, group_images_ = 8, weight_groups_ = 1;
+  long scratch_elements_ = 0, group_images_ = kImagesPerPanel, weight_groups_ = 1;
   Block stored_, packed_, partial_, scratch_, last_;
   int threads_ = 0;
 };
