@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/cpu/kernels.h"
+#include "base/halt.h"
 #include "base/memory.h"
 #include "data/batcher.h"
 #include "graph/backward.h"
@@ -27,6 +28,8 @@ template <class T> struct Step {
   T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
   long* order = nullptr;  // (rows) sample numbers
   T* scratch = nullptr;   // of one thread alone: set by the plan
+  Halt* halt = nullptr;   // looked at between chunks of rows; null where a call is short
+  bool asks = false;      // whether this thread asks the caller: set by the plan
 };
 
 // One bound kernel call over rows [lo, hi), or over units where it crosses samples; args is the
@@ -95,7 +98,8 @@ template <class T> class Plan {
   void reserve_threads(int threads);
 
   // One thread's part of all phases; the threads meet between two of them. False when a loss of
-  // its rows is not finite.
+  // its rows, or statistics of the batch, are not finite. Where the halt is wanted it returns soon,
+  // and what it computed is worth nothing.
   bool run(const Step<T>& step, int thread, int threads) const;
   // The same for programs that only go forward, whose rows need nobody else's: what comes first,
   // once for as long as the weights stay, then rows [lo, hi) of a batch.
@@ -127,6 +131,7 @@ template <class T> class Plan {
   void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const;
   void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
   bool finite_losses(long lo, long hi) const;
+  bool finite_statistics(long rows, int thread, int threads) const;
   bool finite_output(const Call<T>& call, long samples) const;
   void bind_tasks();
   void add_task(int parameter, long panel, long lo);

@@ -5,7 +5,8 @@ A network is described in Python and lowered once, at `build`, to a native one w
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, TypeAlias
 
@@ -119,6 +120,28 @@ class Network(Layer):
         if self._native is None or self._shapes is None:
             return [label(self)] * max(1, len(self._shapes or ()))
         return [self._scope.first.get(i, label(self)) for i in range(len(self._shapes))]
+
+    @contextmanager
+    def tentative(self) -> Iterator[None]:
+        """Leave a network that is not built as it was where the body raises."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    @property
+    def normalises_samples(self) -> bool:
+        """Whether a batch normalisation takes its statistics over the samples alone."""
+        if self._native is None:
+            return False
+        scope = self._scope
+        return any(
+            kind == "batch_norm" and math.prod(scope.graph.shape(tensor)[:-1]) == 1
+            for tensor, kind in scope.last_kind.items()
+        )
 
     # -- use -----------------------------------------------------------------------------------
 
