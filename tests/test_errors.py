@@ -276,6 +276,8 @@ def test_an_unwritable_folder_is_refused_before_training(tmp_path):
         with pytest.raises(OSError, match=r"cannot write here|Is a directory"):
             t.fit(X, Y, callbacks=[callbacks.Checkpoint(bad)], progress=False)
         assert t.steps == 0
+        assert not t.net.built
+        t.net.build(X.shape[1:])
         with pytest.raises(OSError, match=str(bad)):
             t.save(bad)
         with pytest.raises(OSError, match=str(bad)):

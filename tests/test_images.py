@@ -57,7 +57,7 @@ def gradients(net, x, target):
     """Return (loss, gradients) of sum over samples of mean (y - target)^2."""
     rows = x.reshape(len(x), -1)
     goal = np.ascontiguousarray(target.reshape(len(x), -1), net.precision)
-    return engine.session(net, mean=False).gradients([rows], goal, None, 0, 0.0, 0.0)
+    return engine.session(net, mean=False).gradients([rows], goal, None, 0.0, 0.0)
 
 
 def slope(y, target):
@@ -438,7 +438,7 @@ def test_gradients_of_a_network_equal_central_differences():
                 random.standard_normal(shape) * 0.5 + (name == "var"))  # fmt: skip
     x, y = random.standard_normal((4, 5, 5, 2)), random.standard_normal((4, 5))
     session = engine.session(net)
-    _, found = session.gradients([x], y, None, 3, 0.0, 0.0)
+    _, found = session.gradients([x], y, None, 0.0, 0.0)
     for name, gradient in found.items():
         value = net.get(name)
         numeric = np.empty_like(value)
@@ -448,7 +448,7 @@ def test_gradients_of_a_network_equal_central_differences():
                 moved = value.copy()
                 moved[at] += sign * STEP
                 net.set(name, moved)
-                ends.append(session.gradients([x], y, None, 3, 0.0, 0.0)[0])
+                ends.append(session.gradients([x], y, None, 0.0, 0.0)[0])
             numeric[at] = (ends[0] - ends[1]) / (2 * STEP)
         net.set(name, value)
         scale = max(np.abs(gradient).max(), 1e-10)

@@ -131,8 +131,9 @@ template <class T> bool Session<T>::last_finite() const {
 template <class T>
 void Session<T>::settle(Position at, long done, const double* knobs) {
   if (fault_->what == "loss") {
-    if (last_finite()) return tally(*data_, at, done, single_);
-    return go_back(1);
+    // A step by itself is its caller's: what came before it stays.
+    const bool stays = single_ || last_finite();
+    return done > 0 && stays ? tally(*data_, at, done, single_) : go_back(stays ? 0 : 1);
   }
   if (fault_->what == "gradient") {
     go_back(0);

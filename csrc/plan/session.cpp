@@ -153,6 +153,8 @@ long Session<T>::run(long count, const double* knobs, long known, double budget,
   }
   if (fault_) {
     settle(at, done, knobs);
+  } else if (done == 0 && rule_infos()[rule_].look_ahead) {
+    go_back(0);  // the way to the point and back is exact after a step only
   } else {
     tally(*data_, at, done, single_);
   }

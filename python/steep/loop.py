@@ -191,7 +191,7 @@ class Loop:
             self.place.call = None
 
     def _steps(self) -> bool:
-        """Do what is left of the epoch in progress; False where a callback stopped it on the way."""
+        """Do what is left of the epoch in progress; False where a callback stopped it."""
         session, trainer = self.session, self.trainer
         while (at := session.progress)["batch"] < self.batches:
             if session.data_set != self._data_set:

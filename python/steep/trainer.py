@@ -148,7 +148,7 @@ class Trainer:
             self._take_optimizer(optimizers.get(value))
         elif name in self._optimizer.ranges:
             self._take_optimizer(dataclasses.replace(self._optimizer, **{name: value}))
-        elif type(self) is Trainer:
+        elif type(self) is Trainer and not hasattr(Trainer, name):
             known = (*_COMMON, "optimizer", *self._optimizer.ranges)
             raise AttributeError(
                 f"Trainer: has no setting {name!r}; settings are {', '.join(known)}"
@@ -316,13 +316,19 @@ class Trainer:
         drop_last = flag("fit", "drop_last", drop_last)
         with self._training("fit"):
             data, checked, changes, layout, called = self._checked(
-                X, y, sample_weight, class_weight, validation, augment, callbacks,
-                (size, shuffle, drop_last),
-            )  # fmt: skip
+                (X, y, sample_weight),
+                class_weight=class_weight,
+                validation=validation,
+                augment=augment,
+                callbacks=callbacks,
+                order=(size, shuffle, drop_last),
+            )
             last, states = self._begin(epochs, layout, progress)
             self._callbacks = called
             try:
-                loop = Loop(self, data, checked, called, last=last, progress=progress, augment=changes)
+                loop = Loop(
+                    self, data, checked, called, last=last, progress=progress, augment=changes
+                )
                 loop.run(states)
             finally:
                 self._states, self._callbacks = called.state(), None
@@ -331,13 +337,19 @@ class Trainer:
         return self.history
 
     def _checked(
-        self, X: Any, y: Any, sample_weight: Any, class_weight: Any, validation: Any, augment: Any,
-        callbacks: Any, order: tuple[int, bool, bool],
-    ) -> tuple[Batch, Batch | None, "Settings | None", resume.Layout, Callbacks]:  # fmt: skip
+        self,
+        given: tuple[Any, Any, Any],
+        *,
+        class_weight: Any,
+        validation: Any,
+        augment: Any,
+        callbacks: Any,
+        order: tuple[int, bool, bool],
+    ) -> tuple[Batch, Batch | None, "Settings | None", resume.Layout, Callbacks]:
         """Return what a fit works on; where something is refused, nothing was changed."""
         size, shuffle, drop_last = order
         with self._untouched():
-            data = self._batch(X, y, sample_weight)
+            data = self._batch(*given)
             if class_weight is not None:
                 shape = self.net.output_shapes[0]
                 data = (*data[:2], weighting.of_classes(class_weight, self.loss, shape, *data[1:]))
@@ -364,9 +376,7 @@ class Trainer:
                 raise
         return data, checked, changes, (samples, size, shuffle, drop_last), called
 
-    def _begin(
-        self, epochs: int, layout: resume.Layout, progress: bool
-    ) -> tuple[int, list[Any]]:
+    def _begin(self, epochs: int, layout: resume.Layout, progress: bool) -> tuple[int, list[Any]]:
         """Return the epoch a fit ends with, and the states its callbacks go on from."""
         session, place = self.session(), self.place
         if session.progress["batch"] and place.layout != layout:
@@ -414,14 +424,15 @@ class Trainer:
     def _untouched(self) -> Iterator[None]:
         """Leave network and trainer as they were where the body refuses something."""
         net, session = self.net, self._session
-        precision = net.native.precision if net.built else None
-        with contextlib.nullcontext() if net.built else net.tentative():
+        native = net.native if net.built else None
+        precision = native.precision if native is not None else ""
+        with contextlib.nullcontext() if native is not None else net.tentative():
             try:
                 yield
             except BaseException:
                 self._session = session
-                if precision is not None and net.native.precision != precision:
-                    net.native.convert(precision)
+                if native is not None and native.precision != precision:
+                    native.convert(precision)
                 raise
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -600,7 +611,12 @@ class Trainer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         fixed = dict(state["fixed"])
         Trainer.__init__(
-            self, fixed.pop("net"), fixed.pop("loss"), state["optimizer"], **fixed, **state["common"]
+            self,
+            fixed.pop("net"),
+            fixed.pop("loss"),
+            state["optimizer"],
+            **fixed,
+            **state["common"],
         )
         if "trained" in state:
             weights, slots, progress, self._history = state["trained"]

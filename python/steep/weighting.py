@@ -48,7 +48,7 @@ def of_classes(
         values = np.asarray(given)
         if values.shape != (classes,):
             raise ValueError(
-                f"class_weight: expects a dict, \"balanced\" or one weight for each of the "
+                f'class_weight: expects a dict, "balanced" or one weight for each of the '
                 f"{classes} classes, got shape {values.shape}"
             )
         each = np.array([_weight(k, value) for k, value in enumerate(values.tolist())])
@@ -74,7 +74,7 @@ def _class(key: object, classes: int) -> int:
     whole = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
     if not whole or not 0 <= int(key) < classes:  # type: ignore[call-overload]
         raise ValueError(f"class_weight: classes are 0 to {classes - 1}, got {key!r}")
-    return int(key)  # type: ignore[call-overload]
+    return int(key)  # type: ignore[call-overload,no-any-return]
 
 
 def _weight(key: object, value: object) -> float:
