@@ -177,7 +177,9 @@ def _progress(tensors: Mapping[str, Array], about: Mapping[str, Any]) -> dict[st
     saved = about["place"]
     if about["version"] > 1:
         found = {name: saved[name] for name in COUNTERS}
-        return {k: int(v) if k in ("epoch", "batch", "steps") else float(v) for k, v in found.items()}
+        return {
+            k: int(v) if k in ("epoch", "batch", "steps") else float(v) for k, v in found.items()
+        }
     counts = {name: int(saved[name]) for name in ("epoch", "batch", "steps")}
     losses = tensors["history/epoch_in_progress/loss"].tolist()
     rows = [0] * len(losses)

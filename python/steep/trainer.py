@@ -322,7 +322,9 @@ class Trainer:
             last, states = self._begin(epochs, layout, progress)
             self._callbacks = called
             try:
-                loop = Loop(self, data, checked, called, last=last, progress=progress, augment=changes)
+                loop = Loop(
+                    self, data, checked, called, last=last, progress=progress, augment=changes
+                )
                 loop.run(states)
             finally:
                 self._states, self._callbacks = called.state(), None
@@ -364,9 +366,7 @@ class Trainer:
                 raise
         return data, checked, changes, (samples, size, shuffle, drop_last), called
 
-    def _begin(
-        self, epochs: int, layout: resume.Layout, progress: bool
-    ) -> tuple[int, list[Any]]:
+    def _begin(self, epochs: int, layout: resume.Layout, progress: bool) -> tuple[int, list[Any]]:
         """Return the epoch a fit ends with, and the states its callbacks go on from."""
         session, place = self.session(), self.place
         if session.progress["batch"] and place.layout != layout:
@@ -600,7 +600,12 @@ class Trainer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         fixed = dict(state["fixed"])
         Trainer.__init__(
-            self, fixed.pop("net"), fixed.pop("loss"), state["optimizer"], **fixed, **state["common"]
+            self,
+            fixed.pop("net"),
+            fixed.pop("loss"),
+            state["optimizer"],
+            **fixed,
+            **state["common"],
         )
         if "trained" in state:
             weights, slots, progress, self._history = state["trained"]

@@ -48,7 +48,7 @@ def of_classes(
         values = np.asarray(given)
         if values.shape != (classes,):
             raise ValueError(
-                f"class_weight: expects a dict, \"balanced\" or one weight for each of the "
+                f'class_weight: expects a dict, "balanced" or one weight for each of the '
                 f"{classes} classes, got shape {values.shape}"
             )
         each = np.array([_weight(k, value) for k, value in enumerate(values.tolist())])
