@@ -19,11 +19,9 @@ using AnyNetwork = std::variant<NetworkPtr<float>, NetworkPtr<double>>;
 using NamedArrays = std::vector<std::pair<std::string, py::array>>;
 
 int parameter_index(const Graph& graph, const std::string& name) {
-  const auto& all = graph.parameters();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (all[i].name == name) return static_cast<int>(i);
-  }
-  refuse("no parameter named \"", name, "\"");
+  const int index = graph.find_parameter(name);
+  if (index < 0) refuse("no parameter named \"", name, "\"");
+  return index;
 }
 
 bool is_double(const std::string& precision) {

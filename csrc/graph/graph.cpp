@@ -75,11 +75,17 @@ int Graph::parameter(const std::string& name, const Shape& shape, bool decay, bo
     refuse(where(), "parameter \"", name, "\" must have shape (n,), (in, out) or (height, width, ",
            "in, out), got ", text_of(shape));
   }
-  for (const Parameter& other : parameters_) {
-    if (other.name == name) refuse(where(), "two parameters are named \"", name, "\"");
+  const int index = static_cast<int>(parameters_.size());
+  if (!by_name_.emplace(name, index).second) {
+    refuse(where(), "two parameters are named \"", name, "\"");
   }
   parameters_.push_back({name, shape, decay && trained, trained});
-  return static_cast<int>(parameters_.size()) - 1;
+  return index;
+}
+
+int Graph::find_parameter(const std::string& name) const {
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? -1 : at->second;
 }
 
 int Graph::matmul(int x, int weight, int bias) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/window.h"
@@ -150,6 +151,7 @@ class Graph {
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const std::vector<Op>& ops() const { return ops_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  int find_parameter(const std::string& name) const;  // its position, or -1
   const std::vector<int>& inputs() const { return inputs_; }
   const std::vector<int>& outputs() const { return outputs_; }
 
@@ -169,6 +171,7 @@ class Graph {
   std::vector<Tensor> tensors_;
   std::vector<Op> ops_;
   std::vector<Parameter> parameters_;
+  std::unordered_map<std::string, int> by_name_;  // parameters
   std::vector<int> inputs_, outputs_;
   std::string layer_;
   int block_ = 0;
