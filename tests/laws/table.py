@@ -1,0 +1,29 @@
+"""The list of all laws, and on which seeds each is tried: dear ones on every nth only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from laws import batching, looks, reload, threads
+
+
+@dataclass(frozen=True)
+class Law:
+    """A law: check(case) returns or raises."""
+
+    check: Any
+    every: int = 1  # tried on seeds that this divides
+
+    def tries(self, seed):
+        return seed % self.every == 0
+
+
+LAWS = {
+    "threads": Law(threads.threads),
+    "weights": Law(reload.weights),
+    "going_on": Law(reload.going_on),
+    "copies": Law(reload.copies, every=2),
+    "predictions": Law(batching.predictions),
+    "evaluation": Law(batching.evaluation),
+    "history": Law(batching.history),
+    "looks": Law(looks.looks),
+}
