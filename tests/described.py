@@ -132,7 +132,7 @@ class Case:
     @property
     def text(self) -> str:
         """All that is called, as one text to look names up in."""
-        return self.code()
+        return "\n".join([self.code(), *(deed.code() for deed in self.script)])
 
     def uses(self, *names: str) -> bool:
         return any(f".{name}(" in self.text or f"{name}(" in self.text for name in names)

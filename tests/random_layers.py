@@ -1,4 +1,4 @@
-"""Draws the body of a network: layers, their numbers, blocks, shared layers. No trainer, no data."""
+"""Draws the body of a network: layers, their numbers, blocks, shared layers; no trainer."""
 
 import math
 
@@ -99,7 +99,7 @@ class Body:
             eps=self.maybe(0.3, self.choose(1e-3, 1e-2)),
         )  # fmt: skip
 
-    def pointwise(self, shape):
+    def pointwise(self, shape):  # noqa: PLR0911 - one for each kind
         """Return layers that keep the shape, whatever it is."""
         kind = self.choose("activation", "activation", "dropout", "norm", "rescale", "own")
         if kind == "activation":
@@ -232,9 +232,8 @@ class Body:
         groups = self.choose(*[g for g in (1, 1, 2, 3, 4, c) if c % g == 0])
         if filters is None:
             wide = self.chance(0.1) * self.choose(32, 33, 40)
-            filters = groups * (
-                -(-wide // groups) or self.choose(1, self.whole(1, 4), 17 // groups or 1)
-            )
+            few = self.choose(1, self.whole(1, 4), max(1, 17 // groups))
+            filters = groups * (-(-wide // groups) or few)
         elif filters % groups:
             groups = 1
         if same:
@@ -262,7 +261,7 @@ class Body:
             count_padding=self.maybe(0.4 * (kind == "AvgPool2D"), True),
         )  # fmt: skip
 
-    def image_block(self, shape, depth):
+    def image_block(self, shape, depth):  # noqa: PLR0911 - one for each kind
         kind = self.choose(
             "conv", "conv", "conv", "conv", "pool", "pool", "norm", "pointwise", "lrn", "upsample",
             "pad", "residual", "branches", "share",

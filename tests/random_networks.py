@@ -1,4 +1,4 @@
-"""One random case from one integer: network, trainer, data, what is done. The laws are in `laws`."""
+"""One random case from one integer: network, trainer, data, what is done with them."""
 
 import math
 
@@ -36,7 +36,8 @@ def _draw(seed, random):
         nodes = [*nodes, *([layer("Flatten")] * (len(shape) > 1))]
         nodes.append(layer("Dense", body.whole(1, 5), use_bias=body.maybe(0.1, False)))
         shape = nodes[-1].args
-    return _case(seed, body, tuple(nodes), shape, inputs, functional)
+    drawn = {"seed": seed, "inputs": inputs, "body": tuple(nodes), "functional": functional}
+    return _case(body, shape, drawn)
 
 
 def _image_shape(body):
@@ -64,18 +65,26 @@ def _body(body, shape, functional):
     return nodes, shape
 
 
-def _case(seed, body, nodes, shape, inputs, functional):
+def _case(body, shape, drawn):
+    """Return the case of a drawn network: what it is trained on, and how."""
+    inputs = drawn["inputs"]
     training = Training(body)
     loss, targets = training.loss(shape)
     options = {k: v for k, v in training.options().items() if v is not None}
-    data = training.data(targets, inputs, options.get("precision", "float32"))
-    used = _names(nodes, body.shared)
-    shared = tuple((name, made) for name, made in body.shared if name in used)
+    data = training.data(targets)
+    used = _names(drawn["body"], body.shared)
     return Case(
-        seed, inputs, nodes, shape, loss, training.optimizer(), data,
-        training.script(data, inputs), shared, functional, tuple(options.items()),
-        build=body.maybe(0.75, body.whole(0, 99)), stirred=body.chance(0.6),
-    )  # fmt: skip
+        **drawn,
+        output=shape,
+        loss=loss,
+        optimizer=training.optimizer(),
+        data=data,
+        script=training.script(data, inputs),
+        shared=tuple((name, made) for name, made in body.shared if name in used),
+        options=tuple(options.items()),
+        build=body.maybe(0.75, body.whole(0, 99)),
+        stirred=body.chance(0.6),
+    )
 
 
 def _names(nodes, shared):

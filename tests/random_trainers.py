@@ -172,7 +172,7 @@ class Training:
             return self.choose("float64", "float32")
         return self.choose("float64", "float32", "float32", ">f4", "float16")
 
-    def data(self, targets, inputs, precision):
+    def data(self, targets):
         samples = self.choose(self.whole(1, 5), self.whole(2, 24), self.whole(6, 40))
         dtype = self.choose("float32", "float32", "float32", "float64", "float64", *DTYPES)
         return Data(
@@ -218,7 +218,7 @@ class Training:
         validation = Source("(X, y)") if self.chance(0.15) else None
         return call(
             "", "fit", Source("X"), Source("y"), epochs=self.whole(1, 3),
-            batch_size=self.choose(1, n, n, n + 3, self.whole(1, n), self.whole(1, n), max(1, n - 1)),
+            batch_size=self.choose(1, n, n, n + 3, *[self.whole(1, n)] * 2, max(1, n - 1)),
             sample_weight=weights, shuffle=self.maybe(0.4, False), augment=augment,
             validation=validation, progress=False,
         )  # fmt: skip
