@@ -39,8 +39,8 @@ def looks(case):
     wanted = trained(case, callbacks=[Blind()]).trace
     with steep.threads(1):
         run = start(case)
-        for look in LOOKS[:3]:
-            if run.net.built:
+        for look in LOOKS:  # a network that has no weights yet may refuse, but must not draw any
+            with contextlib.nullcontext() if run.net.built else contextlib.suppress(*UNBUILT):
                 look(run, run.trainer)
         fault = play(run, callbacks=[Look(run)])
         same(trace(run.trainer, fault), wanted, "with looks between")
@@ -74,6 +74,7 @@ def _check(run, trainer):
         steep.lab.check_gradients(trainer.net, run.X, run.y, trainer.loss)
 
 
+UNBUILT = (RuntimeError, ValueError)
 LOOKS = (
     lambda run, trainer: trainer.net.predict(run.X),
     lambda run, trainer: trainer.net.summary(),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from laws import batching, looks, reload, threads
+from laws import batching, looks, parity, refusals, reload, resuming, threads
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Law:
 
 
 LAWS = {
+    "parity": Law(parity.steps),
     "threads": Law(threads.threads),
     "weights": Law(reload.weights),
     "going_on": Law(reload.going_on),
@@ -25,5 +26,7 @@ LAWS = {
     "predictions": Law(batching.predictions),
     "evaluation": Law(batching.evaluation),
     "history": Law(batching.history),
+    "refusals": Law(refusals.refusals),
+    "resuming": Law(resuming.resuming),
     "looks": Law(looks.looks),
 }
