@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from laws import batching, looks, parity, refusals, reload, resuming, threads
+from laws import batching, concurrency, killing, looks, parity, refusals, reload, resuming, threads
 
 
 @dataclass(frozen=True)
@@ -28,5 +28,7 @@ LAWS = {
     "history": Law(batching.history),
     "refusals": Law(refusals.refusals),
     "resuming": Law(resuming.resuming),
-    "looks": Law(looks.looks),
+    "looks": Law(looks.looks, every=2),
+    "concurrency": Law(concurrency.concurrency, every=50),
+    "killing": Law(killing.killing, every=50),
 }
