@@ -37,6 +37,7 @@ template <class T> struct Call {
   int out;           // tensor it writes, for finding where a fault began
   std::string name;  // layer
   long units = 0;    // that threads share, of a call that crosses samples
+  int before = -1;   // tensor it writes besides, as a fused activation's gradient wants it
 };
 
 // Calls that go together: all on images, or all on vectors, or crossing samples.
@@ -128,6 +129,9 @@ template <class T> class Plan {
   void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
   bool finite_losses(long lo, long hi) const;
   bool finite_output(const Call<T>& call, long samples) const;
+  // See invariants.h: is the padding of what a call wrote in rows [lo, hi), and of weights, zero?
+  void check_output(const Call<T>& call, long lo, long hi) const;
+  void check_weights() const;
   void bind_tasks();
   void add_task(int parameter, long panel, long lo);
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "backend/cpu/pool.h"
+#include "plan/invariants.h"
 #include "plan/plan.h"
 
 namespace steep {
@@ -15,9 +16,13 @@ template <class T> void Plan<T>::reserve_threads(int threads) {
 template <class T>
 void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const {
   const long chunks = (hi - lo + phase.chunk - 1) / phase.chunk;
+  const bool check = checking();
   for (long c = 0; c < chunks; ++c) {
     const long from = lo + (hi - lo) * c / chunks, to = lo + (hi - lo) * (c + 1) / chunks;
-    for (const Call<T>& call : phase.calls) call.run(call.args.get(), step, from, to);
+    for (const Call<T>& call : phase.calls) {
+      call.run(call.args.get(), step, from, to);
+      if (check) check_output(call, from, to);
+    }
   }
 }
 
@@ -45,6 +50,7 @@ template <class T> Step<T> Plan<T>::own(const Step<T>& step, int thread) const {
 template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads) const {
   const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
+  if (thread == 0 && checking()) check_weights();
   step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
   for (std::size_t p = 0; p < phases_.size(); ++p) {
     if (phases_[p].meets && threads > 1) pool().meet();

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "backend/cpu/pool.h"
+#include "plan/invariants.h"
 #include "plan/session.h"
 
 namespace steep {
@@ -60,6 +61,7 @@ template <class T> struct Session<T>::Loop {
   bool update_fused(std::size_t first, std::size_t last, long rows, const T* knobs,
                     int threads) const;
   bool update_separate(std::size_t first, std::size_t last, long rows, const T* knobs, int threads);
+  void check() const;  // see invariants.h
   static void meet(int threads) {
     if (threads > 1) pool().meet();
   }
@@ -141,6 +143,13 @@ bool Session<T>::Loop::update_separate(std::size_t first, std::size_t last, long
   return finite;
 }
 
+// Others only read weights by now, until all meet again.
+template <class T> void Session<T>::Loop::check() const {
+  check_padding(*s.network_->weights(), 1, "the weight");
+  check_padding(*s.state_, column_count - 1, "a slot");
+  if (separate) check_padding(*s.gradients_, 1, "the gradient");
+}
+
 template <class T>
 void Session<T>::Loop::run(int thread, int threads, long first_step) {
   const auto [first, last] = share(s.plan_->tasks(), thread, threads);
@@ -159,6 +168,7 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
     if (thread == 0 && now() > deadline) late = true;
     meet(threads);
     if (bad_gradient) return;
+    if (thread == 0 && checking()) check();
     if (thread == 0) done = i + 1;
     if (late) return;
   }
