@@ -101,9 +101,26 @@ template <class T> long Plan<T>::Binder::reserve(long size) {
   return at;
 }
 
+// Sums of sizes stay far from overflow; what is really there is asked of the system.
+template <class T> void Plan<T>::Binder::check_bytes() const {
+  constexpr double kMostBytes = 1L << 60, kBytesPerRow = 64;  // loss, order, label, weight of a row
+  double bytes = kBytesPerRow * static_cast<double>(plan.capacity_);
+  const std::size_t tensors = bytes > kMostBytes ? 0 : program().tensors.size();
+  for (std::size_t i = 0; i < tensors; ++i) {
+    const int tensor = static_cast<int>(i);
+    bytes += static_cast<double>(stride(tensor)) * static_cast<double>(buffer_rows(tensor)) *
+             static_cast<double>(sizeof(T));
+  }
+  if (bytes > kMostBytes) {
+    refuse("a batch of ", plan.capacity_, " samples needs ", bytes,
+           " bytes; choose a smaller batch_size");
+  }
+}
+
 // Finds places for tensors and for the arrays of a value a row, in one block.
 template <class T> void Plan<T>::Binder::arrange() {
   size_tensors();
+  check_bytes();
   join_aliases();
   spans = cut_into_phases(plan.program_.ops, root);
   const std::vector<Lifetime> all = lifetimes();
@@ -321,7 +338,9 @@ long Plan<T>::bytes(const Graph& graph, Program program, const Kernels<T>& kerne
   Plan plan(std::move(program), kernels, std::move(weights), capacity);
   Binder binder(plan, graph, 0, 0);
   binder.arrange();
-  return binder.bytes() + threads * plan.scratch_elements_ * static_cast<long>(sizeof(T));
+  const auto scratch = static_cast<std::size_t>(plan.scratch_elements_) * sizeof(T);
+  return static_cast<long>(Block::rounded(static_cast<std::size_t>(binder.bytes()))) +
+         threads * static_cast<long>(Block::rounded(scratch));
 }
 
 #define STEEP_PLAN(T)                                                                         \

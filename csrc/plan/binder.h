@@ -45,6 +45,7 @@ template <class T> struct Plan<T>::Binder {
 
  private:
   void size_tensors();
+  void check_bytes() const;
   void join_aliases();
   long reserve(long size);
   void drop_packs();

@@ -89,7 +89,12 @@ template <class T> class Plan {
                     std::shared_ptr<Store<T>> weights, long capacity, int threads);
 
   long capacity() const { return capacity_; }
-  long arena_bytes() const { return static_cast<long>(arena_.bytes()); }
+  // Of tensors, and of the scratch memory of the threads that were needed so far.
+  long arena_bytes() const {
+    std::size_t bytes = arena_.bytes();
+    for (const Block& block : scratch_) bytes += block.bytes();
+    return static_cast<long>(bytes);
+  }
   double cost_per_row() const { return cost_per_row_; }
 
   // Makes place for so many threads; nothing is allocated while a plan runs.

@@ -42,7 +42,7 @@ def test_f1_golden_loss_after_one_step():
     np.testing.assert_array_equal(trainer.net.predict(X), copy_of(trainer.net, make, 3).predict(X))
 
 
-def descend(X, y, weights, row, steps, lr):
+def descend(X, y, weights, row, *, steps, lr):
     """Losses of plain gradient descent on mean((f(Xw + b)v + c - y)^2), in float64."""
     losses, (w, b, v, c) = [], weights
     for _ in range(steps):
@@ -73,7 +73,7 @@ def test_f1_odd_widths_train_as_the_formula_says(name):
         trainer = steep.Trainer(net, "mse", SGD(1e-3), precision="float64")
         net.load_state_dict(dict(zip(net.state_dict(), (w, b, v, c), strict=True)))
         got = trainer.fit(X, y, epochs=8, batch_size=6, shuffle=False, progress=False).steps["loss"]
-        want = descend(X, y, (w, b, v, c), row, 8, 1e-3)
+        want = descend(X, y, (w, b, v, c), row, steps=8, lr=1e-3)
         np.testing.assert_allclose(got, want, rtol=1e-12, err_msg=f"{name}, {width}, {outputs}")
 
 
