@@ -58,6 +58,12 @@ enum class Kind {
 // Ops that read or write more than the rows of one sample: threads meet before and after them.
 bool crosses_samples(Kind kind);
 
+// What keeps every product of sizes far from overflow: each axis, kernel, stride, dilation and number
+// of zeros is below kMostAxis; a sample, a parameter and an image with its zeros have at most
+// kMostElements.
+constexpr long kMostAxis = 1L << 31;
+constexpr long kMostElements = 1L << 40;
+
 struct Tensor {
   Shape shape;
   long width = 0;    // elements of one row; 0 where the plan knows
@@ -157,6 +163,9 @@ class Graph {
 
  private:
   int add_op(Op op, Shape shape);
+  long checked_width(const Shape& shape) const;
+  void check_axis(long size, const char* what) const;
+  void check_frame(const Window& window, long filters, const Padding& padding) const;
   int binary(Kind kind, int a, int b, const char* what);
   int row(Kind kind, int x, int parameter, const char* what);
   const Parameter& parameter_of(int id) const;

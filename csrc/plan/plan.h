@@ -40,6 +40,7 @@ template <class T> struct Call {
   int out;           // tensor it writes, for finding where a fault began
   std::string name;  // layer
   long units = 0;    // that threads share, of a call that crosses samples
+  int before = -1;   // tensor it writes besides, as a fused activation's gradient wants it
 };
 
 // Calls that go together: all on images, or all on vectors, or crossing samples.
@@ -91,7 +92,12 @@ template <class T> class Plan {
                     std::shared_ptr<Store<T>> weights, long capacity, int threads);
 
   long capacity() const { return capacity_; }
-  long arena_bytes() const { return static_cast<long>(arena_.bytes()); }
+  // Of tensors, and of the scratch memory of the threads that were needed so far.
+  long arena_bytes() const {
+    std::size_t bytes = arena_.bytes();
+    for (const Block& block : scratch_) bytes += block.bytes();
+    return static_cast<long>(bytes);
+  }
   double cost_per_row() const { return cost_per_row_; }
 
   // Makes place for so many threads; nothing is allocated while a plan runs.
@@ -133,6 +139,9 @@ template <class T> class Plan {
   bool finite_losses(long lo, long hi) const;
   bool finite_statistics(long rows, int thread, int threads) const;
   bool finite_output(const Call<T>& call, long samples) const;
+  // See invariants.h: is the padding of what a call wrote in rows [lo, hi), and of weights, zero?
+  void check_output(const Call<T>& call, long lo, long hi) const;
+  void check_weights() const;
   void bind_tasks();
   void add_task(int parameter, long panel, long lo);
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,

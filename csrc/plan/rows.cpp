@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "backend/cpu/pool.h"
+#include "plan/invariants.h"
 #include "plan/plan.h"
 
 namespace steep {
@@ -18,11 +19,15 @@ template <class T>
 void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const {
   const long chunks = (hi - lo + phase.chunk - 1) / phase.chunk;
   Halt* const halt = chunks > 1 ? step.halt : nullptr;
+  const bool check = checking();
   for (long c = 0; c < chunks; ++c) {
     if (halt != nullptr && step.asks) halt->ask();
     if (halt != nullptr && halt->wanted()) return;
     const long from = lo + (hi - lo) * c / chunks, to = lo + (hi - lo) * (c + 1) / chunks;
-    for (const Call<T>& call : phase.calls) call.run(call.args.get(), step, from, to);
+    for (const Call<T>& call : phase.calls) {
+      call.run(call.args.get(), step, from, to);
+      if (check) check_output(call, from, to);
+    }
   }
 }
 
@@ -51,6 +56,7 @@ template <class T> Step<T> Plan<T>::own(const Step<T>& step, int thread) const {
 template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads) const {
   const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
+  if (thread == 0 && checking()) check_weights();
   step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
   for (std::size_t p = 0; p < phases_.size(); ++p) {
     if (phases_[p].meets && threads > 1) pool().meet();

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "backend/cpu/pool.h"
+#include "plan/invariants.h"
 #include "plan/session.h"
 
 namespace steep {
@@ -81,6 +82,7 @@ template <class T> struct Session<T>::Loop {
     if (halt == nullptr || thread != 0) return;
     if (halt->wanted()) halted = true;
   }
+  void check() const;  // see invariants.h
   static void meet(int threads) {
     if (threads > 1) pool().meet();
   }
@@ -221,6 +223,13 @@ template <class T> bool Session<T>::Loop::late_now() const {
          (time - begun > kFairShare && halt != nullptr && s.network_->weights()->gate().awaited());
 }
 
+// Others only read weights by now, until all meet again.
+template <class T> void Session<T>::Loop::check() const {
+  check_padding(*s.network_->weights(), 1, "the weight");
+  check_padding(*s.state_, column_count - 1, "a slot");
+  if (separate) check_padding(*s.gradients_, 1, "the gradient");
+}
+
 template <class T>
 void Session<T>::Loop::run(int thread, int threads, long first_step) {
   const auto [first, last] = share(s.plan_->tasks(), thread, threads);
@@ -242,6 +251,7 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
     if (thread == 0 && late_now()) late = true;
     meet(threads);
     if (bad_gradient) return;
+    if (thread == 0 && checking()) check();
     if (thread == 0) done = i + 1;
     if (late) return;
   }

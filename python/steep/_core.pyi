@@ -29,6 +29,9 @@ def permutation(
 def all_finite(
     array: Array,
 ) -> bool: ...  # any strides, float32/float64 (uint8 is True); no copy, no GIL
+def check_invariants(
+    on: bool,
+) -> str: ...  # turns the proof that padding is 0 on or off; what was found broken first, or ""
 def gemm(
     a: Array, b: Array, out: Array, transpose_a: bool = False, transpose_b: bool = False
 ) -> None: ...

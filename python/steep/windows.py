@@ -9,12 +9,17 @@ PairLike: TypeAlias = int | Sequence[int]
 PaddingLike: TypeAlias = str | int | Sequence[int]
 
 
+MOST = 2**31  # every axis, kernel, stride, dilation and number of zeros is below; the core's limit
+
+
 def whole(where: str, name: str, value: object, low: int = 1) -> int:
-    """Return an int of at least `low`; raise TypeError or ValueError for anything else."""
+    """Return an int in [`low`, 2^31); raise TypeError or ValueError for anything else."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{where}: {name} must be an int, got {value!r}")
     if int(value) < low:
         raise ValueError(f"{where}: {name} must be at least {low}, got {value}")
+    if int(value) >= MOST:
+        raise ValueError(f"{where}: {name} must be below 2^31, got {value}")
     return int(value)
 
 
@@ -100,6 +105,11 @@ def sides(
         if padding == "same":
             total = max((-(-size // step) - 1) * step + reach - size, 0)
             before, after = total // 2, total - total // 2
+            if after >= MOST:
+                raise ValueError(
+                    f'{where}: padding="same" needs {total} zeros for a window of {reach} {word}; '
+                    "at most 2^31 on a side"
+                )
         elif padding == "valid":
             before = after = 0
         else:

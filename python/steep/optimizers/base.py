@@ -269,6 +269,7 @@ class Moments(Damped):
     bias_time: str = field(default="step", kw_only=True)
 
     flags: ClassVar[tuple[str, ...]] = ("maximize", "bias_correction")
+    _counts_time: ClassVar[bool] = False  # is t used without the correction, too?
 
     def __post_init__(self) -> None:
         """Check the switches."""
@@ -276,6 +277,11 @@ class Moments(Damped):
         self._resolve("eps_inside", False)
         where = f"{type(self).__name__} bias_time"
         self._set("bias_time", choose(where, self.bias_time, BIAS_TIMES))
+        if not self.bias_correction and self.bias_time != "step" and not self._counts_time:
+            raise ValueError(
+                f'{type(self).__name__}: bias_time="{self.bias_time}" counts for the correction, '
+                "which bias_correction=False leaves out; leave one of them out"
+            )
 
     def _time_line(self) -> list[str]:
         """Return the line of the formula that says what t is."""
