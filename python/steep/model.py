@@ -69,15 +69,17 @@ class Network(Layer):
         self.build_for(self._given(input_shape), inputs.seed(seed), "float32")
         return self
 
-    def build_for(self, shapes: tuple[Shape, ...], seed: int, precision: str) -> None:
-        """Build for these input shapes in this precision."""
+    def build_for(
+        self, shapes: tuple[Shape, ...], seed: int, precision: str, draw: bool = True
+    ) -> None:
+        """Build for these input shapes in this precision; weights not drawn are 0 until set."""
         scope = Scope()
         given = [scope.input(shape) for shape in shapes]
         # An output that is an input, such as Flatten of one axis, becomes a copy of it.
         outputs = [+y if y in given else y for y in self.lower(given)]
         scope.graph.output([y.index for y in outputs])
         native = _core.Network(scope.graph, precision)
-        for index, weight in enumerate(scope.weights.values()):
+        for index, weight in enumerate(scope.weights.values() if draw else ()):
             first = first_value(weight, scope, seed, index)
             native.set(weight.name, first.astype(PRECISIONS[precision]))
         self._native, self._scope = native, scope
