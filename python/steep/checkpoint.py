@@ -3,9 +3,8 @@
 What a trainer puts into them is in `resume`.
 """
 
-import contextlib
 import json
-import os
+import math
 import struct
 import zlib
 from collections.abc import Mapping
@@ -15,6 +14,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from . import atomic
 
 Array: TypeAlias = NDArray[Any]
 _DTYPES = {
@@ -39,29 +40,39 @@ def write(path: str | PathLike[str], tensors: Mapping[str, Array], about: dict[s
     # safetensors copies the buffer as it lies: only C order is safe.
     ordered = {k: np.array(v, order="C", ndmin=0) for k, v in sorted(tensors.items())}
     text = json.dumps({"about": about, "crc32": _crc(ordered, about)}, sort_keys=True)
-    replace(path, save(ordered, metadata={_KEY: text}))
+    atomic.replace(path, save(ordered, metadata={_KEY: text}))
 
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the tensors of a file and its description, empty where others wrote it.
+
+    bfloat16 is widened to float32. Memory taken is a small multiple of the file's size, whatever
+    the file says of itself.
 
     Raises
     ------
     OSError
         If it cannot be opened.
     ValueError
-        If it is damaged or no safetensors file.
+        If it is damaged, no safetensors file, or holds numbers of a kind that NumPy does not know.
     """
     import safetensors  # noqa: PLC0415 - import steep stays quick
 
-    data = Path(path).read_bytes()
     try:
+        data = Path(path).read_bytes()
         items = safetensors.deserialize(data)  # type: ignore[no-untyped-call]  # it has no types
-        tensors = {name: _array(item) for name, item in sorted(items, key=lambda item: item[0])}
+        tensors = {
+            name: _array(name, item, len(data)) for name, item in sorted(items, key=lambda i: i[0])
+        }
         about, crc = _description(data)
+        whole = crc is None or crc == _crc(tensors, about)
+    except _UnknownKind as error:
+        raise ValueError(f"{path}: {error}") from None
+    except MemoryError:
+        raise MemoryError(f"{path}: does not fit into the memory that is left") from None
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path}: damaged, or no safetensors file ({error})") from None
-    if crc is not None and crc != _crc(tensors, about):
+    if not whole:
         raise ValueError(f"{path}: damaged, its checksum does not fit its contents")
     return tensors, about
 
@@ -80,47 +91,6 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Array]:
     return tensors
 
 
-def replace(path: str | PathLike[str], data: bytes) -> None:
-    """Put a file in place: write beside it, fsync, rename, fsync the folder."""
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write here: {error.strerror}", str(target)) from None
-    finally:
-        with contextlib.suppress(OSError):
-            beside.unlink()
-
-
-def check_writable(path: str | PathLike[str]) -> None:
-    """Refuse a path whose folder cannot be written, before there is anything to lose.
-
-    Raises
-    ------
-    OSError
-        Saying which path and why.
-    """
-    target = Path(path)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(21, "is a folder; name a file in it")
-        beside.write_bytes(b"")
-        beside.unlink()
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write here: {error.strerror}", str(target)) from None
-
-
 def _description(data: bytes) -> tuple[dict[str, Any], Any]:
     """Return the description and the checksum of a file; ({}, None) where others wrote it."""
     (size,) = struct.unpack_from("<Q", data)
@@ -133,11 +103,24 @@ def _description(data: bytes) -> tuple[dict[str, Any], Any]:
     return whole["about"], whole["crc32"]
 
 
-def _array(item: Mapping[str, Any]) -> Array:
-    if item["dtype"] not in _DTYPES:
-        raise ValueError(f"dtype {item['dtype']} is not known here")
-    values = np.frombuffer(item["data"], dtype=_DTYPES[item["dtype"]])
-    return values.reshape(item["shape"]).copy()
+def _array(name: str, item: Mapping[str, Any], size: int) -> Array:
+    """Return one tensor of a file of `size` bytes."""
+    kind, shape = item["dtype"], item["shape"]
+    if math.prod(n for n in shape if n) > size:  # an empty array may still have 2^60 empty rows
+        raise ValueError(f"{name} has shape {tuple(shape)} in a file of {size} bytes")
+    if kind == "BF16":  # the upper half of a float32
+        upper: Array = np.frombuffer(item["data"], "<u2").astype("<u4")
+        upper <<= 16
+        return upper.view("<f4").reshape(shape)
+    if kind not in _DTYPES:
+        raise _UnknownKind(
+            f"{name} is of type {kind}, which is not read here. Convert it to F32, F64, F16 or BF16"
+        )
+    return np.frombuffer(item["data"], dtype=_DTYPES[kind]).reshape(shape).copy()
+
+
+class _UnknownKind(ValueError):
+    """The file is sound, but its numbers are of no kind that is known here."""
 
 
 def _crc(tensors: Mapping[str, Array], about: dict[str, Any]) -> int:

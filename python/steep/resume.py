@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import losses, optimizers, schedules
+from . import described, losses, optimizers, schedules
 from .config import Decoder, Encoder
 from .graph import Layer
 from .history import History
@@ -142,6 +142,7 @@ def network(
     """Return the network a checkpoint describes, not built."""
     if "net" not in about:
         raise ValueError(f"its network could not be saved ({about['net_missing']}); pass net=...")
+    described.check_size(about["net"])
     net = Decoder(tensors, custom).decode(about["net"])
     if not isinstance(net, Network):
         raise ValueError("describes no network")

@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, checkpoint, inputs, losses, memory, optimizers, resume, schedules, weighting
+from . import (
+    _core,
+    checkpoint,
+    described,
+    inputs,
+    losses,
+    memory,
+    optimizers,
+    resume,
+    schedules,
+    weighting,
+)
 from .graph import Layer, Shape
 from .history import History
 from .hooks import Callbacks
@@ -577,21 +588,29 @@ class Trainer:
         OSError
             If there is no such file.
         ValueError
-            If it is damaged, no checkpoint of a trainer, or does not fit `net`.
+            If it is damaged, no checkpoint of a trainer, or does not fit `net`; nothing changes.
+        RuntimeError
+            If it was written on a device that this build does not have.
         """
         tensors, about = checkpoint.read(path)
         if about.get("format") != "trainer":
             raise ValueError(f"{path}: no checkpoint of a trainer; net.load_weights reads weights")
         try:
             options = resume.settings(about)
-            shapes = tuple(tuple(int(n) for n in shape) for shape in about["shapes"])
             target = resume.network(tensors, about, custom_objects or {}) if net is None else net
             trainer = cls(target, **options)
-            trainer.prepare(shapes)
+            shapes = described.check_state(trainer, about["shapes"], tensors, about)
+            trainer.prepare(shapes, draw=net is not None)
             resume.unpack(trainer, tensors, about)
+        except RecursionError:
+            raise ValueError(f"{path}: its description is nested too deeply") from None
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
             reason = f"lacks {error}" if isinstance(error, KeyError) else error
             raise ValueError(f"{path}: {reason}") from error
+        except RuntimeError as error:  # of a device that is not here
+            raise RuntimeError(f"{path}: {error}") from error
+        except MemoryError as error:
+            raise MemoryError(f"{path}: does not fit into the memory that is left") from error
         return trainer
 
     def __getstate__(self) -> dict[str, Any]:
@@ -627,13 +646,13 @@ class Trainer:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def prepare(self, shapes: tuple[Shape, ...]) -> None:
+    def prepare(self, shapes: tuple[Shape, ...], draw: bool = True) -> None:
         """Build the network for these inputs where it is not built, and refuse other inputs."""
         net = self.net
         if not net.built:
             if net.input_shapes is not None and net.input_shapes != shapes:
                 raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
-            net.build_for(shapes, self.seed, self.precision)
+            net.build_for(shapes, self.seed, self.precision, draw)
         elif net.input_shapes != shapes:
             raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
 

@@ -22,9 +22,16 @@ def fitting(native: _core.Network, state: Mapping[str, Any]) -> dict[str, Array]
     TypeError, ValueError
         Naming what is missing, unknown, of the wrong shape or not finite.
     """
+    shapes = {name: tuple(shape) for name, shape in native.parameters()}
+    return fitting_shapes(shapes, native.precision, state)
+
+
+def fitting_shapes(
+    shapes: Mapping[str, tuple[int, ...]], precision: str, state: Mapping[str, Any]
+) -> dict[str, Array]:
+    """Return the values of `state` in these shapes and this precision; raises as `fitting`."""
     if not isinstance(state, Mapping):
         raise TypeError(f"weights: expects a dict of arrays by name, got {type(state).__name__}")
-    shapes = dict(native.parameters())
     missing = [name for name in shapes if name not in state]
     extra = [str(name) for name in state if name not in shapes]
     if missing or extra:
@@ -36,11 +43,12 @@ def fitting(native: _core.Network, state: Mapping[str, Any]) -> dict[str, Array]
         value = np.asarray(state[name])
         if value.dtype.kind not in "fiu":
             raise TypeError(f"{name}: expects numbers, got dtype {value.dtype}")
-        if value.shape != tuple(shape):
-            raise ValueError(f"{name}: expects shape {tuple(shape)}, got {value.shape}")
-        value = np.ascontiguousarray(value, dtype=PRECISIONS[native.precision])
+        if value.shape != shape:
+            raise ValueError(f"{name}: expects shape {shape}, got {value.shape}")
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite, and refused
+            value = np.ascontiguousarray(value, dtype=PRECISIONS[precision])
         if not np.isfinite(value).all():
-            raise ValueError(f"{name}: holds NaN or infinity")
+            raise ValueError(f"{name}: holds NaN or infinity, or is beyond {precision}")
         checked[name] = value
     return checked
 

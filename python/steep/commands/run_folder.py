@@ -1,12 +1,14 @@
 """The folder of one run: which files it holds, and when it may be written. Training is train.py."""
 
 import csv
+import io
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from .. import atomic
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "trainer.safetensors"
@@ -52,10 +54,8 @@ def _fresh(dataset: str) -> Path:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write atomically: beside, then renamed."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    """Write atomically."""
+    atomic.replace(path, (json.dumps(values, indent=2, default=str) + "\n").encode())
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -82,11 +82,10 @@ def write_history(path: Path, history: Mapping[str, Sequence[float]]) -> None:
     """Write one row an epoch; a column that has no value everywhere stays empty there."""
     names = [name for name, values in history.items() if len(values)]
     rows = max((len(history[name]) for name in names), default=0)
-    beside = path.with_name(path.name + ".new")
-    with open(beside, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["epoch", *names])
-        for row in range(rows):
-            cells = (history[name] for name in names)
-            writer.writerow([row + 1, *(v[row] if row < len(v) else "" for v in cells)])
-    os.replace(beside, path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["epoch", *names])
+    for row in range(rows):
+        cells = (history[name] for name in names)
+        writer.writerow([row + 1, *(v[row] if row < len(v) else "" for v in cells)])
+    atomic.replace(path, text.getvalue().encode())

@@ -1,0 +1,161 @@
+"""Holds what a checkpoint says of itself against what it holds, before anything is built of it.
+
+Nothing here changes the trainer or its network, and nothing takes more than the file's size allows.
+Taking a checkpoint apart is `resume`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .graph import Scope, Shape, shape_of
+from .model import Network
+from .weights import fitting_shapes
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
+
+Array: TypeAlias = NDArray[Any]
+MOST = 1 << 53  # of a counter: schedules see it as a float64
+LARGEST_AXIS = (1 << 31) - 1
+SPARE_CALLS = 10_000  # layers that may run beyond ten for each that is described
+
+
+def check_size(description: Any) -> None:
+    """Refuse a network that runs many more layers than it describes.
+
+    A layer may stand in two places, and so may what holds it: thirty lines could describe 2^30
+    calls. A functional network, besides, is called once more where it is made.
+    """
+    sizes: dict[Any, int] = {}  # layers run by each one that is described, by its number
+    counts, todo = [0], [description]  # counts of the layers around, outermost first
+    described = made = 0
+    while todo:
+        item = todo.pop()
+        if isinstance(item, list):
+            todo += reversed(item)
+        elif isinstance(item, _End):
+            size = sizes[item.number] = min(counts.pop() + 1, MOST)
+            counts[-1] += size
+            made += size if item.functional else 0
+        elif isinstance(item, dict) and "array" not in item:
+            if "dict" in item:
+                todo.append(list(item["dict"].values()))
+            elif "same" in item:
+                counts[-1] += sizes.get(item["same"], 0)
+            else:
+                described += 1
+                counts.append(0)
+                todo += [_End(item["number"], item["layer"] == "Model")]
+                todo.append(list(item["config"].values()))
+    if counts[0] + made > SPARE_CALLS + 10 * described:
+        raise ValueError(f"its {described} layers would run {counts[0] + made} times; pass net=...")
+
+
+def check_state(
+    trainer: "Trainer", shapes: Any, tensors: Mapping[str, Array], about: Mapping[str, Any]
+) -> tuple[Shape, ...]:
+    """Return the shapes of the inputs; refuse a checkpoint whose parts do not fit together.
+
+    Raises
+    ------
+    TypeError, ValueError, KeyError
+        Saying which part.
+    """
+    inputs = tuple(_input(shape) for shape in shapes)
+    weights = _weights(trainer.net, inputs)
+    for prefix in (
+        "weights",
+        *(f"slots/{s}" for s in _core.rules()[trainer.optimizer.rule]["slots"]),
+    ):
+        part = {
+            k.removeprefix(f"{prefix}/"): v
+            for k, v in tensors.items()
+            if k.startswith(f"{prefix}/")
+        }
+        try:
+            fitting_shapes(weights, trainer.precision, part)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{prefix}: {error}") from None
+    _check_place(about["place"], len(_vector(tensors, "history/epoch_in_progress/loss")))
+    _check_history(about["history"], tensors)
+    return inputs
+
+
+class _End:
+    """Stands behind the arguments of a layer on the list of what is left to count."""
+
+    def __init__(self, number: Any, functional: bool) -> None:
+        self.number, self.functional = number, functional
+
+
+def _input(shape: Any) -> Shape:
+    found = shape_of("input", shape)
+    if max(found) > LARGEST_AXIS:
+        raise ValueError(f"input: an axis is at most {LARGEST_AXIS}, got {found}")
+    return found
+
+
+def _weights(net: Network, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
+    """Return the shapes of a network's weights by name, found on a graph that is thrown away."""
+    if net.input_shapes is not None and net.input_shapes != inputs:
+        raise ValueError(f"network takes inputs {net.input_shapes}, got {inputs}")
+    if net.built:
+        outputs = len(net.output_shapes)
+        weights = {name: tuple(shape) for name, shape in net.native.parameters()}
+    else:
+        scope = Scope()
+        outputs = len(net.lower([scope.input(shape) for shape in inputs]))
+        weights = {weight.name: weight.shape for weight in scope.weights.values()}
+    if outputs != 1:
+        raise ValueError(f"Trainer: trains one output, got {outputs}")
+    return weights
+
+
+def _check_place(place: Mapping[str, Any], losses: int) -> None:
+    for name in ("epoch", "batch", "steps"):
+        _counter(f"place: {name}", place[name])
+    if not math.isfinite(float(place["correct"])):
+        raise ValueError(f"place: correct is {place['correct']}")
+    if place["batch"] != losses:
+        raise ValueError(f"place: batch is {place['batch']}, but {losses} losses of it are there")
+    if place["layout"] is not None:
+        samples, size = place["layout"][:2]
+        if _counter("place: samples", samples) < 1 or not 1 <= _counter("size", size) <= samples:
+            raise ValueError(f"place: batches of {size} from {samples} samples")
+        if place["batch"] > -(-samples // size):
+            raise ValueError(f"place: batch is {place['batch']} of {-(-samples // size)}")
+    elif place["batch"]:
+        raise ValueError("place: stands within an epoch of which nothing is said")
+    for number in (place["call"] or ())[:2]:
+        _counter("place: call", number)
+
+
+def _check_history(names: Sequence[str], tensors: Mapping[str, Array]) -> None:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"history: expects a list of names, got {names!r}")
+    if len(set(names)) != len(names):
+        raise ValueError(f"history: a name twice in {names}")
+    lengths = {len(_vector(tensors, f"history/epochs/{n}")) for n in names if n != "seconds"}
+    if len(lengths) > 1:
+        raise ValueError(f"history: columns of {sorted(lengths)} epochs")
+    _vector(tensors, "history/steps/loss")
+
+
+def _vector(tensors: Mapping[str, Array], name: str) -> Array:
+    found = tensors[name]
+    if found.ndim != 1 or found.dtype != np.float64:
+        raise ValueError(f"{name}: expects float64 of shape (n,), got {found.dtype} {found.shape}")
+    return found
+
+
+def _counter(where: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{where}: expects a whole number, got {value!r}")
+    if not 0 <= value < MOST:
+        raise ValueError(f"{where}: must be at least 0 and below 2**53, got {value}")
+    return value
