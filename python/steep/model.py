@@ -136,7 +136,7 @@ class Network(Layer):
         Returns
         -------
         numpy.ndarray
-            (N, ...) float32 (float64 in that precision); a list for several outputs.
+            (N, ...) float32 (float64 in that precision), N = 0 too; a list for several outputs.
 
         Raises
         ------
@@ -145,7 +145,8 @@ class Network(Layer):
         """
         if self._native is None and self._shapes is not None:
             self.build_for(self._shapes, 0, "float32")
-        arrays = inputs.features(X, self)
+        precision = "float32" if self._native is None else self._native.precision
+        arrays = inputs.features(X, self, empty=True, precision=precision)
         if self._native is None:
             self.build_for(tuple(a.shape[1:] for a in arrays), 0, "float32")
         outputs = self.native.predict(arrays, inputs.count("batch_size", batch_size))

@@ -54,10 +54,12 @@ class Augment:
         for name in ("shift", "cutout"):
             object.__setattr__(self, name, _pixels(name, getattr(self, name)))
         if isinstance(self.fill, (list, tuple, np.ndarray)) and np.ndim(self.fill) == 1:
-            values = tuple(number("Augment", "fill", value, ANY) for value in self.fill)
+            values = tuple(
+                number("Augment", "fill", value, ANY, single=True) for value in self.fill
+            )
             object.__setattr__(self, "fill", values)
         else:
-            object.__setattr__(self, "fill", number("Augment", "fill", self.fill, ANY))
+            object.__setattr__(self, "fill", number("Augment", "fill", self.fill, ANY, single=True))
 
     def settings(self, shapes: Sequence[tuple[int, ...]]) -> Settings:
         """Return the settings for the core, checked against the inputs' shapes.
