@@ -19,6 +19,7 @@ from .ranges import LIMIT
 Array: TypeAlias = NDArray[Any]
 _NATIVE = tuple(np.dtype(kind) for kind in ("float32", "float64", "uint8"))
 _NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)  # in object arrays
+_FIELDS = "numpy.lib.recfunctions.structured_to_unstructured makes columns of fields"
 _DATES = "subtract a first date and divide by a unit, as by np.timedelta64(1, 'D')"
 
 
@@ -50,6 +51,7 @@ def array(
         raise TypeError(f"{name}: expects an array, got {type(value).__name__}")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name}: masked entries cannot be trained on; fill or drop them")
+    _refuse_dates(name, value, wanted)
     try:
         got = np.asarray(value)
     except ValueError as error:
@@ -57,9 +59,20 @@ def array(
     if got.dtype.kind == "O":
         got = _from_objects(name, value, got, wanted, text)
     if got.dtype.kind not in "fiub":
-        hint = {"U": text, "S": text, "T": text, "M": _DATES, "m": _DATES}.get(got.dtype.kind)
-        raise TypeError(f"{name}: {wanted}, got dtype {got.dtype}{f'; {hint}' if hint else ''}")
+        cures = {**dict.fromkeys("UST", text), **dict.fromkeys("Mm", _DATES), "V": _FIELDS}
+        hint = f"; {cures[got.dtype.kind]}" if got.dtype.kind in cures else ""
+        raise TypeError(f"{name}: {wanted}, got dtype {got.dtype}{hint}")
     return got
+
+
+def _refuse_dates(name: str, table: Any, wanted: str) -> None:
+    """Refuse a table with columns of dates, which some libraries count from a day of their own."""
+    columns, kinds = getattr(table, "columns", None), getattr(table, "dtypes", None)
+    if columns is None or kinds is None or callable(kinds):
+        return
+    for k, (title, kind) in enumerate(zip(columns, kinds, strict=False)):
+        if str(kind).lower().startswith(("date", "time", "duration")):
+            raise TypeError(f"{name}: {wanted}, got {kind} in column {k} ({title!r}); {_DATES}")
 
 
 def _from_objects(name: str, value: Any, got: Array, wanted: str, text: str) -> Array:
@@ -113,7 +126,8 @@ def readable(a: Array) -> Array:
     if a.dtype in _NATIVE and a.dtype.isnative:
         return a
     wide = a.dtype.kind == "f" and a.dtype.itemsize >= 8
-    return a.astype(np.float64 if wide else np.float32)
+    with np.errstate(over="ignore"):  # of a long double: refused as infinity, with its place
+        return a.astype(np.float64 if wide else np.float32)
 
 
 def finite(name: str, a: Array, owner: Any = None, precision: str | None = None) -> None:

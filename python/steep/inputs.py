@@ -108,12 +108,11 @@ def targets(
     values = readable(given)
     if values.dtype == np.uint8:  # of targets, the core takes integers for labels
         values = values.astype(np.float32)
-    if values.shape[1:] != shape:
-        if values.ndim != 1 or shape != (1,):
-            kinds = "labels (N,) or " if loss.name == "cross_entropy" else ""
-            raise ValueError(f"y: expects {kinds}shape {(samples, *shape)}, got {values.shape}")
-        values = values.reshape(-1, 1)
+    if values.shape[1:] != shape and (values.ndim != 1 or shape != (1,)):
+        kinds = "labels (N,) or " if loss.name == "cross_entropy" else ""
+        raise ValueError(f"y: expects {kinds}shape {(samples, *shape)}, got {values.shape}")
     finite("y", values, y, precision)
+    values = values.reshape(samples, *shape)
     if loss.classification:
         _probabilities(values, loss)
     return values

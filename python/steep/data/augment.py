@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ranges import ANY, flag, number
+from ..ranges import ANY, flag, number, whole
 
 Settings = tuple[bool, int, int, list[float]]
 
@@ -100,8 +100,4 @@ class Augment:
 
 
 def _pixels(name: str, value: object) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"Augment: {name} must be a whole number of pixels, got {value!r}")
-    if value < 0:
-        raise ValueError(f"Augment: {name} must be at least 0, got {int(value)}")
-    return int(value)
+    return whole("Augment", name, value, 0)
