@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -53,13 +54,12 @@ class Augment:
         flag("Augment", "flip", self.flip)
         for name in ("shift", "cutout"):
             object.__setattr__(self, name, _pixels(name, getattr(self, name)))
-        if isinstance(self.fill, (list, tuple, np.ndarray)) and np.ndim(self.fill) == 1:
-            values = tuple(
-                number("Augment", "fill", value, ANY, single=True) for value in self.fill
-            )
+        fill: Any = self.fill
+        if isinstance(fill, (list, tuple)) or (isinstance(fill, np.ndarray) and fill.ndim == 1):
+            values = tuple(number("Augment", "fill", value, ANY, single=True) for value in fill)
             object.__setattr__(self, "fill", values)
         else:
-            object.__setattr__(self, "fill", number("Augment", "fill", self.fill, ANY, single=True))
+            object.__setattr__(self, "fill", number("Augment", "fill", fill, ANY, single=True))
 
     def settings(self, shapes: Sequence[tuple[int, ...]]) -> Settings:
         """Return the settings for the core, checked against the inputs' shapes.

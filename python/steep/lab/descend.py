@@ -160,7 +160,7 @@ def minimize(
             reason = "change"
             break
     path = np.array(walk.path)
-    if reason == "max_steps" and behaviour(path) == "oscillates":
+    if reason == "max_steps" and len(path) > 2 and behaviour(path) == "oscillates":
         reason = "oscillates"
     return Minimum(path[-1], len(path) - 1, reason in {"gradient", "change"}, reason, path)
 

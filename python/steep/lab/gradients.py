@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import inputs
 from ..losses import Loss
 from ..ranges import whole
 from ..trainer import Trainer
@@ -70,6 +71,7 @@ def gradient_errors(
     """Return the error of `check_gradients` for each parameter, by name."""
     if entries is not None:
         entries = whole("check_gradients", "entries", entries)
+    seed = inputs.seed(seed)
     net = copy.deepcopy(net)
     checker = Trainer(net, loss, "sgd", precision="float64", seed=seed, **trainer)
 

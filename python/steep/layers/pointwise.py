@@ -80,7 +80,8 @@ class Normalize(Layer):
 
 
 def _several(given: object) -> list[object]:
-    return list(given) if np.ndim(given) else [given]  # type: ignore[call-overload,arg-type]
+    several = isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim > 0)
+    return list(given) if several else [given]  # type: ignore[call-overload]
 
 
 class Rescale(Layer):
