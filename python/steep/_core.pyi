@@ -12,10 +12,15 @@ __version__: str
 COMMON_KNOBS: list[
     str
 ]  # ["l1", "l2", "clip_norm", "clip_value", "decay"]: first columns of a knob table
+MAX_THREADS: int
 
 def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (reason why not)
-def set_num_threads(n: int) -> None: ...
-def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...  # of every thread without a limit of its own
+def limit_threads(n: int) -> None: ...  # of the calling thread; 0: none of its own
+def get_num_threads() -> int: ...  # of the calling thread
+def quota_cpus(
+    root: str,
+) -> int: ...  # processors the cgroups allow, 0: any number; root stands before /proc and /sys
 def activations() -> list[str]: ...
 def losses() -> list[str]: ...
 def rules() -> dict[

@@ -18,6 +18,7 @@ class Callbacks:
     """The callbacks of one `fit`: checks them, calls them in order, those that save last."""
 
     def __init__(self, given: Any, trainer: "Trainer") -> None:
+        given = () if given is None else given
         items = list(given) if isinstance(given, Iterable) else [given]
         for item in items:
             if isinstance(item, type):

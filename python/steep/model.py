@@ -255,7 +255,7 @@ class Network(Layer):
         Returns
         -------
         numpy.ndarray
-            (N, ...) float32 (float64 in that precision); a list for several outputs.
+            (N, ...) float32 (float64 in that precision), N = 0 too; a list for several outputs.
 
         Raises
         ------
@@ -264,7 +264,8 @@ class Network(Layer):
         """
         if self._shapes is not None:
             self._described()  # what is wrong with the network itself is told first
-        arrays = inputs.features(X, self)
+        precision = self.native.precision if self.built else "float32"
+        arrays = inputs.features(X, self, empty=True, precision=precision)
         native = self._looked(tuple(a.shape[1:] for a in arrays)).native
         outputs = native.predict(arrays, inputs.count("batch_size", batch_size))
         return outputs[0] if len(outputs) == 1 else outputs

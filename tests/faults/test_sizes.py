@@ -40,13 +40,13 @@ SIZED = {
 def test_f23_sizes_beyond_the_limit_are_refused_by_name(name, size):
     if name == "LocalResponseNorm":
         size += 2
-    with pytest.raises(ValueError, match=rf"^{name.split()[0]}.*(2\^31|2\^40)"):
+    with pytest.raises(ValueError, match=rf"^{name.split()[0]}.*(2\^31|2147483647|2\^40)"):
         image(SIZED[name](size))
 
 
 @pytest.mark.parametrize("units", HUGE)
 def test_f23_units_beyond_the_limit_are_refused_by_name(units):
-    with pytest.raises(ValueError, match=r"^Dense .*: units must be below 2\^31"):
+    with pytest.raises(ValueError, match=r"^Dense .*: units must be at most 2147483647"):
         steep.Sequential(layers.Dense(units)).build(3)
 
 
@@ -78,7 +78,7 @@ WRAPPING = {
 
 @pytest.mark.parametrize("name", WRAPPING)
 def test_f56_sums_that_would_wrap_are_refused(name):
-    with pytest.raises(ValueError, match=r"2\^31"):
+    with pytest.raises(ValueError, match=r"2\^31|2147483647"):
         image(*WRAPPING[name]())
 
 

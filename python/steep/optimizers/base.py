@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core, schedules
 from ..names import choose
-from ..ranges import Range, flag
+from ..ranges import Range, flag, keeps_kind
 from ..schedules import Schedule, Times
 
 Value: TypeAlias = float | Times  # of a hyper-parameter: a float where all steps share it
@@ -146,6 +146,28 @@ class Optimizer(ABC):
         if name not in self.ranges:
             choose(f"{type(self).__name__} hyper-parameter", name, dict(self.ranges))
         return float(np.asarray(self._at(name, Clock(_times([step]), _times([epoch])))).reshape(()))
+
+    def check_precision(self, precision: str) -> None:
+        """Refuse numbers that are others in a precision: a momentum of 1 - 1e-9 is 1 in float32.
+
+        Schedules may end in numbers too small to matter; they are not looked at.
+
+        Parameters
+        ----------
+        precision
+            ``"float32"`` or ``"float64"``.
+
+        Raises
+        ------
+        ValueError
+            If one would be 0, infinite or at a limit of its range; names it.
+        """
+        if precision != "float32":
+            return
+        for name, allowed in self.ranges.items():
+            value = getattr(self, name)
+            if isinstance(value, float):
+                keeps_kind(type(self).__name__, name, value, allowed)
 
     def get_config(self) -> dict[str, Any]:
         """Return all arguments as JSON can hold them; `optimizers.from_config` turns them back.
