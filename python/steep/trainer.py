@@ -1,6 +1,5 @@
 """`Trainer`: fits a network, takes gradients, evaluates, saves. The loop is `loop`."""
 
-import contextlib
 import dataclasses
 import sys
 import threading
@@ -340,7 +339,8 @@ class Trainer:
                 loop = Loop(
                     self, data, checked, called, last=last, progress=progress, augment=changes
                 )
-                loop.run(states)
+                with self.net.in_use():
+                    loop.run(states)
             finally:
                 self._states, self._callbacks = called.state(), None
                 if self._native is self.net.native:
@@ -435,15 +435,14 @@ class Trainer:
     def _untouched(self) -> Iterator[None]:
         """Leave network and trainer as they were where the body refuses something."""
         net, session = self.net, self._session
-        native = net.native if net.built else None
-        precision = native.precision if native is not None else ""
-        with contextlib.nullcontext() if native is not None else net.tentative():
+        precision = net.native.precision if net.built else None
+        with net.tentative():
             try:
                 yield
             except BaseException:
                 self._session = session
-                if native is not None and native.precision != precision:
-                    native.convert(precision)
+                if precision is not None:
+                    net.convert(precision)
                 raise
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -652,7 +651,7 @@ class Trainer:
         if not net.built:
             if net.input_shapes is not None and net.input_shapes != shapes:
                 raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
-            net.build_for(shapes, self.seed, self.precision, draw)
+            net.build_for(shapes, self.seed, self.precision, draw=draw)
         elif net.input_shapes != shapes:
             raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
 
@@ -671,8 +670,7 @@ class Trainer:
             if len(self.net.output_shapes) != 1:
                 raise ValueError(f"Trainer: trains one output, got {len(self.net.output_shapes)}")
             self._warn_of_softmax()
-            if native.precision != self.precision:
-                native.convert(self.precision)
+            self.net.convert(self.precision)
             self._session = _core.Session(
                 native,
                 self.loss.name,
