@@ -1,6 +1,8 @@
 """Laws on plain arguments: any int and any number is taken as it is or refused by its name."""
 
 import contextlib
+import inspect
+import re
 import warnings
 
 import numpy as np
@@ -63,6 +65,8 @@ INTS = {
     "MaxPool2D": (lambda n: image(layers.MaxPool2D(n)), "size|window"),
     "MaxPool2D stride": (lambda n: image(layers.MaxPool2D(2, n)), "stride"),
     "AvgPool2D": (lambda n: image(layers.AvgPool2D((n, 1))), "size|window"),
+    "AvgPool2D stride": (lambda n: image(layers.AvgPool2D(2, n)), "stride"),
+    "MaxPool2D padding": (lambda n: image(layers.MaxPool2D(2, padding=n)), "padding"),
     "AvgPool2D padding": (lambda n: image(layers.AvgPool2D(2, padding=n)), "padding"),
     "UpSample2D": (layers.UpSample2D, "size"),
     "ZeroPad2D": (layers.ZeroPad2D, "padding"),
@@ -153,9 +157,9 @@ FLOATS = {
     "Rescale shift": (lambda v: layers.Rescale(1.0, v), "shift"),
     "BatchNorm momentum": (layers.BatchNorm, "momentum"),
     "BatchNorm eps": (lambda v: layers.BatchNorm(eps=v), "eps"),
-    "LRN alpha": (lambda v: layers.LocalResponseNorm(5, v), "alpha"),
-    "LRN beta": (lambda v: layers.LocalResponseNorm(5, beta=v), "beta"),
-    "LRN bias": (lambda v: layers.LocalResponseNorm(5, bias=v), "bias"),
+    "LocalResponseNorm alpha": (lambda v: layers.LocalResponseNorm(5, v), "alpha"),
+    "LocalResponseNorm beta": (lambda v: layers.LocalResponseNorm(5, beta=v), "beta"),
+    "LocalResponseNorm bias": (lambda v: layers.LocalResponseNorm(5, bias=v), "bias"),
     "Huber": (losses.Huber, "delta"),
     "CrossEntropy": (losses.CrossEntropy, "label_smoothing"),
     "Augment": (lambda v: data.Augment(fill=v), "fill"),
@@ -193,6 +197,27 @@ def test_f17_a_number_is_what_it_is_in_float32_or_refused_by_its_name(row, value
     assert float(value) == 0 or abs(single) >= np.finfo(np.float32).tiny
     if name in ("rate", "momentum", "label_smoothing"):  # their ranges end at 1
         assert (single == 1) == (float(value) == 1)
+
+
+def test_every_number_of_a_public_class_stands_in_a_table():
+    """A new layer, loss or callback comes with its rows."""
+    ints, floats = ("int", "PairLike", "PaddingLike"), ("float",)
+    missing = []
+    made = [(layers, layers.__all__), (losses, losses.__all__), (callbacks, callbacks.__all__)]
+    for kind in [getattr(m, n) for m, names in made for n in names] + [data.Augment]:
+        if not isinstance(kind, type):
+            continue
+        for name, parameter in inspect.signature(kind).parameters.items():
+            words = set(re.findall(r"\w+", str(parameter.annotation)))
+            for wanted, table in ((ints, INTS), (floats, FLOATS)):
+                rows = (
+                    names for row, (_, names) in table.items() if row.split()[0] == kind.__name__
+                )
+                known = {word for names in rows for word in names.split("|")}
+                native = name != "min_delta"  # which stays a float of Python
+                if words & set(wanted) and name not in known and native:
+                    missing.append(f"{kind.__name__}: {name}")
+    assert not missing
 
 
 # arguments that are right, and must stay so
