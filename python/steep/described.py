@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from . import _core, resume
 from .graph import Scope, Shape, shape_of
 from .model import Network
 from .weights import fitting_shapes
@@ -81,7 +81,7 @@ def check_state(
             fitting_shapes(weights, trainer.precision, part)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{prefix}: {error}") from None
-    _check_place(about["place"], len(_vector(tensors, "history/epoch_in_progress/loss")))
+    _check_place(about["place"], resume.progress_of(tensors, about))
     _check_history(about["history"], tensors)
     return inputs
 
@@ -116,13 +116,12 @@ def _weights(net: Network, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
     return weights
 
 
-def _check_place(place: Mapping[str, Any], losses: int) -> None:
+def _check_place(place: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
     for name in ("epoch", "batch", "steps"):
         _counter(f"place: {name}", place[name])
-    if not math.isfinite(float(place["correct"])):
-        raise ValueError(f"place: correct is {place['correct']}")
-    if place["batch"] != losses:
-        raise ValueError(f"place: batch is {place['batch']}, but {losses} losses of it are there")
+    for name in ("loss", "right", "weight"):
+        if not math.isfinite(progress[name]):
+            raise ValueError(f"place: {name} is {progress[name]}")
     if place["layout"] is not None:
         samples, size = place["layout"][:2]
         if _counter("place: samples", samples) < 1 or not 1 <= _counter("size", size) <= samples:

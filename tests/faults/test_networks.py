@@ -4,7 +4,6 @@ import copy
 import gc
 import io
 import pickle
-import subprocess
 import sys
 import time
 import weakref
@@ -12,7 +11,7 @@ import weakref
 import numpy as np
 import pytest
 import steep
-from steep import callbacks, data, layers
+from steep import layers
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 8)).astype(np.float32)
@@ -489,7 +488,7 @@ def test_f42_weights_in_use_are_not_taken_away():
     assert np.array_equal(head.state_dict()["enc.dense.bias"], enc.state_dict()["dense.bias"])
 
 
-# -- F44: thousands of layers -----------------------------------------------------------------------
+# -- F44: thousands of layers ------------------------------------------------------------------
 
 
 def dense(count):
