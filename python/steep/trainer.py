@@ -577,8 +577,9 @@ class Trainer:
         NonFiniteError
             If the optimizer's state is not finite any more, which could not be loaded again.
         """
-        self.verify()
-        checkpoint.write(path, *resume.pack(self))
+        with self._untouched():
+            self.verify()
+            checkpoint.write(path, *resume.pack(self))
 
     @classmethod
     def load(
@@ -681,6 +682,8 @@ class Trainer:
         RuntimeError
             If it was built again or converted since.
         """
+        if not self.net.built and self.net.input_shapes is not None:
+            self.prepare(self.net.input_shapes)
         native = self.net.native
         if self._session is None:
             if len(self.net.output_shapes) != 1:
