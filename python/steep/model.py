@@ -98,7 +98,7 @@ class Network(Layer):
         return self
 
     def build_for(
-        self, shapes: tuple[Shape, ...], seed: int, precision: str, *, draw: bool = True
+        self, shapes: tuple[Shape, ...], seed: int, precision: str, draw: bool = True
     ) -> None:
         """Build for these inputs in this precision; `draw=False` leaves the weights 0.
 

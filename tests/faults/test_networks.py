@@ -3,8 +3,8 @@
 import copy
 import gc
 import io
+import json
 import pickle
-import subprocess
 import sys
 import time
 import weakref
@@ -12,7 +12,8 @@ import weakref
 import numpy as np
 import pytest
 import steep
-from steep import callbacks, data, layers
+from steep import layers
+from steep.config import Encoder
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 8)).astype(np.float32)
@@ -25,7 +26,7 @@ def same(a, b):
     )
 
 
-def coder(wrap=lambda enc, dec: steep.Sequential(enc, dec)):
+def coder(wrap=steep.Sequential):
     """An encoder, a decoder and the two as one network."""
     enc = steep.Sequential(layers.Dense(3, "tanh"), name="enc")
     dec = steep.Sequential(layers.Dense(8), name="dec")
@@ -38,7 +39,7 @@ def functional(enc, dec):
 
 
 WHOLES = {
-    "sequential": lambda enc, dec: steep.Sequential(enc, dec),
+    "sequential": steep.Sequential,
     "deep": lambda enc, dec: steep.Sequential(
         steep.Sequential(steep.Sequential(enc, name="a"), name="b"), dec
     ),
@@ -150,6 +151,34 @@ def test_f4_a_trained_part_brings_its_weights_and_old_trainers_say_so():
     assert same(enc.state_dict(), trained)
 
 
+def test_f4_a_part_follows_into_another_precision_and_back():
+    enc, dec, auto = coder()
+    auto.build((8,), seed=1)
+    enc.predict(X)
+    trainer = steep.Trainer(auto, "mse", "sgd", precision="float64")
+    trainer.fit(X, X, epochs=2, progress=False)
+    assert enc.predict(X).dtype == np.float64
+    assert np.array_equal(dec.predict(enc.predict(X)), auto.predict(X))
+    steep.Trainer(dec, "mse", "sgd").step(np.zeros((4, 3)), np.ones((4, 8)))
+    assert enc.predict(X).dtype == np.float32
+    assert np.array_equal(dec.predict(enc.predict(X)), auto.predict(X))
+
+
+def test_f4_two_trainers_take_turns_on_the_whole_and_a_part():
+    enc, dec, auto = coder()
+    auto.build((8,), seed=1)
+    whole, part = steep.Trainer(auto, "mse", "adam"), steep.Trainer(enc, "mse", "adam")
+    for _ in range(3):
+        before = enc.state_dict()
+        whole.fit(X, X, progress=False)
+        between = enc.state_dict()
+        part.fit(X, np.zeros((64, 3)), progress=False)
+        after = enc.state_dict()
+        assert not same(before, between)
+        assert not same(between, after)
+        assert np.array_equal(dec.predict(enc.predict(X)), auto.predict(X))
+
+
 def test_f4_the_second_network_takes_the_part_with_it():
     enc, dec, auto = coder()
     auto.build((8,), seed=1)
@@ -203,7 +232,7 @@ def test_f4_a_dropped_whole_frees_its_memory_without_the_collector():
         gc.enable()
 
 
-# -- F4, second half: a look decides nothing --------------------------------------------------------
+# -- F4, second half: a look decides nothing -------------------------------------------------------
 
 
 def looks(net, path):
@@ -279,7 +308,7 @@ def test_f4_a_write_builds():
     assert same(net.state_dict(), state)
 
 
-# -- F32: copies and pickles ------------------------------------------------------------------------
+# -- F32: copies and pickles -----------------------------------------------------------------------
 
 
 def chain(count):
@@ -355,6 +384,22 @@ def test_f32_long_and_deep_networks_are_copied(kind, how):
         assert repr(twin).startswith(type(net).__name__)
 
 
+@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.parametrize(
+    "how", [pickle.dumps, pickle._dumps, copy.deepcopy, Encoder().encode, repr]
+)
+def test_f32_copies_do_not_depend_on_the_recursion_limit(kind, how):
+    net, limit = LARGE[kind](), sys.getrecursionlimit()
+    frame, depth = sys._getframe(), 0
+    while frame is not None:
+        frame, depth = frame.f_back, depth + 1
+    sys.setrecursionlimit(depth + 260)
+    try:
+        json.dumps(how(net)) if how.__name__ == "encode" else how(net)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def test_f32_too_many_layers_inside_each_other_are_refused_by_number():
     with pytest.raises(ValueError, match="more than 250 layers stand inside each other"):
         nest(300).build((4,))
@@ -407,7 +452,7 @@ def test_f4_a_pickle_holds_shared_weights_once():
     assert len(pickle.dumps((wide, whole))) < 1.1 * whole.num_parameters * 4
 
 
-# -- F33, F42: what fails changes nothing -----------------------------------------------------------
+# -- F33, F42: what fails changes nothing ----------------------------------------------------------
 
 
 def test_f33_a_failed_build_leaves_the_network_as_it_was(monkeypatch):
@@ -476,7 +521,7 @@ def test_f42_weights_in_use_are_not_taken_away():
     for used in (auto, enc):
         with used.in_use():
             for refused in (
-                lambda: auto.build(),
+                auto.build,
                 lambda: enc.build(seed=3),
                 lambda: auto.convert("float64"),
                 lambda: dec.convert("float64"),
@@ -489,7 +534,7 @@ def test_f42_weights_in_use_are_not_taken_away():
     assert np.array_equal(head.state_dict()["enc.dense.bias"], enc.state_dict()["dense.bias"])
 
 
-# -- F44: thousands of layers -----------------------------------------------------------------------
+# -- F44: thousands of layers ----------------------------------------------------------------------
 
 
 def dense(count):
