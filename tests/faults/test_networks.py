@@ -400,6 +400,20 @@ def test_f32_copies_do_not_depend_on_the_recursion_limit(kind, how):
         sys.setrecursionlimit(limit)
 
 
+def test_f32_what_is_described_ahead_is_counted_where_it_runs():
+    check_size = pytest.importorskip("steep.described").check_size
+    for make in LARGE.values():
+        check_size(Encoder().encode(make()))
+    level = {"layer": "Dense", "number": 0, "config": {"units": 4}}
+    inner = [level]
+    for number in range(1, 40):  # each level runs the one below twice
+        twice = [{"same": number - 1}] * 2
+        inner.append({"layer": "Sequential", "number": number, "config": {"layers": twice}})
+    bomb = {"layer": "Sequential", "number": 40, "config": {"layers": [{"same": 39}]}}
+    with pytest.raises(ValueError, match="would run"):
+        check_size(bomb | {"inner": inner})
+
+
 def test_f32_too_many_layers_inside_each_other_are_refused_by_number():
     with pytest.raises(ValueError, match="more than 250 layers stand inside each other"):
         nest(300).build((4,))
