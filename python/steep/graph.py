@@ -166,7 +166,7 @@ class Layer:
                 kwargs.update(kwargs.pop(name, {}))
         return cls(*args, **kwargs)
 
-    def contents(self) -> dict[str, Any]:
+    def _contents(self) -> dict[str, Any]:
         """Return the attributes that a copy or a pickle takes along."""
         return dict(self.__dict__)
 
@@ -176,8 +176,8 @@ class Layer:
         Whoever copies or pickles it then knows each layer before it meets the one around it, and
         does not descend from layer to layer until Python's stack ends.
         """
-        state = self.contents()
-        levels = levels_inside(self, lambda layer: layer.contents().values())
+        state = self._contents()
+        levels = levels_inside(self, lambda layer: layer._contents().values())
         # One in TALL is enough: the way from each to the next is short.
         inner = [layer for layer, height in levels if height % TALL == TALL - 1]
         return {"_inner": inner, **state} if inner else state

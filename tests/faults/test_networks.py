@@ -418,6 +418,23 @@ def test_f32_too_many_layers_inside_each_other_are_refused_by_number():
     with pytest.raises(ValueError, match="more than 250 layers stand inside each other"):
         nest(300).build((4,))
 
+    class Deep(layers.Layer):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def call(self, x):
+            # More of the stack than steep's own layers take.
+            return [[self.inner(x) for _ in range(1)][0] for _ in range(1)][0]
+
+    layer = layers.Dense(4)
+    for _ in range(240):
+        layer = Deep(layer)
+    net = steep.Sequential(layer)
+    with pytest.raises(ValueError, match="Python's stack ends"):
+        net.build((4,))
+    assert not net.built
+
 
 def test_f32_shared_layers_stay_shared_in_copies():
     layer = layers.Dense(4)
@@ -444,6 +461,14 @@ def test_f4_copied_together_a_part_stays_one(how, order):
     part.load_state_dict({k: v + 1 for k, v in part.state_dict().items()})
     assert np.array_equal(whole.state_dict()["enc.dense.weight"], part.state_dict()["dense.weight"])
     assert not same(part.state_dict(), enc.state_dict())
+
+
+def test_f4_copies_are_faithful_to_weights_that_are_not_finite():
+    enc, _, auto = coder()
+    auto.build((8,))
+    auto.native.assign([("enc.dense.bias", np.full(3, np.nan, np.float32))])
+    for twin in (copy.deepcopy(auto), pickle.loads(pickle.dumps(enc)), copy.copy(enc)):
+        assert any(np.isnan(value).all() for value in twin.state_dict().values())
 
 
 def test_f4_a_part_copied_alone_is_its_own():
@@ -501,6 +526,16 @@ def test_f33_a_build_without_memory_leaves_network_and_parts_as_they_were(monkey
     assert calls
     assert (auto.built, dec.built, auto.input_shapes) == (False, False, None)
     trainer.step(X, np.zeros((64, 3)))
+
+
+def test_f33_a_part_built_for_other_inputs_is_refused_before_anything_changes():
+    enc, dec, auto = coder()
+    enc.build((8,), seed=2)
+    before = enc.state_dict()
+    with pytest.raises(ValueError, match=r'"enc.dense".*\(8, 3\).*\(9, 3\)'):
+        auto.build((9,))
+    assert (auto.built, dec.built) == (False, False)
+    assert same(enc.state_dict(), before)
 
 
 def test_f33_loading_what_does_not_fit_leaves_an_unbuilt_network_unbuilt():
