@@ -17,6 +17,7 @@ def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (re
 def set_num_threads(n: int) -> None: ...
 def get_num_threads() -> int: ...
 def activations() -> list[str]: ...
+def relu_like() -> list[str]: ...  # activations before which weights start as He says
 def losses() -> list[str]: ...
 def rules() -> dict[
     str, dict[str, Any]
@@ -27,8 +28,8 @@ def permutation(
     seed: int, epoch: int, n: int
 ) -> NDArray[np.int64]: ...  # order in which fit reads samples
 def all_finite(
-    array: Array,
-) -> bool: ...  # any strides, float32/float64 (uint8 is True); no copy, no GIL
+    array: Array, limit: float = 1.7976931348623157e308
+) -> bool: ...  # and |x| <= limit; any strides, float32/float64 (uint8 is True); no copy, no GIL
 def check_invariants(
     on: bool,
 ) -> str: ...  # turns the proof that padding is 0 on or off; what was found broken first, or ""

@@ -20,7 +20,7 @@ Shape: TypeAlias = tuple[int, ...]
 Inherit: TypeAlias = "Callable[[Layer, str], Any]"
 
 # Before these the weights start with He's variance: about half of their input's is cut away.
-RELU_LIKE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu"})
+RELU_LIKE = frozenset(_core.relu_like())
 
 # Ops whose first input is a tensor and whose others are parameters, and how a mistake is told.
 WEIGHTED = {

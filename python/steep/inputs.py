@@ -46,8 +46,17 @@ def array(name: str, value: Any) -> Array:
     return got
 
 
-def features(X: Any, net: "Network") -> list[Array]:
+def features(X: Any, net: "Network", precision: str | None = None) -> list[Array]:
     """Return the inputs of a network, one array each, checked against its shapes where known.
+
+    Parameters
+    ----------
+    X
+        What the user gave.
+    net
+        Whose inputs they are.
+    precision
+        In which numbers are computed with; None: the network's own, or float32.
 
     Raises
     ------
@@ -67,8 +76,10 @@ def features(X: Any, net: "Network") -> list[Array]:
         _samples_by_features(name, a, net)
     fit_shapes(arrays, net)
     same_length(zip(names, arrays, strict=True))
+    if precision is None:
+        precision = net.native.precision if net.built else "float32"
     for name, a in zip(names, arrays, strict=True):
-        finite(name, a)
+        finite(name, a, precision)
     return arrays
 
 
@@ -88,7 +99,7 @@ def fit_shapes(arrays: Sequence[Array], net: "Network") -> None:
         raise ValueError(f"{who}: expects {wanted}, got {a.shape}{hint}")
 
 
-def targets(y: Any, samples: int, loss: Loss, shape: Shape) -> Array:
+def targets(y: Any, samples: int, loss: Loss, shape: Shape, precision: str = "float32") -> Array:
     """Return targets as the loss takes them: int32 labels (N,) or values (N, ...).
 
     Parameters
@@ -101,6 +112,8 @@ def targets(y: Any, samples: int, loss: Loss, shape: Shape) -> Array:
         Decides between labels and values.
     shape
         Of the network's output, without the batch.
+    precision
+        In which values are computed with.
 
     Raises
     ------
@@ -123,7 +136,7 @@ def targets(y: Any, samples: int, loss: Loss, shape: Shape) -> Array:
             kinds = "labels (N,) or " if loss.name == "cross_entropy" else ""
             raise ValueError(f"y: expects {kinds}shape {(samples, *shape)}, got {values.shape}")
         values = values.reshape(-1, 1)
-    finite("y", values)
+    finite("y", values, precision)
     if loss.classification:
         _probabilities(values, loss)
     return values
@@ -165,8 +178,8 @@ def labels(given: Array, classes: int) -> Array:
     return np.ascontiguousarray(given, dtype=np.int32)
 
 
-def sample_weights(weights: Any, samples: int) -> Array | None:
-    """Return sample weights (N,) as float64, or None.
+def sample_weights(weights: Any, samples: int, precision: str = "float32") -> Array | None:
+    """Return sample weights (N,) as float64, which `precision` holds, or None.
 
     Raises
     ------
@@ -178,7 +191,7 @@ def sample_weights(weights: Any, samples: int) -> Array | None:
     given = np.ascontiguousarray(array("sample_weight", weights), dtype=np.float64)
     if given.shape != (samples,):
         raise ValueError(f"sample_weight: expects shape ({samples},), got {given.shape}")
-    finite("sample_weight", given)
+    finite("sample_weight", given, precision)
     if (given < 0).any():
         row = int(np.flatnonzero(given < 0)[0])
         raise ValueError(f"sample_weight: must be at least 0, got {given[row]} at row {row}")
@@ -187,19 +200,23 @@ def sample_weights(weights: Any, samples: int) -> Array | None:
     return given
 
 
-def finite(name: str, a: Array) -> None:
-    """Refuse NaN and infinity; says where the first one is."""
-    if a.dtype.kind != "f" or _core.all_finite(a):
+def finite(name: str, a: Array, precision: str = "float64") -> None:
+    """Refuse NaN, infinity and what `precision` cannot hold; says where the first one is."""
+    limit = float(np.finfo(precision).max)
+    if a.dtype.kind != "f" or _core.all_finite(a, limit):
         return
     for first in range(0, len(a), 4096):
-        bad = np.argwhere(~np.isfinite(a[first : first + 4096]))
+        bad = np.argwhere(~(np.abs(a[first : first + 4096]) <= limit))
         if len(bad):
             row, *rest = (int(k) for k in bad[0])
             value = a[(first + row, *rest)]
             where = f"row {first + row}"
             if rest:
                 where += f", column {rest[0]}" if len(rest) == 1 else f", element {tuple(rest)}"
-            raise ValueError(f"{name}: holds {value} at {where}; clean the data first")
+            cure = "clean the data first"
+            if np.isfinite(value):
+                cure = f'{precision} ends at {limit:.3g}; scale the data, or take "float64"'
+            raise ValueError(f"{name}: holds {value} at {where}; {cure}")
 
 
 def same_length(given: Any) -> None:

@@ -482,13 +482,14 @@ class Trainer:
         """Return checked data, building the network where it is not built."""
         if not self.net.built and self.net.input_shapes is not None:
             self.prepare(self.net.input_shapes)
-        arrays = inputs.features(X, self.net)
+        arrays = inputs.features(X, self.net, self.precision)
         if not self.net.built:
             self.prepare(tuple(tuple(a.shape[1:]) for a in arrays))
         self.session()
         samples = len(arrays[0])
-        targets = inputs.targets(y, samples, self.loss, self.net.output_shapes[0])
-        return arrays, targets, inputs.sample_weights(sample_weight, samples)
+        shape, precision = self.net.output_shapes[0], self.precision
+        targets = inputs.targets(y, samples, self.loss, shape, precision)
+        return arrays, targets, inputs.sample_weights(sample_weight, samples, precision)
 
     def _validation(self, given: Any) -> Batch:
         if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
