@@ -25,7 +25,7 @@ DEEPEST = 250  # layers inside layers: each takes some of Python's stack while i
 TALL = 20  # from here on, layers inside layers are copied and saved without recursion
 
 # Before these the weights start with He's variance: about half of their input's is cut away.
-RELU_LIKE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu"})
+RELU_LIKE = frozenset(_core.relu_like())
 
 # Ops whose first input is a tensor and whose others are parameters, and how a mistake is told.
 WEIGHTED = {
