@@ -36,7 +36,7 @@ BROKEN = {
     "memory": ("held.append(b'x' * (200 << 20))", "took 2"),
     "no-name": ("raise ValueError('wrong')", "does not name the file: ValueError: wrong"),
     "kind": ("raise KeyError(str(folder))", "KeyError"),
-    "slow": ("start = time.process_time()\n    while time.process_time() < start + 1: pass", "took 1."),
+    "slow": ("t = time.process_time()\n    while time.process_time() < t + 1: pass", "took 1."),
 }  # fmt: skip
 PLANTED = """
 import os, sys, time
