@@ -53,30 +53,34 @@ def table(optimizer, steps, epoch_steps=None):
     number = np.arange(steps, dtype=float)
     epochs = number // (epoch_steps or steps)
     rule = optimizer.knobs(number, epochs, (number + 1) // (epoch_steps or steps))
-    knobs = np.zeros((steps, COMMON + rule.shape[1]))
+    knobs = no_limits(np.zeros((steps, COMMON + rule.shape[1])))
     knobs[:, COMMON:] = rule
     knobs[:, _core.COMMON_KNOBS.index("decay")] = optimizer.decay(number, epochs)
     return knobs
 
 
-def train(running, knobs, batches, *, epoch=0, step=0, budget=1e9, losses=None, correct=None):
-    """Run as many steps as `knobs` has rows, from the beginning of an epoch on."""
-    losses = np.empty(len(knobs)) if losses is None else losses
-    correct = np.empty(len(knobs)) if correct is None else correct
-    done = batch = 0
-    while done < len(knobs):
-        count = min(batches - batch, len(knobs) - done)
-        part = slice(done, done + count)
-        ran = running.run(
-            epoch, batch, step + done, knobs[part], losses[part], correct[part], budget
-        )
-        done, batch = done + ran, batch + ran
+def no_limits(knobs):
+    """Return a knob table of zeros with clipping off."""
+    for name in ("clip_norm", "clip_value"):
+        knobs[:, _core.COMMON_KNOBS.index(name)] = np.inf
+    return knobs
+
+
+def train(running, knobs, batches, *, budget=1e9):
+    """Run as many steps as `knobs` has rows from where the session stands; return done, losses."""
+    first, losses = running.steps, []
+    while (done := running.steps - first) < len(knobs):
+        at = running.progress
+        if at["batch"] == batches:
+            running.begin_epoch(next=True)
+            continue
+        count = min(batches - at["batch"], len(knobs) - done)
+        running.run(knobs[done : done + count], first + len(losses), budget)
+        losses += running.losses(first + len(losses)).tolist()
         if running.fault is not None:
-            done -= running.fault["undone"]  # updates of earlier calls that were taken back
             break
-        if batch == batches:
-            epoch, batch = epoch + 1, 0
-    return done, losses
+    done = running.steps - first
+    return done, np.array(losses[: max(done, 0)])
 
 
 def weights(net):

@@ -157,14 +157,15 @@ def adam(
     return np.array(path)
 
 
-def adamax(grad, w, steps, *, lr=2e-3, beta1=0.9, beta2=0.999, eps=1e-8):
+def adamax(grad, w, steps, *, lr=2e-3, beta1=0.9, beta2=0.999, eps=1e-8, eps_outside=False):
+    inner, outer = (0.0, eps) if eps_outside else (eps, 0.0)
     path, m, u = [np.array(w, float)], 0.0, 0.0
     for k in range(steps):
         w = path[-1]
         g = grad(w)
         m = beta1 * m + (1 - beta1) * g
-        u = np.maximum(beta2 * u, np.abs(g) + eps)
-        path.append(w - at(lr, k) / (1 - beta1 ** (k + 1)) * m / u)
+        u = np.maximum(beta2 * u, np.abs(g) + inner)
+        path.append(w - at(lr, k) / (1 - beta1 ** (k + 1)) * m / (u + outer))
     return np.array(path)
 
 

@@ -72,11 +72,8 @@ def test_a_thousand_further_steps_change_memory_by_nothing(name):
     case = cases.Case(case.body, 20, case.outputs, case.loss, 60, 13, case.rule)
     common = {"clip_norm": 0.1} if name == "clipped" else {}
     session, knobs, trainer = running(case, **common)
-    losses, correct = np.empty(1000), np.empty(1000)
     with steep.threads(2):
-        run = lambda: engine.train(  # noqa: E731
-            session, knobs, BATCHES, losses=losses, correct=correct
-        )
+        run = lambda: engine.train(session, knobs, BATCHES)  # noqa: E731
         run()
         heap(), resident()
         before = heap(), resident()
@@ -136,13 +133,14 @@ for name in ("plain", "clipped", "dropout", "look_ahead", "tree"):
     for threads in (1, 2):
         with steep.threads(threads):
             session, knobs, _ = test_allocation.running(case, **common)
-            out = np.empty(BATCHES), np.empty(BATCHES)
             one, all = knobs[:1], knobs[:BATCHES]
             used = []
-            session.run(0, 0, 0, all, *out, 1e9)
-            for epoch, rows in ((1, one), (2, all), (3, one), (4, all)):
+            session.run(all, 0, 1e9)
+            for rows in (one, all, one, all):
+                session.begin_epoch(next=True)
+                known = session.steps
                 before = counter()
-                assert session.run(epoch, 0, epoch * BATCHES, rows, *out, 1e9) == len(rows)
+                assert session.run(rows, known, 1e9) == len(rows)
                 used.append(counter() - before)
             assert used[0] == used[1] == used[2] == used[3], (name, threads, used)
             print(name, threads, used[0])

@@ -66,13 +66,13 @@ def seen(change, X, seed=0, epoch=0, *, precision="float32", scale=1.0, shift=0.
     net = engine.network(build, X.shape[1:], precision=precision)
     session = engine.session(net, "mae", seed=seed)
     settings = change.settings([X.shape[1:]])
-    session.set_data([X], np.ones((len(X), 1)), None, 1, False, settings)
+    session.set_data([X], np.ones((len(X), 1)), None, 1, False, augment=settings)
     knobs = engine.table(optimizers.SGD(1.0), 1)
-    one = np.empty(1)
     out = np.empty(X.shape, precision)
     for sample in range(len(X)):
         net.set("w", np.zeros((pixels, 1), precision))
-        assert session.run(epoch, sample, 0, knobs, one, one.copy(), 1e9) == 1
+        session.set_progress(epoch, sample, 0, 0.0, 0.0, 0.0)
+        assert session.run(knobs, 0, 1e9) == 1
         out[sample] = net.get("w").reshape(X.shape[1:])
     return out
 
@@ -274,7 +274,7 @@ def test_only_training_is_changed(task):
     assert last == trainer.evaluate(X, y)["loss"]
     loss, _ = trainer.gradients(X, y)
     again = steep.Trainer(trainer.net, "cross_entropy", "sgd", seed=4)
-    again.place.steps = trainer.steps  # of the dropout mask
+    again.session().set_progress(0, 0, trainer.steps, 0.0, 0.0, 0.0)  # of the dropout mask
     assert again.gradients(X, y)[0] == loss
 
 
@@ -325,10 +325,10 @@ def test_the_array_is_neither_changed_nor_copied():
     ("arguments", "error", "message"),
     [
         ({"flip": 1}, TypeError, "flip must be True or False"),
-        ({"shift": 1.5}, TypeError, "shift must be a whole number of pixels, got 1.5"),
-        ({"shift": True}, TypeError, "shift must be a whole number"),
+        ({"shift": 1.5}, TypeError, "shift must be an int, got 1.5"),
+        ({"shift": True}, TypeError, "shift must be an int"),
         ({"shift": -1}, ValueError, "shift must be at least 0, got -1"),
-        ({"cutout": "8"}, TypeError, "cutout must be a whole number"),
+        ({"cutout": "8"}, TypeError, "cutout must be an int"),
         ({"cutout": -8}, ValueError, "cutout must be at least 0"),
         ({"fill": np.nan}, ValueError, "fill must be in"),
         ({"fill": (0.0, np.inf)}, ValueError, "fill must be in"),
@@ -388,13 +388,13 @@ def test_the_core_refuses_what_it_could_not_read():
     session = engine.session(net)
     X, y = np.zeros((5, 6), "f4"), np.zeros((5, 2))
     with pytest.raises(ValueError, match=r"samples of shape \(H, W\) or \(H, W, C\), got 1 axes"):
-        session.set_data([X], y, None, 2, False, (True, 0, 0, [0.0]))
+        session.set_data([X], y, None, 2, False, False, (True, 0, 0, [0.0]))
     build = lambda graph, x: graph.reshape(x, (16,))  # noqa: E731
     session = engine.session(engine.network(build, (4, 4)))
     X, y = np.zeros((5, 4, 4), "f4"), np.zeros((5, 16))
     for bad in ((True, 4, 0, [0.0]), (True, -1, 0, [0.0]), (True, 0, -1, [0.0]), (True, 0, 0, [])):
         with pytest.raises(ValueError, match="expects fill of 1 numbers"):
-            session.set_data([X], y, None, 2, False, bad)
+            session.set_data([X], y, None, 2, False, False, bad)
 
 
 def test_settings_are_a_value():

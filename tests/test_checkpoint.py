@@ -181,8 +181,13 @@ def test_the_last_file_of_a_finished_fit_is_complete(small, tmp_path):
     t.fit(X, y, epochs=3, callbacks=[callbacks.Checkpoint(tmp_path / "c")], progress=False)
     again = steep.Trainer.load(tmp_path / "c")
     assert again.finished
+    again.fit(X, y, epochs=3, progress=False)  # that very call, which is over
+    assert again.epoch == 3
     again.fit(X, y, epochs=3, progress=False)
     assert again.epoch == 6
+    again = steep.Trainer.load(tmp_path / "c")
+    again.fit(X, y, epochs=1, progress=False)
+    assert again.epoch == 4
 
 
 def test_a_checkpoint_in_mid_epoch_warns_of_other_data(small, tmp_path):
@@ -192,7 +197,7 @@ def test_a_checkpoint_in_mid_epoch_warns_of_other_data(small, tmp_path):
         saving = callbacks.Checkpoint(tmp_path / "c", every=4)
         t.fit(X, y, epochs=2, callbacks=[saving, DieAt(6)], progress=False)
     t = steep.Trainer.load(tmp_path / "c")
-    with pytest.warns(UserWarning, match=r"batch 4 .*\(300, 32, True\)"):
+    with pytest.warns(UserWarning, match=r"batch 4 .*\(300, 32, True, False\)"):
         t.fit(X[:200], y[:200], epochs=1, progress=False)
     assert t.epoch == 1
 

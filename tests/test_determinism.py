@@ -95,8 +95,7 @@ def test_no_budget_runs_one_step_a_call(rule):
         session = engine.session(net, "cross_entropy", rule=optimizer.rule, seed=4)
         session.set_data([X], y, None, 25, True)
         if budget == 0.0:
-            out = np.empty(10), np.empty(10)
-            assert session.run(0, 0, 0, knobs[:10], *out, budget) == 1
+            assert session.run(knobs[:10], 0, budget) == 1
             net = engine.dense(20, 33, 3, seed=2)
             session = engine.session(net, "cross_entropy", rule=optimizer.rule, seed=4)
             session.set_data([X], y, None, 25, True)
@@ -118,7 +117,7 @@ def test_a_call_ends_on_weights_that_lead_back_to_the_very_point(rule, precision
     u = np.finfo(precision).eps
     m = 2 * np.arange(660).reshape(20, 33) + 1
     names = _core.rules()[rule]["knobs"]
-    knobs = np.zeros((3, engine.COMMON + len(names)))
+    knobs = engine.no_limits(np.zeros((3, engine.COMMON + len(names))))
     for name, value in {"look": 0.5, "look_next": 0.5, "mu": 1, "rate_out": 1, "eps_in": 1}.items():
         if name in names:  # v stays as it is: there is no rate_in
             knobs[:, engine.COMMON + names.index(name)] = value
@@ -127,11 +126,17 @@ def test_a_call_ends_on_weights_that_lead_back_to_the_very_point(rule, precision
         net = engine.dense(20, 33, 3, seed=2, precision=precision)
         session = engine.session(net, rule=rule)
         net.set("w0", (1 + (3 * m - 1) * u).astype(precision))
-        session.set_slot("v", "w0", (-(2 * m - 1) * u).astype(precision))
+        slots = {
+            slot: {name: np.zeros(shape, precision) for name, shape in net.parameters()}
+            for slot in session.slots
+        }
+        slots["v"]["w0"] = (-(2 * m - 1) * u).astype(precision)
+        session.assign_slots(slots)
         session.set_data([np.ones((40, 20))], np.ones((40, 3)), None, 10, False)
         engine.train(session, knobs[:1], 4)
         assert np.array_equal(net.get("w0"), 1 + m * u)
-        losses = engine.train(session, knobs, 4, budget=budget, epoch=1)[1]
+        session.begin_epoch(next=True)
+        losses = engine.train(session, knobs, 4, budget=budget)[1]
         left.append((engine.weights(net), losses.tobytes()))
     assert left[0] == left[1]
 

@@ -37,8 +37,10 @@ FIT = [
     ("None", {"X": None}, TypeError, "X: expects an array, got NoneType"),
     ("text array", {"X": X.astype(str)}, TypeError, "X: expects real numbers, got dtype <U"),
     ("complex", {"X": X.astype(complex)}, TypeError, "X: expects real numbers, got dtype complex"),
-    ("object", {"X": X.astype(object)}, TypeError, "X: is an object array"),
-    ("frame", {"X": Frame()}, TypeError, r"X: is an object array \(Frame\)"),
+    ("object", {"X": put(X.astype(object), (2, 1), object())}, TypeError,
+     r"X: expects real numbers, got an object \(object\) at row 2, column 1"),
+    ("frame", {"X": Frame()}, TypeError,
+     r"X: expects real numbers, got text \('a'\) at row 0, column 0; encode it"),
     ("dates", {"X": X.astype("M8[s]")}, TypeError, "X: expects real numbers, got dtype datetime"),
     ("ragged", {"X": [[1, 2], [3]]}, ValueError, "X: rows of different lengths"),
     ("masked", {"X": np.ma.masked_less(X, 0)}, ValueError, "X: masked"),
@@ -55,7 +57,8 @@ FIT = [
     ("label 1.5", {"y": put(Y, 6, 1.5)}, ValueError, "whole numbers, got 1.5 at row 6"),
     ("label NaN", {"y": put(Y, 6, np.nan)}, ValueError, "y: holds nan at row 6"),
     ("text labels", {"y": ["cat"] * 30}, TypeError, "y: labels must be whole numbers.*np.unique"),
-    ("object y", {"y": Y.astype(object)}, TypeError, "y: is an object array"),
+    ("object y", {"y": put(Y.astype(object), 7, object())}, TypeError,
+     r"y: labels must be whole numbers from 0, got an object \(object\) at row 7"),
     ("wide y", {"y": np.eye(4)[Y % 4]}, ValueError, r"y: expects labels \(N,\) or shape \(30, 5\)"),
     ("no probabilities", {"y": np.ones((30, 5))}, ValueError, "must add up to 1, row 0 gives 5"),
     ("negative probability", {"y": -np.eye(5)[Y]}, ValueError, "probabilities from 0 to 1"),
@@ -276,6 +279,8 @@ def test_an_unwritable_folder_is_refused_before_training(tmp_path):
         with pytest.raises(OSError, match=r"cannot write here|Is a directory"):
             t.fit(X, Y, callbacks=[callbacks.Checkpoint(bad)], progress=False)
         assert t.steps == 0
+        assert not t.net.built
+        t.net.build(X.shape[1:])
         with pytest.raises(OSError, match=str(bad)):
             t.save(bad)
         with pytest.raises(OSError, match=str(bad)):

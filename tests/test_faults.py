@@ -136,7 +136,7 @@ def test_deep_in_a_long_run(threads):
 def test_a_fault_far_from_the_last_snapshot_is_found_back_to():
     """Native calls of one step each: what is run again is cut in the same places."""
     X, y = data(400)
-    knobs = np.zeros((5000, engine.COMMON + 1))
+    knobs = engine.no_limits(np.zeros((5000, engine.COMMON + 1)))
     knobs[:, engine.COMMON] = 0.01
     knobs[4500:, engine.COMMON] = 1e38
     ends = []

@@ -15,7 +15,7 @@ STEP = np.finfo(np.float64).eps ** (1 / 3)
 
 def differences(net, session, batch, l1=0.0, l2=0.0):
     """Return the largest error of a native session's gradients, relative to each parameter's."""
-    _, found = session.gradients(*batch, None, 3, l1, l2)
+    _, found = session.gradients(*batch, None, l1, l2)
     worst = 0.0
     for name, gradient in found.items():
         value = net.get(name)
@@ -26,7 +26,7 @@ def differences(net, session, batch, l1=0.0, l2=0.0):
                 moved = value.copy()
                 moved[at] += sign * STEP
                 net.set(name, moved)
-                ends.append(session.gradients(*batch, None, 3, l1, l2)[0])
+                ends.append(session.gradients(*batch, None, l1, l2)[0])
             numeric[at] = (ends[0] - ends[1]) / (2 * STEP)
         net.set(name, value)
         scale = max(np.abs(gradient).max(), 1e-10)
@@ -185,9 +185,9 @@ def test_sample_weights_scale_gradients():
     times = np.array([0, 1, 2, 3, 0, 1])
     net = engine.dense(5, 7, 3, precision="float64")
     session = engine.session(net, "cross_entropy", mean=False)
-    loss, weighted = session.gradients([X], y, times.astype(float), 0, 0.0, 0.0)
+    loss, weighted = session.gradients([X], y, times.astype(float), 0.0, 0.0)
     again, repeated = session.gradients(
-        [np.repeat(X, times, axis=0)], np.repeat(y, times), None, 0, 0.0, 0.0
+        [np.repeat(X, times, axis=0)], np.repeat(y, times), None, 0.0, 0.0
     )
     assert loss == pytest.approx(again, rel=1e-13)
     for name in weighted:

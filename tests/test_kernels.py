@@ -116,7 +116,7 @@ def test_activation_slope(precision, name):
             weights={"p": x[0]},
         )
         nothing, target = np.zeros_like(x), np.zeros_like(x)
-        _, found = engine.session(net).gradients([nothing], target, None, 0, 0.0, 0.0)
+        _, found = engine.session(net).gradients([nothing], target, None, 0.0, 0.0)
         wide = x[0].astype(np.float64)
         slope = row.slope(wide, alpha)
         dz = 2 * row.f(wide, alpha) / width

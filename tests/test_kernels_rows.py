@@ -48,7 +48,7 @@ def test_loss(precision, name, mean, weighted):
         )
         session = engine.session(net, row[0].name, row[0].option, mean=mean)
         objective, found = session.gradients(
-            [np.eye(rows, dtype=np.float32)], y, weights if weighted else None, 0, 0.0, 0.0
+            [np.eye(rows, dtype=np.float32)], y, weights if weighted else None, 0.0, 0.0
         )
         weights = weights if weighted else np.ones(rows)
         values, dz = truth_of_loss(row, z.astype(np.float64), y, weights)
@@ -96,7 +96,7 @@ def test_sums_over_samples(precision):
                 precision=precision,
                 weights={"p": p[0], "q": p[-1]},
             )
-            _, found = engine.session(net, mean=False).gradients([z], t, None, 0, 0.0, 0.0)
+            _, found = engine.session(net, mean=False).gradients([z], t, None, 0.0, 0.0)
             z, t, p = (a.astype(np.float64) for a in (z, t, p))
             dz = 2 * (z * p[0] + p[-1] - t) / width
             # each dz is a difference of three products of at most 3, rounded three times
@@ -122,7 +122,8 @@ def test_dropout_masks_are_philox(stream):
         )
         eye, target = np.eye(rows, dtype=np.float32), -np.ones((rows, width), np.float32)
         session = engine.session(net, seed=seed, mean=False)
-        _, found = session.gradients([eye], target, None, step, 0.0, 0.0)
+        session.set_progress(0, 0, step, 0.0, 0.0, 0.0)
+        _, found = session.gradients([eye], target, None, 0.0, 0.0)
         key = seed ^ ((step + 1) * 0x9E3779B97F4A7C15 % 2**64)
         key = key & reference.MASK, key >> 32
         word = np.array(

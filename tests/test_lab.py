@@ -47,8 +47,8 @@ def test_divergence_says_where_and_keeps_the_path():
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: lab.descend("sgd", bowl, 2.0, -1), ValueError, "steps must be a whole number"),
-        (lambda: lab.descend("sgd", bowl, 2.0, 1.5), ValueError, "steps must be a whole number"),
+        (lambda: lab.descend("sgd", bowl, 2.0, -1), ValueError, "steps must be at least 0"),
+        (lambda: lab.descend("sgd", bowl, 2.0, 1.5), TypeError, "steps must be an int, got 1.5"),
         (lambda: lab.descend("sgd", bowl, [[2.0]], 1), ValueError, "start must be a number or"),
         (lambda: lab.descend("sgd", bowl, ["a"], 1), ValueError, "start must be a number or"),
         (lambda: lab.descend("sgd", bowl, float("nan"), 1), ValueError, "start must be finite"),

@@ -61,9 +61,8 @@ def test_the_mean_as_fill_becomes_0():
     )
     net = engine.network(build, (8, 8, 3))
     session = engine.session(net, "mae")
-    session.set_data([X], np.ones((6, 1)), None, 1, False, change.settings([(8, 8, 3)]))
-    one = np.empty(1)
-    session.run(0, 0, 0, engine.table(steep.optimizers.SGD(1.0), 1), one, one.copy(), 1e9)
+    session.set_data([X], np.ones((6, 1)), None, 1, False, augment=change.settings([(8, 8, 3)]))
+    engine.train(session, engine.table(steep.optimizers.SGD(1.0), 1), 6)
     assert set(np.unique(net.get("w"))) == {-20.0, 0.0}
 
 

@@ -123,6 +123,11 @@ CASES = {
     ),
     "amsgrad": (AMSGrad(RATE, 0.8, 0.97, 1e-4), reference.adam, ADAM | {"amsgrad": True}),
     "adamax": (Adamax(RATE, 0.8, 0.97, 1e-4), reference.adamax, ADAM),
+    "adamax_keras": (
+        Adamax(RATE, 0.8, 0.97, 1e-4, like="keras"),
+        reference.adamax,
+        ADAM | {"eps_outside": True},
+    ),
     "nadam": (NAdam(RATE, 0.8, 0.97, 1e-4), reference.nadam, ADAM),
     "nadam_keras": (
         NAdam(RATE, 0.8, 0.97, 1e-4, momentum_decay=1.0),

@@ -76,8 +76,10 @@ def amsgrad(w, g, s, k):
 
 def adamax(w, g, s, k):
     m = running(k, "beta1", s["m"], g)
-    u = np.maximum(k["beta2"] * s["u"], np.abs(g) + k["eps"])
-    return w - k["rate"] * m / u, {"m": m, "u": u}
+    untouched = (s["u"] == 0) & (g == 0)
+    u = np.where(untouched, 0, np.maximum(k["beta2"] * s["u"], np.abs(g) + k["eps_in"]))
+    below = u + k["eps_out"]
+    return w - k["rate"] * m / np.where(below == 0, 1, below), {"m": m, "u": u}
 
 
 def nadam(w, g, s, k):

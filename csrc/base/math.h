@@ -161,6 +161,13 @@ STEEP_HD float log1p_unit(float x) {
 }
 STEEP_HD double log1p_unit(double x) { return std::log1p(x); }
 
+// log(1 + x) for x >= 0: what rounding 1 + x lost comes back as the first term of its series.
+STEEP_HD float log1p_(float x) {
+  const float y = 1.0f + x;
+  return log_(y) + (x - (y - 1.0f)) / y;
+}
+STEEP_HD double log1p_(double x) { return std::log1p(x); }
+
 // 1 / (1 + e^-x), from e^-|x| alone: no overflow, and full precision in both tails.
 template <class T>
 STEEP_HD T logistic_(T x) {

@@ -16,9 +16,17 @@ constexpr std::size_t kLine = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
 }  // namespace
 
+namespace {
+std::size_t alignment_of(std::size_t bytes) { return bytes >= 2 * kHugePage ? kHugePage : kLine; }
+}  // namespace
+
+std::size_t Block::rounded(std::size_t bytes) {
+  const std::size_t alignment = alignment_of(bytes);
+  return (bytes + alignment - 1) / alignment * alignment;
+}
+
 Block::Block(std::size_t bytes) {
-  const std::size_t alignment = bytes >= 2 * kHugePage ? kHugePage : kLine;
-  const std::size_t size = (bytes + alignment - 1) / alignment * alignment;
+  const std::size_t size = rounded(bytes), alignment = alignment_of(bytes);
   if (size < bytes) throw std::bad_alloc();
   bytes_ = size;
   if (size == 0) return;

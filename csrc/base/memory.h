@@ -9,6 +9,8 @@ class Block {
  public:
   Block() = default;
   explicit Block(std::size_t bytes);
+  // What a block of so many bytes takes.
+  static std::size_t rounded(std::size_t bytes);
   std::byte* data() const { return data_.get(); }
   std::size_t bytes() const { return bytes_; }
 

@@ -17,10 +17,15 @@ Convolution make(long height, long width, long channels, long filters, Pair kern
   if (groups < 1 || channels % groups != 0) {
     refuse("groups must divide the ", channels, " channels, got ", groups);
   }
-  if (batch < 1) refuse("batch must be at least 1, got ", batch);
+  if (batch < 1 || batch >= kMostAxis) refuse("batch must be in [1, 2^31), got ", batch);
   const int weight =
       graph.parameter("weight", {kernel[0], kernel[1], channels / groups, filters}, true);
-  graph.conv2d(x, weight, -1, stride, padding, dilation, groups);
+  const Tensor& y = graph.tensor(graph.conv2d(x, weight, -1, stride, padding, dilation, groups));
+  const double largest = static_cast<double>(std::max(graph.tensor(x).width, y.width));
+  if (largest * static_cast<double>(batch) > static_cast<double>(kMostElements)) {
+    refuse("a batch of ", batch, " images may have at most 2^40 elements, got ",
+           largest * static_cast<double>(batch));
+  }
   return {graph.ops().back().window, filters, groups, batch};
 }
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "bind/arrays.h"
 #include "data/draws.h"
+#include "plan/invariants.h"
 #include "plan/network.h"
 #include "plan/sweep.h"
 
@@ -162,6 +163,7 @@ void bind_kernels(py::module_& m) {
   m.def("gemm", &gemm_any, arg("a"), arg("b"), arg("out"), arg("transpose_a") = false,
         arg("transpose_b") = false);
   m.def("all_finite", &all_finite, arg("array"));
+  m.def("check_invariants", &check_invariants, arg("on"));
   m.def(
       "uniform",
       [](uint64_t seed, uint64_t stream, long n) { return drawn(uniform, seed, stream, n); },

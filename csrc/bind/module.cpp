@@ -1,4 +1,5 @@
 // The module `_core`: which parts of the core Python sees.
+#include "backend/cpu/cpus.h"
 #include "backend/cpu/dispatch.h"
 #include "backend/cpu/pool.h"
 #include "backend/cuda.h"
@@ -33,17 +34,36 @@ py::dict rules() {
   return out;
 }
 
+// Threads, NumPy and the types of pybind11 belong to the whole process.
+bool in_subinterpreter() {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return false;
+  PyErr_SetString(PyExc_ImportError,
+                  "steep cannot be imported in a subinterpreter; import it in the main interpreter "
+                  "of a process (mod_wsgi: WSGIApplicationGroup %{GLOBAL})");
+  return true;
+}
+
 }  // namespace
 
+// pybind11 takes the GIL before it looks at the interpreter, which in a subinterpreter of Python 3.11
+// waits for ever. So its entry gets another name, and ours looks first.
+#define PyInit__core entry_of_pybind11
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  if (in_subinterpreter()) throw py::error_already_set();  // Python 3.13 calls the entry elsewhere
+  // What the environment asks for in vain is refused now, not in the middle of a training.
+  steep::pool();
+  steep::kernels<float>();
   m.doc() = "The native core of steep: graphs, plans, kernels and threads.";
   m.attr("__version__") = STEEP_VERSION;
   py::list common;
   for (const char* name : steep::kCommonKnobNames) common.append(name);
   m.attr("COMMON_KNOBS") = common;
+  m.attr("MAX_THREADS") = steep::kMaxThreads;
   m.def("info", &info);
   m.def("set_num_threads", [](int n) { steep::pool().set_threads(n); }, py::arg("n"));
+  m.def("limit_threads", [](int n) { steep::pool().limit_threads(n); }, py::arg("n"));
   m.def("get_num_threads", [] { return steep::pool().threads(); });
+  m.def("quota_cpus", &steep::quota_cpus, py::arg("root"));
   m.def("activations", &steep::activation_names);
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);
@@ -51,4 +71,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   steep::bind::bind_convolution(m);
   steep::bind::bind_graph(m);
   steep::bind::bind_network(m);
+}
+
+#undef PyInit__core
+
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  return in_subinterpreter() ? nullptr : entry_of_pybind11();
 }

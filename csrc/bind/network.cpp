@@ -1,8 +1,12 @@
 // Python's view of networks and sessions. Each holds its float32 or its float64 form.
+#include <atomic>
+#include <map>
+#include <mutex>
 #include <variant>
 
 #include "base/error.h"
 #include "bind/arrays.h"
+#include "bind/gil.h"
 #include "graph/names.h"
 #include "plan/session.h"
 
@@ -11,30 +15,13 @@ namespace steep::bind {
 namespace {
 
 template <class T> using NetworkPtr = std::shared_ptr<Network<T>>;
-
-template <class T> py::array parameter_array(const Store<T>& store, int column, int parameter) {
-  py::array_t<T> out(shape_of(store.layout().slices[parameter].shape));
-  store.get(column, parameter, out.mutable_data());
-  return out;
-}
-
-template <class T>
-void set_parameter(Store<T>& store, int column, int parameter, const py::array& value) {
-  const Slice& s = store.layout().slices[parameter];
-  const Dense<T> values = dense<T>(value);
-  if (Shape(values.shape(), values.shape() + values.ndim()) != s.shape) {
-    refuse("parameter \"", s.name, "\" has shape ", text_of(s.shape), ", got ",
-           text_of(Shape(values.shape(), values.shape() + values.ndim())));
-  }
-  store.set(column, parameter, values.data());
-}
+using AnyNetwork = std::variant<NetworkPtr<float>, NetworkPtr<double>>;
+using NamedArrays = std::vector<std::pair<std::string, py::array>>;
 
 int parameter_index(const Graph& graph, const std::string& name) {
-  const auto& all = graph.parameters();
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (all[i].name == name) return static_cast<int>(i);
-  }
-  refuse("no parameter named \"", name, "\"");
+  const int index = graph.find_parameter(name);
+  if (index < 0) refuse("no parameter named \"", name, "\"");
+  return index;
 }
 
 bool is_double(const std::string& precision) {
@@ -44,19 +31,63 @@ bool is_double(const std::string& precision) {
   return precision == "float64";
 }
 
-class PyNetwork {
+// New arrays, one a parameter, and where their values go.
+template <class T> struct Arrays {
+  std::vector<py::array> arrays;
+  std::vector<T*> data;
+  void add(const Shape& shape) {
+    py::array_t<T> array(shape_of(shape));
+    data.push_back(array.mutable_data());
+    arrays.push_back(std::move(array));
+  }
+  void add_all(const Graph& graph) {
+    for (const Parameter& p : graph.parameters()) add(p.shape);
+  }
+};
+
+// Values for one parameter, dense and of its shape.
+template <class T> Dense<T> fitting(const Parameter& p, const py::array& value) {
+  const Dense<T> values = dense<T>(value);
+  const Shape got(values.shape(), values.shape() + values.ndim());
+  if (got != p.shape) {
+    refuse("parameter \"", p.name, "\" has shape ", text_of(p.shape), ", got ", text_of(got));
+  }
+  return values;
+}
+
+class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
  public:
-  PyNetwork(std::shared_ptr<Graph> graph, const std::string& precision) : graph_(graph) {
-    if (is_double(precision)) {
-      network_ = std::make_shared<Network<double>>(graph);
-    } else {
-      network_ = std::make_shared<Network<float>>(graph);
+  PyNetwork(std::shared_ptr<Graph> graph, const std::string& precision)
+      : graph_(std::move(graph)), network_(made(precision)) {}
+  PyNetwork(std::shared_ptr<Graph> graph, std::shared_ptr<PyNetwork> whole,
+            const std::vector<std::string>& names)
+      : graph_(std::move(graph)), whole_(std::move(whole)) {
+    if (names.size() != graph_->parameters().size()) {
+      refuse("a part has ", graph_->parameters().size(), " parameters, got ", names.size(),
+             " names");
     }
+    for (const std::string& name : names) places_.push_back(parameter_index(whole_->graph(), name));
+    get();
   }
 
   const Graph& graph() const { return *graph_; }
-  std::string precision() const { return network_.index() == 0 ? "float32" : "float64"; }
-  const std::variant<NetworkPtr<float>, NetworkPtr<double>>& get() const { return network_; }
+  std::string precision() const { return get().index() == 0 ? "float32" : "float64"; }
+
+  // The network of now. A part follows its whole into another precision.
+  AnyNetwork get() const {
+    std::optional<AnyNetwork> of;
+    if (whole_) of = whole_->get();
+    std::lock_guard lock(mutex_);
+    if (of && of != seen_) {
+      std::visit(
+          [&]<class T>(const NetworkPtr<T>& n) {
+            network_ = std::make_shared<Network<T>>(graph_, *n, places_);
+          },
+          *of);
+      seen_ = of;
+    }
+    return network_;
+  }
 
   std::vector<std::pair<std::string, py::tuple>> parameters() const {
     std::vector<std::pair<std::string, py::tuple>> out;
@@ -66,56 +97,103 @@ class PyNetwork {
     return out;
   }
   py::array value(const std::string& name) const {
+    const int index = parameter_index(*graph_, name);
     return std::visit(
-        [&](const auto& n) {
-          return parameter_array(*n->weights(), 0, parameter_index(*graph_, name));
+        [&]<class T>(const NetworkPtr<T>& n) {
+          Arrays<T> out;
+          out.add(graph_->parameters()[index].shape);
+          const Released released;
+          const Inside looking(n->weights()->gate(), Inside::kRead);
+          n->weights()->get(0, index, out.data[0]);
+          return out.arrays[0];
         },
-        network_);
+        get());
   }
-  void set_value(const std::string& name, const py::array& value) const {
-    std::visit(
-        [&](const auto& n) {
-          set_parameter(*n->weights(), 0, parameter_index(*graph_, name), value);
+  // Of one moment, in order of definition.
+  std::vector<py::array> values() const {
+    return std::visit(
+        [&]<class T>(const NetworkPtr<T>& n) {
+          Arrays<T> out;
+          out.add_all(*graph_);
+          const Released released;
+          const Inside looking(n->weights()->gate(), Inside::kRead);
+          for (std::size_t i = 0; i < out.data.size(); ++i) {
+            n->weights()->get(0, static_cast<int>(i), out.data[i]);
+          }
+          return std::move(out.arrays);
         },
-        network_);
+        get());
+  }
+  void set_value(const std::string& name, const py::array& value) const { assign({{name, value}}); }
+  // All at one moment, or none.
+  void assign(const NamedArrays& values) const {
+    std::visit([&]<class T>(const NetworkPtr<T>& n) { assign_to(*n, values); }, get());
   }
   void convert(const std::string& precision) {
+    if (whole_) return whole_->convert(precision);
     if (precision == this->precision()) return;
-    const PyNetwork other(graph_, is_double(precision) ? "float64" : "float32");
-    for (const Parameter& p : graph_->parameters()) other.set_value(p.name, value(p.name));
+    const PyNetwork other(graph_, precision);
+    const std::vector<py::array> all = values();
+    NamedArrays named;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      named.emplace_back(graph_->parameters()[i].name, all[i]);
+    }
+    other.assign(named);
+    std::lock_guard lock(mutex_);
     network_ = other.network_;
   }
   std::vector<py::array> predict(const std::vector<py::array>& inputs, long batch_size) const {
-    return std::visit([&](const auto& n) { return predict_on(*n, inputs, batch_size); }, network_);
+    return std::visit([&](const auto& n) { return predict_on(*n, inputs, batch_size); }, get());
   }
   long bytes() const {
-    return std::visit([](const auto& n) { return n->bytes(); }, network_);
+    return std::visit([](const auto& n) { return n->bytes(); }, get());
   }
 
  private:
+  AnyNetwork made(const std::string& precision) const {
+    if (is_double(precision)) return std::make_shared<Network<double>>(graph_);
+    return std::make_shared<Network<float>>(graph_);
+  }
+
+  template <class T> void assign_to(Network<T>& network, const NamedArrays& values) const {
+    std::vector<std::pair<int, Dense<T>>> checked;
+    for (const auto& [name, value] : values) {
+      const int index = parameter_index(*graph_, name);
+      checked.emplace_back(index, fitting<T>(graph_->parameters()[index], value));
+    }
+    const Released released;
+    const Inside writing(network.weights()->gate(), Inside::kWrite);
+    for (const auto& [index, value] : checked) network.weights()->set(0, index, value.data());
+  }
+
   template <class T>
   std::vector<py::array> predict_on(Network<T>& network, const std::vector<py::array>& inputs,
                                     long batch_size) const {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     const HeldData held = hold_inputs(*graph_, inputs);
-    std::vector<py::array> outs;
-    std::vector<T*> pointers;
+    Arrays<T> outs;
     for (const int o : graph_->outputs()) {
       Shape shape = graph_->tensor(o).shape;
       shape.insert(shape.begin(), held.data.samples);
-      py::array_t<T> out(shape_of(shape));
-      pointers.push_back(out.mutable_data());
-      outs.push_back(out);
+      outs.add(shape);
     }
-    const py::gil_scoped_release release;
-    if (held.data.samples > 0) {
-      network.predict(held.data, std::min(batch_size, held.data.samples), pointers);
-    }
-    return outs;
+    if (held.data.samples == 0) return outs.arrays;
+    heedful([&](Halt& halt) {
+      const Inside looking(network.weights()->gate(), Inside::kRead, &halt);
+      if (looking) {
+        network.predict(held.data, std::min(batch_size, held.data.samples), outs.data, halt);
+      }
+      return true;
+    });
+    return outs.arrays;
   }
 
   std::shared_ptr<Graph> graph_;
-  std::variant<NetworkPtr<float>, NetworkPtr<double>> network_;
+  std::shared_ptr<PyNetwork> whole_;  // whose weights a part has
+  std::vector<int> places_;
+  mutable std::mutex mutex_;
+  mutable AnyNetwork network_;
+  mutable std::optional<AnyNetwork> seen_;  // the whole's, which network_ is a part of
 };
 
 using Table = py::array_t<double, py::array::c_style>;
@@ -124,83 +202,141 @@ class PySession {
  public:
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
             const std::string& rule, uint64_t seed, bool mean, bool decay_bias)
-      : network_(std::move(network)) {
+      : network_(std::move(network)), trained_(network_->get()) {
     std::visit(
         [&]<class T>(const std::shared_ptr<Network<T>>& n) {
           session_ = std::make_unique<Session<T>>(n, loss_index(loss), loss_option,
                                                   rule_index(rule), seed, mean, decay_bias);
         },
-        network_->get());
+        trained_);
   }
 
   // The network may have been converted since: this session's weights would no longer be its own.
   template <class F> decltype(auto) visit(F&& f) const {
-    if (session_.index() != network_->get().index()) {
-      throw std::runtime_error(text("the network is ", network_->precision(),
-                                    " now: another Trainer converted it; make a new Trainer"));
+    if (trained_ != network_->get()) {
+      throw std::runtime_error(text("the network was converted, it is ", network_->precision(),
+                                    " now: another Trainer did that; make a new Trainer"));
     }
     return std::visit([&](const auto& s) -> decltype(auto) { return f(*s); }, session_);
   }
 
   void set_data(const std::vector<py::array>& inputs, const py::array& targets,
                 const std::optional<py::array>& weights, long batch_size, bool shuffle,
-                const std::optional<AugmentSettings>& settings) {
+                bool drop_last, const std::optional<AugmentSettings>& settings) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     HeldData held = hold(network_->graph(), inputs, targets, weights);
     if (settings) augment(held, inputs, *settings);
-    visit([&](auto& s) { s.set_data(held.data, batch_size, shuffle); });
-    held_ = std::move(held);
+    visit([&](auto& s) {
+      const Released released;
+      s.set_data(held.data, {batch_size, shuffle, drop_last});
+    });
+    std::swap(held_, held);
+    ++data_set_;
+  }
+  void set_batch(const std::vector<py::array>& inputs, const py::array& targets,
+                 const std::optional<py::array>& weights) {
+    const HeldData held = hold(network_->graph(), inputs, targets, weights);
+    visit([&](auto& s) {
+      const Released released;
+      s.set_batch(copy_of(held.data));
+    });
+    held_ = {};
+    ++data_set_;
+  }
+  void release_data() {
+    visit([](auto& s) {
+      const Released released;
+      s.release_data();
+    });
+    held_ = {};
+    ++data_set_;
   }
 
-  long run(long epoch, long batch, long step, const Table& knobs, Table& losses, Table& correct,
-           double budget) {
-    if (!held_) refuse("set_data comes before run");
+  // Number of the data set: another one whenever it was changed.
+  long data_set() const { return data_set_; }
+
+  long run(const Table& knobs, long known, double budget) {
     return visit([&](auto& s) {
       const long count = knobs.ndim() == 2 ? knobs.shape(0) : -1;
-      if (count < 0 || knobs.shape(1) != s.knob_columns() || losses.size() < count ||
-          correct.size() < count || epoch < 0 || batch < 0 || step < 0) {
-        refuse("run expects knobs of shape (count, ", s.knob_columns(),
-               "), losses and correct of (count,), and counters of at least 0");
+      if (count < 0 || knobs.shape(1) != s.knob_columns()) {
+        refuse("run expects knobs of shape (count, ", s.knob_columns(), ")");
       }
       const double* k = knobs.data();
-      double *l = losses.mutable_data(), *c = correct.mutable_data();
-      const py::gil_scoped_release release;
-      return s.run({epoch, batch, step}, count, k, l, c, budget);
+      Halt halt(&interrupted);  // the caller goes on with what is left
+      const Released released;
+      return s.run(count, k, known, budget, halt);
     });
+  }
+  bool verify(bool always) {
+    return visit(
+        [&](auto& s) { return heedful([&](Halt& halt) { return s.verify(always, halt); }); });
   }
 
   py::object fault() const {
-    return visit([](auto& s) -> py::object {
-      if (!s.fault()) return py::none();
-      py::dict out;
-      out["step"] = s.fault()->step;
-      out["what"] = s.fault()->what;
-      out["where"] = s.fault()->where;
-      out["undone"] = s.fault()->undone;
-      return out;
+    const std::optional<Fault> fault = visit([](auto& s) {
+      const Released released;
+      return s.fault();
     });
+    if (!fault) return py::none();
+    py::dict out;
+    out["what"] = fault->what;
+    out["where"] = fault->where;
+    return out;
+  }
+
+  long epoch() const {
+    return visit([](auto& s) { return s.epoch(); });
+  }
+  long steps() const {
+    return visit([](auto& s) { return s.steps(); });
+  }
+  py::dict progress() const {
+    return dict_of(visit([](auto& s) {
+      const Released released;
+      return s.progress();
+    }));
+  }
+  void set_progress(long epoch, long batch, long steps, double loss, double right, double weight) {
+    if (epoch < 0 || batch < 0 || steps < 0) refuse("counters must be at least 0");
+    visit([&](auto& s) {
+      const Released released;
+      s.set_progress({epoch, batch, steps, loss, right, weight, 0.0});
+    });
+  }
+  void begin_epoch(bool next) {
+    visit([&](auto& s) {
+      const Released released;
+      s.begin_epoch(next);
+    });
+  }
+  py::array losses(long first) const {
+    if (first < 0) refuse("steps count from 0, got ", first);
+    const std::vector<double> all = visit([&](auto& s) {
+      const Released released;
+      return s.losses(first);
+    });
+    return py::array_t<double>(static_cast<py::ssize_t>(all.size()), all.data());
   }
 
   std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
                                         const py::array& targets,
-                                        const std::optional<py::array>& weights, long step,
-                                        double l1, double l2) {
+                                        const std::optional<py::array>& weights, double l1,
+                                        double l2) {
     const HeldData held = hold(network_->graph(), inputs, targets, weights);
     return visit([&]<class T>(Session<T>& s) {
-      double loss;
-      {
-        const py::gil_scoped_release release;
-        loss = s.gradients(held.data, step, l1, l2);
-      }
-      py::dict out;
       const auto& parameters = network_->graph().parameters();
+      Arrays<T> out;
+      out.add_all(network_->graph());
       for (std::size_t i = 0; i < parameters.size(); ++i) {
-        if (!parameters[i].trained) continue;
-        py::array_t<T> g(shape_of(parameters[i].shape));
-        s.gradient(static_cast<int>(i), g.mutable_data());
-        out[py::str(parameters[i].name)] = g;
+        if (!parameters[i].trained) out.data[i] = nullptr;
       }
-      return std::pair(loss, out);
+      const double loss =
+          heedful([&](Halt& halt) { return s.gradients(held.data, l1, l2, out.data, halt); });
+      py::dict named;
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        if (parameters[i].trained) named[py::str(parameters[i].name)] = out.arrays[i];
+      }
+      return std::pair(loss, named);
     });
   }
 
@@ -209,8 +345,7 @@ class PySession {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     const HeldData held = hold(network_->graph(), inputs, targets, weights);
     const Totals t = visit([&](auto& s) {
-      const py::gil_scoped_release release;
-      return s.evaluate(held.data, batch_size);
+      return heedful([&](Halt& halt) { return s.evaluate(held.data, batch_size, halt); });
     });
     return py::make_tuple(t.loss, t.correct, t.weight);
   }
@@ -219,13 +354,59 @@ class PySession {
     return visit([](auto& s) { return s.slots(); });
   }
   py::array get_slot(const std::string& slot, const std::string& name) const {
-    return visit([&](auto& s) {
-      return parameter_array(s.state(), slot_index(slot), parameter_index(network_->graph(), name));
+    const int column = slot_index(slot), index = parameter_index(network_->graph(), name);
+    return visit([&]<class T>(Session<T>& s) {
+      Arrays<T> out;
+      out.add(network_->graph().parameters()[index].shape);
+      const Released released;
+      const Inside looking(s.gate(), Inside::kRead);
+      s.state().get(column, index, out.data[0]);
+      return out.arrays[0];
     });
   }
-  void set_slot(const std::string& slot, const std::string& name, const py::array& value) const {
-    visit([&](auto& s) {
-      set_parameter(s.state(), slot_index(slot), parameter_index(network_->graph(), name), value);
+  // weights by name, slots by slot and name, progress: all of one moment.
+  py::tuple copy_out() const {
+    return visit([]<class T>(Session<T>& s) {
+      const Graph& graph = s.network().graph();
+      Arrays<T> weights, slots;
+      weights.add_all(graph);
+      for (std::size_t i = 0; i < s.slots().size(); ++i) slots.add_all(graph);
+      Progress progress;
+      {
+        const Released released;
+        progress = s.copy_out(weights.data, slots.data);
+      }
+      py::dict by_name, by_slot;
+      const auto& parameters = graph.parameters();
+      for (std::size_t i = 0; i < parameters.size(); ++i) {
+        by_name[py::str(parameters[i].name)] = weights.arrays[i];
+      }
+      for (std::size_t i = 0; i < s.slots().size(); ++i) {
+        py::dict values;
+        for (std::size_t p = 0; p < parameters.size(); ++p) {
+          values[py::str(parameters[p].name)] = slots.arrays[i * parameters.size() + p];
+        }
+        by_slot[py::str(s.slots()[i])] = values;
+      }
+      return py::make_tuple(by_name, by_slot, dict_of(progress));
+    });
+  }
+  // Arrays by slot and name, all of them.
+  void assign_slots(const std::map<std::string, std::map<std::string, py::array>>& given) const {
+    visit([&]<class T>(Session<T>& s) {
+      std::vector<Dense<T>> checked;
+      std::vector<const T*> values;
+      for (const std::string& slot : s.slots()) {
+        for (const Parameter& p : network_->graph().parameters()) {
+          if (!given.count(slot) || !given.at(slot).count(p.name)) {
+            refuse("slot \"", slot, "\" of \"", p.name, "\" is missing");
+          }
+          checked.push_back(fitting<T>(p, given.at(slot).at(p.name)));
+          values.push_back(checked.back().data());
+        }
+      }
+      const Released released;
+      s.assign_slots(values);
     });
   }
   py::dict memory(std::optional<long> batch_size) const {
@@ -239,6 +420,17 @@ class PySession {
   }
 
  private:
+  static py::dict dict_of(const Progress& p) {
+    py::dict out;
+    out["epoch"] = p.epoch;
+    out["batch"] = p.batch;
+    out["steps"] = p.steps;
+    out["loss"] = p.loss;
+    out["right"] = p.right;
+    out["weight"] = p.weight;
+    out["seconds"] = p.seconds;
+    return out;
+  }
   int slot_index(const std::string& slot) const {
     const auto all = slots();
     const auto at = std::find(all.begin(), all.end(), slot);
@@ -247,8 +439,10 @@ class PySession {
   }
 
   std::shared_ptr<PyNetwork> network_;
+  const AnyNetwork trained_;
   std::variant<std::unique_ptr<Session<float>>, std::unique_ptr<Session<double>>> session_;
-  std::optional<HeldData> held_;
+  HeldData held_;  // what set_data was given
+  std::atomic<long> data_set_{0};
 };
 
 }  // namespace
@@ -267,7 +461,16 @@ void bind_network(py::module_& m) {
           },
           arg("name"))
       .def("get", &PyNetwork::value, arg("name"))
+      .def("values", &PyNetwork::values)
       .def("set", &PyNetwork::set_value, arg("name"), arg("value"))
+      .def("assign", &PyNetwork::assign, arg("values"))
+      .def(
+          "view",
+          [](std::shared_ptr<PyNetwork> whole, std::shared_ptr<Graph> graph,
+             const std::vector<std::string>& names) {
+            return std::make_shared<PyNetwork>(std::move(graph), std::move(whole), names);
+          },
+          arg("graph"), arg("names"))
       .def("convert", &PyNetwork::convert, arg("precision"))
       .def("predict", &PyNetwork::predict, arg("inputs"), arg("batch_size"))
       .def("memory", [](const PyNetwork& n) {
@@ -281,18 +484,28 @@ void bind_network(py::module_& m) {
            arg("network"), arg("loss"), arg("loss_option"), arg("rule"), arg("seed"), arg("mean"),
            arg("decay_bias"))
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
-           arg("batch_size"), arg("shuffle"), arg("augment") = py::none())
-      .def("run", &PySession::run, arg("epoch"), arg("batch"), arg("step"),
-           arg("knobs").noconvert(), arg("losses").noconvert(), arg("correct").noconvert(),
-           arg("budget"))
+           arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none())
+      .def("set_batch", &PySession::set_batch, arg("inputs"), arg("targets"), arg("sample_weight"))
+      .def("release_data", &PySession::release_data)
+      .def_property_readonly("data_set", &PySession::data_set)
+      .def("run", &PySession::run, arg("knobs").noconvert(), arg("known"), arg("budget"))
+      .def("verify", &PySession::verify, arg("always"))
       .def_property_readonly("fault", &PySession::fault)
+      .def_property_readonly("epoch", &PySession::epoch)
+      .def_property_readonly("steps", &PySession::steps)
+      .def_property_readonly("progress", &PySession::progress)
+      .def("set_progress", &PySession::set_progress, arg("epoch"), arg("batch"), arg("steps"),
+           arg("loss"), arg("right"), arg("weight"))
+      .def("begin_epoch", &PySession::begin_epoch, arg("next"))
+      .def("losses", &PySession::losses, arg("first"))
       .def("gradients", &PySession::gradients, arg("inputs"), arg("targets"), arg("sample_weight"),
-           arg("step"), arg("l1"), arg("l2"))
+           arg("l1"), arg("l2"))
       .def("evaluate", &PySession::evaluate, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"))
       .def_property_readonly("slots", &PySession::slots)
       .def("get_slot", &PySession::get_slot, arg("slot"), arg("name"))
-      .def("set_slot", &PySession::set_slot, arg("slot"), arg("name"), arg("value"))
+      .def("copy_out", &PySession::copy_out)
+      .def("assign_slots", &PySession::assign_slots, arg("slots"))
       .def("memory", &PySession::memory, arg("batch_size") = py::none());
 }
 

@@ -1,6 +1,7 @@
 // The samples of one batch: which they are, and reading their inputs, targets and weights.
 #pragma once
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -18,23 +19,39 @@ struct Dataset {
   const double* weights = nullptr;  // (samples) or null
   long samples = 0;
   std::optional<Augment> augment = {};  // of the one input; training only
+  // What all of it lies in where it is a copy; null where it is the user's.
+  std::shared_ptr<const void> memory = {};
+  long bytes = 0;  // of the copy
+};
+
+// A copy that stays what it is, whatever its owner does to the arrays.
+Dataset copy_of(const Dataset& data);
+
+// How samples are dealt into batches.
+struct Order {
+  long batch_size = 1;
+  bool shuffle = false;
+  bool drop_last = false;  // a short last batch
 };
 
 class Batcher {
  public:
   Batcher() = default;
-  Batcher(Dataset data, long batch_size, uint64_t seed, bool shuffle)
-      : data_(std::move(data)), batch_size_(batch_size), seed_(seed), shuffle_(shuffle) {}
+  Batcher(Dataset data, Order order, uint64_t seed)
+      : data_(std::move(data)), order_(order), seed_(seed) {}
 
   const Dataset& data() const { return data_; }
-  long batch_size() const { return batch_size_; }
-  long batches() const { return (data_.samples + batch_size_ - 1) / batch_size_; }
-  // The last batch keeps what is left.
-  long rows(long batch) const { return std::min(batch_size_, data_.samples - batch * batch_size_); }
+  long batch_size() const { return order_.batch_size; }
+  long batches() const {
+    return (data_.samples + (order_.drop_last ? 0 : order_.batch_size - 1)) / order_.batch_size;
+  }
+  long rows(long batch) const {
+    return std::min(order_.batch_size, data_.samples - batch * order_.batch_size);
+  }
   // Sample numbers of rows [lo, hi) of a batch, into order[lo..hi).
   void order(uint64_t epoch, long batch, long lo, long hi, long* order) const {
-    const long first = batch * batch_size_;
-    if (!shuffle_) {
+    const long first = batch * order_.batch_size;
+    if (!order_.shuffle) {
       for (long r = lo; r < hi; ++r) order[r] = first + r;
       return;
     }
@@ -46,9 +63,8 @@ class Batcher {
 
  private:
   Dataset data_;
-  long batch_size_ = 1;
+  Order order_;
   uint64_t seed_ = 0;
-  bool shuffle_ = false;
 };
 
 }  // namespace steep

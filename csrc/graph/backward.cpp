@@ -46,13 +46,16 @@ class Backward {
 
   void derive(int output) {
     const std::vector<Op> ops = p_.ops;
+    for (const Op& op : ops) {
+      if (op.recompute > 0) blocks_[op.recompute].push_back(&op);
+    }
     Op loss{.kind = Kind::Loss, .in = {output}, .layer = "loss"};
     loss.out = gradient_[output] = new_tensor(output);
     p_.ops.push_back(loss);
     p_.backward = p_.ops.size();
     for (auto op = ops.rbegin(); op != ops.rend(); ++op) {
       if (gradient_[op->out] < 0 || !wanted_[op->out]) continue;
-      if (op->recompute > 0 && !recomputed_.contains(op->recompute)) run_again(ops, op->recompute);
+      if (op->recompute > 0 && !recomputed_.contains(op->recompute)) run_again(op->recompute);
       apply(*op);
     }
     drop_unread();
@@ -68,13 +71,13 @@ class Backward {
 
   // Repeats the forward ops of a block into tensors of their own, so that the first ones need not be
   // kept. Statistics of batches stay as they are.
-  void run_again(const std::vector<Op>& ops, int block) {
+  void run_again(int block) {
     recomputed_.insert(block);
     std::map<int, int> again;
     const auto now = [&](int x) { return again.contains(x) ? again[x] : x; };
-    for (Op op : ops) {
-      if (op.recompute != block || op.kind == Kind::BatchMoments || crosses_samples(op.kind))
-        continue;
+    for (const Op* first : blocks_[block]) {
+      if (first->kind == Kind::BatchMoments || crosses_samples(first->kind)) continue;
+      Op op = *first;
       for (int& x : op.in) x = now(x);
       for (int* x : {&op.out, &op.before}) {
         if (*x < 0) continue;
@@ -155,7 +158,8 @@ class Backward {
   std::vector<bool> wanted_;   // depends on a parameter
   std::vector<Op> first_;      // to be done before everything else
   std::set<int> recomputed_;   // blocks
-  std::map<std::pair<int, int>, int> again_;  // (block, tensor) to the tensor of its second run
+  std::map<int, std::vector<const Op*>> blocks_;  // forward ops of each, while they are derived
+  std::map<std::pair<int, int>, int> again_;      // (block, tensor) to the tensor of its second run
 };
 
 // The gradient before an op's fused activation.

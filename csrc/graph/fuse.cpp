@@ -34,20 +34,33 @@ void drop_unneeded(Program& p, const std::vector<int>& outputs) {
   std::erase_if(p.ops, [&](const Op& op) { return op.kind != Kind::Input && !needed[op.out]; });
 }
 
-Op* writer(Program& p, int tensor) {
-  for (Op& op : p.ops) {
-    if (op.out == tensor) return &op;
+// The first op that writes each tensor.
+class Writers {
+ public:
+  explicit Writers(Program& p) : ops_(p.ops), first_(p.tensors.size(), -1) {
+    for (std::size_t i = ops_.size(); i-- > 0;) first_[ops_[i].out] = static_cast<int>(i);
   }
-  return nullptr;
-}
+  Op* of(int tensor) const { return first_[tensor] < 0 ? nullptr : &ops_[first_[tensor]]; }
+  // `from`, the only writer of its tensor, writes `tensor` before anybody else does.
+  void redirect(Op& from, int tensor) {
+    first_[tensor] = first_[from.out];
+    first_[from.out] = -1;
+    from.out = tensor;
+  }
+
+ private:
+  std::vector<Op>& ops_;
+  std::vector<int> first_;
+};
 
 // The affine map of uint8 pixels to [0, 1] costs nothing inside the gather.
 void fuse_scaled_input(Program& p, const std::vector<int>& readers) {
+  const Writers writers(p);
   for (Op& op : p.ops) {
     if (op.kind != Kind::Affine || readers[op.in[0]] != 1) continue;
-    Op* from = writer(p, op.in[0]);
+    Op* from = writers.of(op.in[0]);
     while (from != nullptr && from->kind == Kind::Alias && readers[from->in[0]] == 1) {
-      from = writer(p, from->in[0]);
+      from = writers.of(from->in[0]);
     }
     if (from == nullptr || from->kind != Kind::Input || from->scale != 1 || from->shift != 0 ||
         !from->scales.empty()) {
@@ -63,10 +76,11 @@ void fuse_scaled_input(Program& p, const std::vector<int>& readers) {
 
 // Batch normalisation adds what goes past a block while its own result is in registers.
 void fuse_residual(Program& p, const std::vector<int>& readers) {
+  const Writers writers(p);
   for (Op& op : p.ops) {
     if (op.kind != Kind::Add || op.in[0] == op.in[1]) continue;
     for (const int side : {0, 1}) {
-      Op* norm = writer(p, op.in[side]);
+      Op* norm = writers.of(op.in[side]);
       if (norm == nullptr || norm->kind != Kind::BatchNorm || norm->in.size() != 2 ||
           norm->activation >= 0 || readers[norm->out] != 1 || norm->recompute != op.recompute) {
         continue;
@@ -84,19 +98,20 @@ void fuse_residual(Program& p, const std::vector<int>& readers) {
 }
 
 void fuse_activation(Program& p, const std::vector<int>& readers) {
+  Writers writers(p);
+  const int relu = activation_index("relu");
   for (Op& op : p.ops) {
     if (op.kind != Kind::Activation || readers[op.in[0]] != 1) continue;
-    Op* from = writer(p, op.in[0]);
+    Op* from = writers.of(op.in[0]);
     if (from == nullptr || from->activation >= 0 || from->recompute != op.recompute) continue;
-    const bool relu = op.activation == activation_index("relu");
     if (from->kind != Kind::MatMul && from->kind != Kind::Conv &&
-        !(from->kind == Kind::BatchNorm && relu)) {
+        !(from->kind == Kind::BatchNorm && op.activation == relu)) {
       continue;
     }
     from->activation = op.activation;
     from->alpha = op.alpha;
     if (activation_reads_input(op.activation)) from->before = from->out;
-    from->out = op.out;
+    writers.redirect(*from, op.out);
     op.kind = Kind::Alias;  // of itself: dropped below
     op.in = {op.out};
   }
@@ -114,10 +129,11 @@ void fuse_forward(Program& p, const std::vector<int>& outputs) {
 
 void fuse_backward(Program& p) {
   const std::vector<int> reads = readers(p, {});
+  Writers writers(p);
   for (std::size_t i = p.backward; i < p.ops.size(); ++i) {
     Op& grad = p.ops[i];
     if (grad.kind != Kind::ActivationGrad || grad.accumulate || reads[grad.in[0]] != 1) continue;
-    Op* from = writer(p, grad.in[0]);
+    Op* from = writers.of(grad.in[0]);
     if (from == nullptr || from->stored >= 0 || from->accumulate ||
         (from->kind != Kind::MatMulGrad && from->kind != Kind::ConvGrad)) {
       continue;
@@ -125,7 +141,7 @@ void fuse_backward(Program& p) {
     from->activation = grad.activation;
     from->alpha = grad.alpha;
     from->stored = grad.in[1];
-    from->out = grad.out;
+    writers.redirect(*from, grad.out);
     grad.kind = Kind::Alias;
     grad.in = {grad.out};
   }

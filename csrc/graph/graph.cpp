@@ -2,20 +2,11 @@
 #include "graph/graph.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.h"
 #include "graph/names.h"
 
 namespace steep {
-
-namespace {
-
-long width_of(const Shape& shape) {
-  return std::accumulate(shape.begin(), shape.end(), 1L, std::multiplies<>());
-}
-
-}  // namespace
 
 std::string text_of(const Shape& shape) {
   std::string out = "(";
@@ -50,12 +41,29 @@ const Tensor& Graph::flat(int x, const char* what) const {
   return t;
 }
 
-int Graph::add_op(Op op, Shape shape) {
-  const long width = width_of(shape);
-  if (shape.empty() || width < 1 || *std::min_element(shape.begin(), shape.end()) < 1) {
+void Graph::check_axis(long size, const char* what) const {
+  if (size >= kMostAxis) refuse(where(), what, " must be below 2^31, got ", size);
+}
+
+// Elements of a sample or a parameter of this shape.
+long Graph::checked_width(const Shape& shape) const {
+  if (shape.empty() || *std::min_element(shape.begin(), shape.end()) < 1) {
     refuse(where(), "a shape needs at least one axis and every axis at least 1, got ",
            text_of(shape));
   }
+  long width = 1;
+  for (const long n : shape) {
+    check_axis(n, "every axis of a shape");
+    width = width > kMostElements / n ? kMostElements + 1 : width * n;
+  }
+  if (width > kMostElements) {
+    refuse(where(), "a shape may have at most 2^40 elements, got ", text_of(shape));
+  }
+  return width;
+}
+
+int Graph::add_op(Op op, Shape shape) {
+  const long width = checked_width(shape);
   op.out = static_cast<int>(tensors_.size());
   op.layer = layer_;
   op.recompute = block_;
@@ -75,11 +83,18 @@ int Graph::parameter(const std::string& name, const Shape& shape, bool decay, bo
     refuse(where(), "parameter \"", name, "\" must have shape (n,), (in, out) or (height, width, ",
            "in, out), got ", text_of(shape));
   }
-  for (const Parameter& other : parameters_) {
-    if (other.name == name) refuse(where(), "two parameters are named \"", name, "\"");
+  checked_width(shape);
+  const int index = static_cast<int>(parameters_.size());
+  if (!by_name_.emplace(name, index).second) {
+    refuse(where(), "two parameters are named \"", name, "\"");
   }
   parameters_.push_back({name, shape, decay && trained, trained});
-  return static_cast<int>(parameters_.size()) - 1;
+  return index;
+}
+
+int Graph::find_parameter(const std::string& name) const {
+  const auto at = by_name_.find(name);
+  return at == by_name_.end() ? -1 : at->second;
 }
 
 int Graph::matmul(int x, int weight, int bias) {
@@ -145,12 +160,12 @@ int Graph::concat(const std::vector<int>& tensors) {
     }
     shape.back() += other.back();
   }
-  return add_copies(tensors, shape, width_of(shape) / shape.back());
+  return add_copies(tensors, shape, checked_width(shape) / shape.back());
 }
 
 int Graph::add_copies(const std::vector<int>& tensors, Shape shape, long pixels) {
   const int out = static_cast<int>(tensors_.size());
-  tensors_.push_back({shape, width_of(shape)});
+  tensors_.push_back({shape, checked_width(shape)});
   long to = 0;
   for (const int x : tensors) {
     const long columns = tensors_[x].shape.back();
@@ -168,7 +183,7 @@ int Graph::add_copies(const std::vector<int>& tensors, Shape shape, long pixels)
 }
 
 int Graph::reshape(int x, const Shape& shape) {
-  if (width_of(shape) != tensor(x).width) {
+  if (checked_width(shape) != tensor(x).width) {
     refuse(where(), "cannot reshape ", text_of(tensor(x).shape), " into ", text_of(shape));
   }
   return add_op({.kind = Kind::Alias, .in = {x}}, shape);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/window.h"
@@ -56,6 +57,12 @@ enum class Kind {
 
 // Ops that read or write more than the rows of one sample: threads meet before and after them.
 bool crosses_samples(Kind kind);
+
+// What keeps every product of sizes far from overflow: each axis, kernel, stride, dilation and number
+// of zeros is below kMostAxis; a sample, a parameter and an image with its zeros have at most
+// kMostElements.
+constexpr long kMostAxis = 1L << 31;
+constexpr long kMostElements = 1L << 40;
 
 struct Tensor {
   Shape shape;
@@ -150,11 +157,15 @@ class Graph {
   const std::vector<Tensor>& tensors() const { return tensors_; }
   const std::vector<Op>& ops() const { return ops_; }
   const std::vector<Parameter>& parameters() const { return parameters_; }
+  int find_parameter(const std::string& name) const;  // its position, or -1
   const std::vector<int>& inputs() const { return inputs_; }
   const std::vector<int>& outputs() const { return outputs_; }
 
  private:
   int add_op(Op op, Shape shape);
+  long checked_width(const Shape& shape) const;
+  void check_axis(long size, const char* what) const;
+  void check_frame(const Window& window, long filters, const Padding& padding) const;
   int binary(Kind kind, int a, int b, const char* what);
   int row(Kind kind, int x, int parameter, const char* what);
   const Parameter& parameter_of(int id) const;
@@ -169,6 +180,7 @@ class Graph {
   std::vector<Tensor> tensors_;
   std::vector<Op> ops_;
   std::vector<Parameter> parameters_;
+  std::unordered_map<std::string, int> by_name_;  // parameters
   std::vector<int> inputs_, outputs_;
   std::string layer_;
   int block_ = 0;

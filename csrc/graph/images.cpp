@@ -42,6 +42,9 @@ Window Graph::window(int x, const char* what, Pair kernel, Pair stride, const Pa
       refuse(where(), what, " expects sizes, strides and dilations of at least 1, got ",
              kernel[axis], ", ", stride[axis], " and ", dilation[axis]);
     }
+    for (const long n : {kernel[axis], stride[axis], dilation[axis], before, after}) {
+      check_axis(n, "sizes, strides, dilations and padding");
+    }
     const long reach = (kernel[axis] - 1) * dilation[axis] + 1;
     if (before < 0 || after < 0) {
       refuse(where(), what, " expects padding of at least 0, got ", before, " and ", after);
@@ -59,6 +62,18 @@ Window Graph::window(int x, const char* what, Pair kernel, Pair stride, const Pa
     w.before[axis] = before;
   }
   return w;
+}
+
+// Frames of zeros around an image, and around the gradient that flows back, must be countable.
+void Graph::check_frame(const Window& w, long filters, const Padding& padding) const {
+  const auto span = [&](int axis) {
+    return 2.0 * static_cast<double>(w.in[axis] + padding[2 * axis] + padding[2 * axis + 1]);
+  };
+  const double most = span(0) * span(1) * static_cast<double>(std::max(w.channels, filters));
+  if (most <= static_cast<double>(kMostElements)) return;
+  refuse(where(), "an image of ", w.in[0], " by ", w.in[1], " with padding (", padding[0], ", ",
+         padding[1], ", ", padding[2], ", ", padding[3], ") and ", std::max(w.channels, filters),
+         " channels or filters is too large: at most 2^38 elements in all");
 }
 
 int Graph::conv2d(int x, int weight, int bias, Pair stride, const Padding& padding, Pair dilation,
@@ -81,6 +96,7 @@ int Graph::conv2d(int x, int weight, int bias, Pair stride, const Padding& paddi
     refuse(where(), "bias must have shape (", w[3], ",), got ", text_of(parameter_of(bias).shape));
   }
   const Window win = window(x, "a convolution", {w[0], w[1]}, stride, padding, dilation);
+  check_frame(win, w[3], padding);
   return add_op({.kind = Kind::Conv,
                  .in = {x},
                  .weight = weight,
@@ -128,6 +144,7 @@ int Graph::batch_norm(int x, int weight, int bias, int running_mean, int running
 
 int Graph::lrn(int x, long size, double alpha, double beta, double bias) {
   const Tensor& t = image(x, "local response normalisation");
+  check_axis(size, "size");
   if (size < 1 || size % 2 == 0 || !(bias > 0) || !(alpha >= 0)) {
     refuse(where(),
            "local response normalisation expects an odd size, bias > 0 and alpha >= 0, got ", size,
@@ -145,6 +162,7 @@ int Graph::upsample(int x, Pair size) {
   if (size[0] < 1 || size[1] < 1) {
     refuse(where(), "upsampling expects sizes of at least 1, got ", size[0], " and ", size[1]);
   }
+  check_axis(std::max(size[0], size[1]), "size");
   const Shape large = {shape[0] * size[0], shape[1] * size[1], shape[2]};
   Window w{};
   w.channels = shape[2];
@@ -167,6 +185,7 @@ int Graph::zero_pad(int x, Pair rows, Pair columns, Pair channels) {
       refuse(where(), "zero padding expects numbers of at least 0, got ", all[axis][0], " and ",
              all[axis][1]);
     }
+    check_axis(std::max(all[axis][0], all[axis][1]), "zero padding");
     op.around[axis] = all[axis][0];
     shape[axis] += all[axis][0] + all[axis][1];
   }

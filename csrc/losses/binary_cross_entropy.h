@@ -1,5 +1,5 @@
 // Binary cross entropy from the logit z: max(z, 0) - z*t + log(1 + e^-abs(z)), gradient sigmoid(z)
-// - t.
+// - t. Written in terms that do not cancel: far from 0 both are tiny where t agrees.
 #pragma once
 #include "base/math.h"
 
@@ -12,11 +12,13 @@ struct BinaryCrossEntropy {
 
   template <class T>
   STEEP_HD static T value(T z, T t, T) {
-    return fma_(-z, t, softplus_(z));
+    const T away = z > T(0) ? z * (T(1) - t) : -z * t;
+    return away + log1p_unit(exp_(-abs_(z)));
   }
   template <class T>
   STEEP_HD static T grad(T z, T t, T) {
-    return logistic_(z) - t;
+    const T tail = logistic_(-abs_(z));
+    return z > T(0) ? (T(1) - t) - tail : tail - t;
   }
 };
 

@@ -20,15 +20,15 @@ long leading_dimension(long width) {
   return (lines % 2 == 0 ? lines + 1 : lines) * kLane;
 }
 
-}  // namespace
-
+// Does f leave something else than 0 where padding is 0, or f' times 0?
 template <class T> bool spoils_padding(const Kernels<T>& k, int activation, T alpha) {
   alignas(64) T zero[kLane] = {}, y[kLane] = {}, dx[kLane] = {};
   k.activate[activation](zero, kLane, y, kLane, 1, kLane, alpha);
-  const T* stored = activation_reads_input(activation) ? zero : y;
-  k.activate_grad[activation](zero, kLane, stored, kLane, dx, kLane, 1, kLane, alpha, false);
-  return !std::isfinite(static_cast<double>(y[0])) || !(dx[0] == 0);
+  k.activate_grad[activation](zero, kLane, zero, kLane, dx, kLane, 1, kLane, alpha, false);
+  return !(y[0] == 0 && dx[0] == 0);
 }
+
+}  // namespace
 
 template <class T> calls::Rows<T> Plan<T>::Binder::rows(int tensor) const {
   if (tensor < 0) return {};
@@ -101,9 +101,26 @@ template <class T> long Plan<T>::Binder::reserve(long size) {
   return at;
 }
 
+// Sums of sizes stay far from overflow; what is really there is asked of the system.
+template <class T> void Plan<T>::Binder::check_bytes() const {
+  constexpr double kMostBytes = 1L << 60, kBytesPerRow = 64;  // loss, order, label, weight of a row
+  double bytes = kBytesPerRow * static_cast<double>(plan.capacity_);
+  const std::size_t tensors = bytes > kMostBytes ? 0 : program().tensors.size();
+  for (std::size_t i = 0; i < tensors; ++i) {
+    const int tensor = static_cast<int>(i);
+    bytes += static_cast<double>(stride(tensor)) * static_cast<double>(buffer_rows(tensor)) *
+             static_cast<double>(sizeof(T));
+  }
+  if (bytes > kMostBytes) {
+    refuse("a batch of ", plan.capacity_, " samples needs ", bytes,
+           " bytes; choose a smaller batch_size");
+  }
+}
+
 // Finds places for tensors and for the arrays of a value a row, in one block.
 template <class T> void Plan<T>::Binder::arrange() {
   size_tensors();
+  check_bytes();
   join_aliases();
   spans = cut_into_phases(plan.program_.ops, root);
   const std::vector<Lifetime> all = lifetimes();
@@ -194,7 +211,6 @@ template <class T> void Plan<T>::Binder::bind_matmul(const Op& op) {
   const int y = op.out, z = op.before >= 0 ? op.before : op.out;
   const T alpha = static_cast<T>(op.alpha);
   const bool fused = op.activation >= 0;
-  const bool clear = fused && spoils_padding(plan.k_, op.activation, alpha);
   plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
   if (s.narrow) {
     return call(op, calls::NarrowMatMul<T>{.k = &plan.k_,
@@ -204,8 +220,7 @@ template <class T> void Plan<T>::Binder::bind_matmul(const Op& op) {
                                            .wt = parameter(op.weight),
                                            .bias = parameter(op.bias),
                                            .activation = op.activation,
-                                           .alpha = alpha,
-                                           .clear = clear});
+                                           .alpha = alpha});
   }
   call(op, calls::MatMul<T>{.k = &plan.k_,
                             .x = rows(op.in[0]),
@@ -215,23 +230,20 @@ template <class T> void Plan<T>::Binder::bind_matmul(const Op& op) {
                             .bias = parameter(op.bias),
                             .activation = op.activation,
                             .relu = fused && z == y && op.activation == activation_index("relu"),
-                            .alpha = alpha,
-                            .clear = clear});
+                            .alpha = alpha});
 }
 template <class T> void Plan<T>::Binder::bind_matmul_grad(const Op& op) {
   const Slice& s = slice(op.weight);
   const T alpha = static_cast<T>(op.alpha);
-  call(op, calls::MatMulGrad<T>{
-               .k = &plan.k_,
-               .dz = rows(op.in[0]),
-               .dx = rows(op.out),
-               .w = {parameter(op.weight), s.rows, s.columns},
-               .narrow = s.narrow,
-               .accumulate = op.accumulate,
-               .activation = op.stored >= 0 ? op.activation : -1,
-               .stored = rows(op.stored),
-               .alpha = alpha,
-               .clear = op.stored >= 0 && spoils_padding(plan.k_, op.activation, alpha)});
+  call(op, calls::MatMulGrad<T>{.k = &plan.k_,
+                                .dz = rows(op.in[0]),
+                                .dx = rows(op.out),
+                                .w = {parameter(op.weight), s.rows, s.columns},
+                                .narrow = s.narrow,
+                                .accumulate = op.accumulate,
+                                .activation = op.stored >= 0 ? op.activation : -1,
+                                .stored = rows(op.stored),
+                                .alpha = alpha});
   plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
 }
 template <class T> void Plan<T>::Binder::bind_dropout(const Op& op) {
@@ -326,7 +338,9 @@ long Plan<T>::bytes(const Graph& graph, Program program, const Kernels<T>& kerne
   Plan plan(std::move(program), kernels, std::move(weights), capacity);
   Binder binder(plan, graph, 0, 0);
   binder.arrange();
-  return binder.bytes() + threads * plan.scratch_elements_ * static_cast<long>(sizeof(T));
+  const auto scratch = static_cast<std::size_t>(plan.scratch_elements_) * sizeof(T);
+  return static_cast<long>(Block::rounded(static_cast<std::size_t>(binder.bytes()))) +
+         threads * static_cast<long>(Block::rounded(scratch));
 }
 
 #define STEEP_PLAN(T)                                                                         \

@@ -44,6 +44,12 @@ template <class T> void Plan<T>::Binder::size_tensors() {
   for (const Op& op : plan.program_.ops) {
     const auto set = [&](long width) { plan.program_.tensors[op.out].width = width; };
     switch (op.kind) {
+      case Kind::MatMulGrad:
+        if (const Slice& s = slice(op.weight); !s.narrow) {
+          plan.scratch_elements_ =
+              std::max(plan.scratch_elements_, calls::MatMulGrad<T>::scratch(s.columns));
+        }
+        break;
       case Kind::ConvPack: set(conv_of(op)->packed_size(op.transposed)); break;
       case Kind::ConvGradWeight: {
         set(slice(op.weight).size);
@@ -126,9 +132,7 @@ template <class T> void Plan<T>::Binder::bind_conv(const Op& op) {
                           .bias = parameter(op.bias),
                           .activation = op.activation,
                           .relu = fused && z == y && op.activation == activation_index("relu"),
-                          .alpha = alpha,
-                          .clear = program().tensors[y].width % kLane != 0 ||
-                                   (fused && spoils_padding(plan.k_, op.activation, alpha))});
+                          .alpha = alpha});
   plan.cost_per_row_ +=
       2.0 * (conv ? conv->multiply_adds()
                   : static_cast<double>(op.window.out_pixels() * slice(op.weight).size));
@@ -147,9 +151,7 @@ template <class T> void Plan<T>::Binder::bind_conv_grad(const Op& op) {
                               .accumulate = op.accumulate,
                               .activation = fused ? op.activation : -1,
                               .stored = rows(op.stored),
-                              .alpha = alpha,
-                              .clear = program().tensors[op.out].width % kLane != 0 ||
-                                       (fused && spoils_padding(plan.k_, op.activation, alpha))});
+                              .alpha = alpha});
   plan.cost_per_row_ +=
       4.0 * (conv ? conv->multiply_adds()  // with the gradient of W
                   : static_cast<double>(op.window.out_pixels() * slice(op.weight).size));

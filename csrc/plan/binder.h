@@ -10,9 +10,6 @@
 
 namespace steep {
 
-// Does f, or f' times 0, leave something else than a number where padding is 0?
-template <class T> bool spoils_padding(const Kernels<T>& k, int activation, T alpha);
-
 template <class T> struct Plan<T>::Binder {
   Plan& plan;
   const Graph& graph;
@@ -41,13 +38,14 @@ template <class T> struct Plan<T>::Binder {
                                            Args::run(*static_cast<const Args*>(a), step, lo, hi);
                                          },
                                          std::make_shared<const Args>(args), op.out, op.layer,
-                                         units});
+                                         units, op.before});
   }
 
   long bytes() const { return bytes_; }  // of the Arena
 
  private:
   void size_tensors();
+  void check_bytes() const;
   void join_aliases();
   long reserve(long size);
   void drop_packs();

@@ -2,6 +2,8 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <type_traits>
 
 #include "backend/cpu/kernels.h"
 #include "plan/plan.h"
@@ -16,9 +18,21 @@ template <class T> struct Rows {  // a tensor in the Arena
   long width() const { return padded(columns); }
 };
 
-// Some f are not finite at 0, where padding lies; there the padding is set to 0 again.
+// Padding is 0 after every call, whatever the numbers beside it: products (inf * 0) and some f do not
+// leave it so. The last lanes are masked, without a branch; whole widths have none.
 template <class T> void clear_padding(const Rows<T>& x, long lo, long hi) {
-  for (long r = lo; r < hi; ++r) std::fill(x.at(r) + x.columns, x.at(r) + x.width(), T(0));
+  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+  const long present = x.columns % kLane;
+  if (present == 0) return;
+  Bits keep[kLane];
+  for (long j = 0; j < kLane; ++j) keep[j] = j < present ? ~Bits(0) : Bits(0);
+  for (long r = lo; r < hi; ++r) {
+    T* const last = x.at(r) + x.columns - present;
+    Bits lane[kLane];
+    std::memcpy(lane, last, sizeof(lane));
+    for (long j = 0; j < kLane; ++j) lane[j] &= keep[j];
+    std::memcpy(last, lane, sizeof(lane));
+  }
 }
 
 // y = x*scale + shift by channels: the numbers of one pixel over and over, padding 0.
@@ -73,7 +87,6 @@ template <class T> struct MatMul {
   int activation;  // -1 for none
   bool relu;
   T alpha;
-  bool clear;
   static void run(const MatMul& a, const Step<T>&, long lo, long hi) {
     for (long c = 0; c < a.w.columns; c += kPanel) {
       const long columns = std::min(kPanel, a.w.columns - c);
@@ -98,7 +111,8 @@ template <class T> struct MatMul {
                                     columns, a.alpha);
       }
     }
-    if (a.clear) clear_padding(a.y, lo, hi);
+    clear_padding(a.y, lo, hi);
+    if (a.z.data != a.y.data) clear_padding(a.z, lo, hi);
   }
 };
 
@@ -110,15 +124,14 @@ template <class T> struct NarrowMatMul {
   const T* bias;
   int activation;
   T alpha;
-  bool clear;
   static void run(const NarrowMatMul& a, const Step<T>&, long lo, long hi) {
     a.k->narrow(a.x.at(lo), a.x.ld, a.wt, a.bias, a.z.at(lo), a.z.ld, hi - lo, a.x.columns,
                 a.z.columns);
     if (a.activation >= 0) {
       a.k->activate[a.activation](a.z.at(lo), a.z.ld, a.y.at(lo), a.y.ld, hi - lo, a.z.width(),
                                   a.alpha);
+      clear_padding(a.y, lo, hi);  // of z, the kernel does
     }
-    if (a.clear) clear_padding(a.y, lo, hi);
   }
 };
 
@@ -134,7 +147,9 @@ template <class T> struct MatMulGrad {
   int activation;  // fused f', or -1
   Rows<T> stored;
   T alpha;
-  bool clear;
+
+  // Elements of scratch memory for weights of so many outputs.
+  static long scratch(long outputs) { return std::min(kStrip, outputs) * kPanel; }
 
   // strip(n, i) = W(first + i, n0 + n) for the rows of one panel of dX; padding is 0.
   static void turn(const MatMulGrad& a, long first, long columns, long n0, long depth, T* strip) {
@@ -147,8 +162,8 @@ template <class T> struct MatMulGrad {
     }
   }
 
-  static void run(const MatMulGrad& a, const Step<T>&, long lo, long hi) {
-    alignas(64) T strip[kStrip * kPanel];
+  static void run(const MatMulGrad& a, const Step<T>& s, long lo, long hi) {
+    T* const strip = s.scratch;  // not the stack: a thread of the user's may have little
     const long width = a.dx.width(), outputs = a.dz.columns;
     for (long c = 0; c < width; c += kPanel) {
       const long columns = std::min(kPanel, width - c);
@@ -178,7 +193,7 @@ template <class T> struct MatMulGrad {
                                          hi - lo, columns, a.alpha, false);
       }
     }
-    if (a.clear) clear_padding(a.dx, lo, hi);
+    clear_padding(a.dx, lo, hi);
   }
 };
 
@@ -238,6 +253,7 @@ template <class T> struct Affine {
     }
     a.k->affine(a.x.at(lo), a.x.ld, a.y.at(lo), a.y.ld, hi - lo, a.x.width(), a.scale, a.shift,
                 a.accumulate);
+    if (!(a.scale * T(0) + a.shift == 0)) clear_padding(a.y, lo, hi);
   }
 };
 
@@ -283,6 +299,7 @@ template <class T> struct Softmax {
   Rows<T> x, y;
   static void run(const Softmax& a, const Step<T>&, long lo, long hi) {
     a.k->softmax(a.x.at(lo), a.x.ld, a.y.at(lo), a.y.ld, hi - lo, a.x.columns);
+    clear_padding(a.y, lo, hi);  // of a sum that is not finite
   }
 };
 

@@ -24,7 +24,6 @@ template <class T> struct Convolve {
   int activation;
   bool relu;
   T alpha;
-  bool clear;
   static void run(const Convolve& a, const Step<T>& s, long lo, long hi) {
     if (a.conv) {
       a.conv->forward(a.x.at(lo), a.x.ld, a.weight, a.bias, a.relu, a.z.at(lo), a.z.ld, hi - lo,
@@ -38,7 +37,8 @@ template <class T> struct Convolve {
       a.k->activate[a.activation](a.z.at(lo), a.z.ld, a.y.at(lo), a.y.ld, hi - lo, a.y.width(),
                                   a.alpha);
     }
-    if (a.clear) clear_padding(a.y, lo, hi);
+    clear_padding(a.y, lo, hi);  // which the kernels above leave alone
+    if (a.z.data != a.y.data) clear_padding(a.z, lo, hi);
   }
 };
 
@@ -52,7 +52,6 @@ template <class T> struct ConvGrad {
   int activation;  // fused f', or -1
   Rows<T> stored;
   T alpha;
-  bool clear;
   static void run(const ConvGrad& a, const Step<T>& s, long lo, long hi) {
     if (a.conv) {
       a.conv->data(a.dz.at(lo), a.dz.ld, a.weight, a.dx.at(lo), a.dx.ld, hi - lo, a.accumulate,
@@ -66,7 +65,7 @@ template <class T> struct ConvGrad {
       a.k->activate_grad[a.activation](a.dx.at(lo), a.dx.ld, a.stored.at(lo), a.stored.ld,
                                        a.dx.at(lo), a.dx.ld, hi - lo, a.dx.width(), a.alpha, false);
     }
-    if (a.clear) clear_padding(a.dx, lo, hi);
+    clear_padding(a.dx, lo, hi);
   }
 };
 

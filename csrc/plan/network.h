@@ -1,9 +1,12 @@
-// A Network: a graph and the Store of its weights; forward plans over it.
+// A Network: a graph and the Store of its weights; forward passes over it.
 #pragma once
 #include <memory>
+#include <vector>
 
+#include "base/halt.h"
 #include "graph/graph.h"
 #include "plan/plan.h"
+#include "plan/shelf.h"
 #include "plan/store.h"
 
 namespace steep {
@@ -11,18 +14,21 @@ namespace steep {
 template <class T> class Network {
  public:
   explicit Network(std::shared_ptr<const Graph> graph);
+  // A part of `whole`, on the same weights: places[i] is the whole's parameter that is its i-th.
+  Network(std::shared_ptr<const Graph> graph, const Network& whole, const std::vector<int>& places);
 
   const Graph& graph() const { return *graph_; }
   const std::shared_ptr<Store<T>>& weights() const { return weights_; }
 
-  // Forward pass over all samples in their own order; outs[i] is (samples, width) of output i.
-  void predict(const Dataset& data, long batch_size, const std::vector<T*>& outs);
-  long bytes() const;
+  // Forward pass over all samples in their own order; outs[i] is (samples, width) of output i. The
+  // caller stands inside the weights' gate; any number of callers at once.
+  void predict(const Dataset& data, long batch_size, const std::vector<T*>& outs, Halt& halt);
+  long bytes();
 
  private:
   std::shared_ptr<const Graph> graph_;
   std::shared_ptr<Store<T>> weights_;
-  std::unique_ptr<Plan<T>> plan_;  // of the largest batch so far
+  Shelf<T> plans_;
 };
 
 // How many threads a batch of `cost` flops is worth.

@@ -9,37 +9,41 @@ namespace {
 
 class Cutter {
  public:
-  explicit Cutter(const std::vector<int>& root) : root_(root) {}
+  explicit Cutter(const std::vector<int>& root)
+      : root_(root), read_(root.size(), -1), written_(root.size(), -1) {}
 
   void take(const Op& op) {
-    const bool waits = crosses_samples(op.kind);
-    if (std::any_of(waiting_.begin(), waiting_.end(),
-                    [&](const Op& other) { return must_follow(op, other); })) {
-      end_phase();
-    }
-    (waits ? waiting_ : rows_).push_back(op);
+    if (must_wait(op)) end_phase();
+    if (!crosses_samples(op.kind)) return rows_.push_back(op);
+    waiting_.push_back(op);
+    mark(written_, op.out);
+    mark(read_, op.stored);
+    for (const int x : op.in) mark(read_, x);
   }
 
   void end_phase() {
     close(false, rows_);
     close(true, waiting_);
+    ++now_;
   }
 
   std::vector<Op> ops;
   std::vector<PhaseSpan> phases;
 
  private:
-  bool same(int a, int b) const { return a >= 0 && b >= 0 && root_[a] == root_[b]; }
-
-  // Does `op` read what `other` writes, or write what it touches?
-  bool must_follow(const Op& op, const Op& other) const {
-    const auto reads = [&](const Op& o, int tensor) {
-      return same(o.stored, tensor) ||
-             std::any_of(o.in.begin(), o.in.end(), [&](int x) { return same(x, tensor); });
-    };
+  // Does `op` read what an op that waits writes, or write what one touches?
+  bool must_wait(const Op& op) const {
     if (op.kind == Kind::Alias) return false;
-    return reads(op, other.out) || reads(other, op.out) || reads(other, op.before) ||
-           same(op.out, other.out);
+    return std::any_of(op.in.begin(), op.in.end(), [&](int x) { return marked(written_, x); }) ||
+           marked(written_, op.stored) || marked(read_, op.out) || marked(read_, op.before) ||
+           marked(written_, op.out);
+  }
+
+  void mark(std::vector<int>& list, int tensor) const {
+    if (tensor >= 0) list[root_[tensor]] = now_;
+  }
+  bool marked(const std::vector<int>& list, int tensor) const {
+    return tensor >= 0 && list[root_[tensor]] == now_;
   }
 
   void close(bool crosses, std::vector<Op>& list) {
@@ -50,6 +54,8 @@ class Cutter {
   }
 
   const std::vector<int>& root_;
+  std::vector<int> read_, written_;  // by root: when an op that waited last did so
+  int now_ = 0;                      // ends of phases so far
   std::vector<Op> rows_, waiting_;
 };
 

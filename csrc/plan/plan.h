@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backend/cpu/kernels.h"
+#include "base/halt.h"
 #include "base/memory.h"
 #include "data/batcher.h"
 #include "graph/backward.h"
@@ -27,6 +28,8 @@ template <class T> struct Step {
   T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
   long* order = nullptr;  // (rows) sample numbers
   T* scratch = nullptr;   // of one thread alone: set by the plan
+  Halt* halt = nullptr;   // looked at between chunks of rows; null where a call is short
+  bool asks = false;      // whether this thread asks the caller: set by the plan
 };
 
 // One bound kernel call over rows [lo, hi), or over units where it crosses samples; args is the
@@ -37,6 +40,7 @@ template <class T> struct Call {
   int out;           // tensor it writes, for finding where a fault began
   std::string name;  // layer
   long units = 0;    // that threads share, of a call that crosses samples
+  int before = -1;   // tensor it writes besides, as a fused activation's gradient wants it
 };
 
 // Calls that go together: all on images, or all on vectors, or crossing samples.
@@ -88,14 +92,20 @@ template <class T> class Plan {
                     std::shared_ptr<Store<T>> weights, long capacity, int threads);
 
   long capacity() const { return capacity_; }
-  long arena_bytes() const { return static_cast<long>(arena_.bytes()); }
+  // Of tensors, and of the scratch memory of the threads that were needed so far.
+  long arena_bytes() const {
+    std::size_t bytes = arena_.bytes();
+    for (const Block& block : scratch_) bytes += block.bytes();
+    return static_cast<long>(bytes);
+  }
   double cost_per_row() const { return cost_per_row_; }
 
   // Makes place for so many threads; nothing is allocated while a plan runs.
   void reserve_threads(int threads);
 
   // One thread's part of all phases; the threads meet between two of them. False when a loss of
-  // its rows is not finite.
+  // its rows, or statistics of the batch, are not finite. Where the halt is wanted it returns soon,
+  // and what it computed is worth nothing.
   bool run(const Step<T>& step, int thread, int threads) const;
   // The same for programs that only go forward, whose rows need nobody else's: what comes first,
   // once for as long as the weights stay, then rows [lo, hi) of a batch.
@@ -127,7 +137,11 @@ template <class T> class Plan {
   void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const;
   void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
   bool finite_losses(long lo, long hi) const;
+  bool finite_statistics(long rows, int thread, int threads) const;
   bool finite_output(const Call<T>& call, long samples) const;
+  // See invariants.h: is the padding of what a call wrote in rows [lo, hi), and of weights, zero?
+  void check_output(const Call<T>& call, long lo, long hi) const;
+  void check_weights() const;
   void bind_tasks();
   void add_task(int parameter, long panel, long lo);
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,

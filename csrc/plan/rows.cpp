@@ -1,7 +1,10 @@
 // Runs a plan's calls phase by phase, and looks for where a value stopped being finite.
 #include <cmath>
+#include <tuple>
+#include <utility>
 
 #include "backend/cpu/pool.h"
+#include "plan/invariants.h"
 #include "plan/plan.h"
 
 namespace steep {
@@ -15,9 +18,16 @@ template <class T> void Plan<T>::reserve_threads(int threads) {
 template <class T>
 void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const {
   const long chunks = (hi - lo + phase.chunk - 1) / phase.chunk;
+  Halt* const halt = chunks > 1 ? step.halt : nullptr;
+  const bool check = checking();
   for (long c = 0; c < chunks; ++c) {
+    if (halt != nullptr && step.asks) halt->ask();
+    if (halt != nullptr && halt->wanted()) return;
     const long from = lo + (hi - lo) * c / chunks, to = lo + (hi - lo) * (c + 1) / chunks;
-    for (const Call<T>& call : phase.calls) call.run(call.args.get(), step, from, to);
+    for (const Call<T>& call : phase.calls) {
+      call.run(call.args.get(), step, from, to);
+      if (check) check_output(call, from, to);
+    }
   }
 }
 
@@ -39,12 +49,14 @@ template <class T> bool Plan<T>::finite_losses(long lo, long hi) const {
 template <class T> Step<T> Plan<T>::own(const Step<T>& step, int thread) const {
   Step<T> mine = step;
   mine.scratch = reinterpret_cast<T*>(scratch_[static_cast<std::size_t>(thread)].data());
+  mine.asks = thread == 0;
   return mine;
 }
 
 template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads) const {
   const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
+  if (thread == 0 && checking()) check_weights();
   step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
   for (std::size_t p = 0; p < phases_.size(); ++p) {
     if (phases_[p].meets && threads > 1) pool().meet();
@@ -54,7 +66,7 @@ template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int thre
       run_phase(phases_[p], step, lo, hi);
     }
   }
-  return finite_losses(lo, hi);
+  return finite_losses(lo, hi) && finite_statistics(step.rows, thread, threads);
 }
 
 template <class T> void Plan<T>::prepare(int thread, int threads) const {
@@ -75,17 +87,37 @@ bool Plan<T>::run_rows(const Step<T>& common, int thread, long lo, long hi) cons
   return finite_losses(lo, hi);
 }
 
+namespace {
+
+// What running statistics become: mean and variance of channel c.
+template <class T> std::pair<T, T> followed(const Running<T>& r, long rows, long c) {
+  const double n = static_cast<double>(rows) * static_cast<double>(r.pixels);
+  const double unbiased = n > 1 ? n / (n - 1) : 1.0;
+  const auto follow = [&](T running, double batch) {
+    return static_cast<T>(r.momentum * static_cast<double>(running) + (1 - r.momentum) * batch);
+  };
+  return {follow(r.mean[c], static_cast<double>(r.batch_mean[c])),
+          follow(r.variance[c], unbiased * static_cast<double>(r.batch_variance[c]))};
+}
+
+}  // namespace
+
+// Of this thread's share of the normalisations: their statistics were complete phases ago.
+template <class T>
+bool Plan<T>::finite_statistics(long rows, int thread, int threads) const {
+  for (std::size_t i = thread; i < running_.size(); i += threads) {
+    for (long c = 0; c < running_[i].channels; ++c) {
+      const auto [mean, variance] = followed(running_[i], rows, c);
+      if (!std::isfinite(mean) || !std::isfinite(variance)) return false;
+    }
+  }
+  return true;
+}
+
 template <class T> void Plan<T>::follow_statistics(long rows) const {
   for (const Running<T>& r : running_) {
-    const double n = static_cast<double>(rows) * static_cast<double>(r.pixels);
-    const double unbiased = n > 1 ? n / (n - 1) : 1.0;
     for (long c = 0; c < r.channels; ++c) {
-      const auto follow = [&](T& running, double batch) {
-        running =
-            static_cast<T>(r.momentum * static_cast<double>(running) + (1 - r.momentum) * batch);
-      };
-      follow(r.mean[c], static_cast<double>(r.batch_mean[c]));
-      follow(r.variance[c], unbiased * static_cast<double>(r.batch_variance[c]));
+      std::tie(r.mean[c], r.variance[c]) = followed(r, rows, c);
     }
   }
 }

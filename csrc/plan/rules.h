@@ -1,12 +1,15 @@
 // What the plan knows of update rules: their names, slots and knobs, from the explicit list.
 #pragma once
+#include <limits>
 #include <string>
 #include <vector>
 
 namespace steep {
 
-// The first columns of a knob table; the rule's own follow.
+// The first columns of a knob table; the rule's own follow. Limits of clipping may be 0; there is none
+// where they are kNoLimit.
 enum CommonKnob { kL1, kL2, kClipNorm, kClipValue, kDecay, kCommonKnobs };
+inline constexpr double kNoLimit = std::numeric_limits<double>::infinity();
 inline constexpr const char* kCommonKnobNames[] = {"l1", "l2", "clip_norm", "clip_value", "decay"};
 
 struct RuleInfo {

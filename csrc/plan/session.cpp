@@ -1,50 +1,26 @@
-// Sets a session up, takes gradients and evaluates, and finds back to the last good weights.
+// Sets a session up and runs it; takes gradients, evaluates, and copies its state out.
 #include "plan/session.h"
 
-#include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "backend/cpu/pool.h"
-#include "base/error.h"
+#include "plan/snapshot.h"
 
 namespace steep {
 
 namespace {
 
-constexpr long kMostSteps = 4096;       // between two snapshots, and in one run
-constexpr double kSnapshotShare = 100;  // a snapshot may cost a hundredth of the time
-constexpr double kForever = 1e9;        // seconds
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kVerifyShare = 100;  // looking at the slots may cost a hundredth of the time
 
 }  // namespace
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
-
-// A copy of weights and slots, and what was run since: with the same steps run again it gives the
-// weights of any later moment, bit by bit.
-template <class T> struct Session<T>::Snapshot {
-  struct Segment {
-    Position at;
-    long count;
-    std::size_t knobs;  // where its rows begin
-    bool separate;
-  };
-  std::vector<T> weights, state;
-  std::vector<Segment> segments;
-  std::vector<double> knobs, losses, correct;  // the last two only give loop() a place to write
-  long steps = 0;
-  long changes = 0;  // of the Stores when it was taken
-  double taken = 0, cost = 0;
-  bool valid = false;
-
-  void add(Position at, long count, const double* rows, int columns, bool separate) {
-    segments.push_back({at, count, knobs.size(), separate});
-    knobs.insert(knobs.end(), rows, rows + count * columns);
-    steps += count;
-  }
-};
 
 template <class T>
 Session<T>::Session(std::shared_ptr<Network<T>> network, int loss, double loss_option, int rule,
@@ -74,18 +50,38 @@ template <class T> long Session<T>::snapshot_bytes() const {
   return network_->weights()->bytes() + state_->bytes();
 }
 
+// The plan there is stays until the larger one exists.
 template <class T> void Session<T>::reserve(long rows) {
   if (plan_ && plan_->capacity() >= rows) return;
-  plan_.reset();
-  plan_ = std::make_unique<Plan<T>>(network_->graph(), training(network_->graph()), k_,
-                                    network_->weights(), rows, loss_, loss_option_);
-  squares_.resize(plan_->tasks().size());
+  auto larger = std::make_unique<Plan<T>>(network_->graph(), training(network_->graph()), k_,
+                                          network_->weights(), rows, loss_, loss_option_);
+  squares_.resize(larger->tasks().size());
+  plan_ = std::move(larger);
 }
 
-template <class T> void Session<T>::set_data(Dataset data, long batch_size, bool shuffle) {
-  reserve(std::min(batch_size, data.samples));
-  batcher_ = Batcher(std::move(data), batch_size, seed_, shuffle);
-  snapshot_->valid = false;
+template <class T> void Session<T>::set_data(Dataset data, Order order) {
+  const Inside alone(gate_, Inside::kWrite);
+  reserve(std::min(order.batch_size, data.samples));
+  take(std::make_shared<const Batcher>(std::move(data), order, seed_), false);
+}
+
+template <class T> void Session<T>::set_batch(Dataset data) {
+  const Inside alone(gate_, Inside::kWrite);
+  reserve(data.samples);
+  const Order order{.batch_size = data.samples};
+  take(std::make_shared<const Batcher>(std::move(data), order, seed_), true);
+}
+
+template <class T> void Session<T>::release_data() {
+  const Inside alone(gate_, Inside::kWrite);
+  take(nullptr, false);
+}
+
+// The way back needs the data of the steps it goes over.
+template <class T> void Session<T>::take(Data data, bool single) {
+  data_ = std::move(data);
+  single_ = single;
+  snapshot_->forget_borrowed();
 }
 
 template <class T> int Session<T>::state_columns(T** columns) const {
@@ -98,6 +94,16 @@ template <class T> int Session<T>::state_columns(T** columns) const {
 template <class T> bool Session<T>::large() const {
   constexpr long kCache = 1L << 20;
   return network_->weights()->bytes() + state_->bytes() > kCache;
+}
+
+template <class T>
+bool Session<T>::separate(const double* knobs, long count, long rows) const {
+  constexpr double kLongGradient = 4e10;  // flops: about 0.2 s on two cores
+  for (long i = 0; i < count; ++i) {
+    if (knobs[i * knob_columns() + kClipNorm] < kNoLimit) return true;
+  }
+  const double size = static_cast<double>(network_->weights()->layout().size);
+  return 2.0 * size * static_cast<double>(rows) > kLongGradient;
 }
 
 template <class T> void Session<T>::need_gradients() {
@@ -118,113 +124,136 @@ template <class T> Step<T> Session<T>::step_at(const Batcher& batcher, Position 
   return step;
 }
 
-template <class T>
-long Session<T>::run(Position at, long count, const double* knobs, double* losses, double* correct,
-                     double budget) {
-  fault_.reset();
-  count = std::min({count, batcher_.batches() - at.batch, kMostSteps});
-  if (count <= 0) return 0;
-  bool separate = false;
-  for (long i = 0; i < count && !separate; ++i) {
-    separate = knobs[i * knob_columns() + kClipNorm] > 0;
-  }
-  if (separate) need_gradients();
-  if (!remember(at, count)) {
-    const std::string where = plan_->first_fault(step_at(batcher_, at, *plan_));
-    fault_ = Fault{0, "loss", where, go_back(1)};
-    return 0;
-  }
-  const long done = loop(at, count, knobs, losses, correct, budget, separate);
-  snapshot_->add(at, done, knobs, knob_columns(), separate);
-  if (!fault_) return done;
-  const bool loss = fault_->what == "loss";
-  // A loss that is not finite is the batch's fault where the batch before still has a finite one;
-  // else the update before went too far.
-  const long back =
-      loss && done > 0 && finite_at({at.epoch, at.batch + done - 1, at.step + done - 1})
-          ? 0
-          : go_back(loss ? 1 : 0);
-  const long left = done - std::min(done, back);
-  fault_->undone = back - (done - left);
-  if (!loss) {
-    fault_->where = faulty_parameter({at.epoch, at.batch + done, at.step + done},
-                                     knobs + done * knob_columns());
-  }
-  return left;
-}
-
-template <class T> int Session<T>::wanted_threads(long rows) const {
+template <class T> int Session<T>::wanted_threads(const Plan<T>& plan, long rows) const {
   constexpr double kFlopsPerUpdate = 20;  // of one parameter, with its root and its division
   const double size = static_cast<double>(network_->weights()->layout().size);
   const double n = static_cast<double>(rows);
-  return threads_for(plan_->cost_per_row() * n + size * (2.0 * n + kFlopsPerUpdate));
+  return threads_for(plan.cost_per_row() * n + size * (2.0 * n + kFlopsPerUpdate));
 }
 
-template <class T> bool Session<T>::finite_at(Position at) {
-  const Step<T> step = step_at(batcher_, at, *plan_);
-  const int wanted = wanted_threads(step.rows);
-  plan_->reserve_threads(wanted);
-  std::atomic<bool> finite{true};
-  pool().run(wanted, [&](int thread, int threads) {
-    if (!plan_->run(step, thread, threads)) finite = false;
-  });
-  return finite;
-}
-
-// Takes a snapshot when the last one is old, or of other data or weights. Only weights with a finite
-// loss are worth remembering; false, and the old snapshot kept, when they turn out to be bad.
-template <class T> bool Session<T>::remember(Position at, long count) {
-  Snapshot& s = *snapshot_;
+template <class T>
+long Session<T>::run(long count, const double* knobs, long known, double budget, Halt& halt) {
+  const Inside alone(gate_, Inside::kWrite, &halt);
+  if (!alone || !data_) return 0;
+  const Inside training = train(&halt);
+  if (!training) return 0;
   const double start = now();
-  const long changes = network_->weights()->changes() + state_->changes();
-  s.valid = s.valid && s.changes == changes;
-  // To look whether the loss is finite takes a step.
-  const double cost = s.cost + step_seconds_;
-  if (s.valid && s.steps + count <= kMostSteps &&
-      start - s.taken < std::max(1.0, kSnapshotShare * cost)) {
-    return true;
+  fault_.reset();
+  const Position at{progress_.epoch, single_ ? 0 : progress_.batch, progress_.steps};
+  count = std::min({count, data_->batches() - at.batch, kMostSteps});
+  if (count <= 0) return 0;
+  const bool apart = separate(knobs, count, data_->rows(at.batch));
+  if (apart) need_gradients();
+  const long logged = at.step - static_cast<long>(log_.size());
+  log_.erase(log_.begin(), log_.begin() + std::clamp(known - logged, 0L, at.step - logged));
+  long done = 0;
+  if (remember(at, count)) {
+    done = loop(*data_, at, count, knobs, budget, apart, &halt);
+    snapshot_->add({data_, at, done, apart, single_}, knobs, knob_columns());
   }
-  if (s.valid && s.steps > 0 && !finite_at(at)) return false;
-  const double checked = now();
-  const long size = network_->weights()->layout().size;
-  if (s.weights.empty()) {
-    s.weights.resize(size);
-    s.state.resize(state_->elements());
-    s.segments.reserve(kMostSteps);
-    s.knobs.reserve(kMostSteps * knob_columns());
-    s.losses.resize(kMostSteps);
-    s.correct.resize(kMostSteps);
+  if (fault_) {
+    settle(at, done, knobs);
+  } else if (done == 0 && rule_infos()[rule_].look_ahead) {
+    go_back(0);  // the way to the point and back is exact after a step only
+  } else {
+    tally(*data_, at, done, single_);
   }
-  std::copy_n(network_->weights()->column(0), size, s.weights.begin());
-  std::copy_n(state_->column(0), state_->elements(), s.state.begin());
-  s.segments.clear();
-  s.knobs.clear();
-  s.steps = 0;
-  s.changes = changes;
-  s.valid = true;
-  s.taken = now();
-  s.cost = s.taken - checked;
-  return true;
+  if (!single_) progress_.seconds += now() - start;
+  network_->weights()->note_change();
+  snapshot_->changes = network_->weights()->changes() + state_->changes();
+  publish();
+  return std::max(0L, progress_.steps - at.step);
 }
 
-// From the snapshot, runs every step again but the last `steps`; returns how many it left out.
-template <class T> long Session<T>::go_back(long steps) {
-  Snapshot& s = *snapshot_;
-  const std::optional<Fault> fault = fault_;
-  std::copy(s.weights.begin(), s.weights.end(), network_->weights()->column(0));
-  std::copy(s.state.begin(), s.state.end(), state_->column(0));
-  steps = std::min(steps, s.steps);
-  long left = s.steps - steps;
-  for (const auto& segment : s.segments) {
-    const long count = std::min(segment.count, left);
-    left -= count;
-    if (count == 0) continue;
-    loop(segment.at, count, s.knobs.data() + segment.knobs, s.losses.data(), s.correct.data(),
-         kForever, segment.separate);
+// Adds what the loop left to the progress.
+template <class T>
+void Session<T>::tally(const Batcher& data, Position at, long done, bool single) {
+  for (long i = 0; i < done; ++i) {
+    const double rows = static_cast<double>(data.rows(at.batch + i));
+    log_.push_back(mean_ ? outcome_.loss[i] / rows : outcome_.loss[i]);
+    ++progress_.steps;
+    if (single) continue;
+    if (at.batch + i == 0) {
+      const double seconds = at.epoch == progress_.epoch ? progress_.seconds : 0;
+      progress_.begin_epoch(at.epoch);
+      progress_.seconds = seconds;
+    }
+    progress_.batch = at.batch + i + 1;
+    progress_.loss += outcome_.loss[i];
+    progress_.right += outcome_.right[i];
+    progress_.weight += outcome_.weight[i];
   }
-  s.valid = false;
-  fault_ = fault;
-  return steps;
+}
+
+template <class T> void Session<T>::publish() {
+  steps_.store(progress_.steps, std::memory_order_relaxed);
+  epoch_.store(progress_.epoch, std::memory_order_relaxed);
+}
+
+template <class T> bool Session<T>::finite_slots() const {
+  return k_.all_finite(state_->column(0), state_->elements());
+}
+
+template <class T> std::string Session<T>::faulty_slot() const {
+  for (std::size_t i = 0; i < slots().size(); ++i) {
+    for (const Slice& s : state_->layout().slices) {
+      if (!k_.all_finite(slot(static_cast<int>(i)) + s.offset, s.size)) return s.name;
+    }
+  }
+  return "optimizer";
+}
+
+template <class T> bool Session<T>::verify(bool always, Halt& halt) {
+  const Inside alone(gate_, Inside::kWrite, &halt);
+  if (!alone) return true;
+  const double start = now();
+  if (!always && start - verified_ < kVerifyShare * verify_seconds_) return true;
+  const bool finite = finite_slots();
+  verified_ = now();
+  verify_seconds_ = verified_ - start;
+  if (finite) return true;
+  const Inside training = train(&halt);
+  if (!training) return true;
+  fault_ = Fault{"optimizer's state", faulty_slot()};
+  if (snapshot_->fits(network_->weights()->changes() + state_->changes())) {
+    go_back(snapshot_->steps - steps_with_finite_slots());
+    network_->weights()->note_change();
+    publish();
+  }
+  return false;
+}
+
+template <class T> std::optional<Fault> Session<T>::fault() {
+  const Inside reading(gate_, Inside::kRead);
+  return fault_;
+}
+
+template <class T> Progress Session<T>::progress() {
+  const Inside reading(gate_, Inside::kRead);
+  return progress_;
+}
+
+template <class T> void Session<T>::set_progress(const Progress& progress) {
+  const Inside alone(gate_, Inside::kWrite);
+  progress_ = progress;
+  log_.clear();
+  snapshot_->valid = false;
+  publish();
+}
+
+template <class T> void Session<T>::begin_epoch(bool next) {
+  const Inside alone(gate_, Inside::kWrite);
+  progress_.begin_epoch(progress_.epoch + (next ? 1 : 0));
+  publish();
+}
+
+template <class T> std::vector<double> Session<T>::losses(long first) {
+  const Inside reading(gate_, Inside::kRead);
+  const long logged = progress_.steps - static_cast<long>(log_.size());
+  std::vector<double> out(std::max(0L, std::min(logged, progress_.steps) - first), kNaN);
+  out.insert(out.end(), log_.begin() + std::clamp(first - logged, 0L, progress_.steps - logged),
+             log_.end());
+  return out;
 }
 
 template <class T>
@@ -233,7 +262,7 @@ std::string Session<T>::faulty_parameter(Position at, const double* knobs) {
   T* w = network_->weights()->column(0);
   const std::vector<T> kept(w, w + network_->weights()->layout().size);
   begin(knobs);
-  const Step<T> step = step_at(batcher_, at, *plan_);
+  const Step<T> step = step_at(*data_, at, *plan_);
   plan_->run(step, 0, 1);
   std::string name = "update of the weights: too large for the number format";
   for (const GradTask<T>& task : plan_->tasks()) {
@@ -249,27 +278,36 @@ std::string Session<T>::faulty_parameter(Position at, const double* knobs) {
 }
 
 template <class T>
-double Session<T>::gradients(const Dataset& data, long at, double l1, double l2) {
+double Session<T>::gradients(const Dataset& data, double l1, double l2, const std::vector<T*>& outs,
+                             Halt& halt) {
+  const Inside alone(gate_, Inside::kWrite, &halt);
+  if (!alone) return kNaN;
+  const Inside looking = look(&halt);
+  if (!looking) return kNaN;
   reserve(data.samples);
   need_gradients();
-  const Batcher batcher(data, data.samples, seed_, false);
-  const Step<T> step = step_at(batcher, {0, 0, at}, *plan_);
+  const Batcher batcher(data, {.batch_size = data.samples}, seed_);
+  Step<T> step = step_at(batcher, {0, 0, progress_.steps}, *plan_);
+  step.halt = &halt;
   const auto& tasks = plan_->tasks();
   T* g = gradients_->column(0);
   T* w = network_->weights()->column(0);
   const auto decayed = [&](const GradTask<T>& task) { return task.decay || decay_bias_; };
-  const int wanted = wanted_threads(step.rows);
+  const int wanted = wanted_threads(*plan_, step.rows);
   plan_->reserve_threads(wanted);
   pool().run(wanted, [&](int thread, int threads) {
     plan_->run(step, thread, threads);
     if (threads > 1) pool().meet();
     for (std::size_t i = thread; i < tasks.size(); i += threads) {
+      if (thread == 0) halt.ask();
+      if (halt.wanted()) return;
       plan_->gradient(tasks[i], step.rows, g + tasks[i].offset);
       k_.finish_gradient(g + tasks[i].offset, w + tasks[i].offset, tasks[i].size,
                          decayed(tasks[i]) ? static_cast<T>(l1) : T(0),
-                         decayed(tasks[i]) ? static_cast<T>(l2) : T(0), T(0));
+                         decayed(tasks[i]) ? static_cast<T>(l2) : T(0), static_cast<T>(kNoLimit));
     }
   });
+  if (halt.wanted()) return kNaN;
   double objective = 0;
   for (long r = 0; r < step.rows; ++r) objective += plan_->values()[r];
   if (mean_) objective /= static_cast<double>(step.rows);
@@ -280,35 +318,62 @@ double Session<T>::gradients(const Dataset& data, long at, double l1, double l2)
       objective += 0.5 * l2 * x * x + l1 * std::abs(x);
     }
   }
+  for (std::size_t i = 0; i < outs.size(); ++i) {
+    if (outs[i] != nullptr) gradients_->get(0, static_cast<int>(i), outs[i]);
+  }
   return objective;
 }
 
-template <class T> Totals Session<T>::evaluate(const Dataset& data, long batch_size) {
+template <class T>
+Totals Session<T>::evaluate(const Dataset& data, long batch_size, Halt& halt) {
   batch_size = std::min(batch_size, data.samples);
-  if (!evaluation_ || evaluation_->capacity() < batch_size) {
-    evaluation_.reset();
-    evaluation_ = std::make_unique<Plan<T>>(network_->graph(), evaluation(network_->graph()), k_,
-                                            network_->weights(), batch_size, loss_, loss_option_);
-  }
-  const Batcher batcher(data, batch_size, 0, false);
-  const int wanted = threads_for(evaluation_->cost_per_row() * static_cast<double>(batch_size));
-  evaluation_->reserve_threads(wanted);
+  const Inside looking = look(&halt);
+  if (!looking) return {};
+  const auto plan = evaluation_.take(batch_size, [&](long rows) {
+    return std::make_unique<Plan<T>>(network_->graph(), evaluation(network_->graph()), k_,
+                                     network_->weights(), rows, loss_, loss_option_);
+  });
+  const Batcher batcher(data, {.batch_size = batch_size}, seed_);
+  const int wanted = threads_for(plan->cost_per_row() * static_cast<double>(batch_size));
+  plan->reserve_threads(wanted);
   Totals totals;
-  for (long b = 0; b < batcher.batches(); ++b) {
-    const Step<T> step = step_at(batcher, {0, b, 0}, *evaluation_);
+  for (long b = 0; b < batcher.batches() && !halt.wanted(); ++b) {
+    Step<T> step = step_at(batcher, {0, b, 0}, *plan);
+    step.halt = &halt;
+    halt.ask();
     pool().run(wanted, [&](int thread, int threads) {
-      if (b == 0) evaluation_->prepare(thread, threads);
-      evaluation_->run_rows(step, thread, step.rows * thread / threads,
-                            step.rows * (thread + 1) / threads);
+      if (b == 0) plan->prepare(thread, threads);
+      plan->run_rows(step, thread, step.rows * thread / threads,
+                     step.rows * (thread + 1) / threads);
     });
     for (long r = 0; r < step.rows; ++r) {
       const double weight = data.weights ? data.weights[b * batch_size + r] : 1.0;
-      totals.loss += evaluation_->values()[r];
-      totals.correct += weight * evaluation_->correct()[r];
+      totals.loss += plan->values()[r];
+      totals.correct += weight * plan->correct()[r];
       totals.weight += weight;
     }
   }
   return totals;
+}
+
+template <class T>
+Progress Session<T>::copy_out(const std::vector<T*>& weights, const std::vector<T*>& slots) {
+  const Inside reading(gate_, Inside::kRead);
+  const Inside looking = look();
+  const int parameters = static_cast<int>(weights.size());
+  for (int p = 0; p < parameters; ++p) network_->weights()->get(0, p, weights[p]);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    state_->get(static_cast<int>(i) / parameters, static_cast<int>(i) % parameters, slots[i]);
+  }
+  return progress_;
+}
+
+template <class T> void Session<T>::assign_slots(const std::vector<const T*>& slots) {
+  const Inside alone(gate_, Inside::kWrite);
+  const int parameters = static_cast<int>(state_->layout().slices.size());
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    state_->set(static_cast<int>(i) / parameters, static_cast<int>(i) % parameters, slots[i]);
+  }
 }
 
 template class Session<float>;

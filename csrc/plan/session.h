@@ -1,11 +1,13 @@
-// A Session trains a network: optimizer slots, the training plan, the run loop, and the way back to
-// the last good weights.
+// A Session trains a network: where the training stands, optimizer slots, the training plan, the run
+// loop. The way back to the last good weights is in rewind.cpp.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/gate.h"
 #include "data/batcher.h"
 #include "plan/network.h"
 #include "plan/pace.h"
@@ -13,11 +15,10 @@
 
 namespace steep {
 
+// Why a step was not done. Which one it is, the progress says: the one after those it counts.
 struct Fault {
-  long step;          // offset into the run at which it was met; this update was not done
-  std::string what;   // "loss" or "gradient"
+  std::string what;   // "loss", "gradient", or a slot of the optimizer
   std::string where;  // layer or parameter
-  long undone;        // updates taken back that earlier runs had counted: 0 or 1
 };
 
 struct Totals { double loss = 0, correct = 0, weight = 0; };
@@ -25,28 +26,65 @@ struct Totals { double loss = 0, correct = 0, weight = 0; };
 // Where steps begin: they are contiguous from here, inside one epoch.
 struct Position { long epoch, batch, step; };
 
+// Where a training stands. Sums are over the epoch in progress, in order of steps.
+struct Progress {
+  long epoch = 0;    // epochs done
+  long batch = 0;    // batches done of the epoch in progress
+  long steps = 0;    // updates done
+  double loss = 0;   // of sample losses
+  double right = 0;  // of the weights of samples that were right
+  double weight = 0;
+  double seconds = 0;  // spent on it
+
+  void begin_epoch(long number) { *this = {.epoch = number, .steps = steps}; }
+};
+
 double now();  // seconds on a clock that never jumps
 
+// Any thread may call any method, with nothing locked. One call works at a time; those that only
+// read what a session holds go side by side.
 template <class T> class Session {
  public:
   Session(std::shared_ptr<Network<T>> network, int loss, double loss_option, int rule,
           uint64_t seed, bool mean, bool decay_bias);
   ~Session();
 
-  void set_data(Dataset data, long batch_size, bool shuffle);
-  // See _core.pyi; knobs is (count, kCommonKnobs + rule knobs).
-  long run(Position at, long count, const double* knobs, double* losses, double* correct,
-           double budget);
-  const std::optional<Fault>& fault() const { return fault_; }
+  // What the coming steps train on: epochs of batches, or one batch by itself, again and again.
+  // A data set that does not own its memory is forgotten at the next call of these.
+  void set_data(Dataset data, Order order);
+  void set_batch(Dataset data);
+  void release_data();
 
-  // The objective of one batch in training mode; its gradients are left for gradient().
-  double gradients(const Dataset& data, long step, double l1, double l2);
-  void gradient(int parameter, T* out) const { gradients_->get(0, parameter, out); }
-  Totals evaluate(const Dataset& data, long batch_size);
+  // See _core.pyi; knobs is (count, knob_columns()), from step progress().steps on.
+  long run(long count, const double* knobs, long known, double budget, Halt& halt);
+  // False, and the way back found, where slots hold values that are not finite. Looks `always`, or
+  // as often as it costs next to nothing.
+  bool verify(bool always, Halt& halt);
+  std::optional<Fault> fault();
+
+  Progress progress();
+  long steps() const { return steps_.load(std::memory_order_relaxed); }  // without waiting
+  long epoch() const { return epoch_.load(std::memory_order_relaxed); }
+  void set_progress(const Progress& progress);
+  void begin_epoch(bool next);  // anew, or the next one
+  // Losses of steps [first, steps done), NaN for those it was told are known.
+  std::vector<double> losses(long first);
+
+  // The objective of one batch in training mode; gradients of all parameters to outs, where not
+  // null. NaN where the halt was wanted.
+  double gradients(const Dataset& data, double l1, double l2, const std::vector<T*>& outs,
+                   Halt& halt);
+  Totals evaluate(const Dataset& data, long batch_size, Halt& halt);
+
+  // Everything at one moment: parameters to weights, slot by slot to slots; returns the progress.
+  Progress copy_out(const std::vector<T*>& weights, const std::vector<T*>& slots);
+  // Sets slot by slot; the weights are the network's.
+  void assign_slots(const std::vector<const T*>& slots);
 
   const std::vector<std::string>& slots() const { return rule_infos()[rule_].slots; }
   Store<T>& state() { return *state_; }
   const Network<T>& network() const { return *network_; }
+  Gate& gate() { return gate_; }
   long state_bytes() const;
   long arena_bytes() const { return plan_ ? plan_->arena_bytes() : 0; }
   int knob_columns() const;
@@ -58,24 +96,46 @@ template <class T> class Session {
  private:
   struct Loop;
   struct Snapshot;
+  using Data = std::shared_ptr<const Batcher>;
+
+  // What a stretch of steps left, a number a step: sums over its batch.
+  struct Outcome { std::vector<double> loss, right, weight; };
+
+  Inside train(Halt* halt) { return {network_->weights()->gate(), Inside::kWrite, halt}; }
+  Inside look(Halt* halt = nullptr) { return {network_->weights()->gate(), Inside::kRead, halt}; }
 
   void reserve(long rows);
+  void take(Data data, bool single);
   T* slot(int i) const { return state_->column(i); }
   int state_columns(T** columns) const;  // weights and slots; how many
   bool large() const;                    // more than stays in cache from one step to the next
+  // Whether gradients are finished before the first update: to clip them by norm, or to be able to
+  // stop a step that takes long.
+  bool separate(const double* knobs, long count, long rows) const;
   Step<T> step_at(const Batcher& batcher, Position at, const Plan<T>& plan) const;
   // For look-ahead rules, the weights become the point; and w again, after `done` steps.
   void begin(const double* knobs);
   void end(const double* knobs, long done);
-  long loop(Position at, long count, const double* knobs, double* losses, double* correct,
-            double budget, bool separate);
-  bool remember(Position at, long count);
-  long go_back(long steps);
-  bool finite_at(Position at);
-  int wanted_threads(long rows) const;
+  long loop(const Batcher& data, Position at, long count, const double* knobs, double budget,
+            bool separate, Halt* halt);
+  void tally(const Batcher& data, Position at, long done, bool single);
+  void publish();
+  bool finite_slots() const;
+  std::string faulty_slot() const;
+  int wanted_threads(const Plan<T>& plan, long rows) const;
   std::string faulty_parameter(Position at, const double* knobs);
   void need_gradients();
 
+  // rewind.cpp
+  bool remember(Position at, long count);
+  bool due(long count) const;
+  void go_back(long steps);
+  void settle(Position at, long done, const double* knobs);
+  bool last_finite() const;
+  long steps_with_finite_slots();
+  bool finite_at(const Batcher& data, Position at) const;
+
+  Gate gate_;
   std::shared_ptr<Network<T>> network_;
   const Kernels<T>& k_;
   const int loss_;
@@ -86,13 +146,19 @@ template <class T> class Session {
   std::unique_ptr<Store<T>> state_;      // slots
   std::unique_ptr<Store<T>> gradients_;  // made when first asked for
   std::unique_ptr<Plan<T>> plan_;
-  std::unique_ptr<Plan<T>> evaluation_;
+  Shelf<T> evaluation_;
   std::vector<double> squares_;  // of each task's gradient
-  Batcher batcher_;
+  Data data_;
+  bool single_ = false;  // the data are one batch by itself
   std::optional<Fault> fault_;
+  Progress progress_;
+  std::atomic<long> epoch_{0}, steps_{0};  // of the progress, for those who do not wait
+  std::vector<double> log_;                // losses of the last steps
+  Outcome outcome_;
   std::unique_ptr<Snapshot> snapshot_;
   Pace pace_;
-  double step_seconds_ = 0;  // of the last run
+  double step_seconds_ = 0;                   // of the last run
+  double verified_ = 0, verify_seconds_ = 0;  // when slots were looked at last, and what it took
 };
 
 }  // namespace steep

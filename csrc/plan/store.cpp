@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace steep {
 
 Layout::Layout(const std::vector<Parameter>& parameters) {
@@ -32,6 +34,23 @@ Layout::Layout(const std::vector<Parameter>& parameters) {
   }
 }
 
+Layout::Layout(const std::vector<Parameter>& parameters, const Layout& whole,
+               const std::vector<int>& places)
+    : size(whole.size) {
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Parameter& p = parameters[i];
+    const Slice& place = whole.slices.at(static_cast<std::size_t>(places.at(i)));
+    if (place.shape != p.shape) {
+      refuse("a part's \"", p.name, "\" has shape ", text_of(p.shape), ", \"", place.name,
+             "\" of the whole ", text_of(place.shape));
+    }
+    slices.push_back(place);
+    slices.back().name = p.name;
+    slices.back().decay = p.decay;
+    slices.back().trained = p.trained;
+  }
+}
+
 template <class T> Store<T>::Store(std::shared_ptr<const Layout> layout, int columns)
     : layout_(std::move(layout)), columns_(columns),
       // Columns start one line past a 4 KiB boundary of each other: equal offsets in w, g and the
@@ -39,7 +58,7 @@ template <class T> Store<T>::Store(std::shared_ptr<const Layout> layout, int col
       stride_((layout_->size * static_cast<long>(sizeof(T)) / 4096 + 1) * 4096 /
                   static_cast<long>(sizeof(T)) +
               5 * kLane),
-      block_(static_cast<std::size_t>(columns_ * stride_) * sizeof(T)) {}
+      held_(std::make_shared<Held>(static_cast<std::size_t>(columns_ * stride_) * sizeof(T))) {}
 
 namespace {
 
@@ -65,7 +84,7 @@ template <class T> void Store<T>::get(int column, int parameter, T* out) const {
 }
 
 template <class T> void Store<T>::set(int column, int parameter, const T* in) {
-  ++changes_;
+  note_change();
   T* to = this->column(column);
   for_elements(layout_->slices[parameter],
                [&](long packed, long logical) { to[packed] = in[logical]; });

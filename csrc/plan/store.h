@@ -2,11 +2,13 @@
 // out as the GEMM kernels want it. Only get() and set() know the logical shapes.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "backend/cpu/kernels.h"
+#include "base/gate.h"
 #include "base/memory.h"
 #include "graph/graph.h"
 
@@ -37,6 +39,9 @@ struct Slice {
 // Decayed parameters first; a pure function of the parameters.
 struct Layout {
   explicit Layout(const std::vector<Parameter>& parameters);
+  // That of a part: its parameters lie where `places` of the whole do.
+  Layout(const std::vector<Parameter>& parameters, const Layout& whole,
+         const std::vector<int>& places);
   std::vector<Slice> slices;  // in order of definition
   long size = 0;              // elements of one column
 };
@@ -44,9 +49,13 @@ struct Layout {
 template <class T> class Store {
  public:
   Store(std::shared_ptr<const Layout> layout, int columns);
+  // The same memory under the layout of a part.
+  Store(std::shared_ptr<const Layout> layout, const Store& whole)
+      : layout_(std::move(layout)), columns_(whole.columns_), stride_(whole.stride_),
+        held_(whole.held_) {}
 
-  T* column(int i) const { return reinterpret_cast<T*>(block_.data()) + i * stride_; }
-  long bytes() const { return static_cast<long>(block_.bytes()); }
+  T* column(int i) const { return reinterpret_cast<T*>(held_->block.data()) + i * stride_; }
+  long bytes() const { return static_cast<long>(held_->block.bytes()); }
   long elements() const { return columns_ * stride_; }
   const Layout& layout() const { return *layout_; }
   std::shared_ptr<const Layout> shared_layout() const { return layout_; }
@@ -54,14 +63,24 @@ template <class T> class Store {
   // Logical, dense, row-major values of one parameter.
   void get(int column, int parameter, T* out) const;
   void set(int column, int parameter, const T* in);
-  long changes() const { return changes_; }  // calls of set(): who holds a copy sees it is stale
+
+  // Whoever reads or writes values stands inside.
+  Gate& gate() const { return held_->gate; }
+  // How often values were changed: who holds a copy sees that it is stale.
+  long changes() const { return held_->changes.load(std::memory_order_relaxed); }
+  void note_change() const { held_->changes.fetch_add(1, std::memory_order_relaxed); }
 
  private:
+  struct Held {  // what a whole and its parts share
+    explicit Held(std::size_t bytes) : block(bytes) {}
+    Block block;
+    Gate gate;
+    std::atomic<long> changes{0};
+  };
   std::shared_ptr<const Layout> layout_;
   int columns_;
   long stride_;
-  long changes_ = 0;
-  Block block_;
+  std::shared_ptr<Held> held_;
 };
 
 }  // namespace steep

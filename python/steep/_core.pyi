@@ -12,10 +12,15 @@ __version__: str
 COMMON_KNOBS: list[
     str
 ]  # ["l1", "l2", "clip_norm", "clip_value", "decay"]: first columns of a knob table
+MAX_THREADS: int
 
 def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (reason why not)
-def set_num_threads(n: int) -> None: ...
-def get_num_threads() -> int: ...
+def set_num_threads(n: int) -> None: ...  # of every thread without a limit of its own
+def limit_threads(n: int) -> None: ...  # of the calling thread; 0: none of its own
+def get_num_threads() -> int: ...  # of the calling thread
+def quota_cpus(
+    root: str,
+) -> int: ...  # processors the cgroups allow, 0: any number; root stands before /proc and /sys
 def activations() -> list[str]: ...
 def losses() -> list[str]: ...
 def rules() -> dict[
@@ -29,6 +34,9 @@ def permutation(
 def all_finite(
     array: Array,
 ) -> bool: ...  # any strides, float32/float64 (uint8 is True); no copy, no GIL
+def check_invariants(
+    on: bool,
+) -> str: ...  # turns the proof that padding is 0 on or off; what was found broken first, or ""
 def gemm(
     a: Array, b: Array, out: Array, transpose_a: bool = False, transpose_b: bool = False
 ) -> None: ...
@@ -155,13 +163,18 @@ class Network:
     def parameters(self) -> list[tuple[str, tuple[int, ...]]]: ...  # in order of definition
     def trained(self, name: str) -> bool: ...  # False for running statistics
     def get(self, name: str) -> Array: ...  # a copy in logical shape
+    def values(self) -> list[Array]: ...  # copies, all of one moment, in order of definition
     def set(self, name: str, value: Array) -> None: ...
+    def assign(self, values: list[tuple[str, Array]]) -> None: ...  # all at one moment, or none
+    # A network over another graph on these weights: its parameters are those of the given names,
+    # in the order of the graph's. It follows this one into another precision.
+    def view(self, graph: Graph, names: list[str]) -> Network: ...
     def convert(self, precision: str) -> None: ...  # "float32" | "float64", keeps the values
     def predict(self, inputs: list[Array], batch_size: int) -> list[Array]: ...
     def memory(self) -> dict[str, int]: ...
 
 class Session:
-    """Trains a Network: slots, plan, batcher. Python holds the counters and passes them in."""
+    """Trains a Network: where the training stands, slots, plan, batcher. For any thread."""
 
     def __init__(
         self,
@@ -173,10 +186,10 @@ class Session:
         mean: bool,  # reduction
         decay_bias: bool,
     ) -> None: ...
-    # Keeps references to the arrays; float32/float64/uint8 inputs of any strides; targets int (N,)
-    # labels
-    # (any integer dtype) or float (N, ...) values; sample_weight (N,) or None; augment (flip,
-    # shift, cutout, fill) of images (H, W) or (H, W, C), fill one pixel in the units of the input.
+    # Keeps references to the arrays until release_data, labels aside; float32/float64/uint8 inputs
+    # of any strides; targets int (N,) labels (any integer dtype) or float (N, ...) values;
+    # sample_weight (N,) or None; augment (flip, shift, cutout, fill) of images (H, W) or (H, W, C),
+    # fill one pixel in the units of the input.
     def set_data(
         self,
         inputs: list[Array],
@@ -184,35 +197,52 @@ class Session:
         sample_weight: Array | None,
         batch_size: int,
         shuffle: bool,
+        drop_last: bool = False,
         augment: tuple[bool, int, int, list[float]] | None = None,
     ) -> None: ...
-    # Runs steps [batch, batch+count) of `epoch` (never past its end), knobs row i for step i. Step
-    # is the
-    # number of updates done before, for dropout. Writes losses and correct counts. Returns the
-    # number of
-    # updates done; stops after budget seconds, or before the first update that is not finite (see
-    # fault).
+    # A copy of one batch: each run does one step on it, which belongs to no epoch.
+    def set_batch(
+        self, inputs: list[Array], targets: Array, sample_weight: Array | None
+    ) -> None: ...
+    def release_data(self) -> None: ...
+    @property
+    def data_set(self) -> int: ...  # another number whenever the data were changed
+    # Steps from where the session stands, never past the end of the epoch, knobs row i for step i.
+    # Losses of steps before `known` are forgotten. Returns the number of updates done; stops after
+    # budget seconds, on Ctrl-C, or before the first update that is not finite (see fault).
     def run(
         self,
-        epoch: int,
-        batch: int,
-        step: int,
         knobs: NDArray[np.float64],  # (count, len(COMMON_KNOBS) + len(rule knobs))
-        losses: NDArray[np.float64],  # (count,) out: mean (or sum) loss of the batch
-        correct: NDArray[np.float64],  # (count,) out: right predictions in the batch
+        known: int,
         budget: float,
     ) -> int: ...
+    # False, with a fault, and weights and progress gone back, where a slot is not finite. Looks
+    # always, or as often as it costs next to nothing.
+    def verify(self, always: bool) -> bool: ...
     @property
-    # {"step": offset, "what": "loss"|"gradient", "where": layer or parameter, "undone": updates of
-    # earlier runs that were taken back, 0 or 1}
+    # {"what": "loss", "gradient" or "optimizer's state", "where": layer or parameter}; the step is
+    # the one after those done
     def fault(self) -> dict[str, Any] | None: ...
+    @property
+    def epoch(self) -> int: ...  # without waiting
+    @property
+    def steps(self) -> int: ...
+    @property
+    # epoch, batch (done of the epoch in progress), steps; sums over the epoch in progress: loss of
+    # samples, right and weight of their weights, seconds
+    def progress(self) -> dict[str, Any]: ...
+    def set_progress(
+        self, epoch: int, batch: int, steps: int, loss: float, right: float, weight: float
+    ) -> None: ...
+    def begin_epoch(self, next: bool) -> None: ...  # the next one, or the one in progress anew
+    # Of steps [first, done): mean (or sum) over the batch; NaN for those said to be known.
+    def losses(self, first: int) -> NDArray[np.float64]: ...
     # Objective (loss + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
         self,
         inputs: list[Array],
         targets: Array,
         sample_weight: Array | None,
-        step: int,
         l1: float,
         l2: float,
     ) -> tuple[float, dict[str, Array]]: ...
@@ -224,6 +254,10 @@ class Session:
     @property
     def slots(self) -> list[str]: ...
     def get_slot(self, slot: str, name: str) -> Array: ...
-    def set_slot(self, slot: str, name: str, value: Array) -> None: ...
+    # Weights by name, slots by slot and name, progress, all of one moment.
+    def copy_out(
+        self,
+    ) -> tuple[dict[str, Array], dict[str, dict[str, Array]], dict[str, Any]]: ...
+    def assign_slots(self, slots: dict[str, dict[str, Array]]) -> None: ...
     # "store", "snapshot", "arena": of the plan that is there, or of one for so many rows
     def memory(self, batch_size: int | None = None) -> dict[str, int]: ...

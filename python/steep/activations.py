@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from . import ops
 from .graph import Layer, Tensor
-from .ranges import ANY, NOT_NEGATIVE, number
+from .ranges import NOT_NEGATIVE, number
 
 ActivationLike: TypeAlias = str | Layer | None
 
@@ -18,7 +18,8 @@ class Activation(Layer):
     kind
         ``"relu"``, ``"tanh"``, ``"sigmoid"``, ...
     alpha
-        The number f has, where it has one: slope of "leaky_relu" (0.01), depth of "elu" (1).
+        The number f has, where it has one: slope of "leaky_relu" (0.01), depth of "elu" (1, not
+        negative).
     name
         Shown in summaries.
     """
@@ -27,7 +28,8 @@ class Activation(Layer):
         super().__init__(name)
         self.kind = kind if kind in ("softmax", "linear") else ops.activation_kind(kind)
         default = {"leaky_relu": 0.01, "elu": 1.0}.get(self.kind, 0.0)
-        self.alpha = default if alpha is None else number("Activation", "alpha", alpha, ANY)
+        given = default if alpha is None else alpha
+        self.alpha = ops.activation_number("Activation", self.kind, given)
 
     def call(self, x: Tensor) -> Tensor:
         """Apply f."""
@@ -57,7 +59,9 @@ class LeakyReLU(Activation):
     """
 
     def __init__(self, slope: float = 0.01, name: str | None = None) -> None:
-        super().__init__("leaky_relu", number("LeakyReLU", "slope", slope, NOT_NEGATIVE), name)
+        super().__init__(
+            "leaky_relu", number("LeakyReLU", "slope", slope, NOT_NEGATIVE, single=True), name
+        )
 
 
 class ELU(Activation):
@@ -72,7 +76,7 @@ class ELU(Activation):
     """
 
     def __init__(self, alpha: float = 1.0, name: str | None = None) -> None:
-        super().__init__("elu", number("ELU", "alpha", alpha, NOT_NEGATIVE), name)
+        super().__init__("elu", number("ELU", "alpha", alpha, NOT_NEGATIVE, single=True), name)
 
 
 class Tanh(Activation):

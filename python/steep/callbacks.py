@@ -27,14 +27,15 @@ from typing import TYPE_CHECKING, Any
 from . import atomic, resume
 from .inputs import count
 from .names import choose
-from .ranges import NOT_NEGATIVE, flag, number
+from .ranges import NOT_NEGATIVE, Range, flag, number
 
 if TYPE_CHECKING:
     from .trainer import Trainer
 
-__all__ = ["CSVLog", "Checkpoint", "EarlyStopping", "TensorBoard"]
+__all__ = ["CSVLog", "Checkpoint", "EarlyStopping", "ReduceOnPlateau", "TensorBoard"]
 
 Logs = Mapping[str, float]
+_REDUCING = Range(0.0, 1.0, low_open=True)
 
 
 class EarlyStopping:
@@ -75,8 +76,7 @@ class EarlyStopping:
         self.patience = count("EarlyStopping: patience", patience)
         self.min_delta = number("EarlyStopping", "min_delta", min_delta, NOT_NEGATIVE)
         self.restore_best = flag("EarlyStopping", "restore_best", restore_best)
-        auto = "max" if "accuracy" in str(monitor) else "min"
-        self.mode = choose("mode", mode, {"auto": auto, "min": "min", "max": "max"})
+        self.mode = _mode(mode, monitor)
         self._active = False  # between begin and end of a training
         self._reset()
 
@@ -87,12 +87,7 @@ class EarlyStopping:
 
     def on_train_begin(self, trainer: "Trainer") -> None:
         """Refuse a quantity that nothing measures; forget an earlier training."""
-        if self.monitor not in trainer.logged:
-            hint = " Give fit validation=(Xv, yv)." if str(self.monitor).startswith("val_") else ""
-            raise ValueError(
-                f'EarlyStopping: nothing measures "{self.monitor}"; measured are '
-                f"{', '.join(trainer.logged)}.{hint}"
-            )
+        _refuse_unmeasured("EarlyStopping", self.monitor, trainer)
         self._reset()
         self._active = True
 
@@ -127,6 +122,96 @@ class EarlyStopping:
         """Go on where a checkpoint was written."""
         self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
         self.wait, self._weights = int(state["wait"]), state["weights"]
+
+
+class ReduceOnPlateau:
+    """Multiplies the learning rate by a factor when a quantity no longer improves.
+
+    lr = max(factor*lr, min_lr) after `patience` epochs without improvement; for `cooldown` epochs
+    after that none is counted. The trainer's `lr` must be a number, not a schedule. Checkpoints
+    keep the rate and the counts.
+
+    Parameters
+    ----------
+    monitor
+        ``"val_loss"``, ``"val_accuracy"``, ``"loss"``, ``"accuracy"``.
+    factor
+        In (0, 1).
+    patience
+        Epochs without improvement that are borne.
+    min_delta
+        Smallest change that counts as an improvement.
+    cooldown
+        Epochs, >= 0.
+    min_lr
+        Lowest rate, >= 0.
+    mode
+        ``"min"``, ``"max"``, or ``"auto"``: max for an accuracy.
+
+    Attributes
+    ----------
+    best : float
+        The best value so far.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        mode: str = "auto",
+    ) -> None:
+        self.monitor = monitor
+        self.factor = number("ReduceOnPlateau", "factor", factor, _REDUCING)
+        self.patience = count("ReduceOnPlateau: patience", patience)
+        self.min_delta = number("ReduceOnPlateau", "min_delta", min_delta, NOT_NEGATIVE)
+        self.cooldown = 0 if cooldown == 0 else count("ReduceOnPlateau: cooldown", cooldown)
+        self.min_lr = number("ReduceOnPlateau", "min_lr", min_lr, NOT_NEGATIVE)
+        self.mode = _mode(mode, monitor)
+        self._reset()
+
+    def _reset(self) -> None:
+        self.best = -math.inf if self.mode == "max" else math.inf
+        self.wait = self.cooling = 0
+
+    def on_train_begin(self, trainer: "Trainer") -> None:
+        """Refuse a quantity that nothing measures, and a rate that follows a schedule."""
+        _refuse_unmeasured("ReduceOnPlateau", self.monitor, trainer)
+        if not isinstance(trainer.lr, float):
+            raise ValueError(
+                f"ReduceOnPlateau: the learning rate follows {trainer.lr!r}; give the optimizer a "
+                "number, or leave this callback out"
+            )
+        self._reset()
+
+    def on_epoch_end(self, trainer: "Trainer", logs: Logs) -> None:
+        """Count an epoch, and lower the rate when there were enough without improvement."""
+        value = logs[self.monitor]
+        gain = value - self.best if self.mode == "max" else self.best - value
+        if self.cooling:
+            self.cooling -= 1
+            self.wait = 0
+        if gain > self.min_delta:
+            self.best, self.wait = value, 0
+            return
+        if self.cooling:
+            return
+        self.wait += 1
+        if self.wait >= self.patience and trainer.lr > self.min_lr:
+            trainer.lr = max(self.factor * trainer.lr, self.min_lr)
+            self.wait, self.cooling = 0, self.cooldown
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the best value and the counts."""
+        return {"best": self.best, "wait": self.wait, "cooling": self.cooling}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where a checkpoint was written."""
+        self.best = float(state["best"])
+        self.wait, self.cooling = int(state["wait"]), int(state["cooling"])
 
 
 class Checkpoint:
@@ -315,6 +400,20 @@ def _appended(path: Path, line: bytes) -> bool:
     except OSError as error:
         raise OSError(error.errno, f"cannot write here: {error.strerror}", str(path)) from None
     return True
+
+
+def _mode(mode: str, monitor: str) -> str:
+    """Return which way is better."""
+    auto = "max" if "accuracy" in str(monitor) else "min"
+    return choose("mode", mode, {"auto": auto, "min": "min", "max": "max"})
+
+
+def _refuse_unmeasured(who: str, monitor: str, trainer: "Trainer") -> None:
+    if monitor not in trainer.logged:
+        hint = " Give fit validation=(Xv, yv)." if str(monitor).startswith("val_") else ""
+        raise ValueError(
+            f'{who}: nothing measures "{monitor}"; measured are {", ".join(trainer.logged)}.{hint}'
+        )
 
 
 def _cells(logs: Logs, names: Sequence[str]) -> list[str]:

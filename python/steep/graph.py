@@ -7,17 +7,21 @@ import functools
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, Union
+from typing import Any, NamedTuple, TypeAlias, Union
 
 from . import _core
 
 Shape: TypeAlias = tuple[int, ...]
-# A built network inside another: gives its value of a layer's parameter, or None.
-Inherit: TypeAlias = "Callable[[Layer, str], Any]"
+Key: TypeAlias = tuple[int, str]  # a parameter: the id of its layer, its name there
+# A value that a network already has: its native network, its name and its shape there.
+Source: TypeAlias = tuple[_core.Network, str, Shape]
+
+DEEPEST = 250  # layers inside layers: each takes some of Python's stack while it is described
+TALL = 20  # from here on, layers inside layers are copied and saved without recursion
 
 # Before these the weights start with He's variance: about half of their input's is cut away.
 RELU_LIKE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu"})
@@ -30,6 +34,9 @@ WEIGHTED = {
 }
 
 _current: ContextVar["Scope"] = ContextVar("steep_scope")
+_printing: ContextVar[int] = ContextVar(
+    "steep_printing", default=0
+)  # layers around the one printed
 
 
 class Tensor:
@@ -159,6 +166,23 @@ class Layer:
                 kwargs.update(kwargs.pop(name, {}))
         return cls(*args, **kwargs)
 
+    def contents(self) -> dict[str, Any]:
+        """Return the attributes that a copy or a pickle takes along."""
+        return dict(self.__dict__)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of a copy; of many layers inside each other the innermost come first.
+
+        Whoever copies or pickles it then knows each layer before it meets the one around it, and
+        does not descend from layer to layer until Python's stack ends.
+        """
+        state = self.contents()
+        inner, height = layers_inside(self, lambda layer: layer.contents().values())
+        return {"_inner": inner, **state} if height > TALL else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({k: v for k, v in state.items() if k != "_inner"})
+
     def call(self, *inputs: Any, **options: Any) -> Tensor:  # so typed, any signature overrides it
         """Return the output tensor; runs only while the network is described."""
         raise NotImplementedError(f"{type(self).__name__} must define call(self, x)")
@@ -212,12 +236,21 @@ class Layer:
         if scope is not None:
             return scope.run(self, inputs)
         # The functional form: a trial run on a graph of its own finds the shape, or the mistake.
-        trial = Scope()
+        trial = Scope(inherits=False)
         given = [trial.input(x.shape) for x in inputs]
-        return Tensor(trial.run(self, given).shape, source=(self, inputs))
+        shape = trial.run(self, given).shape
+        trial.close()
+        return Tensor(shape, source=(self, inputs))
 
     def __repr__(self) -> str:
-        items = [f"{name}={value!r}" for name, value in self.config().items()]
+        depth = _printing.get()
+        if depth > TALL:
+            return f"{type(self).__name__}(...)"
+        token = _printing.set(depth + 1)
+        try:
+            items = [f"{name}={value!r}" for name, value in self.config().items()]
+        finally:
+            _printing.reset(token)
         return f"{type(self).__name__}({', '.join(items)})"
 
 
@@ -255,9 +288,10 @@ class Weight:
     layer: Layer
     title: str  # of the layer, for messages
     init: object
-    value: Any  # a starting value taken over from a nested network, or None
-    tensor: Tensor
     trained: bool = True
+    source: Source | None = None  # the nested network it begins with the value of, until then
+    taken: bool = False  # whether it began so
+    last: bool = False  # belongs to the last layer
     relu: bool = False  # its product goes into a ReLU-like activation
     groups: int = 1  # of the convolution it belongs to
 
@@ -274,20 +308,44 @@ class Row:
     multiply_adds: int = 0  # of one sample, in products and convolutions
 
 
-class Scope:
-    """One native graph under construction: names layers, shares their weights, labels mistakes."""
+class Part(NamedTuple):
+    """A network that stands in the one being described."""
 
-    def __init__(self) -> None:
+    net: Any
+    shapes: tuple[Shape, ...]  # of its inputs, where it was called first
+    first: int  # the parameters it asked for lie here in the log of its scope
+    last: int
+    kept: bool  # it had weights before, which were taken over
+
+
+class Scope:
+    """One native graph under construction: names layers, shares their weights, labels mistakes.
+
+    Parameters
+    ----------
+    inherits
+        Whether nested networks that have weights pass them on.
+    replaced
+        The Store these weights come in place of, for networks to know theirs.
+    """
+
+    def __init__(self, *, inherits: bool = True, replaced: object = None) -> None:
         self.graph = _core.Graph()
-        self.weights: dict[tuple[int, str], Weight] = {}  # by layer and name, in order
+        self.inherits, self.replaced = inherits, replaced
+        self.weights: dict[Key, Weight] = {}  # by layer and name, in order
+        self.tensors: dict[str, Tensor] = {}  # of parameters, by full name
+        self.log: list[tuple[str, Shape]] = []  # parameters as they were asked for, again and again
+        self.parts: dict[int, Part] = {}  # nested networks
+        self.inherited: dict[Key, Source] = {}  # what nested networks have
         self.rows: list[Row] = []
         self.products: dict[int, Weight] = {}  # weight that made a tensor
         self.last_kind: dict[int, str] = {}  # op that made a tensor
         self.names: dict[int, str] = {}  # full name of each layer
         self.taken: set[str] = set()
         self.layers: list[Layer] = []  # keeps the ids above alive
-        self.sources: list[Inherit] = []  # nested networks with weights of their own
         self.first: dict[int, str] = {}  # label of the layer that takes a tensor first
+        self._counts: dict[str, int] = {}  # numbers given to layers without a name, by type
+        self._by_name: dict[str, Weight] = {}
         self._stack: list[tuple[Row, str]] = []  # layers being called, with their labels
         self._prefix = ""
         self._blocks = 0  # recomputed blocks so far ...
@@ -302,6 +360,11 @@ class Scope:
         for x in inputs:
             if x.scope is not self:
                 raise ValueError(f"{label(layer)}: got tensors of two networks")
+        if len(self._stack) >= DEEPEST:
+            raise ValueError(
+                f"{label(layer)}: more than {DEEPEST} layers stand inside each other; put them one "
+                "after the other"
+            )
         name = self._name(layer)
         row = Row(len(self._stack), name, type(layer).__name__)
         outer, token = self._prefix, _current.set(self)
@@ -338,7 +401,7 @@ class Scope:
         y = Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
         self.last_kind[out] = attributes.get("kind", kind)
         if kind in ("matmul", "conv2d"):
-            weight = next(w for w in self.weights.values() if w.tensor is inputs[1])
+            weight = self._by_name[str(inputs[1].parameter)]
             weight.groups = attributes.get("groups", 1)
             self.products[out] = weight
             if self._stack:  # every output pixel costs the whole weight once
@@ -377,24 +440,39 @@ class Scope:
         """Return the parameter of a layer, new or, where the layer was called before, the same."""
         size = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
         known = self.weights.get((id(layer), name))
+        source = self.inherited.get((id(layer), name))
+        if source is not None and source[2] != size:
+            raise ValueError(
+                f"{self.title}: stands in a network that was built before, where {name!r} has "
+                f"shape {source[2]}; here it would have to be {size}. Make two layers."
+            )
         if known is not None:
             if known.shape != size:
                 raise ValueError(
                     f"{self.title}: is used twice and shares {name!r}, whose shape is "
                     f"{known.shape}; here it would have to be {size}. Make two layers."
                 )
-            return known.tensor
+            if source is not None and not known.taken:
+                known.source, known.taken = source, True
+            self.log.append((known.name, size))
+            return self.tensors[known.name]
         full = f"{self._name(layer)}.{name}"
         decayed = len(size) > 1 if decay is None else bool(decay)
         index = self.graph.parameter(full, size, decayed, bool(trained))
-        tensor = Tensor(size, scope=self, index=index, parameter=full)
-        values = (source(layer, name) for source in self.sources)
-        value = next((v for v in values if v is not None), None)
-        weight = Weight(full, size, layer, self.title, init, value, tensor, bool(trained))
-        self.weights[id(layer), name] = weight
+        tensor = self.tensors[full] = Tensor(size, scope=self, index=index, parameter=full)
+        weight = Weight(full, size, layer, self.title, init, bool(trained), source)
+        weight.taken = source is not None
+        self.weights[id(layer), name] = self._by_name[full] = weight
+        self.log.append((full, size))
         if self._stack:
             self._stack[-1][0].weights.append(weight)
         return tensor
+
+    def close(self) -> None:
+        """Let go of what is needed only while layers are called: it refers back to the scope."""
+        for weight in self.weights.values():
+            weight.last = weight.layer is self.layers[-1]
+        self.tensors, self.inherited, self.layers = {}, {}, []
 
     @property
     def title(self) -> str:
@@ -431,11 +509,11 @@ class Scope:
                 raise ValueError(f'two layers are named "{name}"; names must differ')
         else:
             word = getattr(layer, "word", type(layer).__name__)
-            plain = name = self._prefix + snake(word)
-            count = 0
-            while name in self.taken:
+            plain = self._prefix + snake(word)
+            count = self._counts.get(plain, 0)  # no name is ever given back
+            while (name := f"{plain}_{count}" if count else plain) in self.taken:
                 count += 1
-                name = f"{plain}_{count}"
+            self._counts[plain] = count + 1
         self.taken.add(name)
         self.names[id(layer)] = name
         self.layers.append(layer)
@@ -445,6 +523,49 @@ class Scope:
 def label(layer: Layer) -> str:
     """Return how errors call a layer outside any network: ``Dense "fc1"``."""
     return f'{type(layer).__name__} "{layer.name or snake(type(layer).__name__)}"'
+
+
+def layers_inside(
+    layer: Layer, values: Callable[[Layer], Iterable[object]]
+) -> tuple[list[Layer], int]:
+    """Return the layers inside a layer, each after those inside it, and how deep they lie.
+
+    Parameters
+    ----------
+    layer
+        The outermost; it is not returned.
+    values
+        What a layer consists of: layers, others, and lists, tuples and dicts of both.
+    """
+    height: dict[int, int] = {}  # by layer
+    order: list[Layer] = []
+    stack: list[tuple[Layer, list[Layer] | None]] = [(layer, None)]
+    while stack:
+        one, inner = stack.pop()
+        if inner is not None:
+            height[id(one)] = 1 + max((height[id(x)] for x in inner), default=-1)
+            order.append(one)
+        elif id(one) not in height:
+            height[id(one)] = 0
+            inner = _layers_among(values(one))
+            stack.append((one, inner))
+            stack.extend((x, None) for x in reversed(inner))
+    return order[:-1], height[id(layer)]
+
+
+def _layers_among(values: Iterable[object]) -> list[Layer]:
+    """Return the layers among values, and in lists, tuples and dicts of them."""
+    found: list[Layer] = []
+    stack = list(values)[::-1]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Layer):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            stack.extend(reversed(value))
+        elif isinstance(value, Mapping):
+            stack.extend(reversed(list(value.values())))
+    return found
 
 
 def snake(name: str) -> str:

@@ -30,15 +30,16 @@ class History:
         last = ", ".join(f"{k}={v[-1]:.4g}" for k, v in self.history.items() if v)
         return f"History({len(self)} epochs{': ' if last else ''}{last})"
 
-    def append(self, logs: Mapping[str, float]) -> None:
-        """Add the numbers of one epoch."""
-        epochs = len(self)
+    def put(self, epoch: int, logs: Mapping[str, float]) -> None:
+        """Set the numbers of an epoch, after those of all epochs before it; later ones go."""
+        self.cut(epoch)
         for name in logs:
-            self.history.setdefault(name, [math.nan] * epochs)
+            self.history.setdefault(name, [])
         for name, values in self.history.items():
+            values += [math.nan] * (epoch - len(values))
             values.append(float(logs.get(name, math.nan)))
 
-    def pop(self) -> None:
-        """Take the last epoch's numbers back."""
+    def cut(self, epochs: int) -> None:
+        """Take back all but the first epochs."""
         for values in self.history.values():
-            values.pop()
+            del values[epochs:]

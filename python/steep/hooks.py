@@ -18,6 +18,7 @@ class Callbacks:
     """The callbacks of one `fit`: checks them, calls them in order, those that save last."""
 
     def __init__(self, given: Any, trainer: "Trainer") -> None:
+        given = () if given is None else given
         items = list(given) if isinstance(given, Iterable) else [given]
         for item in items:
             if isinstance(item, type):
@@ -43,6 +44,23 @@ class Callbacks:
             known = {"trainer": self._trainer, name: number, "logs": dict(logs)}
             stop = _invoke(method, wants, known, hook) == "stop" or stop
         return stop
+
+    def end(self, epoch: int, logs: Logs) -> None:
+        """Call `on_train_end` of every callback, whatever the others do; raise what came first."""
+        first: BaseException | None = None
+        for method, wants, _ in self._hooks["on_train_end"]:
+            known = {"trainer": self._trainer, "epoch": epoch, "logs": dict(logs)}
+            try:
+                _invoke(method, wants, known, "on_train_end")
+            except BaseException as error:  # noqa: BLE001 - raised below
+                first = first or error
+        if first is not None:
+            raise first
+
+    @property
+    def present(self) -> bool:
+        """Whether there is any callback."""
+        return bool(self._items)
 
     def steps_until(self, step: int) -> int | None:
         """Return how many steps may pass before `on_step_end` is due, None for any number."""

@@ -6,8 +6,8 @@ An image is (height, width, channels); (height, width) counts as one channel.
 import math
 
 from .graph import Shape, Tensor, emit
-from .ranges import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number
-from .windows import PaddingLike, Pair, PairLike, Sides, padding_of, pair, sides, whole
+from .ranges import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, whole
+from .windows import PaddingLike, Pair, PairLike, Sides, padding_of, pair, sides
 
 
 def conv2d(
@@ -169,8 +169,8 @@ def batch_norm(
         "batch_norm",
         x,
         *parameters,
-        momentum=number(where, "momentum", momentum, CLOSED_FRACTION),
-        eps=number(where, "eps", eps, POSITIVE),
+        momentum=number(where, "momentum", momentum, CLOSED_FRACTION, single=True),
+        eps=number(where, "eps", eps, POSITIVE, single=True),
     )
 
 
@@ -198,9 +198,9 @@ def lrn(
         "lrn",
         x,
         size=whole(where, "size", size),
-        alpha=number(where, "alpha", alpha, NOT_NEGATIVE),
-        beta=number(where, "beta", beta, NOT_NEGATIVE),
-        bias=number(where, "bias", bias, POSITIVE),
+        alpha=number(where, "alpha", alpha, NOT_NEGATIVE, single=True),
+        beta=number(where, "beta", beta, NOT_NEGATIVE, single=True),
+        bias=number(where, "bias", bias, POSITIVE, single=True),
     )
 
 

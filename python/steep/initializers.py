@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .names import choose
-from .ranges import ANY, number
+from .ranges import ANY, LIMIT, number
 
 Init: TypeAlias = "str | float | NDArray[Any]"
 
@@ -108,7 +108,7 @@ def draw(
     elif isinstance(init, np.ndarray) and init.ndim > 0:
         values = _given(where, init, shape)
     else:
-        values = np.full(shape, number(where, "init", init, ANY))
+        values = np.full(shape, number(where, "init", init, ANY, single=True))
     if len(shape) >= 2 and shape[-1] > 1 and bool(np.all(values == values[..., :1])):
         warnings.warn(
             f"{where}: all {shape[-1]} units start with equal weights, get equal gradients and "
@@ -138,4 +138,8 @@ def _given(where: str, init: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np
     values = np.array(init, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError(f"{where}: init array holds NaN or infinity")
+    if values.size and np.abs(values).max() >= LIMIT:
+        raise ValueError(
+            f"{where}: init array holds {np.abs(values).max():g}, too large for float32"
+        )
     return values

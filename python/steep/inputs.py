@@ -1,53 +1,40 @@
 """Checks of what users pass in: X, y, sample weights, counts. Everything bad is refused here.
 
-Arrays the core can read as they are (float32, float64, uint8, any strides) pass without a copy.
+How numbers are got out of lists and tables, and what the core can read, is in `arrays`.
 """
 
+import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from . import _core
+from .arrays import Array, array, finite, place, readable
 from .graph import Shape, label
 from .losses import Loss
+from .ranges import whole
 
 if TYPE_CHECKING:
     from .model import Network
 
-Array: TypeAlias = NDArray[Any]
-_NATIVE = tuple(np.dtype(kind) for kind in ("float32", "float64", "uint8"))
+_HEAVIEST = 1e30  # sample weight; with gradients of 1e8 still finite, 1/it with 1e-8 not yet 0
 
 
-def array(name: str, value: Any) -> Array:
-    """Return numbers as a NumPy array of their own dtype.
-
-    Raises
-    ------
-    TypeError
-        If they are no numbers: text, objects, complex numbers, dates.
-    ValueError
-        If the rows of a list have different lengths.
-    """
-    if isinstance(value, (str, bytes, dict, set)) or value is None:
-        raise TypeError(f"{name}: expects an array, got {type(value).__name__}")
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise ValueError(f"{name}: masked entries cannot be trained on; fill or drop them")
-    try:
-        got = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: rows of different lengths make no array ({error})") from None
-    if got.dtype.kind == "O":
-        hint = "call .toarray() first" if hasattr(value, "toarray") else "convert it to floats"
-        raise TypeError(f"{name}: is an object array ({type(value).__name__}); {hint}")
-    if got.dtype.kind not in "fiub":
-        raise TypeError(f"{name}: expects real numbers, got dtype {got.dtype}")
-    return got
-
-
-def features(X: Any, net: "Network") -> list[Array]:
+def features(
+    X: Any, net: "Network", *, empty: bool = False, precision: str | None = None
+) -> list[Array]:
     """Return the inputs of a network, one array each, checked against its shapes where known.
+
+    Parameters
+    ----------
+    X
+        What the user gave.
+    net
+        The network.
+    empty
+        Whether there may be no samples.
+    precision
+        In which they will be computed with; None where that is not known.
 
     Raises
     ------
@@ -56,19 +43,18 @@ def features(X: Any, net: "Network") -> list[Array]:
     """
     count = len(net.input_shapes) if net.input_shapes is not None else 1
     if count == 1:
-        given = [array("X", X)]
+        sources, names = [X], ["X"]
     else:
         if not isinstance(X, (list, tuple)) or len(X) != count:
             raise ValueError(f"X: expects a list of {count} arrays, one for each input")
-        given = [array(f"X[{k}]", x) for k, x in enumerate(X)]
-    names = ["X"] if count == 1 else [f"X[{k}]" for k in range(count)]
-    arrays = [_readable(a) for a in given]
+        sources, names = list(X), [f"X[{k}]" for k in range(count)]
+    arrays = [readable(array(name, x)) for name, x in zip(names, sources, strict=True)]
     for name, a in zip(names, arrays, strict=True):
-        _samples_by_features(name, a, net)
+        _samples_by_features(name, a, net, empty)
     fit_shapes(arrays, net)
     same_length(zip(names, arrays, strict=True))
-    for name, a in zip(names, arrays, strict=True):
-        finite(name, a)
+    for name, a, x in zip(names, arrays, sources, strict=True):
+        finite(name, a, x, precision)
     return arrays
 
 
@@ -88,7 +74,9 @@ def fit_shapes(arrays: Sequence[Array], net: "Network") -> None:
         raise ValueError(f"{who}: expects {wanted}, got {a.shape}{hint}")
 
 
-def targets(y: Any, samples: int, loss: Loss, shape: Shape) -> Array:
+def targets(
+    y: Any, samples: int, loss: Loss, shape: Shape, *, precision: str | None = None
+) -> Array:
     """Return targets as the loss takes them: int32 labels (N,) or values (N, ...).
 
     Parameters
@@ -101,6 +89,8 @@ def targets(y: Any, samples: int, loss: Loss, shape: Shape) -> Array:
         Decides between labels and values.
     shape
         Of the network's output, without the batch.
+    precision
+        In which they will be computed with; None where that is not known.
 
     Raises
     ------
@@ -114,16 +104,15 @@ def targets(y: Any, samples: int, loss: Loss, shape: Shape) -> Array:
     if loss.name == "cross_entropy":
         _classes(shape)
         if given.ndim == 1 or (given.ndim == 2 and given.shape[1] == 1):
-            return labels(given.reshape(-1), shape[0])
-    values = _readable(given)
+            return labels(given.reshape(-1), shape[0], y)
+    values = readable(given)
     if values.dtype == np.uint8:  # of targets, the core takes integers for labels
         values = values.astype(np.float32)
-    if values.shape[1:] != shape:
-        if values.ndim != 1 or shape != (1,):
-            kinds = "labels (N,) or " if loss.name == "cross_entropy" else ""
-            raise ValueError(f"y: expects {kinds}shape {(samples, *shape)}, got {values.shape}")
-        values = values.reshape(-1, 1)
-    finite("y", values)
+    if values.shape[1:] != shape and (values.ndim != 1 or shape != (1,)):
+        kinds = "labels (N,) or " if loss.name == "cross_entropy" else ""
+        raise ValueError(f"y: expects {kinds}shape {(samples, *shape)}, got {values.shape}")
+    finite("y", values, y, precision)
+    values = values.reshape(samples, *shape)
     if loss.classification:
         _probabilities(values, loss)
     return values
@@ -131,17 +120,13 @@ def targets(y: Any, samples: int, loss: Loss, shape: Shape) -> Array:
 
 def array_of_targets(y: Any, loss: Loss) -> Array:
     """Return y as an array; text labels get advice of their own."""
-    if loss.classification:
-        kind = np.asarray(y).dtype.kind if isinstance(y, (list, tuple, np.ndarray)) else ""
-        if kind in ("U", "S"):
-            raise TypeError(
-                "y: labels must be whole numbers from 0, got text; "
-                "names, y = np.unique(y, return_inverse=True) numbers them"
-            )
-    return array("y", y)
+    if not loss.classification:
+        return array("y", y)
+    numbered = "names, y = np.unique(y, return_inverse=True) numbers them"
+    return array("y", y, "labels must be whole numbers from 0", numbered)
 
 
-def labels(given: Array, classes: int) -> Array:
+def labels(given: Array, classes: int, owner: Any = None) -> Array:
     """Return class labels as int32; whole floats are welcome.
 
     Raises
@@ -150,17 +135,16 @@ def labels(given: Array, classes: int) -> Array:
         If one is no whole number or outside 0..classes-1; says which.
     """
     if given.dtype.kind == "f":
-        finite("y", given)
+        finite("y", given, owner)
         broken = np.flatnonzero(given != np.rint(given))
         if broken.size:
-            raise ValueError(
-                f"y: labels must be whole numbers, got {given[broken[0]]} at row {broken[0]}"
-            )
+            where = place([int(broken[0])], owner)
+            raise ValueError(f"y: labels must be whole numbers, got {given[broken[0]]} at {where}")
     outside = np.flatnonzero((given < 0) | (given >= classes)) if given.size else given
     if outside.size:
         raise ValueError(
-            f"y: label {given[outside[0]]:.0f} at row {outside[0]} is out of range: the network "
-            f"has {classes} outputs, so labels are 0 to {classes - 1}"
+            f"y: label {given[outside[0]]:.0f} at {place([int(outside[0])], owner)} is out of "
+            f"range: the network has {classes} outputs, so labels are 0 to {classes - 1}"
         )
     return np.ascontiguousarray(given, dtype=np.int32)
 
@@ -171,7 +155,7 @@ def sample_weights(weights: Any, samples: int) -> Array | None:
     Raises
     ------
     TypeError, ValueError
-        If they are not N finite numbers >= 0, or all are 0.
+        If they are not N finite numbers >= 0, all are 0, or the largest is out of all proportion.
     """
     if weights is None:
         return None
@@ -184,22 +168,14 @@ def sample_weights(weights: Any, samples: int) -> Array | None:
         raise ValueError(f"sample_weight: must be at least 0, got {given[row]} at row {row}")
     if not given.any():
         raise ValueError("sample_weight: all weights are 0, so nothing would be learned")
+    largest = float(given.max())
+    if not 1.0 / _HEAVIEST <= largest <= _HEAVIEST:
+        raise ValueError(
+            f"sample_weight: the largest is {largest:g}; it must be from {1.0 / _HEAVIEST:g} to "
+            f"{_HEAVIEST:g}, or its products with gradients are 0 or infinite in float32. Divide "
+            "all by the largest."
+        )
     return given
-
-
-def finite(name: str, a: Array) -> None:
-    """Refuse NaN and infinity; says where the first one is."""
-    if a.dtype.kind != "f" or _core.all_finite(a):
-        return
-    for first in range(0, len(a), 4096):
-        bad = np.argwhere(~np.isfinite(a[first : first + 4096]))
-        if len(bad):
-            row, *rest = (int(k) for k in bad[0])
-            value = a[(first + row, *rest)]
-            where = f"row {first + row}"
-            if rest:
-                where += f", column {rest[0]}" if len(rest) == 1 else f", element {tuple(rest)}"
-            raise ValueError(f"{name}: holds {value} at {where}; clean the data first")
 
 
 def same_length(given: Any) -> None:
@@ -216,13 +192,9 @@ def count(name: str, value: Any) -> int:
     Raises
     ------
     TypeError, ValueError
-        If it is no int, or below 1.
+        If it is no int, or outside of 1 to 2^31 - 1.
     """
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    if int(value) < 1:
-        raise ValueError(f"{name} must be at least 1, got {int(value)}")
-    return int(value)
+    return whole("", name, value)
 
 
 def seed(value: Any) -> int:
@@ -233,28 +205,19 @@ def seed(value: Any) -> int:
     TypeError, ValueError
         If it is no int, or outside.
     """
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"seed must be an int, got {value!r}")
-    if not 0 <= int(value) < 2**64:
-        raise ValueError(f"seed must be in [0, 2^64), got {int(value)}")
-    return int(value)
+    result = whole("", "seed", value, -math.inf, math.inf)
+    if not 0 <= result < 2**64:
+        raise ValueError(f"seed must be in [0, 2^64), got {result}")
+    return result
 
 
-def _readable(a: Array) -> Array:
-    """Return an array in a dtype the core reads; others are converted once."""
-    if a.dtype in _NATIVE and a.dtype.isnative:
-        return a
-    wide = a.dtype.kind == "f" and a.dtype.itemsize >= 8
-    return a.astype(np.float64 if wide else np.float32)
-
-
-def _samples_by_features(name: str, a: Array, net: "Network") -> None:
+def _samples_by_features(name: str, a: Array, net: "Network", empty: bool) -> None:
     if a.ndim < 2:
         hint = ". One feature is X[:, None], one sample X[None]." if a.ndim else ""
         raise ValueError(f"{name}: expects (samples, features), got shape {a.shape}{hint}")
-    if a.shape[0] == 0:
+    if a.shape[0] == 0 and not empty:
         raise ValueError(f"{name}: has no samples, shape {a.shape}")
-    if 0 in a.shape:
+    if 0 in a.shape[1:]:
         raise ValueError(f"{name}: has no features, shape {a.shape}; {label(net)} needs some")
 
 

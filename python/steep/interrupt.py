@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -16,7 +18,18 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._pressed = False
+        self._waits = True
         self._before: Any = None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, Ctrl-C does not wait: nothing is between two states."""
+        self._waits = False
+        try:
+            self.check()
+            yield
+        finally:
+            self._waits = True
 
     def __enter__(self) -> "Interrupt":
         ours = threading.current_thread() is threading.main_thread()
@@ -36,6 +49,6 @@ class Interrupt:
             raise KeyboardInterrupt
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._pressed:
+        if self._pressed or not self._waits:
             raise KeyboardInterrupt
         self._pressed = True

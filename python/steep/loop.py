@@ -4,7 +4,6 @@ Python runs between the native calls only. What can be wrong with the input was 
 """
 
 import math
-import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -48,14 +47,26 @@ class NonFiniteError(FloatingPointError):
         )
         self.step, self.epoch, self.what, self.where = step, epoch, what, where
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the arguments, as processes hand exceptions over."""
+        return type(self), (self.step, self.epoch, self.what, self.where)
+
 
 class Knobs:
     """Hyper-parameters by step, evaluated ahead for up to `ROWS` steps at a time."""
 
     def __init__(self, trainer: "Trainer") -> None:
-        self._optimizer, self._common = trainer.optimizer, trainer.common
+        self._trainer = trainer
         self._table = np.empty((0, 0))
+        self._rates: Array = np.empty(0)
         self._first = 0
+        self._changes = -1  # of the trainer when the table was made
+
+    def forget(self) -> None:
+        """Do without the table where Python functions are in it: what they look at may change."""
+        given = (*vars(self._trainer.optimizer).values(), *self._trainer.common.values())
+        if any(_calls_python(v) for v in given):
+            self._changes = -1
 
     def rows(self, step: int, epoch: int, batch: int, batches: int, left: int) -> Array:
         """Return the table from `step` on, at least one row.
@@ -70,13 +81,21 @@ class Knobs:
             Steps that may still come.
         """
         offset = step - self._first
-        if not 0 <= offset < len(self._table):
-            count = max(1, min(ROWS, left))
-            ahead = np.arange(count + 1)
+        if self._changes != self._trainer.changes or not 0 <= offset < len(self._table):
+            self._changes = self._trainer.changes
+            ahead = np.arange(max(1, min(ROWS, left)) + 1)
             epochs = (epoch + (batch + ahead) // batches).astype(np.float64)
-            self._table = self.table(np.arange(step, step + count, dtype=np.float64), epochs)
+            steps = step + ahead[:-1].astype(np.float64)
+            self._table = self.table(steps, epochs)
+            rate = schedules.evaluate(self._trainer.lr, steps, epochs[:-1])
+            self._rates = np.broadcast_to(rate, steps.shape)
             self._first, offset = step, 0
         return self._table[offset:]
+
+    def rate(self, step: int) -> float | None:
+        """Return the learning rate of a step of the last table."""
+        offset = step - self._first
+        return float(self._rates[offset]) if 0 <= offset < len(self._rates) else None
 
     def table(self, steps: Array, epochs: Array) -> Array:
         """Return the rows of `steps`; `epochs` holds one more, that of the step after them.
@@ -86,15 +105,19 @@ class Knobs:
         ValueError
             If a schedule gives a value that is not finite or below its range.
         """
-        now = epochs[:-1]
-        rule = self._optimizer.knobs(steps, now, epochs[1:])
+        now, optimizer = epochs[:-1], self._trainer.optimizer
+        rule = optimizer.knobs(steps, now, epochs[1:])
         common = len(_core.COMMON_KNOBS)
         table = np.empty((len(steps), common + rule.shape[1]))
+        limits = np.zeros(table.shape, bool)  # entries that stand for no limit
         for column, name in enumerate(_core.COMMON_KNOBS):
             if name == "decay":
-                table[:, column] = self._optimizer.decay(steps, now)
+                table[:, column] = optimizer.decay(steps, now)
                 continue
-            value = self._common[name]
+            value = self._trainer.common[name]
+            if value is None:
+                table[:, column], limits[:, column] = math.inf, True
+                continue
             table[:, column] = schedules.evaluate(value, steps, now)
             if isinstance(value, Schedule) and not (table[:, column] >= 0).all():
                 row = int(np.flatnonzero(~(table[:, column] >= 0))[0])
@@ -102,12 +125,15 @@ class Knobs:
                     f"Trainer: {name} must be at least 0, but its schedule gives "
                     f"{table[row, column]} at step {steps[row]:g}"
                 )
+            if name in ("l1", "l2") and optimizer.maximize:
+                table[:, column] *= -1.0  # the loss is climbed, the weights decay all the same
         table[:, common:] = rule
-        if not np.isfinite(table).all():
-            row, column = (int(k) for k in np.argwhere(~np.isfinite(table))[0])
-            names = [*_core.COMMON_KNOBS, *_core.rules()[self._optimizer.rule]["knobs"]]
+        wrong = ~(np.isfinite(table) | limits)
+        if wrong.any():
+            row, column = (int(k) for k in np.argwhere(wrong)[0])
+            names = [*_core.COMMON_KNOBS, *_core.rules()[optimizer.rule]["knobs"]]
             raise ValueError(
-                f"{type(self._optimizer).__name__}: {names[column]} is {table[row, column]} at "
+                f"{type(optimizer).__name__}: {names[column]} is {table[row, column]} at "
                 f"step {steps[row]:g}; a schedule must stay finite"
             )
         return table
@@ -130,134 +156,110 @@ class Loop:
         self.trainer, self.place, self.session = trainer, trainer.place, trainer.session()
         self.data, self.validation, self.callbacks, self.last = data, validation, callbacks, last
         self.augment = augment
-        assert self.place.layout is not None
-        self.samples, self.batch_size, self.shuffle = self.place.layout
-        self.batches = math.ceil(self.samples / self.batch_size)
+        assert self.place.layout is not None and self.place.call is not None
+        samples, self.batch_size, self.shuffle, self.drop_last = self.place.layout
+        self.call = self.place.call
+        self.batches = (
+            samples // self.batch_size if self.drop_last else math.ceil(samples / self.batch_size)
+        )
+        self.samples = min(samples, self.batches * self.batch_size)  # of an epoch
         self.knobs = Knobs(trainer)
-        self.losses, self.correct = np.empty(ROWS), np.empty(ROWS)
-        self.progress = Progress(progress, self.samples, self.place.epoch, last)
+        self.progress = Progress(progress, self.samples, trainer.epoch, last)
         self.interrupt = Interrupt()
-        self._right = 0.0  # right predictions of the last step
-        self._ended: tuple[list[float], float, float] = ([], 0.0, 0.0)  # sums of the last epoch
+        self._data_set = -1  # which the session had when it was given ours
 
     def run(self, states: list[Any]) -> None:
         """Train; `states` are those of callbacks in the checkpoint this goes on from."""
-        place = self.place
-        assert place.call is not None
+        trainer, call = self.trainer, self.call
         logs: dict[str, float] = {}
         with self.interrupt:
             self.callbacks.restore(states)
             try:
-                while place.epoch < self.last and not place.call.stopped:
-                    self._steps()
+                while trainer.epoch < self.last and not call.stopped:
+                    if not self._steps():
+                        break
                     logs = self._epoch_logs()
                     self.interrupt.check()
                     self._epoch_end(logs)
                     self.interrupt.check()
-                place.call = None
+                trainer.verify()
+                call.done = True
             finally:
                 self.progress.close()
                 # After a fault, too: the best weights are better than the last ones.
-                self.callbacks.call("on_train_end", place.epoch, logs)
+                self.callbacks.end(trainer.epoch, logs)
+            self.place.call = None
 
-    def _steps(self) -> None:
-        """Do what is left of the epoch in progress."""
-        place, session = self.place, self.session
-        while place.batch < self.batches:
-            if self.trainer.bound is not self:
-                session.set_data(*self.data, self.batch_size, self.shuffle, self.augment)
-                self.trainer.bound = self
-            ahead = self.batches - place.batch
-            left = ahead + (self.last - place.epoch - 1) * self.batches
-            table = self.knobs.rows(place.steps, place.epoch, place.batch, self.batches, left)
-            due = self.callbacks.steps_until(place.steps)
+    def _steps(self) -> bool:
+        """Do what is left of the epoch in progress; False where a callback stopped it."""
+        session, trainer = self.session, self.trainer
+        while (at := session.progress)["batch"] < self.batches:
+            if session.data_set != self._data_set:
+                session.set_data(
+                    *self.data, self.batch_size, self.shuffle, self.drop_last, self.augment
+                )
+                self._data_set = session.data_set
+            ahead = self.batches - at["batch"]
+            left = ahead + (self.last - at["epoch"] - 1) * self.batches
+            table = self.knobs.rows(at["steps"], at["epoch"], at["batch"], self.batches, left)
+            due = self.callbacks.steps_until(at["steps"])
             count = min(ahead, len(table), ahead if due is None else due)
-            start = time.perf_counter()
-            done = session.run(
-                place.epoch,
-                place.batch,
-                place.steps,
-                table[:count],
-                self.losses[:count],
-                self.correct[:count],
-                BUDGET,
-            )
-            self._count(done, time.perf_counter() - start)
+            known = min(len(trainer.recorded.steps["loss"]), at["steps"])
+            done = session.run(table[:count], known, BUDGET)
+            trainer.record()
             if done < count:
-                self._undo()
-                self.trainer.refuse_fault()
+                trainer.refuse_fault()
             if due is not None and done == due and self._step_end():
-                assert place.call is not None
-                place.call.stopped = True
+                self.call.stopped = True
+                return False
             self.interrupt.check()
             if self.progress.due:
-                shown = place.batch * self.batch_size
-                self.progress.update(place.epoch, min(shown, self.samples), self._running())
-
-    def _count(self, done: int, seconds: float) -> None:
-        place, losses = self.place, self.losses[:done].tolist()
-        place.batch += done
-        place.steps += done
-        place.losses += losses
-        place.correct += float(self.correct[:done].sum())
-        place.seconds += seconds
-        if done:
-            self._right = float(self.correct[done - 1])
-        self.trainer.history.steps["loss"] += losses
-
-    def _undo(self) -> None:
-        """Take back the update of an earlier call that the session took back."""
-        fault, place, history = self.session.fault, self.place, self.trainer.history
-        if fault is None or not fault["undone"]:
-            return
-        if place.batch == 0:
-            place.epoch -= 1
-            place.batch = self.batches
-            place.losses, place.correct, place.seconds = self._ended
-            history.pop()
-        place.batch -= 1
-        place.steps -= 1
-        place.losses.pop()
-        place.correct -= self._right
-        history.steps["loss"].pop()
+                at = session.progress
+                shown = min(at["batch"] * self.batch_size, self.samples)
+                self.progress.update(at["epoch"], shown, self._running())
+        return True
 
     def _step_end(self) -> bool:
-        return self.callbacks.call("on_step_end", self.place.steps, self._running())
+        stop = self.callbacks.call("on_step_end", self.trainer.steps, self._running())
+        self.knobs.forget()
+        return stop
 
     def _running(self) -> dict[str, float]:
         """Return loss and accuracy of the epoch in progress."""
-        place = self.place
-        seen = min(place.batch * self.batch_size, self.samples)
-        losses = np.array(place.losses)
-        if self.trainer.reduction == "mean":
-            losses *= self.batch_size
-            if place.batch == self.batches:
-                tail = self.samples - (self.batches - 1) * self.batch_size
-                losses[-1] *= tail / self.batch_size
-        logs = {"loss": float(losses.sum()) / seen}
+        at = self.session.progress
+        logs = {"loss": at["loss"] / min(at["batch"] * self.batch_size, self.samples)}
         if self.trainer.metrics:
-            logs["accuracy"] = place.correct / seen
+            logs["accuracy"] = at["right"] / at["weight"] if at["weight"] > 0 else math.nan
         return logs
 
     def _epoch_logs(self) -> dict[str, float]:
         """Return the numbers of the epoch, validation included; changes nothing."""
-        place, trainer = self.place, self.trainer
+        trainer = self.trainer
         logs = self._running()
+        at = self.session.progress
         if self.validation is not None:
-            measured = trainer.measure(*self.validation, check=self.interrupt.check)
+            with self.interrupt.at_once():  # nothing moves meanwhile
+                measured = trainer.measure(*self.validation)
             logs |= {f"val_{name}": value for name, value in measured.items()}
-        logs["lr"] = trainer.optimizer.value("lr", max(place.steps - 1, 0), place.epoch)
-        logs["seconds"] = place.seconds
+        last = max(at["steps"] - 1, 0)
+        rate = self.knobs.rate(last)
+        logs["lr"] = trainer.optimizer.value("lr", last, at["epoch"]) if rate is None else rate
+        logs["seconds"] = at["seconds"]
         return logs
 
     def _epoch_end(self, logs: dict[str, float]) -> None:
-        place = self.place
-        epoch = place.epoch
-        self.trainer.history.append(logs)
-        self._ended = (place.losses, place.correct, place.seconds)
-        place.epoch += 1
-        place.begin_epoch()
+        trainer, epoch = self.trainer, self.trainer.epoch
+        trainer.verify(always=self.callbacks.present)
+        trainer.recorded.put(epoch, logs)
+        self.session.begin_epoch(next=True)  # from here on it counts
         self.progress.epoch_end(epoch, logs)
-        assert place.call is not None
         if self.callbacks.call("on_epoch_end", epoch, logs):
-            place.call.stopped = True
+            self.call.stopped = True
+        self.knobs.forget()
+
+
+def _calls_python(value: Any) -> bool:
+    """Say whether a schedule is a function of the user's, or made of one."""
+    if not isinstance(value, Schedule):
+        return False
+    return isinstance(value, schedules.Function) or any(map(_calls_python, vars(value).values()))

@@ -37,7 +37,7 @@ class Loss(ABC):
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name, allowed in self.ranges.items():
-            value = number(type(self).__name__, name, getattr(self, name), allowed)
+            value = number(type(self).__name__, name, getattr(self, name), allowed, single=True)
             object.__setattr__(self, name, value)
 
     @property

@@ -1,34 +1,51 @@
 """Networks: `Sequential` and `Model`, their weights, prediction, summary. Training is `trainer`.
 
 A network is described in Python and lowered once, at `build`, to a native one with the weights.
+What that leaves is in `built`.
 """
 
+import copy
 import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from os import PathLike
 from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, inputs
+from .built import Built, Described, Home, Saved, Shared, describe, first_values, made
 from .checkpoint import read_weights, write_weights
-from .graph import Layer, Scope, Shape, Tensor, label, shape_of
+from .graph import Key, Layer, Part, Scope, Shape, Source, Tensor, label, shape_of
 from .layers.combine import layers_of
-from .weights import PRECISIONS, first_value, fitting, init_name
+from .weights import fitting, init_name
 
 Array: TypeAlias = NDArray[Any]
 
 
-class Network(Layer):
-    """What `Sequential` and `Model` share: weights, prediction, summary. Not used by itself."""
+# What building changes of a network ...
+_STATE = ("_shapes", "_kept", "_built", "_home", "_saved", "_seen", "_look")
+# ... and what of it no copy takes along as it is.
+_NATIVE = frozenset({"_built", "_home", "_saved", "_seen", "_look", "_undo"})
 
-    _native: _core.Network | None = None
-    _scope: Scope
-    _shapes: tuple[Shape, ...] | None = None  # of the inputs, once known
-    _output_shapes: tuple[Shape, ...] = ()
-    last_kind: str = ""  # op that makes the output
+
+class Network(Layer):
+    """What `Sequential` and `Model` share: weights, prediction, summary. Not used by itself.
+
+    A network that stands in another one that is built is a part of it: its weights are that one's,
+    and what is done to either shows in both. A look at a network that is not built shows it as
+    ``build(seed=0)`` would make it, and decides nothing.
+    """
+
+    _shapes: tuple[Shape, ...] | None = None  # of the inputs, where they are known
+    _kept: bool = False  # a part that had weights before: building the whole again leaves them
+    _built: Built | None = None  # with a Store of its own, ...
+    _home: Home | None = None  # ... or a part of another network, ...
+    _saved: Saved | None = None  # ... or a copy that is built when somebody uses it
+    _seen: Described | None = None  # as looked at while not built, ...
+    _look: Built | None = None  # ... and with weights
+    _undo: "list[tuple[Network, dict[str, Any]]] | None" = None  # inside `tentative`
 
     # -- what the two kinds differ in ----------------------------------------------------------
 
@@ -40,9 +57,13 @@ class Network(Layer):
         """Stand as a layer in another network; weights already there are taken over at build."""
         scope = tensors[0].scope
         assert scope is not None
-        if self._native is not None:
-            scope.sources.append(self._weight_of)
+        brought = self._brought(scope.replaced) if scope.inherits else None
+        for key, source in (brought or {}).items():
+            scope.inherited.setdefault(key, source)
+        shapes, first = tuple(x.shape for x in tensors), len(scope.log)
         outputs = self.lower(tensors)
+        kept = brought is not None if scope.inherits else self._kept
+        scope.parts.setdefault(id(self), Part(self, shapes, first, len(scope.log), kept))
         if len(outputs) != 1:
             raise ValueError(f"{label(self)}: has {len(outputs)} outputs; a layer has one")
         return outputs[0]
@@ -64,63 +85,159 @@ class Network(Layer):
         Raises
         ------
         ValueError
-            If the shapes do not fit; the message begins with the layer.
+            If the shapes do not fit; the message begins with the layer. The network is as before.
+        RuntimeError
+            If a running `fit` uses the weights, or those of a network inside.
+
+        Notes
+        -----
+        Networks inside become parts of this one: they keep the weights they had, and share them
+        with it from now on. To build a part draws its weights anew in the whole.
         """
         self.build_for(self._given(input_shape), inputs.seed(seed), "float32")
         return self
 
     def build_for(
-        self, shapes: tuple[Shape, ...], seed: int, precision: str, draw: bool = True
+        self, shapes: tuple[Shape, ...], seed: int, precision: str, *, draw: bool = True
     ) -> None:
-        """Build for these input shapes in this precision; weights not drawn are 0 until set."""
-        scope = Scope()
-        given = [scope.input(shape) for shape in shapes]
-        # An output that is an input, such as Flatten of one axis, becomes a copy of it.
-        outputs = [+y if y in given else y for y in self.lower(given)]
-        scope.graph.output([y.index for y in outputs])
-        native = _core.Network(scope.graph, precision)
-        for index, weight in enumerate(scope.weights.values() if draw else ()):
-            first = first_value(weight, scope, seed, index)
-            native.set(weight.name, first.astype(PRECISIONS[precision]))
-        self._native, self._scope = native, scope
-        self._shapes = shapes
-        self._output_shapes = tuple(y.shape for y in outputs)
-        self.last_kind = scope.last_kind.get(outputs[0].index, "")
+        """Build for these inputs in this precision; `draw=False` leaves the weights 0.
+
+        A part keeps the precision of the network it stands in.
+        """
+        shared = self._shared
+        if shared is not None:
+            shared.refuse_in_use(f"{label(self)}: build")
+        if self._home is not None:
+            self._build_part(self._home, shapes, seed, draw=draw)
+            return
+        self._seen = self._look = None
+        about = describe(self, shapes, Scope(inherits=draw, replaced=shared))
+        for part in about.parts:
+            theirs: Shared | None = part.net._shared
+            if theirs is not None and theirs is not shared:
+                theirs.refuse_in_use(f"{label(self)}: build with {label(part.net)} inside")
+        self._settle(made(about, precision, seed if draw else None))
+
+    def _settle(self, built: Built) -> None:
+        """Own what was built; the networks inside become parts."""
+        about = built.about
+        self._change(self, _shapes=about.shapes, _built=built)
+        for part in about.parts:
+            home = Home(built.shared, part.shapes, about.log, part.first, part.last)
+            self._change(part.net, _shapes=part.net._shapes, _kept=part.kept, _home=home)
+
+    def _change(self, net: "Network", **state: Any) -> None:
+        """Replace all that building decides of a network."""
+        if self._undo is not None:
+            self._undo.append((net, {k: v for k, v in net.__dict__.items() if k in _STATE}))
+        for name in _STATE:
+            net.__dict__.pop(name, None)
+        net.__dict__.update(state)
+
+    def _build_part(self, home: Home, shapes: tuple[Shape, ...], seed: int, *, draw: bool) -> None:
+        """Draw the weights of a part, in the network it stands in."""
+        try:
+            about = home.described(self, shapes)
+        except ValueError as error:
+            raise ValueError(f"{label(self)}: {error}. Build a copy.deepcopy of it.") from None
+        values = first_values(about, home.shared.native.precision, seed) if draw else ()
+        drawn = list(values)  # all of them, before the first is set
+        if self.input_shapes != shapes:
+            home = Home(home.shared, home.shapes, home.log, home.first, home.last)
+        self._change(self, _shapes=shapes, _kept=True, _home=home)
+        self.native.assign(drawn)
+
+    @contextmanager
+    def tentative(self) -> Iterator[None]:
+        """Take back, where the body raises, that it built a network which was not built."""
+        if self.built:
+            yield
+            return
+        outer = self._undo
+        undo = self._undo = [] if outer is None else outer
+        before = len(undo)
+        try:
+            yield
+        except BaseException:
+            self._undo = None
+            while len(undo) > before:
+                net, state = undo.pop()
+                net._change(net, **state)
+            raise
+        finally:
+            self._undo = outer
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """Refuse, while the body runs, what would take the weights from under it."""
+        shared = self._shared
+        if shared is None:
+            raise RuntimeError(f"{label(self)}: is not built yet")
+        return shared.in_use(label(self))
+
+    def convert(self, precision: str) -> None:
+        """Keep the weights in another precision from now on, those of the whole network.
+
+        Raises
+        ------
+        RuntimeError
+            If a running `fit` uses them.
+        """
+        native = self.native
+        if native.precision != precision:
+            assert self._shared is not None
+            self._shared.refuse_in_use(f"{label(self)}: conversion to {precision}")
+            native.convert(precision)
 
     @property
     def native(self) -> _core.Network:
         """The native network; built with seed 0 where it was not yet."""
-        if self._native is None:
-            if self._shapes is None:
-                raise RuntimeError(
-                    f"{label(self)}: its input shape is not known yet. Call "
-                    "net.build(input_shape), or fit it first."
-                )
-            self.build_for(self._shapes, 0, "float32")
-        assert self._native is not None
-        return self._native
+        body = self._body()
+        if body is None:
+            self.build_for(self._known_shapes(), 0, "float32")
+            body = self._body()
+        assert body is not None
+        return body.native
 
     @property
     def built(self) -> bool:
         """Whether the weights are there."""
-        return self._native is not None
+        return not (self._built is None and self._home is None and self._saved is None)
 
     @property
     def input_shapes(self) -> tuple[Shape, ...] | None:
         """Shapes of the inputs without the batch axis, or None while unknown."""
-        return self._shapes
+        body = self._body()
+        return self._shapes if body is None else body.about.shapes
 
     @property
     def output_shapes(self) -> tuple[Shape, ...]:
         """Shapes of the outputs without the batch axis; empty before `build`."""
-        return self._output_shapes
+        body = self._body()
+        return () if body is None else body.about.output_shapes
+
+    @property
+    def last_kind(self) -> str:
+        """The op that makes the output; empty before `build`."""
+        body = self._body()
+        return "" if body is None else body.about.kinds.get(body.about.outputs[0], "")
+
+    @property
+    def normalises_samples(self) -> bool:
+        """Whether a batch normalisation takes its statistics over the samples alone."""
+        body = self._body()
+        return body is not None and any(
+            kind == "batch_norm" and math.prod(body.about.graph.shape(tensor)[:-1]) == 1
+            for tensor, kind in body.about.kinds.items()
+        )
 
     @property
     def input_labels(self) -> list[str]:
         """For each input the layer that takes it first, for messages."""
-        if self._native is None or self._shapes is None:
+        body = self._body()
+        about = self._seen if body is None else body.about
+        if about is None:
             return [label(self)] * max(1, len(self._shapes or ()))
-        return [self._scope.first.get(i, label(self)) for i in range(len(self._shapes))]
+        return [about.first.get(i, label(self)) for i in range(len(about.shapes))]
 
     # -- use -----------------------------------------------------------------------------------
 
@@ -138,19 +255,19 @@ class Network(Layer):
         Returns
         -------
         numpy.ndarray
-            (N, ...) float32 (float64 in that precision); a list for several outputs.
+            (N, ...) float32 (float64 in that precision), N = 0 too; a list for several outputs.
 
         Raises
         ------
         TypeError, ValueError
             If X does not fit the network or is not finite.
         """
-        if self._native is None and self._shapes is not None:
-            self.build_for(self._shapes, 0, "float32")
-        arrays = inputs.features(X, self)
-        if self._native is None:
-            self.build_for(tuple(a.shape[1:] for a in arrays), 0, "float32")
-        outputs = self.native.predict(arrays, inputs.count("batch_size", batch_size))
+        if self._shapes is not None:
+            self._described()  # what is wrong with the network itself is told first
+        precision = self.native.precision if self.built else "float32"
+        arrays = inputs.features(X, self, empty=True, precision=precision)
+        native = self._looked(tuple(a.shape[1:] for a in arrays)).native
+        outputs = native.predict(arrays, inputs.count("batch_size", batch_size))
         return outputs[0] if len(outputs) == 1 else outputs
 
     @property
@@ -161,12 +278,10 @@ class Network(Layer):
     @property
     def multiply_adds(self) -> int:
         """Multiplications with an addition that one sample costs in products and convolutions."""
-        assert self.native is not None  # builds where the shape is known
-        return sum(row.multiply_adds for row in self._scope.rows)
+        return sum(row.multiply_adds for row in self._described().rows)
 
     def _count(self, trained: bool) -> int:
-        assert self.native is not None
-        weights = self._scope.weights.values()
+        weights = self._described().weights.values()
         return sum(math.prod(w.shape) for w in weights if w.trained is trained)
 
     def summary(self) -> str:
@@ -175,10 +290,10 @@ class Network(Layer):
         Multiply-adds are those of products and convolutions for one sample. Parameters that are
         kept but not learned, such as running statistics, are counted by themselves.
         """
-        native = self.native
+        about, shared = self._described(), self._shared
         untrained = self._count(trained=False)
         table = [["layer", "output shape", "parameters", "untrained", "multiply-adds", "init"]]
-        for row in self._scope.rows:
+        for row in about.rows:
             sizes = [
                 sum(math.prod(w.shape) for w in row.weights if w.trained is trained)
                 for trained in (True, False)
@@ -190,9 +305,10 @@ class Network(Layer):
         if not untrained:
             table = [[*line[:3], *line[4:]] for line in table]
         text = _aligned(table)
-        text.append(f"inputs {', '.join(map(str, self._shapes or ()))}")
+        text.append(f"inputs {', '.join(map(str, about.shapes))}")
         kept = f", and {untrained:,} that are not trained" if untrained else ""
-        text.append(f"parameters {self.num_parameters:,}{kept}  ({native.precision})")
+        precision = "float32" if shared is None else shared.native.precision
+        text.append(f"parameters {self.num_parameters:,}{kept}  ({precision})")
         text.append(f"multiply-adds {self.multiply_adds:,} a sample")
         return "\n".join(text)
 
@@ -200,8 +316,7 @@ class Network(Layer):
 
     def state_dict(self) -> "OrderedDict[str, Array]":
         """Return the weights by name, in order of definition, as copies in their logical shapes."""
-        native = self.native
-        return OrderedDict((name, np.array(native.get(name))) for name, _ in native.parameters())
+        return OrderedDict(self._looked().values())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set every weight; all or, where something does not fit, none.
@@ -211,10 +326,11 @@ class Network(Layer):
         TypeError, ValueError
             Naming what is missing, unknown, of the wrong shape or not finite.
         """
-        native = self.native
-        checked = fitting(native, state)
-        for name, array in checked.items():
-            native.set(name, array)
+        with self.tentative():
+            if not self.built:
+                self.build_for(self._known_shapes(), 0, "float32", draw=False)
+            native = self.native
+            native.assign(list(fitting(native, state).items()))
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Write `state_dict` as a safetensors file, whole or not at all.
@@ -247,32 +363,130 @@ class Network(Layer):
     def _given(self, input_shape: Any) -> tuple[Shape, ...]:
         """Return the input shapes `build` was asked for."""
         if input_shape is None:
-            if self._shapes is None:
+            known = self.input_shapes
+            if known is None:
                 raise ValueError(f"{label(self)}: build needs the input_shape, without the batch")
-            return self._shapes
+            return known
         several = isinstance(input_shape, list) and all(
             isinstance(s, (tuple, list)) for s in input_shape
         )
         items = input_shape if several else [input_shape]
         return tuple(shape_of(label(self), shape) for shape in items)
 
-    def _weight_of(self, layer: Layer, name: str) -> Array | None:
-        known = self._scope.weights.get((id(layer), name))
-        return None if known is None else np.array(self.native.get(known.name))
+    def _known_shapes(self) -> tuple[Shape, ...]:
+        if self._shapes is None:
+            raise RuntimeError(
+                f"{label(self)}: its input shape is not known yet. Call "
+                "net.build(input_shape), or fit it first."
+            )
+        return self._shapes
+
+    @property
+    def _shared(self) -> Shared | None:
+        """The Store the weights are in; None while nothing is built."""
+        owner = self._home or self._built
+        return None if owner is None else owner.shared
+
+    def _body(self) -> Built | None:
+        """Return what was built; a part is seen as a network of its own when it is first asked."""
+        if self._home is not None:
+            return self._home.view(self, self._shapes)
+        if self._built is None and self._saved is not None:
+            self._restore(self._saved)
+        return self._built
+
+    def _described(self, shapes: tuple[Shape, ...] | None = None) -> Described:
+        """Return what is known of the network, here or as it would be built."""
+        body = self._body()
+        if body is not None:
+            return body.about
+        shapes, seen = shapes or self._known_shapes(), self._seen
+        if (
+            seen is None
+            or seen.shapes != shapes
+            or seen.taken  # may have changed since
+            or any(part.net.built for part in seen.parts)
+        ):
+            seen = describe(self, shapes, Scope())
+            self._seen, self._look = seen, None
+        return seen
+
+    def _looked(self, shapes: tuple[Shape, ...] | None = None) -> Built:
+        """Return what was built or, to look at, what ``build(shapes, seed=0)`` would make."""
+        body = self._body()
+        if body is not None:
+            return body
+        about, look = self._described(shapes), self._look
+        if look is None or look.about is not about:
+            look = self._look = made(about, "float32", 0)
+        return look
+
+    def _brought(self, replaced: object) -> dict[Key, Source] | None:
+        """Return the weights that another network begins with, None where it draws its own.
+
+        Where that network is built again, in place of the Store `replaced`, only those count that
+        were here before they became its part.
+        """
+        if self._home is not None and self._home.shared is replaced and not self._kept:
+            return None
+        body = self._body()
+        if body is None:
+            return None
+        return {
+            key: (body.native, weight.name, weight.shape)
+            for key, weight in body.about.weights.items()
+        }
+
+    # -- copies --------------------------------------------------------------------------------
+
+    def contents(self) -> dict[str, Any]:
+        """Return the description; the native network is built again."""
+        return {k: v for k, v in super().contents().items() if k not in _NATIVE}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Copy and pickle as description and weights; the native part is built again."""
-        state = {k: v for k, v in self.__dict__.items() if k not in ("_native", "_scope")}
-        if self._native is not None:
-            state["_saved"] = (self._native.precision, dict(self.state_dict()))
-        return state
+        """Copy and pickle as description and weights.
+
+        A part that is copied alone is a network of its own; copied with the whole, it is a part of
+        the copy.
+        """
+        state = super().__getstate__()
+        saved = self._weights()
+        return state if saved is None else {**state, "_saved": saved}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        saved = state.pop("_saved", None)
-        self.__dict__.update(state)
-        if saved is not None and self._shapes is not None:
-            self.build_for(self._shapes, 0, saved[0])
-            self.load_state_dict(saved[1])
+        super().__setstate__(state)
+        if self._saved is not None and not self._saved.part:
+            self._restore(self._saved)
+
+    def __copy__(self) -> "Network":
+        """Return a network of the same layers with weights of its own; parts stay its parts."""
+        twin = type(self).__new__(type(self))
+        twin.__setstate__(self.contents())
+        saved = copy.deepcopy(self._weights())
+        if saved is not None:
+            twin._restore(saved, adopt=False)
+        return twin
+
+    def _weights(self) -> Saved | None:
+        owner = self._home or self._built
+        if owner is None:
+            return self._saved
+        body = self._body()
+        assert body is not None
+        taken = [weight.taken for weight in body.about.weights.values()]
+        names = [name for name, _ in owner.parameters]  # in the Store, where parts have them too
+        values = owner.shared.copied(dict(zip(names, body.native.values(), strict=True)))
+        part = self._home is not None
+        return Saved(body.about.shapes, body.native.precision, values, taken, part)
+
+    def _restore(self, saved: Saved, *, adopt: bool = True) -> None:
+        """Build what a copy brought."""
+        about = describe(self, saved.shapes, Scope(inherits=False))
+        built = made(about, saved.precision, None)
+        saved.fill(built)
+        if not adopt:
+            about.parts.clear()
+        self._settle(built)
 
 
 class Sequential(Network):
@@ -306,9 +520,14 @@ class Sequential(Network):
         if len(tensors) != 1:
             raise ValueError(f"{label(self)}: takes one input, got {len(tensors)}")
         x = tensors[0]
+        assert x.scope is not None
         for layer in self.layers:
-            x = layer(x)
+            x = x.scope.run(layer, [x])  # layer(x), with less of Python's stack
         return [x]
+
+
+# A layer, the numbers of the tensors it is called on, the shape it gives.
+_Call: TypeAlias = tuple[Layer, list[int], Shape]
 
 
 class Model(Network):
@@ -342,19 +561,18 @@ class Model(Network):
         for y in self._order:
             assert y.source is not None
             layer, sources = y.source
-            value[id(y)] = layer(*(value[id(x)] for x in sources))
+            scope = tensors[0].scope
+            assert scope is not None
+            value[id(y)] = scope.run(layer, [value[id(x)] for x in sources])
         return [value[id(y)] for y in self.outputs]
 
     def config(self) -> dict[str, Any]:
         """Return the graph as lists: the shapes of the inputs, the calls, the outputs."""
-        place = {id(t): k for k, t in enumerate((*self.inputs, *self._order))}
-        calls = [
-            [t.source[0], [place[id(x)] for x in t.source[1]]] for t in self._order if t.source
-        ]
+        shapes, calls, outputs = self._lists()
         return {
-            "shapes": [x.shape for x in self.inputs],
-            "calls": calls,
-            "outputs": [place[id(y)] for y in self.outputs],
+            "shapes": shapes,
+            "calls": [[layer, places] for layer, places, _ in calls],
+            "outputs": outputs,
             "name": self.name,
         }
 
@@ -367,6 +585,31 @@ class Model(Network):
             tensors.append(layer(*(tensors[k] for k in sources)))
         outputs = [tensors[k] for k in config["outputs"]]
         return cls(tensors[:count], outputs, config.get("name"))
+
+    def _lists(self) -> tuple[list[Shape], list[_Call], list[int]]:
+        """Return the shapes of the inputs, the calls and which tensors are the outputs."""
+        place = {id(t): k for k, t in enumerate((*self.inputs, *self._order))}
+        calls: list[_Call] = [
+            (t.source[0], [place[id(x)] for x in t.source[1]], t.shape)
+            for t in self._order
+            if t.source is not None
+        ]
+        return [x.shape for x in self.inputs], calls, [place[id(y)] for y in self.outputs]
+
+    def contents(self) -> dict[str, Any]:
+        """Return the description, the graph as lists: its tensors are a chain without an end."""
+        tensors = ("inputs", "outputs", "_order", "_arguments")
+        state = {k: v for k, v in super().contents().items() if k not in tensors}
+        return {**state, "_graph": self._lists()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        shapes, calls, outputs = state["_graph"]
+        tensors = [Tensor(shape) for shape in shapes]
+        for layer, places, shape in calls:
+            tensors.append(Tensor(shape, source=(layer, tuple(tensors[k] for k in places))))
+        self.inputs, self._order = tensors[: len(shapes)], tensors[len(shapes) :]
+        self.outputs = [tensors[k] for k in outputs]
+        super().__setstate__({k: v for k, v in state.items() if k != "_graph"})
 
 
 def Input(shape: Shape | int) -> Tensor:

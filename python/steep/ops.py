@@ -20,7 +20,7 @@ from .image_ops import (
     zero_pad,
 )
 from .names import choose
-from .ranges import ANY, FRACTION, number
+from .ranges import ANY, FRACTION, LIMIT, NOT_NEGATIVE, POSITIVE, Range, keeps_kind, number
 
 __all__ = [
     "activation",
@@ -48,12 +48,31 @@ __all__ = [
 ]
 
 ALIASES: Mapping[str, str] = {"swish": "silu", "logistic": "sigmoid"}
+# Of the activations with a number. ELU takes its gradient from y, which tells its side of 0 only
+# where alpha is not negative.
+ALPHAS: Mapping[str, Range] = {"leaky_relu": ANY, "elu": NOT_NEGATIVE}
 
 
 def activation_kind(name: str) -> str:
     """Return the native name of an activation; ValueError with the nearest known one otherwise."""
     known = {kind: kind for kind in _core.activations()}
     return choose("activation", name, known | {k: v for k, v in ALIASES.items() if v in known})
+
+
+def activation_number(where: str, kind: str, alpha: float) -> float:
+    """Return the number of an activation, checked; 0 of those that have none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no number, out of range, or the activation has none.
+    """
+    if kind in ALPHAS:
+        return number(where, "alpha", alpha, ALPHAS[kind], single=True)
+    if number(where, "alpha", alpha, ANY) != 0.0:
+        known = ", ".join(f'"{name}"' for name in ALPHAS)
+        raise ValueError(f'{where}: "{kind}" has no alpha, got {alpha!r}; {known} have one')
+    return 0.0
 
 
 def matmul(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -78,20 +97,32 @@ def multiply(a: Tensor, b: Tensor) -> Tensor:
 
 def affine(x: Tensor, scale: float = 1.0, shift: float = 0.0) -> Tensor:
     """Return scale*x + shift for two numbers."""
-    scale = number("affine", "scale", scale, ANY)
-    return emit("affine", x, scale=scale, shift=number("affine", "shift", shift, ANY))
+    scale = number("affine", "scale", scale, ANY, single=True)
+    shift = number("affine", "shift", shift, ANY, single=True)
+    return emit("affine", x, scale=scale, shift=shift)
 
 
 def normalize(x: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Return (x - mean)/std with a number of each for every place of the last axis."""
-    scales = [1.0 / deviation for deviation in std]
+    """Return (x - mean)/std with a number of each for every place of the last axis.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there are not as many, a std is not positive, or float32 cannot hold 1/std or mean/std.
+    """
+    scales = [1.0 / number("normalize", "std", s, POSITIVE) for s in std]
     shifts = [-m * scale for m, scale in zip(mean, scales, strict=True)]
+    for scale, shift in zip(scales, shifts, strict=True):
+        keeps_kind("normalize", "1/std", scale, POSITIVE)
+        if not abs(shift) < LIMIT:
+            raise ValueError(f"normalize: mean/std must fit into float32, got {-shift:g}")
     return emit("affine_channels", x, scales=scales, shifts=shifts)
 
 
 def activation(x: Tensor, kind: str, alpha: float = 0.0) -> Tensor:
-    """Return f(x); `alpha` is the slope of "leaky_relu" and the depth of "elu"."""
-    return emit("activation", x, kind=activation_kind(kind), alpha=alpha)
+    """Return f(x); `alpha` is the slope of "leaky_relu" and the depth, >= 0, of "elu"."""
+    kind = activation_kind(kind)
+    return emit("activation", x, kind=kind, alpha=activation_number("activation", kind, alpha))
 
 
 def softmax(x: Tensor) -> Tensor:
@@ -156,7 +187,7 @@ def dropout(x: Tensor, rate: float, redraw: str = "step", scale_at: str = "train
     scale_at
         ``"train"`` divides by 1 - rate while training; ``"test"`` multiplies by it afterwards.
     """
-    rate = number("dropout", "rate", rate, FRACTION)
+    rate = number("dropout", "rate", rate, FRACTION, single=True)
     by_epoch = choose("dropout redraw", redraw, {"step": False, "epoch": True})
     at_test = choose("dropout scale_at", scale_at, {"train": False, "test": True})
     return emit("dropout", x, rate=rate, redraw_epoch=by_epoch, scale_at_test=at_test)

@@ -1,7 +1,8 @@
-"""Checks of plain numbers: finite and inside a stated range. Nothing else lives here."""
+"""Checks of plain numbers: of the right kind and inside a stated range. Nothing else lives here."""
 
 import math
 from dataclasses import dataclass
+from operator import index
 from typing import SupportsFloat
 
 import numpy as np
@@ -34,9 +35,12 @@ NOT_NEGATIVE = Range(0.0, math.inf)
 POSITIVE = Range(0.0, math.inf, low_open=True)
 FRACTION = Range(0.0, 1.0)  # decays and momenta
 CLOSED_FRACTION = Range(0.0, 1.0, high_open=False)
+LIMIT = 2.0**128 - 2.0**103  # from here on a number rounds to infinity in float32
+SMALLEST = float(np.finfo(np.float32).tiny)  # below, the core takes numbers for 0
+LARGEST = 2**31 - 1  # of sizes and counts: products of two fit into 64 bits
 
 
-def number(where: str, name: str, value: object, allowed: Range) -> float:
+def number(where: str, name: str, value: object, allowed: Range, *, single: bool = False) -> float:
     """Return `value` as a float.
 
     Parameters
@@ -47,6 +51,8 @@ def number(where: str, name: str, value: object, allowed: Range) -> float:
         A Python or NumPy number.
     allowed
         The range it must lie in; NaN and infinity lie in none.
+    single
+        Whether it is computed with in float32, and must be what it is there too: see `keeps_kind`.
 
     Raises
     ------
@@ -55,14 +61,80 @@ def number(where: str, name: str, value: object, allowed: Range) -> float:
     ValueError
         If it is outside `allowed`.
     """
-    single = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"
+    scalar = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"
     plain = isinstance(value, (int, float, np.integer, np.floating))
-    if isinstance(value, bool) or not (single or plain):
+    if isinstance(value, bool) or not (scalar or plain):
         raise TypeError(f"{where}: {name} must be a number, got {type(value).__name__} {value!r}")
     assert isinstance(value, SupportsFloat)
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError:  # of an int beyond all floats
+        raise ValueError(f"{where}: {name} must be in {allowed}, got an int too large") from None
     if result not in allowed:
         raise ValueError(f"{where}: {name} must be in {allowed}, got {result!r}")
+    if single:
+        keeps_kind(where, name, result, allowed)
+    return result
+
+
+def keeps_kind(where: str, name: str, value: float, allowed: Range) -> None:
+    """Refuse a number that float32 would make another kind of number.
+
+    The core takes numbers below 1.2e-38 for 0, those beyond 3.4e38 for infinity, and rounds others:
+    a rate of 1 - 2^-33 to 1, which is outside of [0, 1).
+
+    Parameters
+    ----------
+    where, name, value, allowed
+        As in `number`; `value` lies in `allowed`.
+
+    Raises
+    ------
+    ValueError
+        If in float32 it is 0 without being 0, infinite, outside `allowed`, or at a limit of it.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = float(np.float32(value))
+    if abs(rounded) < SMALLEST:
+        rounded = 0.0
+    moved = rounded in (0.0, allowed.low, allowed.high) and rounded != value
+    if moved or rounded not in allowed:
+        raise ValueError(
+            f"{where}: {name} must be in {allowed} in float32 too, but {value!r} becomes "
+            f"{rounded:g} there; sizes from 1.2e-38 to 3.4e38 keep 7 digits"
+        )
+
+
+def whole(where: str, name: str, value: object, low: float = 1, high: float = LARGEST) -> int:
+    """Return `value` as an int in [low, high].
+
+    Parameters
+    ----------
+    where, name
+        Who asks and for which argument; `where` may be empty.
+    value
+        An int of Python or NumPy.
+    low, high
+        The smallest and the largest allowed.
+
+    Raises
+    ------
+    TypeError
+        If `value` is no int (booleans are none).
+    ValueError
+        If it is out of range.
+    """
+    title = f"{where}: {name}" if where else name
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        result = index(value)  # type: ignore[arg-type]  # its TypeError is what is asked for
+    except TypeError:
+        raise TypeError(f"{title} must be an int, got {value!r}") from None
+    if result < low:
+        raise ValueError(f"{title} must be at least {low}, got {result}")
+    if result > high:
+        raise ValueError(f"{title} must be at most {high}, got {result}")
     return result
 
 

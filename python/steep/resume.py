@@ -6,7 +6,7 @@ trainings give equal bytes.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -23,35 +23,41 @@ if TYPE_CHECKING:
     from .trainer import Trainer
 
 Array: TypeAlias = NDArray[Any]
-VERSION = 1
-_OPTIONAL = ("clip_norm", "clip_value")  # 0 in the knob table, None as an argument
+Layout: TypeAlias = tuple[int, int, bool, bool]  # samples, batch_size, shuffle, drop_last
+VERSION = 2
+_READ = (1, 2)
+COUNTERS = ("epoch", "batch", "steps", "loss", "right", "weight")
 
 
 @dataclass
 class Call:
-    """A `fit` that is not over: where it began, how many epochs it was asked for."""
+    """A `fit`: where it began, how many epochs it was asked for."""
 
     first: int
     epochs: int
     stopped: bool = False  # a callback said "stop"
+    done: bool = False  # it is over
 
 
 @dataclass
 class Place:
-    """Where a training stands."""
+    """What the `fit` in progress was asked for. How far it is, the session knows."""
 
-    epoch: int = 0  # epochs done
-    batch: int = 0  # batches done of the epoch in progress
-    steps: int = 0  # updates done
-    correct: float = 0.0  # right predictions of the epoch in progress
-    seconds: float = 0.0  # and its time so far
-    losses: list[float] = field(default_factory=list)  # of its steps
-    layout: tuple[int, int, bool] | None = None  # its samples, batch size, shuffle
+    layout: Layout | None = None
     call: Call | None = None
 
-    def begin_epoch(self) -> None:
-        """Stand at the beginning of the epoch in progress."""
-        self.batch, self.correct, self.seconds, self.losses = 0, 0.0, 0.0, []
+
+def counters(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a session's progress a checkpoint keeps: all but times."""
+    return {name: progress[name] for name in COUNTERS}
+
+
+def until(history: History, progress: Mapping[str, Any]) -> History:
+    """Return a copy of a history up to where a session stood."""
+    copy = History()
+    copy.history = {k: v[: progress["epoch"]] for k, v in history.history.items()}
+    copy.steps["loss"] = history.steps["loss"][: progress["steps"]]
+    return copy
 
 
 def describe(trainer: "Trainer") -> dict[str, Any]:
@@ -75,39 +81,39 @@ def describe(trainer: "Trainer") -> dict[str, Any]:
             "device": trainer.device,
             "seed": trainer.seed,
         },
-        "common": {name: schedules.get_config(v) for name, v in trainer.common.items()},
+        "common": {
+            name: None if v is None else schedules.get_config(v)
+            for name, v in trainer.common.items()
+        },
     }
 
 
 def pack(trainer: "Trainer") -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return everything a trainer is, as tensors and a description."""
-    session, place, encoder = trainer.session(), trainer.place, Encoder()
+    """Return everything a trainer is at one moment, as tensors and a description."""
+    encoder = Encoder()
     about = describe(trainer)
     try:
         about["net"] = encoder.encode(trainer.net)
     except TypeError as error:  # layers with arguments of other kinds: load(..., net=) takes it
         about["net_missing"] = str(error)
         encoder = Encoder()
-    tensors = {f"weights/{name}": value for name, value in trainer.net.state_dict().items()}
-    for slot in session.slots:
-        for name, _ in trainer.net.native.parameters():
-            tensors[f"slots/{slot}/{name}"] = np.array(session.get_slot(slot, name))
+    weights, slots, progress = trainer.session().copy_out()
+    history, place = until(trainer.history, progress), trainer.place
+    tensors = {f"weights/{name}": value for name, value in weights.items()}
+    for slot, values in slots.items():
+        tensors |= {f"slots/{slot}/{name}": value for name, value in values.items()}
     call = place.call
     about["shapes"] = trainer.net.input_shapes
     about["place"] = {
-        "epoch": place.epoch,
-        "batch": place.batch,
-        "steps": place.steps,
-        "correct": place.correct,
+        **counters(progress),
         "layout": place.layout,
-        "call": None if call is None else [call.first, call.epochs, call.stopped],
+        "call": None if call is None else [call.first, call.epochs, call.stopped, call.done],
     }
-    table = {k: v for k, v in trainer.history.history.items() if k != "seconds"}
-    for name, values in table.items():
-        tensors[f"history/epochs/{name}"] = np.array(values, np.float64)
-    tensors["history/steps/loss"] = np.array(trainer.history.steps["loss"], np.float64)
-    tensors["history/epoch_in_progress/loss"] = np.array(place.losses, np.float64)
-    about["history"] = list(trainer.history.history)
+    for name, numbers in history.history.items():
+        if name != "seconds":
+            tensors[f"history/epochs/{name}"] = np.array(numbers, np.float64)
+    tensors["history/steps/loss"] = np.array(history.steps["loss"], np.float64)
+    about["history"] = list(history.history)
     if call is not None:
         about["callbacks"] = encoder.encode(trainer.callback_states())
     return tensors | encoder.arrays, about
@@ -115,13 +121,17 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Array], dict[str, Any]]:
 
 def settings(about: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the trainer that a checkpoint describes, the network aside."""
-    if about["version"] != VERSION:
-        raise ValueError(f"written in format {about['version']}, this steep reads {VERSION}")
-    common = {name: schedules.from_config(v) for name, v in about["common"].items()}
+    if about["version"] not in _READ:
+        raise ValueError(f"written in format {about['version']}, this steep reads {_READ}")
+    none = 0.0 if about["version"] == 1 else None  # what stood for no limit
+    common = {
+        name: None if v == none and name.startswith("clip") else schedules.from_config(v)
+        for name, v in about["common"].items()
+    }
     return {
         "loss": losses.from_config(about["loss"]),
         "optimizer": optimizers.from_config(about["optimizer"]),
-        **{name: None if v == 0.0 and name in _OPTIONAL else v for name, v in common.items()},
+        **common,
         **about["settings"],
     }
 
@@ -141,8 +151,7 @@ def network(
 
 def unpack(trainer: "Trainer", tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
     """Give a new trainer the state of a checkpoint; weights and slots last, all checked before."""
-    place = _place(about["place"])
-    place.losses = tensors["history/epoch_in_progress/loss"].tolist()
+    progress, place = _progress(tensors, about), _place(about["place"])
     history = History()
     epochs = 0
     for name in about["history"]:
@@ -156,28 +165,42 @@ def unpack(trainer: "Trainer", tensors: Mapping[str, Array], about: Mapping[str,
     history.steps["loss"] = tensors["history/steps/loss"].tolist()
     states = Decoder(tensors, {}).decode(about.get("callbacks", []))
     native, session = trainer.net.native, trainer.session()
-    parts = {slot: fitting(native, _under(f"slots/{slot}/", tensors)) for slot in session.slots}
+    slots = {slot: fitting(native, _under(f"slots/{slot}/", tensors)) for slot in session.slots}
     weights = fitting(native, _under("weights/", tensors))
-    for slot, values in parts.items():
-        for name, value in values.items():
-            session.set_slot(slot, name, value)
-    for name, value in weights.items():
-        native.set(name, value)
-    trainer.place, trainer.history = place, history
-    trainer.loaded(states)
+    session.assign_slots(slots)
+    native.assign(list(weights.items()))
+    session.set_progress(**progress)
+    trainer.loaded(place, history, states)
+
+
+def _progress(tensors: Mapping[str, Array], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counters of a session; format 1 kept the losses of the epoch, not their sum."""
+    saved = about["place"]
+    if about["version"] > 1:
+        found = {name: saved[name] for name in COUNTERS}
+        return {
+            k: int(v) if k in ("epoch", "batch", "steps") else float(v) for k, v in found.items()
+        }
+    counts = {name: int(saved[name]) for name in ("epoch", "batch", "steps")}
+    losses = tensors["history/epoch_in_progress/loss"].tolist()
+    rows = [0] * len(losses)
+    if saved["layout"] is not None:
+        samples, size = (int(n) for n in saved["layout"][:2])
+        rows = [min(size, samples - k * size) for k in range(len(losses))]
+    mean = about["settings"]["reduction"] == "mean"
+    total = sum(v * n if mean else v for v, n in zip(losses, rows, strict=True))
+    return {**counts, "loss": total, "right": float(saved["correct"]), "weight": float(sum(rows))}
 
 
 def _place(saved: Mapping[str, Any]) -> Place:
-    call = saved["call"]
-    layout = saved["layout"]
-    return Place(
-        epoch=int(saved["epoch"]),
-        batch=int(saved["batch"]),
-        steps=int(saved["steps"]),
-        correct=float(saved["correct"]),
-        layout=None if layout is None else (int(layout[0]), int(layout[1]), bool(layout[2])),
-        call=None if call is None else Call(int(call[0]), int(call[1]), bool(call[2])),
-    )
+    call, layout = saved["call"], saved["layout"]
+    if layout is not None:
+        samples, size, shuffle, *drop = layout
+        layout = int(samples), int(size), bool(shuffle), bool(drop and drop[0])
+    if call is not None:
+        first, epochs, stopped, *done = call
+        call = Call(int(first), int(epochs), bool(stopped), bool(done and done[0]))
+    return Place(layout, call)
 
 
 def _under(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:

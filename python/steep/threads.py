@@ -1,45 +1,82 @@
 """Threads and facts about this build: how many are used, and what `info` says. No training."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from . import _core
-from .inputs import count
+from .ranges import whole
+
+
+class _Limits(threading.local):
+    """The limits of the ``with threads(n)`` blocks a thread is in, the innermost last."""
+
+    def __init__(self) -> None:
+        self.blocks: list[list[int]] = []
+
+
+_limits = _Limits()
 
 
 def set_num_threads(n: int) -> None:
     """Use at most `n` threads from now on; the results do not depend on it.
 
+    It holds for the whole process, threads of Python that begin later included; only inside a
+    ``with threads(n)`` block that block's number holds.
+
     Parameters
     ----------
     n
-        At least 1. At the start it is what the process may use (affinity, cgroup), or
+        From 1 to 4096. At the start it is what the process may use (affinity, cgroup), or
         ``STEEP_NUM_THREADS``.
 
     Raises
     ------
     TypeError, ValueError
-        If `n` is no positive int.
+        If `n` is no int, or out of range.
     """
-    _core.set_num_threads(count("set_num_threads: n", n))
+    _core.set_num_threads(_count("set_num_threads", n))
 
 
 def get_num_threads() -> int:
-    """Return how many threads are used at most."""
+    """Return how many threads are used at most by what the calling thread does."""
     return _core.get_num_threads()
 
 
 @contextmanager
 def threads(n: int) -> Iterator[None]:
-    """Use at most `n` threads inside a ``with`` block, then as many as before."""
-    before = get_num_threads()
-    set_num_threads(n)
+    """Use at most `n` threads inside a ``with`` block, then as many as before.
+
+    It is a setting of the thread of Python that enters the block: others, and those it starts,
+    do not see it. Blocks nest, the innermost one decides. Tasks of asyncio share a thread, and so
+    such settings: a block around an ``await`` holds for whatever runs meanwhile.
+
+    Parameters
+    ----------
+    n
+        From 1 to 4096.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n` is no int, or out of range.
+    """
+    block = [_count("threads", n)]
+    blocks = _limits.blocks
+    blocks.append(block)
+    _core.limit_threads(block[0])
     try:
         yield
     finally:
-        _core.set_num_threads(before)
+        # By identity: blocks of tasks or generators may end in another order than they began.
+        blocks[:] = [other for other in blocks if other is not block]
+        _core.limit_threads(_limits.blocks[-1][0] if _limits.blocks else 0)
+
+
+def _count(where: str, n: object) -> int:
+    return whole(where, "n", n, 1, _core.MAX_THREADS)
 
 
 class Info(dict[str, Any]):

@@ -1,14 +1,30 @@
 """`Trainer`: fits a network, takes gradients, evaluates, saves. The loop is `loop`."""
 
+import contextlib
+import dataclasses
+import sys
+import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, checkpoint, described, inputs, losses, memory, optimizers, resume, schedules
+from . import (
+    _core,
+    checkpoint,
+    described,
+    inputs,
+    losses,
+    memory,
+    optimizers,
+    resume,
+    schedules,
+    weighting,
+)
 from .graph import Layer, Shape
 from .history import History
 from .hooks import Callbacks
@@ -23,11 +39,22 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 Batch: TypeAlias = tuple[list[Array], Array, Array | None]
-_SLICE = 16  # batches evaluated between two looks at Ctrl-C
+_COMMON = ("l1", "l2", "clip_norm", "clip_value")
+# What a session was made with.
+_FIXED = ("net", "loss", "decay_bias", "reduction", "precision", "device", "seed", "metrics")
 
 
 class Trainer:
     """Trains a network: w is moved to make the mean over samples of loss(net(x), y) small.
+
+    Penalties, limits and every hyper-parameter of the optimizer are attributes, which may be
+    assigned at any time, by a callback, too: ``trainer.lr = 1e-4``, ``trainer.l2 = 0.0``. What is
+    assigned holds from the next step on, is what ``history["lr"]`` tells and checkpoints keep.
+
+    One `fit` or `step` runs at a time; a second one from another thread is refused. `evaluate`,
+    `gradients`, `save` and the network's `predict` may be called from any thread meanwhile: each
+    sees the weights of one moment between two steps. Two trainers may train one network, each the
+    weights it finds.
 
     Parameters
     ----------
@@ -45,7 +72,8 @@ class Trainer:
     decay_bias
         Whether penalties and weight decay take the biases too.
     clip_norm
-        Longest gradient allowed: g = g*clip_norm/|g| beyond, over all weights (Pascanu 2013).
+        Longest gradient allowed: g = g*clip_norm/|g| beyond, over all weights (Pascanu 2013). A
+        schedule may reach 0, which lets nothing pass.
     clip_value
         Largest element of a gradient allowed, before `clip_norm`.
     reduction
@@ -86,30 +114,93 @@ class Trainer:
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"Trainer: net must be a steep network, got {type(net).__name__}")
-        self.net = net
-        self.loss, self.optimizer = losses.get(loss), optimizers.get(optimizer)
-        self.metrics = _metrics(metrics, self.loss)
-        self.common: dict[str, Any] = {
-            "l1": schedules.of("Trainer", "l1", l1, NOT_NEGATIVE),
-            "l2": schedules.of("Trainer", "l2", l2, NOT_NEGATIVE),
-            "clip_norm": _limit("clip_norm", clip_norm),
-            "clip_value": _limit("clip_value", clip_value),
-        }
-        self.decay_bias = flag("Trainer", "decay_bias", decay_bias)
-        self.reduction = choose("reduction", reduction, {"mean": "mean", "sum": "sum"})
-        self.precision = choose("precision", precision, {k: k for k in PRECISIONS})
-        self.device = _device(device)
-        self.seed = inputs.seed(seed)
-        self.history = History()
+        known = losses.get(loss)
+        self._set(
+            net=net,
+            loss=known,
+            metrics=_metrics(metrics, known),
+            decay_bias=flag("Trainer", "decay_bias", decay_bias),
+            reduction=choose("reduction", reduction, {"mean": "mean", "sum": "sum"}),
+            precision=choose("precision", precision, {k: k for k in PRECISIONS}),
+            device=_device(device),
+            seed=inputs.seed(seed),
+        )
+        self._optimizer = optimizers.get(optimizer)
+        given = {"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value}
+        self.common: dict[str, Any] = {k: _common(k, value) for k, value in given.items()}
+        self._changes = 0  # of settings and of what was trained on: knob tables made before are old
+        self._history = History()
         self.place = resume.Place()
         self.logged: list[str] = []  # what the current fit measures, by name
-        self.bound: object = None  # whose data the session holds
         self._session: _core.Session | None = None
         self._room_for = 0  # samples of the largest batch that is known to fit into memory
         self._native: _core.Network | None = None
         self._loaded = False
         self._states: list[Any] = []
         self._callbacks: Callbacks | None = None
+        self._trained_by: int | None = None  # thread of the running fit or step
+        self._starting = threading.Lock()
+        self._recording = threading.RLock()
+
+    def _set(self, **values: Any) -> None:
+        """Set what stays as it is made."""
+        self.__dict__.update(values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take hyper-parameters by name; refuse what would have no effect."""
+        if name.startswith("_") or name in ("common", "place", "logged"):
+            object.__setattr__(self, name, value)
+        elif name in _COMMON:
+            self.common[name] = _common(name, value)
+            self._changes += 1
+        elif name in _FIXED:
+            raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
+        elif name == "optimizer":
+            self._take_optimizer(optimizers.get(value))
+        elif name in self._optimizer.ranges:
+            self._take_optimizer(dataclasses.replace(self._optimizer, **{name: value}))
+        elif type(self) is Trainer and not hasattr(Trainer, name):
+            known = (*_COMMON, "optimizer", *self._optimizer.ranges)
+            raise AttributeError(
+                f"Trainer: has no setting {name!r}; settings are {', '.join(known)}"
+            )
+        else:
+            object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a penalty, a limit or a hyper-parameter of the optimizer, as it was given."""
+        if name in _COMMON:
+            return self.common[name]
+        optimizer = self.__dict__.get("_optimizer")
+        if optimizer is not None and name in optimizer.ranges:
+            return getattr(optimizer, name)
+        raise AttributeError(f"Trainer has no attribute {name!r}")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *_COMMON, *self._optimizer.ranges]
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer:
+        """The optimizer. Another one may be assigned, of the same update rule once steps are done.
+
+        Raises
+        ------
+        ValueError
+            If its rule is another one than that of the steps done.
+        """
+        return self._optimizer
+
+    def _take_optimizer(self, given: optimizers.Optimizer) -> None:
+        if self._session is not None and given.rule != self._optimizer.rule:
+            if self.steps or self._trained_by is not None:
+                raise ValueError(
+                    f"Trainer: {given!r} updates by the rule {given.rule}, but {self.steps} steps "
+                    f"were done by {self._optimizer.rule}, whose state it cannot use. Make a new "
+                    "Trainer for the same network."
+                )
+            self._session = None
+        self._optimizer = given
+        self._changes += 1
 
     def __repr__(self) -> str:
         return (
@@ -120,17 +211,45 @@ class Trainer:
     @property
     def epoch(self) -> int:
         """Epochs done."""
-        return self.place.epoch
+        return 0 if self._session is None else self._session.epoch
 
     @property
     def steps(self) -> int:
         """Updates done."""
-        return self.place.steps
+        return 0 if self._session is None else self._session.steps
 
     @property
     def finished(self) -> bool:
         """Whether no `fit` is under way or was cut short."""
-        return self.place.call is None
+        return self.place.call is None or self.place.call.done
+
+    @property
+    def history(self) -> History:
+        """What was recorded so far, by every `fit` and `step` of this trainer."""
+        self.record()
+        return self._history
+
+    @property
+    def recorded(self) -> History:
+        """The history as `record` left it."""
+        return self._history
+
+    @property
+    def changes(self) -> int:
+        """How often settings changed, or steps were done that no table foresaw."""
+        return self._changes
+
+    def record(self) -> None:
+        """Bring the history to where the session stands, also where it went back."""
+        session, history = self._session, self._history
+        if session is None:
+            return
+        with self._recording:
+            losses, steps = history.steps["loss"], session.steps
+            del losses[steps:]
+            new = session.losses(len(losses)).tolist()
+            losses[steps - len(new) : steps] = new  # done twice, it is the same
+            history.cut(session.epoch)
 
     # -- training ------------------------------------------------------------------------------
 
@@ -143,16 +262,20 @@ class Trainer:
         batch_size: int = 32,
         validation: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         sample_weight: Any = None,
+        class_weight: Any = None,
         shuffle: bool = True,
+        drop_last: bool = False,
         augment: "Augment | None" = None,
         callbacks: Any = (),
         progress: bool = True,
     ) -> History:
         """Train for some epochs; called again, it goes on.
 
-        After `Trainer.load` of a checkpoint that a `fit` wrote before it was over, the same
-        `epochs` finish that very call; any other number counts from the epoch in progress. An epoch
-        cut short is finished first, or begun anew where samples, batch_size or shuffle changed.
+        After `Trainer.load` of a checkpoint that a callback of a `fit` wrote, the same `epochs`
+        finish that very call, and do nothing where it was over: a script that loads its checkpoint
+        and fits may be killed and started again at any moment. Any other number counts from the
+        epoch in progress. An epoch cut short is finished first, or begun anew where samples,
+        batch_size, shuffle or drop_last changed.
 
         Parameters
         ----------
@@ -167,11 +290,18 @@ class Trainer:
             Samples of one update; ``len(X)`` is batch gradient descent, 1 stochastic. A short last
             batch is kept.
         validation
-            ``(Xv, yv)``, evaluated after each epoch.
+            ``(Xv, yv)`` or ``(Xv, yv, sample_weight)``, evaluated after each epoch.
         sample_weight
-            (N,) weights >= 0; each multiplies its sample's loss. Means still divide by N.
+            (N,) weights >= 0; each multiplies its sample's loss. Means still divide by N. An
+            accuracy is the share of the weights of right samples.
+        class_weight
+            ``{class: weight}`` (1 for those left out), an array (classes,), or ``"balanced"``:
+            N / (classes * samples of the class), as in scikit-learn. Multiplies `sample_weight`.
         shuffle
             Whether each epoch has an order of its own.
+        drop_last
+            Whether a short last batch is left out, as batch normalisation wants it where that is
+            one sample. With `shuffle`, other samples each epoch.
         augment
             A `steep.data.Augment`: random flips, shifts and cutout of images while training. Like
             the data it is not saved: to go on from a checkpoint, give the same one.
@@ -194,35 +324,127 @@ class Trainer:
         """
         epochs, size = inputs.count("epochs", epochs), inputs.count("batch_size", batch_size)
         shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
-        data = self._batch(X, y, sample_weight)
-        checked = None if validation is None else self._validation(validation)
-        changes = _augment(augment, self.net)
-        self._refuse_too_large(min(size, len(data[0][0])))
-        self.logged = [*self._measured(), "lr", "seconds"]
-        if checked is not None:
-            self.logged[-2:-2] = [f"val_{name}" for name in self._measured()]
-        called, place = Callbacks(callbacks, self), self.place
-        called.call("on_train_begin", place.epoch, {})  # may refuse: nothing is changed yet
-        samples = len(data[0][0])
-        layout = (samples, min(size, samples), shuffle)
-        if place.batch and place.layout != layout:
+        drop_last = flag("fit", "drop_last", drop_last)
+        with self._training("fit"):
+            data, checked, changes, layout, called = self._checked(
+                (X, y, sample_weight),
+                class_weight=class_weight,
+                validation=validation,
+                augment=augment,
+                callbacks=callbacks,
+                order=(size, shuffle, drop_last),
+            )
+            last, states = self._begin(epochs, layout, progress)
+            self._callbacks = called
+            try:
+                loop = Loop(
+                    self, data, checked, called, last=last, progress=progress, augment=changes
+                )
+                loop.run(states)
+            finally:
+                self._states, self._callbacks = called.state(), None
+                if self._native is self.net.native:
+                    self.session().release_data()
+        return self.history
+
+    def _checked(
+        self,
+        given: tuple[Any, Any, Any],
+        *,
+        class_weight: Any,
+        validation: Any,
+        augment: Any,
+        callbacks: Any,
+        order: tuple[int, bool, bool],
+    ) -> tuple[Batch, Batch | None, "Settings | None", resume.Layout, Callbacks]:
+        """Return what a fit works on; where something is refused, nothing was changed."""
+        size, shuffle, drop_last = order
+        with self._untouched():
+            data = self._batch(*given)
+            if class_weight is not None:
+                shape = self.net.output_shapes[0]
+                data = (*data[:2], weighting.of_classes(class_weight, self.loss, shape, *data[1:]))
+            checked = None if validation is None else self._validation(validation)
+            changes = _augment(augment, self.net)
+            samples = len(data[1])
+            size = min(size, samples) if not drop_last else size
+            if size > samples:
+                raise ValueError(
+                    f"fit: drop_last=True leaves nothing of {samples} samples with "
+                    f"batch_size={size}; take a smaller batch_size"
+                )
+            self._refuse_too_large(size)
+            self._warn_of_single_sample(1 if size == 1 else 0 if drop_last else samples % size)
+            before = self.logged
+            self.logged = [*self._measured(), "lr", "seconds"]
+            if checked is not None:
+                self.logged[-2:-2] = [f"val_{name}" for name in self._measured()]
+            try:
+                called = Callbacks(callbacks, self)
+                called.call("on_train_begin", self.epoch, {})
+            except BaseException:
+                self.logged = before
+                raise
+        return data, checked, changes, (samples, size, shuffle, drop_last), called
+
+    def _begin(self, epochs: int, layout: resume.Layout, progress: bool) -> tuple[int, list[Any]]:
+        """Return the epoch a fit ends with, and the states its callbacks go on from."""
+        session, place = self.session(), self.place
+        if session.progress["batch"] and place.layout != layout:
             if self._loaded:  # after Ctrl-C, other data are a decision; here, likely a mistake
                 warnings.warn(
-                    f"the checkpoint stands at batch {place.batch} of an epoch with (samples, "
-                    f"batch_size, shuffle) = {place.layout}, now {layout}: it begins anew",
-                    stacklevel=2,
+                    f"the checkpoint stands at batch {session.progress['batch']} of an epoch with "
+                    f"(samples, batch_size, shuffle, drop_last) = {place.layout}, now {layout}: it "
+                    "begins anew",
+                    stacklevel=3,
                 )
-            place.begin_epoch()
+            session.begin_epoch(next=False)
         states, old = self._states, place.call if self._loaded else None
-        if old is None or old.epochs != epochs:
-            place.call = resume.Call(place.epoch, epochs)
+        if old is not None and old.epochs == epochs:
+            if old.done and progress:
+                print(
+                    f"fit: this fit of {epochs} epochs was over when its checkpoint was written; "
+                    "call fit again to train on",
+                    file=sys.stderr,
+                )
+        else:
+            place.call = resume.Call(self.epoch, epochs)
         assert place.call is not None
         place.layout, self._loaded, self._states = layout, False, []
-        self._callbacks = called
-        last = place.call.first + epochs
-        loop = Loop(self, data, checked, called, last=last, progress=progress, augment=changes)
-        loop.run(states)
-        return self.history
+        return place.call.first + epochs, states
+
+    @contextmanager
+    def _training(self, what: str) -> Iterator[None]:
+        """Be the one `fit` or `step` that runs; a step may stand in a callback of its own fit."""
+        me = threading.get_ident()
+        with self._starting:
+            by = self._trained_by
+            if by is not None and (by != me or what == "fit"):
+                where = "a callback of it" if by == me else "another thread"
+                raise RuntimeError(
+                    f"Trainer: {what} was called in {where} while a fit or step of this trainer "
+                    "runs; wait for it, or make another Trainer"
+                )
+            self._trained_by = me
+        try:
+            yield
+        finally:
+            self._trained_by = by
+
+    @contextmanager
+    def _untouched(self) -> Iterator[None]:
+        """Leave network and trainer as they were where the body refuses something."""
+        net, session = self.net, self._session
+        native = net.native if net.built else None
+        precision = native.precision if native is not None else ""
+        with contextlib.nullcontext() if native is not None else net.tentative():
+            try:
+                yield
+            except BaseException:
+                self._session = session
+                if native is not None and native.precision != precision:
+                    native.convert(precision)
+                raise
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Do one update on one batch and return the loss before it, penalties left out.
@@ -232,23 +454,28 @@ class Trainer:
         TypeError, ValueError, NonFiniteError
             As in `fit`.
         """
-        data = self._batch(X, y, sample_weight)
-        session, place = self.session(), self.place
-        self.bound = None
-        session.set_data(*data, len(data[0][0]), False)
-        epoch = float(place.epoch)
-        table = Knobs(self).table(np.array([float(place.steps)]), np.array([epoch, epoch]))
-        loss, correct = np.empty(1), np.empty(1)
-        if session.run(place.epoch, 0, place.steps, table, loss, correct, 1.0) < 1:
-            self.refuse_fault()
-        place.steps += 1
-        self.history.steps["loss"].append(float(loss[0]))
-        return float(loss[0])
+        with self._training("step"):
+            with self._untouched():
+                data = self._batch(X, y, sample_weight)
+                self._warn_of_single_sample(len(data[1]))
+            session = self.session()
+            before, epoch = session.steps, float(session.epoch)
+            table = Knobs(self).table(np.array([float(before)]), np.array([epoch, epoch]))
+            session.set_batch(*data)
+            self._loaded = False
+            self._changes += 1
+            # Ctrl-C may have stopped it, and its handler not have raised: then once more.
+            while session.run(table, before, 1.0) < 1:
+                self.refuse_fault()
+            self.record()
+            return self._history.steps["loss"][before]
 
     def gradients(
         self, X: Any, y: Any, sample_weight: Any = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the objective of one batch, penalties included, and its gradients; no update.
+
+        With ``maximize=True`` the penalties are taken off the loss: climbing it decays the weights.
 
         Returns
         -------
@@ -260,13 +487,15 @@ class Trainer:
         TypeError, ValueError
             As in `fit`.
         """
-        data = self._batch(X, y, sample_weight)
+        with self._untouched():
+            data = self._batch(X, y, sample_weight)
         now = np.array([float(self.steps)]), np.array([float(self.epoch)])
+        sign = -1.0 if self.optimizer.maximize else 1.0
         l1, l2 = (
-            float(np.asarray(schedules.evaluate(self.common[name], *now)).reshape(()))
+            sign * float(np.asarray(schedules.evaluate(self.common[name], *now)).reshape(()))
             for name in ("l1", "l2")
         )
-        loss, found = self.session().gradients(*data, self.steps, l1, l2)
+        loss, found = self.session().gradients(*data, l1, l2)
         names = (name for name, _ in self.net.native.parameters())
         return loss, {name: found[name] for name in names if name in found}
 
@@ -293,7 +522,9 @@ class Trainer:
             As in `fit`.
         """
         size = inputs.count("batch_size", batch_size)
-        return self.measure(*self._batch(X, y, sample_weight), batch_size=size)
+        with self._untouched():
+            data = self._batch(X, y, sample_weight)
+        return self.measure(*data, batch_size=size)
 
     # -- saving --------------------------------------------------------------------------------
 
@@ -328,7 +559,10 @@ class Trainer:
             If it cannot be written.
         ValueError
             If a schedule is a Python function.
+        NonFiniteError
+            If the optimizer's state is not finite any more, which could not be loaded again.
         """
+        self.verify()
         checkpoint.write(path, *resume.pack(self))
 
     @classmethod
@@ -379,6 +613,37 @@ class Trainer:
             raise MemoryError(f"{path}: does not fit into the memory that is left") from error
         return trainer
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Copy and pickle as settings, network and, once steps are done, what `save` keeps."""
+        state: dict[str, Any] = {
+            "fixed": {name: self.__dict__[name] for name in _FIXED},
+            "optimizer": self._optimizer,
+            "common": dict(self.common),
+        }
+        if self._session is not None and self._native is self.net.native:
+            weights, slots, progress = self.session().copy_out()
+            state["trained"] = (weights, slots, progress, resume.until(self.history, progress))
+            place = dataclasses.replace(self.place)
+            state["place"] = (place, self._loaded, list(self.callback_states()))
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        fixed = dict(state["fixed"])
+        Trainer.__init__(
+            self,
+            fixed.pop("net"),
+            fixed.pop("loss"),
+            state["optimizer"],
+            **fixed,
+            **state["common"],
+        )
+        if "trained" in state:
+            weights, slots, progress, self._history = state["trained"]
+            self.net.load_state_dict(weights)
+            self.session().assign_slots(slots)
+            self.session().set_progress(**resume.counters(progress))
+            self.place, self._loaded, self._states = state["place"]
+
     # -- inside --------------------------------------------------------------------------------
 
     def prepare(self, shapes: tuple[Shape, ...], draw: bool = True) -> None:
@@ -426,45 +691,38 @@ class Trainer:
         return self._session
 
     def measure(
-        self,
-        arrays: list[Array],
-        targets: Array,
-        weights: Array | None,
-        batch_size: int = 256,
-        check: Callable[[], None] = lambda: None,
+        self, arrays: list[Array], targets: Array, weights: Array | None, batch_size: int = 256
     ) -> dict[str, float]:
-        """Return loss and metrics of checked data; `check` may raise between slices of it."""
-        session, samples = self.session(), len(targets)
-        loss = right = weight = 0.0
-        for first in range(0, samples, batch_size * _SLICE):
-            part = slice(first, first + batch_size * _SLICE)
-            sums = session.evaluate(
-                [a[part] for a in arrays],
-                targets[part],
-                None if weights is None else weights[part],
-                batch_size,
-            )
-            loss, right, weight = loss + sums[0], right + sums[1], weight + sums[2]
-            check()
-        logs = {"loss": loss / samples}
+        """Return loss and metrics of checked data."""
+        loss, right, weight = self.session().evaluate(arrays, targets, weights, batch_size)
+        logs = {"loss": loss / len(targets)}
         if self.metrics:
             logs["accuracy"] = right / weight
         return logs
 
     def refuse_fault(self) -> None:
         """Raise NonFiniteError where the session's last run met a value that is not finite."""
-        fault = self.session().fault
+        session = self.session()
+        fault = session.fault
         if fault is not None:
-            place = self.place
-            raise NonFiniteError(place.steps + 1, place.epoch + 1, fault["what"], fault["where"])
+            self.record()
+            raise NonFiniteError(
+                session.steps + 1, session.epoch + 1, fault["what"], fault["where"]
+            )
+
+    def verify(self, always: bool = True) -> None:
+        """Raise NonFiniteError where the optimizer's state holds what is not finite."""
+        if not self.session().verify(always):
+            self.refuse_fault()
 
     def callback_states(self) -> list[dict[str, Any]]:
         """Return what a checkpoint keeps of the callbacks of the current fit."""
         return self._states if self._callbacks is None else self._callbacks.state()
 
-    def loaded(self, states: list[Any]) -> None:
-        """Note that the state came from a checkpoint, with these states of callbacks."""
-        self._loaded, self._states = self.place.call is not None, states
+    def loaded(self, place: resume.Place, history: History, states: list[Any]) -> None:
+        """Take from a checkpoint what neither network nor session hold."""
+        self.place, self._history = place, history
+        self._loaded, self._states = place.call is not None, states
 
     def _refuse_too_large(self, batch_size: int) -> None:
         """Refuse what cannot fit into memory; what is there already counts as had."""
@@ -472,7 +730,9 @@ class Trainer:
             return
         session, room = self.session(), memory.available()
         had, wanted = session.memory(), self.memory(batch_size)
-        need = wanted["total"] - had["store"] - min(had["arena"], wanted["arena"])
+        need = wanted["total"] - had["store"]
+        if wanted["arena"] <= had["arena"]:
+            need -= wanted["arena"]  # the plan there is serves; a larger one comes beside it first
         if room is None or need <= room:
             self._room_for = batch_size
             return
@@ -505,6 +765,15 @@ class Trainer:
             return self._batch(given[0], given[1], given[2] if len(given) == 3 else None)
         except (ValueError, TypeError) as error:
             raise type(error)(f"validation: {error}") from None
+
+    def _warn_of_single_sample(self, samples: int) -> None:
+        """Warn where a batch is so small that a batch normalisation sees one value a channel."""
+        if samples == 1 and self.net.normalises_samples:
+            warnings.warn(
+                "a batch of 1 sample has no variance: BatchNorm then learns nothing from it and "
+                "halves its running variance. Use drop_last=True or another batch_size",
+                stacklevel=5,
+            )
 
     def _warn_of_softmax(self) -> None:
         ends = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
@@ -539,9 +808,11 @@ def _metrics(given: Sequence[str] | None, loss: losses.Loss) -> tuple[str, ...]:
     return names
 
 
-def _limit(name: str, value: Any) -> Any:
-    """Return a clipping threshold; 0 stands for none."""
-    return 0.0 if value is None else schedules.of("Trainer", name, value, POSITIVE)
+def _common(name: str, value: Any) -> Any:
+    """Return a penalty or a limit as a float or a schedule; None stands for no limit."""
+    if name in ("l1", "l2"):
+        return schedules.of("Trainer", name, value, NOT_NEGATIVE)
+    return None if value is None else schedules.of("Trainer", name, value, POSITIVE)
 
 
 def _device(name: str) -> str:

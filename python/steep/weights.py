@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core, initializers
-from .graph import Scope, Weight
+from .graph import Weight
 
 Array: TypeAlias = NDArray[Any]
 PRECISIONS: Mapping[str, type] = {"float32": np.float32, "float64": np.float64}
@@ -53,13 +53,14 @@ def fitting_shapes(
     return checked
 
 
-def first_value(weight: Weight, scope: Scope, seed: int, index: int) -> Array:
+def first_value(weight: Weight, seed: int, index: int) -> Array:
     """Return what a parameter begins with, in float64: a function of the seed and its place."""
-    if weight.value is not None:
-        return np.asarray(weight.value)
+    if weight.source is not None:
+        native, name, _ = weight.source
+        return np.asarray(native.get(name))
     init, shape = _init_of(weight), weight.shape
     with warnings.catch_warnings():
-        if weight.layer is scope.layers[-1] or shape[-1] == 1:
+        if weight.last or shape[-1] == 1:
             # Units of the last layer have targets of their own: equal ones do not stay equal.
             warnings.simplefilter("ignore", UserWarning)
         return initializers.draw(
@@ -80,7 +81,7 @@ def _init_of(weight: Weight) -> Any:
 
 def init_name(weight: Weight) -> str:
     """Return how a summary names the distribution."""
-    if weight.value is not None:
+    if weight.taken:
         return "taken over"
     init = _init_of(weight)
     if isinstance(init, str):

@@ -3,19 +3,12 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from .ranges import LARGEST, whole
+
 Pair: TypeAlias = tuple[int, int]  # rows, columns
 Sides: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
 PairLike: TypeAlias = int | Sequence[int]
 PaddingLike: TypeAlias = str | int | Sequence[int]
-
-
-def whole(where: str, name: str, value: object, low: int = 1) -> int:
-    """Return an int of at least `low`; raise TypeError or ValueError for anything else."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{where}: {name} must be an int, got {value!r}")
-    if int(value) < low:
-        raise ValueError(f"{where}: {name} must be at least {low}, got {value}")
-    return int(value)
 
 
 def pair(where: str, name: str, value: object, low: int = 1) -> Pair:
@@ -100,6 +93,11 @@ def sides(
         if padding == "same":
             total = max((-(-size // step) - 1) * step + reach - size, 0)
             before, after = total // 2, total - total // 2
+            if after > LARGEST:
+                raise ValueError(
+                    f'{where}: padding="same" needs {total} zeros for a window of {reach} {word}; '
+                    "at most 2^31 on a side"
+                )
         elif padding == "valid":
             before = after = 0
         else:

@@ -144,10 +144,10 @@ template <class T> void Conv<T>::plan_data() {
   std::vector<std::vector<Reach>> reached[2];
   dy_ = {{w_.out[0], w_.out[1]}, filters_, {0, 0}, {1, 1}};
   for (int axis = 0; axis < 2; ++axis) {
-    const long s = w_.stride[axis];
-    reached[axis].resize(s);
+    const long s = w_.stride[axis], phases = std::min(s, w_.in[axis]);
+    reached[axis].resize(static_cast<std::size_t>(phases));
     long last = 0;
-    for (long phase = 0; phase < std::min(s, w_.in[axis]); ++phase) {
+    for (long phase = 0; phase < phases; ++phase) {
       for (long tap = w_.kernel[axis] - 1; tap >= 0; --tap) {
         const long at = phase + w_.before[axis] - tap * w_.dilation[axis];
         if (at % s != 0) continue;

@@ -49,11 +49,12 @@ void Convolution::store(const float* w) {
 
 // images(thread, lo, hi) for the images of each thread.
 template <class Images> void Convolution::over_images(Images&& images) {
-  if (threads_ < pool().threads()) {
-    threads_ = pool().threads();
+  const int wanted = pool().threads();  // read once: another thread may change it meanwhile
+  if (threads_ < wanted) {
+    threads_ = wanted;
     scratch_ = Block(std::size_t(threads_ * scratch_elements_ + kLane) * sizeof(float));
   }
-  pool().run(pool().threads(), [&](int thread, int threads) {
+  pool().run(wanted, [&](int thread, int threads) {
     images(thread, threads, batch_ * thread / threads, batch_ * (thread + 1) / threads);
   });
 }

@@ -20,8 +20,9 @@ struct Frame {
   // Rows [first, first + rows): of the image, or made in `scratch`.
   template <class T> const T* rows(const T* data, long first, long rows, T* scratch) const {
     if (!padded()) return data + first * pitch();
-    const long left = before[1] * channels;
-    const long inside = std::min(image[1], size[1] - before[1]) * channels;
+    // Windows far apart may see nothing but the zeros, and not all of them.
+    const long left = std::min(before[1], size[1]) * channels;
+    const long inside = std::clamp(size[1] - before[1], 0L, image[1]) * channels;
     for (long r = 0; r < rows; ++r) {
       T* to = scratch + r * pitch();
       const long from = first + r - before[0];

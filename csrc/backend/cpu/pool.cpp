@@ -1,20 +1,17 @@
-// Implements the pool and its barrier, and counts the processors this process may use.
+// Implements the pool and its barrier.
 #include "backend/cpu/pool.h"
 
 #include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
-#include <fstream>
-#include <string>
 #include <system_error>
 
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
+#include "backend/cpu/cpus.h"
 #include "base/error.h"
 
 namespace steep {
@@ -38,42 +35,10 @@ class FlushDenormals {
 #endif
 };
 
-// cgroup v2 cpu.max ("QUOTA PERIOD" or "max PERIOD"), or v1's cfs files; 0 when unlimited.
-int quota_cpus() {
-  const auto whole = [](double quota, double period) {
-    return quota > 0 && period > 0 ? std::max(1, static_cast<int>(std::ceil(quota / period))) : 0;
-  };
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2) {
-    std::string quota;
-    double period = 0;
-    if (v2 >> quota >> period && quota != "max") return whole(std::atof(quota.c_str()), period);
-    return 0;
-  }
-  double quota = 0, period = 0;
-  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_quota_us") >> quota;
-  std::ifstream("/sys/fs/cgroup/cpu/cpu.cfs_period_us") >> period;
-  return whole(quota, period);
-}
-
-int environment_threads() {
-  for (const char* name : {"STEEP_NUM_THREADS", "OMP_NUM_THREADS"}) {
-    const char* value = std::getenv(name);
-    if (value != nullptr && std::atoi(value) > 0) return std::atoi(value);
-  }
-  return 0;
-}
+// Of the calling thread, 0 for none: another thread's jobs must not depend on it.
+thread_local int own_limit = 0;
 
 }  // namespace
-
-int usable_cpus() {
-  int cpus = static_cast<int>(std::thread::hardware_concurrency());
-#if defined(__linux__)
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) cpus = CPU_COUNT(&set);
-  if (const int quota = quota_cpus(); quota > 0) cpus = std::min(cpus, quota);
-#endif
-  return std::max(1, cpus);
-}
 
 namespace {
 
@@ -107,9 +72,22 @@ Pool::Pool(int threads) : wanted_(threads) {}
 
 Pool::~Pool() { resize(0); }
 
+int Pool::threads() const { return own_limit > 0 ? own_limit : default_threads(); }
+
 void Pool::set_threads(int n) {
-  if (n < 1) refuse("set_num_threads: expects an integer >= 1, got ", n);
+  if (n < 1 || n > kMaxThreads) {
+    refuse("set_num_threads: expects an integer from 1 to ", kMaxThreads, ", got ", n);
+  }
   wanted_ = n;
+  surplus_ = true;
+}
+
+void Pool::limit_threads(int n) {
+  if (n < 0 || n > kMaxThreads) {
+    refuse("limit_threads: expects an integer from 0 to ", kMaxThreads, ", got ", n);
+  }
+  if (own_limit > wanted_) surplus_ = true;
+  own_limit = n;
 }
 
 void Pool::resize(int workers) {
@@ -145,9 +123,10 @@ void Pool::run_job(int threads, Job job) {
     job.call(job.body, 0, 1);
     return;
   }
-  // Surplus workers of an earlier, larger set_threads() end here.
-  if (const int most = std::max(threads, this->threads()) - 1;
-      static_cast<int>(workers_.size()) < threads - 1 || static_cast<int>(workers_.size()) > most) {
+  // Surplus workers of an earlier, larger limit end here; those of other threads' jobs only sleep.
+  const int there = static_cast<int>(workers_.size());
+  const bool surplus = surplus_.exchange(false) && there > std::max(threads, wanted_.load()) - 1;
+  if (there < threads - 1 || surplus) {
     resize(threads - 1);
     threads = static_cast<int>(workers_.size()) + 1;
   }
@@ -207,7 +186,8 @@ std::atomic<Pool*> the_pool{nullptr};
 // The child of fork() has only the calling thread: it starts anew on demand. The old pool is leaked
 // on purpose, its threads and locks are in no state to be destroyed.
 void after_fork() {
-  if (const Pool* old = the_pool.load(); old != nullptr) the_pool = new Pool(old->threads());
+  if (const Pool* old = the_pool.load(); old != nullptr)
+    the_pool = new Pool(old->default_threads());
 }
 
 }  // namespace

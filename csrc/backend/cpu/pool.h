@@ -50,8 +50,12 @@ class Pool {
   // All threads of the running job wait for each other; a job that runs alone must not ask.
   void meet() { barrier_->wait(); }
 
-  int threads() const { return wanted_.load(std::memory_order_relaxed); }
-  void set_threads(int n);  // n >= 1; more than the processors there are is allowed
+  // Most threads of a job of the calling thread: its own limit where it has one, else everybody's.
+  int threads() const;
+  int default_threads() const { return wanted_.load(std::memory_order_relaxed); }
+  // Everybody's limit, from 1 to kMaxThreads; more than the processors there are is allowed.
+  void set_threads(int n);
+  void limit_threads(int n);  // of the calling thread, 0 for none of its own
 
   explicit Pool(int threads);
   ~Pool();
@@ -70,6 +74,7 @@ class Pool {
   void work(Worker& self, int index);
 
   std::atomic<int> wanted_;
+  std::atomic<bool> surplus_{false};  // there may be workers whom nobody wants any more
   std::mutex busy_;
   std::vector<std::unique_ptr<Worker>> workers_;
   alignas(64) std::atomic<int> running_{0};
@@ -82,7 +87,6 @@ class Pool {
   std::atomic<int> sleepers_{0};
 };
 
-Pool& pool();
-int usable_cpus();  // affinity mask and cgroup quota, at least 1
+Pool& pool();  // refuses what the environment says about threads where it makes no sense
 
 }  // namespace steep

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..ranges import ANY, flag, number
+from ..ranges import ANY, flag, number, whole
 
 Settings = tuple[bool, int, int, list[float]]
 
@@ -53,11 +54,12 @@ class Augment:
         flag("Augment", "flip", self.flip)
         for name in ("shift", "cutout"):
             object.__setattr__(self, name, _pixels(name, getattr(self, name)))
-        if isinstance(self.fill, (list, tuple, np.ndarray)) and np.ndim(self.fill) == 1:
-            values = tuple(number("Augment", "fill", value, ANY) for value in self.fill)
+        fill: Any = self.fill
+        if isinstance(fill, (list, tuple)) or (isinstance(fill, np.ndarray) and fill.ndim == 1):
+            values = tuple(number("Augment", "fill", value, ANY, single=True) for value in fill)
             object.__setattr__(self, "fill", values)
         else:
-            object.__setattr__(self, "fill", number("Augment", "fill", self.fill, ANY))
+            object.__setattr__(self, "fill", number("Augment", "fill", fill, ANY, single=True))
 
     def settings(self, shapes: Sequence[tuple[int, ...]]) -> Settings:
         """Return the settings for the core, checked against the inputs' shapes.
@@ -98,8 +100,4 @@ class Augment:
 
 
 def _pixels(name: str, value: object) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"Augment: {name} must be a whole number of pixels, got {value!r}")
-    if value < 0:
-        raise ValueError(f"Augment: {name} must be at least 0, got {int(value)}")
-    return int(value)
+    return whole("Augment", name, value, 0)

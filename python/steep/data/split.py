@@ -1,9 +1,12 @@
 """Splits sample indices into training, validation and test parts, the same way for ever."""
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..ranges import FRACTION, number, whole
 
 Indices: TypeAlias = NDArray[np.int64]
 
@@ -23,10 +26,17 @@ def shuffled(count: int, seed: int) -> Indices:
     ndarray
         int64 (count,): the indices sorted by the SplitMix64 hash of (seed, index).
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `count` or `seed` is no int, or `count` below 0.
+
     Notes
     -----
     Source: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators" (2014).
     """
+    count = whole("shuffled", "count", count, 0)
+    seed = whole("shuffled", "seed", seed, -math.inf, math.inf)
     with np.errstate(over="ignore"):
         golden = np.uint64(0x9E3779B97F4A7C15)
         start = _mix(np.array([seed % 2**64], np.uint64) + golden)
@@ -62,15 +72,20 @@ def split(
 
     Raises
     ------
-    ValueError
-        Shares out of range, or a part that was asked for would be empty.
+    TypeError, ValueError
+        Shares or counts out of range, or a part that was asked for would be empty.
     """
-    if not (0 <= test < 1 and 0 <= validation < 1 and test + validation < 1):
+    count = whole("split", "count", count, 0)
+    test = number("split", "test", test, FRACTION)
+    validation = number("split", "validation", validation, FRACTION)
+    if test + validation >= 1:
         raise ValueError(
-            f"split: test={test} and validation={validation} must be in [0, 1), together below 1."
+            f"split: test={test} and validation={validation} must be together below 1."
         )
     order = shuffled(count, seed)
     if classes is not None:
+        if len(np.asarray(classes)) != count:
+            raise ValueError(f"split: classes must have {count} entries, got {len(classes)}")
         order = _spread(order, np.asarray(classes)[order])
     tests, validations = round(test * count), round(validation * count)
     if count - tests - validations < 1 or (test and not tests) or (validation and not validations):

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core
 from ..names import choose
 from ..optimizers import Optimizer, get
+from ..ranges import NOT_NEGATIVE, number, whole
 
 Gradient = Callable[[Any], Any]
 
@@ -34,6 +35,10 @@ class DivergedError(FloatingPointError):
         super().__init__(message)
         self.step = len(path) - 1
         self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with both arguments: an exception keeps only the message by itself."""
+        return type(self), (str(self), self.path)
 
 
 class Minimum(NamedTuple):
@@ -99,8 +104,7 @@ def descend(
     ValueError, TypeError
         If an argument does not fit.
     """
-    if not isinstance(steps, (int, np.integer)) or isinstance(steps, bool) or steps < 0:
-        raise ValueError(f"descend: steps must be a whole number >= 0, got {steps!r}")
+    steps = whole("descend", "steps", steps, 0)
     walk = _Walk(get(optimizer), grad, start, epoch_steps, precision)
     for _ in range(steps):
         walk.advance(walk.gradient())
@@ -138,7 +142,12 @@ def minimize(
     ------
     DivergedError
         If a point or gradient is not finite.
+    ValueError, TypeError
+        If an argument does not fit.
     """
+    max_steps = whole("minimize", "max_steps", max_steps, 0)
+    gradient_tol = number("minimize", "gradient_tol", gradient_tol, NOT_NEGATIVE)
+    change_tol = number("minimize", "change_tol", change_tol, NOT_NEGATIVE)
     walk = _Walk(get(optimizer), grad, start, None, "float64")
     reason = "max_steps"
     for _ in range(max_steps):
@@ -151,7 +160,7 @@ def minimize(
             reason = "change"
             break
     path = np.array(walk.path)
-    if reason == "max_steps" and behaviour(path) == "oscillates":
+    if reason == "max_steps" and len(path) > 2 and behaviour(path) == "oscillates":
         reason = "oscillates"
     return Minimum(path[-1], len(path) - 1, reason in {"gradient", "change"}, reason, path)
 
@@ -215,8 +224,8 @@ class _Walk:
         first = np.array(point.reshape(-1), dtype=dtype)
         if not np.isfinite(first).all():
             raise ValueError(f"descend: start must be finite, got {start!r}")
-        if epoch_steps is not None and not epoch_steps >= 1:
-            raise ValueError(f"descend: epoch_steps must be at least 1, got {epoch_steps!r}")
+        if epoch_steps is not None:
+            epoch_steps = whole("descend", "epoch_steps", epoch_steps)
         self.optimizer, self.grad = optimizer, grad
         self.per_epoch = float(epoch_steps or 1)
         self.step = 0

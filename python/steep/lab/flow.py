@@ -3,6 +3,7 @@
 Glorot & Bengio (2010) look at deep networks this way, He et al. (2016) at plain and residual ones.
 """
 
+import copy
 import math
 from typing import Any, NamedTuple
 
@@ -38,9 +39,10 @@ def gradient_flow(
     """Return |g| and |g| / |w| of every matrix and filter, from the first layer to the last.
 
     g is the gradient of the loss over one batch, with batch statistics and dropout as in training;
-    the network is not changed. Norms that shrink or grow by a factor from each layer to the one
-    before it are vanishing or exploding gradients (Glorot & Bengio 2010, section 4.2.1); shortcuts
-    hand the gradient on as it is (He et al. 2016, "Identity mappings", eq. 5).
+    a copy of the network is looked at, so that nothing of it changes. Norms that shrink or grow by
+    a factor from each layer to the one before it are vanishing or exploding gradients (Glorot &
+    Bengio 2010, section 4.2.1); shortcuts hand the gradient on as it is (He et al. 2016, "Identity
+    mappings", eq. 5).
 
     Parameters
     ----------
@@ -64,6 +66,7 @@ def gradient_flow(
         If something does not fit, as in ``Trainer.gradients``.
     """
     precision = net.native.precision if getattr(net, "built", False) else "float32"
+    net = copy.deepcopy(net)
     looker = Trainer(net, loss, "sgd", precision=precision, seed=seed, **trainer)
     gradients = looker.gradients(X, y)[1]
     weights = net.state_dict()

@@ -1,12 +1,16 @@
 """Checks and demonstrations of gradients: central differences, chains, and a closed-form oracle."""
 
+import copy
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import inputs
 from ..losses import Loss
+from ..ranges import whole
 from ..trainer import Trainer
 
 # Balances truncation, h^2, against rounding, eps/h, of a central difference in float64.
@@ -36,8 +40,8 @@ def check_gradients(
     Parameters
     ----------
     net, X, y, loss
-        A network, one batch, and a loss, as `Trainer` takes them. The network's weights and
-        precision are the same afterwards.
+        A network, one batch, and a loss, as `Trainer` takes them. The check is made on a copy in
+        float64: nothing of the network is touched, and one that is not built stays so.
     entries
         How many entries of each parameter to check, drawn at random; None: all.
     seed
@@ -65,34 +69,33 @@ def gradient_errors(
     **trainer: Any,
 ) -> dict[str, float]:
     """Return the error of `check_gradients` for each parameter, by name."""
-    precision = net.native.precision if net.built else "float32"
+    if entries is not None:
+        entries = whole("check_gradients", "entries", entries)
+    seed = inputs.seed(seed)
+    net = copy.deepcopy(net)
     checker = Trainer(net, loss, "sgd", precision="float64", seed=seed, **trainer)
 
     def objective() -> float:
         return float(checker.gradients(X, y)[0])
 
-    objective()  # builds the network where it was not
+    objective()  # builds the copy where the network was not built
     before = net.state_dict()
     random = np.random.default_rng(seed)
-    try:
-        for _ in range(_TRIES):
-            gradients = checker.gradients(X, y)[1]
-            checks = {
-                name: _Check(net, objective, name, gradient) for name, gradient in gradients.items()
-            }
-            errors = {
-                name: check.error(_choose(random, gradients[name].size, entries))
-                for name, check in checks.items()
-            }
-            if not any(check.kinked for check in checks.values()):
-                break
-            net.load_state_dict(
-                {name: w + _ASIDE * random.standard_normal(w.shape) for name, w in before.items()}
-            )
-        return errors
-    finally:
-        net.load_state_dict(before)
-        net.native.convert(precision)
+    for _ in range(_TRIES):
+        gradients = checker.gradients(X, y)[1]
+        checks = {
+            name: _Check(net, objective, name, gradient) for name, gradient in gradients.items()
+        }
+        errors = {
+            name: check.error(_choose(random, gradients[name].size, entries))
+            for name, check in checks.items()
+        }
+        if not any(check.kinked for check in checks.values()):
+            break
+        net.load_state_dict(
+            {name: w + _ASIDE * random.standard_normal(w.shape) for name, w in before.items()}
+        )
+    return errors
 
 
 def _choose(random: np.random.Generator, size: int, entries: int | None) -> NDArray[np.int64]:
@@ -171,8 +174,14 @@ def count_derivatives(samples: int, weights: int, epochs: int = 1) -> int:
     ----------
     samples, weights, epochs
         Counts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one is no int, or below 1.
     """
-    return samples * weights * epochs
+    given = {"samples": samples, "weights": weights, "epochs": epochs}
+    return math.prod(whole("count_derivatives", name, n) for name, n in given.items())
 
 
 def least_squares(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -3,8 +3,8 @@
 from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..graph import Layer, Tensor, label
-from ..ranges import flag
-from ..windows import PaddingLike, PairLike, padding_of, pair, whole
+from ..ranges import flag, whole
+from ..windows import PaddingLike, PairLike, padding_of, pair
 
 
 class Conv2D(Layer):

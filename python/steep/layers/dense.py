@@ -3,8 +3,7 @@
 from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..graph import Layer, Tensor, label
-from ..ranges import flag
-from ..windows import whole
+from ..ranges import flag, whole
 
 
 class Dense(Layer):

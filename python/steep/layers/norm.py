@@ -2,8 +2,7 @@
 
 from .. import ops
 from ..graph import Layer, Tensor
-from ..ranges import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, number
-from ..windows import whole
+from ..ranges import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, number, whole
 
 
 class BatchNorm(Layer):
@@ -31,8 +30,8 @@ class BatchNorm(Layer):
 
     def __init__(self, momentum: float = 0.9, eps: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
-        self.momentum = number("BatchNorm", "momentum", momentum, CLOSED_FRACTION)
-        self.eps = number("BatchNorm", "eps", eps, POSITIVE)
+        self.momentum = number("BatchNorm", "momentum", momentum, CLOSED_FRACTION, single=True)
+        self.eps = number("BatchNorm", "eps", eps, POSITIVE, single=True)
 
     def call(self, x: Tensor) -> Tensor:
         """Normalise along the last axis."""
@@ -74,9 +73,9 @@ class LocalResponseNorm(Layer):
     ) -> None:
         super().__init__(name)
         self.size = whole("LocalResponseNorm", "size", size)
-        self.alpha = number("LocalResponseNorm", "alpha", alpha, NOT_NEGATIVE)
-        self.beta = number("LocalResponseNorm", "beta", beta, NOT_NEGATIVE)
-        self.bias = number("LocalResponseNorm", "bias", bias, POSITIVE)
+        self.alpha = number("LocalResponseNorm", "alpha", alpha, NOT_NEGATIVE, single=True)
+        self.beta = number("LocalResponseNorm", "beta", beta, NOT_NEGATIVE, single=True)
+        self.bias = number("LocalResponseNorm", "bias", bias, POSITIVE, single=True)
 
     def call(self, x: Tensor) -> Tensor:
         """Normalise."""

@@ -30,7 +30,7 @@ class Dropout(Layer):
         self, rate: float, redraw: str = "step", scale_at: str = "train", name: str | None = None
     ) -> None:
         super().__init__(name)
-        self.rate = number("Dropout", "rate", rate, FRACTION)
+        self.rate = number("Dropout", "rate", rate, FRACTION, single=True)
         choose("dropout redraw", redraw, dict.fromkeys(("step", "epoch")))
         choose("dropout scale_at", scale_at, dict.fromkeys(("train", "test")))
         self.redraw, self.scale_at = redraw, scale_at
@@ -66,8 +66,8 @@ class Normalize(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.mean = [number("Normalize", "mean", m, ANY) for m in _several(mean)]
-        self.std = [number("Normalize", "std", s, POSITIVE) for s in _several(std)]
+        self.mean = [number("Normalize", "mean", m, ANY, single=True) for m in _several(mean)]
+        self.std = [number("Normalize", "std", s, POSITIVE, single=True) for s in _several(std)]
         if len(self.mean) != len(self.std):
             raise ValueError(
                 f"Normalize: mean has {len(self.mean)} numbers, std {len(self.std)}; "
@@ -80,7 +80,8 @@ class Normalize(Layer):
 
 
 def _several(given: object) -> list[object]:
-    return list(given) if np.ndim(given) else [given]  # type: ignore[call-overload,arg-type]
+    several = isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim > 0)
+    return list(given) if several else [given]  # type: ignore[call-overload]
 
 
 class Rescale(Layer):
@@ -96,8 +97,8 @@ class Rescale(Layer):
 
     def __init__(self, scale: float, shift: float = 0.0, name: str | None = None) -> None:
         super().__init__(name)
-        self.scale = number("Rescale", "scale", scale, ANY)
-        self.shift = number("Rescale", "shift", shift, ANY)
+        self.scale = number("Rescale", "scale", scale, ANY, single=True)
+        self.shift = number("Rescale", "shift", shift, ANY, single=True)
 
     def call(self, x: Tensor) -> Tensor:
         """Scale and shift."""

@@ -2,6 +2,7 @@
 
 from .. import ops
 from ..graph import Layer, Shape, Tensor, label, shape_of
+from ..ranges import whole
 from ..windows import PaddingLike, PairLike, padding_of, pair
 
 
@@ -27,6 +28,9 @@ class Reshape(Layer):
     def __init__(self, shape: Shape, name: str | None = None) -> None:
         super().__init__(name)
         items = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+        for n in items:
+            if n != -1:
+                whole(label(self), "shape", n)
         shape_of(label(self), tuple(1 if n == -1 else n for n in items))
         if items.count(-1) > 1:
             raise ValueError(f"{label(self)}: at most one axis may be -1, got {shape}")

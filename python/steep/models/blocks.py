@@ -2,6 +2,7 @@
 
 from ..inputs import count
 from ..layers import BatchNorm, Conv2D, Dense, Dropout, Layer, ReLU
+from ..ranges import whole
 from ..windows import PaddingLike, PairLike, pair
 
 
@@ -43,8 +44,7 @@ def logits(where: str, classes: int, dropout: float = 0.0) -> list[Layer]:
 
 def depth_of(where: str, depth: object, known: tuple[int, ...]) -> int:
     """Return a depth that is known; ValueError otherwise, TypeError where it is no int."""
-    if isinstance(depth, bool) or not hasattr(depth, "__index__"):
-        raise TypeError(f"{where}: depth must be an int, got {depth!r}")
-    if int(depth) not in known:
-        raise ValueError(f"{where}: depth must be one of {known}, got {depth}")
-    return int(depth)
+    number = whole(where, "depth", depth)
+    if number not in known:
+        raise ValueError(f"{where}: depth must be one of {known}, got {number}")
+    return number

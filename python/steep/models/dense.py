@@ -1,6 +1,6 @@
 """Networks of dense layers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..activations import ActivationLike
 from ..inputs import count
@@ -33,7 +33,7 @@ def mlp(
     TypeError, ValueError
         If a number is out of range.
     """
-    if isinstance(units, int):
+    if not isinstance(units, Iterable) or getattr(units, "ndim", 1) == 0:
         units = (units,)
     parts: list[Layer] = [Flatten()]
     for size in units:

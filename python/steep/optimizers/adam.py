@@ -133,7 +133,9 @@ class AMSGrad(Adam):
 class Adamax(Moments):
     """u = max(beta2*u, |g| + eps), w = w - lr/(1-beta1^t) * m/u (Kingma & Ba 2015, section 7.1).
 
-    m = beta1*m + (1-beta1)*g. The paper has no eps; here it stands as in PyTorch.
+    m = beta1*m + (1-beta1)*g. The paper has no eps; here it stands as in PyTorch. ``like="keras"``
+    puts it into the division: u = max(beta2*u, |g|), w = w - lr/(1-beta1^t) * m/(u + eps). Where
+    every gradient so far was 0, u stays 0 and the weight as it is.
 
     Parameters
     ----------
@@ -166,18 +168,21 @@ class Adamax(Moments):
         rate: Value = self._sign * self._at("lr", clock)
         if self.bias_correction:
             rate = rate / (1.0 - beta1 ** clock.count(self.bias_time))
+        eps, outside = self._at("eps", clock), self.like == "keras"
         return {
             "rate": rate,
             "beta1": beta1,
             "one_minus_beta1": moving(beta1),
             "beta2": self._at("beta2", clock),
-            "eps": self._at("eps", clock),
+            "eps_in": 0.0 if outside else eps,
+            "eps_out": eps if outside else 0.0,
         }
 
     def _lines(self) -> list[str]:
         rate = "lr/(1-beta1^t)" if self.bias_correction else "lr"
-        means = ["m = beta1*m + (1-beta1)*g", "u = max(beta2*u, |g| + eps)"]
-        return [*self._time_line(), *means, f"w = w - {rate} * m/u"]
+        size, below = ("|g|", "(u + eps)") if self.like == "keras" else ("|g| + eps", "u")
+        means = ["m = beta1*m + (1-beta1)*g", f"u = max(beta2*u, {size})"]
+        return [*self._time_line(), *means, f"w = w - {rate} * m/{below}"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -203,6 +208,7 @@ class NAdam(Moments):
     momentum_decay: float = 0.004
 
     ranges: ClassVar[Mapping[str, Range]] = _BETAS | {"momentum_decay": NOT_NEGATIVE}
+    _counts_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the arguments."""

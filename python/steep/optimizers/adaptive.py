@@ -9,7 +9,7 @@ from ..names import choose
 from ..ranges import FRACTION, NOT_NEGATIVE, Range
 from ..schedules import Number
 from .base import Clock, Damped, Value, moving
-from .velocity import check_nesterov, velocity
+from .velocity import check_nesterov, check_rate_place, velocity
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,6 +104,7 @@ class RMSProp(Damped):
         self._resolve("eps_inside", False, torch=False, keras=True)
         self._resolve("lr_in_velocity", True, torch=False, keras=True)
         check_nesterov(self)
+        check_rate_place(self)
         if self.nesterov and self.like is not None:
             raise ValueError(f"RMSProp: {self.like} has no Nesterov momentum; leave out like")
 

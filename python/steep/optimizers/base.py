@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _core, schedules
 from ..names import choose
-from ..ranges import Range, flag
+from ..ranges import Range, flag, keeps_kind
 from ..schedules import Schedule, Times
 
 Value: TypeAlias = float | Times  # of a hyper-parameter: a float where all steps share it
@@ -147,6 +147,28 @@ class Optimizer(ABC):
             choose(f"{type(self).__name__} hyper-parameter", name, dict(self.ranges))
         return float(np.asarray(self._at(name, Clock(_times([step]), _times([epoch])))).reshape(()))
 
+    def check_precision(self, precision: str) -> None:
+        """Refuse numbers that are others in a precision: a momentum of 1 - 1e-9 is 1 in float32.
+
+        Schedules may end in numbers too small to matter; they are not looked at.
+
+        Parameters
+        ----------
+        precision
+            ``"float32"`` or ``"float64"``.
+
+        Raises
+        ------
+        ValueError
+            If one would be 0, infinite or at a limit of its range; names it.
+        """
+        if precision != "float32":
+            return
+        for name, allowed in self.ranges.items():
+            value = getattr(self, name)
+            if isinstance(value, float):
+                keeps_kind(type(self).__name__, name, value, allowed)
+
     def get_config(self) -> dict[str, Any]:
         """Return all arguments as JSON can hold them; `optimizers.from_config` turns them back.
 
@@ -269,6 +291,7 @@ class Moments(Damped):
     bias_time: str = field(default="step", kw_only=True)
 
     flags: ClassVar[tuple[str, ...]] = ("maximize", "bias_correction")
+    _counts_time: ClassVar[bool] = False  # is t used without the correction, too?
 
     def __post_init__(self) -> None:
         """Check the switches."""
@@ -276,6 +299,11 @@ class Moments(Damped):
         self._resolve("eps_inside", False)
         where = f"{type(self).__name__} bias_time"
         self._set("bias_time", choose(where, self.bias_time, BIAS_TIMES))
+        if not self.bias_correction and self.bias_time != "step" and not self._counts_time:
+            raise ValueError(
+                f'{type(self).__name__}: bias_time="{self.bias_time}" counts for the correction, '
+                "which bias_correction=False leaves out; leave one of them out"
+            )
 
     def _time_line(self) -> list[str]:
         """Return the line of the formula that says what t is."""

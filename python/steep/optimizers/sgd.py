@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..ranges import FRACTION, NOT_NEGATIVE, Range
 from ..schedules import Number
 from .base import Clock, Optimizer, Value
-from .velocity import check_nesterov, velocity
+from .velocity import check_nesterov, check_rate_place, velocity
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,6 +43,7 @@ class SGD(Optimizer):
         super().__post_init__()
         self._resolve("lr_in_velocity", True, torch=False, keras=True)
         check_nesterov(self)
+        check_rate_place(self)
 
     @property
     def rule(self) -> str:

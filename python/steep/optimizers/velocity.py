@@ -14,6 +14,16 @@ def check_nesterov(optimizer: Any) -> None:
         )
 
 
+def check_rate_place(optimizer: Any) -> None:
+    """Refuse to take the rate out of a velocity that is not there."""
+    plain = optimizer.momentum == 0.0 and optimizer.like is None
+    if plain and optimizer.lr_in_velocity is False:
+        raise ValueError(
+            f"{type(optimizer).__name__}: lr_in_velocity=False needs a momentum above 0, got 0.0; "
+            "leave it out"
+        )
+
+
 def velocity(optimizer: Any, clock: Clock, look: bool) -> dict[str, Value]:
     """Return the knobs of v = mu*v - rate_in*g, w = w + rate_out*v, and of w + look*v.
 

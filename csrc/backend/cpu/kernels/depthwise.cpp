@@ -69,7 +69,7 @@ template <class T, class Find>
 STEEP_HD void gather_row(const Gather<T>& g, const Taps& rows, long row, long width, long phase,
                          long ahead, long low, long high, Find taps) {
   const long n = g.channels;
-  for (long start = 0; start < phase; ++start) {
+  for (long start = 0; start < phase && start < width; ++start) {
     long p = start;
     while (p < width) {
       Taps columns = taps(p);

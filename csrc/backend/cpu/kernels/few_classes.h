@@ -11,11 +11,11 @@ struct FewClasses {
   STEEP_HD FewClasses(const LossArgs<T>& args, long sample) : a(args), first(sample) {}
 
   const LossArgs<T>& a;
-  const long first;              // sample in lane 0
-  T z[kLane][kLane];             // (class, lane): logits, then e^d, then gradients
-  T top[kLane], label_d[kLane];  // largest logit; that of the label, less the largest
-  T sum[kLane] = {}, sum_d[kLane] = {};
-  int32_t row[kLane], label[kLane], best[kLane] = {};
+  const long first;                         // sample in lane 0
+  T z[kLane][kLane];                        // (class, lane): logits, then e^d, then gradients
+  T top[kLane], label_d[kLane];             // largest logit; that of the label, less the largest
+  T others[kLane] = {}, sum_d[kLane] = {};  // of e^d but for the largest logit; of d
+  int32_t row[kLane], label[kLane], best[kLane] = {}, nan[kLane] = {};
 
   // Lanes past the last sample repeat it; what they give is not stored.
   STEEP_HD void gather(long rows) {
@@ -35,13 +35,14 @@ struct FewClasses {
         best[j] = z[c][j] > top[j] ? int32_t(c) : best[j];
         top[j] = z[c][j] > top[j] ? z[c][j] : top[j];
         label_z[j] = label[j] == c ? z[c][j] : label_z[j];
+        nan[j] |= z[c][j] != z[c][j];
       }
     for (long j = 0; j < kLane; ++j) label_d[j] = label_z[j] - top[j];
     for (long c = 0; c < a.columns; ++c)
       for (long j = 0; j < kLane; ++j) {
         const T d = z[c][j] - top[j];
         z[c][j] = exp_(d);
-        sum[j] += z[c][j];
+        others[j] += best[j] == c ? T(0) : z[c][j];
         sum_d[j] += d;
       }
   }
@@ -49,20 +50,27 @@ struct FewClasses {
   STEEP_HD void store(long rows) {
     using Loss = losses::CrossEntropy;
     const T keep = T(1) - a.option, spread = a.option / T(a.columns);
-    T value[kLane], factor[kLane];
+    T value[kLane], factor[kLane], scale[kLane], largest[kLane];
     for (long j = 0; j < kLane; ++j) {
       const T weight = a.weights ? a.weights[first + row[j]] : T(1);
       factor[j] = a.factor * weight;
-      value[j] = weight * Loss::value(sum[j], sum_d[j], T(1), label_d[j], a.option, spread);
+      value[j] = weight * Loss::value(others[j], sum_d[j], T(1), label_d[j], a.option, spread);
+      scale[j] = factor[j] / (T(1) + others[j]);
+      const T others_t = best[j] == label[j] ? T(0) : T(1);
+      largest[j] = Loss::grad_of_largest(others[j], others_t, scale[j], factor[j] * keep,
+                                         factor[j] * spread, T(a.columns));
     }
     for (long j = 0; j < rows; ++j) a.values[first + j] = double(value[j]);
     if (a.correct)
-      for (long j = 0; j < rows; ++j) a.correct[first + j] = best[j] == label[j] ? 1.0 : 0.0;
+      for (long j = 0; j < rows; ++j)
+        a.correct[first + j] = best[j] == label[j] && !nan[j] ? 1.0 : 0.0;
     if (!a.dz) return;
     for (long c = 0; c < a.columns; ++c)
-      for (long j = 0; j < kLane; ++j)
-        z[c][j] = Loss::grad(z[c][j], label[j] == c ? T(1) : T(0), factor[j] / sum[j],
-                             factor[j] * keep, factor[j] * spread);
+      for (long j = 0; j < kLane; ++j) {
+        const T grad = Loss::grad(z[c][j], label[j] == c ? T(1) : T(0), scale[j], factor[j] * keep,
+                                  factor[j] * spread);
+        z[c][j] = best[j] == c ? largest[j] : grad;
+      }
     for (long j = 0; j < rows; ++j) {
       T* const dz = a.dz + (first + j) * a.lddz;
       for (long c = 0; c < kLane; ++c) dz[c] = T(0);

@@ -39,7 +39,8 @@ void column_rows(const LossArgs<T>& a) {
         const T value = Loss::value(z[c + j], t[j], a.option);
         sum[j] += c + j < a.columns ? value : T(0);
         if constexpr (Loss::kClassification) {
-          const bool hit = (z[c + j] > T(0)) == (t[j] > T(0.5));
+          // A NaN is never right.
+          const bool hit = z[c + j] == z[c + j] && (z[c + j] > T(0)) == (t[j] > T(0.5));
           hits[j] += hit && c + j < a.columns ? T(1) : T(0);
         }
       }
@@ -57,14 +58,15 @@ void column_rows(const LossArgs<T>& a) {
 
 template <class T>
 struct RowSums {
-  T exp, d, t, td;
+  T others, d, t, td, others_t;  // others: but for the largest z
 };
 
-// The sums of one row of cross entropy; e^d goes to `e` where it is not null.
+// The sums of one row of cross entropy, whose largest z is z[best]; e^d goes to `e` where it is not
+// null.
 template <class T, bool kTarget>
-STEEP_HD RowSums<T> row_sums(const LossArgs<T>& a, long r, T top, T* e) {
+STEEP_HD RowSums<T> row_sums(const LossArgs<T>& a, long r, T top, long best, T* e) {
   const T* const z = a.z + r * a.ldz;
-  T exps[kLane] = {}, ds[kLane] = {}, ts[kLane] = {}, tds[kLane] = {};
+  T others[kLane] = {}, ds[kLane] = {}, ts[kLane] = {}, tds[kLane] = {}, other_ts[kLane] = {};
   for (long c = 0; c < a.columns; c += kLane) {
     T t[kLane];
     if (kTarget) target_block(a, r, c, t);
@@ -73,18 +75,19 @@ STEEP_HD RowSums<T> row_sums(const LossArgs<T>& a, long r, T top, T* e) {
       const bool in = c + j < a.columns;
       const T d = in ? z[c + j] - top : T(0);
       block[j] = in ? exp_(d) : T(0);
-      exps[j] += block[j];
+      others[j] += c + j == best ? T(0) : block[j];
       ds[j] += d;
       if (kTarget) {
         ts[j] += t[j];
+        other_ts[j] += c + j == best ? T(0) : t[j];
         tds[j] = fma_(t[j], d, tds[j]);
       }
     }
     if (e)
       for (long j = 0; j < kLane; ++j) e[c + j] = block[j];
   }
-  RowSums<T> s{sum_lanes(exps), sum_lanes(ds), T(1), T(0)};
-  if (kTarget) s.t = sum_lanes(ts), s.td = sum_lanes(tds);
+  RowSums<T> s{sum_lanes(others), sum_lanes(ds), T(1), T(0), T(0)};
+  if (kTarget) s.t = sum_lanes(ts), s.td = sum_lanes(tds), s.others_t = sum_lanes(other_ts);
   return s;
 }
 
@@ -99,22 +102,22 @@ void cross_entropy_rows(const LossArgs<T>& a) {
     const T factor = a.factor * weight;
     const long label = kTarget ? 0 : a.labels[r];
     const T top = row_max(z, a.columns);
+    const long best = first_equal(z, a.columns, top);
     if (a.correct) {
       long truth = label;
       if (kTarget) {
         const T* const row = a.target + r * a.ldt;
-        long best = 0;
-        for (long c = 1; c < a.columns; ++c) best = row[c] > row[best] ? c : best;
-        truth = best;
+        truth = 0;
+        for (long c = 1; c < a.columns; ++c) truth = row[c] > row[truth] ? c : truth;
       }
-      a.correct[r] = first_equal(z, a.columns, top) == truth ? 1.0 : 0.0;
+      a.correct[r] = best == truth && !any_nan(z, a.columns) ? 1.0 : 0.0;
     }
     const T label_d = kTarget ? T(0) : z[label] - top;  // before dz, which may be z itself
-    RowSums<T> s = row_sums<T, kTarget>(a, r, top, dz);
-    if (!kTarget) s.td = label_d;
-    a.values[r] = double(weight) * double(Loss::value(s.exp, s.d, s.t, s.td, a.option, spread));
+    RowSums<T> s = row_sums<T, kTarget>(a, r, top, best, dz);
+    if (!kTarget) s.td = label_d, s.others_t = best == label ? T(0) : T(1);
+    a.values[r] = double(weight) * double(Loss::value(s.others, s.d, s.t, s.td, a.option, spread));
     if (!dz) continue;
-    const T scale = factor * fma_(keep, s.t, a.option) / s.exp;
+    const T scale = factor * fma_(keep, s.t, a.option) / (T(1) + s.others);
     for (long c = 0; c < a.columns; c += kLane) {
       T t[kLane] = {};
       if (kTarget) target_block(a, r, c, t);
@@ -124,6 +127,9 @@ void cross_entropy_rows(const LossArgs<T>& a) {
       }
     }
     if (!kTarget) dz[label] -= factor * keep;
+    if (best == a.columns) continue;  // all NaN
+    dz[best] = Loss::grad_of_largest(s.others, s.others_t, scale, factor * keep, factor * spread,
+                                     T(a.columns));
   }
 }
 

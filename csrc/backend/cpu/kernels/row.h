@@ -25,4 +25,11 @@ STEEP_HD long first_equal(const T* x, long columns, T value) {
   return first;
 }
 
+template <class T>
+STEEP_HD bool any_nan(const T* x, long columns) {
+  int32_t found = 0;
+  for (long c = 0; c < columns; ++c) found |= x[c] != x[c];
+  return found != 0;
+}
+
 }  // namespace steep::STEEP_ISA

@@ -27,9 +27,10 @@ STEEP_HD Taps taps_of_input(const Window& w, int axis, long p) {
   const long common = std::gcd(stride, d);
   const long step = stride / common, back = d / common;
   const long from = p + w.before[axis];
+  const long most = step < end ? step : end;
   long tap = 0;
-  while (tap < step && (from - tap * d) % stride) ++tap;
-  if (tap == step) return {0, step, 0, -back, 0};
+  while (tap < most && (from - tap * d) % stride) ++tap;
+  if (tap == most) return {0, step, 0, -back, 0};
   long o = (from - tap * d) / stride;
   if (o >= w.out[axis]) {
     const long skip = (o - w.out[axis] + back) / back;

@@ -79,7 +79,7 @@ void look_back(const T* point, const T* v, T* w, long n, T look) {
 
 template <class T>
 double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
-  const T bound = clip_value > T(0) ? clip_value : T(__builtin_huge_val());
+  const T bound = clip_value;
   double lane[kLane] = {};
   for (long i = 0; i < n; i += kLane) {
 #pragma GCC ivdep

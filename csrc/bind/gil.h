@@ -1,0 +1,43 @@
+// Giving the GIL away for the time of a native call, and hearing Ctrl-C meanwhile.
+#pragma once
+#include <pybind11/pybind11.h>
+
+#include "base/halt.h"
+
+namespace steep::bind {
+
+namespace py = pybind11;
+
+// Without the GIL as long as it lives. Once the interpreter ends there is no GIL to come back to: a
+// thread that still computes then (a daemon) sleeps until the process is gone. pybind11's own guard
+// would end it inside a destructor, which ends the process with "terminate called".
+class Released {
+ public:
+  Released() : state_(PyEval_SaveThread()) {}
+  ~Released() noexcept(false);
+  Released(const Released&) = delete;
+  Released& operator=(const Released&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
+// Whether Ctrl-C waits for its handler. To be asked without the GIL, on the thread of the caller.
+bool interrupted();
+// Runs the handlers that wait, which may throw.
+void run_handlers();
+
+// work(halt) without the GIL; done again where Ctrl-C stopped it and its handler did not raise.
+template <class Work> auto heedful(Work&& work) {
+  for (;;) {
+    Halt halt(&interrupted);
+    auto result = [&] {
+      const Released released;
+      return work(halt);
+    }();
+    if (!halt.wanted()) return result;
+    run_handlers();
+  }
+}
+
+}  // namespace steep::bind

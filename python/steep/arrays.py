@@ -1,0 +1,171 @@
+"""Numbers out of whatever users have: arrays, lists, tables. What cannot be read is named.
+
+Arrays the core can read as they are (float32, float64, uint8, any strides) pass without a copy.
+What the numbers are for, and what they must fit, is in `inputs`.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _core
+from .ranges import LIMIT
+
+Array: TypeAlias = NDArray[Any]
+_NATIVE = tuple(np.dtype(kind) for kind in ("float32", "float64", "uint8"))
+_NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)  # in object arrays
+_FIELDS = "numpy.lib.recfunctions.structured_to_unstructured makes columns of fields"
+_DATES = "subtract a first date and divide by a unit, as by np.timedelta64(1, 'D')"
+
+
+def array(
+    name: str,
+    value: Any,
+    wanted: str = "expects real numbers",
+    text: str = "encode it, as pandas.get_dummies does",
+) -> Array:
+    """Return numbers as a NumPy array of their own dtype; numbers in an object array as float64.
+
+    Parameters
+    ----------
+    name
+        Of the argument, for messages.
+    value
+        An array, a list, or a table that NumPy can read.
+    wanted, text
+        How messages say what is asked for, and what to do with text.
+
+    Raises
+    ------
+    TypeError
+        If they are no numbers: text, objects, complex numbers, dates. Says where the first is.
+    ValueError
+        If the rows of a list have different lengths, or a value is missing.
+    """
+    if isinstance(value, (str, bytes, dict, set)) or value is None:
+        raise TypeError(f"{name}: expects an array, got {type(value).__name__}")
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name}: masked entries cannot be trained on; fill or drop them")
+    _refuse_dates(name, value, wanted)
+    try:
+        got = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: rows of different lengths make no array ({error})") from None
+    if got.dtype.kind == "O":
+        got = _from_objects(name, value, got, wanted, text)
+    if got.dtype.kind not in "fiub":
+        cures = {**dict.fromkeys("UST", text), **dict.fromkeys("Mm", _DATES), "V": _FIELDS}
+        hint = f"; {cures[got.dtype.kind]}" if got.dtype.kind in cures else ""
+        raise TypeError(f"{name}: {wanted}, got dtype {got.dtype}{hint}")
+    return got
+
+
+def _refuse_dates(name: str, table: Any, wanted: str) -> None:
+    """Refuse a table with columns of dates, which some libraries count from a day of their own."""
+    columns, kinds = getattr(table, "columns", None), getattr(table, "dtypes", None)
+    if columns is None or kinds is None or callable(kinds):
+        return
+    for k, (title, kind) in enumerate(zip(columns, kinds, strict=False)):
+        if str(kind).lower().startswith(("date", "time", "duration")):
+            raise TypeError(f"{name}: {wanted}, got {kind} in column {k} ({title!r}); {_DATES}")
+
+
+def _from_objects(name: str, value: Any, got: Array, wanted: str, text: str) -> Array:
+    """Return an object array of numbers as float64, or say which entry is none."""
+    if got.ndim == 0:
+        hint = "call .toarray() first" if hasattr(value, "toarray") else "give an array of numbers"
+        raise TypeError(f"{name}: is an object ({type(value).__name__}) and no array; {hint}")
+    entries = got.ravel().tolist()
+    wrong = {kind for kind in set(map(type, entries)) if not issubclass(kind, _NUMBERS)}
+    if not wrong:
+        try:
+            return got.astype(np.float64)
+        except (OverflowError, ValueError) as error:  # an int beyond all floats, a signalling NaN
+            raise ValueError(f"{name}: holds a number that is no float ({error})") from None
+    at = next(k for k, entry in enumerate(entries) if type(entry) in wrong)
+    entry, where = entries[at], place([int(k) for k in np.unravel_index(at, got.shape)], value)
+    if entry is None or type(entry).__name__ in ("NAType", "NaTType"):
+        raise ValueError(f"{name}: the value at {where} is missing; fill or drop such rows")
+    if isinstance(entry, (str, bytes)):
+        raise TypeError(f"{name}: {wanted}, got text ({entry!r}) at {where}; {text}")
+    hint = _DATES if isinstance(entry, (date, timedelta, np.datetime64)) else "convert it to floats"
+    if isinstance(entry, (list, tuple, np.ndarray)):
+        hint = "np.stack makes one array of equally long rows"
+    kind = type(entry).__name__
+    raise TypeError(f"{name}: {wanted}, got an object ({kind}) at {where}; {hint}")
+
+
+def place(at: Sequence[int], owner: Any = None) -> str:
+    """Return where an entry stands: ``row 3, column 1 ('age')``.
+
+    Parameters
+    ----------
+    at
+        Its index, the row first.
+    owner
+        What the user gave; a table or a series names its columns.
+    """
+    row, *rest = at
+    if len(rest) == 1:
+        columns: Any = getattr(owner, "columns", None)
+        known = hasattr(columns, "__len__") and rest[0] < len(columns)
+        return f"row {row}, column {rest[0]}" + (f" ({columns[rest[0]]!r})" if known else "")
+    if rest:
+        return f"row {row}, element {tuple(rest)}"
+    title: Any = getattr(owner, "name", None)
+    return f"row {row} of {title!r}" if isinstance(title, str) and title else f"row {row}"
+
+
+def readable(a: Array) -> Array:
+    """Return an array in a dtype the core reads; others are converted once."""
+    if a.dtype in _NATIVE and a.dtype.isnative:
+        return a
+    wide = a.dtype.kind == "f" and a.dtype.itemsize >= 8
+    with np.errstate(over="ignore"):  # of a long double: refused as infinity, with its place
+        return a.astype(np.float64 if wide else np.float32)
+
+
+def finite(name: str, a: Array, owner: Any = None, precision: str | None = None) -> None:
+    """Refuse NaN and infinity, and in float32 what is infinite there; says where the first is.
+
+    Parameters
+    ----------
+    name, a
+        The argument and its values.
+    owner
+        What the user gave, which may name its columns.
+    precision
+        In which they will be computed with; None where that is not known.
+
+    Raises
+    ------
+    ValueError
+        If there is such a value.
+    """
+    if a.dtype.kind != "f" or not a.size:
+        return
+    native = a.dtype in _NATIVE and a.dtype.isnative
+    if not (_core.all_finite(a) if native else bool(np.isfinite(a).all())):
+        at = _first(a, lambda part: ~np.isfinite(part))
+        raise ValueError(f"{name}: holds {a[at]} at {place(at, owner)}; clean the data first")
+    if precision == "float32" and a.dtype.itemsize > 4 and max(a.max(), -a.min()) >= LIMIT:
+        at = _first(a, lambda part: np.abs(part) >= LIMIT)
+        raise ValueError(
+            f"{name}: holds {a[at]} at {place(at, owner)}, which is infinite in float32; scale the "
+            'data, or train with precision="float64"'
+        )
+
+
+def _first(a: Array, bad: Callable[[Array], Array]) -> tuple[int, ...]:
+    """Return the index of the first bad value, looking at some rows at a time."""
+    for first in range(0, len(a), 4096):
+        found = np.argwhere(bad(a[first : first + 4096]))
+        if len(found):
+            row, *rest = (int(k) for k in found[0])
+            return (first + row, *rest)
+    raise AssertionError("there is one")

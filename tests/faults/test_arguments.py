@@ -1,0 +1,262 @@
+"""Laws on plain arguments: any int and any number is taken as it is or refused by its name."""
+
+import contextlib
+import warnings
+
+import numpy as np
+import pytest
+import steep
+from steep import callbacks, data, lab, layers, losses, models, ops, optimizers
+
+X, Y = np.zeros((6, 3), np.float32), np.arange(6) % 2
+
+
+def net(*more):
+    return steep.Sequential(*more, layers.Dense(2))
+
+
+def trainer():
+    made = steep.Trainer(net(), "cross_entropy", "sgd")
+    made.prepare(((3,),))
+    return made
+
+
+def image(layer):
+    """Lower a layer on an image: what its constructor lets pass must fit or be refused there."""
+    return steep.Sequential(layer).build((4, 4, 2))
+
+
+def op(function):
+    class Asking(layers.Layer):
+        def call(self, x):
+            return function(x)
+
+    return steep.Sequential(Asking()).build((4, 4, 2))
+
+
+def within(n):
+    with steep.threads(n):
+        return steep.get_num_threads()
+
+
+def default(n):
+    before = steep.get_num_threads()
+    steep.set_num_threads(n)
+    steep.set_num_threads(before)
+
+
+def bowl(w):
+    return 2 * w
+
+
+# what is called with the int, and the name that a refusal must give
+INTS = {
+    "Dense": (layers.Dense, "units"),
+    "Conv2D filters": (lambda n: image(layers.Conv2D(n, 1)), "filters"),
+    "Conv2D kernel": (lambda n: image(layers.Conv2D(2, n)), "kernel|window"),
+    "Conv2D kernel of two": (lambda n: image(layers.Conv2D(2, (1, n))), "kernel|window"),
+    "Conv2D stride": (lambda n: image(layers.Conv2D(2, 1, n)), "stride"),
+    "Conv2D dilation": (lambda n: image(layers.Conv2D(2, 1, dilation=n)), "dilation"),
+    "Conv2D groups": (lambda n: image(layers.Conv2D(2, 1, groups=n)), "groups"),
+    "Conv2D padding": (lambda n: layers.Conv2D(2, 1, padding=n), "padding"),
+    "Conv2D padding of four": (lambda n: layers.Conv2D(2, 1, padding=(0, 0, n, 0)), "padding"),
+    "MaxPool2D": (lambda n: image(layers.MaxPool2D(n)), "size|window"),
+    "MaxPool2D stride": (lambda n: image(layers.MaxPool2D(2, n)), "stride"),
+    "AvgPool2D": (lambda n: image(layers.AvgPool2D((n, 1))), "size|window"),
+    "AvgPool2D padding": (lambda n: image(layers.AvgPool2D(2, padding=n)), "padding"),
+    "UpSample2D": (layers.UpSample2D, "size"),
+    "ZeroPad2D": (layers.ZeroPad2D, "padding"),
+    "ZeroPad2D channels": (lambda n: layers.ZeroPad2D(0, n), "channels"),
+    "Reshape": (lambda n: layers.Reshape((4, n)), "shape"),
+    "LocalResponseNorm": (layers.LocalResponseNorm, "size"),
+    "ops.max_pool": (lambda n: op(lambda x: ops.max_pool(x, 1, n)), "stride"),
+    "ops.upsample": (lambda n: op(lambda x: ops.upsample(x, (1, n))) if n != 3 else 0, "size"),
+    "ops.lrn": (lambda n: op(lambda x: ops.lrn(x, n)), "size"),
+    "build seed": (lambda n: net().build(3, seed=n), "seed"),
+    "Trainer seed": (lambda n: steep.Trainer(net(), "mse", "sgd", seed=n), "seed"),
+    "predict": (lambda n: net().predict(X, n), "batch_size"),
+    "predict nothing": (lambda n: net().predict(X[:0], n), "batch_size"),
+    "fit epochs": (lambda n: trainer().fit(X, Y, epochs=n, progress=False), "epochs"),
+    "fit batch_size": (lambda n: trainer().fit(X, Y, batch_size=n, progress=False), "batch_size"),
+    "evaluate": (lambda n: trainer().evaluate(X, Y, n), "batch_size"),
+    "memory": (lambda n: trainer().memory(n), "batch_size"),
+    "set_num_threads": (default, "set_num_threads: n"),
+    "threads": (within, "threads: n"),
+    "EarlyStopping": (lambda n: callbacks.EarlyStopping(patience=n), "patience"),
+    "Checkpoint": (lambda n: callbacks.Checkpoint("a", every=n), "every"),
+    "descend steps": (lambda n: lab.descend("sgd", bowl, 1.0, n), "steps"),
+    "descend epoch_steps": (lambda n: lab.descend("sgd", bowl, 1.0, 2, n), "epoch_steps"),
+    "minimize": (lambda n: lab.minimize("sgd", bowl, 1.0, max_steps=n), "max_steps"),
+    "check_gradients": (
+        lambda n: lab.check_gradients(net(), X, Y, "cross_entropy", entries=n),
+        "entries",
+    ),
+    "check_gradients seed": (
+        lambda n: lab.check_gradients(net(), X, Y, "cross_entropy", seed=n, entries=1),
+        "seed",
+    ),
+    "gradient_flow seed": (
+        lambda n: lab.gradient_flow(net(), X, Y, "cross_entropy", seed=n),
+        "seed",
+    ),
+    "count_derivatives": (lambda n: lab.count_derivatives(10, n), "weights"),
+    "Augment shift": (lambda n: data.Augment(shift=n), "shift"),
+    "Augment cutout": (lambda n: data.Augment(cutout=n), "cutout"),
+    "split": (lambda n: data.split(n, test=0.0, validation=0.0), "count|samples"),
+    "split seed": (lambda n: data.split(10, seed=n), "seed"),
+    "images": (lambda n: data.images("/nowhere", (n, 4)), "height|nowhere"),
+    "mlp": (lambda n: models.mlp((n,)), "units"),
+    "mlp of one layer": (models.mlp, "units"),
+    "mlp classes": (lambda n: models.mlp((4,), n), "classes"),
+    "lenet5": (models.lenet5, "classes"),
+    "resnet depth": (models.resnet, "depth"),
+    "resnet classes": (lambda n: models.resnet(18, n), "classes"),
+    "densenet_bc": (lambda n: models.densenet_bc(40, n), "growth"),
+    "vgg": (models.vgg, "depth"),
+}
+GIVEN = [
+    *(-1, 0, 3, 2**31, 2**32 + 1, 2**62, 2**63 - 1, 2**63, 2**64, 2**200, -(2**31) - 1, -(2**63)),
+    *(1.5, 3.0, float("nan"), True, None, "3", b"3", [3], np.True_),
+    *(np.int8(3), np.uint8(3), np.int64(-1), np.uint64(2**64 - 1), np.array(3), np.array(2.5)),
+    *(np.float32(3), np.array([3]), 3j, object),
+]
+
+
+@pytest.mark.parametrize("row", INTS)
+@pytest.mark.parametrize("value", GIVEN, ids=repr)
+def test_f37_any_int_is_taken_or_refused_by_its_name(row, value):
+    call, name = INTS[row]
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            call(value)
+        except (TypeError, ValueError, FileNotFoundError) as error:
+            text = str(error)
+            assert any(word in text for word in name.split("|")), text
+            assert "incompatible function arguments" not in text
+            whole_range = isinstance(error, TypeError) and whole
+            assert not whole_range, f"an int is of the right type: {text}"
+
+
+FLOATS = {
+    "Activation": (lambda v: layers.Activation("elu", v), "alpha"),
+    "Activation leaky": (lambda v: layers.Activation("leaky_relu", v), "alpha"),
+    "Activation without": (lambda v: layers.Activation("tanh", v), "alpha"),
+    "LeakyReLU": (layers.LeakyReLU, "slope"),
+    "ELU": (layers.ELU, "alpha"),
+    "Dropout": (layers.Dropout, "rate"),
+    "Normalize mean": (lambda v: layers.Normalize(v, 1.0), "mean"),
+    "Normalize std": (lambda v: layers.Normalize(0.0, v), "std"),
+    "Normalize several": (lambda v: layers.Normalize([0.0, 1.0], [1.0, v]), "std"),
+    "Rescale": (layers.Rescale, "scale"),
+    "Rescale shift": (lambda v: layers.Rescale(1.0, v), "shift"),
+    "BatchNorm momentum": (layers.BatchNorm, "momentum"),
+    "BatchNorm eps": (lambda v: layers.BatchNorm(eps=v), "eps"),
+    "LRN alpha": (lambda v: layers.LocalResponseNorm(5, v), "alpha"),
+    "LRN beta": (lambda v: layers.LocalResponseNorm(5, beta=v), "beta"),
+    "LRN bias": (lambda v: layers.LocalResponseNorm(5, bias=v), "bias"),
+    "Huber": (losses.Huber, "delta"),
+    "CrossEntropy": (losses.CrossEntropy, "label_smoothing"),
+    "Augment": (lambda v: data.Augment(fill=v), "fill"),
+    "Augment several": (lambda v: data.Augment(fill=(v, 0.0)), "fill"),
+    "init": (lambda v: steep.Sequential(layers.Dense(1, init=v)).build(2), "init"),
+    "ops.affine": (lambda v: op(lambda x: ops.affine(x, v)), "scale"),
+    "ops.affine shift": (lambda v: op(lambda x: ops.affine(x, 1.0, v)), "shift"),
+    "ops.activation": (lambda v: op(lambda x: ops.activation(x, "elu", v)), "alpha"),
+    "ops.dropout": (lambda v: op(lambda x: ops.dropout(x, v)), "rate"),
+    "ops.normalize": (lambda v: op(lambda x: ops.normalize(x, [0, 0], [v, 1])), "std"),
+    "ops.lrn": (lambda v: op(lambda x: ops.lrn(x, bias=v)), "bias"),
+}
+NUMBERS = [
+    *(0, 1, -1, 0.5, 1e-30, 1e30, 1e-37, 1e38, np.float64(0.25), np.array(0.5), np.float16(0.5)),
+    *(1e-50, -1e-50, 1e-39, 5e-324, 1e39, -1e39, 1e300, 10**400, 1 - 2.0**-33, 1 - 2.0**-53),
+    *(float("nan"), float("inf"), True, "1", None, 1j, [[1.0]]),
+]
+
+
+@pytest.mark.parametrize("row", FLOATS)
+@pytest.mark.parametrize("value", NUMBERS, ids=repr)
+def test_f17_a_number_is_what_it_is_in_float32_or_refused_by_its_name(row, value):
+    call, name = FLOATS[row]
+    if value is None and ("Activation" in row or row == "init"):
+        return  # None: the default
+    try:
+        call(value)
+    except (TypeError, ValueError) as error:
+        assert name in str(error)
+        assert "incompatible function arguments" not in str(error)
+        return
+    with np.errstate(all="ignore"):
+        single = np.float32(value)
+    assert np.isfinite(single)
+    assert float(value) == 0 or abs(single) >= np.finfo(np.float32).tiny
+    if name in ("rate", "momentum", "label_smoothing"):  # their ranges end at 1
+        assert (single == 1) == (float(value) == 1)
+
+
+# arguments that are right, and must stay so
+FINE = [
+    lambda: layers.Dropout(1 - 2.0**-24),
+    lambda: layers.Dropout(2.0**-33),
+    lambda: layers.BatchNorm(1.0, 1e-12),
+    lambda: layers.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+    lambda: layers.Rescale(1 / 255),
+    lambda: losses.Huber(1e-30),
+    lambda: layers.Activation("leaky_relu", -0.5),
+    lambda: layers.Activation("elu", 0),
+    lambda: optimizers.Adam(1e-300, eps=1e-300),
+]
+
+
+@pytest.mark.parametrize("make", FINE)
+def test_f17_small_but_meaningful_numbers_are_taken(make):
+    make()
+
+
+def test_f17_float32_needs_numbers_it_can_hold_but_float64_may_have_smaller_ones():
+    for optimizer, name in [
+        (optimizers.SGD(1e-50), "lr"),
+        (optimizers.SGD(0.1, momentum=1 - 2.0**-33), "momentum"),
+        (optimizers.Adam(beta2=1 - 2.0**-53), "beta2"),
+        (optimizers.Adam(eps=1e-50), "eps"),
+        (optimizers.AdamW(weight_decay=1e39), "weight_decay"),
+    ]:
+        optimizer.check_precision("float64")
+        with pytest.raises(ValueError, match=rf"{name} must be in .* in float32 too"):
+            optimizer.check_precision("float32")
+    fading = steep.schedules.Exponential(0.1, 1.0)  # ends below every float32: 0 is right there
+    optimizers.SGD(fading, 0.9).check_precision("float32")
+    path = lab.descend(optimizers.SGD(1e-50), lambda w: w * 1e50, 1.0, 1)
+    assert path.ravel().tolist() == [1.0, 0.0]
+
+
+def test_f17_scale_and_shift_of_a_normalisation_are_checked_as_they_are_computed():
+    for mean, std, what in [(1e30, 1e-30, "mean/std"), (0.0, 2.5e38, "1/std")]:
+        with pytest.raises(ValueError, match=f"normalize: {what}"):
+            steep.Sequential(layers.Normalize(mean, std)).build((4, 4, 1))
+    with pytest.raises(ValueError, match="too large for float32"):
+        steep.Sequential(layers.Dense(2, init=np.full((3, 2), 1e39))).build(3)
+
+
+def test_f17_an_activation_has_the_gradient_of_what_it_computes():
+    for kind, alpha in [("elu", 0.0), ("elu", 2.5), ("leaky_relu", -0.5), ("leaky_relu", 1.5)]:
+        made = steep.Sequential(layers.Dense(4), layers.Activation(kind, alpha), layers.Dense(1))
+        X = np.random.default_rng(1).normal(size=(5, 3))
+        assert lab.check_gradients(made, X, np.ones(5), "mse") < 1e-7
+    with pytest.raises(ValueError, match=r"Activation: alpha must be in \[0, inf\), got -1"):
+        layers.Activation("elu", -1)
+    with pytest.raises(ValueError, match=r'"relu" has no alpha, got 0.2; "leaky_relu"'):
+        layers.Activation("relu", 0.2)
+
+
+def test_f37_sizes_that_fit_are_taken_to_their_limit():
+    assert layers.Dense(2**31 - 1).units == 2**31 - 1
+    assert net().predict(X, 2**31 - 1).shape == (6, 2)
+    trainer().fit(X, Y, batch_size=2**31 - 1, progress=False)
+    assert steep.Trainer(net(), "mse", "sgd", seed=2**64 - 1).seed == 2**64 - 1
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(steep.threads(4096))
+        assert steep.get_num_threads() == 4096
+    with pytest.raises(ValueError, match="set_num_threads: n must be at most 4096, got 1000000"):
+        steep.set_num_threads(10**6)

@@ -1,0 +1,567 @@
+"""Networks as objects: looks, parts and wholes, copies, failed builds, thousands of layers."""
+
+import copy
+import gc
+import io
+import pickle
+import subprocess
+import sys
+import time
+import weakref
+
+import numpy as np
+import pytest
+import steep
+from steep import callbacks, data, layers
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(64, 8)).astype(np.float32)
+
+
+def same(a, b):
+    """Whether two state_dicts hold the same values, whatever their names."""
+    return len(a) == len(b) and all(
+        np.array_equal(x, y) for x, y in zip(a.values(), b.values(), strict=True)
+    )
+
+
+def coder(wrap=lambda enc, dec: steep.Sequential(enc, dec)):
+    """An encoder, a decoder and the two as one network."""
+    enc = steep.Sequential(layers.Dense(3, "tanh"), name="enc")
+    dec = steep.Sequential(layers.Dense(8), name="dec")
+    return enc, dec, wrap(enc, dec)
+
+
+def functional(enc, dec):
+    x = steep.Input((8,))
+    return steep.Model(x, dec(enc(x)))
+
+
+WHOLES = {
+    "sequential": lambda enc, dec: steep.Sequential(enc, dec),
+    "deep": lambda enc, dec: steep.Sequential(
+        steep.Sequential(steep.Sequential(enc, name="a"), name="b"), dec
+    ),
+    "functional": functional,
+    "branches": lambda enc, dec: steep.Sequential(
+        layers.Branches(enc, layers.Dense(3), join="add"), dec
+    ),
+    "residual": lambda enc, dec: steep.Sequential(layers.Residual(enc, dec)),
+    "twice": lambda enc, dec: steep.Sequential(enc, dec, enc, dec),
+}
+
+
+def mlp(**options):
+    return steep.Sequential(layers.Dense(6, "relu"), layers.Dense(2), **options)
+
+
+# -- F4: a part shares its weights with the network it was built into ------------------------------
+
+
+@pytest.mark.parametrize("kind", WHOLES)
+def test_f4_a_part_has_the_weights_of_the_whole(kind):
+    enc, dec, auto = coder(WHOLES[kind])
+    steep.Trainer(auto, "mse", "adam", seed=3).fit(X, X, epochs=2, progress=False)
+    whole = auto.state_dict()
+    assert enc.built
+    assert enc.input_shapes == ((8,),)
+    for part, name in ((enc, "enc"), (dec, "dec")):
+        mine = {k: v for k, v in whole.items() if f"{name}." in k}
+        assert len(mine) == 2
+        assert same(part.state_dict(), mine)
+    codes = np.tanh(X @ enc.state_dict()["dense.weight"] + enc.state_dict()["dense.bias"])
+    assert np.allclose(enc.predict(X), codes, atol=1e-6)
+    assert enc.num_parameters == 8 * 3 + 3
+    assert "(3,)" in enc.summary()
+
+
+def test_f4_both_directions_at_any_time(tmp_path):
+    enc, dec, auto = coder()
+    auto.build((8,), seed=1)
+    codes = enc.predict(X)
+    assert np.array_equal(dec.predict(codes), auto.predict(X))
+    enc.load_state_dict({k: v + 1 for k, v in enc.state_dict().items()})
+    assert np.array_equal(auto.state_dict()["enc.dense.weight"], enc.state_dict()["dense.weight"])
+    assert np.array_equal(dec.predict(enc.predict(X)), auto.predict(X))
+    trainer = steep.Trainer(auto, "mse", "adam")
+    for _ in range(3):
+        trainer.step(X, X)
+        assert np.array_equal(dec.predict(enc.predict(X)), auto.predict(X))
+    enc.save_weights(tmp_path / "enc")
+    auto.build(seed=9)
+    assert not np.array_equal(enc.predict(X), codes)
+    assert np.array_equal(dec.predict(enc.predict(X)), auto.predict(X))
+    before = dec.state_dict()
+    enc.load_weights(tmp_path / "enc")
+    assert same(dec.state_dict(), before)
+    assert np.array_equal(dec.predict(enc.predict(X)), auto.predict(X))
+
+
+def test_f4_building_a_part_draws_its_weights_in_the_whole():
+    enc, dec, auto = coder()
+    auto.build((8,), seed=1)
+    decoder = dec.state_dict()
+    enc.build((8,), seed=5)
+    alone = steep.Sequential(layers.Dense(3, "tanh")).build((8,), seed=5)
+    assert same(enc.state_dict(), alone.state_dict())
+    assert same(dec.state_dict(), decoder)
+    assert np.array_equal(dec.predict(alone.predict(X)), auto.predict(X))
+    with pytest.raises(ValueError, match=r'"enc".*\(8, 3\)'):
+        enc.build((7,))
+    assert np.array_equal(enc.predict(X), alone.predict(X))
+
+
+def test_f4_a_trainer_of_a_part_trains_the_whole():
+    enc, dec, auto = coder()
+    auto.build((8,), seed=1)
+    decoder, codes = dec.state_dict(), np.zeros((64, 3), np.float32)
+    trainer = steep.Trainer(enc, "mse", "sgd")
+    first = trainer.evaluate(X, codes)["loss"]
+    trainer.fit(X, codes, epochs=5, progress=False)
+    assert trainer.evaluate(X, codes)["loss"] < first
+    assert same(dec.state_dict(), decoder)
+    assert np.array_equal(dec.predict(enc.predict(X)), auto.predict(X))
+    alone = steep.Sequential(layers.Dense(3, "tanh"))
+    alone.build((8,)).load_state_dict(
+        dict(zip(["dense.weight", "dense.bias"], _drawn(auto, 1), strict=True))
+    )
+    steep.Trainer(alone, "mse", "sgd").fit(X, codes, epochs=5, progress=False)
+    assert same(alone.state_dict(), enc.state_dict())
+
+
+def _drawn(auto, seed):
+    """The encoder's weights as the whole draws them."""
+    twin = copy.deepcopy(auto).build((8,), seed=seed).state_dict()
+    return [v for k, v in twin.items() if k.startswith("enc.")]
+
+
+def test_f4_a_trained_part_brings_its_weights_and_old_trainers_say_so():
+    enc, _, auto = coder()
+    old = steep.Trainer(enc, "mse", "sgd", seed=4)
+    old.step(X, np.zeros((64, 3)))
+    trained = enc.state_dict()
+    auto.build((8,), seed=1)
+    assert same(enc.state_dict(), trained)
+    assert np.array_equal(auto.state_dict()["enc.dense.weight"], trained["dense.weight"])
+    assert "taken over" in auto.summary()
+    with pytest.raises(RuntimeError, match="built again or converted"):
+        old.step(X, np.zeros((64, 3)))
+    auto.build(seed=2)  # draws the decoder anew, not what the encoder had learned before
+    assert same(enc.state_dict(), trained)
+
+
+def test_f4_the_second_network_takes_the_part_with_it():
+    enc, dec, auto = coder()
+    auto.build((8,), seed=1)
+    first, codes = auto.state_dict(), enc.predict(X)
+    head = steep.Sequential(enc, layers.Dense(2)).build((8,), seed=2)
+    assert np.array_equal(enc.predict(X), codes)
+    steep.Trainer(head, "mse", "sgd").step(X, np.ones((64, 2)))
+    assert np.array_equal(head.state_dict()["enc.dense.weight"], enc.state_dict()["dense.weight"])
+    assert not np.array_equal(enc.predict(X), codes)
+    assert same(auto.state_dict(), first)
+    assert np.array_equal(dec.predict(codes), auto.predict(X))
+
+
+def test_f4_a_part_of_a_part_and_a_shared_layer():
+    inner = steep.Sequential(layers.Dense(8, "tanh"), name="inner")
+    middle = steep.Sequential(inner, layers.Dense(8), name="middle").build((8,), seed=1)
+    shown = inner.predict(X)
+    outer = steep.Sequential(middle, layers.Dense(2)).build((8,), seed=2)
+    assert np.array_equal(inner.predict(X), shown)
+    steep.Trainer(outer, "mse", "sgd").step(X, np.zeros((64, 2)))
+    weights = outer.state_dict()
+    assert np.array_equal(weights["middle.inner.dense.weight"], inner.state_dict()["dense.weight"])
+    assert np.array_equal(
+        weights["middle.inner.dense.weight"], middle.state_dict()["inner.dense.weight"]
+    )
+    layer = layers.Dense(8)
+    a, b = (steep.Sequential(layer).build((8,), seed=s) for s in (1, 2))
+    assert not same(a.state_dict(), b.state_dict())  # a layer's weights are each network's own
+
+
+def test_f4_a_part_takes_images_of_its_own_size():
+    part = steep.Sequential(layers.Conv2D(2, 3), input_shape=(6, 6, 1))
+    whole = steep.Sequential(part, layers.Flatten(), layers.Dense(2)).build((9, 9, 1))
+    assert part.predict(np.ones((2, 6, 6, 1), np.float32)).shape == (2, 6, 6, 2)
+    assert np.array_equal(
+        part.state_dict()["conv2d.weight"], next(iter(whole.state_dict().values()))
+    )
+
+
+def test_f4_a_dropped_whole_frees_its_memory_without_the_collector():
+    enc, _, auto = coder()
+    auto.build((8,))
+    enc.predict(X)
+    watched = [weakref.ref(net) for net in (enc, auto)]
+    gc.collect()
+    gc.disable()
+    try:
+        del enc, auto, _
+        assert [w() for w in watched] == [None, None]
+    finally:
+        gc.enable()
+
+
+# -- F4, second half: a look decides nothing --------------------------------------------------------
+
+
+def looks(net, path):
+    return {
+        "summary": net.summary,
+        "state_dict": net.state_dict,
+        "num_parameters": lambda: net.num_parameters,
+        "multiply_adds": lambda: net.multiply_adds,
+        "predict": lambda: net.predict(X),
+        "save_weights": lambda: net.save_weights(path / "w"),
+        "copy": lambda: copy.copy(net),
+        "deepcopy": lambda: copy.deepcopy(net),
+        "pickle": lambda: pickle.dumps(net),
+        "repr": lambda: repr(net),
+    }
+
+
+@pytest.mark.parametrize("look", sorted(looks(mlp(), None)))
+def test_f4_a_look_does_not_draw_the_weights(look, tmp_path):
+    net, shown = mlp(input_shape=8), mlp().build(8, seed=0)
+    first, second = looks(net, tmp_path)[look](), looks(net, tmp_path)[look]()
+    expected = looks(shown, tmp_path)[look]()
+    if look in ("summary", "num_parameters", "multiply_adds"):
+        assert first == second == expected
+    if look == "state_dict":
+        assert same(first, expected)
+        assert same(second, expected)
+    if look == "predict":
+        assert np.array_equal(first, expected)
+        assert np.array_equal(second, expected)
+    assert not net.built
+    assert net.output_shapes == ()
+    steep.Trainer(net, "cross_entropy", "sgd", seed=7).evaluate(X, np.zeros(64, int))
+    assert same(net.state_dict(), mlp().build(8, seed=7).state_dict())
+
+
+def test_f4_predict_does_not_fix_an_unknown_shape():
+    net = mlp()
+    for width in (8, 5):
+        X = RNG.normal(size=(3, width))
+        assert np.array_equal(net.predict(X), mlp().build(width).predict(X))
+        assert net.input_shapes is None
+    with pytest.raises(RuntimeError, match="not known"):
+        net.summary()
+    assert same(net.build(4, seed=2).state_dict(), mlp().build(4, seed=2).state_dict())
+
+
+def test_f4_a_look_at_the_whole_leaves_parts_alone_and_sees_what_they_have():
+    enc, _, auto = coder(lambda enc, dec: steep.Sequential(enc, dec, input_shape=8))
+    auto.predict(X)
+    assert not enc.built
+    enc.build((8,), seed=5)
+    for seed in (5, 6):
+        weights = enc.build(seed=seed).state_dict()
+        assert same({k: v for k, v in weights.items()}, _part(auto, "enc."))
+    assert not auto.built
+    old = steep.Trainer(enc, "mse", "sgd")
+    old.step(X, np.zeros((64, 3)))
+    auto.predict(X)
+    old.step(X, np.zeros((64, 3)))
+    assert same(enc.state_dict(), _part(auto, "enc."))
+
+
+def _part(auto, prefix):
+    return {k: v for k, v in auto.state_dict().items() if k.startswith(prefix)}
+
+
+def test_f4_a_write_builds():
+    state = mlp().build(8, seed=3).state_dict()
+    net = mlp(input_shape=8)
+    net.load_state_dict(state)
+    assert net.built
+    assert same(net.state_dict(), state)
+
+
+# -- F32: copies and pickles ------------------------------------------------------------------------
+
+
+def chain(count):
+    x = first = steep.Input((4,))
+    for _ in range(count):
+        x = layers.Dense(4)(x)
+    return steep.Model(first, x)
+
+
+def nest(depth):
+    net = steep.Sequential(layers.Dense(4))
+    for k in range(depth):
+        shape = 4 if k == depth - 1 else None
+        net = steep.Sequential(net, layers.Dense(4), input_shape=shape)
+    return net
+
+
+def nest_of_blocks(depth):
+    block = layers.Dense(4)
+    for k in range(depth):
+        block = layers.Residual(block) if k % 2 else layers.Branches(block, join="add")
+    return steep.Sequential(block, input_shape=4)
+
+
+def joblib_copy(net):
+    import joblib
+
+    file = io.BytesIO()
+    joblib.dump(net, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+def trainer_copy(net):
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        steep.Trainer(net, "mse", "sgd").save(f"{folder}/t")
+        return steep.Trainer.load(f"{folder}/t").net
+
+
+COPIES = {
+    "pickle": lambda net: pickle.loads(pickle.dumps(net)),
+    "pickle_in_python": lambda net: pickle.loads(pickle._dumps(net)),
+    "deepcopy": copy.deepcopy,
+    "joblib": joblib_copy,
+    "checkpoint": trainer_copy,
+}
+LARGE = {
+    "functional": lambda: chain(300),
+    "nested": lambda: nest(200),
+    "blocks": lambda: nest_of_blocks(200),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.parametrize("how", COPIES)
+def test_f32_long_and_deep_networks_are_copied(kind, how):
+    if how == "joblib":
+        pytest.importorskip("joblib")
+    x = np.ones((2, 4), np.float32)
+    for build in (False, True):
+        net = LARGE[kind]()
+        if build:
+            net.build((4,), seed=5)
+        elif how == "checkpoint":
+            continue
+        twin = COPIES[how](net)
+        assert twin.built == build
+        assert np.array_equal(twin.predict(x), net.predict(x))
+        assert list(twin.state_dict()) == list(net.state_dict())
+        assert twin.summary() == net.summary()
+        assert repr(twin).startswith(type(net).__name__)
+
+
+def test_f32_too_many_layers_inside_each_other_are_refused_by_number():
+    with pytest.raises(ValueError, match="more than 250 layers stand inside each other"):
+        nest(300).build((4,))
+
+
+def test_f32_shared_layers_stay_shared_in_copies():
+    layer = layers.Dense(4)
+    net = steep.Sequential(layer, steep.Sequential(layer), nest(30)).build((4,))
+    for name, how in COPIES.items():
+        if name == "joblib":
+            pytest.importorskip("joblib")
+        twin = how(net)
+        assert list(twin.state_dict()) == list(net.state_dict())
+        assert twin.layers[0] is twin.layers[1].layers[0]
+
+
+@pytest.mark.parametrize("how", ["pickle", "pickle_in_python", "deepcopy", "joblib"])
+@pytest.mark.parametrize("order", ["part first", "whole first"])
+def test_f4_copied_together_a_part_stays_one(how, order):
+    if how == "joblib":
+        pytest.importorskip("joblib")
+    enc, _, auto = coder()
+    auto.build((8,), seed=4)
+    pair = (enc, auto) if order == "part first" else (auto, enc)
+    twins = COPIES[how](pair)
+    part, whole = twins if order == "part first" else twins[::-1]
+    assert same(whole.state_dict(), auto.state_dict())
+    part.load_state_dict({k: v + 1 for k, v in part.state_dict().items()})
+    assert np.array_equal(whole.state_dict()["enc.dense.weight"], part.state_dict()["dense.weight"])
+    assert not same(part.state_dict(), enc.state_dict())
+
+
+def test_f4_a_part_copied_alone_is_its_own():
+    enc, _, auto = coder()
+    auto.build((8,), seed=4)
+    before = auto.state_dict()
+    twins = [copy.deepcopy(enc), pickle.loads(pickle.dumps(enc)), copy.copy(enc), copy.copy(auto)]
+    for twin in twins[:3]:
+        assert np.array_equal(twin.predict(X), enc.predict(X))
+        assert len(twin.state_dict()) == 2
+    for twin in twins:
+        twin.load_state_dict({k: v + 1 for k, v in twin.state_dict().items()})
+    assert same(auto.state_dict(), before)
+    assert np.array_equal(enc.state_dict()["dense.weight"], before["enc.dense.weight"])
+
+
+def test_f4_a_pickle_holds_shared_weights_once():
+    wide = steep.Sequential(layers.Dense(200), name="wide")
+    whole = steep.Sequential(steep.Sequential(wide, name="outer"), layers.Dense(1)).build((500,))
+    assert len(pickle.dumps((wide, whole))) < 1.1 * whole.num_parameters * 4
+
+
+# -- F33, F42: what fails changes nothing -----------------------------------------------------------
+
+
+def test_f33_a_failed_build_leaves_the_network_as_it_was(monkeypatch):
+    net = steep.Sequential(layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(2))
+    with pytest.raises(ValueError, match="Conv2D"):
+        net.build((4,))
+    assert not net.built
+    assert net.input_shapes is None
+    net.build((4, 4, 1), seed=3)
+    before, native = net.state_dict(), net.native
+    with pytest.raises(ValueError, match="Conv2D"):
+        net.build((4,))
+    assert net.native is native
+    assert same(net.state_dict(), before)
+
+
+def test_f33_a_build_without_memory_leaves_network_and_parts_as_they_were(monkeypatch):
+    enc, dec, auto = coder()
+    enc.build((8,), seed=2)
+    trainer = steep.Trainer(enc, "mse", "sgd")
+    trainer.step(X, np.zeros((64, 3)))
+    calls = []
+
+    def fail(*args, **kwargs):
+        calls.append(args)
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("steep.initializers.draw", fail)
+        with pytest.raises(MemoryError):
+            auto.build((8,))
+    assert calls
+    assert (auto.built, dec.built, auto.input_shapes) == (False, False, None)
+    trainer.step(X, np.zeros((64, 3)))
+
+
+def test_f33_loading_what_does_not_fit_leaves_an_unbuilt_network_unbuilt():
+    enc, _, auto = coder(functional)
+    with pytest.raises(ValueError, match="missing"):
+        auto.load_state_dict({})
+    assert (auto.built, enc.built) == (False, False)
+
+
+def test_f33_tentative_takes_a_build_back():
+    enc, dec, auto = coder()
+    enc.build((8,), seed=2)
+    trainer = steep.Trainer(enc, "mse", "sgd")
+    trainer.step(X, np.zeros((64, 3)))
+    before = enc.state_dict()
+    with pytest.raises(KeyboardInterrupt), auto.tentative():
+        auto.build((8,), seed=1)
+        with auto.tentative():
+            auto.load_state_dict({k: v + 1 for k, v in auto.state_dict().items()})
+        raise KeyboardInterrupt
+    assert (auto.built, dec.built, auto.input_shapes) == (False, False, None)
+    assert same(enc.state_dict(), before)
+    trainer.step(X, np.zeros((64, 3)))
+    with auto.tentative():
+        auto.build((8,), seed=1)
+    assert auto.built
+
+
+def test_f42_weights_in_use_are_not_taken_away():
+    enc, dec, auto = coder()
+    auto.build((8,))
+    for used in (auto, enc):
+        with used.in_use():
+            for refused in (
+                lambda: auto.build(),
+                lambda: enc.build(seed=3),
+                lambda: auto.convert("float64"),
+                lambda: dec.convert("float64"),
+                lambda: steep.Sequential(enc, layers.Dense(2)).build((8,)),
+            ):
+                with pytest.raises(RuntimeError, match="in use by a running fit of Sequential"):
+                    refused()
+            enc.load_state_dict(enc.state_dict())
+    head = steep.Sequential(enc, layers.Dense(2)).build((8,))
+    assert np.array_equal(head.state_dict()["enc.dense.bias"], enc.state_dict()["dense.bias"])
+
+
+# -- F44: thousands of layers -----------------------------------------------------------------------
+
+
+def dense(count):
+    return steep.Sequential([layers.Dense(4, "relu") for _ in range(count)], input_shape=4)
+
+
+def blocks(count):
+    kinds = (layers.Residual, layers.Branches)
+    return steep.Sequential([kinds[k % 2](layers.Dense(4)) for k in range(count)], input_shape=4)
+
+
+def branches(count):
+    return steep.Sequential(
+        [layers.Branches(layers.Dense(2), layers.Dense(2)) for _ in range(count // 2)],
+        input_shape=4,
+    )
+
+
+def recomputed(count):
+    return steep.Sequential(
+        [layers.Residual(layers.Dense(4), recompute=True) for _ in range(count)], input_shape=4
+    )
+
+
+def images(count):
+    return steep.Sequential([layers.Conv2D(2, 3) for _ in range(count)], input_shape=(2, 2, 2))
+
+
+def parts(count):
+    return steep.Sequential(
+        [steep.Sequential(layers.Dense(4)) for _ in range(count)], input_shape=4
+    )
+
+
+def built_parts(count):
+    inner = [steep.Sequential(layers.Dense(4)).build(4) for _ in range(count)]
+    return steep.Sequential(inner, input_shape=4)
+
+
+GROWING = [dense, blocks, branches, recomputed, images, parts, built_parts, chain]
+
+
+def seconds(make, count):
+    """CPU time of this thread to make, build, look at, train, save and load a network."""
+    began = time.thread_time()
+    net = make(count)
+    net.build()
+    x = np.zeros((1, *net.input_shapes[0]), np.float32)  # whatever the depth, nothing overflows
+    y = net.predict(x)
+    steep.Trainer(net, "mse", "sgd").step(x, y)
+    net.load_state_dict(net.state_dict())
+    net.summary()
+    return time.thread_time() - began
+
+
+@pytest.mark.parametrize("make", GROWING)
+def test_f44_the_time_of_a_build_grows_with_the_layers(make):
+    # 12 times the layers: 12 times the time where it is linear, 144 times where it is quadratic.
+    with steep.threads(1):
+        few = min(seconds(make, 250) for _ in range(3))
+        many = seconds(make, 3000)
+    assert many < 36 * few, f"{few:.3f} s and {many:.3f} s"
+
+
+def test_f44_python_does_the_same_for_each_layer():
+    def calls(count):
+        net, made = dense(count), []
+        sys.setprofile(lambda frame, event, arg: made.append(1) if event == "call" else None)
+        try:
+            net.build()
+        finally:
+            sys.setprofile(None)
+        return len(made)
+
+    assert calls(800) < 4.2 * calls(200)

@@ -1,0 +1,68 @@
+"""Law 9: samples do not see each other in prediction, and every number has one formula."""
+
+from dataclasses import replace
+
+import numpy as np
+from laws.playing import Broken, Skip, equal, play, rows, samples, start, trained
+
+UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
+
+
+def predictions(case):
+    """Batch size, subsets and order of samples change no byte of a sample's prediction."""
+    run = trained(case)
+    n, wanted = samples(run), run.net.predict(run.X)
+    for size in {1, 2, 7, n, n + 1}:
+        equal(run.net.predict(run.X, batch_size=size), wanted, f"predict with batch_size={size}")
+    backwards = np.arange(n)[::-1]
+    equal(run.net.predict(rows(run.X, backwards)), wanted[backwards], "predict backwards")
+    equal(run.net.predict(rows(run.X, slice(n // 2, n))), wanted[n // 2 :], "predict of a half")
+
+
+def evaluation(case):
+    """`evaluate` is the loss of `predict` computed in NumPy, and counts what is right."""
+    run = trained(case)
+    measured = run.trainer.evaluate(run.X, run.y, sample_weight=run.weights)
+    z = np.asarray(run.net.predict(run.X), np.float64)
+    y, loss = np.asarray(run.y), run.trainer.loss
+    targets = y.reshape(-1).astype(np.int64) if labelled(case) else y.astype(np.float64)
+    with np.errstate(all="ignore"):
+        losses = loss.rows(z, targets)
+        weights = np.ones(len(z)) if run.weights is None else np.asarray(run.weights, float)
+        wanted = float((losses * weights).mean())
+    if not wanted < 1e30:
+        raise Skip("the loss is beyond float32")
+    # Each sample's loss is a sum of terms of at most this size, each with some roundings.
+    scale = float(np.mean(weights * (np.abs(losses) + np.abs(z).reshape(len(z), -1).max(1) + 1)))
+    bound = 64 * UNIT[case.option("precision", "float32")] * scale
+    if not abs(measured["loss"] - wanted) <= bound:
+        raise Broken(f"evaluate: loss {measured['loss']!r}, NumPy from predict {wanted!r}")
+    if "accuracy" in measured and labelled(case):
+        right = (z.argmax(axis=1) == targets) * weights
+        if abs(measured["accuracy"] - right.sum() / weights.sum()) > 1e-12:
+            raise Broken(f"evaluate: accuracy {measured['accuracy']}, not {right.mean()}")
+
+
+def history(case):
+    """With nothing learned, history says what `evaluate` says."""
+    if case.uses("Dropout", "BatchNorm", "Augment") or "fit" not in {d.kind for d in case.script}:
+        raise Skip("training sees other numbers than evaluation")
+    frozen = replace(case, optimizer="sgd")
+    run = start(frozen)
+    run.trainer.optimizer = type(run.trainer.optimizer)(lr=0.0)
+    deed = next(d for d in case.script if d.kind == "fit")
+    if play(run, [deed]):
+        raise Skip("not finite")
+    weights = None if deed.get("sample_weight") is None else run.weights
+    measured = run.trainer.evaluate(run.X, run.y, sample_weight=weights)
+    bound = 1e3 * UNIT[case.option("precision", "float32")]
+    for name in ("loss", "accuracy"):
+        if name not in measured:
+            continue
+        for value in run.trainer.history.history[name]:
+            if not abs(value - measured[name]) <= bound * max(1.0, abs(value)):
+                raise Broken(f"history of {name} {value!r}, evaluate {measured[name]!r}")
+
+
+def labelled(case):
+    return case.data.targets in ("labels", "column of labels", "one class")

@@ -1,0 +1,193 @@
+"""Law 1: several steps of training give PyTorch's weights, running statistics and losses."""
+
+import contextlib
+from dataclasses import replace
+
+import numpy as np
+from laws.playing import Broken, Skip, arguments, play, start
+from steep import _core
+
+with contextlib.suppress(ImportError):  # the suite skips this law without PyTorch
+    import torch
+    from laws import truth, twin
+
+    torch.set_num_threads(1)
+
+STIRRED = 1e-9  # relative size of what the start is moved by, to see what rounding can grow to
+NOISE = 1e-13  # of the largest gradient: rounding in those whose terms cancel
+CHAOS = 1e-4  # where that grows so large, no digit is left to compare
+FLOOR = 1e-11  # some roundings of 1e-16 in sums of thousands
+
+
+def steps(case):
+    """Weights, statistics, losses and predictions after every step of the script, in float64."""
+    if "torch" not in globals():
+        raise Skip("no PyTorch")
+    if any(node.kind == "Dropout" and node.args[0] for node in nodes(case)):
+        raise Skip("random")
+    plain = tuple(d.changed(augment=None) if d.kind == "fit" else d for d in case.script)
+    case = replace(case, script=plain).with_options(precision="float64")
+    run = start(case)
+    run.trainer.prepare(case.inputs)
+    first = run.net.state_dict()
+    if play(run):
+        raise Skip("not finite")
+    wanted, moved = Course(run, first), Course(run, stirred(first), noise=NOISE)
+    for course in (wanted, moved):
+        course.run()
+    if wanted.twin.unclear:
+        raise Skip("a kink")
+    compare(run, wanted, moved)
+
+
+def compare(run, wanted, moved):
+    """Refuse what is further from PyTorch than a start moved by STIRRED leads."""
+    found = run.net.state_dict() | {"losses": np.array(run.trainer.history.steps["loss"])}
+    found["predictions"] = run.net.predict(run.X)
+    theirs, near = wanted.left(run), moved.left(run)
+    for name in found:
+        scale = 1.0 + np.abs(theirs[name]).max(initial=0.0)
+        if not np.isfinite(theirs[name]).all() or scale > 1e12:
+            raise Skip("not finite")
+        spread = np.abs(near[name] - theirs[name]).max(initial=0.0) / scale
+        if not spread < CHAOS:
+            raise Skip("chaotic")
+    for name, value in found.items():
+        scale = 1.0 + np.abs(theirs[name]).max(initial=0.0)
+        spread = np.abs(near[name] - theirs[name]).max(initial=0.0) / scale
+        error = np.abs(value - theirs[name]).max(initial=0.0) / scale
+        if not error <= FLOOR + spread:
+            rule = type(run.trainer.optimizer).__name__
+            raise Broken(
+                f"{rule}: {name} is {error:.3g} from PyTorch's, a moved start is {spread:.3g} off"
+            )
+
+
+def nodes(case):
+    from shapes import each
+
+    return each(case.body, case.shared)
+
+
+def stirred(state):
+    """Return weights moved by STIRRED, each up or down."""
+    random = np.random.default_rng(0)
+    return {
+        name: value * (1 + STIRRED * random.choice([-1.0, 1.0], value.shape))
+        for name, value in state.items()
+    }
+
+
+class Course:
+    """The training of one run, in PyTorch, from given weights."""
+
+    def __init__(self, run, state, noise=0.0):
+        self.case, self.space, self.trainer = run.case, run.space, run.trainer
+        self.X = [
+            np.array(x, np.float64, order="C")
+            for x in (run.X if isinstance(run.X, list) else [run.X])
+        ]
+        y = np.array(run.y, order="C")
+        self.labelled = self.case.data.targets in ("labels", "column of labels", "one class")
+        self.y = y.reshape(-1).astype(np.int64) if self.labelled else y.astype(np.float64)
+        self.twin = twin.Twin(self.case, state)
+        self.leaves = [self.twin.leaves[name] for name in self.twin.trained]
+        decayed = [
+            p.dim() > 1 or name.endswith(".gain") or self.trainer.decay_bias
+            for name, p in zip(self.twin.trained, self.leaves, strict=True)
+        ]
+        self.decayed = np.concatenate(
+            [np.full(p.numel(), float(d)) for d, p in zip(decayed, self.leaves, strict=True)]
+            or [np.zeros(0)]
+        )
+        self.state, self.losses, self.step, self.epoch = {}, [], 0, 0
+        self.noise, self.random = noise, np.random.default_rng(1)
+
+    def run(self):
+        for deed in self.case.script:
+            _, named = arguments(deed, self.space)
+            if deed.kind == "step":
+                self._step_deed(deed)
+                continue
+            n, size = len(self.y), named["batch_size"]
+            for _ in range(named["epochs"]):
+                order = np.arange(n)
+                if named.get("shuffle", True):
+                    order = _core.permutation(self.trainer.seed, self.epoch, n)
+                for first in range(0, n, size):
+                    self.update(order[first : first + size], named.get("sample_weight"))
+                self.epoch += 1
+
+    def _step_deed(self, deed):
+        rows = np.arange(len(self.y))
+        X = rows if len(self.X) == 1 else [rows] * len(self.X)
+        given = arguments(deed, {"X": X, "y": rows, "weights": self.space["weights"]})[0]
+        part = rows[deed_rows(deed)]
+        weights = None
+        if len(given) > 2:
+            weights = np.zeros(len(rows))
+            weights[part] = given[2]
+        self.update(part, weights)
+
+    def update(self, index, weights):
+        """Do one step on some samples."""
+        h = truth.Clock(self.trainer.optimizer, self.step, self.epoch)
+        w = flat(self.leaves)
+
+        def gradient(point):
+            g = self.gradient(point, index, weights)
+            g = g + self.noise * np.abs(g).max(initial=0.0) * self.random.choice([-1, 1], g.shape)
+            common = (self.trainer.common[k] for k in ("l1", "l2", "clip_norm", "clip_value"))
+            return truth.penalised(g, point, common, self.decayed, h)
+
+        kind = type(self.trainer.optimizer).__name__
+        if kind == "AdamW":
+            decay = self.decayed * h.lr * h.weight_decay
+            point = truth.STEPS[kind](w, self.state, gradient, h) - decay * w
+        else:
+            point = truth.STEPS[kind](w, self.state, gradient, h)
+        fill(self.leaves, point)
+        self.step += 1
+
+    def gradient(self, point, index, weights):
+        fill(self.leaves, point)
+        z = self.twin.run([torch.from_numpy(x[index]) for x in self.X])
+        rows = twin.loss_rows(self.trainer.loss, z, torch.from_numpy(self.y[index]))
+        if weights is not None:
+            rows = rows * torch.from_numpy(np.asarray(weights, np.float64)[index])
+        loss = rows.mean() if self.trainer.reduction == "mean" else rows.sum()
+        self.losses.append(float(loss.detach()))
+        if not self.leaves or not loss.requires_grad:
+            return np.zeros_like(point)
+        found = torch.autograd.grad(loss, self.leaves, allow_unused=True)
+        return flat(
+            [torch.zeros_like(p) if g is None else g
+             for g, p in zip(found, self.leaves, strict=True)]
+        )  # fmt: skip
+
+    def left(self, run):
+        """Return weights, losses and predictions at the end, by name."""
+        self.twin.training = False
+        with torch.no_grad():
+            z = self.twin.run([torch.from_numpy(x) for x in self.X]).numpy()
+        state = {name: p.detach().numpy() for name, p in self.twin.leaves.items()}
+        return state | {"losses": np.array(self.losses), "predictions": z}
+
+
+def deed_rows(deed):
+    """Return the samples of a `step`, which its second argument, y[a:b], says."""
+    first, last = deed.args[1].source[2:-1].split(":")
+    return slice(int(first), int(last))
+
+
+def flat(tensors):
+    parts = [t.detach().numpy().ravel() for t in tensors]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def fill(tensors, values):
+    at = 0
+    with torch.no_grad():
+        for p in tensors:
+            p.copy_(torch.from_numpy(values[at : at + p.numel()]).reshape(p.shape))
+            at += p.numel()

@@ -1,0 +1,306 @@
+"""Described networks in PyTorch, float64, and their losses. Update rules are in `truth`."""
+
+import numpy as np
+import torch
+from described import Fork, Meet, Use
+from shapes import around, both, image, window
+from steep import layers
+
+F = torch.nn.functional
+CLOSE = 1e-9  # of a kink: nearer than this, rounding decides which side it is
+
+ACTIVATIONS = {
+    "linear": lambda x, a: x,
+    "relu": lambda x, a: torch.relu(x),
+    "leaky_relu": F.leaky_relu,
+    "elu": lambda x, a: torch.where(x > 0, x, a * torch.expm1(torch.clamp(x, max=0.0))),
+    "sigmoid": lambda x, a: torch.sigmoid(x),
+    "tanh": lambda x, a: torch.tanh(x),
+    "gelu": lambda x, a: F.gelu(x),
+    "silu": lambda x, a: F.silu(x),
+    "exp": lambda x, a: torch.exp(x),
+    "log": lambda x, a: torch.log(x),
+    "square": lambda x, a: x * x,
+    "abs": lambda x, a: torch.abs(x),
+    "softplus": lambda x, a: F.softplus(x, threshold=1e9),
+    "sqrt": lambda x, a: torch.sqrt(x),
+}
+KINKED = ("relu", "leaky_relu", "elu", "abs")
+ALIASES = {"swish": "silu", "logistic": "sigmoid"}
+DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0}
+
+
+class Twin:
+    """A described network with weights by name, in the order in which steep defines them."""
+
+    def __init__(self, case, state):
+        self.case = case
+        self.leaves = {
+            name: torch.tensor(np.asarray(value, np.float64)) for name, value in state.items()
+        }
+        self.trained = [name for name in state if "running_" not in name]
+        for name in self.trained:
+            self.leaves[name].requires_grad_(True)
+        self._names, self._where = iter(state), {}
+        self.training = True
+        self.unclear = False  # whether a value lay so near a kink that rounding decides
+
+    def run(self, inputs):
+        """Return the outputs for a list of inputs, (N, ...)."""
+        self._second = inputs[1] if len(inputs) > 1 else None
+        return self.chain(self.case.body, inputs[0], ())
+
+    def take(self, key, word):
+        """Return a weight of the layer at a place; its name is found when it is met first."""
+        if (key, word) not in self._where:
+            name = next(self._names)
+            assert name.endswith(f".{word}"), f"{name} comes where a {word} was expected"
+            self._where[key, word] = name
+        return self.leaves[self._where[key, word]]
+
+    def chain(self, nodes, x, key):
+        for k, node in enumerate(nodes):
+            x = self.node(node, x, (*key, k))
+        return x
+
+    def node(self, node, x, key):
+        if isinstance(node, Use):
+            return self.node(dict(self.case.shared)[node.name], x, (node.name,))
+        if isinstance(node, Fork):
+            return join(node.op, [self.chain(w, x, (*key, k)) for k, w in enumerate(node.ways)])
+        if isinstance(node, Meet):
+            return join(node.op, [x, self.chain(node.way, self._second, (*key, "way"))])
+        return LAYERS[node.kind](self, node, x, key)
+
+    def activate(self, given, x):
+        """Apply what stands as `activation=`, a name or a layer."""
+        if given is None:
+            return x
+        if not isinstance(given, str):
+            return LAYERS[given.kind](self, given, x, ())
+        return self.function(given, x, DEFAULTS.get(given, 0.0))
+
+    def function(self, name, x, alpha):
+        name = ALIASES.get(name, name)
+        if name == "softmax":
+            return torch.softmax(x, -1)
+        if name in KINKED:
+            near = x.detach().abs()
+            self.unclear |= bool(((near > 0) & (near < CLOSE)).any())
+        return ACTIVATIONS[name](x, alpha)
+
+
+def join(op, parts):
+    total = parts[0]
+    if op == "concat":
+        return torch.cat(parts, -1)
+    for part in parts[1:]:
+        total = {"add": torch.add, "subtract": torch.sub, "multiply": torch.mul}[op](total, part)
+    return total
+
+
+def as_image(x):
+    return x.reshape(len(x), *image(tuple(x.shape[1:])))
+
+
+def nchw(x):
+    return as_image(x).permute(0, 3, 1, 2)
+
+
+def nhwc(x):
+    return x.permute(0, 2, 3, 1)
+
+
+def padded(x, zeros, value=0.0):
+    top, bottom, left, right = zeros
+    return F.pad(x, (left, right, top, bottom), value=value)
+
+
+def dense(twin, node, x, key):
+    y = x @ twin.take(key, "weight")
+    if node.get("use_bias", True):
+        y = y + twin.take(key, "bias")
+    given = node.get("activation", node.args[1] if len(node.args) > 1 else None)
+    return twin.activate(given, y)
+
+
+def gate(twin, node, x, key):
+    inside = torch.tanh(x @ twin.take(key, "inside"))
+    weight = twin.take(key, "gate")
+    return inside * torch.sigmoid(x @ weight + twin.take(key, "bias"))
+
+
+def rung(twin, node, x, key):
+    y = torch.tanh(x) * twin.take(key, "gain")
+    y = y + twin.take(key, "shift")
+    return (1 - y) * x - 0.5 * y + x / 3.0
+
+
+def shift(twin, node, x, key):
+    return node.args[0] - x if node.get("turned", False) else x + node.args[0]
+
+
+def conv(twin, node, x, key):
+    x = as_image(x)
+    _, stride, dilation, zeros = window(node, tuple(x.shape[1:]))
+    weight = twin.take(key, "weight").permute(3, 2, 0, 1).contiguous()
+    bias = twin.take(key, "bias") if node.get("use_bias", True) else None
+    groups = node.get("groups", 1)
+    y = F.conv2d(padded(nchw(x), zeros).contiguous(), weight, bias, stride, 0, dilation, groups)
+    return twin.activate(node.get("activation"), nhwc(y))
+
+
+def max_pool(twin, node, x, key):
+    x = as_image(x)
+    size, stride, _, zeros = window(node, tuple(x.shape[1:]))
+    wide = padded(nchw(x), zeros, -torch.inf)
+    top = wide.detach().unfold(2, size[0], stride[0]).unfold(3, size[1], stride[1]).flatten(4)
+    if top.shape[4] > 1:  # where the two largest are as good as equal, rounding says who gets dy
+        first, second = top.topk(2, dim=4).values.unbind(4)
+        twin.unclear |= bool(((first - second < CLOSE) & (first != 0)).any())
+    return nhwc(F.max_pool2d(wide, size, stride))
+
+
+def avg_pool(twin, node, x, key):
+    x = as_image(x)
+    size, stride, _, zeros = window(node, tuple(x.shape[1:]))
+    ones = padded(
+        torch.ones(1, 1, *x.shape[1:3], dtype=x.dtype), zeros, float(node.get("count_padding", 0))
+    )
+    sums, counts = (
+        F.avg_pool2d(part, size, stride, divisor_override=1)
+        for part in (padded(nchw(x), zeros), ones)
+    )
+    return nhwc(sums / counts)
+
+
+def global_pool(twin, node, x, key):
+    return as_image(x).mean((1, 2))
+
+
+def batch_norm(twin, node, x, key):
+    weight, bias = twin.take(key, "weight"), twin.take(key, "bias")
+    mean, var = twin.take(key, "running_mean"), twin.take(key, "running_var")
+    momentum, eps = node.get("momentum", 0.9), node.get("eps", 1e-5)
+    if twin.training:
+        axes = tuple(range(x.dim() - 1))
+        m = x.mean(axes)
+        v = ((x - m) ** 2).mean(axes)
+        count = x.numel() // x.shape[-1]
+        with torch.no_grad():
+            mean.copy_(momentum * mean + (1 - momentum) * m)
+            var.copy_(momentum * var + (1 - momentum) * v * count / max(1, count - 1))
+        mean, var = m, v
+    return (x - mean) / torch.sqrt(var + eps) * weight + bias
+
+
+def lrn(twin, node, x, key):
+    x = as_image(x)
+    half = node.args[0] // 2
+    squares = F.pad(x * x, (half, half))
+    sums = squares.unfold(3, 2 * half + 1, 1).sum(-1)
+    alpha, beta = node.get("alpha", 1e-4), node.get("beta", 0.75)
+    return x / (node.get("bias", 2.0) + alpha * sums) ** beta
+
+
+def upsample(twin, node, x, key):
+    rows, columns = both(node.args[0])
+    return as_image(x).repeat_interleave(rows, 1).repeat_interleave(columns, 2)
+
+
+def zero_pad(twin, node, x, key):
+    top, bottom, left, right = around(node.args[0], (0, 0), (1, 1), (1, 1), (1, 1))
+    before, behind = both(node.get("channels", 0))
+    return F.pad(as_image(x), (before, behind, left, right, top, bottom))
+
+
+def normalize(twin, node, x, key):
+    mean, std = (torch.tensor(part, dtype=x.dtype) for part in node.args)
+    return (x - mean) / std
+
+
+def rescale(twin, node, x, key):
+    return node.args[0] * x + node.args[1]
+
+
+def residual(twin, node, x, key):
+    y = twin.chain(node.args, x, key)
+    short = node.get("shortcut")
+    past = x if short is None else twin.node(short, x, (*key, "shortcut"))
+    return twin.activate(node.get("activation"), y + past)
+
+
+def branches(twin, node, x, key):
+    ways = [twin.node(way, x, (*key, k)) for k, way in enumerate(node.args)]
+    return join(node.get("join", "concat"), ways)
+
+
+def dropout(twin, node, x, key):
+    if twin.training or node.get("scale_at") != "test":
+        return x  # the law leaves out cases that drop something
+    return x * (1 - node.args[0])
+
+
+def activation(twin, node, x, key):
+    name = node.args[0]
+    alpha = node.get("alpha")
+    return twin.function(name, x, DEFAULTS.get(name, 0.0) if alpha is None else alpha)
+
+
+def _named(name):
+    return lambda twin, node, x, key: twin.function(name, x, (*node.args, DEFAULTS.get(name, 0))[0])
+
+
+LAYERS = {
+    "Dense": dense,
+    "Gate": gate,
+    "Rung": rung,
+    "Shift": shift,
+    "Conv2D": conv,
+    "MaxPool2D": max_pool,
+    "AvgPool2D": avg_pool,
+    "GlobalAvgPool2D": global_pool,
+    "BatchNorm": batch_norm,
+    "LocalResponseNorm": lrn,
+    "UpSample2D": upsample,
+    "ZeroPad2D": zero_pad,
+    "Normalize": normalize,
+    "Rescale": rescale,
+    "Residual": residual,
+    "Branches": branches,
+    "Dropout": dropout,
+    "Activation": activation,
+    "Softmax": lambda twin, node, x, key: torch.softmax(x, -1),
+    "Flatten": lambda twin, node, x, key: x.flatten(1),
+    "Reshape": lambda twin, node, x, key: x.reshape(len(x), *node.args[0]),
+    "Sequential": lambda twin, node, x, key: twin.chain(node.args, x, key),
+    "ReLU": _named("relu"),
+    "LeakyReLU": _named("leaky_relu"),
+    "ELU": _named("elu"),
+    "Tanh": _named("tanh"),
+    "Sigmoid": _named("sigmoid"),
+    "GELU": _named("gelu"),
+    "SiLU": _named("silu"),
+}
+assert set(LAYERS) >= set(layers.__all__) - {"Layer"}
+
+
+def loss_rows(loss, z, y):
+    """Return the loss of each sample; `loss` is steep's description, for its name and number."""
+    if loss.name == "cross_entropy":
+        classes = z.shape[1]
+        if y.dtype == torch.int64:
+            y = F.one_hot(y, classes).to(z.dtype)
+        y = (1 - loss.label_smoothing) * y + loss.label_smoothing / classes
+        return -(y * torch.log_softmax(z, 1)).sum(1)
+    y = y.reshape(z.shape)
+    e = z - y
+    if loss.name == "mse":
+        each = e * e
+    elif loss.name == "mae":
+        each = e.abs()
+    elif loss.name == "huber":
+        each = F.huber_loss(z, y, reduction="none", delta=loss.delta)
+    else:
+        each = F.binary_cross_entropy_with_logits(z, y, reduction="none")
+    return each.reshape(len(z), -1).mean(1)

@@ -1,0 +1,44 @@
+"""Layers as users write them, with ops that no built-in layer uses, for random networks."""
+
+import numpy as np
+from steep import layers, ops
+
+
+class Rung(layers.Layer):
+    """Every arithmetic of tensors, parameters and numbers."""
+
+    def call(self, x):
+        n = x.shape[-1]
+        gain = self.parameter("gain", (n,), init=np.linspace(0.5, 1.5, n), decay=True)
+        shift = self.parameter("shift", (n,), init=0.1)
+        y = ops.activation(x, "tanh")
+        y = y * gain + shift
+        return (1.0 - y) * x - 0.5 * y + x / 3.0
+
+
+class Gate(layers.Layer):
+    """y = tanh(x A) * sigmoid(x B + b)."""
+
+    def __init__(self, units, name=None):
+        super().__init__(name)
+        self.units = units
+
+    def call(self, x):
+        shape = (x.shape[0], self.units)
+        y = ops.activation(x @ self.parameter("inside", shape), "tanh")
+        gate = ops.matmul(x, self.parameter("gate", shape), self.parameter("bias", self.units))
+        return y * ops.activation(gate, "sigmoid")
+
+
+class Shift(layers.Layer):
+    """Numbers beside a tensor, whose padding they must not touch: x + a, a - x."""
+
+    def __init__(self, number, turned=False, name=None):
+        super().__init__(name)
+        self.number, self.turned = number, turned
+
+    def call(self, x):
+        return self.number - x if self.turned else x + self.number
+
+
+OWN = {kind.__name__: kind for kind in (Rung, Gate, Shift)}

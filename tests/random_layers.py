@@ -1,0 +1,365 @@
+"""Draws the body of a network: layers, their numbers, blocks, shared layers; no trainer."""
+
+import math
+
+from described import Call, Fork, Meet, Use, call
+from shapes import Misfit, after
+
+# Every activation of the library; random_networks' tests compare with its tables.
+PLAIN = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "abs",
+         "softplus")  # fmt: skip
+STEEP = ("exp", "square", "log", "sqrt")  # only where their input is tame
+CLASSES = ("ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "GELU", "SiLU")
+LARGEST = 2500  # elements of an image on the way
+
+
+def layer(kind, *args, **named):
+    return call("layers", kind, *args, **named)
+
+
+class Body:
+    """Draws the layers of one network."""
+
+    def __init__(self, random):
+        self.random, self.shared = random, []
+
+    # -- chances -------------------------------------------------------------------------------
+
+    def whole(self, low, high):
+        return int(self.random.integers(low, high + 1))
+
+    def choose(self, *items):
+        return items[int(self.random.integers(len(items)))]
+
+    def chance(self, p):
+        return bool(self.random.random() < p)
+
+    def width(self):
+        """Odd widths from 1 to 40; often around the 16 elements that rows are padded to."""
+        return self.choose(self.whole(1, 5), self.whole(1, 40), self.choose(15, 16, 17, 31, 32, 33))
+
+    def number(self, low, high):
+        return round(float(self.random.uniform(low, high)), 3)
+
+    def maybe(self, p, value):
+        return value if self.chance(p) else None
+
+    # -- activations ---------------------------------------------------------------------------
+
+    def activation(self, image=False):
+        """Return what stands as `activation=`: a name, a layer or nothing."""
+        if self.chance(0.15):
+            return None
+        if not image and self.chance(0.05):
+            return "softmax"
+        if self.chance(0.06):
+            return self.choose("exp", "square")
+        return self.choose(*PLAIN) if self.chance(0.7) else self.by_class()
+
+    def by_class(self):
+        kind = self.choose(*CLASSES, "LeakyReLU", "ELU", "Activation")
+        if kind in ("LeakyReLU", "ELU"):
+            return layer(kind, self.choose(0.0, 0.1, 0.7, 1.5))
+        if kind == "Activation":
+            name = self.choose("leaky_relu", "elu", "softplus", "abs", "swish", "logistic")
+            alpha = self.number(0.05, 0.9) if name in ("leaky_relu", "elu") else None
+            return layer(kind, name, alpha=self.maybe(0.7, alpha))
+        return layer(kind)
+
+    def activations(self, shape):
+        """Return layers that only activate; steep functions get an input they can bear."""
+        if self.chance(0.3):
+            name = self.choose(*STEEP)
+            if name in ("log", "sqrt"):
+                tame = [layer("Activation", "softplus"), layer("Rescale", 1.0, 0.1)]
+            else:
+                tame = [layer("Tanh")] if self.chance(0.6) else []
+            return [*tame, layer("Activation", name)]
+        if len(shape) == 1 and self.chance(0.1):
+            return [layer("Softmax")]
+        return [self.by_class()]
+
+    # -- of vectors ----------------------------------------------------------------------------
+
+    def dense(self, units, init=True):
+        return layer(
+            "Dense", units, self.activation(), use_bias=self.maybe(0.2, False),
+            init=self.maybe(0.25 * init, self.choose("he", "xavier", "xavier_in", 0.2)),
+        )  # fmt: skip
+
+    def dropout(self):
+        return layer(
+            "Dropout", self.choose(0.0, 0.1, 0.3, 0.5, 0.8),
+            redraw=self.maybe(0.4, "epoch"), scale_at=self.maybe(0.3, "test"),
+        )  # fmt: skip
+
+    def batch_norm(self):
+        return layer(
+            "BatchNorm", momentum=self.maybe(0.3, self.choose(0.0, 0.5, 0.99)),
+            eps=self.maybe(0.3, self.choose(1e-3, 1e-2)),
+        )  # fmt: skip
+
+    def pointwise(self, shape):  # noqa: PLR0911 - one for each kind
+        """Return layers that keep the shape, whatever it is."""
+        kind = self.choose("activation", "activation", "dropout", "norm", "rescale", "own")
+        if kind == "activation":
+            return self.activations(shape)
+        if kind == "dropout":
+            return [self.dropout()]
+        if kind == "norm":
+            return [self.batch_norm()]
+        if kind == "rescale":
+            if self.chance(0.4):
+                n = shape[-1]
+                mean = tuple(self.number(-1, 1) for _ in range(n))
+                return [layer("Normalize", mean, tuple(self.number(0.5, 2) for _ in range(n)))]
+            return [layer("Rescale", self.number(-1.5, 1.5), self.choose(0.0, 0.3, -1.0))]
+        if self.chance(0.4) and len(shape) == 1:
+            return [call("", "Rung")]
+        return [call("", "Shift", self.number(-1, 1), turned=self.maybe(0.5, True))]
+
+    def vector_block(self, shape, depth):
+        """Return a few layers from one vector to another."""
+        kind = self.choose(
+            "dense", "dense", "dense", "dense", "pointwise", "pointwise", "gate", "residual",
+            "branches", "nest", "share", "image",
+        )  # fmt: skip
+        if depth > 1 and kind in ("residual", "branches", "nest", "image"):
+            kind = "dense"
+        if kind == "pointwise":
+            return self.pointwise(shape)
+        if kind == "gate":
+            return [call("", "Gate", self.width())]
+        if kind == "nest":
+            return [call("steep", "Sequential", *self.chain(shape, depth + 1, self.whole(1, 2)))]
+        if kind in ("residual", "branches", "share"):
+            return getattr(self, kind)(shape, depth)
+        if kind == "image":
+            return self.detour(depth)
+        return [self.dense(self.width())]
+
+    def residual(self, shape, depth):
+        """A residual block; a Dense at its end or on the way past makes the shapes equal."""
+        body = self.chain(shape, depth + 1, self.whole(1, 2))
+        end = after(body, shape, self.shared)
+        short = None
+        if end != shape and self.chance(0.5) and len(end) == 1:
+            short = self.dense(end[0])
+            if self.chance(0.3):
+                short = call("steep", "Sequential", short, *self.pointwise(end))
+        elif end != shape:
+            body = [*body, *([layer("Flatten")] * (len(end) > 1)), self.dense(shape[0])]
+        return [self._residual(body, short)]
+
+    def _residual(self, body, short):
+        return layer(
+            "Residual", *body, shortcut=short, activation=self.maybe(0.4, self.choose(*PLAIN[1:])),
+            recompute=self.maybe(0.4, True),
+        )  # fmt: skip
+
+    def branches(self, shape, depth):
+        join = self.maybe(0.4, "add")
+        ways = []
+        width = self.width()
+        for _ in range(self.whole(1, 3)):
+            way = self.chain(shape, depth + 1, self.whole(1, 2))
+            end = after(way, shape, self.shared)
+            if len(end) > 1:
+                way = [*way, layer("Flatten")]
+            if join or self.chance(0.3):
+                way = [*way, self.dense(width)]
+            ways.append(way[0] if len(way) == 1 else call("steep", "Sequential", *way))
+        return [layer("Branches", *ways, join=join)]
+
+    def share(self, shape, depth):
+        """The same layer, or the same nested network, twice, with something between."""
+        name = "abcdefgh"[len(self.shared)]
+        if len(self.shared) > 2:
+            return [self.dense(self.width())]
+        if self.chance(0.5):
+            inner = self.dense(shape[0], init=False)
+        else:
+            inner = call("steep", "Sequential", self.dense(self.width()), *self.maybe_list(
+                0.4, self.pointwise_plain), self.dense(shape[0]))  # fmt: skip
+        self.shared.append((name, inner))
+        between = self.pointwise(shape) if self.chance(0.6) else []
+        return [Use(name), *between, Use(name)]
+
+    def maybe_list(self, p, draw):
+        return draw() if self.chance(p) else []
+
+    def pointwise_plain(self):
+        return [self.by_class()]
+
+    def detour(self, depth):
+        """Through an image and back."""
+        h, w, c = self.whole(1, 5), self.whole(1, 5), self.whole(1, 3)
+        body = self.image_chain((h, w, c), depth + 1, self.whole(1, 2))
+        return [self.dense(h * w * c), layer("Reshape", (h, w, c)), *body, layer("Flatten")]
+
+    def chain(self, shape, depth, blocks):
+        nodes = []
+        for _ in range(blocks):
+            new = self.vector_block(shape, depth)
+            nodes, shape = [*nodes, *new], after(new, shape, self.shared)
+        return nodes
+
+    # -- of images -----------------------------------------------------------------------------
+
+    def kernel(self, n):
+        return self.choose(1, 1, 2, 3, 3, 5, self.whole(1, 7), n, n + self.whole(1, 3))
+
+    def padding(self, kernel, wild):
+        """Zeros around an image; wild ones reach beyond the window."""
+        kind = self.choose("same", "valid", "int", "pair", "four")
+        if kind in ("same", "valid"):
+            return kind
+        most = [k + 4 if wild else max(0, k - 1) for k in kernel]
+        if kind == "int":
+            return self.whole(0, min(most))
+        if kind == "pair":
+            return self.whole(0, most[0]), self.whole(0, most[1])
+        return tuple(self.whole(0, most[k // 2]) for k in range(4))
+
+    def pair(self, draw):
+        first = draw()
+        return first if self.chance(0.6) else (first, draw())
+
+    def conv(self, shape, filters=None, same=False):
+        h, w, c = shape
+        kernel = self.kernel(h), self.kernel(w)
+        kernel = kernel[0] if self.chance(0.5) else kernel
+        groups = self.choose(*[g for g in (1, 1, 2, 3, 4, c) if c % g == 0])
+        if filters is None:
+            wide = self.chance(0.1) * self.choose(32, 33, 40)
+            few = self.choose(1, self.whole(1, 4), max(1, 17 // groups))
+            filters = groups * (-(-wide // groups) or few)
+        elif filters % groups:
+            groups = 1
+        if same:
+            kernel = self.choose(1, 2, 3, (3, 1), (1, 4), 5)
+        pair = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        return layer(
+            "Conv2D", filters, kernel,
+            stride=None if same else self.maybe(
+                0.4, self.pair(lambda: self.choose(1, 2, 2, 3, self.whole(1, 9)))
+            ),
+            padding=None if same else self.maybe(0.7, self.padding(pair, wild=self.chance(0.3))),
+            groups=groups if groups > 1 else None,
+            dilation=self.maybe(0.2, self.pair(lambda: self.whole(1, 3))),
+            activation=self.activation(image=True),
+            use_bias=self.maybe(0.25, False),
+        )  # fmt: skip
+
+    def pool(self):
+        kind = self.choose("MaxPool2D", "AvgPool2D")
+        size = self.pair(lambda: self.choose(1, 2, 2, 3, 4))
+        pair = size if isinstance(size, tuple) else (size, size)
+        return layer(
+            kind, size, stride=self.maybe(0.4, self.pair(lambda: self.whole(1, 4))),
+            padding=self.maybe(0.5, self.padding(pair, wild=False)),
+            count_padding=self.maybe(0.4 * (kind == "AvgPool2D"), True),
+        )  # fmt: skip
+
+    def image_block(self, shape, depth):  # noqa: PLR0911 - one for each kind
+        kind = self.choose(
+            "conv", "conv", "conv", "conv", "pool", "pool", "norm", "pointwise", "lrn", "upsample",
+            "pad", "residual", "branches", "share",
+        )  # fmt: skip
+        if depth > 1 and kind in ("residual", "branches", "share"):
+            kind = "conv"
+        if kind == "conv":
+            return [self.conv(shape)]
+        if kind == "pool":
+            return [self.pool()]
+        if kind == "norm":
+            return [self.batch_norm(), *self.maybe_list(0.5, self.pointwise_plain)]
+        if kind == "pointwise":
+            return self.pointwise(shape)
+        if kind == "lrn":
+            return [layer("LocalResponseNorm", self.maybe(0.7, self.choose(1, 3, 7)) or 5,
+                          alpha=self.choose(1e-4, 0.3), beta=self.choose(0.75, 0.5))]  # fmt: skip
+        if kind == "upsample":
+            return [layer("UpSample2D", self.pair(lambda: self.whole(1, 3)))]
+        if kind == "pad":
+            channels = self.maybe(0.4, (self.whole(0, 2), self.whole(0, 2)))
+            sides = self.choose(
+                0, 1, (self.whole(0, 2), 1), tuple(self.whole(0, 2) for _ in "1234")
+            )
+            return [layer("ZeroPad2D", sides, channels=channels)]
+        return getattr(self, f"image_{kind}")(shape, depth)
+
+    def image_residual(self, shape, depth):
+        c = shape[2]
+        if self.chance(0.5):
+            body = [self.conv(shape, self.whole(1, 9), same=True), *self.maybe_list(
+                0.5, lambda: [self.batch_norm()]), layer("ReLU")]  # fmt: skip
+            end = after(body, shape, self.shared)
+            return [self._residual([*body, self.conv(end, c, same=True)], None)]
+        filters, stride = self.width(), self.choose(1, 2)
+        body = [layer("Conv2D", filters, 3, stride=stride, use_bias=False), self.batch_norm()]
+        return [self._residual(body, layer("Conv2D", filters, 1, stride=stride))]
+
+    def image_branches(self, shape, depth):
+        join = self.maybe(0.4, "add")
+        width = self.whole(1, 6)
+        ways = [self.conv(shape, width, same=True) for _ in range(self.whole(1, 3))]
+        if not join and self.chance(0.5):
+            ways.append(layer("MaxPool2D", 3, stride=1, padding="same"))
+        return [layer("Branches", *ways, join=join)]
+
+    def image_share(self, shape, depth):
+        if len(self.shared) > 2:
+            return [self.conv(shape)]
+        name = "abcdefgh"[len(self.shared)]
+        self.shared.append((name, self.conv(shape, shape[2], same=True)))
+        return [Use(name), *self.maybe_list(0.5, self.pointwise_plain), Use(name)]
+
+    def image_chain(self, shape, depth, blocks):
+        nodes, done = [], 0
+        if len(shape) == 2:  # counts as one channel, which residual blocks would not give back
+            shape = (*shape, 1)
+            nodes = [self.conv(shape, same=True)]
+            shape = after(nodes, shape, self.shared)
+        for _ in range(20 * blocks):
+            before = list(self.shared)
+            new = self.image_block(shape, depth)
+            try:
+                end = after(new, shape, self.shared)
+            except Misfit:
+                self.shared = before
+                continue
+            if math.prod(end) > LARGEST:
+                self.shared = before
+                continue
+            nodes, shape, done = [*nodes, *new], end, done + 1
+            if done == blocks:
+                break
+        return nodes
+
+    # -- functional models ---------------------------------------------------------------------
+
+    def fork(self, shape):
+        """Ways of a functional model that part and meet again."""
+        op = self.choose("add", "subtract", "multiply", "concat")
+        width = self.width()
+        count = 2 if op in ("subtract", "multiply", "add") else self.whole(1, 3)
+        ways = [tuple(self.flat(shape, width)) for _ in range(count)]
+        if op != "concat" and shape == (width,) and self.chance(0.5):
+            ways[1] = ()
+        return Fork(op, tuple(ways))
+
+    def meet(self, shape, second):
+        width = shape[0]
+        return Meet(self.choose("add", "multiply", "concat"), tuple(self.flat(second, width)))
+
+    def flat(self, shape, width):
+        """Return layers from any shape to a vector of a given width."""
+        start = [layer("Flatten")] if len(shape) > 1 else []
+        more = self.chain((math.prod(shape),), 2, 1) if self.chance(0.4) else []
+        end = after([*start, *more], shape, self.shared)
+        flat = [layer("Flatten")] if len(end) > 1 else []
+        return [*start, *more, *flat, self.dense(width)]
+
+
+__all__ = ["PLAIN", "STEEP", "Body", "Call", "layer"]

@@ -1,0 +1,102 @@
+"""One random case from one integer: network, trainer, data, what is done with them."""
+
+import math
+
+import numpy as np
+from described import Call, Case, Fork, Meet, Use
+from random_layers import Body, layer
+from random_trainers import Training
+from shapes import after, each
+
+PER_CASE = 40  # layers of one case at most, so that it takes milliseconds
+
+
+def case(seed):
+    """Return the case of a seed: the same on every machine and in every process."""
+    for attempt in range(100):
+        drawn = _draw(seed, np.random.default_rng([seed, attempt]))
+        if sum(1 for _ in each(drawn.body, drawn.shared)) <= PER_CASE:
+            return drawn
+    raise AssertionError(f"seed {seed}: no case of at most {PER_CASE} layers in 100 attempts")
+
+
+def _draw(seed, random):
+    body = Body(random)
+    image = body.chance(0.4)
+    functional = body.chance(0.3)
+    inputs = (_image_shape(body) if image else (body.width(),),)
+    nodes, shape = _body(body, inputs[0], functional)
+    if functional and not image and body.chance(0.25):
+        inputs = (*inputs, (body.width(),))
+        nodes = [*nodes, *([layer("Flatten")] * (len(shape) > 1))]
+        meet = body.meet((math.prod(shape),), inputs[1])
+        nodes.append(meet)
+        shape = after(nodes, inputs[0], body.shared, inputs[1])
+    if body.chance(0.92):
+        nodes = [*nodes, *([layer("Flatten")] * (len(shape) > 1))]
+        nodes.append(layer("Dense", body.whole(1, 5), use_bias=body.maybe(0.1, False)))
+        shape = nodes[-1].args
+    drawn = {"seed": seed, "inputs": inputs, "body": tuple(nodes), "functional": functional}
+    return _case(body, shape, drawn)
+
+
+def _image_shape(body):
+    height, width = body.whole(1, 8), body.whole(1, 8)
+    if body.chance(0.2):
+        return height, width
+    return height, width, body.choose(1, 2, 3, body.whole(1, 8), body.choose(15, 16, 17, 33))
+
+
+def _body(body, shape, functional):
+    """Return layers and the shape after them; a functional model has forks between."""
+    nodes = []
+    for _ in range(1 + functional * body.whole(0, 2)):
+        blocks = body.choose(1, 1, 2, 2, 3)
+        part = body.image_chain if len(shape) > 1 else body.chain
+        new = part(shape, 0, blocks)
+        shape = after(new, shape, body.shared)
+        nodes += new
+        if functional and body.chance(0.6):
+            nodes.append(body.fork(shape))
+            shape = after(nodes[-1:], shape, body.shared)
+        if len(shape) > 1 and body.chance(0.3):
+            nodes.append(layer("GlobalAvgPool2D"))
+            shape = after(nodes[-1:], shape, body.shared)
+    return nodes, shape
+
+
+def _case(body, shape, drawn):
+    """Return the case of a drawn network: what it is trained on, and how."""
+    inputs = drawn["inputs"]
+    training = Training(body)
+    loss, targets = training.loss(shape)
+    options = {k: v for k, v in training.options().items() if v is not None}
+    data = training.data(targets)
+    used = _names(drawn["body"], body.shared)
+    return Case(
+        **drawn,
+        output=shape,
+        loss=loss,
+        optimizer=training.optimizer(),
+        data=data,
+        script=training.script(data, inputs),
+        shared=tuple((name, made) for name, made in body.shared if name in used),
+        options=tuple(options.items()),
+        build=body.maybe(0.75, body.whole(0, 99)),
+        stirred=body.chance(0.6),
+    )
+
+
+def _names(nodes, shared):
+    """Return the names of the shared layers that these nodes use, one inside another too."""
+    found = set()
+    for node in nodes:
+        if isinstance(node, Use):
+            found |= {node.name} | _names((dict(shared)[node.name],), shared)
+        elif isinstance(node, Fork):
+            found |= set().union(*(_names(way, shared) for way in node.ways))
+        elif isinstance(node, Meet):
+            found |= _names(node.way, shared)
+        elif isinstance(node, Call):
+            found |= _names((*node.args, *(value for _, value in node.named)), shared)
+    return found

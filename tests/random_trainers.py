@@ -1,0 +1,244 @@
+"""Draws how a network is trained: loss, rule, schedules, options, data, what is done. No layers."""
+
+from described import LAYOUTS, UNSIGNED, Data, Source, call
+
+# Which targets each loss takes; of one output, of several, of any shape.
+LOSSES = {
+    "mse": ("values",), "mae": ("values",), "huber": ("values",),
+    "cross_entropy": ("labels", "column of labels", "one class", "one-hot", "probabilities"),
+    "binary_cross_entropy": ("bits", "chances"),
+}  # fmt: skip
+CLASSES = {
+    "mse": "MeanSquaredError", "mae": "MeanAbsoluteError", "huber": "Huber",
+    "cross_entropy": "CrossEntropy", "binary_cross_entropy": "BinaryCrossEntropy",
+}  # fmt: skip
+RULES = ("SGD", "SGD", "SGD", "AdaGrad", "RMSProp", "RMSProp", "Adam", "AdamW", "AMSGrad",
+         "Adamax", "NAdam", "AdaDelta")  # fmt: skip
+NAMES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "amsgrad", "adamax",
+         "nadam")  # fmt: skip
+SCHEDULES = ("Constant", "Piecewise", "Values", "Exponential", "InversePower", "Polynomial",
+             "Step", "Cosine", "Linear", "Warmup", "OneCycle", "Function", "list")  # fmt: skip
+
+
+class Training:
+    """Draws everything about a training but the network; `body` lends its chances."""
+
+    def __init__(self, body):
+        self.random = body.random
+        self.whole, self.choose, self.chance = body.whole, body.choose, body.chance
+        self.maybe = body.maybe
+
+    # -- schedules -----------------------------------------------------------------------------
+
+    def value(self, top, p=0.25):
+        """Return a number near `top`, or a schedule whose values stay in (0, top]."""
+        if not self.chance(p):
+            return top
+        return self.schedule(self.choose(*SCHEDULES), top)
+
+    def schedule(self, kind, top):
+        unit = self.choose(None, "epoch", "epoch")
+        low, over = top / 4, self.whole(2, 9)
+        if kind == "Function":
+            return Source(f"lambda t: {top} / (1 + t)")
+        if kind == "list":
+            return Source(f"[{top}, {low}, {top / 2}]")
+        arguments = {
+            "Constant": (top,),
+            "Piecewise": ((0, 2, 5), (top, top / 2, low)),
+            "Values": ((top, low, top / 3),),
+            "Exponential": (top, 0.1),
+            "InversePower": (top, 0.5, 0.5),
+            "Polynomial": (top, low, over, 2.0),
+            "Step": (top, self.whole(1, 3), 0.5),
+            "Cosine": (top, over, low),
+            "Linear": (low, top, over),
+            "OneCycle": (top, over),
+        }
+        if kind == "Warmup":
+            then = self.schedule(self.choose("Cosine", "Step"), top)
+            unit = then.get("unit")
+            return call("schedules", kind, then, self.whole(1, 4), low, unit=unit)
+        return call("schedules", kind, *arguments[kind], unit=unit)
+
+    # -- rules ---------------------------------------------------------------------------------
+
+    def optimizer(self):
+        """Return a rule: rarely by name, mostly by class with its switches."""
+        if self.chance(0.1):
+            return self.choose(*NAMES)
+        kind = self.choose(*RULES)
+        named = getattr(self, f"_{kind.lower()}")()
+        return call("optimizers", kind, maximize=self.maybe(0.06, True), **named)
+
+    def _velocity(self):
+        """Return momentum, nesterov, like and lr_in_velocity as they may stand together."""
+        momentum = self.choose(None, 0.5, 0.9, 0.9)
+        if momentum is not None:
+            momentum = self.value(momentum, 0.15)
+        nesterov = None if momentum is None else self.maybe(0.5, True)
+        like = self.maybe(0.35, self.choose("torch", "keras"))
+        inside = self.maybe(0.2, self.chance(0.5)) if like is None else None
+        return {
+            "momentum": momentum, "nesterov": nesterov, "like": like, "lr_in_velocity": inside,
+        }  # fmt: skip
+
+    def _sgd(self):
+        return {"lr": self.value(self.choose(0.01, 0.03, 0.1)), **self._velocity()}
+
+    def _inside(self, like=("torch", "keras")):
+        """Return where eps stands: by the switch or by a library's name."""
+        if self.chance(0.3):
+            return {"like": self.choose(*like)}
+        return {"eps_inside": self.maybe(0.4, self.chance(0.5))}
+
+    def _adagrad(self):
+        start = self.maybe(0.3, self.choose(0.1, 0.01))
+        eps = self.choose(None, 1e-5, 1e-3)
+        return {"lr": self.value(0.05), "eps": eps, "initial_accumulator": start, **self._inside()}
+
+    def _rmsprop(self):
+        if self.chance(0.05):
+            return {"lr": 1e-3, "preset": "kathuria"}
+        named = self._velocity()
+        if named["nesterov"]:
+            named["like"] = None
+        if named["like"] is None:
+            named["eps_inside"] = self.maybe(0.3, self.chance(0.5))
+        rho = self.value(self.choose(0.9, 0.99, 0.5), 0.1)
+        return {"lr": self.value(3e-3), "rho": rho, "eps": self.choose(None, 1e-5, 1e-3), **named}
+
+    def _moments(self, lr):
+        return {
+            "lr": self.value(lr), "beta1": self.maybe(0.3, self.choose(0.0, 0.5, 0.8)),
+            "beta2": self.maybe(0.3, self.choose(0.5, 0.9, 0.99)),
+            "eps": self.choose(None, 1e-6, 1e-3),
+            "bias_correction": self.maybe(0.15, False), "bias_time": self.maybe(0.15, "epoch"),
+        }  # fmt: skip
+
+    def _adam(self):
+        named = {**self._moments(0.01), **self._inside()}
+        if self.chance(0.1):
+            named["beta1"] = self.schedule(self.choose("Linear", "Cosine"), 0.9)
+        return {**named, "amsgrad": self.maybe(0.1, True)}
+
+    def _adamw(self):
+        named = {**self._moments(0.01), **self._inside()}
+        return {**named, "weight_decay": self.value(self.choose(0.0, 0.1, 0.01), 0.1) or 0.0}
+
+    def _amsgrad(self):
+        return {**self._moments(0.01), **self._inside()}
+
+    def _adamax(self):
+        like = self.maybe(0.3, self.choose("torch", "keras"))
+        return {**self._moments(0.01), "like": like}
+
+    def _nadam(self):
+        decay = self.choose(None, 0.1, 1.0)
+        return {**self._moments(0.01), **self._inside(), "momentum_decay": decay}
+
+    def _adadelta(self):
+        inside = self._inside() if self.chance(0.5) else {}
+        return {"lr": self.value(1.0), "rho": self.choose(None, 0.5, 0.9), "eps": 1e-4, **inside}
+
+    # -- loss and targets ----------------------------------------------------------------------
+
+    def loss(self, output):
+        """Return a loss that this output allows, and the kind of targets it gets."""
+        names = ["mse", "mae", "huber"]
+        if len(output) == 1:
+            names += ["binary_cross_entropy"] * 2
+        if len(output) == 1 and output[0] > 1:
+            names += ["cross_entropy"] * 4
+        name = self.choose(*names)
+        kinds = LOSSES[name]
+        targets = self.choose(*kinds)
+        if output == (1,) and name in ("mse", "mae", "huber") and self.chance(0.4):
+            targets = "values of one output"
+        if self.chance(0.4):
+            return name, targets
+        option = {
+            "huber": {"delta": self.choose(None, 0.1, 0.5, 3.0)},
+            "cross_entropy": {"label_smoothing": self.choose(None, 0.1, 0.5)},
+        }
+        return call("losses", CLASSES[name], **option.get(name, {})), targets
+
+    def target_dtype(self, targets):
+        if targets in ("labels", "column of labels", "one class"):
+            return self.choose("int64", "int32", "uint8", "int8", "float32", "float64", "uint16")
+        if targets in ("bits", "one-hot"):
+            return self.choose("float64", "float32", "uint8", "int64", "bool")
+        if targets == "probabilities":
+            return self.choose("float64", "float32")
+        return self.choose("float64", "float32", "float32", ">f4", "float16")
+
+    def data(self, targets):
+        samples = self.choose(self.whole(1, 5), self.whole(2, 24), self.whole(6, 40))
+        dtype = self.choose("float32", "float32", "float32", "float64", "float64", *DTYPES)
+        return Data(
+            samples, targets, dtype,
+            self.choose("plain", "plain", "plain", *LAYOUTS),
+            self.target_dtype(targets),
+            self.choose("plain", "plain", "plain", *LAYOUTS),
+            self.choose("none", "none", "none", "random", "some zero", "all but one zero",
+                        "integers"),
+            self.whole(0, 999),
+        )  # fmt: skip
+
+    # -- trainer -------------------------------------------------------------------------------
+
+    def options(self):
+        """Return arguments of the Trainer, most at their defaults."""
+        return {
+            "l1": self.maybe(0.12, self.value(0.01)), "l2": self.maybe(0.2, self.value(0.03)),
+            "decay_bias": self.maybe(0.15, True),
+            "clip_norm": self.maybe(0.2, self.value(self.choose(0.05, 1.0, 10.0), 0.15)),
+            "clip_value": self.maybe(0.12, self.value(self.choose(0.01, 0.1, 1.0), 0.15)),
+            "reduction": self.maybe(0.2, "sum"), "precision": self.maybe(0.35, "float64"),
+            "seed": self.maybe(0.7, self.whole(0, 999)),
+        }  # fmt: skip
+
+    def script(self, data, inputs):
+        """Return what is done: one fit or several, single steps between."""
+        image = inputs[0] if len(inputs) == 1 and len(inputs[0]) > 1 else None
+        deeds = []
+        for _ in range(self.choose(1, 1, 1, 2, 3)):
+            if self.chance(0.25):
+                first = self.whole(0, data.samples - 1)
+                last = self.whole(first + 1, data.samples)
+                deeds.append(call("", "step", *_batch(first, last, data.weights, len(inputs))))
+            else:
+                deeds.append(self.fit(data, image))
+        return tuple(deeds)
+
+    def fit(self, data, image):
+        n = data.samples
+        weights = None if data.weights == "none" else Source("weights")
+        augment = self.augment(image) if image and self.chance(0.3) else None
+        validation = Source("(X, y)") if self.chance(0.15) else None
+        return call(
+            "", "fit", Source("X"), Source("y"), epochs=self.whole(1, 3),
+            batch_size=self.choose(1, n, n, n + 3, *[self.whole(1, n)] * 2, max(1, n - 1)),
+            sample_weight=weights, shuffle=self.maybe(0.4, False), augment=augment,
+            validation=validation, progress=False,
+        )  # fmt: skip
+
+    def augment(self, shape):
+        least = min(shape[:2])
+        return call(
+            "data", "Augment", flip=self.maybe(0.5, True), shift=self.whole(0, min(2, least - 1)),
+            cutout=self.whole(0, least), fill=self.choose(None, 0.5, 1.0),
+        )  # fmt: skip
+
+
+def _batch(first, last, weights, inputs):
+    """Return the arguments of `step` for some samples; not all of weight 0."""
+    rows = f"[{first}:{last}]"
+    X = f"X{rows}" if inputs == 1 else f"[x{rows} for x in X]"
+    given = [Source(X), Source(f"y{rows}")]
+    if weights in ("random", "integers"):
+        given.append(Source(f"weights{rows}"))
+    return given
+
+
+DTYPES = ("float16", ">f4", ">f8", "longdouble", *UNSIGNED)

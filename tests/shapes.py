@@ -1,0 +1,191 @@
+"""What shape a described layer gives, found without steep; None of its numbers."""
+
+import math
+
+from described import Call, Fork, Meet, Use
+
+
+class Misfit(ValueError):
+    """The layer does not take this shape."""
+
+
+def after(nodes, shape, shared, second=None):
+    """Return the shape after a chain of nodes; `second` is that of the functional second input."""
+    for node in nodes:
+        if isinstance(node, Fork):
+            shape = joined(node.op, [after(way, shape, shared) for way in node.ways])
+        elif isinstance(node, Meet):
+            shape = joined(node.op, [shape, after(node.way, second, shared)])
+        else:
+            layer = dict(shared)[node.name] if isinstance(node, Use) else node
+            shape = tuple(RULES[layer.kind](layer, shape, shared))
+    return shape
+
+
+def joined(op, shapes):
+    first = shapes[0]
+    if any(s[:-1] != first[:-1] or (op != "concat" and s != first) for s in shapes):
+        raise Misfit(op)
+    return (*first[:-1], sum(s[-1] for s in shapes)) if op == "concat" else first
+
+
+def both(value):
+    return tuple(value) if isinstance(value, tuple) else (value, value)
+
+
+def image(shape):
+    if len(shape) == 2:
+        return (*shape, 1)
+    if len(shape) != 3:
+        raise Misfit(f"no image: {shape}")
+    return shape
+
+
+def around(padding, size, kernel, stride, dilation):
+    """Return the zeros (top, bottom, left, right), as the documentation of Conv2D has them."""
+    if isinstance(padding, str):
+        sides = []
+        for axis in (0, 1):
+            reach = (kernel[axis] - 1) * dilation[axis] + 1
+            total = (-(-size[axis] // stride[axis]) - 1) * stride[axis] + reach - size[axis]
+            total = max(0, total) if padding == "same" else 0
+            sides += [total // 2, total - total // 2]
+        return tuple(sides)
+    if isinstance(padding, tuple) and len(padding) == 4:
+        return padding
+    rows, columns = both(padding)
+    return rows, rows, columns, columns
+
+
+def window(layer, shape):
+    """Return kernel, stride, dilation and zeros of a convolution or pool on an image."""
+    kernel = both(layer.args[1] if layer.kind == "Conv2D" else layer.args[0])
+    default = 1 if layer.kind == "Conv2D" else kernel
+    stride, dilation = both(layer.get("stride", default)), both(layer.get("dilation", 1))
+    default = "same" if layer.kind == "Conv2D" else "valid"
+    zeros = around(layer.get("padding", default), shape[:2], kernel, stride, dilation)
+    return kernel, stride, dilation, zeros
+
+
+def slid(layer, shape):
+    """Return height and width after a window has slid over an image."""
+    kernel, stride, dilation, zeros = window(layer, shape)
+    if layer.kind != "Conv2D" and any(n >= kernel[k // 2] for k, n in enumerate(zeros)):
+        raise Misfit("the padding of a pool is below its window")
+    size = []
+    for axis in (0, 1):
+        reach = (kernel[axis] - 1) * dilation[axis] + 1
+        room = shape[axis] + zeros[2 * axis] + zeros[2 * axis + 1] - reach
+        if room < 0:
+            raise Misfit("the window does not fit")
+        size.append(room // stride[axis] + 1)
+    return tuple(size)
+
+
+def _dense(layer, shape, shared):
+    if len(shape) != 1:
+        raise Misfit("one axis")
+    return (layer.args[0],)
+
+
+def _conv(layer, shape, shared):
+    shape, groups = image(shape), layer.get("groups", 1)
+    if shape[2] % groups or layer.args[0] % groups:
+        raise Misfit("groups")
+    return (*slid(layer, shape), layer.args[0])
+
+
+def _pool(layer, shape, shared):
+    shape = image(shape)
+    return (*slid(layer, shape), shape[2])
+
+
+def _same(layer, shape, shared):
+    return shape
+
+
+def _image(layer, shape, shared):
+    return image(shape)
+
+
+def _softmax(layer, shape, shared):
+    if len(shape) != 1:
+        raise Misfit("one axis")
+    return shape
+
+
+def _activation(layer, shape, shared):
+    return _softmax(layer, shape, shared) if layer.args[0] == "softmax" else shape
+
+
+def _normalize(layer, shape, shared):
+    if len(layer.args[0]) != shape[-1]:
+        raise Misfit("channels")
+    return shape
+
+
+def _reshape(layer, shape, shared):
+    if math.prod(layer.args[0]) != math.prod(shape):
+        raise Misfit("elements")
+    return layer.args[0]
+
+
+def _upsample(layer, shape, shared):
+    (rows, columns), (h, w, c) = both(layer.args[0]), image(shape)
+    return h * rows, w * columns, c
+
+
+def _zero_pad(layer, shape, shared):
+    h, w, c = image(shape)
+    top, bottom, left, right = around(layer.args[0], (h, w), (1, 1), (1, 1), (1, 1))
+    return h + top + bottom, w + left + right, c + sum(both(layer.get("channels", 0)))
+
+
+def _residual(layer, shape, shared):
+    body = after(layer.args, shape, shared)
+    short = layer.get("shortcut")
+    past = shape if short is None else after((short,), shape, shared)
+    if body != past:
+        raise Misfit("residual")
+    return body
+
+
+def _branches(layer, shape, shared):
+    ways = [after((way,), shape, shared) for way in layer.args]
+    return joined(layer.get("join", "concat"), ways)
+
+
+def _rung(layer, shape, shared):
+    return shape
+
+
+# kind -> (layer, shape, shared) -> shape
+RULES = {
+    "Dense": _dense, "Gate": _dense, "Conv2D": _conv, "MaxPool2D": _pool, "AvgPool2D": _pool,
+    "GlobalAvgPool2D": lambda layer, shape, shared: (image(shape)[2],),
+    "LocalResponseNorm": _image, "UpSample2D": _upsample, "ZeroPad2D": _zero_pad,
+    "Flatten": lambda layer, shape, shared: (math.prod(shape),), "Reshape": _reshape,
+    "Activation": _activation, "Softmax": _softmax, "Normalize": _normalize,
+    "Residual": _residual, "Branches": _branches,
+    "Sequential": lambda layer, shape, shared: after(layer.args, shape, shared),
+    **dict.fromkeys(
+        ("ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "GELU", "SiLU", "BatchNorm", "Dropout",
+         "Rescale", "Rung", "Shift"), _same,
+    ),
+}  # fmt: skip
+
+
+def each(nodes, shared=()):
+    """Yield every call among nodes, those inside others too; a shared one once for each use."""
+    for node in nodes:
+        if isinstance(node, Use):
+            yield from each((dict(shared)[node.name],), shared)
+        elif isinstance(node, Fork):
+            for way in node.ways:
+                yield from each(way, shared)
+        elif isinstance(node, Meet):
+            yield from each(node.way, shared)
+        elif isinstance(node, Call):
+            yield node
+            inside = [*node.args, *(value for _, value in node.named)]
+            yield from each([n for n in inside if isinstance(n, (Call, Use))], shared)
