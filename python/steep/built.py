@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .graph import Key, Part, Row, Scope, Shape, Tensor, Weight
-from .weights import PRECISIONS, first_value, fitting
+from .weights import PRECISIONS, first_value
 
 Array: TypeAlias = NDArray[Any]
 
@@ -190,8 +190,7 @@ class Saved(NamedTuple):
         names = [weight.name for weight in weights]
         if len(names) != len(self.values):
             raise ValueError(f"a copy has {len(self.values)} weights, its layers {len(names)}")
-        given = dict(zip(names, self.values, strict=True))
-        built.native.assign(list(fitting(built.native, given).items()))
+        built.native.assign(list(zip(names, self.values, strict=True)))
         for weight, taken in zip(weights, self.taken, strict=True):
             weight.taken = taken
 
@@ -205,8 +204,15 @@ def describe(net: Lowers, shapes: tuple[Shape, ...], scope: Scope) -> Described:
         If the shapes do not fit; the message begins with the layer.
     """
     given = [scope.input(shape) for shape in shapes]
+    try:
+        found = net.lower(given)
+    except RecursionError:
+        raise ValueError(
+            f"{type(net).__name__}: layers stand inside each other so deep that Python's stack "
+            "ends; put them one after the other"
+        ) from None
     # An output that is an input, such as Flatten of one axis, becomes a copy of it.
-    outputs = [+y if y in given else y for y in net.lower(given)]
+    outputs = [+y if y in given else y for y in found]
     scope.graph.output([y.index for y in outputs])
     scope.close()
     return Described(

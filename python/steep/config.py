@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import layers
-from .graph import Layer, Op
+from .graph import TALL, Layer, Op, levels_inside
 from .model import Model, Sequential
 from .names import choose
 
@@ -26,8 +26,9 @@ class Encoder:
         self.arrays: dict[str, NDArray[Any]] = {}
         self._seen: dict[int, int] = {}
         self._alive: list[Layer] = []
+        self._inside = False  # the layers inside the one being described were looked through
 
-    def encode(self, value: Any) -> Any:  # noqa: PLR0911 - one for each kind of value
+    def encode(self, value: Any) -> Any:
         """Return `value` as JSON can hold it.
 
         Raises
@@ -48,13 +49,26 @@ class Encoder:
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
             return {"dict": {key: self.encode(item) for key, item in value.items()}}
         if isinstance(value, Layer):
-            if id(value) in self._seen:
-                return {"same": self._seen[id(value)]}
-            number = self._seen[id(value)] = len(self._seen)
-            self._alive.append(value)
-            config = {key: self.encode(item) for key, item in value.config().items()}
-            return {"layer": type(value).__name__, "number": number, "config": config}
+            return self._layer(value)
         raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}")
+
+    def _layer(self, layer: Layer) -> dict[str, Any]:
+        if id(layer) in self._seen:
+            return {"same": self._seen[id(layer)]}
+        # Of many layers inside each other some come first, so that none stands deep in the JSON.
+        outermost, inner = not self._inside, []
+        if outermost:
+            levels = levels_inside(layer, lambda one: one.config().values())
+            self._inside = True
+            inner = [self._layer(one) for one, height in levels if height % TALL == TALL - 1]
+        number = self._seen[id(layer)] = len(self._seen)
+        self._alive.append(layer)
+        config = {key: self.encode(item) for key, item in layer.config().items()}
+        described = {"layer": type(layer).__name__, "number": number, "config": config}
+        if inner:
+            described["inner"] = inner
+        self._inside = not outermost
+        return described
 
 
 class Decoder:
@@ -91,6 +105,8 @@ class Decoder:
             return {key: self.decode(item) for key, item in value["dict"].items()}
         if "same" in value:
             return self._seen[value["same"]]
+        for inner in value.get("inner", ()):
+            self.decode(inner)
         name = value["layer"]
         try:
             made = choose("layer", name, self._known)

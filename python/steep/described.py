@@ -25,6 +25,9 @@ LARGEST_AXIS = (1 << 31) - 1
 SPARE_CALLS = 10_000  # layers that may run beyond ten for each that is described
 
 
+_ASIDE = object()  # stands behind what does not run where it is described
+
+
 def check_size(description: Any) -> None:
     """Refuse a network that runs many more layers than it describes.
 
@@ -38,6 +41,8 @@ def check_size(description: Any) -> None:
         item = todo.pop()
         if isinstance(item, list):
             todo += reversed(item)
+        elif item is _ASIDE:
+            counts.pop()
         elif isinstance(item, _End):
             size = sizes[item.number] = min(counts.pop() + 1, MOST)
             counts[-1] += size
@@ -52,6 +57,9 @@ def check_size(description: Any) -> None:
                 counts.append(0)
                 todo += [_End(item["number"], item["layer"] == "Model")]
                 todo.append(list(item["config"].values()))
+                if "inner" in item:  # described ahead; it runs where it stands
+                    counts.append(0)
+                    todo += [_ASIDE, item["inner"]]
     if counts[0] + made > SPARE_CALLS + 10 * described:
         raise ValueError(f"its {described} layers would run {counts[0] + made} times; pass net=...")
 

@@ -166,7 +166,7 @@ class Layer:
                 kwargs.update(kwargs.pop(name, {}))
         return cls(*args, **kwargs)
 
-    def contents(self) -> dict[str, Any]:
+    def _contents(self) -> dict[str, Any]:
         """Return the attributes that a copy or a pickle takes along."""
         return dict(self.__dict__)
 
@@ -176,9 +176,11 @@ class Layer:
         Whoever copies or pickles it then knows each layer before it meets the one around it, and
         does not descend from layer to layer until Python's stack ends.
         """
-        state = self.contents()
-        inner, height = layers_inside(self, lambda layer: layer.contents().values())
-        return {"_inner": inner, **state} if height > TALL else state
+        state = self._contents()
+        levels = levels_inside(self, lambda layer: layer._contents().values())
+        # One in TALL is enough: the way from each to the next is short.
+        inner = [layer for layer, height in levels if height % TALL == TALL - 1]
+        return {"_inner": inner, **state} if inner else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update({k: v for k, v in state.items() if k != "_inner"})
@@ -525,10 +527,10 @@ def label(layer: Layer) -> str:
     return f'{type(layer).__name__} "{layer.name or snake(type(layer).__name__)}"'
 
 
-def layers_inside(
+def levels_inside(
     layer: Layer, values: Callable[[Layer], Iterable[object]]
-) -> tuple[list[Layer], int]:
-    """Return the layers inside a layer, each after those inside it, and how deep they lie.
+) -> list[tuple[Layer, int]]:
+    """Return the layers inside a layer, each after those inside it, with how many levels it has.
 
     Parameters
     ----------
@@ -538,19 +540,19 @@ def layers_inside(
         What a layer consists of: layers, others, and lists, tuples and dicts of both.
     """
     height: dict[int, int] = {}  # by layer
-    order: list[Layer] = []
+    order: list[tuple[Layer, int]] = []
     stack: list[tuple[Layer, list[Layer] | None]] = [(layer, None)]
     while stack:
         one, inner = stack.pop()
         if inner is not None:
             height[id(one)] = 1 + max((height[id(x)] for x in inner), default=-1)
-            order.append(one)
+            order.append((one, height[id(one)]))
         elif id(one) not in height:
             height[id(one)] = 0
             inner = _layers_among(values(one))
             stack.append((one, inner))
             stack.extend((x, None) for x in reversed(inner))
-    return order[:-1], height[id(layer)]
+    return order[:-1]
 
 
 def _layers_among(values: Iterable[object]) -> list[Layer]:

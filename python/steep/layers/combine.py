@@ -85,7 +85,9 @@ class Branches(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """Run every branch and join what they give."""
-        outs = [branch(x) for branch in self.branches]
+        outs = []
+        for branch in self.branches:  # a comprehension would take more of Python's stack
+            outs.append(branch(x))
         if self.join == "concat":
             return ops.concat(outs)
         if any(out.shape != outs[0].shape for out in outs):
