@@ -89,7 +89,8 @@ def check_state(
             fitting_shapes(weights, trainer.precision, part)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{prefix}: {error}") from None
-    _check_place(about["place"], len(_vector(tensors, "history/epoch_in_progress/loss")))
+    _check_counters(about["place"], tensors, about["version"])
+    _check_call(about["place"])
     _check_history(about["history"], tensors)
     return inputs
 
@@ -124,16 +125,23 @@ def _weights(net: Network, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
     return weights
 
 
-def _check_place(place: Mapping[str, Any], losses: int) -> None:
+def _check_counters(place: Mapping[str, Any], tensors: Mapping[str, Array], version: int) -> None:
     for name in ("epoch", "batch", "steps"):
         _counter(f"place: {name}", place[name])
-    if not math.isfinite(float(place["correct"])):
-        raise ValueError(f"place: correct is {place['correct']}")
-    if place["batch"] != losses:
-        raise ValueError(f"place: batch is {place['batch']}, but {losses} losses of it are there")
+    for name in ("loss", "right", "weight") if version > 1 else ("correct",):
+        if isinstance(place[name], bool) or not math.isfinite(place[name]):
+            raise ValueError(f"place: {name} is {place[name]}")
+    if version == 1:  # which kept the losses of the epoch in progress one by one
+        losses = len(_vector(tensors, "history/epoch_in_progress/loss"))
+        if place["batch"] != losses:
+            raise ValueError(f"place: batch is {place['batch']}, but {losses} losses are there")
+
+
+def _check_call(place: Mapping[str, Any]) -> None:
+    """See that the fit in progress is one that can be: its batches, its epochs."""
     if place["layout"] is not None:
-        samples, size = place["layout"][:2]
-        if _counter("place: samples", samples) < 1 or not 1 <= _counter("size", size) <= samples:
+        samples, size = (_counter("place: layout", number) for number in place["layout"][:2])
+        if not 1 <= size <= samples:
             raise ValueError(f"place: batches of {size} from {samples} samples")
         if place["batch"] > -(-samples // size):
             raise ValueError(f"place: batch is {place['batch']} of {-(-samples // size)}")
