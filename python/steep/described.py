@@ -92,6 +92,7 @@ def check_state(
     _check_counters(about["place"], tensors, about["version"])
     _check_call(about["place"])
     _check_history(about["history"], tensors)
+    _check_callbacks(about.get("callbacks", []))
     return inputs
 
 
@@ -160,6 +161,15 @@ def _check_history(names: Sequence[str], tensors: Mapping[str, Array]) -> None:
     if len(lengths) > 1:
         raise ValueError(f"history: columns of {sorted(lengths)} epochs")
     _vector(tensors, "history/steps/loss")
+
+
+def _check_callbacks(states: Any) -> None:
+    """See that each one names a callback and holds something for it."""
+    for state in states:
+        if set(state["dict"]) != {"callback", "state"}:
+            raise ValueError(f"callbacks: expects a name and a state, got {sorted(state['dict'])}")
+        if not isinstance(state["dict"]["callback"], str):
+            raise TypeError(f"callbacks: expects a name, got {state['dict']['callback']!r}")
 
 
 def _vector(tensors: Mapping[str, Array], name: str) -> Array:

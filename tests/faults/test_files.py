@@ -525,6 +525,8 @@ def put(*keys):
         put("place", "batch", 7), put("place", "right", math.nan), put("place", "epoch", True),
         put("place", "layout", [0, 0, True]), put("place", "layout", [10, 11, True]),
         put("history", ["loss", "loss"]), put("history", ["loss", "accuracy", "made up"]),
+        put("callbacks", [1]), put("callbacks", [{"dict": {"callback": "EarlyStopping"}}]),
+        put("callbacks", [{"dict": {"callback": 3, "state": None}}]),
         put("shapes", [[2**40]]), put("shapes", [[-1]]), put("shapes", [[6], [6]]),
     ],
 )  # fmt: skip
@@ -565,3 +567,15 @@ def test_f55_initial_weights_are_not_drawn_where_they_come_from_the_file(tmp_pat
     monkeypatch.setattr("steep.initializers.draw", draw)
     again = steep.Trainer.load(tmp_path / "c")
     assert np.array_equal(again.net.predict(X), trainer.net.predict(X))
+
+
+@pytest.mark.parametrize("kind", [callbacks.EarlyStopping, callbacks.ReduceOnPlateau])
+@pytest.mark.parametrize(
+    "state", [{}, None, {"best": "x"}, {"best": [1]}, {"best": 1, "wait": math.inf, "cooling": 0}]
+)
+def test_f54_states_of_callbacks_that_are_none(kind, state):
+    callback = kind("loss")
+    before = callback.state_dict()
+    with pytest.raises(ValueError, match=f"{kind.__name__}: the checkpoint's state of it"):
+        callback.load_state_dict(state)
+    assert callback.state_dict() == before
