@@ -91,7 +91,7 @@ def check_state(
             raise type(error)(f"{prefix}: {error}") from None
     _check_counters(about["place"], tensors, about["version"])
     _check_call(about["place"])
-    _check_history(about["history"], tensors)
+    _check_history(about["history"], tensors, about["place"])
     _check_callbacks(about.get("callbacks", []))
     return inputs
 
@@ -152,15 +152,18 @@ def _check_call(place: Mapping[str, Any]) -> None:
         _counter("place: call", number)
 
 
-def _check_history(names: Sequence[str], tensors: Mapping[str, Array]) -> None:
+def _check_history(
+    names: Sequence[str], tensors: Mapping[str, Array], place: Mapping[str, Any]
+) -> None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"history: expects a list of names, got {names!r}")
     if len(set(names)) != len(names):
         raise ValueError(f"history: a name twice in {names}")
     lengths = {len(_vector(tensors, f"history/epochs/{n}")) for n in names if n != "seconds"}
-    if len(lengths) > 1:
-        raise ValueError(f"history: columns of {sorted(lengths)} epochs")
-    _vector(tensors, "history/steps/loss")
+    if len(lengths) > 1 or max(lengths, default=0) > place["epoch"]:
+        raise ValueError(f"history: columns of {sorted(lengths)} epochs, {place['epoch']} are done")
+    if len(_vector(tensors, "history/steps/loss")) != place["steps"]:
+        raise ValueError(f"history: has not the losses of {place['steps']} steps")
 
 
 def _check_callbacks(states: Any) -> None:

@@ -522,6 +522,7 @@ def put(*keys):
     "change",
     [
         put("place", "epoch", -1), put("place", "steps", 1.5), put("place", "steps", 10**30),
+        put("place", "steps", 2**50), put("place", "epoch", 0),
         put("place", "batch", 7), put("place", "right", math.nan), put("place", "epoch", True),
         put("place", "layout", [0, 0, True]), put("place", "layout", [10, 11, True]),
         put("history", ["loss", "loss"]), put("history", ["loss", "accuracy", "made up"]),
