@@ -182,6 +182,50 @@ def test_f40_f58_a_living_writer_is_left_alone(tmp_path):
     assert names(tmp_path) == ["w"]
 
 
+SAVING = """
+import os, sys, numpy as np
+from steep import checkpoint
+os.getpid = lambda: 1
+size = int(sys.argv[2])
+print("begin", flush=True)
+while True:
+    checkpoint.write(sys.argv[1], {"a": np.full(size, float(size))}, {})
+"""
+
+
+def test_f58_containers_with_one_process_number_killed_while_saving(tmp_path):
+    """Three writers of different sizes without end, one of them killed now and then."""
+    path, rng = tmp_path / "w", np.random.default_rng(0)
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    sizes = (1000, 20_000, 300_000)
+
+    def start(size):
+        command = [sys.executable, "-c", SAVING, str(path), str(size)]
+        run = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert run.stdout.readline() == b"begin\n"
+        return run
+
+    writers = [start(size) for size in sizes]
+    try:
+        for _ in range(8):
+            time.sleep(rng.random() * 0.05)
+            k = int(rng.integers(3))
+            assert writers[k].poll() is None, writers[k].stderr.read()
+            writers[k].kill()
+            writers[k].communicate()
+            if path.exists():
+                held = checkpoint.read(path)[0]["a"]
+                assert held.size in sizes
+                assert (held == held.size).all()
+            writers[k] = start(sizes[k])
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+    checkpoint.write(path, {"a": np.zeros(1)}, {})
+    assert names(tmp_path) == ["w"]
+
+
 def test_f40_other_files_are_not_swept(tmp_path):
     """Names that only look alike, fresh files of another machine, and what belongs to others."""
     kept = [
@@ -570,13 +614,13 @@ def test_f55_initial_weights_are_not_drawn_where_they_come_from_the_file(tmp_pat
     assert np.array_equal(again.net.predict(X), trainer.net.predict(X))
 
 
-@pytest.mark.parametrize("kind", [callbacks.EarlyStopping, callbacks.ReduceOnPlateau])
+@pytest.mark.parametrize("kind", ["EarlyStopping", "ReduceOnPlateau"])
 @pytest.mark.parametrize(
     "state", [{}, None, {"best": "x"}, {"best": [1]}, {"best": 1, "wait": math.inf, "cooling": 0}]
 )
 def test_f54_states_of_callbacks_that_are_none(kind, state):
-    callback = kind("loss")
+    callback = getattr(callbacks, kind)("loss")
     before = callback.state_dict()
-    with pytest.raises(ValueError, match=f"{kind.__name__}: the checkpoint's state of it"):
+    with pytest.raises(ValueError, match=f"{kind}: the checkpoint's state of it"):
         callback.load_state_dict(state)
     assert callback.state_dict() == before
