@@ -598,6 +598,19 @@ def test_f55_a_refused_load_leaves_the_given_network(tmp_path):
     assert not unbuilt.built
 
 
+def test_f55_a_load_refused_late_leaves_the_given_network_unbuilt(tmp_path):
+    """A state of a callback that names an array which is not there is found last of all."""
+    state = {"dict": {"callback": "EarlyStopping", "state": {"array": "config/none"}}}
+    claimed(tmp_path / "c", put("callbacks", [state]))
+    unbuilt = steep.Sequential(layers.Dense(3))
+    with pytest.raises(ValueError, match="/c: lacks 'config/none'"):
+        steep.Trainer.load(tmp_path / "c", net=unbuilt)
+    assert not unbuilt.built
+    unbuilt.build(6, seed=9)
+    want = steep.Sequential(layers.Dense(3)).build(6, seed=9).state_dict()
+    assert all(np.array_equal(v, want[k]) for k, v in unbuilt.state_dict().items())
+
+
 def test_f55_initial_weights_are_not_drawn_where_they_come_from_the_file(tmp_path, monkeypatch):
     trainer, X, _ = fitted()
     trainer.save(tmp_path / "c")
