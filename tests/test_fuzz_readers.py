@@ -1,173 +1,89 @@
-"""Random and mutated files for every reader: they are read, or refused in words; never a crash.
+"""The fuzzing machine of tests/fuzz on a few seeds, and on readers that break the law.
 
-STEEP_FUZZ_EXAMPLES sets the number of examples of each test; the default keeps the suite short.
+STEEP_FUZZ_SEEDS sets the number of inputs of each reader; the default keeps the suite short, and
+`python -m tests.fuzz` takes any number.
 """
 
-import gzip
 import os
-import struct
-import tracemalloc
+from collections import Counter
 
-import hypothesis.strategies as st
-import numpy as np
 import pytest
-import steep
-from hypothesis import HealthCheck, example, given, settings
-from steep import data, layers
+from fuzz import machine, readers, worker
 
-FUZZ = settings(
-    max_examples=int(os.environ.get("STEEP_FUZZ_EXAMPLES", "100")),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-REFUSALS = (ValueError, OSError)
-MOST_MEMORY = 64 << 20  # bytes; the files are a few hundred
+SEEDS = int(os.environ.get("STEEP_FUZZ_SEEDS", "120"))
 
 
-@st.composite
-def mutated(draw, seeds):
-    """A good file with some bytes changed, cut out or put in; or bytes of no kind at all."""
-    raw = bytearray(draw(st.sampled_from(seeds)))
-    for _ in range(draw(st.integers(0, 6))):
-        at = draw(st.integers(0, len(raw)))
-        kind = draw(st.sampled_from(["set", "cut", "put", "end", "big"]))
-        if kind == "set" and at < len(raw):
-            raw[at] = draw(st.integers(0, 255))
-        elif kind == "cut":
-            del raw[at : at + draw(st.integers(1, 40))]
-        elif kind == "put":
-            raw[at:at] = draw(st.binary(min_size=1, max_size=12))
-        elif kind == "end":
-            del raw[at:]
-        elif kind == "big":
-            raw[at : at + 4] = b"\xff\xff\xff\xff"
-    return bytes(raw)
+@pytest.mark.parametrize("reader", readers.READERS)
+def test_files_are_read_or_refused_in_words(reader):
+    found = Counter()
+    faults = list(machine.run(reader, 0, SEEDS, found, most=3))
+    assert not faults, "\n".join(f"seed {seed}: {words}" for seed, words, _ in faults)
+    assert found["read"] + found["refused"] == SEEDS
+    assert found["refused"], "the changes must break something"
+    assert found["read"], "the changes must leave something to read"
 
 
-def files(seeds):
-    return st.one_of(mutated(seeds), mutated([gzip.compress(s) for s in seeds]), st.binary())
+@pytest.mark.parametrize("reader", readers.READERS)
+def test_a_seed_is_an_input(reader):
+    files = worker.files_of(reader, 7)
+    assert worker.files_of(reader, 7) == files
+    assert any(worker.files_of(reader, seed) != files for seed in (8, 9, 10))
 
 
-def read_or_refuse(path, raw, read):
-    """Either a result or a refusal that says something, within a little memory."""
-    path.write_bytes(raw)
-    tracemalloc.start()
+BROKEN = {
+    "crash": ("os.abort()", "died with -6"),
+    "hang": ("time.sleep(99)", "hangs"),
+    "memory": ("held.append(b'x' * (200 << 20))", "took 2"),
+    "no-name": ("raise ValueError('wrong')", "does not name the file: ValueError: wrong"),
+    "kind": ("raise KeyError(str(folder))", "KeyError"),
+    "slow": ("t = time.process_time()\n    while time.process_time() < t + 1: pass", "took 1."),
+}  # fmt: skip
+PLANTED = """
+import os, sys, time
+sys.path.insert(0, {tests!r})
+from fuzz import readers, worker
+worker.SECONDS, held = 0.5, []
+def read(folder, rng):
+    if {bad!r} not in (folder / "file").read_bytes():
+        raise ValueError(str(folder))
+    {what}
+readers.READERS["idx"] = readers.Reader(
+    readers.READERS["idx"].files, read, None, lambda size, packed: 64 << 20)
+worker.main()
+"""
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_the_machine_finds_what_is_planted(kind, tmp_path):
+    """A reader that is wrong where a file holds 00 00 08; the input shrinks to little more."""
+    what, words = BROKEN[kind]
+    bad = b"\x00\x00\x08"
+    code = PLANTED.format(tests=str(machine.TESTS), what=what, bad=bad)
+    first = next(s for s in range(1, 100) if bad in worker.files_of("idx", s)["file"])
+    quick = 3.0 if kind == "hang" else 60.0
+    found = Counter()
+    tries, patience = machine.TRIES, machine.PATIENCE
     try:
-        return read(path)
-    except REFUSALS as error:
-        assert str(error).strip()
-        return None
+        machine.TRIES, machine.PATIENCE = (1 if kind in ("hang", "slow") else 60), quick
+        options = {"keep": tmp_path, "code": code, "patience": quick, "most": 1}
+        ((seed, said, files),) = machine.run("idx", first, first + 1, found, **options)
     finally:
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert peak < MOST_MEMORY, f"{peak} bytes for a file of {len(raw)}"
+        machine.TRIES, machine.PATIENCE = tries, patience
+    assert (seed, found["fault"]) == (first, 1)
+    assert said.startswith(words), said
+    assert bad in files["file"]
+    if kind == "no-name":
+        assert files["file"] == bad
+    assert (tmp_path / f"idx-{seed}" / "file").read_bytes() == files["file"]
 
 
-IDX = [
-    struct.pack(">HBB2I", 0, 0x08, 2, 3, 4) + bytes(range(12)),
-    struct.pack(">HBBI", 0, 0x0D, 1, 3) + np.arange(3, dtype=">f4").tobytes(),
-    struct.pack(">HBB3I", 0, 0x0B, 3, 1, 2, 2) + np.arange(4, dtype=">i2").tobytes(),
-]
+def test_a_changed_network_is_noticed(tmp_path):
+    """What is checked of a refused file: the bytes of the network it was to fill."""
+    net = readers.dense().build(3, seed=3)
 
+    def torn():
+        net.load_state_dict({k: v * 2 + 1 for k, v in net.state_dict().items()})
+        raise ValueError("refused")
 
-@FUZZ
-@given(raw=files(IDX))
-@example(raw=struct.pack(">HBB3I", 0, 0x0E, 3, *[2**32 - 1] * 3))
-def test_idx(tmp_path, raw):
-    array = read_or_refuse(tmp_path / "x", raw, data.read_idx)
-    if array is not None and raw[:2] != b"\x1f\x8b":
-        assert array.nbytes == len(raw) - 4 - 4 * array.ndim
-
-
-CSV = [
-    b"a,b,y\n1,2,3\n4,5,6\n7,8,9.5\n",
-    b'a;"b;c";y\r\n1;x;p\r\n2;"y ""q""";q\r\n3;x;p\r\n4;x;q\r\n',
-    "\ufeffa\tb\ty\n1e3\t-2\tä\n0.5\t3\tö\n1\t1\tä\n2\t2\tö\n".encode(),
-    b"1,2,3\n4,5,6\n",
-]
-CELLS = st.one_of(
-    st.floats().map(repr),
-    st.sampled_from(["", "nan", "1_0", "0x10", "1e999", "-", "True", '"', "a,b", " 7 ", "\0", "7"]),
-    st.text(max_size=5),
-)
-TABLES = st.lists(st.lists(CELLS, min_size=1, max_size=4), min_size=1, max_size=12).map(
-    lambda rows: "\n".join(",".join(row) for row in rows).encode("utf-8", "replace")
-)
-
-
-@FUZZ
-@given(raw=st.one_of(files(CSV), TABLES), target=st.sampled_from(["y", "2", "-1", 0]))
-@example(raw=b"a,1e20\nb,0\na,0\nb,0", target="-1")  # whole, but no int64
-def test_csv(tmp_path, raw, target):
-    table = read_or_refuse(tmp_path / "t.csv", raw, lambda path: data.read_csv(path, target))
-    if table is not None:
-        assert table.X.shape == (len(table.target.y), len(table.features))
-        assert np.isfinite(table.X).all()
-        assert np.isfinite(table.target.y).all()
-
-
-def npz_bytes(folder, packed):
-    path = folder / "seed.npz"
-    save = np.savez_compressed if packed else np.savez
-    save(path, X=np.arange(12.0).reshape(6, 2), y=np.arange(6) % 2)
-    return path.read_bytes()
-
-
-@pytest.fixture(scope="module")
-def npz_seeds(tmp_path_factory):
-    return [npz_bytes(tmp_path_factory.mktemp("npz"), packed) for packed in (False, True)]
-
-
-@FUZZ
-@given(choice=st.data())
-def test_npz(tmp_path, npz_seeds, choice):
-    raw = choice.draw(st.one_of(mutated(npz_seeds), st.binary()))
-    arrays = read_or_refuse(tmp_path / "x.npz", raw, data.read_npz)
-    if arrays is not None:
-        assert all(
-            len(arrays[f"y{key[1:]}"]) == len(arrays[key]) for key in arrays if key[0] == "X"
-        )
-
-
-@pytest.fixture(scope="module")
-def network(tmp_path_factory):
-    net = steep.Sequential(layers.Dense(4, "relu"), layers.Dense(2))
-    net.build((3,), seed=1)
-    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    net.save_weights(path)
-    return net, path.read_bytes()
-
-
-@FUZZ
-@given(choice=st.data())
-def test_weights_are_loaded_or_left_as_they_are(tmp_path, network, choice):
-    net, good = network
-    raw = choice.draw(st.one_of(mutated([good]), st.binary()))
-    before = net.state_dict()
-    loaded = read_or_refuse(
-        tmp_path / "w.safetensors", raw, lambda path: net.load_weights(path) or True
-    )
-    after = net.state_dict()
-    if loaded:
-        assert all(np.isfinite(value).all() for value in after.values())
-        net.load_state_dict(before)
-    else:
-        assert all(np.array_equal(before[name], after[name]) for name in before)
-
-
-@FUZZ
-@given(choice=st.data())
-def test_checkpoints_are_loaded_or_refused(tmp_path, checkpoint, choice):
-    raw = choice.draw(st.one_of(mutated([checkpoint]), st.binary()))
-    read_or_refuse(tmp_path / "t.safetensors", raw, steep.Trainer.load)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    net = steep.Sequential(layers.Dense(4, "relu"), layers.Dense(2))
-    trainer = steep.Trainer(net, loss="cross_entropy", optimizer="adam", seed=0)
-    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
-    trainer.fit(X, y, epochs=1, batch_size=8, progress=False)
-    path = tmp_path_factory.mktemp("trainer") / "t.safetensors"
-    trainer.save(path)
-    return path.read_bytes()
+    with pytest.raises(readers.Fault, match="changed the network"):
+        readers.unchanged(net, torn)

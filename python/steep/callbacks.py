@@ -12,6 +12,7 @@ works as in Keras. ``return "stop"`` ends the training. With ``state_dict()`` an
 ``load_state_dict(state)`` a callback's own state goes into checkpoints.
 """
 
+import contextlib
 import csv
 import importlib
 import io
@@ -19,7 +20,7 @@ import math
 import os
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,9 +120,12 @@ class EarlyStopping:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where a checkpoint was written."""
-        self.best, self.best_epoch = float(state["best"]), int(state["best_epoch"])
-        self.wait, self._weights = int(state["wait"]), state["weights"]
+        """Go on where a checkpoint was written; ValueError where that is no state of this."""
+        with _of_checkpoint("EarlyStopping"):
+            best, best_epoch = float(state["best"]), int(state["best_epoch"])
+            wait, weights = int(state["wait"]), state["weights"]
+            weights = None if weights is None else dict(weights.items())
+        self.best, self.best_epoch, self.wait, self._weights = best, best_epoch, wait, weights
 
 
 class ReduceOnPlateau:
@@ -210,9 +214,10 @@ class ReduceOnPlateau:
         return {"best": self.best, "wait": self.wait, "cooling": self.cooling}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where a checkpoint was written."""
-        self.best = float(state["best"])
-        self.wait, self.cooling = int(state["wait"]), int(state["cooling"])
+        """Go on where a checkpoint was written; ValueError where that is no state of this."""
+        with _of_checkpoint("ReduceOnPlateau"):
+            best, wait, cooling = float(state["best"]), int(state["wait"]), int(state["cooling"])
+        self.best, self.wait, self.cooling = best, wait, cooling
 
 
 class Checkpoint:
@@ -348,6 +353,16 @@ class TensorBoard:
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
+
+
+@contextlib.contextmanager
+def _of_checkpoint(callback: str) -> Iterator[None]:
+    """Say what is wrong with a state that a checkpoint kept for a callback."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{callback}: the checkpoint's state of it is damaged: {reason}") from None
 
 
 def _check_template(path: str) -> None:

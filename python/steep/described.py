@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, resume
+from . import _core
 from .graph import Scope, Shape, shape_of
 from .model import Network
 from .weights import fitting_shapes
@@ -89,8 +89,10 @@ def check_state(
             fitting_shapes(weights, trainer.precision, part)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{prefix}: {error}") from None
-    _check_place(about["place"], resume.progress_of(tensors, about))
-    _check_history(about["history"], tensors)
+    _check_counters(about["place"], tensors, about["version"])
+    _check_call(about["place"])
+    _check_history(about["history"], tensors, about["place"])
+    _check_callbacks(about.get("callbacks", []))
     return inputs
 
 
@@ -124,15 +126,23 @@ def _weights(net: Network, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
     return weights
 
 
-def _check_place(place: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
+def _check_counters(place: Mapping[str, Any], tensors: Mapping[str, Array], version: int) -> None:
     for name in ("epoch", "batch", "steps"):
         _counter(f"place: {name}", place[name])
-    for name in ("loss", "right", "weight"):
-        if not math.isfinite(progress[name]):
-            raise ValueError(f"place: {name} is {progress[name]}")
+    for name in ("loss", "right", "weight") if version > 1 else ("correct",):
+        if isinstance(place[name], bool) or not math.isfinite(place[name]):
+            raise ValueError(f"place: {name} is {place[name]}")
+    if version == 1:  # which kept the losses of the epoch in progress one by one
+        losses = len(_vector(tensors, "history/epoch_in_progress/loss"))
+        if place["batch"] != losses:
+            raise ValueError(f"place: batch is {place['batch']}, but {losses} losses are there")
+
+
+def _check_call(place: Mapping[str, Any]) -> None:
+    """See that the fit in progress is one that can be: its batches, its epochs."""
     if place["layout"] is not None:
-        samples, size = place["layout"][:2]
-        if _counter("place: samples", samples) < 1 or not 1 <= _counter("size", size) <= samples:
+        samples, size = (_counter("place: layout", number) for number in place["layout"][:2])
+        if not 1 <= size <= samples:
             raise ValueError(f"place: batches of {size} from {samples} samples")
         if place["batch"] > -(-samples // size):
             raise ValueError(f"place: batch is {place['batch']} of {-(-samples // size)}")
@@ -142,15 +152,27 @@ def _check_place(place: Mapping[str, Any], progress: Mapping[str, Any]) -> None:
         _counter("place: call", number)
 
 
-def _check_history(names: Sequence[str], tensors: Mapping[str, Array]) -> None:
+def _check_history(
+    names: Sequence[str], tensors: Mapping[str, Array], place: Mapping[str, Any]
+) -> None:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"history: expects a list of names, got {names!r}")
     if len(set(names)) != len(names):
         raise ValueError(f"history: a name twice in {names}")
     lengths = {len(_vector(tensors, f"history/epochs/{n}")) for n in names if n != "seconds"}
-    if len(lengths) > 1:
-        raise ValueError(f"history: columns of {sorted(lengths)} epochs")
-    _vector(tensors, "history/steps/loss")
+    if len(lengths) > 1 or max(lengths, default=0) > place["epoch"]:
+        raise ValueError(f"history: columns of {sorted(lengths)} epochs, {place['epoch']} are done")
+    if len(_vector(tensors, "history/steps/loss")) != place["steps"]:
+        raise ValueError(f"history: has not the losses of {place['steps']} steps")
+
+
+def _check_callbacks(states: Any) -> None:
+    """See that each one names a callback and holds something for it."""
+    for state in states:
+        if set(state["dict"]) != {"callback", "state"}:
+            raise ValueError(f"callbacks: expects a name and a state, got {sorted(state['dict'])}")
+        if not isinstance(state["dict"]["callback"], str):
+            raise TypeError(f"callbacks: expects a name, got {state['dict']['callback']!r}")
 
 
 def _vector(tensors: Mapping[str, Array], name: str) -> Array:

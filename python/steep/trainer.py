@@ -616,8 +616,9 @@ class Trainer:
             target = resume.network(tensors, about, custom_objects or {}) if net is None else net
             trainer = cls(target, **options)
             shapes = described.check_state(trainer, about["shapes"], tensors, about)
-            trainer.prepare(shapes, draw=net is not None)
-            resume.unpack(trainer, tensors, about)
+            with target.tentative():
+                trainer.prepare(shapes, draw=False)
+                resume.unpack(trainer, tensors, about)
         except RecursionError:
             raise ValueError(f"{path}: its description is nested too deeply") from None
         except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:

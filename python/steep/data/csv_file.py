@@ -207,7 +207,7 @@ def _read(
             raise
         except ValueError as error:
             reason = str(error)
-        text_columns = text_columns | {_explain(file, columns, texts, reason)}
+        text_columns = text_columns | _explain(file, columns, texts, reason)
 
 
 def _load(file: _File, columns: _Columns, texts: dict[int, _Texts]) -> NDArray[np.float64]:
@@ -229,9 +229,13 @@ def _load(file: _File, columns: _Columns, texts: dict[int, _Texts]) -> NDArray[n
         )
 
 
-def _explain(file: _File, columns: _Columns, texts: dict[int, _Texts], reason: str) -> int:
-    """Find the first cell that cannot be read: raise, or return a column that is text after all."""
+def _explain(file: _File, columns: _Columns, texts: dict[int, _Texts], reason: str) -> set[int]:
+    """Raise for the first cell that cannot be read, or return all columns that are text after all.
+
+    All at once: a pass for each of a thousand columns would take hours.
+    """
     seen: dict[int, dict[str, int]] = {i: {} for i in texts}  # text -> line, in order
+    found: set[int] = set()
     with file.open() as text:
         for line, cells in itertools.islice(file.rows(text), int(columns.header), None):
             if len(cells) != len(columns.names):
@@ -245,10 +249,14 @@ def _explain(file: _File, columns: _Columns, texts: dict[int, _Texts], reason: s
                     seen[i].setdefault(cell, line)
                     if len(seen[i]) > texts[i].most:
                         _refuse_texts(file, where, seen[i], texts[i].most)
+                elif i in found:
+                    continue  # its texts are counted once it is read as text
                 elif not _is_number(cell):
-                    return i
+                    found.add(i)
                 elif not math.isfinite(float(cell)):
                     _refuse(file, line, f"{where}: {cell!r} is not a finite number.")
+    if found:
+        return found
     raise ValueError(f"{file.path}: not a table of numbers and text ({reason}).")
 
 

@@ -71,7 +71,10 @@ def _parse(stream: IO[bytes] | gzip.GzipFile, name: str, most: int) -> NDArray[A
             f"{name}: its header declares shape {shape} of {dtype.name}, {wanted} bytes, "
             f"but the file holds {came}. It is damaged; copy it again."
         )
-    values = np.frombuffer(data, dtype=dtype).reshape(shape)
+    try:
+        values = np.frombuffer(data, dtype=dtype).reshape(shape)
+    except ValueError as error:  # 0 elements in 2^64 rows
+        raise ValueError(f"{name}: its header declares shape {shape}: {error}.") from None
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 

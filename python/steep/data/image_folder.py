@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import memory
 from ..inputs import count
 
 if TYPE_CHECKING:
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
 GREY, COLOUR = ("1", "L"), ("P", "LA", "PA", "La", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 TURNED = (5, 6, 7, 8)  # values of the tag Orientation that change height and width over
 ORIENTATION = 0x0112
+# Pillow knows more; some of them it hands to other programs (EPS to Ghostscript).
+FORMATS = (
+    "PNG", "JPEG", "MPO", "GIF", "BMP", "DIB", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "TGA",
+    "PCX", "ICO",
+)  # fmt: skip
+# A header alone can claim any size. More pixels than this must be there: a byte of a file becomes
+# 1032 at most in a PNG, and fewer in a photograph.
+FREE_PIXELS = 1 << 24
+PIXELS_PER_BYTE = 1032
 
 
 def images(
@@ -24,7 +34,8 @@ def images(
 
     Every folder in `folder` is a class; all files below it, folders in it included, are its images.
     Classes and files come in the order of their names; names that begin with a dot are skipped, and
-    so are files beside the class folders. Needs Pillow: ``pip install "steep[images]"``.
+    so are files beside the class folders. Read are PNG, JPEG, GIF, BMP, PPM, TIFF, WebP, AVIF, JPEG
+    2000, TGA, PCX and ICO, as far as the installed Pillow does: ``pip install "steep[images]"``.
 
     Parameters
     ----------
@@ -48,8 +59,10 @@ def images(
     FileNotFoundError
         There is no such folder.
     ValueError
-        No class folders, a class without files, a file that is no image (named), or images of two
-        sizes (both named).
+        No class folders, a class without files, a file that is no image or claims more pixels than
+        its bytes can hold (named), or images of two sizes (both named).
+    MemoryError
+        The images together do not fit into memory; the message says how large they are.
     ImportError
         Pillow is missing.
     """
@@ -59,6 +72,12 @@ def images(
         raise FileNotFoundError(f"{folder}: no such folder.")
     names, files, labels = _listed(folder)
     channels, shape = _inspect(files, wanted)
+    room, need = memory.available(), len(files) * shape[0] * shape[1] * channels
+    if room is not None and need > room:
+        raise MemoryError(
+            f"{folder}: {len(files)} images of {_by(shape)} need {memory.readable(need)}, "
+            f"{memory.readable(room)} are free. Scale them down: size=(height, width)."
+        )
     X = np.empty((len(files), *shape, channels), np.uint8)
     for into, path in zip(X, files, strict=True):
         into[...] = _pixels(path, channels, wanted)
@@ -107,11 +126,17 @@ def _pillow() -> Any:
     return Image
 
 
+def _formats(module: Any) -> list[str]:
+    """Return those formats that this Pillow reads."""
+    module.init()
+    return [name for name in FORMATS if name in module.OPEN]
+
+
 def _open(path: Path) -> tuple["Image.Image", Any]:
     """Read a file's header, not its pixels: the image, and its tag Orientation."""
     module = _pillow()
     try:
-        image: Image.Image = module.open(path)
+        image: Image.Image = module.open(path, formats=_formats(module))
         # Asked for tags that a PNG's header lacks, Pillow would decode the pixels.
         tags = {} if image.format == "PNG" and "exif" not in image.info else image.getexif()
     except Exception as error:  # damaged files make Pillow raise many kinds
@@ -119,6 +144,13 @@ def _open(path: Path) -> tuple["Image.Image", Any]:
             f"{path}: not an image that can be read ({error}). Remove it, or hide it by a dot "
             "before its name."
         ) from None
+    most = FREE_PIXELS + PIXELS_PER_BYTE * path.stat().st_size
+    if image.width * image.height > most:
+        image.close()
+        raise ValueError(
+            f"{path}: claims {_by((image.height, image.width))} pixels, more than its "
+            f"{path.stat().st_size} bytes are believed to hold. Remove it, or convert it."
+        )
     if image.mode not in (*GREY, *COLOUR):
         image.close()
         raise ValueError(

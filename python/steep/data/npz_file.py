@@ -1,11 +1,11 @@
 """Reads the arrays of a NumPy .npz file without pickle and without trusting its declared sizes."""
 
+import errno
 import io
 import math
 import os
 import zipfile
-import zlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ NAMES = ("X", "y", "X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
 KINDS = "biufUS"  # bool, integers, floats, text
 CHUNK = 1 << 20
 MAX_HEADER = 10_000  # bytes; NumPy writes about 100
+LONGEST_PREFIX = MAX_HEADER + 12  # with what stands before the header
 
 
 def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
@@ -36,51 +37,80 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         There is no such file.
     ValueError
         Not such a file, damaged, arrays of objects, missing names or mismatched lengths.
+
+    Notes
+    -----
+    Memory is bounded by what a deflated file of this size can hold, whatever it declares.
     """
     name = os.fspath(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            arrays = {
-                key: _read_array(archive, members[f"{key}.npy"], f"{name}, array {key!r}")
-                for key in NAMES
-                if f"{key}.npy" in members
-            }
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"{name}: not a readable .npz file ({error}).") from None
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            with zipfile.ZipFile(file) as archive:
+                members = {info.filename: info for info in archive.infolist()}
+                present = {key: members[f"{key}.npy"] for key in NAMES if f"{key}.npy" in members}
+                if sum(info.compress_size for info in present.values()) > size:
+                    raise zipfile.BadZipFile("its arrays overlap")
+                arrays = {
+                    key: _read_array(archive, info, f"{name}, array {key!r}")
+                    for key, info in present.items()
+                }
+        except _Refused as error:
+            raise ValueError(str(error)) from None
+        except Exception as error:  # what damage makes zipfile raise is of many kinds
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise  # of the disk; a seek to nowhere is EINVAL
+            raise ValueError(f"{name}: not a readable .npz file ({error}).") from None
     _check(arrays, sorted(key.removesuffix(".npy") for key in members), name)
     return arrays
 
 
+class _Refused(Exception):
+    """An array that is not taken, in words that name the file."""
+
+
 def _read_array(archive: zipfile.ZipFile, info: zipfile.ZipInfo, where: str) -> NDArray[Any]:
-    data = io.BytesIO()
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # Their contents may be a million times as large: NumPy writes neither.
+        raise _Refused(f"{where}: is packed by method {info.compress_type}, expected deflate.")
     with archive.open(info) as file:
+        data = bytearray(file.read(LONGEST_PREFIX))
+        shape, order, dtype, start = _header(bytes(data), where)
+        del data[:start]
+        wanted = math.prod(shape) * dtype.itemsize
         # In pieces: a declared size alone never allocates anything.
-        while chunk := file.read(CHUNK):
-            data.write(chunk)
-    data.seek(0)
+        while len(data) <= wanted and (chunk := file.read(min(CHUNK, wanted + 1 - len(data)))):
+            data += chunk
+    if len(data) != wanted or min(shape, default=1) < 0:
+        held = "more" if len(data) > wanted else f"{len(data)} bytes"
+        raise _Refused(
+            f"{where}: declares shape {shape} of {dtype} but holds {held}. "
+            "It is damaged; write it again."
+        )
     try:
-        version = np.lib.format.read_magic(data)
+        array = np.frombuffer(data, dtype).reshape(shape, order=order)
+    except ValueError as error:  # 0 elements in 2^62 rows
+        raise _Refused(f"{where}: declares shape {shape} ({error}).") from None
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _header(data: bytes, where: str) -> tuple[tuple[int, ...], Literal["C", "F"], Any, int]:
+    """Return shape, order, dtype and length of the header that an array's bytes begin with."""
+    file = io.BytesIO(data)
+    try:
+        version = np.lib.format.read_magic(file)
         if version not in ((1, 0), (2, 0)):
             raise ValueError(f"unknown version {version}")
         read = (np.lib.format.read_array_header_1_0, np.lib.format.read_array_header_2_0)
-        shape, fortran, dtype = read[version[0] - 1](data, max_header_size=MAX_HEADER)
+        shape, fortran, dtype = read[version[0] - 1](file, max_header_size=MAX_HEADER)
     except Exception as error:  # NumPy parses the header as a Python literal: many kinds
-        raise ValueError(f"{where}: not a NumPy array ({error}).") from None
+        raise _Refused(f"{where}: not a NumPy array ({error}).") from None
     if dtype.kind not in KINDS or not dtype.itemsize:
-        raise ValueError(
+        raise _Refused(
             f"{where}: holds elements of type {dtype}, expected numbers or text. "
             "Convert it, for example with X.astype(np.float32)."
         )
-    held = data.getbuffer().nbytes - data.tell()
-    if held != math.prod(shape) * dtype.itemsize or min(shape, default=1) < 0:
-        raise ValueError(
-            f"{where}: declares shape {shape} of {dtype} but holds {held} bytes. "
-            "It is damaged; write it again."
-        )
-    array = np.frombuffer(data.getbuffer(), dtype, offset=data.tell())
-    array = array.reshape(shape, order="F" if fortran else "C")
-    return array.astype(dtype.newbyteorder("="), copy=False)
+    return shape, "F" if fortran else "C", dtype, file.tell()
 
 
 def _check(arrays: dict[str, NDArray[Any]], present: list[str], name: str) -> None:
