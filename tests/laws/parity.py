@@ -114,9 +114,23 @@ class Course:
                 order = np.arange(n)
                 if named.get("shuffle", True):
                     order = _core.permutation(self.trainer.seed, self.epoch, n)
-                for first in range(0, n, size):
-                    self.update(order[first : first + size], named.get("sample_weight"))
+                last = n - n % min(size, n) if named.get("drop_last") else n
+                for first in range(0, last, size):
+                    self.update(order[first : first + size], self.weights(named))
                 self.epoch += 1
+
+    def weights(self, named):
+        """Return the weight of each sample of a fit, of its class included, or None."""
+        weights, classes = named.get("sample_weight"), named.get("class_weight")
+        if classes is None:
+            return weights
+        count = self.case.output[-1]
+        if classes == "balanced":
+            found = np.bincount(self.y, minlength=count)
+            each = len(self.y) / (count * np.maximum(found, 1))
+        else:
+            each = np.array([classes.get(k, 1.0) for k in range(count)])
+        return each[self.y] * (1.0 if weights is None else np.asarray(weights, np.float64))
 
     def _step_deed(self, deed):
         rows = np.arange(len(self.y))
