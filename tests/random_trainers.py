@@ -224,11 +224,12 @@ class Training:
         classes = None
         if data.targets in ("labels", "column of labels", "one class"):
             classes = self.maybe(0.15, self.choose(Source("{0: 2.0}"), "balanced"))
+        size = self.choose(1, n, n, n + 3, *[self.whole(1, n)] * 2, max(1, n - 1))
         return call(
             "", "fit", Source("X"), Source("y"), epochs=self.whole(1, 3),
-            batch_size=self.choose(1, n, n, n + 3, *[self.whole(1, n)] * 2, max(1, n - 1)),
+            batch_size=size,
             sample_weight=weights, class_weight=classes, shuffle=self.maybe(0.4, False),
-            drop_last=self.maybe(0.1, True), augment=augment, validation=validation,
+            drop_last=self.maybe(0.1, True) if size <= n else None, augment=augment, validation=validation,
             progress=False,
         )  # fmt: skip
 

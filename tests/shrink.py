@@ -165,7 +165,10 @@ def _trainers(case):
         yield replace(case, optimizer="sgd")
     if isinstance(case.optimizer, Call):
         for name, value in case.optimizer.named:
-            yield replace(case, optimizer=case.optimizer.changed(**{name: None}))
+            gone = {name: None}
+            if name == "momentum":  # these make no sense without it
+                gone |= {"nesterov": None, "lr_in_velocity": None}
+            yield replace(case, optimizer=case.optimizer.changed(**gone))
             if isinstance(value, (Call, Source)):
                 yield replace(case, optimizer=case.optimizer.changed(**{name: 0.1}))
     if isinstance(case.loss, Call) and case.loss.named:

@@ -20,6 +20,7 @@ class Law:
 
 LAWS = {
     "parity": Law(parity.steps, few=30),
+    "parity_single": Law(parity.single, every=2),
     "threads": Law(threads.threads),
     "weights": Law(reload.weights, few=40),
     "going_on": Law(reload.going_on),
