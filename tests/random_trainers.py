@@ -229,7 +229,8 @@ class Training:
             "", "fit", Source("X"), Source("y"), epochs=self.whole(1, 3),
             batch_size=size,
             sample_weight=weights, class_weight=classes, shuffle=self.maybe(0.4, False),
-            drop_last=self.maybe(0.1, True) if size <= n else None, augment=augment, validation=validation,
+            drop_last=self.maybe(0.1, True) if size <= n else None, augment=augment,
+            validation=validation,
             progress=False,
         )  # fmt: skip
 
