@@ -151,9 +151,9 @@ def finite(name: str, a: Array, owner: Any = None, precision: str | None = None)
     if a.dtype.kind != "f" or not a.size:
         return
     single = precision == "float32" and a.dtype.itemsize > 4
-    if a.dtype in _NATIVE and a.dtype.isnative:  # one pass where all is well
-        if _core.all_finite(a, _MOST if single else np.finfo(np.float64).max):
-            return
+    most = _MOST if single else float(np.finfo(np.float64).max)
+    if a.dtype in _NATIVE and a.dtype.isnative and _core.all_finite(a, most):
+        return  # after one pass where all is well
     if not np.isfinite(a).all():
         at = _first(a, lambda part: ~np.isfinite(part))
         raise ValueError(f"{name}: holds {a[at]} at {place(at, owner)}; clean the data first")
