@@ -201,9 +201,8 @@ bool Session<T>::Loop::update_separate(std::size_t first, std::size_t last, long
   if (halted_gradients) return true;
   if (!std::isfinite(length)) return false;
   // At or below the limit the gradient stays as it is, to the bit.
-  const double most = knobs.common[kClipNorm] * shrunk;
-  double scale = length > most ? most / length : 1.0;
-  if (length <= most) scale /= shrunk;
+  const double most = knobs.common[kClipNorm];
+  double scale = length > most * shrunk ? most / length : 1 / shrunk;
   if (scale > 0 && scale < kLeastFactor) {  // one factor would be flushed to 0
     shrink(first, last, kLeastFactor);
     scale /= kLeastFactor;

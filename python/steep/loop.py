@@ -199,6 +199,7 @@ class Loop:
                     *self.data, self.batch_size, self.shuffle, self.drop_last, self.augment
                 )
                 self._data_set = session.data_set
+                self.interrupt.check()  # that took its time
             ahead = self.batches - at["batch"]
             left = ahead + (self.last - at["epoch"] - 1) * self.batches
             table = self.knobs.rows(at["steps"], at["epoch"], at["batch"], self.batches, left)
