@@ -259,6 +259,7 @@ LAYOUTS: dict[str, tuple[str, ...]] = {
         "file = tempfile.TemporaryFile()",
         "file.write({0}.tobytes()), file.flush()",
         "{0} = np.memmap(file, {0}.dtype, 'r', shape={0}.shape)",
+        "file.close()",
     ),
 }
 

@@ -249,6 +249,7 @@ class Body:
             dilation=self.maybe(0.2, self.pair(lambda: self.whole(1, 3))),
             activation=self.activation(image=True),
             use_bias=self.maybe(0.25, False),
+            init=self.maybe(0.1, self.choose("he", "xavier", "xavier_in", 0.1)),
         )  # fmt: skip
 
     def pool(self):

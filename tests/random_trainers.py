@@ -78,7 +78,8 @@ class Training:
             momentum = self.value(momentum, 0.15)
         nesterov = None if momentum is None else self.maybe(0.5, True)
         like = self.maybe(0.35, self.choose("torch", "keras"))
-        inside = self.maybe(0.2, self.chance(0.5)) if like is None else None
+        free = like is None and momentum is not None
+        inside = self.maybe(0.2, self.chance(0.5)) if free else None
         return {
             "momentum": momentum, "nesterov": nesterov, "like": like, "lr_in_velocity": inside,
         }  # fmt: skip
@@ -109,11 +110,13 @@ class Training:
         return {"lr": self.value(3e-3), "rho": rho, "eps": self.choose(None, 1e-5, 1e-3), **named}
 
     def _moments(self, lr):
+        correct = self.maybe(0.15, False)
         return {
             "lr": self.value(lr), "beta1": self.maybe(0.3, self.choose(0.0, 0.5, 0.8)),
             "beta2": self.maybe(0.3, self.choose(0.5, 0.9, 0.99)),
             "eps": self.choose(None, 1e-6, 1e-3),
-            "bias_correction": self.maybe(0.15, False), "bias_time": self.maybe(0.15, "epoch"),
+            "bias_correction": correct,
+            "bias_time": self.maybe(0.15, "epoch") if correct is None else None,
         }  # fmt: skip
 
     def _adam(self):
@@ -124,7 +127,8 @@ class Training:
 
     def _adamw(self):
         named = {**self._moments(0.01), **self._inside()}
-        return {**named, "weight_decay": self.value(self.choose(0.0, 0.1, 0.01), 0.1) or 0.0}
+        named["amsgrad"] = self.maybe(0.1, True)
+        return {**named, "weight_decay": self.value(self.choose(0.0, 0.1, 0.01), 0.1)}
 
     def _amsgrad(self):
         return {**self._moments(0.01), **self._inside()}
@@ -194,6 +198,7 @@ class Training:
             "decay_bias": self.maybe(0.15, True),
             "clip_norm": self.maybe(0.2, self.value(self.choose(0.05, 1.0, 10.0), 0.15)),
             "clip_value": self.maybe(0.12, self.value(self.choose(0.01, 0.1, 1.0), 0.15)),
+            "metrics": self.maybe(0.05, ()),
             "reduction": self.maybe(0.2, "sum"), "precision": self.maybe(0.35, "float64"),
             "seed": self.maybe(0.7, self.whole(0, 999)),
         }  # fmt: skip
@@ -216,11 +221,17 @@ class Training:
         weights = None if data.weights == "none" else Source("weights")
         augment = self.augment(image) if image and self.chance(0.3) else None
         validation = Source("(X, y)") if self.chance(0.15) else None
+        classes = None
+        if data.targets in ("labels", "column of labels", "one class"):
+            classes = self.maybe(0.15, self.choose(Source("{0: 2.0}"), "balanced"))
+        size = self.choose(1, n, n, n + 3, *[self.whole(1, n)] * 2, max(1, n - 1))
         return call(
             "", "fit", Source("X"), Source("y"), epochs=self.whole(1, 3),
-            batch_size=self.choose(1, n, n, n + 3, *[self.whole(1, n)] * 2, max(1, n - 1)),
-            sample_weight=weights, shuffle=self.maybe(0.4, False), augment=augment,
-            validation=validation, progress=False,
+            batch_size=size,
+            sample_weight=weights, class_weight=classes, shuffle=self.maybe(0.4, False),
+            drop_last=self.maybe(0.1, True) if size <= n else None, augment=augment,
+            validation=validation,
+            progress=False,
         )  # fmt: skip
 
     def augment(self, shape):

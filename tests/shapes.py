@@ -9,15 +9,26 @@ class Misfit(ValueError):
     """The layer does not take this shape."""
 
 
+class Shared(dict):
+    """Layers by name, and the shape each was called on first: on another its weights do not fit."""
+
+    def __init__(self, pairs):
+        super().__init__(pairs)
+        self.met = {}
+
+
 def after(nodes, shape, shared, second=None):
     """Return the shape after a chain of nodes; `second` is that of the functional second input."""
+    shared = shared if isinstance(shared, Shared) else Shared(shared)
     for node in nodes:
+        if isinstance(node, Use) and shared.met.setdefault(node.name, shape) != shape:
+            raise Misfit(f"{node.name} on another shape")
         if isinstance(node, Fork):
             shape = joined(node.op, [after(way, shape, shared) for way in node.ways])
         elif isinstance(node, Meet):
             shape = joined(node.op, [shape, after(node.way, second, shared)])
         else:
-            layer = dict(shared)[node.name] if isinstance(node, Use) else node
+            layer = shared[node.name] if isinstance(node, Use) else node
             shape = tuple(RULES[layer.kind](layer, shape, shared))
     return shape
 

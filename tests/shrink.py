@@ -61,10 +61,13 @@ def _scripts(case):
             yield replace(case, script=(*case.script[:k], smaller, *case.script[k + 1 :]))
 
 
+FIT_OPTIONS = ("augment", "validation", "sample_weight", "class_weight", "shuffle", "drop_last")
+
+
 def _smaller_deed(deed, n):
     if deed.kind != "fit":
         return
-    for name in ("augment", "validation", "sample_weight", "shuffle"):
+    for name in FIT_OPTIONS:
         if deed.get(name) is not None:
             yield deed.changed(**{name: None})
     for less in _less(deed.get("epochs")):
@@ -107,7 +110,7 @@ def _smaller_call(node):
             for smaller in _smaller_call(value):
                 yield node.changed(**{name: smaller})
         if name in ("stride", "dilation", "padding", "groups") and not isinstance(value, str):
-            for less in _smaller_value(value):
+            for less in _smaller_value(value, 0 if name == "padding" else 1):
                 yield node.changed(**{name: less})
     inside = [n for n in node.args if isinstance(n, (Call, Use))]
     if inside:
@@ -116,11 +119,12 @@ def _smaller_call(node):
                 yield replace(node, args=tuple(args))
         return
     for k, value in enumerate(node.args):
-        for less in _smaller_value(value):
+        for less in _smaller_value(value, 0 if node.kind == "ZeroPad2D" else 1):
             yield replace(node, args=(*node.args[:k], less, *node.args[k + 1 :]))
 
 
-def _smaller_value(value):
+def _smaller_value(value, low):
+    """Yield smaller numbers, none below `low`; a call is left out."""
     if isinstance(value, bool):
         return
     if isinstance(value, int):
@@ -129,7 +133,7 @@ def _smaller_value(value):
         yield None
     elif isinstance(value, tuple) and all(isinstance(n, int) for n in value):
         for k, n in enumerate(value):
-            for less in (0, *_less(n)) if n else ():
+            for less in {low, *_less(n)} if n > low else ():
                 yield (*value[:k], less, *value[k + 1 :])
 
 
@@ -161,7 +165,10 @@ def _trainers(case):
         yield replace(case, optimizer="sgd")
     if isinstance(case.optimizer, Call):
         for name, value in case.optimizer.named:
-            yield replace(case, optimizer=case.optimizer.changed(**{name: None}))
+            gone = {name: None}
+            if name == "momentum":  # these make no sense without it
+                gone |= {"nesterov": None, "lr_in_velocity": None}
+            yield replace(case, optimizer=case.optimizer.changed(**gone))
             if isinstance(value, (Call, Source)):
                 yield replace(case, optimizer=case.optimizer.changed(**{name: 0.1}))
     if isinstance(case.loss, Call) and case.loss.named:

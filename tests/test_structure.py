@@ -6,6 +6,9 @@ Needs the sources beside it, so it skips in an installed package.
 import ast
 import inspect
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,6 +136,21 @@ def test_files_stay_readable():
     native = {path: len(path.read_text().splitlines()) for path in SOURCES}
     assert max(native.values()) <= 600
     assert sum(n > 300 for n in native.values()) <= len(native) / 20
+
+
+# ---- The module ----
+
+
+def test_no_symbol_of_ours_is_undefined_in_the_module():
+    """Compilers differ in which templates they emit unasked; all must be instantiated by name."""
+    nm = shutil.which("nm")
+    if nm is None or sys.platform != "linux":
+        pytest.skip("nm is not here")
+    listed = subprocess.run(
+        [nm, "-D", "--undefined-only", _core.__file__], check=True, capture_output=True, text=True
+    )
+    assert "Py" in listed.stdout  # it is the list of what others define
+    assert not [line for line in listed.stdout.splitlines() if "5steep" in line]
 
 
 # ---- The stub and the module ----

@@ -8,6 +8,7 @@ namespace steep::STEEP_ISA::activations {
 struct ELU {
   static constexpr const char* kName = "elu";
   static constexpr bool kReadsInput = false;
+  static constexpr bool kReluLike = true;
 
   template <class T>
   STEEP_HD static T value(T x, T alpha) {

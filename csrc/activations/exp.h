@@ -7,6 +7,7 @@ namespace steep::STEEP_ISA::activations {
 struct Exp {
   static constexpr const char* kName = "exp";
   static constexpr bool kReadsInput = false;
+  static constexpr bool kReluLike = false;
 
   template <class T>
   STEEP_HD static T value(T x, T) {

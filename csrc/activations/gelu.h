@@ -8,6 +8,7 @@ namespace steep::STEEP_ISA::activations {
 struct GELU {
   static constexpr const char* kName = "gelu";
   static constexpr bool kReadsInput = true;
+  static constexpr bool kReluLike = true;
 
   template <class T>
   STEEP_HD static T value(T x, T) {

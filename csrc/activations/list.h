@@ -1,5 +1,6 @@
 // The list of activations: the order of Kernels::activate. A new one is a header and a word here.
 // value(x, alpha) is f(x); grad(dy, stored, alpha) is dy*f', from x if kReadsInput, else from y.
+// kReluLike: about half of what comes in is passed on, so weights before it start as He says.
 #pragma once
 #include "activations/abs.h"
 #include "activations/elu.h"

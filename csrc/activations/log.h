@@ -7,6 +7,7 @@ namespace steep::STEEP_ISA::activations {
 struct Log {
   static constexpr const char* kName = "log";
   static constexpr bool kReadsInput = true;
+  static constexpr bool kReluLike = false;
 
   template <class T>
   STEEP_HD static T value(T x, T) {

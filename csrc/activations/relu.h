@@ -7,6 +7,7 @@ namespace steep::STEEP_ISA::activations {
 struct ReLU {
   static constexpr const char* kName = "relu";
   static constexpr bool kReadsInput = false;
+  static constexpr bool kReluLike = true;
 
   template <class T>
   STEEP_HD static T value(T x, T) {

@@ -7,6 +7,7 @@ namespace steep::STEEP_ISA::activations {
 struct SiLU {
   static constexpr const char* kName = "silu";
   static constexpr bool kReadsInput = true;
+  static constexpr bool kReluLike = true;
 
   template <class T>
   STEEP_HD static T value(T x, T) {

@@ -7,6 +7,7 @@ namespace steep::STEEP_ISA::activations {
 struct Softplus {
   static constexpr const char* kName = "softplus";
   static constexpr bool kReadsInput = true;
+  static constexpr bool kReluLike = false;
 
   template <class T>
   STEEP_HD static T value(T x, T) {

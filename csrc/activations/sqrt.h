@@ -7,6 +7,7 @@ namespace steep::STEEP_ISA::activations {
 struct Sqrt {
   static constexpr const char* kName = "sqrt";
   static constexpr bool kReadsInput = false;
+  static constexpr bool kReluLike = false;
 
   template <class T>
   STEEP_HD static T value(T x, T) {

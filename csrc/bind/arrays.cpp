@@ -9,11 +9,9 @@ namespace {
 
 DType dtype_of(const py::array& a, const char* what) {
   std::optional<DType> type;
-  if (a.dtype().byteorder() != '>') {
-    if (a.dtype().is(py::dtype::of<float>())) type = DType::Float32;
-    if (a.dtype().is(py::dtype::of<double>())) type = DType::Float64;
-    if (a.dtype().is(py::dtype::of<uint8_t>())) type = DType::UInt8;
-  }
+  if (holds<float>(a.dtype())) type = DType::Float32;
+  if (holds<double>(a.dtype())) type = DType::Float64;
+  if (holds<uint8_t>(a.dtype())) type = DType::UInt8;
   if (!type) {
     throw py::type_error(text(what, ": expects float32, float64 or uint8, got dtype ",
                               py::str(a.dtype()).cast<std::string>()));
@@ -83,7 +81,8 @@ HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py
   const long width = graph.tensor(graph.outputs()[0]).width;
   if (targets.dtype().kind() == 'i' || targets.dtype().kind() == 'u') {
     if (targets.ndim() != 1) refuse("integer targets must have shape (N,)");
-    Dense<int32_t> labels = dense<int32_t>(targets);
+    // A copy of our own: they choose places in memory, and the user's may change after this check.
+    Dense<int32_t> labels(dense<int32_t>(targets).attr("copy")());
     const long classes = std::max(2L, width);
     for (long i = 0; i < samples; ++i) {
       if (labels.data()[i] < 0 || labels.data()[i] >= classes) {

@@ -35,6 +35,9 @@ HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs);
 template <class T>
 using Dense = py::array_t<T, py::array::c_style | py::array::forcecast>;
 
+// Equal, not the same object: arrays that were pickled bring types of their own.
+template <class T> bool holds(const py::dtype& type) { return type.equal(py::dtype::of<T>()); }
+
 template <class T>
 bool aligned(const py::array& a) {
   return reinterpret_cast<std::uintptr_t>(a.data()) % alignof(T) == 0;

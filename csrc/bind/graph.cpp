@@ -1,5 +1,6 @@
 // Python's view of Graph.
 #include "bind/arrays.h"
+#include "graph/names.h"
 
 namespace steep::bind {
 
@@ -16,6 +17,12 @@ py::tuple tuple_of(const Shape& shape) {
 
 void bind_graph(py::module_& m) {
   using py::arg;
+  m.def("relu_like", [] {
+    std::vector<std::string> names = activation_names();
+    std::erase_if(names,
+                  [](const auto& n) { return !activation_is_relu_like(activation_index(n)); });
+    return names;
+  });
   py::class_<Graph, std::shared_ptr<Graph>>(m, "Graph")
       .def(py::init<>())
       .def("input", &Graph::input, arg("shape"))

@@ -1,4 +1,5 @@
 // Python's view of single kernels: products, sweeps of a rule, random draws, checks.
+#include <limits>
 #include <variant>
 
 #include "backend/cpu/gemm.h"
@@ -48,7 +49,7 @@ void gemm_of(const py::array& a, const py::array& b, py::array& out, bool ta, bo
 
 void gemm_any(const py::array& a, const py::array& b, py::array out, bool ta, bool tb) {
   const auto all = [&](const py::dtype& t) {
-    return a.dtype().is(t) && b.dtype().is(t) && out.dtype().is(t);
+    return a.dtype().equal(t) && b.dtype().equal(t) && out.dtype().equal(t);
   };
   if (all(py::dtype::of<float>())) return gemm_of<float>(a, b, out, ta, tb);
   if (all(py::dtype::of<double>())) return gemm_of<double>(a, b, out, ta, tb);
@@ -60,7 +61,7 @@ class PySweep {
   PySweep(const std::string& rule, const py::array& start) {
     if (start.ndim() != 1) refuse("Sweep: start must have one axis, got ", start.ndim());
     const int index = rule_index(rule);
-    if (start.dtype().is(py::dtype::of<float>())) {
+    if (holds<float>(start.dtype())) {
       const Dense<float> s = dense<float>(start);
       sweep_.emplace<Sweep<float>>(index, s.data(), s.size());
     } else {
@@ -114,31 +115,34 @@ class PySweep {
 };
 
 // The scan of an array nobody has copied: rows of the last axis where they are contiguous.
-template <class T> bool finite_in(const py::array& a) {
+template <class T> bool finite_in(const py::array& a, T limit) {
   const py::ssize_t inner = a.ndim() ? a.shape(a.ndim() - 1) : 1;
   const bool contiguous = (a.flags() & py::array::c_style) != 0 && aligned<T>(a);
   const auto* data = static_cast<const std::byte*>(a.data());
   const Kernels<T>& k = kernels<T>();
-  if (contiguous) return k.all_finite(reinterpret_cast<const T*>(data), a.size());
+  if (contiguous) return k.all_within(reinterpret_cast<const T*>(data), a.size(), limit);
   const Source rows =
       Source::of(data, sizeof(T) == 4 ? DType::Float32 : DType::Float64,
                  {a.shape(), a.shape() + a.ndim()}, {a.strides(), a.strides() + a.ndim()});
   std::vector<T> row(static_cast<std::size_t>(padded(std::max<long>(rows.width(), inner))));
   for (long i = 0; i < rows.samples; ++i) {
     read_sample<T>(k, rows, i, row.data(), T(1), T(0));
-    if (!k.all_finite(row.data(), rows.width())) return false;
+    if (!k.all_within(row.data(), rows.width(), limit)) return false;
   }
   return true;
 }
 
-bool all_finite(const py::array& a) {
-  const bool single = a.dtype().is(py::dtype::of<float>());
-  if (!single && !a.dtype().is(py::dtype::of<double>())) {
+bool all_finite(const py::array& a, double limit) {
+  const bool single = holds<float>(a.dtype());
+  if (!single && !holds<double>(a.dtype())) {
     if (a.dtype().kind() == 'u' || a.dtype().kind() == 'i' || a.dtype().kind() == 'b') return true;
     throw py::type_error("all_finite: expects float32 or float64");
   }
   const py::gil_scoped_release release;
-  return single ? finite_in<float>(a) : finite_in<double>(a);
+  const auto most =
+      static_cast<float>(std::min(limit, static_cast<double>(std::numeric_limits<float>::max())));
+  return single ? finite_in<float>(a, most)
+                : finite_in<double>(a, std::min(limit, std::numeric_limits<double>::max()));
 }
 
 template <class F> py::array_t<double> drawn(F&& draw, uint64_t seed, uint64_t stream, long n) {
@@ -162,7 +166,7 @@ void bind_kernels(py::module_& m) {
   using py::arg;
   m.def("gemm", &gemm_any, arg("a"), arg("b"), arg("out"), arg("transpose_a") = false,
         arg("transpose_b") = false);
-  m.def("all_finite", &all_finite, arg("array"));
+  m.def("all_finite", &all_finite, arg("array"), arg("limit") = std::numeric_limits<double>::max());
   m.def("check_invariants", &check_invariants, arg("on"));
   m.def(
       "uniform",

@@ -70,6 +70,7 @@ void fuse_scaled_input(Program& p, const std::vector<int>& readers) {
     from->shift = op.shift;
     from->scales = op.scales;
     from->shifts = op.shifts;
+    from->layer = op.layer;
     op.kind = Kind::Alias;
   }
 }

@@ -2,6 +2,7 @@
 #include "graph/graph.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "graph/names.h"
@@ -111,6 +112,11 @@ int Graph::matmul(int x, int weight, int bias) {
 
 int Graph::activation(int x, const std::string& kind, double alpha) {
   const int index = activation_index(kind);
+  if (!std::isfinite(alpha)) refuse(where(), "alpha must be finite, got ", alpha);
+  if (alpha < 0 && !activation_reads_input(index)) {
+    refuse(where(), kind, " expects alpha of at least 0, got ", alpha,
+           ": its derivative is found from its output, which then tells no side from the other");
+  }
   return add_op({.kind = Kind::Activation, .in = {x}, .activation = index, .alpha = alpha},
                 tensor(x).shape);
 }
@@ -194,7 +200,11 @@ int Graph::softmax(int x) {
 }
 
 int Graph::dropout(int x, double rate, bool redraw_epoch, bool scale_at_test) {
+  constexpr double kLeastKept = 0x1p-24;  // words of 32 bits still tell that to 8 bits
   if (!(rate >= 0 && rate < 1)) refuse(where(), "dropout rate must be in [0, 1), got ", rate);
+  if (1 - rate < kLeastKept) {
+    refuse(where(), "dropout rate must be at most 1 - 2^-24, got 1 - ", 1 - rate);
+  }
   return add_op({.kind = Kind::Dropout,
                  .in = {x},
                  .rate = rate,

@@ -11,21 +11,22 @@ namespace {
 
 struct ActivationName {
   std::string name;
-  bool reads_input;
+  bool reads_input, relu_like;
 };
 struct LossName { std::string name; };
 
 template <class... A> std::vector<ActivationName> rows(List<A...>) {
-  return {{A::kName, A::kReadsInput}...};
+  return {{A::kName, A::kReadsInput, A::kReluLike}...};
 }
 template <class... L> std::vector<LossName> loss_rows(List<L...>) { return {{L::kName}...}; }
 
+// The tables are never destroyed: daemon threads may read them while the process ends.
 const std::vector<ActivationName>& activation_table() {
-  static const auto table = rows(STEEP_ISA::activations::All{});
+  static const auto& table = *new auto(rows(STEEP_ISA::activations::All{}));
   return table;
 }
 const std::vector<LossName>& loss_table() {
-  static const auto table = loss_rows(STEEP_ISA::losses::All{});
+  static const auto& table = *new auto(loss_rows(STEEP_ISA::losses::All{}));
   return table;
 }
 
@@ -51,6 +52,7 @@ int activation_index(const std::string& name) {
   return find(activation_table(), name, "activation");
 }
 bool activation_reads_input(int index) { return activation_table()[index].reads_input; }
+bool activation_is_relu_like(int index) { return activation_table()[index].relu_like; }
 std::vector<std::string> activation_names() { return names(activation_table()); }
 
 int loss_index(const std::string& name) { return find(loss_table(), name, "loss"); }

@@ -7,6 +7,7 @@ namespace steep {
 
 int activation_index(const std::string& name);  // refuses an unknown name
 bool activation_reads_input(int index);         // f' is taken from f's input, not its output
+bool activation_is_relu_like(int index);        // its weights start as He says
 std::vector<std::string> activation_names();
 
 int loss_index(const std::string& name);

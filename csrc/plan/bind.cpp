@@ -1,5 +1,6 @@
 // Gives tensors places in the Arena and binds the ops of dense networks.
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -93,6 +94,13 @@ template <class T> std::vector<Lifetime> Plan<T>::Binder::lifetimes() const {
   }
   for (const int x : graph.outputs()) touch(x, end, end_phase);
   return out;
+}
+
+template <class T> T Plan<T>::Binder::number(const std::string& who, double value) {
+  if (!(std::abs(value) <= static_cast<double>(std::numeric_limits<T>::max()))) {
+    refuse(who, ": ", value, " is more than ", sizeof(T) == 4 ? "float32" : "float64", " holds");
+  }
+  return static_cast<T>(value);
 }
 
 template <class T> long Plan<T>::Binder::reserve(long size) {
@@ -209,7 +217,7 @@ long Plan<T>::Binder::row_bytes(std::size_t first, std::size_t last) const {
 template <class T> void Plan<T>::Binder::bind_matmul(const Op& op) {
   const Slice& s = slice(op.weight);
   const int y = op.out, z = op.before >= 0 ? op.before : op.out;
-  const T alpha = static_cast<T>(op.alpha);
+  const T alpha = number(op.layer, op.alpha);
   const bool fused = op.activation >= 0;
   plan.cost_per_row_ += 2.0 * static_cast<double>(s.rows) * static_cast<double>(s.columns);
   if (s.narrow) {
@@ -234,7 +242,7 @@ template <class T> void Plan<T>::Binder::bind_matmul(const Op& op) {
 }
 template <class T> void Plan<T>::Binder::bind_matmul_grad(const Op& op) {
   const Slice& s = slice(op.weight);
-  const T alpha = static_cast<T>(op.alpha);
+  const T alpha = number(op.layer, op.alpha);
   call(op, calls::MatMulGrad<T>{.k = &plan.k_,
                                 .dz = rows(op.in[0]),
                                 .dx = rows(op.out),
@@ -263,19 +271,29 @@ template <class T> calls::Channels<T> Plan<T>::Binder::by_channel(const Op& op) 
   const auto repeated = [&](const std::vector<double>& pixel) {
     std::vector<T> row(pixel.empty() ? 0 : padded(width));
     for (long c = 0; c < width && !pixel.empty(); ++c) {
-      row[c] = static_cast<T>(pixel[c % pixel.size()]);
+      row[c] = number(op.layer, pixel[c % pixel.size()]);
     }
     return row;
   };
   return {repeated(op.scales), repeated(op.shifts)};
 }
 
+// Smaller numbers would be flushed to 0, which means something else.
+template <class T> T Plan<T>::Binder::option() const {
+  const double least = static_cast<double>(std::numeric_limits<T>::min());
+  if (loss_option != 0 && std::abs(loss_option) < least) {
+    refuse("loss: its number ", loss_option, " is less than ",
+           sizeof(T) == 4 ? "float32" : "float64", " holds, ", least);
+  }
+  return number("loss", loss_option);
+}
+
 template <class T> void Plan<T>::Binder::bind(const Op& op) {
   const Kernels<T>* k = &plan.k_;
   const auto in = [&](int i) { return rows(op.in[i]); };
   const auto out = rows(op.out);
-  const T alpha = static_cast<T>(op.alpha);
-  const T scale = static_cast<T>(op.scale), shift = static_cast<T>(op.shift);
+  const T alpha = number(op.layer, op.alpha);
+  const T scale = number(op.layer, op.scale), shift = number(op.layer, op.shift);
   switch (op.kind) {
     case Kind::Input: {
       const auto& inputs = graph.inputs();
@@ -311,7 +329,7 @@ template <class T> void Plan<T>::Binder::bind(const Op& op) {
     case Kind::Alias: return;
     case Kind::Loss:
       return call(op, calls::Loss<T>{k, loss, in(0), out, target, labels, sample_weights,
-                                     plan.values_, plan.correct_, static_cast<T>(loss_option)});
+                                     plan.values_, plan.correct_, option()});
     default: return bind_image_op(op);
   }
 }

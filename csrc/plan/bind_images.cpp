@@ -103,9 +103,9 @@ template <class T> void Plan<T>::Binder::bind_image_op(const Op& op) {
                                       .pixels = op.pixels,
                                       .channels = rows(op.in[0]).columns / op.pixels,
                                       .size = op.size,
-                                      .alpha = static_cast<T>(op.alpha),
-                                      .beta = static_cast<T>(op.scale),
-                                      .bias = static_cast<T>(op.shift),
+                                      .alpha = number(op.layer, op.alpha),
+                                      .beta = number(op.layer, op.scale),
+                                      .bias = number(op.layer, op.shift),
                                       .x = rows(op.in[0]),
                                       .dy = op.in.size() > 1 ? rows(op.in[1]) : calls::Rows<T>{},
                                       .out = rows(op.out),
@@ -118,7 +118,7 @@ template <class T> void Plan<T>::Binder::bind_image_op(const Op& op) {
 
 template <class T> void Plan<T>::Binder::bind_conv(const Op& op) {
   const int y = op.out, z = op.before >= 0 ? op.before : op.out;
-  const T alpha = static_cast<T>(op.alpha);
+  const T alpha = number(op.layer, op.alpha);
   const bool fused = op.activation >= 0;
   const auto conv = conv_of(op);
   call(op,
@@ -139,7 +139,7 @@ template <class T> void Plan<T>::Binder::bind_conv(const Op& op) {
 }
 
 template <class T> void Plan<T>::Binder::bind_conv_grad(const Op& op) {
-  const T alpha = static_cast<T>(op.alpha);
+  const T alpha = number(op.layer, op.alpha);
   const auto conv = conv_of(op);
   const bool fused = op.stored >= 0;
   call(op, calls::ConvGrad<T>{.k = &plan.k_,

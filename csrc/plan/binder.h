@@ -54,10 +54,12 @@ template <class T> struct Plan<T>::Binder {
   long stride(int tensor) const;
   long channels(const Op& op) const;  // of a normalisation
   calls::Channels<T> by_channel(const Op& op) const;
+  static T number(const std::string& who, double value);  // as T, where T holds it
   std::shared_ptr<const Conv<T>> conv_of(const Op& op);
   bool on_images(const Op& op) const;
   long row_bytes(std::size_t first, std::size_t last) const;
   void bind(const Op& op);
+  T option() const;  // of the loss
   void bind_matmul(const Op& op);
   void bind_matmul_grad(const Op& op);
   void bind_dropout(const Op& op);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <type_traits>
 
 #include "backend/cpu/kernels.h"
 #include "plan/plan.h"
@@ -19,19 +18,15 @@ template <class T> struct Rows {  // a tensor in the Arena
 };
 
 // Padding is 0 after every call, whatever the numbers beside it: products (inf * 0) and some f do not
-// leave it so. The last lanes are masked, without a branch; whole widths have none.
+// leave it so. Stores only: a load would wait for what was just written.
 template <class T> void clear_padding(const Rows<T>& x, long lo, long hi) {
-  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-  const long present = x.columns % kLane;
-  if (present == 0) return;
-  Bits keep[kLane];
-  for (long j = 0; j < kLane; ++j) keep[j] = j < present ? ~Bits(0) : Bits(0);
+  constexpr long kBlock = 16 / static_cast<long>(sizeof(T));
+  const long width = x.width(), whole = (x.columns + kBlock - 1) / kBlock * kBlock;
+  if (width == x.columns) return;
   for (long r = lo; r < hi; ++r) {
-    T* const last = x.at(r) + x.columns - present;
-    Bits lane[kLane];
-    std::memcpy(lane, last, sizeof(lane));
-    for (long j = 0; j < kLane; ++j) lane[j] &= keep[j];
-    std::memcpy(last, lane, sizeof(lane));
+    T* const row = x.at(r);
+    for (long c = x.columns; c < whole; ++c) row[c] = T(0);
+    for (long c = whole; c < width; c += kBlock) std::memset(row + c, 0, kBlock * sizeof(T));
   }
 }
 

@@ -28,7 +28,8 @@ int RuleInfo::slot(const std::string& name) const { return position(slots, name)
 int RuleInfo::knob(const std::string& name) const { return position(knobs, name); }
 
 const std::vector<RuleInfo>& rule_infos() {
-  static const auto table = rows(STEEP_ISA::rules::All{});
+  // Never destroyed: daemon threads may read it while the process ends.
+  static const auto& table = *new auto(rows(STEEP_ISA::rules::All{}));
   return table;
 }
 

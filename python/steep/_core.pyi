@@ -22,6 +22,7 @@ def quota_cpus(
     root: str,
 ) -> int: ...  # processors the cgroups allow, 0: any number; root stands before /proc and /sys
 def activations() -> list[str]: ...
+def relu_like() -> list[str]: ...  # activations before which weights start as He says
 def losses() -> list[str]: ...
 def rules() -> dict[
     str, dict[str, Any]
@@ -32,8 +33,8 @@ def permutation(
     seed: int, epoch: int, n: int
 ) -> NDArray[np.int64]: ...  # order in which fit reads samples
 def all_finite(
-    array: Array,
-) -> bool: ...  # any strides, float32/float64 (uint8 is True); no copy, no GIL
+    array: Array, limit: float = 1.7976931348623157e308
+) -> bool: ...  # and |x| <= limit; any strides, float32/float64 (uint8 is True); no copy, no GIL
 def check_invariants(
     on: bool,
 ) -> str: ...  # turns the proof that padding is 0 on or off; what was found broken first, or ""

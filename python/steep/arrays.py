@@ -17,6 +17,7 @@ from . import _core
 from .ranges import LIMIT
 
 Array: TypeAlias = NDArray[Any]
+_MOST = float(np.nextafter(LIMIT, 0.0))  # that float32 holds
 _NATIVE = tuple(np.dtype(kind) for kind in ("float32", "float64", "uint8"))
 _NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)  # in object arrays
 _FIELDS = "numpy.lib.recfunctions.structured_to_unstructured makes columns of fields"
@@ -149,11 +150,14 @@ def finite(name: str, a: Array, owner: Any = None, precision: str | None = None)
     """
     if a.dtype.kind != "f" or not a.size:
         return
-    native = a.dtype in _NATIVE and a.dtype.isnative
-    if not (_core.all_finite(a) if native else bool(np.isfinite(a).all())):
+    single = precision == "float32" and a.dtype.itemsize > 4
+    most = _MOST if single else float(np.finfo(np.float64).max)
+    if a.dtype in _NATIVE and a.dtype.isnative and _core.all_finite(a, most):
+        return  # after one pass where all is well
+    if not np.isfinite(a).all():
         at = _first(a, lambda part: ~np.isfinite(part))
         raise ValueError(f"{name}: holds {a[at]} at {place(at, owner)}; clean the data first")
-    if precision == "float32" and a.dtype.itemsize > 4 and max(a.max(), -a.min()) >= LIMIT:
+    if single and max(a.max(), -a.min()) >= LIMIT:
         at = _first(a, lambda part: np.abs(part) >= LIMIT)
         raise ValueError(
             f"{name}: holds {a[at]} at {place(at, owner)}, which is infinite in float32; scale the "

@@ -163,6 +163,7 @@ class ReduceOnPlateau:
         monitor: str = "val_loss",
         factor: float = 0.1,
         patience: int = 10,
+        *,
         min_delta: float = 1e-4,
         cooldown: int = 0,
         min_lr: float = 0.0,

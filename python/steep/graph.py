@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, Union
 
 from . import _core
+from .ranges import ANY, number, whole
 
 Shape: TypeAlias = tuple[int, ...]
 Key: TypeAlias = tuple[int, str]  # a parameter: the id of its layer, its name there
@@ -24,7 +25,7 @@ DEEPEST = 250  # layers inside layers: each takes some of Python's stack while i
 TALL = 20  # from here on, layers inside layers are copied and saved without recursion
 
 # Before these the weights start with He's variance: about half of their input's is cut away.
-RELU_LIKE = frozenset({"relu", "leaky_relu", "elu", "gelu", "silu"})
+RELU_LIKE = frozenset(_core.relu_like())
 
 # Ops whose first input is a tensor and whose others are parameters, and how a mistake is told.
 WEIGHTED = {
@@ -93,7 +94,10 @@ class Tensor:
     __rmul__ = __mul__
 
     def __truediv__(self, other: float) -> "Tensor":
-        return emit("affine", self, scale=1.0 / _plain(other), shift=0.0)
+        divisor = _plain(other)
+        if divisor == 0.0:
+            raise ValueError("a symbolic tensor cannot be divided by 0")
+        return emit("affine", self, scale=_plain(1.0 / divisor), shift=0.0)
 
     def __pos__(self) -> "Tensor":
         return emit("affine", self, scale=1.0, shift=0.0)
@@ -592,16 +596,13 @@ def shape_of(where: str, shape: object) -> Shape:
     for n in items:
         if isinstance(n, bool) or not hasattr(n, "__index__"):
             raise TypeError(f"{where}: expects a shape of ints without the batch, got {shape!r}")
-        if int(n) < 1:
-            raise ValueError(f"{where}: every axis must be at least 1, got {shape!r}")
-    return tuple(int(n) for n in items)
+    return tuple(whole(where, "every axis", n) for n in items)
 
 
 def _plain(value: object) -> float:
     """Return the number beside an arithmetic sign."""
     if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise TypeError(f"a symbolic tensor combines with tensors and numbers, got {value!r}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"a symbolic tensor combines with finite numbers, got {number}")
-    return number
+    if not isinstance(value, int):
+        value = float(value)  # of whatever has one, such as a tensor of other libraries
+    return number("a symbolic tensor", "what it combines with", value, ANY, single=True)

@@ -36,7 +36,7 @@ class History:
         for name in logs:
             self.history.setdefault(name, [])
         for name, values in self.history.items():
-            values += [math.nan] * (epoch - len(values))
+            values.extend([math.nan] * (epoch - len(values)))
             values.append(float(logs.get(name, math.nan)))
 
     def cut(self, epochs: int) -> None:

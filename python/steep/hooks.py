@@ -52,7 +52,7 @@ class Callbacks:
             known = {"trainer": self._trainer, "epoch": epoch, "logs": dict(logs)}
             try:
                 _invoke(method, wants, known, "on_train_end")
-            except BaseException as error:  # noqa: BLE001 - raised below
+            except BaseException as error:
                 first = first or error
         if first is not None:
             raise first

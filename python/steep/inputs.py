@@ -149,8 +149,8 @@ def labels(given: Array, classes: int, owner: Any = None) -> Array:
     return np.ascontiguousarray(given, dtype=np.int32)
 
 
-def sample_weights(weights: Any, samples: int) -> Array | None:
-    """Return sample weights (N,) as float64, or None.
+def sample_weights(weights: Any, samples: int, precision: str = "float32") -> Array | None:
+    """Return sample weights (N,) as float64, which `precision` holds, or None.
 
     Raises
     ------
@@ -162,7 +162,7 @@ def sample_weights(weights: Any, samples: int) -> Array | None:
     given = np.ascontiguousarray(array("sample_weight", weights), dtype=np.float64)
     if given.shape != (samples,):
         raise ValueError(f"sample_weight: expects shape ({samples},), got {given.shape}")
-    finite("sample_weight", given)
+    finite("sample_weight", given, precision)
     if (given < 0).any():
         row = int(np.flatnonzero(given < 0)[0])
         raise ValueError(f"sample_weight: must be at least 0, got {given[row]} at row {row}")

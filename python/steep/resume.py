@@ -151,7 +151,7 @@ def network(
 
 def unpack(trainer: "Trainer", tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
     """Give a new trainer the state of a checkpoint; weights and slots last, all checked before."""
-    progress, place = _progress(tensors, about), _place(about["place"])
+    progress, place = progress_of(tensors, about), _place(about["place"])
     history = History()
     epochs = 0
     for name in about["history"]:
@@ -173,8 +173,14 @@ def unpack(trainer: "Trainer", tensors: Mapping[str, Array], about: Mapping[str,
     trainer.loaded(place, history, states)
 
 
-def _progress(tensors: Mapping[str, Array], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counters of a session; format 1 kept the losses of the epoch, not their sum."""
+def progress_of(tensors: Mapping[str, Array], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counters of a session; format 1 kept the losses of the epoch, not their sum.
+
+    Raises
+    ------
+    ValueError
+        If the counters do not fit together.
+    """
     saved = about["place"]
     if about["version"] > 1:
         found = {name: saved[name] for name in COUNTERS}
@@ -183,6 +189,8 @@ def _progress(tensors: Mapping[str, Array], about: Mapping[str, Any]) -> dict[st
         }
     counts = {name: int(saved[name]) for name in ("epoch", "batch", "steps")}
     losses = tensors["history/epoch_in_progress/loss"].tolist()
+    if counts["batch"] != len(losses):
+        raise ValueError(f"place: batch is {counts['batch']}, with {len(losses)} losses of it")
     rows = [0] * len(losses)
     if saved["layout"] is not None:
         samples, size = (int(n) for n in saved["layout"][:2])

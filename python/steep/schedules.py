@@ -135,7 +135,7 @@ class Values(Schedule):
 
     def at(self, t: Times) -> Times:
         """Return the value of each whole step or epoch."""
-        index = np.minimum(t, len(self.values) - 1).astype(np.int64)
+        index = np.clip(t, 0, len(self.values) - 1).astype(np.int64)
         return np.asarray(self.values)[index]
 
 
@@ -355,6 +355,8 @@ class Function(Schedule):
         times = t.astype(np.int64).tolist() if self.unit == "step" else t.tolist()
         values = [self.function(time) for time in times]
         try:
+            if any(isinstance(value, (str, bytes)) for value in values):
+                raise TypeError("text is no number")  # though NumPy would read one in it
             return np.array(values, dtype=np.float64).reshape(t.shape)
         except (TypeError, ValueError) as error:
             raise TypeError(

@@ -1,6 +1,5 @@
 """`Trainer`: fits a network, takes gradients, evaluates, saves. The loop is `loop`."""
 
-import contextlib
 import dataclasses
 import sys
 import threading
@@ -31,7 +30,7 @@ from .hooks import Callbacks
 from .loop import Knobs, Loop, NonFiniteError
 from .model import Network
 from .names import choose
-from .ranges import NOT_NEGATIVE, POSITIVE, flag
+from .ranges import NOT_NEGATIVE, POSITIVE, flag, keeps_kind
 from .weights import PRECISIONS
 
 if TYPE_CHECKING:
@@ -125,9 +124,11 @@ class Trainer:
             device=_device(device),
             seed=inputs.seed(seed),
         )
-        self._optimizer = optimizers.get(optimizer)
+        self._optimizer = self._fitting(optimizers.get(optimizer))
         given = {"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value}
-        self.common: dict[str, Any] = {k: _common(k, value) for k, value in given.items()}
+        self.common: dict[str, Any] = {
+            name: self._common_of(name, value) for name, value in given.items()
+        }
         self._changes = 0  # of settings and of what was trained on: knob tables made before are old
         self._history = History()
         self.place = resume.Place()
@@ -151,7 +152,7 @@ class Trainer:
         if name.startswith("_") or name in ("common", "place", "logged"):
             object.__setattr__(self, name, value)
         elif name in _COMMON:
-            self.common[name] = _common(name, value)
+            self.common[name] = self._common_of(name, value)
             self._changes += 1
         elif name in _FIXED:
             raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
@@ -190,7 +191,21 @@ class Trainer:
         """
         return self._optimizer
 
+    def _fitting(self, given: optimizers.Optimizer) -> optimizers.Optimizer:
+        given.check_precision(self.precision)
+        return given
+
+    def _common_of(self, name: str, value: Any) -> Any:
+        """Return a penalty or a limit as a float or a schedule; None stands for no limit."""
+        if name not in ("l1", "l2"):
+            return None if value is None else schedules.of("Trainer", name, value, POSITIVE)
+        penalty = schedules.of("Trainer", name, value, NOT_NEGATIVE)
+        if isinstance(penalty, float) and self.precision == "float32":
+            keeps_kind("Trainer", name, penalty, NOT_NEGATIVE)
+        return penalty
+
     def _take_optimizer(self, given: optimizers.Optimizer) -> None:
+        self._fitting(given)
         if self._session is not None and given.rule != self._optimizer.rule:
             if self.steps or self._trained_by is not None:
                 raise ValueError(
@@ -340,7 +355,8 @@ class Trainer:
                 loop = Loop(
                     self, data, checked, called, last=last, progress=progress, augment=changes
                 )
-                loop.run(states)
+                with self.net.in_use():
+                    loop.run(states)
             finally:
                 self._states, self._callbacks = called.state(), None
                 if self._native is self.net.native:
@@ -435,15 +451,14 @@ class Trainer:
     def _untouched(self) -> Iterator[None]:
         """Leave network and trainer as they were where the body refuses something."""
         net, session = self.net, self._session
-        native = net.native if net.built else None
-        precision = native.precision if native is not None else ""
-        with contextlib.nullcontext() if native is not None else net.tentative():
+        precision = net.native.precision if net.built else None
+        with net.tentative():
             try:
                 yield
             except BaseException:
                 self._session = session
-                if native is not None and native.precision != precision:
-                    native.convert(precision)
+                if precision is not None:
+                    net.convert(precision)
                 raise
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -562,8 +577,9 @@ class Trainer:
         NonFiniteError
             If the optimizer's state is not finite any more, which could not be loaded again.
         """
-        self.verify()
-        checkpoint.write(path, *resume.pack(self))
+        with self._untouched():
+            self.verify()
+            checkpoint.write(path, *resume.pack(self))
 
     @classmethod
     def load(
@@ -653,7 +669,7 @@ class Trainer:
         if not net.built:
             if net.input_shapes is not None and net.input_shapes != shapes:
                 raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
-            net.build_for(shapes, self.seed, self.precision, draw)
+            net.build_for(shapes, self.seed, self.precision, draw=draw)
         elif net.input_shapes != shapes:
             raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
 
@@ -667,13 +683,14 @@ class Trainer:
         RuntimeError
             If it was built again or converted since.
         """
+        if not self.net.built and self.net.input_shapes is not None:
+            self.prepare(self.net.input_shapes)
         native = self.net.native
         if self._session is None:
             if len(self.net.output_shapes) != 1:
                 raise ValueError(f"Trainer: trains one output, got {len(self.net.output_shapes)}")
             self._warn_of_softmax()
-            if native.precision != self.precision:
-                native.convert(self.precision)
+            self.net.convert(self.precision)
             self._session = _core.Session(
                 native,
                 self.loss.name,
@@ -684,7 +701,8 @@ class Trainer:
                 self.decay_bias,
             )
             self._native = native
-        if native is not self._native or native.precision != self.precision:
+        current = native.precision
+        if self._native is not native or current != self.precision:
             raise RuntimeError(
                 "Trainer: its network was built again or converted since training began; "
                 "make a new Trainer for it"
@@ -751,12 +769,14 @@ class Trainer:
         """Return checked data, building the network where it is not built."""
         if not self.net.built and self.net.input_shapes is not None:
             self.prepare(self.net.input_shapes)
-        arrays = inputs.features(X, self.net)
+        arrays = inputs.features(X, self.net, precision=self.precision)
         if not self.net.built:
             self.prepare(tuple(tuple(a.shape[1:]) for a in arrays))
         self.session()
         samples = len(arrays[0])
-        targets = inputs.targets(y, samples, self.loss, self.net.output_shapes[0])
+        targets = inputs.targets(
+            y, samples, self.loss, self.net.output_shapes[0], precision=self.precision
+        )
         return arrays, targets, inputs.sample_weights(sample_weight, samples)
 
     def _validation(self, given: Any) -> Batch:
@@ -807,13 +827,6 @@ def _metrics(given: Sequence[str] | None, loss: losses.Loss) -> tuple[str, ...]:
         if not loss.classification:
             raise ValueError(f"accuracy: counts right classes, but {loss.name} is for values")
     return names
-
-
-def _common(name: str, value: Any) -> Any:
-    """Return a penalty or a limit as a float or a schedule; None stands for no limit."""
-    if name in ("l1", "l2"):
-        return schedules.of("Trainer", name, value, NOT_NEGATIVE)
-    return None if value is None else schedules.of("Trainer", name, value, POSITIVE)
 
 
 def _device(name: str) -> str:

@@ -1,6 +1,8 @@
 """Laws on plain arguments: any int and any number is taken as it is or refused by its name."""
 
 import contextlib
+import inspect
+import re
 import warnings
 
 import numpy as np
@@ -63,6 +65,8 @@ INTS = {
     "MaxPool2D": (lambda n: image(layers.MaxPool2D(n)), "size|window"),
     "MaxPool2D stride": (lambda n: image(layers.MaxPool2D(2, n)), "stride"),
     "AvgPool2D": (lambda n: image(layers.AvgPool2D((n, 1))), "size|window"),
+    "AvgPool2D stride": (lambda n: image(layers.AvgPool2D(2, n)), "stride"),
+    "MaxPool2D padding": (lambda n: image(layers.MaxPool2D(2, padding=n)), "padding"),
     "AvgPool2D padding": (lambda n: image(layers.AvgPool2D(2, padding=n)), "padding"),
     "UpSample2D": (layers.UpSample2D, "size"),
     "ZeroPad2D": (layers.ZeroPad2D, "padding"),
@@ -72,6 +76,9 @@ INTS = {
     "ops.max_pool": (lambda n: op(lambda x: ops.max_pool(x, 1, n)), "stride"),
     "ops.upsample": (lambda n: op(lambda x: ops.upsample(x, (1, n))) if n != 3 else 0, "size"),
     "ops.lrn": (lambda n: op(lambda x: ops.lrn(x, n)), "size"),
+    "Input": (lambda n: steep.Input((4, n)), "axis|shape"),
+    "build shape": (lambda n: steep.Sequential(layers.ReLU()).build(n), "axis|shape"),
+    "input_shape": (lambda n: steep.Sequential(layers.ReLU(), input_shape=n), "axis|shape"),
     "build seed": (lambda n: net().build(3, seed=n), "seed"),
     "Trainer seed": (lambda n: steep.Trainer(net(), "mse", "sgd", seed=n), "seed"),
     "predict": (lambda n: net().predict(X, n), "batch_size"),
@@ -83,6 +90,8 @@ INTS = {
     "set_num_threads": (default, "set_num_threads: n"),
     "threads": (within, "threads: n"),
     "EarlyStopping": (lambda n: callbacks.EarlyStopping(patience=n), "patience"),
+    "ReduceOnPlateau": (lambda n: callbacks.ReduceOnPlateau(patience=n), "patience"),
+    "ReduceOnPlateau cooldown": (lambda n: callbacks.ReduceOnPlateau(cooldown=n), "cooldown"),
     "Checkpoint": (lambda n: callbacks.Checkpoint("a", every=n), "every"),
     "descend steps": (lambda n: lab.descend("sgd", bowl, 1.0, n), "steps"),
     "descend epoch_steps": (lambda n: lab.descend("sgd", bowl, 1.0, 2, n), "epoch_steps"),
@@ -153,9 +162,9 @@ FLOATS = {
     "Rescale shift": (lambda v: layers.Rescale(1.0, v), "shift"),
     "BatchNorm momentum": (layers.BatchNorm, "momentum"),
     "BatchNorm eps": (lambda v: layers.BatchNorm(eps=v), "eps"),
-    "LRN alpha": (lambda v: layers.LocalResponseNorm(5, v), "alpha"),
-    "LRN beta": (lambda v: layers.LocalResponseNorm(5, beta=v), "beta"),
-    "LRN bias": (lambda v: layers.LocalResponseNorm(5, bias=v), "bias"),
+    "LocalResponseNorm alpha": (lambda v: layers.LocalResponseNorm(5, v), "alpha"),
+    "LocalResponseNorm beta": (lambda v: layers.LocalResponseNorm(5, beta=v), "beta"),
+    "LocalResponseNorm bias": (lambda v: layers.LocalResponseNorm(5, bias=v), "bias"),
     "Huber": (losses.Huber, "delta"),
     "CrossEntropy": (losses.CrossEntropy, "label_smoothing"),
     "Augment": (lambda v: data.Augment(fill=v), "fill"),
@@ -163,6 +172,9 @@ FLOATS = {
     "init": (lambda v: steep.Sequential(layers.Dense(1, init=v)).build(2), "init"),
     "ops.affine": (lambda v: op(lambda x: ops.affine(x, v)), "scale"),
     "ops.affine shift": (lambda v: op(lambda x: ops.affine(x, 1.0, v)), "shift"),
+    "x * number": (lambda v: op(lambda x: x * v), "symbolic tensor"),
+    "x + number": (lambda v: op(lambda x: x + v), "symbolic tensor"),
+    "x / number": (lambda v: op(lambda x: x / v), "symbolic tensor"),
     "ops.activation": (lambda v: op(lambda x: ops.activation(x, "elu", v)), "alpha"),
     "ops.dropout": (lambda v: op(lambda x: ops.dropout(x, v)), "rate"),
     "ops.normalize": (lambda v: op(lambda x: ops.normalize(x, [0, 0], [v, 1])), "std"),
@@ -193,6 +205,27 @@ def test_f17_a_number_is_what_it_is_in_float32_or_refused_by_its_name(row, value
     assert float(value) == 0 or abs(single) >= np.finfo(np.float32).tiny
     if name in ("rate", "momentum", "label_smoothing"):  # their ranges end at 1
         assert (single == 1) == (float(value) == 1)
+
+
+def test_every_number_of_a_public_class_stands_in_a_table():
+    """A new layer, loss or callback comes with its rows."""
+    ints, floats = ("int", "PairLike", "PaddingLike"), ("float",)
+    missing = []
+    made = [(layers, layers.__all__), (losses, losses.__all__), (callbacks, callbacks.__all__)]
+    for kind in [getattr(m, n) for m, names in made for n in names] + [data.Augment]:
+        if not isinstance(kind, type):
+            continue
+        for name, parameter in inspect.signature(kind).parameters.items():
+            words = set(re.findall(r"\w+", str(parameter.annotation)))
+            for wanted, table in ((ints, INTS), (floats, FLOATS)):
+                rows = (
+                    names for row, (_, names) in table.items() if row.split()[0] == kind.__name__
+                )
+                known = {word for names in rows for word in names.split("|")}
+                native = name not in ("min_delta", "factor", "min_lr")  # floats of Python
+                if words & set(wanted) and name not in known and native:
+                    missing.append(f"{kind.__name__}: {name}")
+    assert not missing
 
 
 # arguments that are right, and must stay so

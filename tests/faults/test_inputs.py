@@ -236,7 +236,7 @@ def test_f36_callbacks_none():
 def test_f37_predict_on_no_rows():
     a, b = steep.Input((3,)), steep.Input((2,))
     two = steep.Model([a, b], [layers.Dense(4)(a), layers.Dense(5)(b)]).build()
-    one, image = steep.Sequential(layers.Dense(4)), steep.Sequential(layers.Conv2D(6, 3))
+    one, image = steep.Sequential(layers.Dense(4)).build(3), steep.Sequential(layers.Conv2D(6, 3))
     for rows in (X[:0], np.empty((0, 3), np.uint8), Frame(objects()[:0], list("abc"))):
         got = one.predict(rows)
         assert (got.shape, got.dtype) == ((0, 4), np.float32)

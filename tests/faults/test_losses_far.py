@@ -27,7 +27,7 @@ def found(z, y, precision, loss, option=0.0):
     """Return the loss of each row and the gradient of each."""
     eye = np.eye(len(z), dtype=np.float32)
     session = session_of(z, precision, loss, option)
-    _, gradients = session.gradients([eye], y, None, 0, 0.0, 0.0)
+    _, gradients = session.gradients([eye], y, None, 0.0, 0.0)
     values = [session.evaluate([eye[i : i + 1]], y[i : i + 1], None, 1)[0] for i in range(len(z))]
     return np.array(values), gradients["w"].astype(np.float64)
 

@@ -424,8 +424,13 @@ def test_f32_too_many_layers_inside_each_other_are_refused_by_number():
             self.inner = inner
 
         def call(self, x):
-            # More of the stack than steep's own layers take.
-            return [[self.inner(x) for _ in range(1)][0] for _ in range(1)][0]
+            def further():  # takes more of the stack than steep's own layers do
+                def on():
+                    return self.inner(x)
+
+                return on()
+
+            return further()
 
     layer = layers.Dense(4)
     for _ in range(240):

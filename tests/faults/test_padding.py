@@ -99,7 +99,7 @@ def test_f1_shifts_in_the_middle_leave_the_padding_alone(precision, clip_norm):
     random = np.random.default_rng(3)
     for width in range(1, 41):
         outputs = width % 5 + 1
-        X, y = random.standard_normal((9, 4)), random.random((9, outputs))
+        X, y = random.standard_normal((11, 4)), random.random((11, outputs))
         net = shifted(width, outputs)
         trainer = steep.Trainer(net, "mse", "adam", precision=precision, clip_norm=clip_norm)
         trainer.fit(X, y, epochs=3, batch_size=4, progress=False)

@@ -107,9 +107,9 @@ def test_f56_a_graph_checks_for_itself():
 @pytest.mark.parametrize("batch", [2**53, 2**56, 2**62, 2**63 - 1])
 def test_f56_memory_never_wraps(batch):
     trainer = steep.Trainer(steep.Sequential(layers.Dense(64)).build(3000), "mse", "adam")
-    with pytest.raises(ValueError, match=rf"a batch of {batch} samples needs .* batch_size"):
+    with pytest.raises(ValueError, match=r"batch_size must be at most 2147483647"):
         trainer.memory(batch)
-    assert trainer.memory(2**40)["arena"] > 2**40 * 3000 * 4
+    assert trainer.memory(2**31 - 1)["arena"] > (2**31 - 1) * 3000 * 4
 
 
 def test_f23_large_strides_and_dilations_are_right():

@@ -339,3 +339,19 @@ print(before, after, after - memory.available({root!r}), memory.available() <= a
     assert 0 < int(after) < 1 << 34
     assert 63 << 20 < int(taken) < 70 << 20
     assert inside == "True"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="needs /proc to count threads")
+def test_f38_workers_of_a_larger_block_end_after_it():
+    net = steep.Sequential(layers.Dense(512), layers.Dense(512)).build(512)
+    X = np.zeros((512, 512), np.float32)
+
+    def there():
+        net.predict(X, 512)
+        return len(os.listdir("/proc/self/task"))
+
+    with steep.threads(2):
+        few = there()
+        with steep.threads(8):
+            assert there() == few + 6
+        assert there() == few

@@ -27,6 +27,7 @@ class Hunt:
         self.lock = threading.Lock()
         self.counts = Counter()  # of (law, kind)
         self.seconds = Counter()  # by law
+        self.skipped = Counter()  # by law and reason
         self.found = {}  # first failure of each key: (seed, result)
         self.seeds_of = {}  # all seeds of each key
         self.cases = self.last = 0
@@ -73,6 +74,8 @@ class Hunt:
         with self.lock:
             self.counts[result.law, result.kind] += 1
             self.seconds[result.law] += result.seconds
+            if result.kind == "skipped":
+                self.skipped[f"{result.law}: {result.message}"] += 1
             if not result.failed:
                 return
             self.seeds_of.setdefault(result.key, []).append(seed)
@@ -130,6 +133,7 @@ def main(arguments=None):
         held, skipped, failed = (hunt.counts[name, kind] for kind in ("held", "skipped", "failed"))
         mean = 1e3 * hunt.seconds[name] / max(1, held + skipped + failed)
         print(f"{name:18} {held:6} {skipped:7} {failed:6} {mean:7.1f}")
+    print("skipped:", ", ".join(f"{n} {why}" for why, n in hunt.skipped.most_common()))
     for key, seeds in sorted(hunt.seeds_of.items(), key=lambda item: -len(item[1])):
         print(f"{len(seeds):5} x {' | '.join(key)}: seeds {', '.join(map(str, seeds[:8]))}")
     print(

@@ -1,6 +1,7 @@
 """Worker processes as objects: sends a case, waits for the results, and survives a crash of it."""
 
 import base64
+import contextlib
 import json
 import os
 import pickle
@@ -97,16 +98,24 @@ class Worker:
         self._noise.seek(0)
         said = self._noise.read().decode(errors="replace").strip().splitlines()
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        self._process = None
+        self._close()
         return "\n".join([f"crashed: {name}", *said[:12]])
 
     def stop(self):
         """End the process."""
-        if self._process is not None:
+        if self._process is None:
+            return
+        self._process.stdin.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._close()
+
+    def _close(self):
+        self._noise.close()
+        self._process.stdout.close()
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-            try:
-                self._process.wait(5)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        self._process = None

@@ -1,7 +1,7 @@
 """Law 1: several steps of training give PyTorch's weights, running statistics and losses."""
 
 import contextlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from laws.playing import Broken, Skip, arguments, play, start
@@ -13,35 +13,57 @@ with contextlib.suppress(ImportError):  # the suite skips this law without PyTor
 
     torch.set_num_threads(1)
 
-STIRRED = 1e-9  # relative size of what the start is moved by, to see what rounding can grow to
-NOISE = 1e-13  # of the largest gradient: rounding in those whose terms cancel
-CHAOS = 1e-4  # where that grows so large, no digit is left to compare
-FLOOR = 1e-11  # some roundings of 1e-16 in sums of thousands
+
+@dataclass(frozen=True)
+class Bound:
+    """How near a precision must come: as near as a start moved by more than its roundings."""
+
+    precision: str
+    stirred: float  # what every weight of the start is moved by, relative
+    noise: float  # of the largest gradient: rounding in those whose terms cancel
+    floor: float  # some roundings in sums of thousands, of the largest value
+    close: float  # nearer to a kink than this, rounding decides which side it is
+    chaos: float = 1e-4  # where the moved start leads so far away, no digit is left to compare
+
+
+DOUBLE = Bound("float64", 1e-9, 1e-13, 1e-11, 1e-9)
+SINGLE = Bound("float32", 1e-5, 1e-5, 2e-5, 1e-4, 0.05)
 
 
 def steps(case):
-    """Weights, statistics, losses and predictions after every step of the script, in float64."""
+    """Weights, statistics, losses and predictions at the end of the script, in float64."""
+    follow(case, DOUBLE)
+
+
+def single(case):
+    """The same in float32, to the digits it has."""
+    follow(case, SINGLE)
+
+
+def follow(case, bound):
+    """Train in steep and in PyTorch, and there once more from a start a little moved."""
     if "torch" not in globals():
         raise Skip("no PyTorch")
     if any(node.kind == "Dropout" and node.args[0] for node in nodes(case)):
         raise Skip("random")
     plain = tuple(d.changed(augment=None) if d.kind == "fit" else d for d in case.script)
-    case = replace(case, script=plain).with_options(precision="float64")
+    case = replace(case, script=plain).with_options(precision=bound.precision)
     run = start(case)
     run.trainer.prepare(case.inputs)
     first = run.net.state_dict()
     if play(run):
         raise Skip("not finite")
-    wanted, moved = Course(run, first), Course(run, stirred(first), noise=NOISE)
+    wanted = Course(run, first, bound)
+    moved = Course(run, stirred(first, bound.stirred), bound, noise=bound.noise)
     for course in (wanted, moved):
         course.run()
     if wanted.twin.unclear:
         raise Skip("a kink")
-    compare(run, wanted, moved)
+    compare(run, wanted, moved, bound)
 
 
-def compare(run, wanted, moved):
-    """Refuse what is further from PyTorch than a start moved by STIRRED leads."""
+def compare(run, wanted, moved, bound):
+    """Refuse what is further from PyTorch than the moved start leads."""
     found = run.net.state_dict() | {"losses": np.array(run.trainer.history.steps["loss"])}
     found["predictions"] = run.net.predict(run.X)
     theirs, near = wanted.left(run), moved.left(run)
@@ -50,13 +72,13 @@ def compare(run, wanted, moved):
         if not np.isfinite(theirs[name]).all() or scale > 1e12:
             raise Skip("not finite")
         spread = np.abs(near[name] - theirs[name]).max(initial=0.0) / scale
-        if not spread < CHAOS:
+        if not spread < bound.chaos:
             raise Skip("chaotic")
     for name, value in found.items():
         scale = 1.0 + np.abs(theirs[name]).max(initial=0.0)
         spread = np.abs(near[name] - theirs[name]).max(initial=0.0) / scale
         error = np.abs(value - theirs[name]).max(initial=0.0) / scale
-        if not error <= FLOOR + spread:
+        if not error <= bound.floor + 3 * spread:
             rule = type(run.trainer.optimizer).__name__
             raise Broken(
                 f"{rule}: {name} is {error:.3g} from PyTorch's, a moved start is {spread:.3g} off"
@@ -69,11 +91,11 @@ def nodes(case):
     return each(case.body, case.shared)
 
 
-def stirred(state):
-    """Return weights moved by STIRRED, each up or down."""
+def stirred(state, size):
+    """Return weights moved by a part of themselves, each up or down."""
     random = np.random.default_rng(0)
     return {
-        name: value * (1 + STIRRED * random.choice([-1.0, 1.0], value.shape))
+        name: value * (1 + size * random.choice([-1.0, 1.0], value.shape))
         for name, value in state.items()
     }
 
@@ -81,7 +103,7 @@ def stirred(state):
 class Course:
     """The training of one run, in PyTorch, from given weights."""
 
-    def __init__(self, run, state, noise=0.0):
+    def __init__(self, run, state, bound, noise=0.0):
         self.case, self.space, self.trainer = run.case, run.space, run.trainer
         self.X = [
             np.array(x, np.float64, order="C")
@@ -90,7 +112,7 @@ class Course:
         y = np.array(run.y, order="C")
         self.labelled = self.case.data.targets in ("labels", "column of labels", "one class")
         self.y = y.reshape(-1).astype(np.int64) if self.labelled else y.astype(np.float64)
-        self.twin = twin.Twin(self.case, state)
+        self.twin = twin.Twin(self.case, state, bound.close)
         self.leaves = [self.twin.leaves[name] for name in self.twin.trained]
         decayed = [
             p.dim() > 1 or name.endswith(".gain") or self.trainer.decay_bias
@@ -114,9 +136,23 @@ class Course:
                 order = np.arange(n)
                 if named.get("shuffle", True):
                     order = _core.permutation(self.trainer.seed, self.epoch, n)
-                for first in range(0, n, size):
-                    self.update(order[first : first + size], named.get("sample_weight"))
+                last = n - n % min(size, n) if named.get("drop_last") else n
+                for first in range(0, last, size):
+                    self.update(order[first : first + size], self.weights(named))
                 self.epoch += 1
+
+    def weights(self, named):
+        """Return the weight of each sample of a fit, of its class included, or None."""
+        weights, classes = named.get("sample_weight"), named.get("class_weight")
+        if classes is None:
+            return weights
+        count = self.case.output[-1]
+        if classes == "balanced":
+            found = np.bincount(self.y, minlength=count)
+            each = len(self.y) / (np.count_nonzero(found) * np.maximum(found, 1))
+        else:
+            each = np.array([classes.get(k, 1.0) for k in range(count)])
+        return each[self.y] * (1.0 if weights is None else np.asarray(weights, np.float64))
 
     def _step_deed(self, deed):
         rows = np.arange(len(self.y))
@@ -136,7 +172,9 @@ class Course:
 
         def gradient(point):
             g = self.gradient(point, index, weights)
-            g = g + self.noise * np.abs(g).max(initial=0.0) * self.random.choice([-1, 1], g.shape)
+            # A gradient that is 0 is a sum that cancels: of terms of some size all the same.
+            size = self.noise * (np.abs(g).max(initial=0.0) + 0.01)
+            g = g + size * self.random.choice([-1.0, 1.0], g.shape)
             common = (self.trainer.common[k] for k in ("l1", "l2", "clip_norm", "clip_value"))
             return truth.penalised(g, point, common, self.decayed, h)
 

@@ -12,23 +12,25 @@ class Law:
 
     check: Any
     every: int = 1  # tried on seeds that this divides
+    few: int = 20  # how many cases the suite has time for
 
     def tries(self, seed):
         return seed % self.every == 0
 
 
 LAWS = {
-    "parity": Law(parity.steps),
+    "parity": Law(parity.steps, few=30),
+    "parity_single": Law(parity.single, every=2),
     "threads": Law(threads.threads),
-    "weights": Law(reload.weights),
+    "weights": Law(reload.weights, few=40),
     "going_on": Law(reload.going_on),
     "copies": Law(reload.copies, every=2),
-    "predictions": Law(batching.predictions),
-    "evaluation": Law(batching.evaluation),
-    "history": Law(batching.history),
+    "predictions": Law(batching.predictions, few=40),
+    "evaluation": Law(batching.evaluation, few=40),
+    "history": Law(batching.history, few=60),
     "refusals": Law(refusals.refusals),
     "resuming": Law(resuming.resuming),
-    "looks": Law(looks.looks, every=2),
-    "concurrency": Law(concurrency.concurrency, every=50),
-    "killing": Law(killing.killing, every=50),
+    "looks": Law(looks.looks, every=2, few=10),
+    "concurrency": Law(concurrency.concurrency, every=50, few=6),
+    "killing": Law(killing.killing, every=50, few=3),
 }

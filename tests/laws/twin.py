@@ -7,8 +7,6 @@ from shapes import around, both, image, window
 from steep import layers
 
 F = torch.nn.functional
-CLOSE = 1e-9  # of a kink: nearer than this, rounding decides which side it is
-
 ACTIVATIONS = {
     "linear": lambda x, a: x,
     "relu": lambda x, a: torch.relu(x),
@@ -33,8 +31,8 @@ DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0}
 class Twin:
     """A described network with weights by name, in the order in which steep defines them."""
 
-    def __init__(self, case, state):
-        self.case = case
+    def __init__(self, case, state, close):
+        self.case, self.close = case, close  # nearer to a kink than `close` is not clear
         self.leaves = {
             name: torch.tensor(np.asarray(value, np.float64)) for name, value in state.items()
         }
@@ -86,7 +84,7 @@ class Twin:
             return torch.softmax(x, -1)
         if name in KINKED:
             near = x.detach().abs()
-            self.unclear |= bool(((near > 0) & (near < CLOSE)).any())
+            self.unclear |= bool(((near > 0) & (near < self.close)).any())
         return ACTIVATIONS[name](x, alpha)
 
 
@@ -157,7 +155,7 @@ def max_pool(twin, node, x, key):
     top = wide.detach().unfold(2, size[0], stride[0]).unfold(3, size[1], stride[1]).flatten(4)
     if top.shape[4] > 1:  # where the two largest are as good as equal, rounding says who gets dy
         first, second = top.topk(2, dim=4).values.unbind(4)
-        twin.unclear |= bool(((first - second < CLOSE) & (first != 0)).any())
+        twin.unclear |= bool(((first - second < twin.close) & (first != 0)).any())
     return nhwc(F.max_pool2d(wide, size, stride))
 
 

@@ -103,6 +103,7 @@ template <class T> struct Kernels {
   void (*column_sum)(const T* x, long ldx, const T* y, long ldy, long rows, long width, T* out,
                      bool accumulate);
   bool (*all_finite)(const T* x, long n);
+  bool (*all_within)(const T* x, long n, T limit);  // |x| <= limit: no NaN either
 
   // c (+)= a o b, o one of + - *
   void (*add)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width);

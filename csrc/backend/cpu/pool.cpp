@@ -38,10 +38,6 @@ class FlushDenormals {
 // Of the calling thread, 0 for none: another thread's jobs must not depend on it.
 thread_local int own_limit = 0;
 
-}  // namespace
-
-namespace {
-
 // Counting opens a file: too dear for every job.
 int cpus_at_start() {
   static const int cpus = usable_cpus();

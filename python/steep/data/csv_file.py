@@ -15,9 +15,11 @@ from typing import IO, Any, NoReturn, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..ranges import whole
 from .table import Table, Target, one_hot, read_target
 
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})
+_MANY = 1 << 31  # columns, beyond any file
 MAX_CATEGORIES = 64  # different texts a one-hot column may have
 MAX_CLASSES = 10_000  # different texts a target column may have
 SAMPLE_ROWS = 1000  # rows that decide which columns hold text; later rows may still add one
@@ -146,7 +148,8 @@ def _inspect(
     if len(sample) - header < 1:
         raise ValueError(f"{file.path}: has a header but no rows.")
     index = _position(file, names, target, "target")
-    dropped = {_position(file, names, column, "drop") for column in drop}
+    several = [drop] if isinstance(drop, (str, int)) else drop
+    dropped = {_position(file, names, column, "drop") for column in several}
     used = [i for i in range(len(names)) if i != index and i not in dropped]
     if not used:
         raise ValueError(f"{file.path}: no column is left to learn {names[index]!r} from.")
@@ -158,8 +161,10 @@ def _position(file: _File, names: list[str], column: str | int, role: str) -> in
         return names.index(column)
     if isinstance(column, str) and names.count(column) > 1:
         raise ValueError(f"{file.path}: {role} {column!r} names {names.count(column)} columns.")
-    try:
-        position = int(column)
+    try:  # text may be a position, too: the command line has nothing else
+        position = (
+            int(column) if isinstance(column, str) else whole(file.path, role, column, -_MANY)
+        )
     except ValueError:
         position = len(names)
     if -len(names) <= position < len(names):

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ranges import FRACTION, number, whole
+from ..ranges import ANY, number, whole
 
 Indices: TypeAlias = NDArray[np.int64]
 
@@ -76,11 +76,11 @@ def split(
         Shares or counts out of range, or a part that was asked for would be empty.
     """
     count = whole("split", "count", count, 0)
-    test = number("split", "test", test, FRACTION)
-    validation = number("split", "validation", validation, FRACTION)
-    if test + validation >= 1:
+    test = number("split", "test", test, ANY)
+    validation = number("split", "validation", validation, ANY)
+    if not (0 <= test < 1 and 0 <= validation < 1 and test + validation < 1):
         raise ValueError(
-            f"split: test={test} and validation={validation} must be together below 1."
+            f"split: test={test} and validation={validation} must be in [0, 1), together below 1."
         )
     order = shuffled(count, seed)
     if classes is not None:

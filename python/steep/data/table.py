@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrays import array
+
 MAX_LABELS = 20  # whole numbers with more different values than this are a quantity
 TASKS = ("classification", "regression")
 
@@ -78,10 +80,12 @@ def read_target(values: Any, name: str, task: str | None = None) -> Target:
     ------
     ValueError
         Not one finite value a sample, fewer than two classes, or not what `task` asks for.
+    TypeError
+        Objects that are no text and no numbers; says where the first is.
     """
     if task is not None and task not in TASKS:
         raise ValueError(f"task: {task!r} is unknown, expected {' or '.join(TASKS)}.")
-    values = np.asarray(values)
+    values = _plain(values, name)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -108,6 +112,20 @@ def read_target(values: Any, name: str, task: str | None = None) -> Target:
     _check_classes(distinct, values, name)
     classes = distinct.astype(np.int64).tolist() if values.dtype.kind == "f" else distinct.tolist()
     return Target(index.astype(np.int64).reshape(-1), tuple(classes))
+
+
+def _plain(values: Any, name: str) -> NDArray[Any]:
+    """Return text, booleans or numbers as an array of their own kind, out of objects too."""
+    got = np.asarray(values)
+    if got.dtype.kind not in "OT" or got.ndim == 0:
+        return got
+    kinds = set(map(type, got.ravel().tolist()))
+    if all(issubclass(kind, str) for kind in kinds):
+        return got.astype(np.str_)
+    if kinds <= {bool, np.bool_}:
+        return got.astype(np.bool_)
+    # Text among other things is a slip, such as a heading within a column of numbers.
+    return array(name, values, "expected text or numbers", "make all of them text, or none")
 
 
 def _check_classes(distinct: NDArray[Any], values: NDArray[Any], name: str) -> None:

@@ -183,11 +183,14 @@ def behaviour(path: ArrayLike, tolerance: float = 1e-9) -> str:
     Raises
     ------
     ValueError
-        If it is no path of at least three points.
+        If it is no path of at least three points, or they are not finite.
     """
+    tolerance = number("behaviour", "tolerance", tolerance, NOT_NEGATIVE)
     points = np.asarray(path, dtype=np.float64)
     if points.ndim != 2 or len(points) < 3:
         raise ValueError(f"behaviour: path must be (steps+1, n), steps >= 2, got {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError("behaviour: path must be finite; one that diverged ends before that")
     near = tolerance * (1.0 + float(np.abs(points).max()))
     moves = np.linalg.norm(np.diff(points, axis=0), axis=1)
     if moves[-1] <= near:

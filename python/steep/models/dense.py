@@ -1,6 +1,7 @@
 """Networks of dense layers."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..activations import ActivationLike
 from ..inputs import count
@@ -33,10 +34,10 @@ def mlp(
     TypeError, ValueError
         If a number is out of range.
     """
-    if not isinstance(units, Iterable) or getattr(units, "ndim", 1) == 0:
-        units = (units,)
+    single = not isinstance(units, Iterable) or getattr(units, "ndim", 1) == 0
+    sizes: Any = (units,) if single else units
     parts: list[Layer] = [Flatten()]
-    for size in units:
+    for size in sizes:
         parts.append(Dense(size, activation))
         if dropout:
             parts.append(Dropout(dropout))

@@ -101,6 +101,13 @@ bool all_finite(const T* x, long n) {
   return finite<T>(seen);
 }
 
+template <class T>
+bool all_within(const T* x, long n, T limit) {
+  Bits<T> beyond = 0;
+  for (long i = 0; i < n; ++i) beyond |= abs_(x[i]) <= limit ? Bits<T>(0) : Bits<T>(1);
+  return beyond == 0;
+}
+
 template <class T, class... Rules>
 decltype(Kernels<T>::update) sweeps(List<Rules...>) {
   static constexpr bool (*all[])(const UpdateArgs<T>&) = {sweep<T, Rules>...};
@@ -116,6 +123,7 @@ void fill_updates(Kernels<T>& table) {
   table.look_back = look_back<T>;
   table.finish_gradient = finish_gradient<T>;
   table.all_finite = all_finite<T>;
+  table.all_within = all_within<T>;
 }
 
 STEEP_FILL(fill_updates)
