@@ -58,8 +58,9 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         except _Refused as error:
             raise ValueError(str(error)) from None
         except Exception as error:  # what damage makes zipfile raise is of many kinds
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-                raise  # of the disk; a seek to nowhere is EINVAL
+            disk = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+            if disk or isinstance(error, MemoryError):
+                raise  # of the machine, not of the file; a seek to nowhere is EINVAL
             raise ValueError(f"{name}: not a readable .npz file ({error}).") from None
     _check(arrays, sorted(key.removesuffix(".npy") for key in members), name)
     return arrays
