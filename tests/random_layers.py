@@ -20,8 +20,9 @@ def layer(kind, *args, **named):
 class Body:
     """Draws the layers of one network."""
 
-    def __init__(self, random):
+    def __init__(self, random, large=False):
         self.random, self.shared = random, []
+        self.large = large  # enough for several threads, and for sums in several parts
 
     # -- chances -------------------------------------------------------------------------------
 
@@ -36,6 +37,8 @@ class Body:
 
     def width(self):
         """Odd widths from 1 to 40; often around the 16 elements that rows are padded to."""
+        if self.large and self.chance(0.7):
+            return self.choose(self.whole(41, 200), 63, 64, 65, 127, 128, 129)
         return self.choose(self.whole(1, 5), self.whole(1, 40), self.choose(15, 16, 17, 31, 32, 33))
 
     def number(self, low, high):
@@ -225,7 +228,17 @@ class Body:
         first = draw()
         return first if self.chance(0.6) else (first, draw())
 
+    def far_conv(self, shape):
+        """A convolution most of whose windows lie beyond the image: long strides, wide zeros."""
+        stride = self.choose(1, self.whole(5, 32)), self.choose(1, self.whole(5, 32))
+        return layer(
+            "Conv2D", self.choose(1, 4, 16, 32), (self.choose(1, 1, 2), self.choose(1, 1, 7)),
+            stride=stride, padding=tuple(self.choose(0, 0, self.whole(1, 12)) for _ in range(4)),
+        )  # fmt: skip
+
     def conv(self, shape, filters=None, same=False):
+        if filters is None and not same and self.chance(0.1):
+            return self.far_conv(shape)
         h, w, c = shape
         kernel = self.kernel(h), self.kernel(w)
         kernel = kernel[0] if self.chance(0.5) else kernel

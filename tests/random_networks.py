@@ -9,6 +9,7 @@ from random_trainers import Training
 from shapes import after, each
 
 PER_CASE = 40  # layers of one case at most, so that it takes milliseconds
+LARGE = 8  # one in so many seeds is large enough for several threads
 
 
 def case(seed):
@@ -21,7 +22,7 @@ def case(seed):
 
 
 def _draw(seed, random):
-    body = Body(random)
+    body = Body(random, large=seed % LARGE == LARGE - 1)
     image = body.chance(0.4)
     functional = body.chance(0.3)
     inputs = (_image_shape(body) if image else (body.width(),),)
@@ -44,7 +45,7 @@ def _image_shape(body):
     height, width = body.whole(1, 8), body.whole(1, 8)
     if body.chance(0.2):
         return height, width
-    return height, width, body.choose(1, 2, 3, body.whole(1, 8), body.choose(15, 16, 17, 33))
+    return height, width, body.choose(1, 2, 3, body.whole(1, 8), body.choose(15, 16, 17, 33, 64))
 
 
 def _body(body, shape, functional):

@@ -24,7 +24,7 @@ class Training:
     """Draws everything about a training but the network; `body` lends its chances."""
 
     def __init__(self, body):
-        self.random = body.random
+        self.random, self.large = body.random, body.large
         self.whole, self.choose, self.chance = body.whole, body.choose, body.chance
         self.maybe = body.maybe
 
@@ -178,6 +178,8 @@ class Training:
 
     def data(self, targets):
         samples = self.choose(self.whole(1, 5), self.whole(2, 24), self.whole(6, 40))
+        if self.large:
+            samples = self.choose(self.whole(65, 300), 128, 256, 257)
         dtype = self.choose("float32", "float32", "float32", "float64", "float64", *DTYPES)
         return Data(
             samples, targets, dtype,
@@ -225,8 +227,10 @@ class Training:
         if data.targets in ("labels", "column of labels", "one class"):
             classes = self.maybe(0.15, self.choose(Source("{0: 2.0}"), "balanced"))
         size = self.choose(1, n, n, n + 3, *[self.whole(1, n)] * 2, max(1, n - 1))
+        if self.large:  # few batches, each large
+            size = self.choose(n, n, self.whole(64, n), max(64, n - 1), 64)
         return call(
-            "", "fit", Source("X"), Source("y"), epochs=self.whole(1, 3),
+            "", "fit", Source("X"), Source("y"), epochs=self.whole(1, 1 if self.large else 3),
             batch_size=size,
             sample_weight=weights, class_weight=classes, shuffle=self.maybe(0.4, False),
             drop_last=self.maybe(0.1, True) if size <= n else None, augment=augment,
