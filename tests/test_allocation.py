@@ -88,6 +88,9 @@ def test_a_thousand_further_steps_change_memory_by_nothing(name):
 
 def test_memory_says_how_much_is_held():
     session, knobs, _ = running(cases.NETWORKS["plain"])
+    engine.train(
+        session, knobs[:10], BATCHES
+    )  # threads get their scratch memory with the first run
     before = session.memory()
     engine.train(session, knobs[:10], BATCHES)
     assert session.memory() == before

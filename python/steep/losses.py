@@ -167,7 +167,9 @@ class CrossEntropy(Loss):
         smooth = self.label_smoothing
         probabilities = (1.0 - smooth) * probabilities + smooth / classes
         shifted = logits - logits.max(axis=1, keepdims=True)
-        log_p = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+        others = np.exp(shifted)  # all but the largest, which is 1: the sum may be tiny beside it
+        np.put_along_axis(others, shifted.argmax(axis=1, keepdims=True), 0.0, axis=1)
+        log_p = shifted - np.log1p(others.sum(axis=1, keepdims=True))
         return _vector(-(probabilities * log_p).sum(axis=1))
 
 
@@ -175,7 +177,8 @@ class CrossEntropy(Loss):
 class BinaryCrossEntropy(Loss):
     """-y log p - (1-y) log(1-p), p = sigmoid(z), from logits z; the mean over a sample's outputs.
 
-    Targets are 0, 1 or probabilities between. Computed as max(z,0) - z*y + log(1+e^-|z|).
+    Targets are 0, 1 or probabilities between. Computed as max(z,0) - z*y + log(1+e^-|z|), the
+    first two in one term: z*(1-y) or -z*y.
     """
 
     name: ClassVar[str] = "binary_cross_entropy"
@@ -184,8 +187,8 @@ class BinaryCrossEntropy(Loss):
     def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
         """Return the loss of each sample, z and target of one shape (N, ...)."""
         logits, y = _pair(z, target)
-        softplus = np.log1p(np.exp(-np.abs(logits)))
-        return _mean_rows(np.maximum(logits, 0.0) - logits * y + softplus)
+        away = np.where(logits > 0.0, logits * (1.0 - y), -logits * y)
+        return _mean_rows(away + np.log1p(np.exp(-np.abs(logits))))
 
 
 REDUCTIONS: dict[str, Callable[[Any], Any]] = {"mean": np.mean, "sum": np.sum}

@@ -6,7 +6,7 @@ import pytest
 import steep
 from bounds import matmul, within
 from cases import PRECISIONS, TINY, UNIT
-from steep import layers
+from steep import layers, losses
 
 every_precision = pytest.mark.parametrize("precision", PRECISIONS)
 
@@ -63,6 +63,19 @@ def test_f11_golden_values_of_binary_cross_entropy():
     values, _ = found(z, np.ones((5, 1)), "float32", "binary_cross_entropy")
     golden = [6.144193e-6, 8.315284e-7, 1.125352e-7, 2.061154e-9, 4.248354e-18]
     np.testing.assert_allclose(values, golden, rtol=1e-6)
+
+
+def test_f11_descriptions_say_the_same():
+    """What `losses` computes in NumPy, far from 0."""
+    z = np.array([[-30.0], [20.0], [40.0], [300.0]])
+    rows = losses.BinaryCrossEntropy().rows(z, np.array([[0.0], [1.0], [1.0], [1.0]]))
+    np.testing.assert_allclose(rows, np.log1p(np.exp(-np.abs(z[:, 0]))), rtol=1e-14)
+    z, labels = confident(7, "float64", seed=0)
+    right = np.argmax(z, axis=1) == labels
+    rows = losses.CrossEntropy().rows(z, labels)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    e[np.arange(len(z)), np.argmax(z, axis=1)] = 0
+    np.testing.assert_allclose(rows[right], np.log1p(e.sum(axis=1))[right], rtol=1e-14)
 
 
 def confident(columns, precision, seed):

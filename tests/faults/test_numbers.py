@@ -25,11 +25,11 @@ def test_f17_elu_of_negative_alpha_is_refused_by_name():
         ).build(2)
 
 
-@pytest.mark.parametrize("alpha", [-1.5, -0.2, 0.0, 0.3])
-@pytest.mark.parametrize("kind", ["elu", "leaky_relu"])
+@pytest.mark.parametrize(
+    ("kind", "alpha"),
+    [("elu", 0.0), ("elu", 0.3), *(("leaky_relu", alpha) for alpha in (-1.5, -0.2, 0.0, 0.3))],
+)
 def test_f17_gradients_are_right_for_every_alpha_that_is_taken(kind, alpha):
-    if kind == "elu" and alpha < 0:
-        pytest.skip("refused above")
     random = np.random.default_rng(0)
     f, slope = reference.ACTIVATIONS[kind]
     X, y = random.standard_normal((40, 1)), random.standard_normal((40, 7))

@@ -204,7 +204,7 @@ print("whole", len(found))
 """
 
 
-@pytest.mark.parametrize("stack", [96 * 1024, 128 * 1024])
+@pytest.mark.parametrize("stack", [64 * 1024, 128 * 1024])
 @pytest.mark.parametrize("name", ["plain", "look_ahead", "residual", "lenet", "tree"])
 def test_f25_a_thread_with_a_small_stack_trains(name, stack):
     code = SMALL_STACK.format(tests=os.path.dirname(cases.__file__), name=name, stack=stack)
