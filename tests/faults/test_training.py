@@ -1,4 +1,4 @@
-"""What a training is told and tells: settings, counters, faults, ends. Rows F5 to F18, F31 to F52."""
+"""What a training is told and tells: settings, counters, faults, ends. Rows F5 to F52."""
 
 import copy
 import gc
@@ -99,7 +99,7 @@ def test_f5_a_function_over_changing_state_is_asked_again_after_callbacks():
 def test_f5_another_rule_is_refused_once_steps_are_done():
     t = fit(trainer(optimizers.RMSProp(1e-3)))
     before, settings = bytes_of(t), t.optimizer
-    with pytest.raises(ValueError, match="AdaDelta.*rule adadelta.*Make a new Trainer"):
+    with pytest.raises(ValueError, match=r"AdaDelta.*rule adadelta.*Make a new Trainer"):
         t.optimizer = optimizers.AdaDelta()
     assert (t.optimizer, bytes_of(t)) == (settings, before)
     t.optimizer = optimizers.RMSProp(1e-4)
@@ -133,7 +133,7 @@ def test_f5_every_hyper_parameter_is_assignable(name, tmp_path):
 def test_f5_what_would_have_no_effect_is_refused():
     t = trainer("adam")
     for name in ("learning_rate", "momentum", "weight_decay"):
-        with pytest.raises(AttributeError, match="settings are .*lr"):
+        with pytest.raises(AttributeError, match=r"settings are .*lr"):
             setattr(t, name, 0.1)
     for name in ("seed", "loss", "net", "precision", "reduction"):
         with pytest.raises(AttributeError, match="new Trainer"):
@@ -453,7 +453,7 @@ def test_f47_a_state_that_is_not_finite_is_a_fault_by_name(rule, way, tmp_path):
     run = lambda *called, **more: t.fit(  # noqa: E731
         wide, np.zeros(96), batch_size=16, shuffle=False, progress=False, callbacks=called, **more
     )
-    with pytest.raises(steep.NonFiniteError, match="state.*dense.weight") as caught:
+    with pytest.raises(steep.NonFiniteError, match=r"state.*dense.weight") as caught:
         if way == "fit":
             run(epochs=2)
         elif way == "callback":
