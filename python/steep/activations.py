@@ -18,8 +18,8 @@ class Activation(Layer):
     kind
         ``"relu"``, ``"tanh"``, ``"sigmoid"``, ...
     alpha
-        The number f has, where it has one: slope of "leaky_relu" (0.01), depth of "elu" (1, not
-        negative).
+        The number f has, where it has one: slope of "leaky_relu" (0.01), depth of "elu" (1), which
+        is at least 0.
     name
         Shown in summaries.
     """

@@ -16,7 +16,7 @@ class Dropout(Layer):
     Parameters
     ----------
     rate
-        Probability of dropping, in [0, 1).
+        Probability of dropping, in [0, 1), at most 1 - 2^-24.
     redraw
         ``"step"``: another mask each step; ``"epoch"``: one mask an epoch.
     scale_at
