@@ -17,10 +17,8 @@ class Look:
         self.run, self.seen = run, 0
 
     def on_step_end(self, trainer):
-        looks = LOOKS[self.seen % len(LOOKS)], LOOKS[(self.seen * 7 + 3) % len(LOOKS)]
+        LOOKS[self.seen % len(LOOKS)](self.run, trainer)
         self.seen += 1
-        for look in looks:
-            look(self.run, trainer)
 
     def on_epoch_end(self, trainer, epoch, logs):
         for look in LOOKS:
