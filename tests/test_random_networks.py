@@ -110,6 +110,15 @@ def test_every_argument_of_every_layer_is_drawn():
         assert set(wanted) - left_out <= given, name
 
 
+def test_the_twins_know_everything():
+    pytest.importorskip("torch")
+    parity.with_torch()
+    assert set(layers.__all__) - {"Layer"} <= set(parity.twin.LAYERS)
+    assert set(_core.activations()) == set(parity.twin.ACTIVATIONS)
+    kinds = {kind.__name__ for kind in optimizers.TABLE.values() if isinstance(kind, type)}
+    assert kinds == set(parity.truth.STEPS)
+
+
 @pytest.mark.parametrize(
     ("field", "table_"),
     [("layout", LAYOUTS), ("target_layout", LAYOUTS), ("targets", TARGETS), ("weights", WEIGHTS)],
