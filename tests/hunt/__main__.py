@@ -17,10 +17,15 @@ if TESTS not in sys.path:
 from hunt.crew import Worker  # noqa: E402 - the path comes first
 
 
+def say(text):
+    """Print at once, also into a file."""
+    print(text, flush=True)
+
+
 class Hunt:
     """Seeds shared by workers; what they found."""
 
-    def __init__(self, seeds, laws, *, minutes=None, shrink=30.0, report=print):
+    def __init__(self, seeds, laws, *, minutes=None, shrink=30.0, report=say):
         self.seeds, self.laws, self.report = iter(seeds), laws, report
         self.limit = None if minutes is None else time.monotonic() + 60 * minutes
         self.shrink_seconds = shrink

@@ -83,6 +83,7 @@ LOOKS = (
     lambda run, trainer: (repr(trainer), repr(trainer.net), trainer.net.num_parameters),
     lambda run, trainer: copy.deepcopy(trainer.net).predict(run.X),
     lambda run, trainer: pickle.dumps(trainer.net),
+    lambda run, trainer: copy.deepcopy(trainer).evaluate(run.X, run.y),
     lambda run, trainer: trainer.optimizer.formula(show=False),
     _save,
     _check,
