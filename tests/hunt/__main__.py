@@ -17,10 +17,15 @@ if TESTS not in sys.path:
 from hunt.crew import Worker  # noqa: E402 - the path comes first
 
 
+def say(text):
+    """Print at once, also into a file."""
+    print(text, flush=True)
+
+
 class Hunt:
     """Seeds shared by workers; what they found."""
 
-    def __init__(self, seeds, laws, *, minutes=None, shrink=30.0, report=print):
+    def __init__(self, seeds, laws, *, minutes=None, shrink=30.0, report=say):
         self.seeds, self.laws, self.report = iter(seeds), laws, report
         self.limit = None if minutes is None else time.monotonic() + 60 * minutes
         self.shrink_seconds = shrink
@@ -32,9 +37,9 @@ class Hunt:
         self.seeds_of = {}  # all seeds of each key
         self.cases = self.last = 0
 
-    def run(self, jobs):
+    def run(self, workers):
         """Hunt with some workers until the seeds, or the minutes, are over."""
-        threads = [threading.Thread(target=self._work) for _ in range(jobs)]
+        threads = [threading.Thread(target=self._work, args=(worker,)) for worker in workers]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -54,21 +59,17 @@ class Hunt:
                 self.cases, self.last = self.cases + 1, seed
             return seed
 
-    def _work(self):
+    def _work(self, worker):
         import laws.table
 
-        worker = Worker()
-        try:
-            while (seed := self._next()) is not None:
-                left = [name for name in self.laws if laws.table.LAWS[name].tries(seed)]
-                while left:
-                    results = worker.run({"seed": seed, "laws": left})
-                    for result in results:
-                        self._count(seed, result, worker)
-                    # After a crash the laws behind the one that crashed are tried by a new worker.
-                    left = left[left.index(results[-1].law) + 1 :]
-        finally:
-            worker.stop()
+        while (seed := self._next()) is not None:
+            left = [name for name in self.laws if laws.table.LAWS[name].tries(seed)]
+            while left:
+                results = worker.run({"seed": seed, "laws": left})
+                for result in results:
+                    self._count(seed, result, worker)
+                # After a crash the laws behind the one that crashed are tried by a new process.
+                left = left[left.index(results[-1].law) + 1 :]
 
     def _count(self, seed, result, worker):
         with self.lock:
@@ -127,7 +128,12 @@ def main(arguments=None):
     start = time.monotonic()
     hunt = Hunt(range(int(first), int(last or int(first) + 1)), chosen, minutes=given.minutes,
                 shrink=given.shrink)  # fmt: skip
-    hunt.run(given.jobs)
+    workers = [Worker() for _ in range(given.jobs)]
+    try:
+        hunt.run(workers)
+    finally:
+        for worker in workers:
+            worker.stop()
     print("\nlaw                 held skipped failed      ms")
     for name in chosen:
         held, skipped, failed = (hunt.counts[name, kind] for kind in ("held", "skipped", "failed"))

@@ -19,14 +19,22 @@ ROUND = 0.15  # seconds between two checks of what the readers saw
 
 def concurrency(case):
     """Threads predict, evaluate, take gradients and save while another trains."""
-    # A mask of dropout belongs to a step, which a reader cannot know; functions cannot be saved.
-    if case.uses("Dropout") or "lambda" in case.text or case.data.samples < 2:
-        raise Skip("gradients or files depend on more than weights")
-    if any(not isinstance(case.option(name, 0.0), float) for name in ("l1", "l2")):
-        raise Skip("a penalty that belongs to a step")
-    if not any(deed.kind == "fit" for deed in case.script):
-        raise Skip("no fit")
+    if why := reason(case):
+        raise Skip(why)
     drive(case, ROUND)
+
+
+def reason(case):
+    """Say why a case is left out, or None: what a reader sees must be a function of weights."""
+    if case.uses("Dropout"):
+        return "a mask belongs to a step"
+    if any(not isinstance(case.option(name, 0.0), float) for name in ("l1", "l2")):
+        return "a penalty that belongs to a step"
+    if "lambda" in case.text:
+        return "a function cannot be saved"
+    if case.data.samples < 2 or not any(deed.kind == "fit" for deed in case.script):
+        return "no two samples, or no fit"
+    return None
 
 
 def drive(case, seconds):

@@ -17,10 +17,8 @@ class Look:
         self.run, self.seen = run, 0
 
     def on_step_end(self, trainer):
-        looks = LOOKS[self.seen % len(LOOKS)], LOOKS[(self.seen * 7 + 3) % len(LOOKS)]
+        LOOKS[self.seen % len(LOOKS)](self.run, trainer)
         self.seen += 1
-        for look in looks:
-            look(self.run, trainer)
 
     def on_epoch_end(self, trainer, epoch, logs):
         for look in LOOKS:
@@ -85,6 +83,7 @@ LOOKS = (
     lambda run, trainer: (repr(trainer), repr(trainer.net), trainer.net.num_parameters),
     lambda run, trainer: copy.deepcopy(trainer.net).predict(run.X),
     lambda run, trainer: pickle.dumps(trainer.net),
+    lambda run, trainer: copy.deepcopy(trainer).evaluate(run.X, run.y),
     lambda run, trainer: trainer.optimizer.formula(show=False),
     _save,
     _check,

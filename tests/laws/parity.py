@@ -1,17 +1,12 @@
 """Law 1: several steps of training give PyTorch's weights, running statistics and losses."""
 
-import contextlib
 from dataclasses import dataclass, replace
 
 import numpy as np
 from laws.playing import Broken, Skip, arguments, play, start
 from steep import _core
 
-with contextlib.suppress(ImportError):  # the suite skips this law without PyTorch
-    import torch
-    from laws import truth, twin
-
-    torch.set_num_threads(1)
+torch = truth = twin = None  # imported when the law is first tried: it takes a second
 
 
 @dataclass(frozen=True)
@@ -30,6 +25,20 @@ DOUBLE = Bound("float64", 1e-9, 1e-13, 1e-11, 1e-9)
 SINGLE = Bound("float32", 1e-5, 1e-5, 2e-5, 1e-4, 0.05)
 
 
+def with_torch():
+    """Import PyTorch where it is there; say whether it is."""
+    global torch, truth, twin  # noqa: PLW0603
+    if torch is None:
+        try:
+            import torch
+        except ImportError:
+            return False
+        from laws import truth, twin
+
+        torch.set_num_threads(1)
+    return True
+
+
 def steps(case):
     """Weights, statistics, losses and predictions at the end of the script, in float64."""
     follow(case, DOUBLE)
@@ -42,7 +51,7 @@ def single(case):
 
 def follow(case, bound):
     """Train in steep and in PyTorch, and there once more from a start a little moved."""
-    if "torch" not in globals():
+    if not with_torch():
         raise Skip("no PyTorch")
     if any(node.kind == "Dropout" and node.args[0] for node in nodes(case)):
         raise Skip("random")
