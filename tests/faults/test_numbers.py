@@ -12,7 +12,7 @@ import reference
 import steep
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steep import _core, graph, layers, losses
+from steep import _core, graph, layers
 
 # ---- F17: numbers of activations, dropout and losses. ----
 
