@@ -17,8 +17,10 @@ bool ending() {
 
 }  // namespace
 
+Released::Released() : ends_(ending()), state_(PyEval_SaveThread()) {}
+
 Released::~Released() noexcept(false) {
-  while (ending()) pause();
+  while (!ends_ && ending()) pause();
   PyEval_RestoreThread(state_);
 }
 

@@ -13,12 +13,13 @@ namespace py = pybind11;
 // would end it inside a destructor, which ends the process with "terminate called".
 class Released {
  public:
-  Released() : state_(PyEval_SaveThread()) {}
+  Released();
   ~Released() noexcept(false);
   Released(const Released&) = delete;
   Released& operator=(const Released&) = delete;
 
  private:
+  const bool ends_;  // this thread is the one that ends the interpreter, and may come back
   PyThreadState* state_;
 };
 

@@ -142,6 +142,14 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     std::lock_guard lock(mutex_);
     network_ = other.network_;
   }
+  // What conversions may be undone to: the very network there was.
+  struct Form { AnyNetwork network; };
+  Form form() const { return whole_ ? whole_->form() : Form{get()}; }
+  void restore(const Form& form) {
+    if (whole_) return whole_->restore(form);
+    std::lock_guard lock(mutex_);
+    network_ = form.network;
+  }
   std::vector<py::array> predict(const std::vector<py::array>& inputs, long batch_size) const {
     return std::visit([&](const auto& n) { return predict_on(*n, inputs, batch_size); }, get());
   }
@@ -226,30 +234,30 @@ class PySession {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     HeldData held = hold(network_->graph(), inputs, targets, weights);
     if (settings) augment(held, inputs, *settings);
+    ++data_set_;  // first: where it fails there are no data
     visit([&](auto& s) {
       const Released released;
       s.set_data(held.data, {batch_size, shuffle, drop_last});
     });
     std::swap(held_, held);
-    ++data_set_;
   }
   void set_batch(const std::vector<py::array>& inputs, const py::array& targets,
                  const std::optional<py::array>& weights) {
-    const HeldData held = hold(network_->graph(), inputs, targets, weights);
+    HeldData held = hold(network_->graph(), inputs, targets, weights);
+    ++data_set_;
     visit([&](auto& s) {
       const Released released;
-      s.set_batch(copy_of(held.data));
+      s.set_batch(held.data);
     });
-    held_ = {};
-    ++data_set_;
+    std::swap(held_, held);
   }
   void release_data() {
+    ++data_set_;
     visit([](auto& s) {
       const Released released;
       s.release_data();
     });
     held_ = {};
-    ++data_set_;
   }
 
   // Number of the data set: another one whenever it was changed.
@@ -309,13 +317,15 @@ class PySession {
       s.begin_epoch(next);
     });
   }
-  py::array losses(long first) const {
+  py::tuple losses(long first) const {
     if (first < 0) refuse("steps count from 0, got ", first);
-    const std::vector<double> all = visit([&](auto& s) {
+    const auto [progress, values] = visit([&](auto& s) {
       const Released released;
       return s.losses(first);
     });
-    return py::array_t<double>(static_cast<py::ssize_t>(all.size()), all.data());
+    return py::make_tuple(
+        progress.epoch, progress.steps,
+        py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data()));
   }
 
   std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
@@ -449,6 +459,7 @@ class PySession {
 
 void bind_network(py::module_& m) {
   using py::arg;
+  py::class_<PyNetwork::Form>(m, "NetworkForm");
   py::class_<PyNetwork, std::shared_ptr<PyNetwork>>(m, "Network")
       .def(py::init<std::shared_ptr<Graph>, const std::string&>(), arg("graph"),
            arg("precision") = "float32")
@@ -472,6 +483,8 @@ void bind_network(py::module_& m) {
           },
           arg("graph"), arg("names"))
       .def("convert", &PyNetwork::convert, arg("precision"))
+      .def("form", &PyNetwork::form)
+      .def("restore", &PyNetwork::restore, arg("form"))
       .def("predict", &PyNetwork::predict, arg("inputs"), arg("batch_size"))
       .def("memory", [](const PyNetwork& n) {
         py::dict out;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/memory.h"
 #include "data/augment.h"
 #include "data/permutation.h"
 #include "data/source.h"
@@ -24,8 +25,10 @@ struct Dataset {
   long bytes = 0;  // of the copy
 };
 
-// A copy that stays what it is, whatever its owner does to the arrays.
-Dataset copy_of(const Dataset& data);
+// A copy that stays what it is, whatever its owner does to the arrays, in a block of at least
+// copied_bytes().
+long copied_bytes(const Dataset& data);
+Dataset copy_into(std::shared_ptr<Block> block, const Dataset& data);
 
 // How samples are dealt into batches.
 struct Order {

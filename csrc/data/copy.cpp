@@ -2,7 +2,6 @@
 #include <cstring>
 #include <numeric>
 
-#include "base/memory.h"
 #include "base/prefetch.h"
 #include "data/batcher.h"
 
@@ -59,13 +58,15 @@ template <class V> void copy_values(const V*& values, long samples, std::byte*& 
 
 }  // namespace
 
-Dataset copy_of(const Dataset& data) {
-  Dataset copy = data;
+long copied_bytes(const Dataset& data) {
   const long values = data.samples * ((data.labels ? 4 : 0) + (data.weights ? 8 : 0));
-  copy.bytes =
-      std::accumulate(data.inputs.begin(), data.inputs.end(), values + bytes_of(data.targets),
-                      [](long sum, const Source& s) { return sum + bytes_of(s); });
-  const auto block = std::make_shared<Block>(static_cast<std::size_t>(copy.bytes));
+  return std::accumulate(data.inputs.begin(), data.inputs.end(), values + bytes_of(data.targets),
+                         [](long sum, const Source& s) { return sum + bytes_of(s); });
+}
+
+Dataset copy_into(std::shared_ptr<Block> block, const Dataset& data) {
+  Dataset copy = data;
+  copy.bytes = static_cast<long>(block->bytes());
   std::byte* to = block->data();
   for (Source& s : copy.inputs) {
     const long bytes = bytes_of(s);
@@ -77,7 +78,7 @@ Dataset copy_of(const Dataset& data) {
   to += bytes;
   copy_values(copy.weights, data.samples, to);
   copy_values(copy.labels, data.samples, to);
-  copy.memory = block;
+  copy.memory = std::move(block);
   return copy;
 }
 

@@ -79,14 +79,17 @@ template <class T> bool Session<T>::remember(Position at, long count) {
 template <class T> void Session<T>::go_back(long steps) {
   Snapshot& s = *snapshot_;
   const std::optional<Fault> fault = fault_;
+  const Progress before = progress_;
   std::copy(s.weights.begin(), s.weights.end(), network_->weights()->column(0));
   std::copy(s.state.begin(), s.state.end(), state_->column(0));
   const long known = progress_.steps - static_cast<long>(log_.size());  // losses before it are gone
   progress_ = s.progress;
   log_.clear();
   long left = s.steps - std::min(steps, s.steps);
+  long epoch = before.epoch;  // of the first step that is not run again
   for (const auto& segment : s.segments) {
     const long count = std::min(segment.count, left);
+    if (left < segment.count) epoch = std::min(epoch, segment.at.epoch);
     left -= count;
     if (count == 0) continue;
     loop(*segment.data, segment.at, count, s.knobs.data() + segment.knobs, kForever,
@@ -95,6 +98,11 @@ template <class T> void Session<T>::go_back(long steps) {
   }
   const long logged = progress_.steps - static_cast<long>(log_.size());
   log_.erase(log_.begin(), log_.begin() + std::clamp(known - logged, 0L, progress_.steps - logged));
+  if (progress_.steps == before.steps) {
+    progress_ = before;  // an epoch that had ended, or begun anew, did so after the last step
+  } else if (progress_.epoch < epoch) {
+    progress_.begin_epoch(epoch);
+  }
   s.segments.clear();
   s.valid = false;
   fault_ = fault;

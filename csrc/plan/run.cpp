@@ -49,6 +49,7 @@ template <class T> struct Session<T>::Loop {
   // Gradients of all parameters are finished, and known to be finite, before the first update.
   const bool separate;
   Halt* const halt;
+  const bool polite;  // makes room for those who wait for the weights
   std::atomic<bool> bad_loss{false}, bad_gradient{false}, late{false};
   std::atomic<bool> halted_rows{false}, halted_gradients{false};
   long done = 0;
@@ -219,7 +220,7 @@ template <class T> bool Session<T>::Loop::late_now() const {
   constexpr double kFairShare = 2e-3;  // seconds
   const double time = now();
   return time > deadline ||
-         (time - begun > kFairShare && halt != nullptr && s.network_->weights()->gate().awaited());
+         (polite && time - begun > kFairShare && s.network_->weights()->gate().awaited());
 }
 
 // Others only read weights by now, until all meet again.
@@ -262,8 +263,22 @@ long Session<T>::loop(const Batcher& data, Position at, long count, const double
   const int wanted = wanted_threads(*plan_, data.rows(at.batch));
   const double begun = now();
   plan_->reserve_threads(wanted);
+  // The way to the point and back is exact after a step only: a long one that is left in the middle
+  // finds its weights here. Short ones are not left.
+  constexpr double kLongStep = 0.1, kLongForward = 2e10;  // seconds; flops
+  const bool polite = halt != nullptr;
+  const double forward = plan_->cost_per_row() * static_cast<double>(data.rows(at.batch));
+  std::vector<T> kept;
+  if (halt != nullptr && rule_infos()[rule_].look_ahead) {
+    if (separate || step_seconds_ > kLongStep || forward > kLongForward) {
+      const T* w = network_->weights()->column(0);
+      kept.assign(w, w + network_->weights()->layout().size);
+    } else {
+      halt = nullptr;
+    }
+  }
   begin(knobs);
-  Loop loop{*this, data, at, count, knobs, begun, begun + budget, separate, halt};
+  Loop loop{*this, data, at, count, knobs, begun, begun + budget, separate, halt, polite};
   loop.column_count = state_columns(loop.columns);
   while (loop.done < count && !loop.stopped()) {
     const int threads = wanted > 1 ? pace_.threads(wanted) : 1;
@@ -273,7 +288,11 @@ long Session<T>::loop(const Batcher& data, Position at, long count, const double
     pool().run(threads, [&](int thread, int members) { loop.run(thread, members, from); });
     if (wanted > 1) pace_.note(loop.done - from, now() - start);
   }
-  end(knobs, loop.done);
+  if (loop.done == 0 && !kept.empty()) {
+    std::copy(kept.begin(), kept.end(), network_->weights()->column(0));
+  } else {
+    end(knobs, loop.done);
+  }
   if (loop.done > 0) step_seconds_ = (now() - begun) / static_cast<double>(loop.done);
   if (loop.halted_rows || loop.halted_gradients) return loop.done;
   if (loop.bad_loss) {

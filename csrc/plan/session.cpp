@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "backend/cpu/pool.h"
+#include "base/memory.h"
 #include "plan/snapshot.h"
 
 namespace steep {
@@ -65,16 +66,37 @@ template <class T> void Session<T>::set_data(Dataset data, Order order) {
   take(std::make_shared<const Batcher>(std::move(data), order, seed_), false);
 }
 
-template <class T> void Session<T>::set_batch(Dataset data) {
+// A batch is copied for the way back. Blocks come free all at once, with a new snapshot: it is enough
+// to look at the next one.
+template <class T> std::shared_ptr<Block> Session<T>::free_copy(long bytes) {
+  if (next_copy_ >= copies_.size()) next_copy_ = 0;
+  const bool found = !copies_.empty() && copies_[next_copy_].use_count() <= 1;
+  if (!found) next_copy_ = copies_.size();
+  if (!found) copies_.emplace_back();
+  std::shared_ptr<Block>& block = copies_[next_copy_++];
+  if (!block || static_cast<long>(block->bytes()) < bytes) {
+    block = std::make_shared<Block>(static_cast<std::size_t>(bytes));
+  }
+  return block;
+}
+
+// A copy lets the way back reach over steps to come. Where it costs more than a new snapshot it is not
+// made, and the way back ends with the step.
+template <class T> void Session<T>::set_batch(const Dataset& data) {
   const Inside alone(gate_, Inside::kWrite);
   reserve(data.samples);
+  data_ = nullptr;  // its copy may be the next
+  const long bytes = copied_bytes(data);
   const Order order{.batch_size = data.samples};
-  take(std::make_shared<const Batcher>(std::move(data), order, seed_), true);
+  take(std::make_shared<const Batcher>(
+           bytes < snapshot_bytes() ? copy_into(free_copy(bytes), data) : data, order, seed_),
+       true);
 }
 
 template <class T> void Session<T>::release_data() {
   const Inside alone(gate_, Inside::kWrite);
   take(nullptr, false);
+  if (snapshot_->segments.empty()) copies_.clear();
 }
 
 // The way back needs the data of the steps it goes over.
@@ -153,8 +175,6 @@ long Session<T>::run(long count, const double* knobs, long known, double budget,
   }
   if (fault_) {
     settle(at, done, knobs);
-  } else if (done == 0 && rule_infos()[rule_].look_ahead) {
-    go_back(0);  // the way to the point and back is exact after a step only
   } else {
     tally(*data_, at, done, single_);
   }
@@ -247,13 +267,14 @@ template <class T> void Session<T>::begin_epoch(bool next) {
   publish();
 }
 
-template <class T> std::vector<double> Session<T>::losses(long first) {
+template <class T> std::pair<Progress, std::vector<double>> Session<T>::losses(long first) {
   const Inside reading(gate_, Inside::kRead);
+  first = std::min(first, progress_.steps);
   const long logged = progress_.steps - static_cast<long>(log_.size());
   std::vector<double> out(std::max(0L, std::min(logged, progress_.steps) - first), kNaN);
   out.insert(out.end(), log_.begin() + std::clamp(first - logged, 0L, progress_.steps - logged),
              log_.end());
-  return out;
+  return {progress_, std::move(out)};
 }
 
 template <class T>

@@ -52,7 +52,7 @@ template <class T> class Session {
   // What the coming steps train on: epochs of batches, or one batch by itself, again and again.
   // A data set that does not own its memory is forgotten at the next call of these.
   void set_data(Dataset data, Order order);
-  void set_batch(Dataset data);
+  void set_batch(const Dataset& data);
   void release_data();
 
   // See _core.pyi; knobs is (count, knob_columns()), from step progress().steps on.
@@ -67,8 +67,9 @@ template <class T> class Session {
   long epoch() const { return epoch_.load(std::memory_order_relaxed); }
   void set_progress(const Progress& progress);
   void begin_epoch(bool next);  // anew, or the next one
-  // Losses of steps [first, steps done), NaN for those it was told are known.
-  std::vector<double> losses(long first);
+  // Where it stands, with the losses of steps [first, steps done), NaN for those it was told are
+  // known; none where it stands before `first`.
+  std::pair<Progress, std::vector<double>> losses(long first);
 
   // The objective of one batch in training mode; gradients of all parameters to outs, where not
   // null. NaN where the halt was wanted.
@@ -105,6 +106,7 @@ template <class T> class Session {
   Inside look(Halt* halt = nullptr) { return {network_->weights()->gate(), Inside::kRead, halt}; }
 
   void reserve(long rows);
+  std::shared_ptr<Block> free_copy(long bytes);
   void take(Data data, bool single);
   T* slot(int i) const { return state_->column(i); }
   int state_columns(T** columns) const;  // weights and slots; how many
@@ -149,6 +151,8 @@ template <class T> class Session {
   Shelf<T> evaluation_;
   std::vector<double> squares_;  // of each task's gradient
   Data data_;
+  std::vector<std::shared_ptr<Block>> copies_;  // of batches, used again where nobody has them
+  std::size_t next_copy_ = 0;
   bool single_ = false;  // the data are one batch by itself
   std::optional<Fault> fault_;
   Progress progress_;

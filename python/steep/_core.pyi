@@ -156,6 +156,9 @@ class Graph:
     ) -> int: ...  # (before, after) each
     def output(self, tensors: list[int]) -> None: ...
 
+class NetworkForm:
+    """What a Network is at some time; opaque."""
+
 class Network:
     """A graph with its weights: one flat packed Store."""
 
@@ -171,6 +174,9 @@ class Network:
     # in the order of the graph's. It follows this one into another precision.
     def view(self, graph: Graph, names: list[str]) -> Network: ...
     def convert(self, precision: str) -> None: ...  # "float32" | "float64", keeps the values
+    # The very network there is, for a conversion to be undone.
+    def form(self) -> NetworkForm: ...
+    def restore(self, form: NetworkForm) -> None: ...
     def predict(self, inputs: list[Array], batch_size: int) -> list[Array]: ...
     def memory(self) -> dict[str, int]: ...
 
@@ -201,7 +207,8 @@ class Session:
         drop_last: bool = False,
         augment: tuple[bool, int, int, list[float]] | None = None,
     ) -> None: ...
-    # A copy of one batch: each run does one step on it, which belongs to no epoch.
+    # One batch: each run does one step on it, which belongs to no epoch. Copied where a snapshot of
+    # the weights would cost more.
     def set_batch(
         self, inputs: list[Array], targets: Array, sample_weight: Array | None
     ) -> None: ...
@@ -236,8 +243,9 @@ class Session:
         self, epoch: int, batch: int, steps: int, loss: float, right: float, weight: float
     ) -> None: ...
     def begin_epoch(self, next: bool) -> None: ...  # the next one, or the one in progress anew
-    # Of steps [first, done): mean (or sum) over the batch; NaN for those said to be known.
-    def losses(self, first: int) -> NDArray[np.float64]: ...
+    # Epochs and steps done, losses of steps [first, done): mean (or sum) over the batch; NaN for
+    # those said to be known. All of one moment.
+    def losses(self, first: int) -> tuple[int, int, NDArray[np.float64]]: ...
     # Objective (loss + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
         self,

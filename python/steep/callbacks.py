@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from . import atomic, resume
 from .inputs import count
 from .names import choose
-from .ranges import NOT_NEGATIVE, Range, flag, number
+from .ranges import NOT_NEGATIVE, SMALLEST, Range, flag, number
 
 if TYPE_CHECKING:
     from .trainer import Trainer
@@ -205,8 +205,10 @@ class ReduceOnPlateau:
         if self.cooling:
             return
         self.wait += 1
-        if self.wait >= self.patience and trainer.lr > self.min_lr:
-            trainer.lr = max(self.factor * trainer.lr, self.min_lr)
+        lowered = max(self.factor * trainer.lr, self.min_lr)
+        # A rate that float32 would make 0 is no rate.
+        if self.wait >= self.patience and SMALLEST <= lowered < trainer.lr:
+            trainer.lr = lowered
             self.wait, self.cooling = 0, self.cooldown
 
     def state_dict(self) -> dict[str, Any]:

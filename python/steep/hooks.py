@@ -42,7 +42,10 @@ class Callbacks:
             if hook == "on_step_end" and (every == 0 or number % every):
                 continue
             known = {"trainer": self._trainer, name: number, "logs": dict(logs)}
-            stop = _invoke(method, wants, known, hook) == "stop" or stop
+            if _invoke(method, wants, known, hook) == "stop":
+                stop = True
+                if self._trainer.place.call is not None:  # those that save come later
+                    self._trainer.place.call.stopped = True
         return stop
 
     def end(self, epoch: int, logs: Logs) -> None:

@@ -37,10 +37,12 @@ class Interrupt:
             self._before = signal.signal(signal.SIGINT, self._note)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: object, *error: object) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
+        if kind is None:
+            self.check()  # pressed at the very end
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed since the last check."""

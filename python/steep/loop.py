@@ -251,8 +251,7 @@ class Loop:
     def _epoch_end(self, logs: dict[str, float]) -> None:
         trainer, epoch = self.trainer, self.trainer.epoch
         trainer.verify(always=self.callbacks.present)
-        trainer.recorded.put(epoch, logs)
-        self.session.begin_epoch(next=True)  # from here on it counts
+        trainer.end_epoch(logs)
         self.progress.epoch_end(epoch, logs)
         if self.callbacks.call("on_epoch_end", epoch, logs):
             self.call.stopped = True

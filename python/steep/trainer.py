@@ -260,11 +260,19 @@ class Trainer:
         if session is None:
             return
         with self._recording:
-            losses, steps = history.steps["loss"], session.steps
-            del losses[steps:]
-            new = session.losses(len(losses)).tolist()
-            losses[steps - len(new) : steps] = new  # done twice, it is the same
-            history.cut(session.epoch)
+            losses = history.steps["loss"]
+            epoch, steps, new = session.losses(len(losses))
+            losses[steps - len(new) :] = new.tolist()  # done twice, it is the same
+            history.cut(epoch)
+
+    def end_epoch(self, logs: Mapping[str, float]) -> None:
+        """Count the epoch in progress as done, with its numbers."""
+        epoch = self.epoch
+        with self._recording:
+            self._history.put(epoch, logs)
+            self.session().begin_epoch(next=True)
+            # A signal handler between the two may have asked for the history of then.
+            self._history.put(epoch, logs)
 
     # -- training ------------------------------------------------------------------------------
 
@@ -415,7 +423,7 @@ class Trainer:
                     stacklevel=3,
                 )
             session.begin_epoch(next=False)
-        states, old = self._states, place.call if self._loaded else None
+        states, old = (self._states, place.call) if self._loaded else ([], None)
         if old is not None and old.epochs == epochs:
             if old.done and progress:
                 print(
@@ -451,14 +459,14 @@ class Trainer:
     def _untouched(self) -> Iterator[None]:
         """Leave network and trainer as they were where the body refuses something."""
         net, session = self.net, self._session
-        precision = net.native.precision if net.built else None
+        form = net.native.form() if net.built else None
         with net.tentative():
             try:
                 yield
             except BaseException:
                 self._session = session
-                if precision is not None:
-                    net.convert(precision)
+                if form is not None and session is None:
+                    net.native.restore(form)  # it may have been converted for this trainer
                 raise
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -476,12 +484,16 @@ class Trainer:
             session = self.session()
             before, epoch = session.steps, float(session.epoch)
             table = Knobs(self).table(np.array([float(before)]), np.array([epoch, epoch]))
-            session.set_batch(*data)
             self._loaded = False
             self._changes += 1
-            # Ctrl-C may have stopped it, and its handler not have raised: then once more.
-            while session.run(table, before, 1.0) < 1:
-                self.refuse_fault()
+            try:
+                session.set_batch(*data)
+                # Ctrl-C may have stopped it, and its handler not have raised: then once more.
+                known = min(len(self._history.steps["loss"]), before)
+                while session.run(table, known, 1.0) < 1:
+                    self.refuse_fault()
+            finally:
+                session.release_data()
             self.record()
             return self._history.steps["loss"][before]
 
