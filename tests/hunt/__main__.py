@@ -36,6 +36,7 @@ class Hunt:
         self.found = {}  # first failure of each key: (seed, result)
         self.seeds_of = {}  # all seeds of each key
         self.cases = self.last = 0
+        self.error = None
 
     def run(self, workers):
         """Hunt with some workers until the seeds, or the minutes, are over."""
@@ -44,6 +45,8 @@ class Hunt:
             thread.start()
         for thread in threads:
             thread.join()
+        if self.error is not None:  # of the hunt itself: it must not look like a good end
+            raise self.error
         return self
 
     @property
@@ -60,6 +63,12 @@ class Hunt:
             return seed
 
     def _work(self, worker):
+        try:
+            self._hunt(worker)
+        except Exception as error:
+            self.error = error
+
+    def _hunt(self, worker):
         import laws.table
 
         while (seed := self._next()) is not None:
