@@ -146,7 +146,8 @@ class Case:
     def program(self) -> str:
         """Return the whole program, to run by itself: imports, own layers, the training."""
         body = self.code()
-        own = [kind for name, kind in own_layers.OWN.items() if f"{name}(" in body]
+        known = own_layers.OWN | own_layers.FUNCTIONS
+        own = [kind for name, kind in known.items() if f"{name}(" in body]
         lines = [f"# seed {self.seed}", "import pickle, tempfile, warnings", "import numpy as np"]
         lines += ["import steep", f"from steep import {', '.join(sorted(ROOMS))}"]
         for kind in own:
@@ -228,7 +229,7 @@ ROOMS = {
 
 
 SPACE: dict[str, Any] = {
-    "np": np, "steep": steep, **ROOMS, **own_layers.OWN,
+    "np": np, "steep": steep, **ROOMS, **own_layers.OWN, **own_layers.FUNCTIONS,
     "pickle": __import__("pickle"), "tempfile": __import__("tempfile"),
 }  # fmt: skip
 

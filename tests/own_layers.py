@@ -1,6 +1,7 @@
 """Layers as users write them, with ops that no built-in layer uses, for random networks."""
 
 import numpy as np
+import steep
 from steep import layers, ops
 
 
@@ -41,4 +42,12 @@ class Shift(layers.Layer):
         return self.number - x if self.turned else x + self.number
 
 
+def diamond(inputs, units):
+    """Return a functional model to stand as a layer: tanh(x A + a) * (x B + b) + (x B + b)."""
+    x = steep.Input((inputs,))
+    left, right = layers.Dense(units, "tanh")(x), layers.Dense(units)(x)
+    return steep.Model(x, left * right + right)
+
+
+FUNCTIONS = {"diamond": diamond}
 OWN = {kind.__name__: kind for kind in (Rung, Gate, Shift)}

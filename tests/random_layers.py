@@ -121,7 +121,7 @@ class Body:
             return [call("", "Rung")]
         return [call("", "Shift", self.number(-1, 1), turned=self.maybe(0.5, True))]
 
-    def vector_block(self, shape, depth):
+    def vector_block(self, shape, depth):  # noqa: PLR0911 - one for each kind
         """Return a few layers from one vector to another."""
         kind = self.choose(
             "dense", "dense", "dense", "dense", "pointwise", "pointwise", "gate", "residual",
@@ -133,6 +133,8 @@ class Body:
             return self.pointwise(shape)
         if kind == "gate":
             return [call("", "Gate", self.width())]
+        if kind == "nest" and self.chance(0.4):
+            return [call("", "diamond", shape[0], self.width())]
         if kind == "nest":
             return [call("steep", "Sequential", *self.chain(shape, depth + 1, self.whole(1, 2)))]
         if kind in ("residual", "branches", "share"):

@@ -166,6 +166,12 @@ def _branches(layer, shape, shared):
     return joined(layer.get("join", "concat"), ways)
 
 
+def _diamond(layer, shape, shared):
+    if shape != (layer.args[0],):
+        raise Misfit("a model of other inputs")
+    return (layer.args[1],)
+
+
 def _rung(layer, shape, shared):
     return shape
 
@@ -177,7 +183,7 @@ RULES = {
     "LocalResponseNorm": _image, "UpSample2D": _upsample, "ZeroPad2D": _zero_pad,
     "Flatten": lambda layer, shape, shared: (math.prod(shape),), "Reshape": _reshape,
     "Activation": _activation, "Softmax": _softmax, "Normalize": _normalize,
-    "Residual": _residual, "Branches": _branches,
+    "Residual": _residual, "Branches": _branches, "diamond": _diamond,
     "Sequential": lambda layer, shape, shared: after(layer.args, shape, shared),
     **dict.fromkeys(
         ("ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "GELU", "SiLU", "BatchNorm", "Dropout",

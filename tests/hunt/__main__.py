@@ -14,7 +14,10 @@ TESTS = str(Path(__file__).resolve().parent.parent)
 if TESTS not in sys.path:
     sys.path.insert(0, TESTS)
 
-from hunt.crew import Worker  # noqa: E402 - the path comes first
+import random_networks  # noqa: E402
+import shrink  # noqa: E402
+from hunt.crew import Worker  # noqa: E402
+from laws.table import LAWS  # noqa: E402 - the path comes first
 
 
 def say(text):
@@ -36,6 +39,7 @@ class Hunt:
         self.found = {}  # first failure of each key: (seed, result)
         self.seeds_of = {}  # all seeds of each key
         self.cases = self.last = 0
+        self.error = None
 
     def run(self, workers):
         """Hunt with some workers until the seeds, or the minutes, are over."""
@@ -44,6 +48,8 @@ class Hunt:
             thread.start()
         for thread in threads:
             thread.join()
+        if self.error is not None:  # of the hunt itself: it must not look like a good end
+            raise self.error
         return self
 
     @property
@@ -60,10 +66,14 @@ class Hunt:
             return seed
 
     def _work(self, worker):
-        import laws.table
+        try:
+            self._hunt(worker)
+        except Exception as error:
+            self.error = error
 
+    def _hunt(self, worker):
         while (seed := self._next()) is not None:
-            left = [name for name in self.laws if laws.table.LAWS[name].tries(seed)]
+            left = [name for name in self.laws if LAWS[name].tries(seed)]
             while left:
                 results = worker.run({"seed": seed, "laws": left})
                 for result in results:
@@ -91,9 +101,6 @@ class Hunt:
 
 def smallest(seed, result, worker, seconds):
     """Return the smallest case found that breaks the law in the same way, and how it does."""
-    import random_networks
-    import shrink
-
     case, end = random_networks.case(seed), time.monotonic() + seconds
     going = True
     while going and time.monotonic() < end:
@@ -111,9 +118,7 @@ def smallest(seed, result, worker, seconds):
 
 
 def main(arguments=None):
-    import laws.table
-
-    known = list(laws.table.LAWS)
+    known = list(LAWS)
     parser = argparse.ArgumentParser(prog="python -m tests.hunt", description=__doc__)
     parser.add_argument("--seeds", default="0:200", help="A:B, from A to below B")
     parser.add_argument("--laws", default=",".join(known), help=f"of {', '.join(known)}")

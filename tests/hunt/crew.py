@@ -54,19 +54,23 @@ class Worker:
             order = {**order, "case": base64.b64encode(pickle.dumps(order["case"])).decode()}
         if self._process is None:
             self._begin()
-        begun = order["laws"][0]
+        begun, results = order["laws"][0], []
         try:
             self._process.stdin.write((json.dumps(order) + "\n").encode())
             self._process.stdin.flush()
             while True:
                 answer = self._read()
                 if answer is None:
-                    return [Result(begun, "failed", self._end())]
-                if "results" in answer:
-                    return [Result(*result) for result in answer["results"]]
-                begun = answer["law"]
+                    break
+                if "done" in answer:
+                    return results
+                if "result" in answer:
+                    results.append(Result(*answer["result"]))
+                else:
+                    begun = answer["law"]
         except BrokenPipeError:
-            return [Result(begun, "failed", self._end())]
+            pass
+        return [*results, Result(begun, "failed", self._end())]
 
     def _begin(self):
         self._noise = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process

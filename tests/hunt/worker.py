@@ -1,7 +1,7 @@
 """A process that tries laws on cases it is sent, one after another; it may crash without harm.
 
 One JSON text a line: in come {"case": pickled, or "seed": number, "laws": [names]}; out go
-{"law": name} as each begins and {"results": [[law, kind, message], ...]} at the end.
+{"law": name} as each begins, {"result": [law, kind, message, where, seconds]}, {"done": true}.
 """
 
 import base64
@@ -45,7 +45,6 @@ def serve(orders, answers):
 
     for line in orders:
         order = json.loads(line)
-        results = []
         if "case" in order:
             case = pickle.loads(base64.b64decode(order["case"]))
         else:
@@ -54,8 +53,9 @@ def serve(orders, answers):
             print(json.dumps({"law": name}), file=answers, flush=True)
             start = time.perf_counter()
             kind, message, where = attempt(laws.table.LAWS[name].check, case)
-            results.append([name, kind, message, where, time.perf_counter() - start])
-        print(json.dumps({"results": results}), file=answers, flush=True)
+            result = [name, kind, message, where, time.perf_counter() - start]
+            print(json.dumps({"result": result}), file=answers, flush=True)
+        print(json.dumps({"done": True}), file=answers, flush=True)
 
 
 def main():

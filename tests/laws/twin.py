@@ -127,6 +127,13 @@ def gate(twin, node, x, key):
     return inside * torch.sigmoid(x @ weight + twin.take(key, "bias"))
 
 
+def diamond(twin, node, x, key):
+    left, right = (
+        x @ twin.take((*key, k), "weight") + twin.take((*key, k), "bias") for k in range(2)
+    )
+    return torch.tanh(left) * right + right
+
+
 def rung(twin, node, x, key):
     y = torch.tanh(x) * twin.take(key, "gain")
     y = y + twin.take(key, "shift")
@@ -251,6 +258,7 @@ def _named(name):
 LAYERS = {
     "Dense": dense,
     "Gate": gate,
+    "diamond": diamond,
     "Rung": rung,
     "Shift": shift,
     "Conv2D": conv,
