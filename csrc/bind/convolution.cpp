@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "bind/arrays.h"
+#include "bind/gil.h"
 
 namespace steep::bind {
 
@@ -64,7 +65,7 @@ void add_pass(py::class_<Convolution>& to, const char* name, Operand a, Operand 
         expect(b.name, second, b.shape(c));
         expect(out.name, result, out.shape(c));
         float* values = result.mutable_data();
-        const py::gil_scoped_release release;
+        const Released released;
         (c.*pass)(first.data(), second.data(), values);
       },
       arg(a.name).noconvert(), arg(b.name).noconvert(), arg(out.name).noconvert());

@@ -8,20 +8,22 @@ namespace steep::bind {
 
 namespace py = pybind11;
 
-// Without the GIL as long as it lives. Once the interpreter ends there is no GIL to come back to: a
-// thread that still computes then (a daemon) sleeps until the process is gone. pybind11's own guard
-// would end it inside a destructor, which ends the process with "terminate called".
+// Without the GIL as long as it lives. Once the interpreter ends there is no GIL to come back to, and
+// Python ends a thread that asks for it, in the middle of a destructor: "terminate called". So a
+// thread that still computes then (a daemon) does not ask and sleeps until the process is gone.
 class Released {
  public:
-  Released();
-  ~Released() noexcept(false);
+  Released() : state_(PyEval_SaveThread()) {}
+  ~Released();
   Released(const Released&) = delete;
   Released& operator=(const Released&) = delete;
 
  private:
-  const bool ends_;  // this thread is the one that ends the interpreter, and may come back
   PyThreadState* state_;
 };
+
+// From the end of the program on, only the thread that ends it comes back to the GIL. Called once.
+void close_at_exit();
 
 // Whether Ctrl-C waits for its handler. To be asked without the GIL, on the thread of the caller.
 bool interrupted();

@@ -6,6 +6,7 @@
 #include "backend/cpu/pool.h"
 #include "base/error.h"
 #include "bind/arrays.h"
+#include "bind/gil.h"
 #include "data/draws.h"
 #include "plan/invariants.h"
 #include "plan/network.h"
@@ -41,7 +42,7 @@ void gemm_of(const py::array& a, const py::array& b, py::array& out, bool ta, bo
   const T* pa = static_cast<const T*>(a.data());
   const T* pb = static_cast<const T*>(b.data());
   T* pc = static_cast<T*>(out.mutable_data());
-  const py::gil_scoped_release release;
+  const Released released;
   const double cost =
       2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(depth);
   gemm(kernels<T>(), ta, tb, m, n, depth, pa, lda, pb, ldb, pc, ldc, threads_for(cost));
@@ -85,7 +86,7 @@ class PySweep {
         refuse("Sweep: ", s.rule().name, " has ", s.rule().knobs.size(), " knobs, got ",
                knobs.size());
       }
-      const py::gil_scoped_release release;
+      const Released released;
       return s.step(g.data(), knobs.data(), static_cast<T>(scale), static_cast<T>(decay));
     });
   }
@@ -138,7 +139,7 @@ bool all_finite(const py::array& a, double limit) {
     if (a.dtype().kind() == 'u' || a.dtype().kind() == 'i' || a.dtype().kind() == 'b') return true;
     throw py::type_error("all_finite: expects float32 or float64");
   }
-  const py::gil_scoped_release release;
+  const Released released;
   const auto most =
       static_cast<float>(std::min(limit, static_cast<double>(std::numeric_limits<float>::max())));
   return single ? finite_in<float>(a, most)

@@ -4,6 +4,7 @@
 #include "backend/cpu/pool.h"
 #include "backend/cuda.h"
 #include "bind/arrays.h"
+#include "bind/gil.h"
 #include "graph/names.h"
 #include "plan/rules.h"
 
@@ -71,6 +72,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   steep::bind::bind_convolution(m);
   steep::bind::bind_graph(m);
   steep::bind::bind_network(m);
+  steep::bind::close_at_exit();
 }
 
 #undef PyInit__core

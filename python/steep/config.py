@@ -47,7 +47,8 @@ class Encoder:
             self.arrays[name] = value
             return {"array": name}
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return {"dict": {key: self.encode(item) for key, item in value.items()}}
+            # In the order of the file: so arrays have the same numbers whenever they are written.
+            return {"dict": {key: self.encode(value[key]) for key in sorted(value)}}
         if isinstance(value, Layer):
             return self._layer(value)
         raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}")

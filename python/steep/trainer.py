@@ -440,20 +440,22 @@ class Trainer:
     @contextmanager
     def _training(self, what: str) -> Iterator[None]:
         """Be the one `fit` or `step` that runs; a step may stand in a callback of its own fit."""
-        me = threading.get_ident()
-        with self._starting:
-            by = self._trained_by
-            if by is not None and (by != me or what == "fit"):
-                where = "a callback of it" if by == me else "another thread"
-                raise RuntimeError(
-                    f"Trainer: {what} was called in {where} while a fit or step of this trainer "
-                    "runs; wait for it, or make another Trainer"
-                )
-            self._trained_by = me
+        me, by, taken = threading.get_ident(), None, False
         try:
+            with self._starting:
+                by = self._trained_by
+                if by is not None and (by != me or what == "fit"):
+                    where = "a callback of it" if by == me else "another thread"
+                    raise RuntimeError(
+                        f"Trainer: {what} was called in {where} while a fit or step of this "
+                        "trainer runs; wait for it, or make another Trainer"
+                    )
+                taken = True  # Ctrl-C may come between any two calls
+                object.__setattr__(self, "_trained_by", me)
             yield
         finally:
-            self._trained_by = by
+            if taken:
+                self._trained_by = by
 
     @contextmanager
     def _untouched(self) -> Iterator[None]:
