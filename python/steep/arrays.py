@@ -122,9 +122,14 @@ def place(at: Sequence[int], owner: Any = None) -> str:
     return f"row {row} of {title!r}" if isinstance(title, str) and title else f"row {row}"
 
 
+def is_native(a: Array) -> bool:
+    """Say whether the core reads an array as it is."""
+    return a.dtype in _NATIVE and a.dtype.isnative
+
+
 def readable(a: Array) -> Array:
     """Return an array in a dtype the core reads; others are converted once."""
-    if a.dtype in _NATIVE and a.dtype.isnative:
+    if is_native(a):
         return a
     wide = a.dtype.kind == "f" and a.dtype.itemsize >= 8
     with np.errstate(over="ignore"):  # of a long double: refused as infinity, with its place
@@ -152,7 +157,7 @@ def finite(name: str, a: Array, owner: Any = None, precision: str | None = None)
         return
     single = precision == "float32" and a.dtype.itemsize > 4
     most = _MOST if single else float(np.finfo(np.float64).max)
-    if a.dtype in _NATIVE and a.dtype.isnative and _core.all_finite(a, most):
+    if is_native(a) and _core.all_finite(a, most):
         return  # after one pass where all is well
     if not np.isfinite(a).all():
         at = _first(a, lambda part: ~np.isfinite(part))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import types
 import weakref
@@ -689,3 +690,130 @@ def test_f39_a_handler_that_does_not_raise_leaves_the_result_whole():
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, before)
+
+
+# -- what a review found ---------------------------------------------------------------------------
+
+
+def test_history_may_be_read_while_another_thread_trains():
+    t = trainer(of=net(32))
+    done = threading.Event()
+
+    def train():
+        try:
+            fit(t, epochs=400)
+        finally:
+            done.set()
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    while not done.is_set():
+        assert len(t.history) <= t.epoch
+        t.history.steps["loss"][:3]
+    thread.join()
+    alone = fit(trainer(of=net(32)), epochs=400)
+    assert t.history.steps["loss"] == alone.history.steps["loss"]
+    assert t.history.history["loss"] == alone.history.history["loss"]
+
+
+def test_a_fault_in_the_first_step_of_an_epoch_leaves_the_epochs_before():
+    """One batch an epoch; the rate becomes far too large after the fifth."""
+    ended = []
+
+    def after(trainer, epoch):
+        ended.append(epoch)
+        if epoch == 4:
+            trainer.lr = 3e38
+
+    t = trainer(loss="mse", of=net(5, outputs=1))
+    goal = 100 * X[:, :1]
+    with pytest.raises(steep.NonFiniteError) as caught:
+        t.fit(
+            X, goal, epochs=9, batch_size=96, progress=False, callbacks=[on(on_epoch_end=after)]
+        )  # fmt: skip
+    assert (t.epoch, t.steps, len(t.history)) == (5, 5, 5)
+    assert (caught.value.step, caught.value.epoch) == (6, 6)
+    assert ended == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("hook", ["on_step_end", "on_train_end"])
+def test_ctrl_c_at_the_very_end_is_heard(hook):
+    def press():
+        signal.raise_signal(signal.SIGINT)
+        return "stop"
+
+    t = trainer()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(t, on(**{hook: press}))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert t.steps == (1 if hook == "on_step_end" else 6)
+    fit(t)
+
+
+@pytest.mark.parametrize("every", ["epoch", 1])
+def test_a_stop_is_in_the_checkpoint_of_the_very_moment(every, tmp_path):
+    def stop(step):
+        return "stop" if step == 7 else None
+
+    class Kill:
+        last = True  # after the checkpoint
+
+        def on_epoch_end(self, epoch):
+            if every == "epoch" and epoch == 1:
+                raise StopError
+
+        def on_step_end(self, step):
+            if every == 1 and step == 7:
+                raise StopError
+
+    hooks = {"on_step_end": stop} if every == 1 else {"on_epoch_end": lambda epoch: stop(epoch + 6)}
+    with pytest.raises(StopError):
+        fit(trainer(), on(**hooks), callbacks.Checkpoint(tmp_path / "c", every), Kill(), epochs=9)
+    again = steep.Trainer.load(tmp_path / "c")
+    steps = again.steps
+    fit(again, on(**hooks), callbacks.Checkpoint(tmp_path / "c", every), epochs=9)
+    assert again.steps == steps == (7 if every == 1 else 12)
+    assert again.finished
+
+
+def test_callbacks_begin_anew_with_each_fit():
+    stop = callbacks.EarlyStopping("loss", patience=3, min_delta=100.0)
+    t = trainer()
+    fit(t, stop, epochs=20)
+    assert t.epoch == 4
+    fit(t, stop, epochs=20)
+    assert t.epoch == 8
+    fit(t, callbacks.EarlyStopping("loss", patience=3, min_delta=100.0), epochs=20)
+    assert t.epoch == 12
+
+
+def test_a_refused_fit_leaves_the_trainers_of_another_precision():
+    of = net(5).build(6)
+    a = fit(trainer(of=of))
+    b = trainer(of=of, precision="float64")
+    for wrong in (lambda: b.fit(X, Y[:5], progress=False), lambda: b.step(X, Y + 7)):
+        with pytest.raises(ValueError):
+            wrong()
+    fit(a)
+    assert bytes_of(a) == bytes_of(fit(trainer(of=net(5).build(6)), epochs=2))
+
+
+def test_reduce_on_plateau_never_reaches_what_float32_makes_0():
+    plateau = callbacks.ReduceOnPlateau("loss", patience=1, min_delta=100.0)
+    t = fit(trainer(optimizers.SGD(0.1)), plateau, epochs=60)
+    assert 1.1e-38 < t.lr < 1e-36
+
+
+def test_losses_that_a_handler_kept_from_the_history_are_there_later():
+    t = fit(trainer())
+    record = t.record
+    object.__setattr__(t, "record", lambda: (_ for _ in ()).throw(StopError))
+    with pytest.raises(StopError):
+        fit(t)
+    object.__setattr__(t, "record", record)
+    t.step(X, Y)
+    assert np.isfinite(t.history.steps["loss"]).all()
+    assert len(t.history.steps["loss"]) == t.steps
