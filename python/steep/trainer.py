@@ -17,7 +17,6 @@ from . import (
     checkpoint,
     described,
     inputs,
-    losses,
     memory,
     optimizers,
     resume,
@@ -29,21 +28,18 @@ from .history import History
 from .hooks import Callbacks
 from .loop import Knobs, Loop, NonFiniteError
 from .model import Network
-from .names import choose
-from .ranges import NOT_NEGATIVE, POSITIVE, flag, keeps_kind
-from .weights import PRECISIONS
+from .ranges import flag
+from .settings import FIXED, Settings
 
 if TYPE_CHECKING:
-    from .data.augment import Augment, Settings
+    from .data.augment import Augment
+    from .data.augment import Settings as Changes
 
 Array: TypeAlias = NDArray[Any]
 Batch: TypeAlias = tuple[list[Array], Array, Array | None]
-_COMMON = ("l1", "l2", "clip_norm", "clip_value")
-# What a session was made with.
-_FIXED = ("net", "loss", "decay_bias", "reduction", "precision", "device", "seed", "metrics")
 
 
-class Trainer:
+class Trainer(Settings):
     """Trains a network: w is moved to make the mean over samples of loss(net(x), y) small.
 
     Penalties, limits and every hyper-parameter of the optimizer are attributes, which may be
@@ -111,25 +107,18 @@ class Trainer:
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
-        if not isinstance(net, Network):
-            raise TypeError(f"Trainer: net must be a steep network, got {type(net).__name__}")
-        known = losses.get(loss)
-        self._set(
-            net=net,
-            loss=known,
-            metrics=_metrics(metrics, known),
-            decay_bias=flag("Trainer", "decay_bias", decay_bias),
-            reduction=choose("reduction", reduction, {"mean": "mean", "sum": "sum"}),
-            precision=choose("precision", precision, {k: k for k in PRECISIONS}),
-            device=_device(device),
-            seed=inputs.seed(seed),
+        super().__init__(
+            net,
+            loss,
+            optimizer,
+            metrics=metrics,
+            common={"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value},
+            decay_bias=decay_bias,
+            reduction=reduction,
+            precision=precision,
+            device=device,
+            seed=seed,
         )
-        self._optimizer = self._fitting(optimizers.get(optimizer))
-        given = {"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value}
-        self.common: dict[str, Any] = {
-            name: self._common_of(name, value) for name, value in given.items()
-        }
-        self._changes = 0  # of settings and of what was trained on: knob tables made before are old
         self._history = History()
         self.place = resume.Place()
         self.logged: list[str] = []  # what the current fit measures, by name
@@ -143,85 +132,23 @@ class Trainer:
         self._starting = threading.Lock()
         self._recording = threading.RLock()
 
-    def _set(self, **values: Any) -> None:
-        """Set what stays as it is made."""
-        self.__dict__.update(values)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Take hyper-parameters by name; refuse what would have no effect."""
-        if name.startswith("_") or name in ("common", "place", "logged"):
-            object.__setattr__(self, name, value)
-        elif name in _COMMON:
-            self.common[name] = self._common_of(name, value)
-            self._changes += 1
-        elif name in _FIXED:
-            raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
-        elif name == "optimizer":
-            self._take_optimizer(optimizers.get(value))
-        elif name in self._optimizer.ranges:
-            self._take_optimizer(dataclasses.replace(self._optimizer, **{name: value}))
-        elif type(self) is Trainer and not hasattr(Trainer, name):
-            known = (*_COMMON, "optimizer", *self._optimizer.ranges)
-            raise AttributeError(
-                f"Trainer: has no setting {name!r}; settings are {', '.join(known)}"
-            )
-        else:
-            object.__setattr__(self, name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a penalty, a limit or a hyper-parameter of the optimizer, as it was given."""
-        if name in _COMMON:
-            return self.common[name]
-        optimizer = self.__dict__.get("_optimizer")
-        if optimizer is not None and name in optimizer.ranges:
-            return getattr(optimizer, name)
-        raise AttributeError(f"Trainer has no attribute {name!r}")
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *_COMMON, *self._optimizer.ranges]
-
-    @property
-    def optimizer(self) -> optimizers.Optimizer:
-        """The optimizer. Another one may be assigned, of the same update rule once steps are done.
-
-        Raises
-        ------
-        ValueError
-            If its rule is another one than that of the steps done.
-        """
-        return self._optimizer
-
-    def _fitting(self, given: optimizers.Optimizer) -> optimizers.Optimizer:
-        given.check_precision(self.precision)
-        return given
-
-    def _common_of(self, name: str, value: Any) -> Any:
-        """Return a penalty or a limit as a float or a schedule; None stands for no limit."""
-        if name not in ("l1", "l2"):
-            return None if value is None else schedules.of("Trainer", name, value, POSITIVE)
-        penalty = schedules.of("Trainer", name, value, NOT_NEGATIVE)
-        if isinstance(penalty, float) and self.precision == "float32":
-            keeps_kind("Trainer", name, penalty, NOT_NEGATIVE)
-        return penalty
-
-    def _take_optimizer(self, given: optimizers.Optimizer) -> None:
-        self._fitting(given)
-        if self._session is not None and given.rule != self._optimizer.rule:
-            if self.steps or self._trained_by is not None:
-                raise ValueError(
-                    f"Trainer: {given!r} updates by the rule {given.rule}, but {self.steps} steps "
-                    f"were done by {self._optimizer.rule}, whose state it cannot use. Make a new "
-                    "Trainer for the same network."
-                )
-            self._session = None
-        self._optimizer = given
-        self._changes += 1
-
     def __repr__(self) -> str:
         return (
             f"Trainer({type(self.net).__name__}, {self.loss!r}, {self.optimizer!r}, "
             f"epoch={self.epoch}, steps={self.steps})"
         )
+
+    def _take_rule(self, given: optimizers.Optimizer) -> None:
+        """Make room for another update rule, or refuse it once steps are done."""
+        if self._session is None or given.rule == self.optimizer.rule:
+            return
+        if self.steps or self._trained_by is not None:
+            raise ValueError(
+                f"Trainer: {given!r} updates by the rule {given.rule}, but {self.steps} steps "
+                f"were done by {self.optimizer.rule}, whose state it cannot use. Make a new "
+                "Trainer for the same network."
+            )
+        self._session = None
 
     @property
     def epoch(self) -> int:
@@ -248,11 +175,6 @@ class Trainer:
     def recorded(self) -> History:
         """The history as `record` left it."""
         return self._history
-
-    @property
-    def changes(self) -> int:
-        """How often settings changed, or steps were done that no table foresaw."""
-        return self._changes
 
     def record(self) -> None:
         """Bring the history to where the session stands, also where it went back."""
@@ -380,7 +302,7 @@ class Trainer:
         augment: Any,
         callbacks: Any,
         order: tuple[int, bool, bool],
-    ) -> tuple[Batch, Batch | None, "Settings | None", resume.Layout, Callbacks]:
+    ) -> tuple[Batch, Batch | None, "Changes | None", resume.Layout, Callbacks]:
         """Return what a fit works on; where something is refused, nothing was changed."""
         size, shuffle, drop_last = order
         with self._untouched():
@@ -647,8 +569,8 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle as settings, network and, once steps are done, what `save` keeps."""
         state: dict[str, Any] = {
-            "fixed": {name: self.__dict__[name] for name in _FIXED},
-            "optimizer": self._optimizer,
+            "fixed": {name: self.__dict__[name] for name in FIXED},
+            "optimizer": self.optimizer,
             "common": dict(self.common),
         }
         if self._session is not None and self._native is self.net.native:
@@ -821,7 +743,7 @@ class Trainer:
             )
 
 
-def _augment(given: Any, net: Network) -> "Settings | None":
+def _augment(given: Any, net: Network) -> "Changes | None":
     if given is None:
         return None
     from .data.augment import Augment  # noqa: PLC0415  (steep.data is imported when it is used)
@@ -830,21 +752,3 @@ def _augment(given: Any, net: Network) -> "Settings | None":
         raise TypeError(f"fit: augment must be a steep.data.Augment, got {type(given).__name__}")
     assert net.input_shapes is not None
     return given.settings(net.input_shapes)
-
-
-def _metrics(given: Sequence[str] | None, loss: losses.Loss) -> tuple[str, ...]:
-    if given is None:
-        return ("accuracy",) if loss.classification else ()
-    names = tuple(given) if not isinstance(given, str) else (given,)
-    for name in names:
-        choose("metric", name, {"accuracy": 0})
-        if not loss.classification:
-            raise ValueError(f"accuracy: counts right classes, but {loss.name} is for values")
-    return names
-
-
-def _device(name: str) -> str:
-    device = choose("device", name, {"cpu": "cpu", "cuda": "cuda"})
-    if device == "cuda":
-        raise RuntimeError(f'device="cuda": {_core.info()["cuda"]}. Use device="cpu".')
-    return device
