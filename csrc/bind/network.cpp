@@ -102,9 +102,11 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
         [&]<class T>(const NetworkPtr<T>& n) {
           Arrays<T> out;
           out.add(graph_->parameters()[index].shape);
-          const Released released;
-          const Inside looking(n->weights()->gate(), Inside::kRead);
-          n->weights()->get(0, index, out.data[0]);
+          {
+            const Released released;
+            const Inside looking(n->weights()->gate(), Inside::kRead);
+            n->weights()->get(0, index, out.data[0]);
+          }
           return out.arrays[0];
         },
         get());
@@ -115,10 +117,12 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
         [&]<class T>(const NetworkPtr<T>& n) {
           Arrays<T> out;
           out.add_all(*graph_);
-          const Released released;
-          const Inside looking(n->weights()->gate(), Inside::kRead);
-          for (std::size_t i = 0; i < out.data.size(); ++i) {
-            n->weights()->get(0, static_cast<int>(i), out.data[i]);
+          {
+            const Released released;
+            const Inside looking(n->weights()->gate(), Inside::kRead);
+            for (std::size_t i = 0; i < out.data.size(); ++i) {
+              n->weights()->get(0, static_cast<int>(i), out.data[i]);
+            }
           }
           return std::move(out.arrays);
         },
@@ -368,9 +372,11 @@ class PySession {
     return visit([&]<class T>(Session<T>& s) {
       Arrays<T> out;
       out.add(network_->graph().parameters()[index].shape);
-      const Released released;
-      const Inside looking(s.gate(), Inside::kRead);
-      s.state().get(column, index, out.data[0]);
+      {
+        const Released released;
+        const Inside looking(s.gate(), Inside::kRead);
+        s.state().get(column, index, out.data[0]);
+      }
       return out.arrays[0];
     });
   }
@@ -421,10 +427,18 @@ class PySession {
   }
   py::dict memory(std::optional<long> batch_size) const {
     return visit([&](auto& s) {
+      long store, snapshot, arena;
+      {
+        const Released released;
+        const Inside looking(s.gate(), Inside::kRead);
+        store = s.network().weights()->bytes() + s.state_bytes();
+        snapshot = s.snapshot_bytes();
+        arena = batch_size ? s.plan_bytes(*batch_size) : s.arena_bytes();
+      }
       py::dict out;
-      out["store"] = s.network().weights()->bytes() + s.state_bytes();
-      out["snapshot"] = s.snapshot_bytes();
-      out["arena"] = batch_size ? s.plan_bytes(*batch_size) : s.arena_bytes();
+      out["store"] = store;
+      out["snapshot"] = snapshot;
+      out["arena"] = arena;
       return out;
     });
   }
@@ -459,7 +473,7 @@ class PySession {
 
 void bind_network(py::module_& m) {
   using py::arg;
-  py::class_<PyNetwork::Form>(m, "NetworkForm");
+  py::class_<PyNetwork::Form>(py::handle(), "NetworkForm");  // opaque, and made by no user
   py::class_<PyNetwork, std::shared_ptr<PyNetwork>>(m, "Network")
       .def(py::init<std::shared_ptr<Graph>, const std::string&>(), arg("graph"),
            arg("precision") = "float32")

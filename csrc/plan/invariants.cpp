@@ -20,7 +20,6 @@ bool asked_for() {
 }
 
 const bool fatal = asked_for();
-std::atomic<bool> on{fatal};
 std::atomic<bool> broken{false};
 std::mutex first;         // guards `finding`
 std::string& finding() {  // never destroyed: threads may still run when the process ends
@@ -30,11 +29,11 @@ std::string& finding() {  // never destroyed: threads may still run when the pro
 
 }  // namespace
 
-bool checking() { return on.load(std::memory_order_relaxed); }
+std::atomic<bool> invariants_checked{fatal};
 
 std::string check_invariants(bool turn_on) {
   const std::lock_guard lock(first);
-  on = turn_on;
+  invariants_checked = turn_on;
   broken = false;
   return std::exchange(finding(), {});
 }

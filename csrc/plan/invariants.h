@@ -1,6 +1,7 @@
 // A law of the engine that a switch lets every call prove: padding is zero. Off, it costs one read of
 // a flag for each phase; the calls themselves know nothing of it.
 #pragma once
+#include <atomic>
 #include <string>
 
 #include "backend/cpu/kernels.h"
@@ -10,7 +11,8 @@ namespace steep {
 
 // Is the switch on? From the start where STEEP_CHECK=1 is in the environment; what is found broken
 // then ends the process, with the op's layer in the message.
-bool checking();
+extern std::atomic<bool> invariants_checked;
+inline bool checking() { return invariants_checked.load(std::memory_order_relaxed); }
 // Turns it and returns what was found broken first since it was last turned, "" for nothing.
 std::string check_invariants(bool on);
 // Remembers what is broken, or ends the process. Any thread may call it.

@@ -99,13 +99,18 @@ template <class T> auto Session<T>::Loop::read_knobs(long i) const -> Row {
 
 // Rows are added in order, whoever computed them.
 template <class T> void Session<T>::Loop::record(const Step<T>& step, long i) const {
-  double loss = 0, right = 0, weight = 0;
-  const double* weights = data.data().weights;
-  for (long r = 0; r < step.rows; ++r) {
-    const double each = weights != nullptr ? weights[step.order[r]] : 1.0;
-    loss += s.plan_->values()[r];
-    right += each * s.plan_->correct()[r];
-    weight += each;
+  double loss = 0, right = 0, weight = static_cast<double>(step.rows);
+  const double *values = s.plan_->values(), *correct = s.plan_->correct();
+  if (const double* weights = data.data().weights; weights == nullptr) {
+    for (long r = 0; r < step.rows; ++r) loss += values[r], right += correct[r];
+  } else {
+    weight = 0;
+    for (long r = 0; r < step.rows; ++r) {
+      const double each = weights[step.order[r]];
+      loss += values[r];
+      right += each * correct[r];
+      weight += each;
+    }
   }
   s.outcome_.loss[i] = loss;
   s.outcome_.right[i] = right;

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "backend/cpu/pool.h"
+#include "base/error.h"
 #include "base/memory.h"
 #include "plan/snapshot.h"
 
@@ -156,9 +157,10 @@ template <class T> int Session<T>::wanted_threads(const Plan<T>& plan, long rows
 template <class T>
 long Session<T>::run(long count, const double* knobs, long known, double budget, Halt& halt) {
   const Inside alone(gate_, Inside::kWrite, &halt);
-  if (!alone || !data_) return 0;
+  if (!alone) return -1;
   const Inside training = train(&halt);
-  if (!training) return 0;
+  if (!training) return -1;
+  if (!data_) refuse("a run without data");
   const double start = now();
   fault_.reset();
   const Position at{progress_.epoch, single_ ? 0 : progress_.batch, progress_.steps};

@@ -55,7 +55,8 @@ template <class T> class Session {
   void set_batch(const Dataset& data);
   void release_data();
 
-  // See _core.pyi; knobs is (count, knob_columns()), from step progress().steps on.
+  // See _core.pyi; knobs is (count, knob_columns()), from step progress().steps on. -1 where the halt
+  // was wanted before it began.
   long run(long count, const double* knobs, long known, double budget, Halt& halt);
   // False, and the way back found, where slots hold values that are not finite. Looks `always`, or
   // as often as it costs next to nothing.

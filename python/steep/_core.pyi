@@ -156,9 +156,6 @@ class Graph:
     ) -> int: ...  # (before, after) each
     def output(self, tensors: list[int]) -> None: ...
 
-class NetworkForm:
-    """What a Network is at some time; opaque."""
-
 class Network:
     """A graph with its weights: one flat packed Store."""
 
@@ -175,8 +172,8 @@ class Network:
     def view(self, graph: Graph, names: list[str]) -> Network: ...
     def convert(self, precision: str) -> None: ...  # "float32" | "float64", keeps the values
     # The very network there is, for a conversion to be undone.
-    def form(self) -> NetworkForm: ...
-    def restore(self, form: NetworkForm) -> None: ...
+    def form(self) -> object: ...
+    def restore(self, form: object) -> None: ...
     def predict(self, inputs: list[Array], batch_size: int) -> list[Array]: ...
     def memory(self) -> dict[str, int]: ...
 
@@ -217,7 +214,8 @@ class Session:
     def data_set(self) -> int: ...  # another number whenever the data were changed
     # Steps from where the session stands, never past the end of the epoch, knobs row i for step i.
     # Losses of steps before `known` are forgotten. Returns the number of updates done; stops after
-    # budget seconds, on Ctrl-C, or before the first update that is not finite (see fault).
+    # budget seconds, on Ctrl-C, or before the first update that is not finite (see fault). -1 where
+    # Ctrl-C came while it waited for the weights.
     def run(
         self,
         knobs: NDArray[np.float64],  # (count, len(COMMON_KNOBS) + len(rule knobs))

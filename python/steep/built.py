@@ -53,7 +53,7 @@ class Shared:
 
     def __init__(self, native: _core.Network) -> None:
         self.native = native  # of the outermost
-        self.fits: list[str] = []  # under way, by the label of what they train
+        self.fits: list[tuple[object, str]] = []  # under way, with the label of what they train
         # Values that are being copied: one copy of a network and its parts together has them once.
         self.copies: WeakValueDictionary[str, Array] = WeakValueDictionary()
 
@@ -67,8 +67,8 @@ class Shared:
         """
         if self.fits:
             raise RuntimeError(
-                f"{what}: its weights are in use by a running fit of {self.fits[-1]}; do it when "
-                "the fit is over"
+                f"{what}: its weights are in use by a running fit of {self.fits[-1][1]}; do it "
+                "when the fit is over"
             )
 
     def copied(self, values: Mapping[str, Array]) -> list[Array]:
@@ -87,11 +87,12 @@ class Shared:
     @contextmanager
     def in_use(self, who: str) -> Iterator[None]:
         """Note a `fit` for as long as the body runs."""
-        self.fits.append(who)
-        try:
+        mine = (object(), who)
+        try:  # Ctrl-C may come before and after any call
+            self.fits.append(mine)
             yield
         finally:
-            self.fits.remove(who)
+            self.fits[:] = [fit for fit in self.fits if fit is not mine]
 
 
 @dataclass(frozen=True, eq=False)

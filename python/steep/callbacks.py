@@ -97,9 +97,8 @@ class EarlyStopping:
         value = logs[self.monitor]
         gain = value - self.best if self.mode == "max" else self.best - value
         if gain > self.min_delta:
-            self.best, self.best_epoch, self.wait = value, epoch, 0
-            if self.restore_best:
-                self._weights = dict(trainer.net.state_dict())
+            weights = dict(trainer.net.state_dict()) if self.restore_best else None
+            self.best, self.best_epoch, self.wait, self._weights = value, epoch, 0, weights
             return None
         self.wait += 1
         return "stop" if self.wait >= self.patience else None

@@ -20,6 +20,7 @@ class Interrupt:
         self._pressed = False
         self._waits = True
         self._before: Any = None
+        self._outer: Interrupt | None = None
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -32,17 +33,34 @@ class Interrupt:
             self._waits = True
 
     def __enter__(self) -> "Interrupt":
-        ours = threading.current_thread() is threading.main_thread()
-        if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._before = signal.signal(signal.SIGINT, self._note)
+        handler = signal.getsignal(signal.SIGINT)
+        outer = getattr(handler, "__self__", None)  # of a fit that this one is inside of
+        ours = handler is signal.default_int_handler or isinstance(outer, Interrupt)
+        if ours and threading.current_thread() is threading.main_thread():
+            self._before, self._outer = handler, outer if isinstance(outer, Interrupt) else None
+            try:
+                signal.signal(signal.SIGINT, self._note)
+            except BaseException:  # of another signal's handler, which runs in that call
+                self._restore()
+                raise
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        self._restore()
         if kind is None:
             self.check()  # pressed at the very end
+
+    def _restore(self) -> None:
+        """Give the handler back, whatever the handlers of other signals raise meanwhile."""
+        first: BaseException | None = None
+        while self._before is not None and signal.getsignal(signal.SIGINT) == self._note:
+            try:
+                signal.signal(signal.SIGINT, self._before)
+            except BaseException as error:
+                first = first or error
+        self._before = None
+        if first is not None:
+            raise first
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if Ctrl-C was pressed since the last check."""

@@ -173,8 +173,8 @@ class Loop:
         trainer, call = self.trainer, self.call
         logs: dict[str, float] = {}
         with self.interrupt:
-            self.callbacks.restore(states)
             try:
+                self.callbacks.restore(states)
                 while trainer.epoch < self.last and not call.stopped:
                     if not self._steps():
                         break
@@ -207,8 +207,10 @@ class Loop:
             count = min(ahead, len(table), ahead if due is None else due)
             known = min(len(trainer.recorded.steps["loss"]), at["steps"])
             done = session.run(table[:count], known, BUDGET)
+            if done > 0:
+                self.place.rate = self.knobs.rate(at["steps"] + done - 1)
             trainer.record()
-            if done < count:
+            if 0 <= done < count:
                 trainer.refuse_fault()
             if due is not None and done == due and self._step_end():
                 self.call.stopped = True
@@ -221,14 +223,16 @@ class Loop:
         return True
 
     def _step_end(self) -> bool:
-        stop = self.callbacks.call("on_step_end", self.trainer.steps, self._running())
+        with self.interrupt.at_once():  # nothing is between two states
+            stop = self.callbacks.call("on_step_end", self.trainer.steps, self._running())
         self.knobs.forget()
         return stop
 
     def _running(self) -> dict[str, float]:
         """Return loss and accuracy of the epoch in progress."""
         at = self.session.progress
-        logs = {"loss": at["loss"] / min(at["batch"] * self.batch_size, self.samples)}
+        seen = min(at["batch"] * self.batch_size, self.samples)
+        logs = {"loss": at["loss"] / seen if seen else math.nan}
         if self.trainer.metrics:
             logs["accuracy"] = at["right"] / at["weight"] if at["weight"] > 0 else math.nan
         return logs
@@ -242,9 +246,10 @@ class Loop:
             with self.interrupt.at_once():  # nothing moves meanwhile
                 measured = trainer.measure(*self.validation)
             logs |= {f"val_{name}": value for name, value in measured.items()}
-        last = max(at["steps"] - 1, 0)
-        rate = self.knobs.rate(last)
-        logs["lr"] = trainer.optimizer.value("lr", last, at["epoch"]) if rate is None else rate
+        rate = self.place.rate  # of the last step; settings may have changed since
+        if rate is None:
+            rate = trainer.optimizer.value("lr", max(at["steps"] - 1, 0), at["epoch"])
+        logs["lr"] = rate
         logs["seconds"] = at["seconds"]
         return logs
 
@@ -253,8 +258,9 @@ class Loop:
         trainer.verify(always=self.callbacks.present)
         trainer.end_epoch(logs)
         self.progress.epoch_end(epoch, logs)
-        if self.callbacks.call("on_epoch_end", epoch, logs):
-            self.call.stopped = True
+        with self.interrupt.at_once():
+            if self.callbacks.call("on_epoch_end", epoch, logs):
+                self.call.stopped = True
         self.knobs.forget()
 
 

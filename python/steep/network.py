@@ -6,6 +6,7 @@ What that leaves is in `built`.
 
 import copy
 import math
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,6 +25,7 @@ Array: TypeAlias = NDArray[Any]
 
 
 # What building changes of a network ...
+BUILDING = threading.RLock()  # held by whoever builds, or tries to
 _STATE = ("_shapes", "_kept", "_built", "_home", "_saved", "_seen", "_look")
 # ... and what of it no copy takes along as it is.
 _NATIVE = frozenset({"_built", "_home", "_saved", "_seen", "_look", "_undo"})
@@ -103,19 +105,20 @@ class Network(Layer):
 
         A part keeps the precision of the network it stands in.
         """
-        shared = self._shared
-        if shared is not None:
-            shared.refuse_in_use(f"{label(self)}: build")
-        if self._home is not None:
-            self._build_part(self._home, shapes, seed, draw=draw)
-            return
-        self._seen = self._look = None
-        about = describe(self, shapes, Scope(inherits=draw, replaced=shared))
-        for part in about.parts:
-            theirs: Shared | None = part.net._shared
-            if theirs is not None and theirs is not shared:
-                theirs.refuse_in_use(f"{label(self)}: build with {label(part.net)} inside")
-        self._settle(made(about, precision, seed if draw else None))
+        with BUILDING:
+            shared = self._shared
+            if shared is not None:
+                shared.refuse_in_use(f"{label(self)}: build")
+            if self._home is not None:
+                self._build_part(self._home, shapes, seed, draw=draw)
+                return
+            self._seen = self._look = None
+            about = describe(self, shapes, Scope(inherits=draw, replaced=shared))
+            for part in about.parts:
+                theirs: Shared | None = part.net._shared
+                if theirs is not None and theirs is not shared:
+                    theirs.refuse_in_use(f"{label(self)}: build with {label(part.net)} inside")
+            self._settle(made(about, precision, seed if draw else None))
 
     def _settle(self, built: Built) -> None:
         """Own what was built; the networks inside become parts."""
@@ -149,13 +152,18 @@ class Network(Layer):
     @contextmanager
     def tentative(self) -> Iterator[None]:
         """Take back, where the body raises, that it built a network which was not built."""
-        if self.built:
-            yield
-            return
+        with BUILDING:  # who comes meanwhile waits for the end of it
+            if not self.built:
+                yield from self._taken_back()
+                return
+        yield
+
+    def _taken_back(self) -> Iterator[None]:
         outer = self._undo
-        undo = self._undo = [] if outer is None else outer
+        undo: list[tuple[Network, dict[str, Any]]] = [] if outer is None else outer
         before = len(undo)
         try:
+            self._undo = undo
             yield
         except BaseException:
             self._undo = None

@@ -45,6 +45,7 @@ class Place:
 
     layout: Layout | None = None
     call: Call | None = None
+    rate: float | None = None  # of the last step
 
 
 def counters(progress: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +108,7 @@ def pack(trainer: "Trainer") -> tuple[dict[str, Array], dict[str, Any]]:
     about["place"] = {
         **counters(progress),
         "layout": place.layout,
+        "rate": place.rate,
         "call": None if call is None else [call.first, call.epochs, call.stopped, call.done],
     }
     for name, numbers in history.history.items():
@@ -208,7 +210,8 @@ def _place(saved: Mapping[str, Any]) -> Place:
     if call is not None:
         first, epochs, stopped, *done = call
         call = Call(int(first), int(epochs), bool(stopped), bool(done and done[0]))
-    return Place(layout, call)
+    rate = saved.get("rate")
+    return Place(layout, call, None if rate is None else float(rate))
 
 
 def _under(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:

@@ -28,6 +28,7 @@ from .history import History
 from .hooks import Callbacks
 from .loop import Knobs, Loop, NonFiniteError
 from .model import Network
+from .network import BUILDING
 from .ranges import flag
 from .settings import FIXED, Settings
 
@@ -288,9 +289,12 @@ class Trainer(Settings):
                 with self.net.in_use():
                     loop.run(states)
             finally:
-                self._states, self._callbacks = called.state(), None
-                if self._native is self.net.native:
-                    self.session().release_data()
+                try:
+                    self._states = called.state()
+                finally:
+                    self.__dict__["_callbacks"] = None
+                    if self._session is not None:
+                        self._session.release_data()
         return self.history
 
     def _checked(
@@ -372,26 +376,25 @@ class Trainer(Settings):
                         f"Trainer: {what} was called in {where} while a fit or step of this "
                         "trainer runs; wait for it, or make another Trainer"
                     )
-                taken = True  # Ctrl-C may come between any two calls
-                object.__setattr__(self, "_trained_by", me)
+                taken, self.__dict__["_trained_by"] = True, me  # no call, no Ctrl-C in between
             yield
         finally:
             if taken:
-                self._trained_by = by
+                self.__dict__["_trained_by"] = by
 
     @contextmanager
     def _untouched(self) -> Iterator[None]:
         """Leave network and trainer as they were where the body refuses something."""
         net, session = self.net, self._session
         form = net.native.form() if net.built else None
-        with net.tentative():
-            try:
+        try:
+            with net.tentative():
                 yield
-            except BaseException:
-                self._session = session
-                if form is not None and session is None:
-                    net.native.restore(form)  # it may have been converted for this trainer
-                raise
+        except BaseException:
+            self._session = session
+            if form is not None and session is None:
+                net.native.restore(form)  # it may have been converted for this trainer
+            raise
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Do one update on one batch and return the loss before it, penalties left out.
@@ -414,8 +417,9 @@ class Trainer(Settings):
                 session.set_batch(*data)
                 # Ctrl-C may have stopped it, and its handler not have raised: then once more.
                 known = min(len(self._history.steps["loss"]), before)
-                while session.run(table, known, 1.0) < 1:
-                    self.refuse_fault()
+                while (done := session.run(table, known, 1.0)) < 1:
+                    if done == 0:
+                        self.refuse_fault()
             finally:
                 session.release_data()
             self.record()
@@ -621,6 +625,19 @@ class Trainer(Settings):
         """
         if not self.net.built and self.net.input_shapes is not None:
             self.prepare(self.net.input_shapes)
+        if self._session is None:
+            with BUILDING:  # one session, whoever asks first
+                self._begin_session()
+        assert self._session is not None
+        current = self.net.native.precision
+        if self._native is not self.net.native or current != self.precision:
+            raise RuntimeError(
+                "Trainer: its network was built again or converted since training began; "
+                "make a new Trainer for it"
+            )
+        return self._session
+
+    def _begin_session(self) -> None:
         native = self.net.native
         if self._session is None:
             if len(self.net.output_shapes) != 1:
@@ -637,13 +654,6 @@ class Trainer(Settings):
                 self.decay_bias,
             )
             self._native = native
-        current = native.precision
-        if self._native is not native or current != self.precision:
-            raise RuntimeError(
-                "Trainer: its network was built again or converted since training began; "
-                "make a new Trainer for it"
-            )
-        return self._session
 
     def measure(
         self, arrays: list[Array], targets: Array, weights: Array | None, batch_size: int = 256
