@@ -15,7 +15,7 @@ struct FewClasses {
   T z[kLane][kLane];                        // (class, lane): logits, then e^d, then gradients
   T top[kLane], label_d[kLane];             // largest logit; that of the label, less the largest
   T others[kLane] = {}, sum_d[kLane] = {};  // of e^d but for the largest logit; of d
-  int32_t row[kLane], label[kLane], best[kLane] = {}, nan[kLane] = {};
+  int32_t row[kLane], label[kLane], best[kLane] = {};
 
   // Lanes past the last sample repeat it; what they give is not stored.
   STEEP_HD void gather(long rows) {
@@ -35,7 +35,6 @@ struct FewClasses {
         best[j] = z[c][j] > top[j] ? int32_t(c) : best[j];
         top[j] = z[c][j] > top[j] ? z[c][j] : top[j];
         label_z[j] = label[j] == c ? z[c][j] : label_z[j];
-        nan[j] |= z[c][j] != z[c][j];
       }
     for (long j = 0; j < kLane; ++j) label_d[j] = label_z[j] - top[j];
     for (long c = 0; c < a.columns; ++c)
@@ -50,20 +49,21 @@ struct FewClasses {
   STEEP_HD void store(long rows) {
     using Loss = losses::CrossEntropy;
     const T keep = T(1) - a.option, spread = a.option / T(a.columns);
-    T value[kLane], factor[kLane], scale[kLane], largest[kLane];
+    T value[kLane], factor[kLane], scale[kLane], largest[kLane], right[kLane];
     for (long j = 0; j < kLane; ++j) {
       const T weight = a.weights ? a.weights[first + row[j]] : T(1);
       factor[j] = a.factor * weight;
       value[j] = weight * Loss::value(others[j], sum_d[j], T(1), label_d[j], a.option, spread);
       scale[j] = factor[j] / (T(1) + others[j]);
       const T others_t = best[j] == label[j] ? T(0) : T(1);
+      // A NaN among the logits is in the sum of their distances, too, and then nothing is right.
+      right[j] = sum_d[j] == sum_d[j] ? T(1) - others_t : T(0);
       largest[j] = Loss::grad_of_largest(others[j], others_t, scale[j], factor[j] * keep,
                                          factor[j] * spread, T(a.columns));
     }
     for (long j = 0; j < rows; ++j) a.values[first + j] = double(value[j]);
     if (a.correct)
-      for (long j = 0; j < rows; ++j)
-        a.correct[first + j] = best[j] == label[j] && !nan[j] ? 1.0 : 0.0;
+      for (long j = 0; j < rows; ++j) a.correct[first + j] = double(right[j]);
     if (!a.dz) return;
     for (long c = 0; c < a.columns; ++c)
       for (long j = 0; j < kLane; ++j) {
