@@ -227,7 +227,8 @@ class Trainer(Settings):
         ----------
         X
             Array (N, ...), or a list of arrays for several inputs. float32, float64 and uint8 of
-            any strides, `numpy.memmap` too, are read in place; uint8 keeps its values 0 to 255.
+            any strides, `numpy.memmap` too, are read in place; uint8 keeps its values 0 to 255. A
+            mapped file must not be cut short meanwhile.
         y
             Labels (N,) or values (N, ...), as the loss takes them.
         epochs
