@@ -54,7 +54,9 @@ def test_f2_every_caller_gets_its_own_result(what):
     """Eight threads, other rows and another batch size each, many times."""
     of = net()
     t = trainer(of)
-    parts = [(X[k : k + 30 + 17 * k], Y[k : k + 30 + 17 * k], 1 + 13 * k) for k in range(8)]
+    many, labels = np.tile(X, (12, 1)), np.tile(Y, 12)
+    ends = [k + 900 + 170 * k for k in range(8)]
+    parts = [(many[k:end], labels[k:end], 1 + 113 * k) for k, end in enumerate(ends)]
 
     def call(x, y, size):
         if what == "predict":
