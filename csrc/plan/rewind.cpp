@@ -52,7 +52,7 @@ template <class T> bool Session<T>::remember(Position at, long count) {
   }
   const double checked = now();
   const long size = network_->weights()->layout().size;
-  if (s.weights.empty()) {
+  if (outcome_.weight.empty()) {  // the last to be had, where memory ends on the way
     s.weights.resize(size);
     s.state.resize(state_->elements());
     s.segments.reserve(kMostSteps);

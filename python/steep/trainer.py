@@ -386,16 +386,20 @@ class Trainer(Settings):
     @contextmanager
     def _untouched(self) -> Iterator[None]:
         """Leave network and trainer as they were where the body refuses something."""
-        net, session = self.net, self._session
-        form = net.native.form() if net.built else None
-        try:
-            with net.tentative():
-                yield
-        except BaseException:
-            self._session = session
-            if form is not None and session is None:
-                net.native.restore(form)  # it may have been converted for this trainer
-            raise
+        if self._session is not None:
+            yield
+            return
+        with BUILDING:  # nobody else begins the session meanwhile
+            session, net = self._session, self.net
+            form = net.native.form() if net.built else None
+            try:
+                with net.tentative():
+                    yield
+            except BaseException:
+                self._session = session
+                if form is not None and session is None:
+                    net.native.restore(form)  # it may have been converted for this trainer
+                raise
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Do one update on one batch and return the loss before it, penalties left out.
