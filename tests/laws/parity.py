@@ -182,7 +182,9 @@ class Course:
         def gradient(point):
             g = self.gradient(point, index, weights)
             # A gradient that is 0 is a sum that cancels: of terms of some size all the same.
-            size = self.noise * (np.abs(g).max(initial=0.0) + 0.01)
+            # Where all of it cancels, what cancelled was not smaller: gradients of outputs are of
+            # a tenth, and a normalisation may pass them on thirty times as large.
+            size = self.noise * (np.abs(g).max(initial=0.0) + 0.1)
             g = g + size * self.random.choice([-1.0, 1.0], g.shape)
             common = (self.trainer.common[k] for k in ("l1", "l2", "clip_norm", "clip_value"))
             return truth.penalised(g, point, common, self.decayed, h)
