@@ -40,7 +40,9 @@ class Twin:
             self.leaves[name].requires_grad_(True)
         self._names, self._where = iter(state), {}
         self.training = True
-        self.unclear = False  # whether a value lay so near a kink that rounding decides
+        self.unclear = (
+            False  # whether rounding decides: a value near a kink, equal values normalised
+        )
 
     def run(self, inputs):
         """Return the outputs for a list of inputs, (N, ...)."""
@@ -190,6 +192,8 @@ def batch_norm(twin, node, x, key):
         axes = tuple(range(x.dim() - 1))
         m = x.mean(axes)
         v = ((x - m) ** 2).mean(axes)
+        # Of equal values, what is divided by sqrt(eps) is rounding, and so are gradients before it.
+        twin.unclear |= bool((v.sqrt() <= twin.close * m.abs()).any())
         count = x.numel() // x.shape[-1]
         with torch.no_grad():
             mean.copy_(momentum * mean + (1 - momentum) * m)
