@@ -72,7 +72,7 @@ def _case(body, shape, drawn):
     training = Training(body)
     loss, targets = training.loss(shape)
     options = {k: v for k, v in training.options().items() if v is not None}
-    data = training.data(targets)
+    data = training.data(targets, math.prod(shape))
     used = _names(drawn["body"], body.shared)
     return Case(
         **drawn,

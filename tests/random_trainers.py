@@ -167,16 +167,18 @@ class Training:
         }
         return call("losses", CLASSES[name], **option.get(name, {})), targets
 
-    def target_dtype(self, targets):
+    def target_dtype(self, targets, classes):
         if targets in ("labels", "column of labels", "one class"):
-            return self.choose("int64", "int32", "uint8", "int8", "float32", "float64", "uint16")
+            kind = self.choose("int64", "int32", "uint8", "int8", "float32", "float64", "uint16")
+            # That holds them all; "one class" may be the last.
+            return kind if classes <= 127 or kind not in ("int8", "uint8") else "int16"
         if targets in ("bits", "one-hot"):
             return self.choose("float64", "float32", "uint8", "int64", "bool")
         if targets == "probabilities":
             return self.choose("float64", "float32")
         return self.choose("float64", "float32", "float32", ">f4", "float16")
 
-    def data(self, targets):
+    def data(self, targets, classes):
         samples = self.choose(self.whole(1, 5), self.whole(2, 24), self.whole(6, 40))
         if self.large:
             samples = self.choose(self.whole(65, 300), 128, 256, 257)
@@ -184,7 +186,7 @@ class Training:
         return Data(
             samples, targets, dtype,
             self.choose("plain", "plain", "plain", *LAYOUTS),
-            self.target_dtype(targets),
+            self.target_dtype(targets, classes),
             self.choose("plain", "plain", "plain", *LAYOUTS),
             self.choose("none", "none", "none", "random", "some zero", "all but one zero",
                         "integers"),
