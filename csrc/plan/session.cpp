@@ -213,7 +213,15 @@ template <class T> void Session<T>::publish() {
 }
 
 template <class T> bool Session<T>::finite_slots() const {
-  return k_.all_finite(state_->column(0), state_->elements());
+  constexpr double kFlopsPerLook = 2;  // at one element
+  const long elements = state_->elements();
+  std::atomic<bool> finite{true};
+  pool().run(
+      threads_for(kFlopsPerLook * static_cast<double>(elements)), [&](int thread, int threads) {
+        const long from = elements * thread / threads, to = elements * (thread + 1) / threads;
+        if (!k_.all_finite(state_->column(0) + from, to - from)) finite = false;
+      });
+  return finite;
 }
 
 template <class T> std::string Session<T>::faulty_slot() const {
@@ -228,9 +236,12 @@ template <class T> std::string Session<T>::faulty_slot() const {
 template <class T> bool Session<T>::verify(bool always, Halt& halt) {
   const Inside alone(gate_, Inside::kWrite, &halt);
   if (!alone) return true;
+  if (verified_at_ == progress_.steps && verified_changes_ == state_->changes()) return true;
   const double start = now();
   if (!always && start - verified_ < kVerifyShare * verify_seconds_) return true;
   const bool finite = finite_slots();
+  verified_at_ = finite ? progress_.steps : -1;
+  verified_changes_ = state_->changes();
   verified_ = now();
   verify_seconds_ = verified_ - start;
   if (finite) return true;

@@ -164,6 +164,7 @@ template <class T> class Session {
   Pace pace_;
   double step_seconds_ = 0;                   // of the last run
   double verified_ = 0, verify_seconds_ = 0;  // when slots were looked at last, and what it took
+  long verified_at_ = -1, verified_changes_ = 0;  // after which step, and which assignments
 };
 
 }  // namespace steep
