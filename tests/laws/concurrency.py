@@ -158,6 +158,7 @@ def _save(run, part):
         run.trainer.save(path)
         other = start(run.case)
         other.trainer.prepare(run.case.inputs)
+        other.trainer.session()  # in the precision that the weights are of
         other.net.load_weights(path)
         return tuple(v.tobytes() for v in other.net.state_dict().values())
     finally:
