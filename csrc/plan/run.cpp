@@ -73,13 +73,13 @@ template <class T> struct Session<T>::Loop {
   bool update_separate(std::size_t first, std::size_t last, long rows, const Row& knobs, int thread,
                        int threads);
   double norm(std::size_t first, std::size_t last, int threads, double& shrunk);
-  double shrink(std::size_t first, std::size_t last, double factor) const;
+  void shrink(std::size_t first, std::size_t last, double factor) const;
   bool late_now() const;
   bool stopped() const {
     return late || halted_rows || halted_gradients || bad_loss || bad_gradient;
   }
-  // The caller's own thread asks; the others see its answer after the next meeting.
-  void ask(int thread, std::atomic<bool>& halted) const {
+  // Only the caller's own thread notes it; the others see it after the next meeting.
+  void note_halt(int thread, std::atomic<bool>& halted) const {
     if (halt == nullptr || thread != 0) return;
     if (halt->wanted()) halted = true;
   }
@@ -157,9 +157,9 @@ bool Session<T>::Loop::update_fused(std::size_t first, std::size_t last, long ro
   return finite;
 }
 
-// Multiplies the gradients of some tasks, and returns nothing but the sums of their squares anew.
+// Multiplies the gradients of some tasks, and sums their squares anew.
 template <class T>
-double Session<T>::Loop::shrink(std::size_t first, std::size_t last, double factor) const {
+void Session<T>::Loop::shrink(std::size_t first, std::size_t last, double factor) const {
   const auto& tasks = s.plan_->tasks();
   T* all = s.gradients_->column(0);
   for (std::size_t i = first; i < last; ++i) {
@@ -167,7 +167,6 @@ double Session<T>::Loop::shrink(std::size_t first, std::size_t last, double fact
     for (long j = 0; j < tasks[i].size; ++j) g[j] *= static_cast<T>(factor);
     s.squares_[i] = s.k_.finish_gradient(g, g, tasks[i].size, T(0), T(0), static_cast<T>(kNoLimit));
   }
-  return factor;
 }
 
 // Length of the whole gradient, of which squares_ has the parts. Where squares overflow, all of it
@@ -183,7 +182,8 @@ double Session<T>::Loop::norm(std::size_t first, std::size_t last, int threads, 
   double sum = total();
   if (sizeof(T) == sizeof(double) && !std::isfinite(sum)) {
     meet(threads);  // everybody has read the squares
-    shrunk = shrink(first, last, 0x1p-600);
+    shrunk = 0x1p-600;
+    shrink(first, last, shrunk);
     meet(threads);
     sum = total();
   }
@@ -201,7 +201,7 @@ bool Session<T>::Loop::update_separate(std::size_t first, std::size_t last, long
     s.plan_->gradient(tasks[i], rows, all + tasks[i].offset);
     s.squares_[i] = finish(tasks[i], all + tasks[i].offset, knobs);
   }
-  ask(thread, halted_gradients);
+  note_halt(thread, halted_gradients);
   double shrunk = 1;
   const double length = norm(first, last, threads, shrunk);
   if (halted_gradients) return true;
@@ -243,7 +243,7 @@ void Session<T>::Loop::run(int thread, int threads, long first_step) {
     Step<T> step = s.step_at(data, {at.epoch, at.batch + i, at.step + i}, *s.plan_);
     step.halt = halt;
     if (!s.plan_->run(step, thread, threads)) bad_loss = true;
-    ask(thread, halted_rows);
+    note_halt(thread, halted_rows);
     meet(threads);
     if (halted_rows) return;
     if (thread == 0) record(step, i);

@@ -20,7 +20,6 @@ class Interrupt:
         self._pressed = False
         self._waits = True
         self._before: Any = None
-        self._outer: Interrupt | None = None
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -34,10 +33,10 @@ class Interrupt:
 
     def __enter__(self) -> "Interrupt":
         handler = signal.getsignal(signal.SIGINT)
-        outer = getattr(handler, "__self__", None)  # of a fit that this one is inside of
-        ours = handler is signal.default_int_handler or isinstance(outer, Interrupt)
+        inside = isinstance(getattr(handler, "__self__", None), Interrupt)  # of another fit
+        ours = handler is signal.default_int_handler or inside
         if ours and threading.current_thread() is threading.main_thread():
-            self._before, self._outer = handler, outer if isinstance(outer, Interrupt) else None
+            self._before = handler
             try:
                 signal.signal(signal.SIGINT, self._note)
             except BaseException:  # of another signal's handler, which runs in that call
