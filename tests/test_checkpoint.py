@@ -13,7 +13,8 @@ import pytest
 import steep
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steep import callbacks, checkpoint, layers, losses, ops, optimizers, schedules
+from steep import callbacks, layers, losses, ops, optimizers, schedules
+from steep.saving import checkpoint
 
 OPTIMIZERS = {
     "sgd": optimizers.SGD(0.1),

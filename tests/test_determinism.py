@@ -7,7 +7,8 @@ import engine
 import numpy as np
 import pytest
 import steep
-from steep import _core, loop
+from steep import _core
+from steep.training import loop
 
 EPOCHS = 20  # of 5 batches, or 3: a hundred steps, the last batch of each epoch a short one
 

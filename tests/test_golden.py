@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import reference
 import steep
-from steep import initializers, lab, layers, losses, optimizers, schedules
+from steep import lab, layers, losses, optimizers, schedules
+from steep.network import initializers
 from steep.optimizers import SGD, AdaDelta, AdaGrad, Adam, RMSProp
 
 FULL = 1e-12  # float64 against float64: the same formula, other order of rounding

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 import reference
-from steep import _core, initializers
+from steep import _core
+from steep.network import initializers
 
 
 def test_reference_philox_gives_the_published_answers():

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 import steep
-from steep import layers, ops, windows
+from steep import layers, ops
 from steep.layers import AvgPool2D, BatchNorm, Conv2D, MaxPool2D, ZeroPad2D
+from steep.network import windows
 
 RNG = np.random.default_rng(5)
 
@@ -241,7 +242,7 @@ class Blocks:
 
 
 def test_recomputed_blocks_are_numbered_and_the_outer_one_stays_whole():
-    from steep.graph import Scope
+    from steep.network.graph import Scope
 
     def block(*parts, recompute=True):
         return layers.Residual(*parts, recompute=recompute)

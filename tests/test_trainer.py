@@ -209,8 +209,8 @@ def test_results_do_not_depend_on_how_runs_are_cut(small, monkeypatch):
     X, y = small
     whole = trainer(optimizer=optimizers.SGD(0.1, 0.9, True))
     whole.fit(X, y, epochs=4, progress=False)
-    monkeypatch.setattr("steep.loop.BUDGET", 0.0)
-    monkeypatch.setattr("steep.loop.ROWS", 7)
+    monkeypatch.setattr("steep.training.loop.BUDGET", 0.0)
+    monkeypatch.setattr("steep.training.loop.ROWS", 7)
     cut = trainer(optimizer=optimizers.SGD(0.1, 0.9, True))
     cut.fit(X, y, epochs=4, progress=False)
     assert same(whole.net.state_dict(), cut.net.state_dict())

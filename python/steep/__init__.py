@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from . import callbacks, layers, losses, ops, optimizers, schedules
 from ._core import __version__
-from .graph import Tensor
-from .history import History
-from .loop import NonFiniteError
-from .model import Input, Model, Sequential
+from .network.graph import Tensor
+from .network.model import Input, Model, Sequential
 from .threads import get_num_threads, info, set_num_threads, threads
-from .trainer import Trainer
+from .training.history import History
+from .training.loop import NonFiniteError
+from .training.trainer import Trainer
 
 if TYPE_CHECKING:
     from . import data, lab, models

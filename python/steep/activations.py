@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from . import ops
-from .graph import Layer, Tensor
-from .ranges import NOT_NEGATIVE, number
+from .checks.numbers import NOT_NEGATIVE, number
+from .network.graph import Layer, Tensor
 
 ActivationLike: TypeAlias = str | Layer | None
 

@@ -25,13 +25,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import atomic, resume
-from .inputs import count
-from .names import choose
-from .ranges import NOT_NEGATIVE, SMALLEST, Range, flag, number
+from .checks.names import choose
+from .checks.numbers import NOT_NEGATIVE, SMALLEST, Range, flag, number
+from .network.inputs import count
+from .saving import atomic, resume
 
 if TYPE_CHECKING:
-    from .trainer import Trainer
+    from .training.trainer import Trainer
 
 __all__ = ["CSVLog", "Checkpoint", "EarlyStopping", "ReduceOnPlateau", "TensorBoard"]
 

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .names import choose
-from .ranges import FRACTION, POSITIVE, Range, number
+from .checks.names import choose
+from .checks.numbers import FRACTION, POSITIVE, Range, number
 
 __all__ = [
     "BinaryCrossEntropy",

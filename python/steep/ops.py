@@ -7,8 +7,10 @@ channel. ``+ - *`` and ``@`` on tensors say the same as add, subtract, multiply 
 from collections.abc import Mapping, Sequence
 
 from . import _core
-from .graph import Shape, Tensor, emit, shape_of
-from .image_ops import (
+from .checks.names import choose
+from .checks.numbers import ANY, FRACTION, LIMIT, NOT_NEGATIVE, POSITIVE, Range, keeps_kind, number
+from .network.graph import Shape, Tensor, emit, shape_of
+from .network.image_ops import (
     as_image,
     avg_pool,
     batch_norm,
@@ -19,8 +21,6 @@ from .image_ops import (
     upsample,
     zero_pad,
 )
-from .names import choose
-from .ranges import ANY, FRACTION, LIMIT, NOT_NEGATIVE, POSITIVE, Range, keeps_kind, number
 
 __all__ = [
     "activation",

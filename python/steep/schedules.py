@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .names import choose
-from .ranges import ANY, NOT_NEGATIVE, POSITIVE, Range, number
+from .checks.names import choose
+from .checks.numbers import ANY, NOT_NEGATIVE, POSITIVE, Range, number
 
 Times: TypeAlias = NDArray[np.float64]
 # What a user may write for a hyper-parameter, and what becomes of it in `of`.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import _core
-from .ranges import whole
+from .checks.numbers import whole
 
 
 class _Limits(threading.local):

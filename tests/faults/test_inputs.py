@@ -258,22 +258,22 @@ def test_f17_f46_numbers_beyond_float32_are_refused_with_their_place():
         with pytest.raises(ValueError, match=where):
             net.predict(big)
         with pytest.raises(ValueError, match=where):
-            steep.inputs.features(big, net, precision="float32")
+            steep.network.inputs.features(big, net, precision="float32")
     largest = float(np.finfo(np.float32).max)
     assert np.isfinite(np.float32(largest * (1 + 2.0**-26)))
     big[9, 2] = largest * (1 + 2.0**-26)  # rounds to the largest
-    steep.inputs.features(big, net, precision="float32")
+    steep.network.inputs.features(big, net, precision="float32")
     big[9, 2] = 2.0**128
     with pytest.raises(ValueError, match="row 9, column 2"):
-        steep.inputs.features(big, net, precision="float32")
+        steep.network.inputs.features(big, net, precision="float32")
     big[9, 2] = 1e100
     assert np.isfinite(trained(big, VALUES, loss="mae", precision="float64")).all()
     target = VALUES.copy()
     target[4] = 1e39
     mse = steep.losses.get("mse")
     with pytest.raises(ValueError, match=r"y: holds 1e\+39 at row 4, column 0, which is"):
-        steep.inputs.targets(target, 24, mse, (1,), precision="float32")
-    assert steep.inputs.targets(target, 24, mse, (1,), precision="float64") is not None
+        steep.network.inputs.targets(target, 24, mse, (1,), precision="float32")
+    assert steep.network.inputs.targets(target, 24, mse, (1,), precision="float64") is not None
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-50, 1e-31, 1e31, 1e300])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import steep
 from steep import layers
-from steep.config import Encoder
+from steep.saving.config import Encoder
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 8)).astype(np.float32)
@@ -401,7 +401,7 @@ def test_f32_copies_do_not_depend_on_the_recursion_limit(kind, how):
 
 
 def test_f32_what_is_described_ahead_is_counted_where_it_runs():
-    check_size = pytest.importorskip("steep.described").check_size
+    check_size = pytest.importorskip("steep.saving.described").check_size
     for make in LARGE.values():
         check_size(Encoder().encode(make()))
     level = {"layer": "Dense", "number": 0, "config": {"units": 4}}
@@ -525,7 +525,7 @@ def test_f33_a_build_without_memory_leaves_network_and_parts_as_they_were(monkey
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("steep.initializers.draw", fail)
+        patch.setattr("steep.network.initializers.draw", fail)
         with pytest.raises(MemoryError):
             auto.build((8,))
     assert calls

@@ -12,7 +12,8 @@ import reference
 import steep
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steep import _core, graph, layers
+from steep import _core, layers
+from steep.network import graph
 
 # ---- F17: numbers of activations, dropout and losses. ----
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import steep
-from steep import _core, loop
+from steep import _core
+from steep.training import loop
 
 # Softmax before cross-entropy, batches of one under BatchNorm: meant here.
 warnings.simplefilter("ignore")

@@ -7,9 +7,9 @@ import numpy as np
 
 from .. import _core, layers, models, optimizers
 from ..losses import CrossEntropy
-from ..model import Sequential
+from ..network.model import Sequential
 from ..threads import set_num_threads
-from ..trainer import Trainer
+from ..training.trainer import Trainer
 from .cases import Case, Gemm, Rule, Step
 from .images import Convolution, ImageStep
 from .work import (

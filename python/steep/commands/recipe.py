@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .. import layers, optimizers, schedules
+from ..checks.names import choose
 from ..data import Augment, Dataset
-from ..model import Sequential
-from ..names import choose
+from ..network.model import Sequential
 from . import zoo
 
 # (rate, updates of the whole run) -> schedule of the learning rate

@@ -8,9 +8,9 @@ from typing import Any
 
 from .. import set_num_threads
 from ..data import Dataset, open_dataset
-from ..loop import NonFiniteError
 from ..optimizers import TABLE
-from ..trainer import Trainer
+from ..training.loop import NonFiniteError
+from ..training.trainer import Trainer
 from . import INTERRUPTED, run_folder
 from .job import Job, make_trainer
 from .recipe import SCHEDULES, Recipe, build_augment, complete, names

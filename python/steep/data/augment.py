@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ranges import ANY, flag, number, whole
+from ..checks.numbers import ANY, flag, number, whole
 
 Settings = tuple[bool, int, int, list[float]]
 

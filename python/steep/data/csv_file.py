@@ -15,7 +15,7 @@ from typing import IO, Any, NoReturn, TextIO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ranges import whole
+from ..checks.numbers import whole
 from .table import Table, Target, one_hot, read_target
 
 MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import memory
-from ..inputs import count
+from ..network.inputs import count
 
 if TYPE_CHECKING:
     from PIL import Image

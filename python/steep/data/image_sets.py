@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..names import choose
+from ..checks.names import choose
 from .idx import read_idx
 
 Part: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.int64]]

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ranges import ANY, number, whole
+from ..checks.numbers import ANY, number, whole
 
 Indices: TypeAlias = NDArray[np.int64]
 

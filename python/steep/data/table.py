@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import array
+from ..checks.arrays import array
 
 MAX_LABELS = 20  # whole numbers with more different values than this are a quantity
 TASKS = ("classification", "regression")

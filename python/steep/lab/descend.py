@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core
-from ..names import choose
+from ..checks.names import choose
+from ..checks.numbers import NOT_NEGATIVE, number, whole
 from ..optimizers import Optimizer, get
-from ..ranges import NOT_NEGATIVE, number, whole
 
 Gradient = Callable[[Any], Any]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..losses import Loss
-from ..trainer import Trainer
+from ..training.trainer import Trainer
 
 
 class GradientNorm(NamedTuple):

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .. import inputs
+from ..checks.numbers import whole
 from ..losses import Loss
-from ..ranges import whole
-from ..trainer import Trainer
+from ..network import inputs
+from ..training.trainer import Trainer
 
 # Balances truncation, h^2, against rounding, eps/h, of a central difference in float64.
 _EPS = float(np.finfo(np.float64).eps)

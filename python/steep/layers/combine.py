@@ -4,9 +4,9 @@ from contextlib import nullcontext
 
 from .. import ops
 from ..activations import ActivationLike, activation_layer
-from ..graph import Layer, Shape, Tensor, label
-from ..names import choose
-from ..ranges import flag
+from ..checks.names import choose
+from ..checks.numbers import flag
+from ..network.graph import Layer, Shape, Tensor, label
 
 
 class Residual(Layer):

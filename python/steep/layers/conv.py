@@ -1,10 +1,10 @@
-"""The convolutional layer. What it becomes is in `ops`, window sizes are in `windows`."""
+"""The convolutional layer. What it becomes is in `ops`, window sizes are in `network.windows`."""
 
 from .. import ops
 from ..activations import ActivationLike, activation_layer
-from ..graph import Layer, Tensor, label
-from ..ranges import flag, whole
-from ..windows import PaddingLike, PairLike, padding_of, pair
+from ..checks.numbers import flag, whole
+from ..network.graph import Layer, Tensor, label
+from ..network.windows import PaddingLike, PairLike, padding_of, pair
 
 
 class Conv2D(Layer):

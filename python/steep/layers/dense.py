@@ -2,8 +2,8 @@
 
 from .. import ops
 from ..activations import ActivationLike, activation_layer
-from ..graph import Layer, Tensor, label
-from ..ranges import flag, whole
+from ..checks.numbers import flag, whole
+from ..network.graph import Layer, Tensor, label
 
 
 class Dense(Layer):

@@ -1,8 +1,8 @@
 """Layers that normalise: over the batch, and over neighbouring channels."""
 
 from .. import ops
-from ..graph import Layer, Tensor
-from ..ranges import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, number, whole
+from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, number, whole
+from ..network.graph import Layer, Tensor
 
 
 class BatchNorm(Layer):

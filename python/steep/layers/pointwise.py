@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from .. import ops
-from ..graph import Layer, Tensor
-from ..names import choose
-from ..ranges import ANY, FRACTION, POSITIVE, number
+from ..checks.names import choose
+from ..checks.numbers import ANY, FRACTION, POSITIVE, number
+from ..network.graph import Layer, Tensor
 
 
 class Dropout(Layer):

@@ -1,9 +1,9 @@
 """Layers that summarise windows of an image: largest value, mean, mean of all pixels."""
 
 from .. import ops
-from ..graph import Layer, Tensor, label
-from ..ranges import flag
-from ..windows import PaddingLike, PairLike, padding_of, pair
+from ..checks.numbers import flag
+from ..network.graph import Layer, Tensor, label
+from ..network.windows import PaddingLike, PairLike, padding_of, pair
 
 
 class MaxPool2D(Layer):

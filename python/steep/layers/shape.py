@@ -1,9 +1,9 @@
 """Layers that only arrange what they are given: flatten, reshape, zeros around an image."""
 
 from .. import ops
-from ..graph import Layer, Shape, Tensor, label, shape_of
-from ..ranges import whole
-from ..windows import PaddingLike, PairLike, padding_of, pair
+from ..checks.numbers import whole
+from ..network.graph import Layer, Shape, Tensor, label, shape_of
+from ..network.windows import PaddingLike, PairLike, padding_of, pair
 
 
 class Flatten(Layer):

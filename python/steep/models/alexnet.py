@@ -1,8 +1,8 @@
 """AlexNet in one tower."""
 
+from ..checks.numbers import flag
 from ..layers import Conv2D, Flatten, Layer, LocalResponseNorm, MaxPool2D
-from ..model import Sequential
-from ..ranges import flag
+from ..network.model import Sequential
 from .blocks import hidden, logits
 
 

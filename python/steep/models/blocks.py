@@ -1,9 +1,9 @@
 """What several networks of the zoo are made of; no network lives here."""
 
-from ..inputs import count
+from ..checks.numbers import whole
 from ..layers import BatchNorm, Conv2D, Dense, Dropout, Layer, ReLU
-from ..ranges import whole
-from ..windows import PaddingLike, PairLike, pair
+from ..network.inputs import count
+from ..network.windows import PaddingLike, PairLike, pair
 
 
 def conv_norm(

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from ..inputs import count
+from ..checks.numbers import FRACTION, number
 from ..layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
-from ..model import Sequential
-from ..ranges import FRACTION, number
-from ..windows import PairLike
+from ..network.inputs import count
+from ..network.model import Sequential
+from ..network.windows import PairLike
 from .blocks import logits
 
 

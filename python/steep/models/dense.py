@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..activations import ActivationLike
-from ..inputs import count
 from ..layers import Dense, Dropout, Flatten, Layer
-from ..model import Sequential
+from ..network.inputs import count
+from ..network.model import Sequential
 
 
 def mlp(

@@ -1,6 +1,5 @@
 """Densely connected networks, for large images and for CIFAR."""
 
-from ..inputs import count
 from ..layers import (
     Activation,
     AvgPool2D,
@@ -11,7 +10,8 @@ from ..layers import (
     MaxPool2D,
     ReLU,
 )
-from ..model import Sequential
+from ..network.inputs import count
+from ..network.model import Sequential
 from .blocks import conv_norm, depth_of, logits, norm_conv
 
 # Dense layers in each of the four blocks.

@@ -1,9 +1,9 @@
 """GoogLeNet, the first Inception network."""
 
-from ..graph import Shape
+from ..checks.numbers import flag
 from ..layers import AvgPool2D, Branches, Flatten, GlobalAvgPool2D, Layer, MaxPool2D
-from ..model import Input, Model, Sequential
-from ..ranges import flag
+from ..network.graph import Shape
+from ..network.model import Input, Model, Sequential
 from .blocks import conv_norm, hidden, logits
 
 # Filters of each module: 1x1; 1x1 and 3x3; 1x1 and 5x5; 1x1 after the pool.

@@ -1,8 +1,8 @@
 """LeNet-5."""
 
+from ..checks.numbers import flag
 from ..layers import AvgPool2D, Conv2D, Dense, Flatten, Layer, MaxPool2D
-from ..model import Sequential
-from ..ranges import flag
+from ..network.model import Sequential
 from .blocks import logits
 
 

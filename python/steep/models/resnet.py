@@ -1,8 +1,8 @@
 """Residual networks, for large images and for CIFAR."""
 
+from ..checks.numbers import flag
 from ..layers import GlobalAvgPool2D, Layer, MaxPool2D, ReLU, Residual, ZeroPad2D
-from ..model import Sequential
-from ..ranges import flag
+from ..network.model import Sequential
 from .blocks import conv_norm, depth_of, logits
 
 # Blocks in each of the four stages.

@@ -1,8 +1,8 @@
 """The networks of the Visual Geometry Group."""
 
+from ..checks.numbers import flag
 from ..layers import BatchNorm, Conv2D, Flatten, Layer, MaxPool2D, ReLU
-from ..model import Sequential
-from ..ranges import flag
+from ..network.model import Sequential
 from .blocks import depth_of, hidden, logits
 
 # Convolutions in each of the five stages.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import schedules
-from ..names import choose
+from ..checks.names import choose
 from .adam import Adam, Adamax, AdamW, AMSGrad, NAdam
 from .adaptive import AdaDelta, AdaGrad, RMSProp
 from .base import Optimizer

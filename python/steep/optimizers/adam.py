@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..ranges import FRACTION, NOT_NEGATIVE, Range
+from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
 from ..schedules import Number, Times
 from .base import Clock, Moments, Value, moving
 

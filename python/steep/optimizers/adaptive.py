@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..names import choose
-from ..ranges import FRACTION, NOT_NEGATIVE, Range
+from ..checks.names import choose
+from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
 from ..schedules import Number
 from .base import Clock, Damped, Value, moving
 from .velocity import check_nesterov, check_rate_place, velocity

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core, schedules
-from ..names import choose
-from ..ranges import Range, flag, keeps_kind
+from ..checks.names import choose
+from ..checks.numbers import Range, flag, keeps_kind
 from ..schedules import Schedule, Times
 
 Value: TypeAlias = float | Times  # of a hyper-parameter: a float where all steps share it

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..ranges import FRACTION, NOT_NEGATIVE, Range
+from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
 from ..schedules import Number
 from .base import Clock, Optimizer, Value
 from .velocity import check_nesterov, check_rate_place, velocity

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
+from .. import _core
 from .graph import Key, Part, Row, Scope, Shape, Tensor, Weight
 from .weights import PRECISIONS, first_value
 

@@ -1,6 +1,6 @@
 """Checks of what users pass in: X, y, sample weights, counts. Everything bad is refused here.
 
-How numbers are got out of lists and tables, and what the core can read, is in `arrays`.
+How numbers are got out of lists and tables, and what the core can read, is in `checks.arrays`.
 """
 
 import math
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .arrays import Array, array, finite, is_native, place, readable
+from ..checks.arrays import Array, array, finite, is_native, place, readable
+from ..checks.numbers import whole
+from ..losses import Loss
 from .graph import Shape, label
-from .losses import Loss
-from .ranges import whole
 
 if TYPE_CHECKING:
     from .model import Network

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import layers
-from .graph import TALL, Layer, Op, levels_inside
-from .model import Model, Sequential
-from .names import choose
+from .. import layers
+from ..checks.names import choose
+from ..network.graph import TALL, Layer, Op, levels_inside
+from ..network.model import Model, Sequential
 
 _BUILT_IN: dict[str, type[Layer]] = {
     name: getattr(layers, name) for name in layers.__all__ if name != "Layer"

@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
-from .names import choose
-from .ranges import ANY, LIMIT, number
+from .. import _core
+from ..checks.names import choose
+from ..checks.numbers import ANY, LIMIT, number
 
 Init: TypeAlias = "str | float | NDArray[Any]"
 

@@ -12,29 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import (
-    _core,
-    checkpoint,
-    described,
-    inputs,
-    memory,
-    optimizers,
-    resume,
-    schedules,
-    weighting,
-)
-from .graph import Layer, Shape
+from .. import _core, memory, optimizers, schedules
+from ..checks.numbers import flag
+from ..network import inputs
+from ..network.graph import Layer, Shape
+from ..network.model import Network
+from ..network.network import BUILDING
+from ..saving import checkpoint, described, resume
+from . import weighting
 from .history import History
 from .hooks import Callbacks
 from .loop import Knobs, Loop, NonFiniteError
-from .model import Network
-from .network import BUILDING
-from .ranges import flag
 from .settings import FIXED, Settings
 
 if TYPE_CHECKING:
-    from .data.augment import Augment
-    from .data.augment import Settings as Changes
+    from ..data.augment import Augment
+    from ..data.augment import Settings as Changes
 
 Array: TypeAlias = NDArray[Any]
 Batch: TypeAlias = tuple[list[Array], Array, Array | None]
@@ -761,7 +754,7 @@ class Trainer(Settings):
 def _augment(given: Any, net: Network) -> "Changes | None":
     if given is None:
         return None
-    from .data.augment import Augment  # noqa: PLC0415  (steep.data is imported when it is used)
+    from ..data.augment import Augment  # noqa: PLC0415  (steep.data is imported when it is used)
 
     if not isinstance(given, Augment):
         raise TypeError(f"fit: augment must be a steep.data.Augment, got {type(given).__name__}")

@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from . import _core, inputs
+from .. import _core
+from ..saving.checkpoint import read_weights, write_weights
+from . import inputs
 from .built import Built, Described, Home, Saved, Shared, describe, first_values, made
-from .checkpoint import read_weights, write_weights
 from .graph import Key, Layer, Part, Scope, Shape, Source, Tensor, label, shape_of
 from .weights import fitting, init_name
 

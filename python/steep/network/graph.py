@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias, Union
 
-from . import _core
-from .ranges import ANY, number, whole
+from .. import _core
+from ..checks.numbers import ANY, number, whole
 
 Shape: TypeAlias = tuple[int, ...]
 Key: TypeAlias = tuple[int, str]  # a parameter: the id of its layer, its name there

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from ..layers.combine import layers_of
 from .graph import Layer, Shape, Tensor, label, shape_of
-from .layers.combine import layers_of
 from .network import Network
 
 __all__ = ["Input", "Model", "Network", "Sequential"]

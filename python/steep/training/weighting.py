@@ -1,4 +1,4 @@
-"""Class weights: what becomes of them, a weight for each sample. Sample weights are `inputs`."""
+"""Class weights: they become one for each sample. Sample weights are in `network.inputs`."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .graph import Shape
-from .inputs import sample_weights
-from .losses import Loss
+from ..losses import Loss
+from ..network.graph import Shape
+from ..network.inputs import sample_weights
 
 Array: TypeAlias = NDArray[Any]
 

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import described, losses, optimizers, schedules
+from .. import losses, optimizers, schedules
+from ..network.graph import Layer
+from ..network.model import Network
+from ..network.weights import fitting
+from ..training.history import History
+from . import described
 from .config import Decoder, Encoder
-from .graph import Layer
-from .history import History
-from .model import Network
-from .weights import fitting
 
 if TYPE_CHECKING:
-    from .trainer import Trainer
+    from ..training.trainer import Trainer
 
 Array: TypeAlias = NDArray[Any]
 Layout: TypeAlias = tuple[int, int, bool, bool]  # samples, batch_size, shuffle, drop_last

@@ -1,4 +1,4 @@
-"""Values of weights: what they begin with, and whether given ones fit. Files are `checkpoint`."""
+"""Values of weights: what they begin with, and whether given ones fit. Files: `saving`."""
 
 import warnings
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, initializers
+from .. import _core
+from . import initializers
 from .graph import Weight
 
 Array: TypeAlias = NDArray[Any]

@@ -5,8 +5,8 @@ An image is (height, width, channels); (height, width) counts as one channel.
 
 import math
 
+from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, whole
 from .graph import Shape, Tensor, emit
-from .ranges import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, whole
 from .windows import PaddingLike, Pair, PairLike, Sides, padding_of, pair, sides
 
 

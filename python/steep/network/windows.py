@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from .ranges import LARGEST, whole
+from ..checks.numbers import LARGEST, whole
 
 Pair: TypeAlias = tuple[int, int]  # rows, columns
 Sides: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right

@@ -7,11 +7,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import _core, inputs, losses, optimizers, schedules
-from .model import Network
-from .names import choose
-from .ranges import NOT_NEGATIVE, POSITIVE, flag, keeps_kind
-from .weights import PRECISIONS
+from .. import _core, losses, optimizers, schedules
+from ..checks.names import choose
+from ..checks.numbers import NOT_NEGATIVE, POSITIVE, flag, keeps_kind
+from ..network import inputs
+from ..network.model import Network
+from ..network.weights import PRECISIONS
 
 COMMON = ("l1", "l2", "clip_norm", "clip_value")
 # What a session is made with.

@@ -1,7 +1,7 @@
 """Numbers out of whatever users have: arrays, lists, tables. What cannot be read is named.
 
 Arrays the core can read as they are (float32, float64, uint8, any strides) pass without a copy.
-What the numbers are for, and what they must fit, is in `inputs`.
+What the numbers are for, and what they must fit, is in `network.inputs`.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
-from .ranges import LIMIT
+from .. import _core
+from .numbers import LIMIT
 
 Array: TypeAlias = NDArray[Any]
 _MOST = float(np.nextafter(LIMIT, 0.0))  # that float32 holds

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core
-from .graph import Scope, Shape, shape_of
-from .model import Network
-from .weights import fitting_shapes
+from .. import _core
+from ..network.graph import Scope, Shape, shape_of
+from ..network.model import Network
+from ..network.weights import fitting_shapes
 
 if TYPE_CHECKING:
-    from .trainer import Trainer
+    from ..training.trainer import Trainer
 
 Array: TypeAlias = NDArray[Any]
 MOST = 1 << 53  # of a counter: schedules see it as a float64

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _core, schedules
+from .. import _core, schedules
+from ..schedules import Schedule
 from .hooks import Callbacks
 from .interrupt import Interrupt
 from .progress import Progress
-from .schedules import Schedule
 
 if TYPE_CHECKING:
-    from .data.augment import Settings
+    from ..data.augment import Settings
     from .trainer import Trainer
 
 Array: TypeAlias = NDArray[Any]

@@ -1,0 +1,1 @@
+"""Numbers, arrays and names from users, read or refused. Nothing here knows of networks."""

@@ -1,0 +1,1 @@
+"""Networks, described and built: tensors, scopes, weights. Layers and training live elsewhere."""

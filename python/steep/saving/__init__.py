@@ -1,0 +1,1 @@
+"""What goes into files and comes back: whole, checked, without pickle. Nothing here trains."""
