@@ -1,5 +1,6 @@
 """steep trains small and medium neural networks natively; this file names what users import."""
 
+import sys
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -39,6 +40,15 @@ __all__ = [
     "set_num_threads",
     "threads",
 ]
+
+# Pickles of the time before the rooms look their classes up by these modules' names.
+for _room, _names in (
+    ("network", ("built", "graph", "model")),
+    ("saving", ("resume",)),
+    ("training", ("history", "loop", "trainer")),
+):
+    for _name in _names:
+        sys.modules[f"{__name__}.{_name}"] = import_module(f".{_room}.{_name}", __name__)
 
 
 def __getattr__(name: str) -> ModuleType:
