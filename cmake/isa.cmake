@@ -1,4 +1,4 @@
-# Compiles every file of backend/cpu/kernels once per instruction set, each in its own namespace.
+# Compiles every file of cpu/kernels once per instruction set, each in its own namespace.
 # steep_add_kernels(TARGET FILE...) adds the objects and defines STEEP_HAS_<ISA> for the dispatcher.
 include(CheckCXXCompilerFlag)
 

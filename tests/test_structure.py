@@ -18,17 +18,20 @@ from steep import _core
 ROOT = Path(__file__).parents[1]
 CSRC = ROOT / "csrc"
 MATH = {"rules", "activations", "losses"}
-# Which rooms of csrc a room may include, besides its own. `backend/` is what every backend shares.
+# Which rooms of csrc a room may include, besides its own. A header beside the rooms is a door.
 ALLOWED = {
     "base": set(),
     "rules": {"base"},
     "activations": {"base"},
     "losses": {"base"},
     "graph": {"base", *MATH},
-    "backend": {"base", *MATH, "graph"},
-    "data": {"base", "backend"},
-    "plan": {"base", *MATH, "graph", "backend", "data"},
-    "bind": {"base", *MATH, "graph", "backend", "data", "plan"},
+    "data": {"base", "cpu"},
+    "plan": {"base", *MATH, "graph", "cpu", "data"},
+    "cpu": {"base", *MATH, "graph", "data", "plan", "session"},
+    "no_cuda": {"executor.h"},
+    "executor.h": set(),
+    "session": {"base", *MATH, "graph", "data", "plan", "cpu", "executor.h"},
+    "bind": {"base", *MATH, "graph", "data", "plan", "session", "cpu", "executor.h"},
 }
 SOURCES = sorted(p for p in CSRC.rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh"))
 pytestmark = pytest.mark.skipif(not SOURCES, reason="the sources are not here")
@@ -90,18 +93,18 @@ def test_only_bind_knows_python():
     assert not wrong
 
 
-def test_devices_are_named_in_the_backend_only():
+def test_devices_are_named_in_their_rooms_only():
     """One host+device header says what a function of both is; nothing else knows of CUDA."""
     device = re.compile(r"__CUDACC__|__CUDA_ARCH__|__NVCC__|cuda_runtime|STEEP_(HAS|WITH)_CUDA")
     wrong = [
         path
         for path in SOURCES
-        if room(path) != "backend"
+        if room(path) not in ("cpu", "cuda", "no_cuda")
         and path != CSRC / "base" / "hd.h"
         and device.search(path.read_text())
     ]
     assert not wrong
-    cuda = CSRC / "backend" / "cuda"
+    cuda = CSRC / "cuda"
     for path in SOURCES:
         if cuda not in path.parents:
             assert not re.search(r"#\s*include\s*<cu", path.read_text()), path

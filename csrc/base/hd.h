@@ -14,7 +14,7 @@
 #define STEEP_HAS_FMA 0
 #endif
 
-// Every translation unit of backend/cpu/kernels is compiled once per instruction set. Formulas and
+// Every translation unit of cpu/kernels is compiled once per instruction set. Formulas and
 // kernels live in a namespace of that name, so that the linker can never merge code of two sets.
 #ifndef STEEP_ISA
 #define STEEP_ISA portable

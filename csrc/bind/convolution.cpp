@@ -1,5 +1,5 @@
 // Python's view of Convolution: plain arrays in, plain arrays out.
-#include "backend/cpu/convolution.h"
+#include "cpu/conv/convolution.h"
 
 #include "base/error.h"
 #include "bind/arrays.h"

@@ -2,15 +2,15 @@
 #include <limits>
 #include <variant>
 
-#include "backend/cpu/gemm.h"
-#include "backend/cpu/pool.h"
 #include "base/error.h"
 #include "bind/arrays.h"
 #include "bind/gil.h"
+#include "cpu/gemm.h"
+#include "cpu/invariants.h"
+#include "cpu/sweep.h"
+#include "cpu/threads.h"
 #include "data/draws.h"
-#include "plan/invariants.h"
-#include "plan/network.h"
-#include "plan/sweep.h"
+#include "session/network.h"
 
 namespace steep::bind {
 

@@ -1,10 +1,10 @@
 // The module `_core`: which parts of the core Python sees.
-#include "backend/cpu/cpus.h"
-#include "backend/cpu/dispatch.h"
-#include "backend/cpu/pool.h"
-#include "backend/cuda.h"
 #include "bind/arrays.h"
 #include "bind/gil.h"
+#include "cpu/cpus.h"
+#include "cpu/isa.h"
+#include "cpu/threads.h"
+#include "executor.h"
 #include "graph/names.h"
 #include "plan/rules.h"
 

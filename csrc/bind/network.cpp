@@ -8,7 +8,7 @@
 #include "bind/arrays.h"
 #include "bind/gil.h"
 #include "graph/names.h"
-#include "plan/session.h"
+#include "session/session.h"
 
 namespace steep::bind {
 

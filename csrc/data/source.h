@@ -2,8 +2,8 @@
 #pragma once
 #include <vector>
 
-#include "backend/cpu/kernels.h"
 #include "base/prefetch.h"
+#include "cpu/kernels.h"
 
 namespace steep {
 

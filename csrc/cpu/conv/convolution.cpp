@@ -1,0 +1,140 @@
+// Packs, shares images or panels among the pool's threads, unpacks.
+#include "cpu/conv/convolution.h"
+
+#include <algorithm>
+
+#include "cpu/threads.h"
+
+namespace steep {
+
+namespace {
+
+// Conv may read up to kPanel elements beyond an image of dy: so many at the end are copied.
+long copied_images(const Window& window, long filters, long batch) {
+  const long size = window.out_pixels() * filters;
+  return std::min(batch, (kPanel + size - 1) / size);
+}
+
+}  // namespace
+
+Convolution::Convolution(const Window& window, long filters, long groups, long batch)
+    : k_(kernels<float>()), w_(window), filters_(filters), groups_(groups), batch_(batch) {
+  const bool each_channel = groups > 1 && groups == window.channels && groups == filters;
+  if (!each_channel) {
+    conv_ = std::make_unique<Conv<float>>(k_, window, filters, groups);
+    scratch_elements_ = (conv_->scratch() + kLane) / kLane * kLane;
+    group_images_ = conv_->images_per_group();
+  }
+  const auto block = [](long elements) { return Block(std::size_t(elements) * sizeof(float)); };
+  weight_groups_ = (batch + group_images_ - 1) / group_images_;
+  const long size = weight_panels().size();
+  stored_ = block(size);
+  partial_ = block(size * weight_groups_);
+  last_ = block(copied_images(w_, filters, batch) * w_.out_pixels() * filters + kPanel);
+  if (conv_) packed_ = block(std::max(conv_->packed_size(true), conv_->packed_size(false)));
+}
+
+void Convolution::store(const float* w) {
+  const Panels panels = weight_panels();
+  for (long p = 0; p < panels.count(); ++p) {
+    for (long r = 0; r < panels.rows; ++r) {
+      float* const row = at(stored_) + panels.at(r, p * kPanel);
+      std::copy_n(w + r * filters_ + p * kPanel, panels.present(p), row);
+      std::fill(row + panels.present(p), row + panels.width(p), 0.0f);
+    }
+  }
+}
+
+// images(thread, lo, hi) for the images of each thread.
+template <class Images> void Convolution::over_images(Images&& images) {
+  const int wanted = pool().threads();  // read once: another thread may change it meanwhile
+  if (threads_ < wanted) {
+    threads_ = wanted;
+    scratch_ = Block(std::size_t(threads_ * scratch_elements_ + kLane) * sizeof(float));
+  }
+  pool().run(wanted, [&](int thread, int threads) {
+    images(thread, threads, batch_ * thread / threads, batch_ * (thread + 1) / threads);
+  });
+}
+
+void Convolution::forward(const float* x, const float* w, float* y) {
+  store(w);
+  const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
+  over_images([&](int thread, int threads, long lo, long hi) {
+    if (depthwise()) {
+      for (long i = lo; i < hi; ++i) {
+        k_.depthwise(w_, x + i * in, at(stored_), nullptr, y + i * out);
+      }
+      return;
+    }
+    const float* weight = at(stored_);
+    if (const long units = conv_->pack_units(false)) {
+      conv_->pack(false, weight, at(packed_), units * thread / threads,
+                  units * (thread + 1) / threads, scratch(thread));
+      if (threads > 1) pool().meet();
+      weight = at(packed_);
+    }
+    conv_->forward(x + lo * in, in, weight, nullptr, false, y + lo * out, out, hi - lo,
+                   scratch(thread));
+  });
+}
+
+void Convolution::backward_data(const float* dy, const float* w, float* dx) {
+  store(w);
+  const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
+  over_images([&](int thread, int threads, long lo, long hi) {
+    if (depthwise()) {
+      for (long i = lo; i < hi; ++i) {
+        k_.depthwise_grad(w_, dy + i * out, at(stored_), dx + i * in, false);
+      }
+      return;
+    }
+    const long units = conv_->pack_units(true);
+    conv_->pack(true, at(stored_), at(packed_), units * thread / threads,
+                units * (thread + 1) / threads, scratch(thread));
+    if (threads > 1) pool().meet();
+    conv_->data(dy + lo * out, out, at(packed_), dx + lo * in, in, hi - lo, false, scratch(thread));
+  });
+}
+
+void Convolution::backward_weights(const float* x, const float* dy, float* dw) {
+  const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
+  const long size = weight_panels().size();
+  const long panels = depthwise() ? 1 : conv_->weight_units();
+  const long copied = copied_images(w_, filters_, batch_), inner = batch_ - copied;
+  std::copy_n(dy + inner * out, copied * out, at(last_));
+  over_images([&](int thread, int threads, long, long) {
+    const long units = weight_groups_ * panels;
+    for (long u = units * thread / threads; u < units * (thread + 1) / threads; ++u) {
+      const long group = u / panels, first = group * group_images_;
+      const long last = std::min(batch_, first + group_images_);
+      float* const to = at(partial_) + group * size;
+      if (depthwise()) {
+        for (long i = first; i < last; ++i) {
+          k_.depthwise_grad_weight(w_, x + i * in, dy + i * out, to, i > first);
+        }
+        continue;
+      }
+      const long direct = std::max(0L, std::min(last, inner) - first),
+                 from = std::max(first, inner);
+      if (direct > 0) {
+        conv_->weights(u % panels, x + first * in, in, dy + first * out, out, to, direct, false,
+                       scratch(thread));
+      }
+      if (from < last) {
+        conv_->weights(u % panels, x + from * in, in, at(last_) + (from - inner) * out, out, to,
+                       last - from, direct > 0, scratch(thread));
+      }
+    }
+  });
+  k_.column_sum(at(partial_), size, nullptr, 0, weight_groups_, size, at(stored_), false);
+  const Panels stored = weight_panels();
+  for (long p = 0; p < stored.count(); ++p) {
+    for (long r = 0; r < stored.rows; ++r) {
+      std::copy_n(at(stored_) + stored.at(r, p * kPanel), stored.present(p),
+                  dw + r * filters_ + p * kPanel);
+    }
+  }
+}
+
+}  // namespace steep

@@ -1,0 +1,135 @@
+// Gradient tasks: cuts parameters into blocks and sums their gradients.
+#include "base/prefetch.h"
+#include "cpu/plan.h"
+
+namespace steep {
+
+namespace {
+
+// Gradient, weights and two slots of one block fit into a 48 KiB first-level cache together.
+constexpr long kBlockRows = 64;
+constexpr long kBlockColumns = 512;  // of a vector
+static_assert(kBlockRows * kPanel <= kLargestTask && kBlockColumns <= kLargestTask);
+// Samples whose rows of x and dy are read again from cache for every tile of a block.
+constexpr long kSamples = 256;
+
+}  // namespace
+
+// Neighbouring tasks share their columns of x, so that threads, who take contiguous shares, need few
+// of each other's rows, and the block of x stays in cache while the panels of dy pass.
+template <class T> void Plan<T>::bind_tasks() {
+  const auto& slices = weights_->layout().slices;
+  for (std::size_t p = 0; p < program_.terms.size(); ++p) {
+    const Slice& s = slices[p];
+    if (!s.trained) continue;
+    const long length = s.matrix ? s.rows : padded(s.columns);
+    for (long lo = 0; lo < length; lo += s.matrix ? kBlockRows : kBlockColumns) {
+      for (long panel = 0; panel < (s.matrix ? s.panels().count() : 1); ++panel) {
+        add_task(static_cast<int>(p), panel, lo);
+      }
+    }
+  }
+}
+
+template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
+  const Slice& s = weights_->layout().slices[parameter];
+  GradTask<T> task;
+  task.parameter = parameter;
+  task.decay = s.decay;
+  if (s.matrix) {
+    task.columns = s.panels().width(panel);
+    task.rows = std::min(kBlockRows, s.rows - lo);
+    task.offset = s.offset + s.panels().offset(panel) + lo * task.columns;
+  } else {
+    task.rows = 1;
+    task.columns = std::min(kBlockColumns, padded(s.columns) - lo);
+    task.offset = s.offset + lo;
+  }
+  task.size = task.rows * task.columns;
+  for (const GradTerm& t : program_.terms[parameter]) {
+    const bool partial = t.form == GradTerm::Form::Partial;
+    // Outer: rows of the block come from x, columns from dy; of W^T the other way round.
+    const bool turned = s.narrow && !partial;
+    const int left = turned ? t.dy : t.x, right = turned ? t.x : t.dy;
+    const Tensor& of = program_.tensors[right];
+    const long half = t.second_half ? of.width / 2 : 0;
+    const long right_at = partial ? task.offset - s.offset : s.matrix ? panel * kPanel : lo + half;
+    task.terms.push_back({t.form, left < 0 ? nullptr : buffers_[left] + lo,
+                          left < 0 ? 0 : strides_[left], buffers_[right] + right_at,
+                          strides_[right], of.samples});
+  }
+  tasks_.push_back(std::move(task));
+}
+
+// Rows [lo, hi) of a matrix block, over samples [first, first + rows).
+template <class T>
+void Plan<T>::outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first,
+                    long rows, T* g, bool accumulate) const {
+  k_.gemm_panel({.a = term.left + first * term.ld_left + lo,
+                 .lda = term.ld_left,
+                 .a_transposed = true,
+                 .b = term.right + first * term.ld_right,
+                 .ldb = term.ld_right,
+                 .c = g + lo * task.columns,
+                 .ldc = task.columns,
+                 .rows = hi - lo,
+                 .columns = task.columns,
+                 .depth = rows,
+                 .accumulate = accumulate});
+}
+
+template <class T>
+void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
+                       T* const* stores) const {
+  if (task.terms.empty()) std::fill_n(g, task.size, T(0));
+  bool accumulate = false;
+  for (const Term<T>& term : task.terms) {
+    if (term.form == GradTerm::Form::Partial) {
+      const long groups = (rows + term.samples - 1) / term.samples;
+      k_.column_sum(term.right, term.ld_right, nullptr, 0, groups, task.size, g, accumulate);
+      accumulate = true;
+      continue;
+    }
+    for (long r = 0; r < rows; r += kSamples) {
+      const long n = std::min(kSamples, rows - r);
+      if (term.form == GradTerm::Form::Outer) {
+        // One register tile after the other, and between them a share of the lines to come.
+        const long tiles = columns > 0 ? (task.rows + k_.tile_rows - 1) / k_.tile_rows : 1;
+        for (long t = 0; t < tiles; ++t) {
+          const long lo = task.rows * t / tiles, hi = task.rows * (t + 1) / tiles;
+          prefetch(task, lo, hi, columns, stores);
+          outer(task, term, lo, hi, r, n, g, accumulate);
+        }
+        columns = 0;
+      } else {
+        const T* left = term.left == nullptr ? nullptr : term.left + r * term.ld_left;
+        k_.column_sum(term.right + r * term.ld_right, term.ld_right, left, term.ld_left, n,
+                      task.columns, g, accumulate);
+      }
+      accumulate = true;
+    }
+  }
+}
+
+template <class T>
+void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
+                       T* const* stores) const {
+  constexpr long kLine = kCacheLine / static_cast<long>(sizeof(T));
+  const long first = task.offset + lo * task.columns, last = task.offset + hi * task.columns;
+  for (int c = 0; c < columns; ++c) {
+    for (long i = first; i < last; i += kLine) {
+      // Other threads have read the weights of the first column; slots are this thread's alone.
+      c == 0 ? prefetch_write(stores[c] + i) : prefetch_read(stores[c] + i);
+    }
+  }
+}
+
+template void Plan<float>::bind_tasks();
+template void Plan<float>::add_task(int, long, long);
+template void Plan<float>::gradient(const GradTask<float>&, long, float*, int, float* const*) const;
+template void Plan<double>::bind_tasks();
+template void Plan<double>::add_task(int, long, long);
+template void Plan<double>::gradient(const GradTask<double>&, long, double*, int,
+                                     double* const*) const;
+
+}  // namespace steep

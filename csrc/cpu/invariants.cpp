@@ -1,0 +1,98 @@
+// The switch, the first finding, and the walk over the padding of parameters.
+#include "cpu/invariants.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <utility>
+
+#include "base/error.h"
+#include "cpu/plan.h"
+
+namespace steep {
+
+namespace {
+
+bool asked_for() {
+  const char* value = std::getenv("STEEP_CHECK");
+  return value != nullptr && std::string(value) == "1";
+}
+
+const bool fatal = asked_for();
+std::atomic<bool> broken{false};
+std::mutex first;         // guards `finding`
+std::string& finding() {  // never destroyed: threads may still run when the process ends
+  static auto* const text = new std::string;
+  return *text;
+}
+
+}  // namespace
+
+std::atomic<bool> invariants_checked{fatal};
+
+std::string check_invariants(bool turn_on) {
+  const std::lock_guard lock(first);
+  invariants_checked = turn_on;
+  broken = false;
+  return std::exchange(finding(), {});
+}
+
+void report_broken(const std::string& what) {
+  const std::lock_guard lock(first);
+  if (fatal) {
+    std::fprintf(stderr, "steep: broken invariant: %s\n", what.c_str());
+    std::abort();
+  }
+  if (!broken.exchange(true)) finding() = what;
+}
+
+template <class T> void check_padding(const Layout& layout, const T* column, const char* what) {
+  for (const Slice& s : layout.slices) {
+    const Panels panels = s.panels();
+    const long last = panels.count() - 1;
+    for (long r = 0; r < s.rows; ++r) {
+      const T* row = column + s.offset + panels.at(r, last * kPanel);
+      for (long c = panels.present(last); c < panels.width(last); ++c) {
+        if (row[c] == 0) continue;
+        report_broken(text(what, " of \"", s.name, "\" has ", row[c], " in the padding of row ", r,
+                           ", place ", last * kPanel + c, " of ", s.columns));
+        return;
+      }
+    }
+  }
+}
+
+template <class T> void check_padding(const Store<T>& store, int columns, const char* what) {
+  for (int i = 0; i < columns; ++i) check_padding(store.layout(), store.column(i), what);
+}
+
+template <class T>
+void Plan<T>::check_output(const Call<T>& call, long lo, long hi) const {
+  for (const int tensor : {call.out, call.before}) {
+    if (tensor < 0 || buffers_[tensor] == nullptr) continue;
+    const long columns = width(tensor);
+    for (long r = lo; r < hi; ++r) {
+      const long at = first_in_padding(row(tensor, r), columns);
+      if (at < 0) continue;
+      return report_broken(text(call.name, ": leaves ", row(tensor, r)[at],
+                                " in the padding of row ", r, ", place ", at, " of ", columns));
+    }
+  }
+}
+
+// Weights as the phases begin, after the update before.
+template <class T> void Plan<T>::check_weights() const {
+  check_padding(*weights_, 1, "the weight");
+}
+
+#define STEEP_INVARIANTS(T)                                              \
+  template void check_padding(const Layout&, const T*, const char*);     \
+  template void check_padding(const Store<T>&, int, const char*);        \
+  template void Plan<T>::check_output(const Call<T>&, long, long) const; \
+  template void Plan<T>::check_weights() const;
+STEEP_INVARIANTS(float)
+STEEP_INVARIANTS(double)
+#undef STEEP_INVARIANTS
+
+}  // namespace steep

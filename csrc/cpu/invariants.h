@@ -1,0 +1,35 @@
+// A law of the engine that a switch lets every call prove: padding is zero. Off, it costs one read of
+// a flag for each phase; the calls themselves know nothing of it.
+#pragma once
+#include <atomic>
+#include <string>
+
+#include "cpu/kernels.h"
+#include "cpu/store.h"
+
+namespace steep {
+
+// Is the switch on? From the start where STEEP_CHECK=1 is in the environment; what is found broken
+// then ends the process, with the op's layer in the message.
+extern std::atomic<bool> invariants_checked;
+inline bool checking() { return invariants_checked.load(std::memory_order_relaxed); }
+// Turns it and returns what was found broken first since it was last turned, "" for nothing.
+std::string check_invariants(bool on);
+// Remembers what is broken, or ends the process. Any thread may call it.
+void report_broken(const std::string& what);
+
+// The first place of row x at `columns` or after, up to its padded width, that is not 0; -1 for none.
+template <class T> long first_in_padding(const T* x, long columns) {
+  for (long c = columns; c < padded(columns); ++c) {
+    if (!(x[c] == 0)) return c;
+  }
+  return -1;
+}
+
+// Reports a parameter whose padding is not 0 in a column laid out as `layout` says; `what` names the
+// column: "weights", "gradient", "slot".
+template <class T> void check_padding(const Layout& layout, const T* column, const char* what);
+// The same for all columns of a Store.
+template <class T> void check_padding(const Store<T>& store, int columns, const char* what);
+
+}  // namespace steep

@@ -1,0 +1,105 @@
+// Chooses, at run time, the instruction set whose kernel table is used. The tables themselves are
+// filled in kernels/table.cpp.
+#include "cpu/isa.h"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "base/error.h"
+#include "cpu/kernels.h"
+
+namespace steep {
+
+namespace portable {
+Kernels<float> float_kernels();
+Kernels<double> double_kernels();
+}  // namespace portable
+namespace avx2 {
+Kernels<float> float_kernels();
+}
+namespace avx512 {
+Kernels<float> float_kernels();
+}
+
+namespace {
+
+struct Isa {
+  const char* name;
+  Kernels<float> (*kernels)();
+  bool runs;  // on this processor, under this operating system
+};
+
+// amx is a level of STEEP_MAX_ISA without kernels of its own: its tiles do not hold float32.
+constexpr const char* kLevels[] = {"baseline", "avx2", "avx512", "amx"};
+
+std::vector<Isa> compiled() {
+  std::vector<Isa> isas = {{kLevels[0], portable::float_kernels, true}};
+#if defined(STEEP_HAS_AVX2)
+  __builtin_cpu_init();
+  const bool avx2_runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  isas.push_back({kLevels[1], avx2::float_kernels, avx2_runs});
+#endif
+#if defined(STEEP_HAS_AVX512)
+  const bool avx512_runs = __builtin_cpu_supports("avx512f") &&
+                           __builtin_cpu_supports("avx512bw") &&
+                           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  isas.push_back({kLevels[2], avx512::float_kernels, avx512_runs && avx2_runs});
+#endif
+  return isas;
+}
+
+// Position in kLevels of the best level that STEEP_MAX_ISA allows.
+size_t max_level() {
+  const char* const wish = std::getenv("STEEP_MAX_ISA");
+  if (!wish || !*wish) return std::size(kLevels) - 1;
+  for (size_t i = 0; i < std::size(kLevels); ++i)
+    if (!std::strcmp(wish, kLevels[i])) return i;
+  refuse("STEEP_MAX_ISA: expects baseline, avx2, avx512 or amx, got \"", wish,
+         "\". Set one of these, or unset it for the best this processor has.");
+}
+
+bool allowed(const Isa& isa) {
+  static const size_t best = max_level();
+  for (size_t i = 0; i <= best; ++i)
+    if (!std::strcmp(isa.name, kLevels[i])) return true;
+  return false;
+}
+
+Kernels<float> best_float() {
+  Kernels<float> best{};
+  for (const Isa& isa : compiled()) {
+    if (!isa.runs || !allowed(isa)) continue;
+    best = isa.kernels();
+    best.isa = isa.name;
+  }
+  return best;
+}
+
+Kernels<double> portable_double() {
+  Kernels<double> table = portable::double_kernels();
+  table.isa = kLevels[0];
+  return table;
+}
+
+}  // namespace
+
+std::vector<std::string> usable_isas() {
+  std::vector<std::string> names;
+  for (const Isa& isa : compiled())
+    if (isa.runs && allowed(isa)) names.push_back(isa.name);
+  return names;
+}
+
+template <>
+const Kernels<float>& kernels<float>() {
+  static const Kernels<float> table = best_float();
+  return table;
+}
+
+template <>
+const Kernels<double>& kernels<double>() {
+  static const Kernels<double> table = portable_double();
+  return table;
+}
+
+}  // namespace steep

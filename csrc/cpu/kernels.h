@@ -1,0 +1,190 @@
+// The CPU kernel table: every hot function, once per instruction set. Only declarations live here.
+//
+// Conventions. A "row" is one sample. A matrix of activations is row-major with a leading dimension
+// `ld*` counted in elements; its rows are padded to a multiple of kLane elements and kernels may read
+// and write the padding. `width` is always a multiple of kLane unless it is called `columns`.
+// No kernel allocates, takes a lock or keeps state; no result depends on how rows are split.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/panels.h"
+#include "base/window.h"
+
+namespace steep {
+
+constexpr int kMaxSlots = 3;  // optimizer slots of the hungriest rule (AMSGrad)
+
+// C = relu?( init + sum_i A_i B_i ) over one panel of columns; init is C, the bias row, or zero.
+// A_i(r, k) = a[a_offsets[i] + r*lda + k]  (or [.. + k*lda + r] when a_transposed)   (rows, depth)
+// B_i(k, c) = b[b_offsets[i] + k*ldb + c]                                           (depth, columns)
+// Each C(r, c) is summed over i, then k, in ascending order, whatever the tiling.
+template <class T> struct GemmPanel {
+  const T* a = nullptr;
+  long lda = 0;
+  bool a_transposed = false;
+  const T* b = nullptr;
+  long ldb = 0;
+  T* c = nullptr;
+  long ldc = 0;
+  long rows = 0;
+  long columns = 0;  // kLane or kPanel
+  long depth = 0;
+  long count = 1;                   // terms of the batch reduction
+  const long* a_offsets = nullptr;  // (count), null when count is 1
+  const long* b_offsets = nullptr;
+  const T* bias = nullptr;  // (columns) or null
+  bool accumulate = false;  // init = C; excludes bias
+  bool relu = false;
+  long present = 0;  // columns of C that there are, the others are left alone; 0 for all
+};
+
+// One sweep of an update rule over n flat parameters; g already holds penalties and value clipping.
+//   w -= decay*w;  g *= scale;  rule(w, g, slots)
+// Look-ahead rules: first w = point - look*v, and afterwards point = w + look_next*v.
+template <class T> struct UpdateArgs {
+  T* w;                 // (n) weights; for look-ahead rules the point, where the gradient is taken
+  const T* g;           // (n)
+  T* slots[kMaxSlots];  // (n) each; for look-ahead rules the last used slot is v
+  long n;               // multiple of kLane
+  const T* knobs;       // the rule's own knobs, in the order of its kKnobs
+  T scale;              // gradient factor of clipping by norm, 1 when off
+  T decay;              // decoupled decay, lr*weight_decay; 0 when off or not a decayed parameter
+};
+
+// Losses of `rows` samples: values, and the gradient of (factor_r * value_r) with respect to z.
+template <class T> struct LossArgs {
+  const T* z;  // (rows, ldz) logits or predictions
+  long ldz;
+  long columns;           // true outputs of a sample
+  const int32_t* labels;  // (rows) class of each sample, or null
+  const T* target;        // (rows, ldt) target values or probabilities, or null
+  long ldt;
+  const T* weights;  // (rows) sample weights, or null for ones
+  T factor;          // 1/batch for the mean, 1 for the sum; enters dz only
+  T option;          // Huber's delta, label smoothing
+  double* values;    // (rows) weight * loss of each sample
+  double* correct;   // (rows) 1 where the prediction is right, else 0; null for regression
+  T* dz;             // (rows, lddz) or null; padding columns are set to 0
+  long lddz;
+  long rows;
+};
+
+template <class T> struct Kernels {
+  const char* isa;
+  long tile_rows;  // rows of the largest register tile
+
+  void (*gemm_panel)(const GemmPanel<T>&);
+  // dst(c, r) = src(r, c)
+  void (*transpose)(const T* src, long lds, T* dst, long ldd, long rows, long columns);
+  // y(r, n) = bias(n) + sum_c x(r, c) wt(n, c) for few outputs n; wt (outputs, columns) in panels of
+  // kPanel columns. Summed in kLane lanes over c, then a fixed tree. Padding of y is set to 0.
+  void (*narrow)(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy, long rows,
+                 long columns, long outputs);
+
+  // Indexed by the position of a name in activations/list.h, losses/list.h, rules/list.h.
+  void (*const* activate)(const T* x, long ldx, T* y, long ldy, long rows, long width, T alpha);
+  // dx (+)= dy * f'(.), from the stored output y or the stored input x, as the activation asks
+  void (*const* activate_grad)(const T* dy, long lddy, const T* stored, long lds, T* dx, long lddx,
+                               long rows, long width, T alpha, bool accumulate);
+  void (*const* loss)(const LossArgs<T>&);
+  bool (*const* update)(const UpdateArgs<T>&);  // false when a new weight is not finite
+  // Look-ahead rules only. Before a run, w += look*v. After it w = point - look*v, in place or not,
+  // so rounded that look_ahead gives the bits of the point again.
+  void (*look_ahead)(T* w, const T* v, long n, T look);
+  void (*look_back)(const T* point, const T* v, T* w, long n, T look);
+
+  // g += l2*w + l1*sign(w), then clamp to +-clip_value (inf: off); returns sum g^2, in order
+  double (*finish_gradient)(T* g, const T* w, long n, T l1, T l2, T clip_value);
+  // out(c) (+)= sum_r x(r, c), or sum_r x(r, c)*y(r, c) when y is given
+  void (*column_sum)(const T* x, long ldx, const T* y, long ldy, long rows, long width, T* out,
+                     bool accumulate);
+  bool (*all_finite)(const T* x, long n);
+  bool (*all_within)(const T* x, long n, T limit);  // |x| <= limit: no NaN either
+
+  // c (+)= a o b, o one of + - *
+  void (*add)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width);
+  void (*sub)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width);
+  void (*mul)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width,
+              bool accumulate);
+  // y (+)= scale*x + shift
+  void (*affine)(const T* x, long ldx, T* y, long ldy, long rows, long width, T scale, T shift,
+                 bool accumulate);
+  // y = x + p and y (+)= x*p, p (width) the same for every row
+  void (*add_row)(const T* x, long ldx, const T* p, T* y, long ldy, long rows, long width);
+  void (*mul_row)(const T* x, long ldx, const T* p, T* y, long ldy, long rows, long width,
+                  bool accumulate);
+  // y = softmax(x) over `columns`; padding of y is set to 0
+  void (*softmax)(const T* x, long ldx, T* y, long ldy, long rows, long columns);
+  // dx (+)= y * (dy - sum(dy*y))
+  void (*softmax_grad)(const T* dy, long lddy, const T* y, long ldy, T* dx, long lddx, long rows,
+                       long columns, bool accumulate);
+  // y (+)= keep(r, c) ? x*scale : 0; keep is a function of (key, first_row + r, c): the Philox4x32-10
+  // word at counter {c/4, row_lo, row_hi, stream}, lane c%4, key {key_lo, key_hi}, kept where
+  // word >= threshold. Used forward and backward: no mask is stored.
+  void (*dropout)(const T* x, long ldx, T* y, long ldy, long rows, long width, uint64_t key,
+                  uint32_t stream, uint64_t first_row, uint32_t threshold, T scale,
+                  bool accumulate);
+
+  // The kernels below take one image each; x, y, dx, dy are its first element. Vectors over channels
+  // may be read up to the next multiple of kLane.
+
+  // y = largest of each window; NaN wins. dx (+)= dy at the first largest element of each window.
+  void (*max_pool)(const Window& w, const T* x, T* y);
+  void (*max_pool_grad)(const Window& w, const T* x, const T* y, const T* dy, T* dx,
+                        bool accumulate);
+  // y = mean over each window: of the pixels inside the image, or of all with zeros outside.
+  void (*avg_pool)(const Window& w, bool count_padding, const T* x, T* y);
+  void (*avg_pool_grad)(const Window& w, bool count_padding, const T* dy, T* dx, bool accumulate);
+  // y(i, j, c) = bias(c) + sum_t x(i*s + t*d - p, c) w(t, c); w is (taps, channels) in panels of
+  // kPanel columns as Store lays it out, bias may be null. Gradients: of x (dx (+)=) and of w (dw
+  // (+)=, in panels, padding set to 0).
+  void (*depthwise)(const Window& w, const T* x, const T* weight, const T* bias, T* y);
+  void (*depthwise_grad)(const Window& w, const T* dy, const T* weight, T* dx, bool accumulate);
+  void (*depthwise_grad_weight)(const Window& w, const T* x, const T* dy, T* dweight,
+                                bool accumulate);
+  // For each channel, over the pixels: mean, and sum of squared distances from it. Two passes.
+  void (*channel_moments)(const T* x, long pixels, long channels, T* mean, T* squares);
+  // sum(c) = sum_p dy(p, c);  product(c) = sum_p dy(p, c) * (x(p, c) - mean(c)); either x, mean and
+  // product are given or none of them.
+  void (*channel_sums)(const T* dy, const T* x, const T* mean, long pixels, long channels, T* sum,
+                       T* product);
+  // y = f((x - mean)*scale + shift [+ residual]), f the identity or relu.
+  void (*normalize)(const T* x, const T* mean, const T* scale, const T* shift, const T* residual,
+                    bool relu, long pixels, long channels, T* y);
+  // dx (+)= scale * (dy - dy_mean - (x - mean)*slope)
+  void (*normalize_grad)(const T* dy, const T* x, const T* mean, const T* scale, const T* dy_mean,
+                         const T* slope, long pixels, long channels, T* dx, bool accumulate);
+  // y_c = x_c / (bias + alpha * sum_{|j-c| <= size/2} x_j^2)^beta over neighbouring channels.
+  void (*lrn)(const T* x, long pixels, long channels, long size, T alpha, T beta, T bias, T* y);
+  void (*lrn_grad)(const T* x, const T* dy, long pixels, long channels, long size, T alpha, T beta,
+                   T bias, T* dx, bool accumulate);
+
+  // The transforms of F(2x2, 3x3), see winograd.h. Position (i, j) of a tile, 0 to 3 each, lies at
+  // (4i + j)*position; widths are multiples of kLane.
+  // v = B^T d B for a row of tiles, two pixels apart, of four image rows: (tiles, channels) in each
+  // position.
+  void (*winograd_input)(const T* const* rows, long channels, long tiles, T* v, long position);
+  // y (+)= A^T m A + bias, relu; `rows` (1 or 2) and `columns` are what there is of y.
+  void (*winograd_output)(const T* m, long position, long filters, long tiles, const T* bias,
+                          bool relu, bool accumulate, T* y, long y_row, long rows, long columns);
+  // z = A dy A^T of `width` filters, (tiles, width) in each position.
+  void (*winograd_gradient)(const T* dy, long dy_row, long filters, long width, long tiles,
+                            long rows, long columns, T* z, long position);
+  // u = G g G^T of n filters side by side; taps of g are `tap` apart, in reverse when turned.
+  void (*winograd_filter)(const T* g, long tap, bool turned, long n, T* u, long position);
+  // g (+)= G^T u G.
+  void (*winograd_filter_gradient)(const T* u, long position, long n, T* g, long tap,
+                                   bool accumulate);
+
+  // dst = scale*src + shift for one row of `columns` elements `stride` bytes apart
+  void (*read_f32)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+  void (*read_f64)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+  void (*read_u8)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+};
+
+// The table for float, best instruction set this processor and STEEP_MAX_ISA allow; for double, the
+// portable one.
+template <class T> const Kernels<T>& kernels();
+
+}  // namespace steep

@@ -1,0 +1,94 @@
+// Cross entropy of few classes, kLane samples side by side, so that a row of two logits does not pay
+// for sixteen. Any number of classes, and targets that are not labels: loss.cpp.
+#pragma once
+#include "cpu/kernels.h"
+#include "losses/cross_entropy.h"
+
+namespace steep::STEEP_ISA {
+
+template <class T>
+struct FewClasses {
+  STEEP_HD FewClasses(const LossArgs<T>& args, long sample) : a(args), first(sample) {}
+
+  const LossArgs<T>& a;
+  const long first;                         // sample in lane 0
+  T z[kLane][kLane];                        // (class, lane): logits, then e^d, then gradients
+  T top[kLane], label_d[kLane];             // largest logit; that of the label, less the largest
+  T others[kLane] = {}, sum_d[kLane] = {};  // of e^d but for the largest logit; of d
+  int32_t row[kLane], label[kLane], best[kLane] = {};
+
+  // Lanes past the last sample repeat it; what they give is not stored.
+  STEEP_HD void gather(long rows) {
+    for (int32_t j = 0; j < int32_t(kLane); ++j) row[j] = min_(j, int32_t(rows) - 1);
+    const T* const from = a.z + first * a.ldz;
+    const int32_t ld = int32_t(a.ldz);
+    for (long c = 0; c < a.columns; ++c)
+      for (long j = 0; j < kLane; ++j) z[c][j] = from[row[j] * ld + c];
+    for (long j = 0; j < kLane; ++j) label[j] = a.labels[first + row[j]];
+  }
+
+  STEEP_HD void sums() {
+    T label_z[kLane];
+    for (long j = 0; j < kLane; ++j) top[j] = label_z[j] = z[0][j];
+    for (long c = 0; c < a.columns; ++c)
+      for (long j = 0; j < kLane; ++j) {
+        best[j] = z[c][j] > top[j] ? int32_t(c) : best[j];
+        top[j] = z[c][j] > top[j] ? z[c][j] : top[j];
+        label_z[j] = label[j] == c ? z[c][j] : label_z[j];
+      }
+    for (long j = 0; j < kLane; ++j) label_d[j] = label_z[j] - top[j];
+    for (long c = 0; c < a.columns; ++c)
+      for (long j = 0; j < kLane; ++j) {
+        const T d = z[c][j] - top[j];
+        z[c][j] = exp_(d);
+        others[j] += best[j] == c ? T(0) : z[c][j];
+        sum_d[j] += d;
+      }
+  }
+
+  STEEP_HD void store(long rows) {
+    using Loss = losses::CrossEntropy;
+    const T keep = T(1) - a.option, spread = a.option / T(a.columns);
+    T value[kLane], factor[kLane], scale[kLane], largest[kLane], right[kLane];
+    for (long j = 0; j < kLane; ++j) {
+      const T weight = a.weights ? a.weights[first + row[j]] : T(1);
+      factor[j] = a.factor * weight;
+      value[j] = weight * Loss::value(others[j], sum_d[j], T(1), label_d[j], a.option, spread);
+      scale[j] = factor[j] / (T(1) + others[j]);
+      const T others_t = best[j] == label[j] ? T(0) : T(1);
+      // A NaN among the logits is in the sum of their distances, too, and then nothing is right.
+      right[j] = sum_d[j] == sum_d[j] ? T(1) - others_t : T(0);
+      largest[j] = Loss::grad_of_largest(others[j], others_t, scale[j], factor[j] * keep,
+                                         factor[j] * spread, T(a.columns));
+    }
+    for (long j = 0; j < rows; ++j) a.values[first + j] = double(value[j]);
+    if (a.correct)
+      for (long j = 0; j < rows; ++j) a.correct[first + j] = double(right[j]);
+    if (!a.dz) return;
+    for (long c = 0; c < a.columns; ++c)
+      for (long j = 0; j < kLane; ++j) {
+        const T grad = Loss::grad(z[c][j], label[j] == c ? T(1) : T(0), scale[j], factor[j] * keep,
+                                  factor[j] * spread);
+        z[c][j] = best[j] == c ? largest[j] : grad;
+      }
+    for (long j = 0; j < rows; ++j) {
+      T* const dz = a.dz + (first + j) * a.lddz;
+      for (long c = 0; c < kLane; ++c) dz[c] = T(0);
+      for (long c = 0; c < a.columns; ++c) dz[c] = z[c][j];
+    }
+  }
+};
+
+// Needs labels and at most kLane classes.
+template <class T>
+void few_classes(const LossArgs<T>& a) {
+  for (long first = 0; first < a.rows; first += kLane) {
+    const long rows = min_(kLane, a.rows - first);
+    FewClasses<T> block(a, first);
+    block.gather(rows);
+    block.sums();
+    block.store(rows);
+  }
+}
+
+}  // namespace steep::STEEP_ISA

@@ -1,0 +1,131 @@
+// The sweep of every update rule over flat parameters, and what prepares it. The formulas of the
+// rules live in rules/.
+#include <cstring>
+#include <string_view>
+
+#include "cpu/kernels/fill.h"
+#include "rules/list.h"
+#include "rules/look_ahead.h"
+
+namespace steep::STEEP_ISA {
+namespace {
+
+// NaN and infinity have every exponent bit set: their magnitude, read as an integer, plus one unit
+// of the exponent reaches the top bit. The OR of a sweep's magnitudes so raised says whether all
+// was finite, for three integer operations a weight, in any order.
+template <class T>
+using Bits = typename BitsOf<T>::type;
+
+template <class T>
+STEEP_HD Bits<T> raised(T x) {
+  constexpr Bits<T> unit = (BitsOf<T>::kMagnitude ^ BitsOf<T>::kInfinity) + 1;
+  return (bits_(x) & BitsOf<T>::kMagnitude) + unit;
+}
+
+template <class T>
+STEEP_HD bool finite(Bits<T> raised_bits) {
+  return raised_bits <= BitsOf<T>::kMagnitude;
+}
+
+template <class T, class Rule>
+bool sweep(const UpdateArgs<T>& a) {
+  constexpr size_t count = Rule::kSlots.size();
+  static_assert(count <= kMaxSlots);
+  if constexpr (Rule::kLookAhead) static_assert(std::string_view(Rule::kSlots.back()) == "v");
+  static_assert(sizeof(typename Rule::template Knobs<T>) == Rule::kKnobs.size() * sizeof(T));
+  typename Rule::template Knobs<T> knobs;
+  std::memcpy(&knobs, a.knobs, sizeof(knobs));
+  T* const w = a.w;
+  const T* const g = a.g;
+  T *const s0 = a.slots[0], *const s1 = a.slots[1], *const s2 = a.slots[2];
+  const T scale = a.scale, decay = a.decay;
+  const long n = a.n / kLane * kLane;
+  Bits<T> seen = 0;
+#pragma GCC ivdep
+  for (long i = 0; i < n; ++i) {
+    T weight = w[i];
+    T s[kMaxSlots];
+    if constexpr (count > 0) s[0] = s0[i];
+    if constexpr (count > 1) s[1] = s1[i];
+    if constexpr (count > 2) s[2] = s2[i];
+    if constexpr (Rule::kLookAhead) {
+      weight = rules::look_back_weight(weight, s[count - 1], knobs.look);
+    }
+    weight = fma_(-decay, weight, weight);
+    Rule::template step<T>(weight, g[i] * scale, s, knobs);
+    if constexpr (Rule::kLookAhead) {
+      weight = rules::look_ahead_point(weight, s[count - 1], knobs.look_next);
+    }
+    w[i] = weight;
+    if constexpr (count > 0) s0[i] = s[0];
+    if constexpr (count > 1) s1[i] = s[1];
+    if constexpr (count > 2) s2[i] = s[2];
+    seen |= raised(weight);
+  }
+  return finite<T>(seen);
+}
+
+template <class T>
+void look_ahead(T* w, const T* v, long n, T look) {
+#pragma GCC ivdep
+  for (long i = 0; i < n; ++i) w[i] = rules::look_ahead_point(w[i], v[i], look);
+}
+
+template <class T>
+void look_back(const T* point, const T* v, T* w, long n, T look) {
+#pragma GCC ivdep
+  for (long i = 0; i < n; ++i) w[i] = rules::weight_of_point(point[i], v[i], look);
+}
+
+template <class T>
+double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
+  const T bound = clip_value;
+  double lane[kLane] = {};
+  for (long i = 0; i < n; i += kLane) {
+#pragma GCC ivdep
+    for (long j = 0; j < kLane; ++j) {
+      T x = fma_(l1, sign_(w[i + j]), fma_(l2, w[i + j], g[i + j]));
+      x = x > bound ? bound : x;  // written so that NaN passes
+      x = x < -bound ? -bound : x;
+      g[i + j] = x;
+      lane[j] = fma_(double(x), double(x), lane[j]);
+    }
+  }
+  return sum_lanes(lane);
+}
+
+template <class T>
+bool all_finite(const T* x, long n) {
+  Bits<T> seen = 0;
+  for (long i = 0; i < n; ++i) seen |= raised(x[i]);
+  return finite<T>(seen);
+}
+
+template <class T>
+bool all_within(const T* x, long n, T limit) {
+  Bits<T> beyond = 0;
+  for (long i = 0; i < n; ++i) beyond |= abs_(x[i]) <= limit ? Bits<T>(0) : Bits<T>(1);
+  return beyond == 0;
+}
+
+template <class T, class... Rules>
+decltype(Kernels<T>::update) sweeps(List<Rules...>) {
+  static constexpr bool (*all[])(const UpdateArgs<T>&) = {sweep<T, Rules>...};
+  return all;
+}
+
+}  // namespace
+
+template <class T>
+void fill_updates(Kernels<T>& table) {
+  table.update = sweeps<T>(rules::All{});
+  table.look_ahead = look_ahead<T>;
+  table.look_back = look_back<T>;
+  table.finish_gradient = finish_gradient<T>;
+  table.all_finite = all_finite<T>;
+  table.all_within = all_within<T>;
+}
+
+STEEP_FILL(fill_updates)
+
+}  // namespace steep::STEEP_ISA

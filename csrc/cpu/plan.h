@@ -1,0 +1,169 @@
+// A Plan: the ops of a Program bound to memory and kernels. Its calls lie in phases: of rows, where
+// they run on any range of samples, and of calls that cross samples; then come the gradient tasks,
+// each of which owns one block of one parameter.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/halt.h"
+#include "base/memory.h"
+#include "cpu/kernels.h"
+#include "cpu/store.h"
+#include "data/batcher.h"
+#include "graph/backward.h"
+#include "plan/phases.h"
+
+namespace steep {
+
+// What changes from step to step; written before the threads start on it.
+template <class T> struct Step {
+  const Batcher* batcher = nullptr;
+  uint64_t epoch = 0;
+  long batch = 0;
+  uint64_t step = 0;  // updates done before this one: the counter of dropout masks
+  uint64_t seed = 0;
+  long rows = 0;          // samples of this batch
+  T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
+  long* order = nullptr;  // (rows) sample numbers
+  T* scratch = nullptr;   // of one thread alone: set by the plan
+  Halt* halt = nullptr;   // looked at between chunks of rows; null where a call is short
+  bool asks = false;      // whether this thread asks the caller: set by the plan
+};
+
+// One bound kernel call over rows [lo, hi), or over units where it crosses samples; args is the
+// call's own struct.
+template <class T> struct Call {
+  void (*run)(const void* args, const Step<T>& step, long lo, long hi);
+  std::shared_ptr<const void> args;
+  int out;           // tensor it writes, for finding where a fault began
+  std::string name;  // layer
+  long units = 0;    // that threads share, of a call that crosses samples
+  int before = -1;   // tensor it writes besides, as a fused activation's gradient wants it
+};
+
+// Calls that go together: all on images, or all on vectors, or crossing samples.
+template <class T> struct Phase {
+  bool crosses;
+  bool meets;  // all threads, before it
+  long chunk;  // rows at a time, whose activations fit into a cache
+  std::vector<Call<T>> calls;
+};
+
+// Running statistics of one batch normalisation, and the batch's own that they follow.
+template <class T> struct Running {
+  T *mean, *variance;                    // parameters
+  const T *batch_mean, *batch_variance;  // biased
+  long channels, pixels;
+  double momentum;
+};
+
+// A block of a parameter and the terms of its gradient: rows [lo, hi) of one panel of a matrix, or
+// columns [lo, hi) of a vector. Blocks depend on shapes only, so every number of threads adds up
+// the same terms in the same order.
+template <class T> struct Term {
+  GradTerm::Form form;
+  const T* left;  // null, or x at the block's first row (Outer) or column (SumProduct)
+  long ld_left;
+  const T* right;  // dy at the block's first column
+  long ld_right;
+  long samples;  // that a row of dy stands for
+};
+
+constexpr long kLargestTask = 2048;  // elements of the largest block
+
+template <class T> struct GradTask {
+  int parameter;
+  long offset, size;   // of the block in a Store column
+  long rows, columns;  // of the block; a vector block is (1, columns)
+  bool decay;
+  std::vector<Term<T>> terms;
+};
+
+template <class T> class Plan {
+ public:
+  // Binds a program for up to `capacity` rows over the weights' first column. Training programs
+  // need the loss (position in losses/list.h) and its option.
+  Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
+       std::shared_ptr<Store<T>> weights, long capacity, int loss = -1, double loss_option = 0);
+  // Bytes that such a plan would allocate, the scratch memory of `threads` included.
+  static long bytes(const Graph& graph, Program program, const Kernels<T>& kernels,
+                    std::shared_ptr<Store<T>> weights, long capacity, int threads);
+
+  long capacity() const { return capacity_; }
+  // Of tensors, and of the scratch memory of the threads that were needed so far.
+  long arena_bytes() const {
+    std::size_t bytes = arena_.bytes();
+    for (const Block& block : scratch_) bytes += block.bytes();
+    return static_cast<long>(bytes);
+  }
+  double cost_per_row() const { return cost_per_row_; }
+
+  // Makes place for so many threads; nothing is allocated while a plan runs.
+  void reserve_threads(int threads);
+
+  // One thread's part of all phases; the threads meet between two of them. False when a loss of
+  // its rows, or statistics of the batch, are not finite. Where the halt is wanted it returns soon,
+  // and what it computed is worth nothing.
+  bool run(const Step<T>& step, int thread, int threads) const;
+  // The same for programs that only go forward, whose rows need nobody else's: what comes first,
+  // once for as long as the weights stay, then rows [lo, hi) of a batch.
+  void prepare(int thread, int threads) const;
+  bool run_rows(const Step<T>& step, int thread, long lo, long hi) const;
+  // Lets running statistics follow those of the last batch.
+  void follow_statistics(long rows) const;
+
+  const std::vector<GradTask<T>>& tasks() const { return tasks_; }
+  // Sums the block's gradient into g. Meanwhile asks for the block of the `columns` columns
+  // of Stores that the update will read from memory.
+  void gradient(const GradTask<T>& task, long rows, T* g, int columns = 0,
+                T* const* stores = nullptr) const;
+
+  T* row(int tensor, long r) const { return buffers_[tensor] + r * strides_[tensor]; }
+  long width(int tensor) const { return program_.tensors[tensor].width; }
+  double* values() const { return values_; }    // (capacity) loss of each sample
+  double* correct() const { return correct_; }  // (capacity) 1 where it was right
+  long* order() const { return order_; }        // (capacity)
+  // The first call whose output has a value that is not finite in rows [0, rows).
+  std::string first_fault(const Step<T>& step) const;
+
+ private:
+  struct Binder;
+  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights, long capacity)
+      : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
+        capacity_(capacity) {}
+  Step<T> own(const Step<T>& step, int thread) const;  // with the thread's scratch memory
+  void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const;
+  void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
+  bool finite_losses(long lo, long hi) const;
+  bool finite_statistics(long rows, int thread, int threads) const;
+  bool finite_output(const Call<T>& call, long samples) const;
+  // See invariants.h: is the padding of what a call wrote in rows [lo, hi), and of weights, zero?
+  void check_output(const Call<T>& call, long lo, long hi) const;
+  void check_weights() const;
+  void bind_tasks();
+  void add_task(int parameter, long panel, long lo);
+  void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
+             T* g, bool accumulate) const;
+  void prefetch(const GradTask<T>& task, long lo, long hi, int columns, T* const* stores) const;
+
+  Program program_;
+  const Kernels<T>& k_;
+  std::shared_ptr<Store<T>> weights_;
+  long capacity_;
+  double cost_per_row_ = 0;
+  Block arena_;
+  std::vector<T*> buffers_;    // by tensor
+  std::vector<long> strides_;  // leading dimensions
+  double* values_ = nullptr;
+  double* correct_ = nullptr;
+  long* order_ = nullptr;
+  std::vector<Phase<T>> phases_;
+  std::vector<Running<T>> running_;
+  std::vector<GradTask<T>> tasks_;
+  long scratch_elements_ = 0;
+  std::vector<Block> scratch_;  // of each thread
+};
+
+}  // namespace steep

@@ -1,0 +1,162 @@
+// Runs a plan's calls phase by phase, and looks for where a value stopped being finite.
+#include <cmath>
+#include <tuple>
+#include <utility>
+
+#include "cpu/invariants.h"
+#include "cpu/plan.h"
+#include "cpu/threads.h"
+
+namespace steep {
+
+template <class T> void Plan<T>::reserve_threads(int threads) {
+  while (static_cast<int>(scratch_.size()) < threads) {
+    scratch_.emplace_back(static_cast<std::size_t>(scratch_elements_) * sizeof(T));
+  }
+}
+
+template <class T>
+void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const {
+  const long chunks = (hi - lo + phase.chunk - 1) / phase.chunk;
+  Halt* const halt = chunks > 1 ? step.halt : nullptr;
+  const bool check = checking();
+  for (long c = 0; c < chunks; ++c) {
+    if (halt != nullptr && step.asks) halt->ask();
+    if (halt != nullptr && halt->wanted()) return;
+    const long from = lo + (hi - lo) * c / chunks, to = lo + (hi - lo) * (c + 1) / chunks;
+    for (const Call<T>& call : phase.calls) {
+      call.run(call.args.get(), step, from, to);
+      if (check) check_output(call, from, to);
+    }
+  }
+}
+
+template <class T>
+void Plan<T>::run_shared(const Phase<T>& phase, const Step<T>& step, int thread,
+                         int threads) const {
+  for (const Call<T>& call : phase.calls) {
+    const long lo = call.units * thread / threads, hi = call.units * (thread + 1) / threads;
+    if (lo < hi) call.run(call.args.get(), step, lo, hi);
+  }
+}
+
+template <class T> bool Plan<T>::finite_losses(long lo, long hi) const {
+  double sum = 0;
+  for (long r = lo; r < hi; ++r) sum += values_[r] * 0.0;
+  return sum == 0;
+}
+
+template <class T> Step<T> Plan<T>::own(const Step<T>& step, int thread) const {
+  Step<T> mine = step;
+  mine.scratch = reinterpret_cast<T*>(scratch_[static_cast<std::size_t>(thread)].data());
+  mine.asks = thread == 0;
+  return mine;
+}
+
+template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads) const {
+  const Step<T> step = own(common, thread);
+  const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
+  if (thread == 0 && checking()) check_weights();
+  step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
+  for (std::size_t p = 0; p < phases_.size(); ++p) {
+    if (phases_[p].meets && threads > 1) pool().meet();
+    if (phases_[p].crosses) {
+      run_shared(phases_[p], step, thread, threads);
+    } else {
+      run_phase(phases_[p], step, lo, hi);
+    }
+  }
+  return finite_losses(lo, hi) && finite_statistics(step.rows, thread, threads);
+}
+
+template <class T> void Plan<T>::prepare(int thread, int threads) const {
+  const Step<T> step = own({}, thread);
+  for (const Phase<T>& phase : phases_) {
+    if (phase.crosses) run_shared(phase, step, thread, threads);
+  }
+  if (threads > 1) pool().meet();
+}
+
+template <class T>
+bool Plan<T>::run_rows(const Step<T>& common, int thread, long lo, long hi) const {
+  const Step<T> step = own(common, thread);
+  step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
+  for (const Phase<T>& phase : phases_) {
+    if (!phase.crosses) run_phase(phase, step, lo, hi);
+  }
+  return finite_losses(lo, hi);
+}
+
+namespace {
+
+// What running statistics become: mean and variance of channel c.
+template <class T> std::pair<T, T> followed(const Running<T>& r, long rows, long c) {
+  const double n = static_cast<double>(rows) * static_cast<double>(r.pixels);
+  const double unbiased = n > 1 ? n / (n - 1) : 1.0;
+  const auto follow = [&](T running, double batch) {
+    return static_cast<T>(r.momentum * static_cast<double>(running) + (1 - r.momentum) * batch);
+  };
+  return {follow(r.mean[c], static_cast<double>(r.batch_mean[c])),
+          follow(r.variance[c], unbiased * static_cast<double>(r.batch_variance[c]))};
+}
+
+}  // namespace
+
+// Of this thread's share of the normalisations: their statistics were complete phases ago.
+template <class T>
+bool Plan<T>::finite_statistics(long rows, int thread, int threads) const {
+  for (std::size_t i = thread; i < running_.size(); i += threads) {
+    for (long c = 0; c < running_[i].channels; ++c) {
+      const auto [mean, variance] = followed(running_[i], rows, c);
+      if (!std::isfinite(mean) || !std::isfinite(variance)) return false;
+    }
+  }
+  return true;
+}
+
+template <class T> void Plan<T>::follow_statistics(long rows) const {
+  for (const Running<T>& r : running_) {
+    for (long c = 0; c < r.channels; ++c) {
+      std::tie(r.mean[c], r.variance[c]) = followed(r, rows, c);
+    }
+  }
+}
+
+// Runs the step again, looking at what each call wrote: later ones may use the same memory.
+template <class T> std::string Plan<T>::first_fault(const Step<T>& common) const {
+  const Step<T> step = own(common, 0);
+  for (const Phase<T>& phase : phases_) {
+    for (std::size_t i = 0; i < phase.calls.size(); ++i) {
+      const Call<T>& call = phase.calls[i];
+      call.run(call.args.get(), step, 0, phase.crosses ? call.units : step.rows);
+      const bool more = i + 1 < phase.calls.size() && phase.calls[i + 1].out == call.out;
+      if (call.out >= 0 && !more && !finite_output(call, step.rows)) return call.name;
+    }
+  }
+  return "loss";
+}
+
+template <class T> bool Plan<T>::finite_output(const Call<T>& call, long samples) const {
+  const long each = program_.tensors[call.out].samples;
+  const long rows = each == kAllSamples ? 1 : (samples + each - 1) / each;
+  for (long r = 0; r < rows; ++r) {
+    const T* x = row(call.out, r);
+    for (long c = 0; c < width(call.out); ++c) {
+      if (!std::isfinite(static_cast<double>(x[c]))) return false;
+    }
+  }
+  return true;
+}
+
+#define STEEP_ROWS(T)                                                     \
+  template void Plan<T>::reserve_threads(int);                            \
+  template bool Plan<T>::run(const Step<T>&, int, int) const;             \
+  template void Plan<T>::prepare(int, int) const;                         \
+  template bool Plan<T>::run_rows(const Step<T>&, int, long, long) const; \
+  template void Plan<T>::follow_statistics(long) const;                   \
+  template std::string Plan<T>::first_fault(const Step<T>&) const;
+STEEP_ROWS(float)
+STEEP_ROWS(double)
+#undef STEEP_ROWS
+
+}  // namespace steep

@@ -1,0 +1,170 @@
+// A Session trains a network: where the training stands, optimizer slots, the training plan, the run
+// loop. The way back to the last good weights is in rewind.cpp.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/gate.h"
+#include "cpu/pace.h"
+#include "data/batcher.h"
+#include "plan/rules.h"
+#include "session/network.h"
+
+namespace steep {
+
+// Why a step was not done. Which one it is, the progress says: the one after those it counts.
+struct Fault {
+  std::string what;   // "loss", "gradient", or a slot of the optimizer
+  std::string where;  // layer or parameter
+};
+
+struct Totals { double loss = 0, correct = 0, weight = 0; };
+
+// Where steps begin: they are contiguous from here, inside one epoch.
+struct Position { long epoch, batch, step; };
+
+// Where a training stands. Sums are over the epoch in progress, in order of steps.
+struct Progress {
+  long epoch = 0;    // epochs done
+  long batch = 0;    // batches done of the epoch in progress
+  long steps = 0;    // updates done
+  double loss = 0;   // of sample losses
+  double right = 0;  // of the weights of samples that were right
+  double weight = 0;
+  double seconds = 0;  // spent on it
+
+  void begin_epoch(long number) { *this = {.epoch = number, .steps = steps}; }
+};
+
+double now();  // seconds on a clock that never jumps
+
+// Any thread may call any method, with nothing locked. One call works at a time; those that only
+// read what a session holds go side by side.
+template <class T> class Session {
+ public:
+  Session(std::shared_ptr<Network<T>> network, int loss, double loss_option, int rule,
+          uint64_t seed, bool mean, bool decay_bias);
+  ~Session();
+
+  // What the coming steps train on: epochs of batches, or one batch by itself, again and again.
+  // A data set that does not own its memory is forgotten at the next call of these.
+  void set_data(Dataset data, Order order);
+  void set_batch(const Dataset& data);
+  void release_data();
+
+  // See _core.pyi; knobs is (count, knob_columns()), from step progress().steps on. -1 where the halt
+  // was wanted before it began.
+  long run(long count, const double* knobs, long known, double budget, Halt& halt);
+  // False, and the way back found, where slots hold values that are not finite. Looks `always`, or
+  // as often as it costs next to nothing.
+  bool verify(bool always, Halt& halt);
+  std::optional<Fault> fault();
+
+  Progress progress();
+  long steps() const { return steps_.load(std::memory_order_relaxed); }  // without waiting
+  long epoch() const { return epoch_.load(std::memory_order_relaxed); }
+  void set_progress(const Progress& progress);
+  void begin_epoch(bool next);  // anew, or the next one
+  // Where it stands, with the losses of steps [first, steps done), NaN for those it was told are
+  // known; none where it stands before `first`.
+  std::pair<Progress, std::vector<double>> losses(long first);
+
+  // The objective of one batch in training mode; gradients of all parameters to outs, where not
+  // null. NaN where the halt was wanted.
+  double gradients(const Dataset& data, double l1, double l2, const std::vector<T*>& outs,
+                   Halt& halt);
+  Totals evaluate(const Dataset& data, long batch_size, Halt& halt);
+
+  // Everything at one moment: parameters to weights, slot by slot to slots; returns the progress.
+  Progress copy_out(const std::vector<T*>& weights, const std::vector<T*>& slots);
+  // Sets slot by slot; the weights are the network's.
+  void assign_slots(const std::vector<const T*>& slots);
+
+  const std::vector<std::string>& slots() const { return rule_infos()[rule_].slots; }
+  Store<T>& state() { return *state_; }
+  const Network<T>& network() const { return *network_; }
+  Gate& gate() { return gate_; }
+  long state_bytes() const;
+  long arena_bytes() const { return plan_ ? plan_->arena_bytes() : 0; }
+  int knob_columns() const;
+  // What training on batches of so many rows takes: the plan, and the copy that finds back to the
+  // last good weights.
+  long plan_bytes(long rows) const;
+  long snapshot_bytes() const;
+
+ private:
+  struct Loop;
+  struct Snapshot;
+  using Data = std::shared_ptr<const Batcher>;
+
+  // What a stretch of steps left, a number a step: sums over its batch.
+  struct Outcome { std::vector<double> loss, right, weight; };
+
+  Inside train(Halt* halt) { return {network_->weights()->gate(), Inside::kWrite, halt}; }
+  Inside look(Halt* halt = nullptr) { return {network_->weights()->gate(), Inside::kRead, halt}; }
+
+  void reserve(long rows);
+  std::shared_ptr<Block> free_copy(long bytes);
+  void take(Data data, bool single);
+  T* slot(int i) const { return state_->column(i); }
+  int state_columns(T** columns) const;  // weights and slots; how many
+  bool large() const;                    // more than stays in cache from one step to the next
+  // Whether gradients are finished before the first update: to clip them by norm, or to be able to
+  // stop a step that takes long.
+  bool separate(const double* knobs, long count, long rows) const;
+  Step<T> step_at(const Batcher& batcher, Position at, const Plan<T>& plan) const;
+  // For look-ahead rules, the weights become the point; and w again, after `done` steps.
+  void begin(const double* knobs);
+  void end(const double* knobs, long done);
+  long loop(const Batcher& data, Position at, long count, const double* knobs, double budget,
+            bool separate, Halt* halt);
+  void tally(const Batcher& data, Position at, long done, bool single);
+  void publish();
+  bool finite_slots() const;
+  std::string faulty_slot() const;
+  int wanted_threads(const Plan<T>& plan, long rows) const;
+  std::string faulty_parameter(Position at, const double* knobs);
+  void need_gradients();
+
+  // rewind.cpp
+  bool remember(Position at, long count);
+  bool due(long count) const;
+  void go_back(long steps);
+  void settle(Position at, long done, const double* knobs);
+  bool last_finite() const;
+  long steps_with_finite_slots();
+  bool finite_at(const Batcher& data, Position at) const;
+
+  Gate gate_;
+  std::shared_ptr<Network<T>> network_;
+  const Kernels<T>& k_;
+  const int loss_;
+  const double loss_option_;
+  const int rule_;
+  const uint64_t seed_;
+  const bool mean_, decay_bias_;
+  std::unique_ptr<Store<T>> state_;      // slots
+  std::unique_ptr<Store<T>> gradients_;  // made when first asked for
+  std::unique_ptr<Plan<T>> plan_;
+  Shelf<T> evaluation_;
+  std::vector<double> squares_;  // of each task's gradient
+  Data data_;
+  std::vector<std::shared_ptr<Block>> copies_;  // of batches, used again where nobody has them
+  std::size_t next_copy_ = 0;
+  bool single_ = false;  // the data are one batch by itself
+  std::optional<Fault> fault_;
+  Progress progress_;
+  std::atomic<long> epoch_{0}, steps_{0};  // of the progress, for those who do not wait
+  std::vector<double> log_;                // losses of the last steps
+  Outcome outcome_;
+  std::unique_ptr<Snapshot> snapshot_;
+  Pace pace_;
+  double step_seconds_ = 0;                   // of the last run
+  double verified_ = 0, verify_seconds_ = 0;  // when slots were looked at last, and what it took
+  long verified_at_ = -1, verified_changes_ = 0;  // after which step, and which assignments
+};
+
+}  // namespace steep
