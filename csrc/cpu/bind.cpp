@@ -86,7 +86,7 @@ template <class T> std::vector<Lifetime> Plan<T>::Binder::lifetimes() const {
   for (const Op& op : program().ops) {  // running statistics follow them in the end
     if (op.kind == Kind::BatchStatistics) touch(op.out, end, end_phase);
   }
-  for (const int x : graph.outputs()) touch(x, end, end_phase);
+  for (const int x : program().outputs) touch(x, end, end_phase);
   return out;
 }
 
@@ -141,14 +141,17 @@ template <class T> void Plan<T>::Binder::arrange() {
   bytes_ = placed.size;
   const long rows = plan.capacity_;
   const long target_width =
-      graph.outputs().empty() ? 1 : program().tensors[graph.outputs()[0]].width;
+      program().outputs.empty() ? 1 : program().tensors[program().outputs[0]].width;
   at_.values = reserve(rows * static_cast<long>(sizeof(double)));
   at_.correct = reserve(rows * static_cast<long>(sizeof(double)));
   at_.order = reserve(rows * static_cast<long>(sizeof(long)));
   at_.labels = reserve(rows * static_cast<long>(sizeof(int32_t)));
   at_.weights = reserve(rows * static_cast<long>(sizeof(T)));
   target = {nullptr, padded(target_width), target_width};
-  at_.target = loss < 0 ? 0 : reserve(rows * target.ld * static_cast<long>(sizeof(T)));
+  const auto is_loss = [](const Op& op) { return op.kind == Kind::Loss; };
+  const auto& ops = program().ops;
+  const bool loss = std::any_of(ops.begin(), ops.end(), is_loss);
+  at_.target = !loss ? 0 : reserve(rows * target.ld * static_cast<long>(sizeof(T)));
 }
 
 template <class T> void Plan<T>::Binder::allocate() {
@@ -273,13 +276,13 @@ template <class T> calls::Channels<T> Plan<T>::Binder::by_channel(const Op& op) 
 }
 
 // Smaller numbers would be flushed to 0, which means something else.
-template <class T> T Plan<T>::Binder::option() const {
+template <class T> T Plan<T>::Binder::option(double value) {
   const double least = static_cast<double>(std::numeric_limits<T>::min());
-  if (loss_option != 0 && std::abs(loss_option) < least) {
-    refuse("loss: its number ", loss_option, " is less than ",
-           sizeof(T) == 4 ? "float32" : "float64", " holds, ", least);
+  if (value != 0 && std::abs(value) < least) {
+    refuse("loss: its number ", value, " is less than ", sizeof(T) == 4 ? "float32" : "float64",
+           " holds, ", least);
   }
-  return number("loss", loss_option);
+  return number("loss", value);
 }
 
 template <class T> void Plan<T>::Binder::bind(const Op& op) {
@@ -290,7 +293,7 @@ template <class T> void Plan<T>::Binder::bind(const Op& op) {
   const T scale = number(op.layer, op.scale), shift = number(op.layer, op.shift);
   switch (op.kind) {
     case Kind::Input: {
-      const auto& inputs = graph.inputs();
+      const auto& inputs = program().inputs;
       const auto at = std::find(inputs.begin(), inputs.end(), op.out) - inputs.begin();
       return call(op, calls::Input<T>{k, static_cast<int>(at), out, scale, shift, by_channel(op)});
     }
@@ -322,8 +325,8 @@ template <class T> void Plan<T>::Binder::bind(const Op& op) {
     case Kind::Dropout: return bind_dropout(op);
     case Kind::Alias: return;
     case Kind::Loss:
-      return call(op, calls::Loss<T>{k, loss, in(0), out, target, labels, sample_weights,
-                                     plan.values_, plan.correct_, option()});
+      return call(op, calls::Loss<T>{k, op.loss, in(0), out, target, labels, sample_weights,
+                                     plan.values_, plan.correct_, option(op.loss_option)});
     default: return bind_image_op(op);
   }
 }
@@ -333,10 +336,10 @@ template struct Plan<float>::Binder;
 template struct Plan<double>::Binder;
 
 template <class T>
-Plan<T>::Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
-              std::shared_ptr<Store<T>> weights, long capacity, int loss, double loss_option)
-    : Plan(std::move(program), kernels, std::move(weights), capacity) {
-  Binder binder(*this, graph, loss, loss_option);
+Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
+              long capacity)
+    : Plan(std::move(program), kernels, std::move(weights), capacity, Unbound{}) {
+  Binder binder(*this);
   binder.arrange();
   binder.allocate();
   binder.bind_all();
@@ -345,21 +348,19 @@ Plan<T>::Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
 }
 
 template <class T>
-long Plan<T>::bytes(const Graph& graph, Program program, const Kernels<T>& kernels,
-                    std::shared_ptr<Store<T>> weights, long capacity, int threads) {
-  Plan plan(std::move(program), kernels, std::move(weights), capacity);
-  Binder binder(plan, graph, 0, 0);
+long Plan<T>::bytes(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
+                    long capacity, int threads) {
+  Plan plan(std::move(program), kernels, std::move(weights), capacity, Unbound{});
+  Binder binder(plan);
   binder.arrange();
   const auto scratch = static_cast<std::size_t>(plan.scratch_elements_) * sizeof(T);
   return static_cast<long>(Block::rounded(static_cast<std::size_t>(binder.bytes()))) +
          threads * static_cast<long>(Block::rounded(scratch));
 }
 
-#define STEEP_PLAN(T)                                                                         \
-  template Plan<T>::Plan(const Graph&, Program, const Kernels<T>&, std::shared_ptr<Store<T>>, \
-                         long, int, double);                                                  \
-  template long Plan<T>::bytes(const Graph&, Program, const Kernels<T>&,                      \
-                               std::shared_ptr<Store<T>>, long, int);
+#define STEEP_PLAN(T)                                                                  \
+  template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<Store<T>>, long); \
+  template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<Store<T>>, long, int);
 STEEP_PLAN(float)
 STEEP_PLAN(double)
 #undef STEEP_PLAN

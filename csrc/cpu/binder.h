@@ -12,9 +12,6 @@ namespace steep {
 
 template <class T> struct Plan<T>::Binder {
   Plan& plan;
-  const Graph& graph;
-  const int loss;
-  const double loss_option;
   std::vector<int> root{};  // the tensor whose memory each tensor uses
   std::vector<PhaseSpan> spans{};
   std::map<int, std::vector<std::shared_ptr<const Conv<T>>>> convs{};  // by parameter
@@ -22,8 +19,7 @@ template <class T> struct Plan<T>::Binder {
   T* sample_weights = nullptr;
   calls::Rows<T> target{};
 
-  Binder(Plan& plan, const Graph& graph, int loss, double loss_option)
-      : plan(plan), graph(graph), loss(loss), loss_option(loss_option) {}
+  explicit Binder(Plan& plan) : plan(plan) {}
 
   void arrange();  // sizes, phases and places
   void allocate();
@@ -59,7 +55,7 @@ template <class T> struct Plan<T>::Binder {
   bool on_images(const Op& op) const;
   long row_bytes(std::size_t first, std::size_t last) const;
   void bind(const Op& op);
-  T option() const;  // of the loss
+  static T option(double value);  // of the loss
   void bind_matmul(const Op& op);
   void bind_matmul_grad(const Op& op);
   void bind_dropout(const Op& op);

@@ -83,13 +83,12 @@ template <class T> struct GradTask {
 
 template <class T> class Plan {
  public:
-  // Binds a program for up to `capacity` rows over the weights' first column. Training programs
-  // need the loss (position in losses/list.h) and its option.
-  Plan(const Graph& graph, Program program, const Kernels<T>& kernels,
-       std::shared_ptr<Store<T>> weights, long capacity, int loss = -1, double loss_option = 0);
+  // Binds a program for up to `capacity` rows over the weights' first column.
+  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
+       long capacity);
   // Bytes that such a plan would allocate, the scratch memory of `threads` included.
-  static long bytes(const Graph& graph, Program program, const Kernels<T>& kernels,
-                    std::shared_ptr<Store<T>> weights, long capacity, int threads);
+  static long bytes(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
+                    long capacity, int threads);
 
   long capacity() const { return capacity_; }
   // Of tensors, and of the scratch memory of the threads that were needed so far.
@@ -130,7 +129,9 @@ template <class T> class Plan {
 
  private:
   struct Binder;
-  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights, long capacity)
+  struct Unbound {};
+  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights, long capacity,
+       Unbound)
       : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
         capacity_(capacity) {}
   Step<T> own(const Step<T>& step, int thread) const;  // with the thread's scratch memory

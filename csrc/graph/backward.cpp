@@ -30,6 +30,14 @@ Op pack_of(Program& p, const Op& conv, bool transposed) {
   return pack;
 }
 
+Op loss_of(int output, const Objective& objective) {
+  return {.kind = Kind::Loss,
+          .in = {output},
+          .loss = objective.loss,
+          .loss_option = objective.option,
+          .layer = "loss"};
+}
+
 // Walks the forward ops from last to first; each gives its inputs' gradients as ops.
 class Backward {
  public:
@@ -44,12 +52,12 @@ class Backward {
     }
   }
 
-  void derive(int output) {
+  void derive(int output, const Objective& objective) {
     const std::vector<Op> ops = p_.ops;
     for (const Op& op : ops) {
       if (op.recompute > 0) blocks_[op.recompute].push_back(&op);
     }
-    Op loss{.kind = Kind::Loss, .in = {output}, .layer = "loss"};
+    Op loss = loss_of(output, objective);
     loss.out = gradient_[output] = new_tensor(output);
     p_.ops.push_back(loss);
     p_.backward = p_.ops.size();
@@ -345,6 +353,10 @@ void lower(Program& p, bool training) {
   p.ops.insert(p.ops.end(), ops.begin(), ops.end());
 }
 
+Program forward_of(const Graph& graph) {
+  return {graph.tensors(), graph.ops(), {}, graph.parameters(), 0, graph.inputs(), graph.outputs()};
+}
+
 void check_one_output(const Graph& graph) {
   if (graph.outputs().size() != 1) {
     refuse("a loss needs a network with one output, this one has ", graph.outputs().size());
@@ -355,7 +367,7 @@ void check_one_output(const Graph& graph) {
 
 Program inference(const Graph& graph) {
   if (graph.outputs().empty()) refuse("a network needs at least one output");
-  Program p{graph.tensors(), graph.ops(), {}, graph.parameters(), 0};
+  Program p = forward_of(graph);
   // Inverted dropout is the identity at test time; the classic form scales by what was kept.
   for (Op& op : p.ops) {
     if (op.kind != Kind::Dropout) continue;
@@ -370,24 +382,24 @@ Program inference(const Graph& graph) {
   return p;
 }
 
-Program evaluation(const Graph& graph) {
+Program evaluation(const Graph& graph, const Objective& objective) {
   check_one_output(graph);
   Program p = inference(graph);
-  p.ops.push_back({.kind = Kind::Loss, .in = {graph.outputs()[0]}, .layer = "loss"});
+  p.ops.push_back(loss_of(graph.outputs()[0], objective));
   p.backward = p.ops.size();
   return p;
 }
 
-Program training(const Graph& graph) {
+Program training(const Graph& graph, const Objective& objective) {
   check_one_output(graph);
-  Program p{graph.tensors(), graph.ops(), {}, graph.parameters(), 0};
+  Program p = forward_of(graph);
   for (Op& op : p.ops) {
     if (op.kind == Kind::Dropout) op.scale = op.scale_at_test ? 1.0 : 1.0 / (1.0 - op.rate);
   }
   p.terms.resize(graph.parameters().size());
   lower(p, true);
   fuse_forward(p, graph.outputs());
-  Backward(p).derive(graph.outputs()[0]);
+  Backward(p).derive(graph.outputs()[0], objective);
   fuse_backward(p);
   return p;
 }

@@ -32,15 +32,22 @@ struct Program {
   std::vector<Op> ops;
   std::vector<std::vector<GradTerm>> terms;
   std::vector<Parameter> parameters;
-  std::size_t backward = 0;  // ops before this one are forward ops
+  std::size_t backward = 0;          // ops before this one are forward ops
+  std::vector<int> inputs, outputs;  // tensors of the graph
+};
+
+// What a network is trained to make small.
+struct Objective {
+  int loss;       // position in losses/list.h
+  double option;  // its own number
 };
 
 // Forward ops only; dropout resolved, batch normalisation by its running statistics.
 Program inference(const Graph& graph);
 // The same and the values of the loss of outputs()[0].
-Program evaluation(const Graph& graph);
+Program evaluation(const Graph& graph, const Objective& objective);
 // The loss of outputs()[0] and everything its gradient needs; tensors that depend on no parameter
 // get no gradient.
-Program training(const Graph& graph);
+Program training(const Graph& graph, const Objective& objective);
 
 }  // namespace steep

@@ -96,8 +96,10 @@ struct Op {
   double rate = 0;                     // Dropout
   uint32_t stream = 0;
   bool redraw_epoch = false, scale_at_test = false;
-  int stored = -1;         // MatMulGrad with a fused ActivationGrad: what f' reads
-  int before = -1;         // MatMul with a fused activation whose f' reads its input: that input
+  int stored = -1;  // MatMulGrad with a fused ActivationGrad: what f' reads
+  int before = -1;  // MatMul with a fused activation whose f' reads its input: that input
+  int loss = -1;    // Loss: position in losses/list.h, and its own number
+  double loss_option = 0;
   int recompute = 0;       // the block whose activations are computed again for the backward pass
   std::string layer = {};  // who asked for it, for messages
 };

@@ -32,7 +32,7 @@ template <class T>
 void Network<T>::predict(const Dataset& data, long batch_size, const std::vector<T*>& outs,
                          Halt& halt) {
   const auto plan = plans_.take(batch_size, [&](long rows) {
-    return std::make_unique<Plan<T>>(*graph_, inference(*graph_), kernels<T>(), weights_, rows);
+    return std::make_unique<Plan<T>>(inference(*graph_), kernels<T>(), weights_, rows);
   });
   const Batcher batcher(data, {.batch_size = batch_size}, 0);
   const auto& outputs = graph_->outputs();

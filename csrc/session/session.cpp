@@ -27,8 +27,8 @@ double now() {
 template <class T>
 Session<T>::Session(std::shared_ptr<Network<T>> network, int loss, double loss_option, int rule,
                     uint64_t seed, bool mean, bool decay_bias)
-    : network_(std::move(network)), k_(kernels<T>()), loss_(loss), loss_option_(loss_option),
-      rule_(rule), seed_(seed), mean_(mean), decay_bias_(decay_bias),
+    : network_(std::move(network)), k_(kernels<T>()), objective_{loss, loss_option}, rule_(rule),
+      seed_(seed), mean_(mean), decay_bias_(decay_bias),
       state_(std::make_unique<Store<T>>(network_->weights()->shared_layout(),
                                         static_cast<int>(rule_infos()[rule].slots.size()))),
       snapshot_(std::make_unique<Snapshot>()) {}
@@ -44,8 +44,8 @@ template <class T> long Session<T>::state_bytes() const {
 }
 
 template <class T> long Session<T>::plan_bytes(long rows) const {
-  return Plan<T>::bytes(network_->graph(), training(network_->graph()), k_, network_->weights(),
-                        rows, pool().threads());
+  return Plan<T>::bytes(training(network_->graph(), objective_), k_, network_->weights(), rows,
+                        pool().threads());
 }
 
 template <class T> long Session<T>::snapshot_bytes() const {
@@ -55,8 +55,8 @@ template <class T> long Session<T>::snapshot_bytes() const {
 // The plan there is stays until the larger one exists.
 template <class T> void Session<T>::reserve(long rows) {
   if (plan_ && plan_->capacity() >= rows) return;
-  auto larger = std::make_unique<Plan<T>>(network_->graph(), training(network_->graph()), k_,
-                                          network_->weights(), rows, loss_, loss_option_);
+  auto larger = std::make_unique<Plan<T>>(training(network_->graph(), objective_), k_,
+                                          network_->weights(), rows);
   squares_.resize(larger->tasks().size());
   plan_ = std::move(larger);
 }
@@ -364,8 +364,8 @@ Totals Session<T>::evaluate(const Dataset& data, long batch_size, Halt& halt) {
   const Inside looking = look(&halt);
   if (!looking) return {};
   const auto plan = evaluation_.take(batch_size, [&](long rows) {
-    return std::make_unique<Plan<T>>(network_->graph(), evaluation(network_->graph()), k_,
-                                     network_->weights(), rows, loss_, loss_option_);
+    return std::make_unique<Plan<T>>(evaluation(network_->graph(), objective_), k_,
+                                     network_->weights(), rows);
   });
   const Batcher batcher(data, {.batch_size = batch_size}, seed_);
   const int wanted = threads_for(plan->cost_per_row() * static_cast<double>(batch_size));

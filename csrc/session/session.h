@@ -141,8 +141,7 @@ template <class T> class Session {
   Gate gate_;
   std::shared_ptr<Network<T>> network_;
   const Kernels<T>& k_;
-  const int loss_;
-  const double loss_option_;
+  const Objective objective_;
   const int rule_;
   const uint64_t seed_;
   const bool mean_, decay_bias_;
