@@ -58,7 +58,7 @@ def running(case, **common):
     X, y = case.data()
     trainer = case.trainer()
     trainer.gradients(X[:1], y[:1])
-    session = trainer.session()
+    session = trainer._run.session()
     session.set_data([X], y.astype(np.int32) if y.ndim == 1 else y, None, case.batch, True)
     knobs = engine.table(trainer.optimizer, 1000, BATCHES)
     for name, value in common.items():

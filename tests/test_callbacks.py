@@ -114,7 +114,7 @@ class Script:
 def test_early_stopping(options, values, best, small, monkeypatch):
     (X, y), (epochs, best) = small, best
     t = trainer()
-    monkeypatch.setattr(t, "measure", Script(values))
+    monkeypatch.setattr(t._run, "measure", Script(values))
     states = []
     keep = types.SimpleNamespace(
         on_epoch_end=lambda trainer: states.append(trainer.net.state_dict())
@@ -133,7 +133,7 @@ def test_best_weights_come_back_after_ctrl_c_and_may_be_left_alone(small, monkey
     X, y = small
     for restore in (True, False):
         t = trainer()
-        monkeypatch.setattr(t, "measure", Script([3, 1, 2, 2, 2]))
+        monkeypatch.setattr(t._run, "measure", Script([3, 1, 2, 2, 2]))
         states = []
 
         def note(trainer, epoch, states=states):

@@ -209,7 +209,8 @@ def test_everything_survives(small, tmp_path):
     t.fit(X, y, epochs=2, progress=False)
     t.save(tmp_path / "c")
     u = steep.Trainer.load(tmp_path / "c")
-    for name in ("loss", "optimizer", "metrics", "common", "decay_bias", "reduction", "precision"):
+    common = ("l1", "l2", "clip_norm", "clip_value")
+    for name in ("loss", "optimizer", "metrics", "decay_bias", "reduction", "precision", *common):
         assert getattr(t, name) == getattr(u, name), name
     assert (u.seed, u.epoch, u.steps) == (3, 2, 20)
     assert repr(u.net) == repr(t.net)

@@ -130,7 +130,7 @@ def test_every_option_reaches_the_trainer(tmp_path):
     assert saved["optimizer"] == trainer.optimizer.get_config()
     assert saved["data"]["samples"] == {"train": 1146, "validation": 287, "test": 364}
     limits = {"l1": 1e-5, "l2": 1e-4, "clip_norm": 1.5, "clip_value": None}
-    assert trainer.common == limits
+    assert {name: getattr(trainer, name) for name in limits} == limits
     assert saved["recipe"]["patience"] == 4
     assert next(row["lr"] for row in rows(tmp_path / "run/history.csv")) == "0.002"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import steep
 from steep import _core
-from steep.training import loop
+from steep.training import knobs, loop
 
 EPOCHS = 20  # of 5 batches, or 3: a hundred steps, the last batch of each epoch a short one
 
@@ -23,7 +23,7 @@ def train(case, threads, epochs=EPOCHS, **changes):
 
 
 def trace(trainer):
-    session = trainer.session()
+    session = trainer._run.session()
     left = {name: value.tobytes() for name, value in trainer.net.state_dict().items()}
     for slot in session.slots:
         for name in trainer.net.state_dict():
@@ -80,7 +80,7 @@ def test_cuts_change_no_bit(name, monkeypatch):
     case = cases.NETWORKS[name]
     whole = train(case, 2, 4)
     monkeypatch.setattr(loop, "BUDGET", 0.0)
-    monkeypatch.setattr(loop, "ROWS", 7)
+    monkeypatch.setattr(knobs, "ROWS", 7)
     assert train(case, 2, 4) == whole
 
 

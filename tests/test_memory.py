@@ -22,7 +22,7 @@ def test_memory_is_known_before_training_and_is_what_training_takes():
     assert before["total"] == before["store"] + before["snapshot"] + before["arena"]
     X, y = data(128, (28, 28, 1))
     one.fit(X, y, batch_size=64, progress=False)
-    after = one.session().memory()
+    after = one._run.session().memory()
     assert after["store"] == before["store"]
     scratch = before["arena"] - after["arena"]  # of each thread, beside the Arena
     assert 0 <= scratch < 4 << 20

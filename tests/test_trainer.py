@@ -210,7 +210,7 @@ def test_results_do_not_depend_on_how_runs_are_cut(small, monkeypatch):
     whole = trainer(optimizer=optimizers.SGD(0.1, 0.9, True))
     whole.fit(X, y, epochs=4, progress=False)
     monkeypatch.setattr("steep.training.loop.BUDGET", 0.0)
-    monkeypatch.setattr("steep.training.loop.ROWS", 7)
+    monkeypatch.setattr("steep.training.knobs.ROWS", 7)
     cut = trainer(optimizer=optimizers.SGD(0.1, 0.9, True))
     cut.fit(X, y, epochs=4, progress=False)
     assert same(whole.net.state_dict(), cut.net.state_dict())
@@ -325,7 +325,11 @@ def test_ctrl_c_returns_soon_and_leaves_everything_usable(seconds):
     assert time.perf_counter() - pressed[0] < 0.2
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert len(t.history) == t.epoch
-    assert len(t.history.steps["loss"]) == t.steps == t.epoch * 128 + t.session().progress["batch"]
+    assert (
+        len(t.history.steps["loss"])
+        == t.steps
+        == t.epoch * 128 + t._run.session().progress["batch"]
+    )
     assert not t.finished
     # What was done is exactly what so many steps do.
     again = trainer(mlp(64, 10))
@@ -395,15 +399,32 @@ def test_python_between_native_calls_is_cheap(small):
             session.set_progress(**at)
             return len(knobs)
 
-    session = t.session()
+    session = t._run.session()
     instant = Instant()
-    object.__setattr__(t, "session", lambda: instant)
+    t._run.session = lambda: instant
     best = np.inf
     for _ in range(10):
         start = time.thread_time()
         t.fit(X, y, epochs=100, progress=False)
         best = min(best, (time.thread_time() - start) / 100)
     assert best < 1e-4
+
+
+def test_what_is_public_is_meant_for_users():
+    def names(of):
+        return {name for name in dir(of) if not name.startswith("_")}
+
+    doors = {
+        "fit", "step", "gradients", "evaluate", "memory", "save", "load",
+        "history", "epoch", "steps", "finished", "logged", "optimizer",
+    }  # fmt: skip
+    settings = {
+        "net", "loss", "metrics", "l1", "l2", "decay_bias", "clip_norm", "clip_value", "reduction",
+        "precision", "device", "seed",
+    }  # fmt: skip
+    assert names(steep.Trainer) == doors
+    assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}
+    assert names(steep.History()) == {"history", "steps"}
 
 
 def test_threads_and_info():

@@ -10,8 +10,8 @@ from ._core import __version__
 from .network.graph import Tensor
 from .network.model import Input, Model, Sequential
 from .threads import get_num_threads, info, set_num_threads, threads
+from .training.errors import NonFiniteError
 from .training.history import History
-from .training.loop import NonFiniteError
 from .training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -41,14 +41,19 @@ __all__ = [
     "threads",
 ]
 
-# Pickles of the time before the rooms look their classes up by these modules' names.
-for _room, _names in (
-    ("network", ("built", "graph", "model")),
-    ("saving", ("resume",)),
-    ("training", ("history", "loop", "trainer")),
-):
-    for _name in _names:
-        sys.modules[f"{__name__}.{_name}"] = import_module(f".{_room}.{_name}", __name__)
+# New pickles find these here; those of the time before the rooms look for modules of these names.
+for _class in (History, NonFiniteError, Trainer):
+    _class.__module__ = __name__
+for _old, _new in {
+    "built": "network.built",
+    "graph": "network.graph",
+    "model": "network.model",
+    "history": "training.history",
+    "loop": "training.errors",
+    "resume": "training.place",
+    "trainer": "training.trainer",
+}.items():
+    sys.modules[f"{__name__}.{_old}"] = import_module(f".{_new}", __name__)
 
 
 def __getattr__(name: str) -> ModuleType:

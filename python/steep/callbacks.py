@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any
 from .checks.names import choose
 from .checks.numbers import NOT_NEGATIVE, SMALLEST, Range, flag, number
 from .network.inputs import count
-from .saving import atomic, resume
+from .saving import atomic
+from .training import resume
 
 if TYPE_CHECKING:
     from .training.trainer import Trainer
@@ -251,7 +252,7 @@ class Checkpoint:
         """Refuse what could not be saved, before the first step."""
         self._active = False
         atomic.check_writable(self._target(trainer))
-        resume.describe(trainer)
+        resume.describe(trainer._run.settings)
         self._active = True
 
     def on_step_end(self, trainer: "Trainer") -> None:

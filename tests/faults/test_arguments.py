@@ -19,7 +19,7 @@ def net(*more):
 
 def trainer():
     made = steep.Trainer(net(), "cross_entropy", "sgd")
-    made.prepare(((3,),))
+    made.net.build(3)
     return made
 
 

@@ -141,10 +141,10 @@ def test_f19_a_checkpoint_saved_meanwhile_is_whole(tmp_path):
             u.fit(X, Y, epochs=400, batch_size=32, callbacks=[stop()], progress=False)
         for name, value in u.net.state_dict().items():
             np.testing.assert_array_equal(value, again.net.state_dict()[name])
-        for slot in u.session().slots:
+        for slot in u._run.session().slots:
             for name in u.net.state_dict():
                 np.testing.assert_array_equal(
-                    u.session().get_slot(slot, name), again.session().get_slot(slot, name)
+                    u._run.session().get_slot(slot, name), again._run.session().get_slot(slot, name)
                 )
     assert len(set(steps)) > 1
 

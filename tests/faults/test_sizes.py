@@ -133,7 +133,7 @@ def test_f23_large_strides_and_dilations_are_right():
 
 
 def taken(trainer):
-    memory = trainer.session().memory()
+    memory = trainer._run.session().memory()
     return {name: memory[name] for name in ("store", "arena")}
 
 

@@ -203,7 +203,7 @@ def test_f6_a_handler_that_raises_leaves_weights_and_counters_of_one_step(delay)
     assert len(t.history.steps["loss"]) == steps > 0
     assert np.isfinite(t.history.steps["loss"]).all()
     assert len(t.history) == t.epoch
-    assert steps == 60 * t.epoch + t.session().progress["batch"]
+    assert steps == 60 * t.epoch + t._run.session().progress["batch"]
     exact = trainer("adam", of=net(64))
     with pytest.raises(StopError):
         exact.fit(
@@ -806,11 +806,11 @@ def test_reduce_on_plateau_never_reaches_what_float32_makes_0():
 
 def test_losses_that_a_handler_kept_from_the_history_are_there_later():
     t = fit(trainer())
-    record = t.record
-    object.__setattr__(t, "record", lambda: (_ for _ in ()).throw(StopError))
+    record = t._run.record
+    t._run.record = lambda: (_ for _ in ()).throw(StopError)
     with pytest.raises(StopError):
         fit(t)
-    object.__setattr__(t, "record", record)
+    t._run.record = record
     t.step(X, Y)
     assert np.isfinite(t.history.steps["loss"]).all()
     assert len(t.history.steps["loss"]) == t.steps

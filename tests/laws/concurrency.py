@@ -52,8 +52,8 @@ def one_round(case, seconds):
     """Train anew for a moment; compare all that readers saw with the weights step by step."""
     run, other = start(case), start(case)
     for each in (run, other):
-        each.trainer.prepare(case.inputs)
-        each.trainer.session()
+        each.trainer._run.settings.build(case.inputs)
+        each.trainer._run.session()
     moments = Moments(run.trainer, time.monotonic() + seconds)
     readers = [Reader(k, run, moments) for k in range(READERS)]
     with steep.threads(2):
@@ -157,8 +157,8 @@ def _save(run, part):
     try:
         run.trainer.save(path)
         other = start(run.case)
-        other.trainer.prepare(run.case.inputs)
-        other.trainer.session()  # in the precision that the weights are of
+        other.trainer._run.settings.build(run.case.inputs)
+        other.trainer._run.session()  # in the precision that the weights are of
         other.net.load_weights(path)
         return tuple(v.tobytes() for v in other.net.state_dict().values())
     finally:

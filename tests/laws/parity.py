@@ -58,7 +58,7 @@ def follow(case, bound):
     plain = tuple(d.changed(augment=None) if d.kind == "fit" else d for d in case.script)
     case = replace(case, script=plain).with_options(precision=bound.precision)
     run = start(case)
-    run.trainer.prepare(case.inputs)
+    run.trainer._run.settings.build(case.inputs)
     first = run.net.state_dict()
     if play(run):
         raise Skip("not finite")
@@ -195,7 +195,7 @@ class Course:
             # A gradient that is 0 is a sum that cancels: of terms of some size all the same.
             size = self.noise * (np.abs(g).max(initial=0.0) + 0.01)
             g = g + size * self.random.choice([-1.0, 1.0], g.shape)
-            common = (self.trainer.common[k] for k in ("l1", "l2", "clip_norm", "clip_value"))
+            common = (getattr(self.trainer, k) for k in ("l1", "l2", "clip_norm", "clip_value"))
             return truth.penalised(g, point, common, self.decayed, h)
 
         kind = type(self.trainer.optimizer).__name__

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import steep
 from steep import _core
-from steep.training import loop
 
 # Softmax before cross-entropy, batches of one under BatchNorm: meant here.
 warnings.simplefilter("ignore")
@@ -45,7 +44,7 @@ def play(run, script=None, **more):
         extra = more if deed.kind == "fit" else {}
         try:
             getattr(run.trainer, deed.kind)(*args, **{**named, **extra})
-        except loop.NonFiniteError as error:
+        except steep.NonFiniteError as error:
             return str(error)
     return ""
 
@@ -62,7 +61,7 @@ def trained(case, threads=1, **more):
 def trace(trainer, fault=""):
     """Return everything a training leaves: weights, slots, history, counters, as bytes by name."""
     left = {name: value.tobytes() for name, value in trainer.net.state_dict().items()}
-    session = trainer.session()
+    session = trainer._run.session()
     for slot in session.slots:
         for name in trainer.net.state_dict():
             left[f"slot {slot} of {name}"] = session.get_slot(slot, name).tobytes()

@@ -14,7 +14,7 @@ def weights(case):
         shapes = case.inputs[0] if len(case.inputs) == 1 else list(case.inputs)
         fresh.net.build(shapes, seed=77)
     if case.option("precision") == "float64":
-        fresh.trainer.session()  # the trainer converts its network
+        fresh.trainer._run.session()  # the trainer converts its network
     fresh.net.load_state_dict(run.net.state_dict())
     equal(fresh.net.predict(fresh.X), run.net.predict(run.X), "a fresh network with equal weights")
     again = run.net.state_dict()

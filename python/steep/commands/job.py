@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__, callbacks, plots
+from .. import Trainer, __version__, callbacks, plots
 from ..data import Dataset
-from ..training.trainer import Trainer
 from . import run_folder
 from .recipe import Recipe, build_augment, build_network, build_optimizer
 

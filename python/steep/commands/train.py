@@ -3,14 +3,13 @@
 import argparse
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import set_num_threads
+from .. import NonFiniteError, Trainer, set_num_threads
 from ..data import Dataset, open_dataset
 from ..optimizers import TABLE
-from ..training.loop import NonFiniteError
-from ..training.trainer import Trainer
 from . import INTERRUPTED, run_folder
 from .job import Job, make_trainer
 from .recipe import SCHEDULES, Recipe, build_augment, complete, names
@@ -38,7 +37,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     parser.set_defaults(run=run)
     # Only what the user says is set; Recipe has the defaults.
-    add = _Group(parser)
+    add = partial(parser.add_argument, default=argparse.SUPPRESS)
     add(
         "dataset",
         nargs="?",
@@ -86,14 +85,6 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--out", metavar="DIR", help="run folder (runs/DATASET-TIME)")
     add("--resume", action="store_true", help="go on with the run in --out")
     add("--quiet", action="store_true", help="print the result only")
-
-
-class _Group:
-    def __init__(self, parser: argparse.ArgumentParser):
-        self.parser = parser
-
-    def __call__(self, name: str, **how: Any) -> None:
-        self.parser.add_argument(name, default=argparse.SUPPRESS, **how)
 
 
 def _positive(text: str) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import memory
-from ..network.inputs import count
+from ..checks.numbers import whole
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -92,7 +92,7 @@ def class_folders(folder: str | os.PathLike[str]) -> list[Path]:
 def _size(size: Any) -> tuple[int, int]:
     if not isinstance(size, (tuple, list)) or len(size) != 2:
         raise TypeError(f"images: size must be (height, width), got {size!r}")
-    return count("images: height", size[0]), count("images: width", size[1])
+    return whole("images", "height", size[0]), whole("images", "width", size[1])
 
 
 def _listed(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:

@@ -5,36 +5,36 @@ How numbers are got out of lists and tables, and what the core can read, is in `
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..checks.arrays import Array, array, finite, is_native, place, readable
 from ..checks.numbers import whole
 from ..losses import Loss
-from .graph import Shape, label
+from .graph import Shape
 
-if TYPE_CHECKING:
-    from .model import Network
-
+_LABELS = "labels must be whole numbers from 0"
+_NUMBERED = "names, y = np.unique(y, return_inverse=True) numbers them"
 _HEAVIEST = 1e30  # sample weight; with gradients of 1e8 still finite, 1/it with 1e-8 not yet 0
 
 
+class Takes(Protocol):
+    """What is asked of a network: what its inputs are, where they are known, and who takes them."""
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...] | None: ...  # noqa: D102
+    @property
+    def input_labels(self) -> list[str]: ...  # noqa: D102
+
+
 def features(
-    X: Any, net: "Network", *, empty: bool = False, precision: str | None = None
+    X: Any, net: Takes, *, empty: bool = False, precision: str | None = None
 ) -> list[Array]:
     """Return the inputs of a network, one array each, checked against its shapes where known.
 
-    Parameters
-    ----------
-    X
-        What the user gave.
-    net
-        The network.
-    empty
-        Whether there may be no samples.
-    precision
-        In which they will be computed with; None where that is not known.
+    There may be no samples where `empty` says so. `precision` is what they will be computed in,
+    None where that is not known.
 
     Raises
     ------
@@ -53,8 +53,11 @@ def features(
             raise ValueError(f"X: expects a list of {count} arrays, one for each input")
         sources, names = list(X), [f"X[{k}]" for k in range(count)]
     arrays = [readable(array(name, x)) for name, x in zip(names, sources, strict=True)]
-    for name, a in zip(names, arrays, strict=True):
-        _samples_by_features(name, a, net, empty)
+    for k, (name, a) in enumerate(zip(names, arrays, strict=True)):
+        _samples_by_features(name, a, empty)
+        if 0 in a.shape[1:]:
+            who = net.input_labels[k]
+            raise ValueError(f"{name}: has no features, shape {a.shape}; {who} needs some")
     fit_shapes(arrays, net)
     same_length(zip(names, arrays, strict=True))
     for name, a, x in zip(names, arrays, sources, strict=True):
@@ -62,7 +65,7 @@ def features(
     return arrays
 
 
-def fit_shapes(arrays: Sequence[Array], net: "Network") -> None:
+def fit_shapes(arrays: Sequence[Array], net: Takes) -> None:
     """Refuse inputs of other shapes than the network's."""
     if net.input_shapes is None:
         return
@@ -81,27 +84,18 @@ def fit_shapes(arrays: Sequence[Array], net: "Network") -> None:
 def targets(
     y: Any, samples: int, loss: Loss, shape: Shape, *, precision: str | None = None
 ) -> Array:
-    """Return targets as the loss takes them: int32 labels (N,) or values (N, ...).
+    """Return targets as the loss takes them: int32 labels (N,) or values (N, *shape).
 
-    Parameters
-    ----------
-    y
-        What the user gave.
-    samples
-        How many the inputs have.
-    loss
-        Decides between labels and values.
-    shape
-        Of the network's output, without the batch.
-    precision
-        In which they will be computed with; None where that is not known.
+    `samples` is how many the inputs have, `shape` that of the network's output; `precision` as in
+    `features`.
 
     Raises
     ------
     TypeError, ValueError
         If they fit neither the loss nor the output.
     """
-    given = array_of_targets(y, loss)
+    kind = (_LABELS, _NUMBERED) if loss.classification else ()
+    given = array("y", y, *kind)
     if given.ndim == 0:
         raise ValueError(f"y: expects one target for each sample, got the number {given}")
     same_length([("X", samples), ("y", given)])
@@ -120,14 +114,6 @@ def targets(
     if loss.classification:
         _probabilities(values, loss)
     return values
-
-
-def array_of_targets(y: Any, loss: Loss) -> Array:
-    """Return y as an array; text labels get advice of their own."""
-    if not loss.classification:
-        return array("y", y)
-    numbered = "names, y = np.unique(y, return_inverse=True) numbers them"
-    return array("y", y, "labels must be whole numbers from 0", numbered)
 
 
 def labels(given: Array, classes: int, owner: Any = None) -> Array:
@@ -215,14 +201,12 @@ def seed(value: Any) -> int:
     return result
 
 
-def _samples_by_features(name: str, a: Array, net: "Network", empty: bool) -> None:
+def _samples_by_features(name: str, a: Array, empty: bool) -> None:
     if a.ndim < 2:
         hint = ". One feature is X[:, None], one sample X[None]." if a.ndim else ""
         raise ValueError(f"{name}: expects (samples, features), got shape {a.shape}{hint}")
     if a.shape[0] == 0 and not empty:
         raise ValueError(f"{name}: has no samples, shape {a.shape}")
-    if 0 in a.shape[1:]:
-        raise ValueError(f"{name}: has no features, shape {a.shape}; {label(net)} needs some")
 
 
 def _classes(shape: Shape) -> None:

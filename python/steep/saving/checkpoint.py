@@ -1,6 +1,6 @@
 """Safetensors files: written whole or not at all, refused where damaged. No pickle, ever.
 
-What a trainer puts into them is in `resume`.
+What a trainer puts into them is in `training.resume`.
 """
 
 import json
@@ -86,9 +86,13 @@ def read_weights(path: str | PathLike[str]) -> dict[str, Array]:
     """Return weights by name; a trainer's checkpoint gives its network's."""
     tensors, about = read(path)
     if about.get("format") == "trainer":
-        prefix = "weights/"
-        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        return under("weights/", tensors)
     return tensors
+
+
+def under(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the tensors whose names begin so, by the rest of their names."""
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
 def _description(data: bytes) -> tuple[dict[str, Any], Any]:

@@ -1,12 +1,12 @@
 """Holds what a checkpoint says of itself against what it holds, before anything is built of it.
 
 Nothing here changes the trainer or its network, and nothing takes more than the file's size allows.
-Taking a checkpoint apart is `resume`.
+Taking a checkpoint apart is `training.resume`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,7 @@ from .. import _core
 from ..network.graph import Scope, Shape, shape_of
 from ..network.model import Network
 from ..network.weights import fitting_shapes
-
-if TYPE_CHECKING:
-    from ..training.trainer import Trainer
+from .checkpoint import under
 
 Array: TypeAlias = NDArray[Any]
 MOST = 1 << 53  # of a counter: schedules see it as a float64
@@ -65,7 +63,11 @@ def check_size(description: Any) -> None:
 
 
 def check_state(
-    trainer: "Trainer", shapes: Any, tensors: Mapping[str, Array], about: Mapping[str, Any]
+    net: Network,
+    rule: str,
+    precision: str,
+    tensors: Mapping[str, Array],
+    about: Mapping[str, Any],
 ) -> tuple[Shape, ...]:
     """Return the shapes of the inputs; refuse a checkpoint whose parts do not fit together.
 
@@ -74,19 +76,11 @@ def check_state(
     TypeError, ValueError, KeyError
         Saying which part.
     """
-    inputs = tuple(_input(shape) for shape in shapes)
-    weights = _weights(trainer.net, inputs)
-    for prefix in (
-        "weights",
-        *(f"slots/{s}" for s in _core.rules()[trainer.optimizer.rule]["slots"]),
-    ):
-        part = {
-            k.removeprefix(f"{prefix}/"): v
-            for k, v in tensors.items()
-            if k.startswith(f"{prefix}/")
-        }
+    inputs = tuple(_input(shape) for shape in about["shapes"])
+    weights = _weights(net, inputs)
+    for prefix in ("weights", *(f"slots/{s}" for s in _core.rules()[rule]["slots"])):
         try:
-            fitting_shapes(weights, trainer.precision, part)
+            fitting_shapes(weights, precision, under(f"{prefix}/", tensors))
         except (TypeError, ValueError) as error:
             raise type(error)(f"{prefix}: {error}") from None
     _check_counters(about["place"], tensors, about["version"])

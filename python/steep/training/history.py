@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 
 class History:
@@ -24,22 +25,32 @@ class History:
 
     def __len__(self) -> int:
         """Return the number of epochs."""
-        return max((len(values) for values in self.history.values()), default=0)
+        return max(map(len, list(self.history.values())), default=0)  # another thread may add one
 
     def __repr__(self) -> str:
         last = ", ".join(f"{k}={v[-1]:.4g}" for k, v in self.history.items() if v)
         return f"History({len(self)} epochs{': ' if last else ''}{last})"
 
-    def put(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Set the numbers of an epoch, after those of all epochs before it; later ones go."""
-        self.cut(epoch)
-        for name in logs:
-            self.history.setdefault(name, [])
-        for name, values in self.history.items():
-            values.extend([math.nan] * (epoch - len(values)))
-            values.append(float(logs.get(name, math.nan)))
 
-    def cut(self, epochs: int) -> None:
-        """Take back all but the first epochs."""
-        for values in self.history.values():
-            del values[epochs:]
+def put(record: History, epoch: int, logs: Mapping[str, float]) -> None:
+    """Set the numbers of an epoch, after those of all epochs before it; later ones go."""
+    cut(record, epoch)
+    for name in logs:
+        record.history.setdefault(name, [])
+    for name, values in record.history.items():
+        values.extend([math.nan] * (epoch - len(values)))
+        values.append(float(logs.get(name, math.nan)))
+
+
+def cut(record: History, epochs: int) -> None:
+    """Take back all but the first epochs."""
+    for values in record.history.values():
+        del values[epochs:]
+
+
+def until(record: History, progress: Mapping[str, Any]) -> History:
+    """Return a copy up to where a session stood."""
+    copy = History()
+    copy.history = {k: v[: progress["epoch"]] for k, v in list(record.history.items())}
+    copy.steps["loss"] = record.steps["loss"][: progress["steps"]]
+    return copy

@@ -5,19 +5,21 @@ What a callback may be stands in `callbacks`.
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
+from .place import Place
 
 HOOKS = ("on_train_begin", "on_epoch_end", "on_step_end", "on_train_end")
 Logs = Mapping[str, float]
 
 
 class Callbacks:
-    """The callbacks of one `fit`: checks them, calls them in order, those that save last."""
+    """The callbacks of one `fit`: checks them, calls them in order, those that save last.
 
-    def __init__(self, given: Any, trainer: "Trainer") -> None:
+    `trainer` is only handed to them; that one of them said "stop" is noted at `place`.
+    """
+
+    def __init__(self, given: Any, trainer: object, place: Place) -> None:
         given = () if given is None else given
         items = list(given) if isinstance(given, Iterable) else [given]
         for item in items:
@@ -26,7 +28,7 @@ class Callbacks:
             if not any(callable(getattr(item, hook, None)) for hook in HOOKS):
                 raise TypeError(f"callbacks: {item!r} has none of {', '.join(HOOKS)}")
         self._items = sorted(items, key=lambda item: bool(getattr(item, "last", False)))
-        self._trainer = trainer
+        self._trainer, self._place = trainer, place
         self._hooks = {hook: self._bind(hook) for hook in HOOKS}
         self._every = [
             max(1, int(getattr(item, "every", 1)))
@@ -44,8 +46,8 @@ class Callbacks:
             known = {"trainer": self._trainer, name: number, "logs": dict(logs)}
             if _invoke(method, wants, known, hook) == "stop":
                 stop = True
-                if self._trainer.place.call is not None:  # those that save come later
-                    self._trainer.place.call.stopped = True
+                if self._place.call is not None:  # those that save come later
+                    self._place.call.stopped = True
         return stop
 
     def end(self, epoch: int, logs: Logs) -> None:

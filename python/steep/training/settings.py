@@ -1,6 +1,6 @@
 """`Settings`: what a trainer is made with, and what of it may be assigned while it trains.
 
-Training itself is `trainer`.
+Training itself is `run`.
 """
 
 import dataclasses
@@ -11,7 +11,8 @@ from .. import _core, losses, optimizers, schedules
 from ..checks.names import choose
 from ..checks.numbers import NOT_NEGATIVE, POSITIVE, flag, keeps_kind
 from ..network import inputs
-from ..network.model import Network
+from ..network.graph import Shape
+from ..network.network import Network
 from ..network.weights import PRECISIONS
 
 COMMON = ("l1", "l2", "clip_norm", "clip_value")
@@ -22,118 +23,90 @@ FIXED = ("net", "loss", "decay_bias", "reduction", "precision", "device", "seed"
 class Settings:
     """The settings of a trainer, checked; `Trainer` says what they mean."""
 
-    net: Network
-    loss: losses.Loss
-    metrics: tuple[str, ...]
-    decay_bias: bool
-    reduction: str
-    precision: str
-    device: str
-    seed: int
-
     def __init__(
         self,
         net: Network,
         loss: Any,
         optimizer: Any,
-        *,
-        metrics: Sequence[str] | None,
         common: Mapping[str, Any],
-        decay_bias: bool,
-        reduction: str,
-        precision: str,
-        device: str,
-        seed: int,
+        fixed: Mapping[str, Any],
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"Trainer: net must be a steep network, got {type(net).__name__}")
-        known = losses.get(loss)
-        self.__dict__.update(
-            net=net,
-            loss=known,
-            metrics=_metrics(metrics, known),
-            decay_bias=flag("Trainer", "decay_bias", decay_bias),
-            reduction=choose("reduction", reduction, {"mean": "mean", "sum": "sum"}),
-            precision=choose("precision", precision, {k: k for k in PRECISIONS}),
-            device=_device(device),
-            seed=inputs.seed(seed),
-        )
-        self._optimizer = self._fitting(optimizers.get(optimizer))
-        self.common: dict[str, Any] = {
-            name: self._common_of(name, value) for name, value in common.items()
-        }
-        self._changes = 0  # of settings and of what was trained on: knob tables made before are old
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Take hyper-parameters by name; refuse what would have no effect."""
-        if name.startswith("_") or name in ("common", "place", "logged"):
-            object.__setattr__(self, name, value)
-        elif name in COMMON:
-            self.common[name] = self._common_of(name, value)
-            self._changes += 1
-        elif name in FIXED:
-            raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
-        elif name == "optimizer":
-            self._take_optimizer(optimizers.get(value))
-        elif name in self._optimizer.ranges:
-            self._take_optimizer(dataclasses.replace(self._optimizer, **{name: value}))
-        elif Settings in type(self).__bases__ and not hasattr(type(self), name):  # no user's own
-            known = (*COMMON, "optimizer", *self._optimizer.ranges)
-            raise AttributeError(
-                f"Trainer: has no setting {name!r}; settings are {', '.join(known)}"
-            )
-        else:
-            object.__setattr__(self, name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return a penalty, a limit or a hyper-parameter of the optimizer, as it was given."""
-        if name in COMMON:
-            return self.common[name]
-        optimizer = self.__dict__.get("_optimizer")
-        if optimizer is not None and name in optimizer.ranges:
-            return getattr(optimizer, name)
-        raise AttributeError(f"Trainer has no attribute {name!r}")
-
-    def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *COMMON, *self._optimizer.ranges]
+        self.net = net
+        self.loss = losses.get(loss)
+        self.metrics = _metrics(fixed["metrics"], self.loss)
+        self.decay_bias = flag("Trainer", "decay_bias", fixed["decay_bias"])
+        self.reduction = choose("reduction", fixed["reduction"], {"mean": "mean", "sum": "sum"})
+        self.precision = choose("precision", fixed["precision"], {k: k for k in PRECISIONS})
+        self.device = _device(fixed["device"])
+        self.seed = inputs.seed(fixed["seed"])
+        self.optimizer: optimizers.Optimizer = self.fitting("optimizer", optimizer)
+        self.common = {name: self.fitting(name, value) for name, value in common.items()}
+        self.changes = 0  # of settings and of what was trained on: knob tables made before are old
 
     @property
-    def optimizer(self) -> optimizers.Optimizer:
-        """The optimizer. Another one may be assigned, of the same update rule once steps are done.
+    def names(self) -> tuple[str, ...]:
+        """What may be assigned."""
+        return (*COMMON, "optimizer", *self.optimizer.ranges)
+
+    def __contains__(self, name: object) -> bool:
+        return name in FIXED or name in self.names
+
+    def get(self, name: str) -> Any:
+        """Return a setting as it was given: a penalty, a limit or a hyper-parameter, too."""
+        if name in COMMON:
+            return self.common[name]
+        if name not in self:
+            raise AttributeError(f"Trainer has no attribute {name!r}")
+        return getattr(self.optimizer if name in self.optimizer.ranges else self, name)
+
+    def fitting(self, name: str, value: Any) -> Any:
+        """Return a setting checked, as `take` takes it; for a hyper-parameter, the optimizer.
 
         Raises
         ------
-        ValueError
-            If its rule is another one than that of the steps done.
+        AttributeError
+            If it stays as it was made.
+        TypeError, ValueError
+            If it takes no such value.
         """
-        return self._optimizer
-
-    def _fitting(self, given: optimizers.Optimizer) -> optimizers.Optimizer:
+        if name in FIXED:
+            raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
+        if name in ("l1", "l2"):
+            penalty = schedules.of("Trainer", name, value, NOT_NEGATIVE)
+            if isinstance(penalty, float) and self.precision == "float32":
+                keeps_kind("Trainer", name, penalty, NOT_NEGATIVE)
+            return penalty
+        if name in COMMON:  # None stands for no limit
+            return None if value is None else schedules.of("Trainer", name, value, POSITIVE)
+        given = (
+            optimizers.get(value)
+            if name == "optimizer"
+            else dataclasses.replace(self.optimizer, **{name: value})
+        )
         given.check_precision(self.precision)
         return given
 
-    def _common_of(self, name: str, value: Any) -> Any:
-        """Return a penalty or a limit as a float or a schedule; None stands for no limit."""
-        if name not in ("l1", "l2"):
-            return None if value is None else schedules.of("Trainer", name, value, POSITIVE)
-        penalty = schedules.of("Trainer", name, value, NOT_NEGATIVE)
-        if isinstance(penalty, float) and self.precision == "float32":
-            keeps_kind("Trainer", name, penalty, NOT_NEGATIVE)
-        return penalty
+    def take(self, name: str, value: Any) -> None:
+        """Set what `fitting` returned."""
+        if name in COMMON:
+            self.common[name] = value
+        else:
+            self.optimizer = value
+        self.changes += 1
 
-    def _take_optimizer(self, given: optimizers.Optimizer) -> None:
-        self._fitting(given)
-        self._take_rule(given)
-        self._optimizer = given
-        self._changes += 1
+    def build(self, shapes: tuple[Shape, ...] | None = None, draw: bool = True) -> None:
+        """Build the network where it is not built, for these inputs or those it was made for."""
+        if not self.net.built and (shapes := shapes or self.net.input_shapes) is not None:
+            self.net.build_for(shapes, self.seed, self.precision, draw=draw)
 
-    def _take_rule(self, given: optimizers.Optimizer) -> None:
-        """Refuse an update rule that cannot take over from the one there is."""
-
-    @property
-    def changes(self) -> int:
-        """How often settings changed, or steps were done that no table foresaw."""
-        return self._changes
+    def output_shape(self) -> Shape:
+        """Return the shape of the network's output; ValueError where it has several."""
+        shapes = self.net.output_shapes
+        if len(shapes) != 1:
+            raise ValueError(f"Trainer: trains one output, got {len(shapes)}")
+        return shapes[0]
 
 
 def _metrics(given: Sequence[str] | None, loss: losses.Loss) -> tuple[str, ...]:

@@ -1,39 +1,30 @@
-"""`Trainer`: fits a network, takes gradients, evaluates, saves. The loop is `loop`."""
+"""`Trainer`: the door to a training: what users give and ask for. The training itself is `run`."""
 
-import dataclasses
-import sys
-import threading
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, memory, optimizers, schedules
+from .. import losses, optimizers
 from ..checks.numbers import flag
 from ..network import inputs
-from ..network.graph import Layer, Shape
-from ..network.model import Network
-from ..network.network import BUILDING
-from ..saving import checkpoint, described, resume
-from . import weighting
+from ..network.graph import Layer
+from ..network.network import Network
+from . import resume
+from .data import checked_augment, checked_validation, warn_of_single_sample
 from .history import History
 from .hooks import Callbacks
-from .loop import Knobs, Loop, NonFiniteError
+from .loop import Loop
+from .place import layout_of
+from .run import Run
 from .settings import FIXED, Settings
 
 if TYPE_CHECKING:
     from ..data.augment import Augment
-    from ..data.augment import Settings as Changes
-
-Array: TypeAlias = NDArray[Any]
-Batch: TypeAlias = tuple[list[Array], Array, Array | None]
 
 
-class Trainer(Settings):
+class Trainer:
     """Trains a network: w is moved to make the mean over samples of loss(net(x), y) small.
 
     Penalties, limits and every hyper-parameter of the optimizer are attributes, which may be
@@ -84,6 +75,15 @@ class Trainer(Settings):
         For a device that this build does not have.
     """
 
+    net: Network
+    loss: losses.Loss
+    metrics: tuple[str, ...]
+    decay_bias: bool
+    reduction: str
+    precision: str
+    device: str
+    seed: int
+
     def __init__(
         self,
         net: Network,
@@ -101,30 +101,10 @@ class Trainer(Settings):
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
-        super().__init__(
-            net,
-            loss,
-            optimizer,
-            metrics=metrics,
-            common={"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value},
-            decay_bias=decay_bias,
-            reduction=reduction,
-            precision=precision,
-            device=device,
-            seed=seed,
-        )
-        self._history = History()
-        self.place = resume.Place()
-        self.logged: list[str] = []  # what the current fit measures, by name
-        self._session: _core.Session | None = None
-        self._room_for = 0  # samples of the largest batch that is known to fit into memory
-        self._native: _core.Network | None = None
-        self._loaded = False
-        self._states: list[Any] = []
-        self._callbacks: Callbacks | None = None
-        self._trained_by: int | None = None  # thread of the running fit or step
-        self._starting = threading.Lock()
-        self._recording = threading.RLock()
+        common = {"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value}
+        fixed: dict[str, Any] = {"metrics": metrics, "decay_bias": decay_bias, "seed": seed}
+        fixed |= {"reduction": reduction, "precision": precision, "device": device}
+        self._run = Run(Settings(net, loss, optimizer, common, fixed))
 
     def __repr__(self) -> str:
         return (
@@ -132,65 +112,64 @@ class Trainer(Settings):
             f"epoch={self.epoch}, steps={self.steps})"
         )
 
-    def _take_rule(self, given: optimizers.Optimizer) -> None:
-        """Make room for another update rule, or refuse it once steps are done."""
-        if self._session is None or given.rule == self.optimizer.rule:
-            return
-        if self.steps or self._trained_by is not None:
-            raise ValueError(
-                f"Trainer: {given!r} updates by the rule {given.rule}, but {self.steps} steps "
-                f"were done by {self.optimizer.rule}, whose state it cannot use. Make a new "
-                "Trainer for the same network."
-            )
-        self._session = None
+    def __getattr__(self, name: str) -> Any:
+        """Return a setting, a hyper-parameter of the optimizer too, as it was given."""
+        if name == "_run":  # while it is made or copied
+            raise AttributeError(name)
+        return self._run.settings.get(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Take hyper-parameters by name; refuse what would have no effect."""
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        elif name in self._run.settings:
+            self._run.set(name, value)
+        elif type(self) is Trainer and not hasattr(Trainer, name):  # no user's own
+            names = ", ".join(self._run.settings.names)
+            raise AttributeError(f"Trainer: has no setting {name!r}; settings are {names}")
+        else:
+            object.__setattr__(self, name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *FIXED, *self._run.settings.names})
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer:
+        """The optimizer. Another one may be assigned, of the same update rule once steps are done.
+
+        Raises
+        ------
+        ValueError
+            If its rule is another one than that of the steps done.
+        """
+        return self._run.settings.optimizer
 
     @property
     def epoch(self) -> int:
         """Epochs done."""
-        return 0 if self._session is None else self._session.epoch
+        return self._run.epoch
 
     @property
     def steps(self) -> int:
         """Updates done."""
-        return 0 if self._session is None else self._session.steps
+        return self._run.steps
 
     @property
     def finished(self) -> bool:
         """Whether no `fit` is under way or was cut short."""
-        return self.place.call is None or self.place.call.done
+        call = self._run.place.call
+        return call is None or call.done
+
+    @property
+    def logged(self) -> list[str]:
+        """What the current `fit` measures, by the names that `history` has."""
+        return self._run.logged
 
     @property
     def history(self) -> History:
         """What was recorded so far, by every `fit` and `step` of this trainer."""
-        self.record()
-        return self._history
-
-    @property
-    def recorded(self) -> History:
-        """The history as `record` left it."""
-        return self._history
-
-    def record(self) -> None:
-        """Bring the history to where the session stands, also where it went back."""
-        session, history = self._session, self._history
-        if session is None:
-            return
-        with self._recording:
-            losses = history.steps["loss"]
-            epoch, steps, new = session.losses(len(losses))
-            losses[steps - len(new) :] = new.tolist()  # done twice, it is the same
-            history.cut(epoch)
-
-    def end_epoch(self, logs: Mapping[str, float]) -> None:
-        """Count the epoch in progress as done, with its numbers."""
-        epoch = self.epoch
-        with self._recording:
-            self._history.put(epoch, logs)
-            self.session().begin_epoch(next=True)
-            # A signal handler between the two may have asked for the history of then.
-            self._history.put(epoch, logs)
-
-    # -- training ------------------------------------------------------------------------------
+        self._run.record()
+        return self._run.history
 
     def fit(
         self,
@@ -265,134 +244,20 @@ class Trainer(Settings):
         epochs, size = inputs.count("epochs", epochs), inputs.count("batch_size", batch_size)
         shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
         drop_last = flag("fit", "drop_last", drop_last)
-        with self._training("fit"):
-            data, checked, changes, layout, called = self._checked(
-                (X, y, sample_weight),
-                class_weight=class_weight,
-                validation=validation,
-                augment=augment,
-                callbacks=callbacks,
-                order=(size, shuffle, drop_last),
-            )
-            last, states = self._begin(epochs, layout, progress)
-            self._callbacks = called
-            try:
-                loop = Loop(
-                    self, data, checked, called, last=last, progress=progress, augment=changes
-                )
-                with self.net.in_use():
-                    loop.run(states)
-            finally:
-                try:
-                    self._states = called.state()
-                finally:
-                    self.__dict__["_callbacks"] = None
-                    if self._session is not None:
-                        self._session.release_data()
+        run = self._run
+        with run.training("fit"):
+            with run.untouched():
+                data = run.data(X, y, sample_weight, class_weight)
+                held = checked_validation(run.settings, validation)
+                changes = checked_augment(augment, self.net)
+                layout = layout_of(data.samples, size, shuffle, drop_last)
+                run.refuse_too_large(layout[1])
+                warn_of_single_sample(self.net, layout)
+                called = Callbacks(callbacks, self, run.place)
+                run.announce(called, validated=held is not None)
+            run.begin(epochs, layout, progress)
+            Loop(run, data, held, called, progress=progress, augment=changes).train()
         return self.history
-
-    def _checked(
-        self,
-        given: tuple[Any, Any, Any],
-        *,
-        class_weight: Any,
-        validation: Any,
-        augment: Any,
-        callbacks: Any,
-        order: tuple[int, bool, bool],
-    ) -> tuple[Batch, Batch | None, "Changes | None", resume.Layout, Callbacks]:
-        """Return what a fit works on; where something is refused, nothing was changed."""
-        size, shuffle, drop_last = order
-        with self._untouched():
-            data = self._batch(*given)
-            if class_weight is not None:
-                shape = self.net.output_shapes[0]
-                data = (*data[:2], weighting.of_classes(class_weight, self.loss, shape, *data[1:]))
-            checked = None if validation is None else self._validation(validation)
-            changes = _augment(augment, self.net)
-            samples = len(data[1])
-            size = min(size, samples) if not drop_last else size
-            if size > samples:
-                raise ValueError(
-                    f"fit: drop_last=True leaves nothing of {samples} samples with "
-                    f"batch_size={size}; take a smaller batch_size"
-                )
-            self._refuse_too_large(size)
-            self._warn_of_single_sample(1 if size == 1 else 0 if drop_last else samples % size)
-            before = self.logged
-            self.logged = [*self._measured(), "lr", "seconds"]
-            if checked is not None:
-                self.logged[-2:-2] = [f"val_{name}" for name in self._measured()]
-            try:
-                called = Callbacks(callbacks, self)
-                called.call("on_train_begin", self.epoch, {})
-            except BaseException:
-                self.logged = before
-                raise
-        return data, checked, changes, (samples, size, shuffle, drop_last), called
-
-    def _begin(self, epochs: int, layout: resume.Layout, progress: bool) -> tuple[int, list[Any]]:
-        """Return the epoch a fit ends with, and the states its callbacks go on from."""
-        session, place = self.session(), self.place
-        if session.progress["batch"] and place.layout != layout:
-            if self._loaded:  # after Ctrl-C, other data are a decision; here, likely a mistake
-                warnings.warn(
-                    f"the checkpoint stands at batch {session.progress['batch']} of an epoch with "
-                    f"(samples, batch_size, shuffle, drop_last) = {place.layout}, now {layout}: it "
-                    "begins anew",
-                    stacklevel=3,
-                )
-            session.begin_epoch(next=False)
-        states, old = (self._states, place.call) if self._loaded else ([], None)
-        if old is not None and old.epochs == epochs:
-            if old.done and progress:
-                print(
-                    f"fit: this fit of {epochs} epochs was over when its checkpoint was written; "
-                    "call fit again to train on",
-                    file=sys.stderr,
-                )
-        else:
-            place.call = resume.Call(self.epoch, epochs)
-        assert place.call is not None
-        place.layout, self._loaded, self._states = layout, False, []
-        return place.call.first + epochs, states
-
-    @contextmanager
-    def _training(self, what: str) -> Iterator[None]:
-        """Be the one `fit` or `step` that runs; a step may stand in a callback of its own fit."""
-        me, by, taken = threading.get_ident(), None, False
-        try:
-            with self._starting:
-                by = self._trained_by
-                if by is not None and (by != me or what == "fit"):
-                    where = "a callback of it" if by == me else "another thread"
-                    raise RuntimeError(
-                        f"Trainer: {what} was called in {where} while a fit or step of this "
-                        "trainer runs; wait for it, or make another Trainer"
-                    )
-                taken, self.__dict__["_trained_by"] = True, me  # no call, no Ctrl-C in between
-            yield
-        finally:
-            if taken:
-                self.__dict__["_trained_by"] = by
-
-    @contextmanager
-    def _untouched(self) -> Iterator[None]:
-        """Leave network and trainer as they were where the body refuses something."""
-        if self._session is not None:
-            yield
-            return
-        with BUILDING:  # nobody else begins the session meanwhile
-            session, net = self._session, self.net
-            form = net.native.form() if net.built else None
-            try:
-                with net.tentative():
-                    yield
-            except BaseException:
-                self._session = session
-                if form is not None and session is None:
-                    net.native.restore(form)  # it may have been converted for this trainer
-                raise
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Do one update on one batch and return the loss before it, penalties left out.
@@ -402,30 +267,16 @@ class Trainer(Settings):
         TypeError, ValueError, NonFiniteError
             As in `fit`.
         """
-        with self._training("step"):
-            with self._untouched():
-                data = self._batch(X, y, sample_weight)
-                self._warn_of_single_sample(len(data[1]))
-            session = self.session()
-            before, epoch = session.steps, float(session.epoch)
-            table = Knobs(self).table(np.array([float(before)]), np.array([epoch, epoch]))
-            self._loaded = False
-            self._changes += 1
-            try:
-                session.set_batch(*data)
-                # Ctrl-C may have stopped it, and its handler not have raised: then once more.
-                known = min(len(self._history.steps["loss"]), before)
-                while (done := session.run(table, known, 1.0)) < 1:
-                    if done == 0:
-                        self.refuse_fault()
-            finally:
-                session.release_data()
-            self.record()
-            return self._history.steps["loss"][before]
+        run = self._run
+        with run.training("step"):
+            with run.untouched():
+                data = run.data(X, y, sample_weight)
+                warn_of_single_sample(self.net, layout_of(data.samples, data.samples))
+            return run.step(data)
 
     def gradients(
         self, X: Any, y: Any, sample_weight: Any = None
-    ) -> tuple[float, dict[str, Array]]:
+    ) -> tuple[float, dict[str, NDArray[Any]]]:
         """Return the objective of one batch, penalties included, and its gradients; no update.
 
         With ``maximize=True`` the penalties are taken off the loss: climbing it decays the weights.
@@ -440,17 +291,7 @@ class Trainer(Settings):
         TypeError, ValueError
             As in `fit`.
         """
-        with self._untouched():
-            data = self._batch(X, y, sample_weight)
-        now = np.array([float(self.steps)]), np.array([float(self.epoch)])
-        sign = -1.0 if self.optimizer.maximize else 1.0
-        l1, l2 = (
-            sign * float(np.asarray(schedules.evaluate(self.common[name], *now)).reshape(()))
-            for name in ("l1", "l2")
-        )
-        loss, found = self.session().gradients(*data, l1, l2)
-        names = (name for name, _ in self.net.native.parameters())
-        return loss, {name: found[name] for name in names if name in found}
+        return self._run.gradients(self._run.data(X, y, sample_weight))
 
     def evaluate(
         self, X: Any, y: Any, batch_size: int = 256, *, sample_weight: Any = None
@@ -475,11 +316,7 @@ class Trainer(Settings):
             As in `fit`.
         """
         size = inputs.count("batch_size", batch_size)
-        with self._untouched():
-            data = self._batch(X, y, sample_weight)
-        return self.measure(*data, batch_size=size)
-
-    # -- saving --------------------------------------------------------------------------------
+        return self._run.measure(self._run.data(X, y, sample_weight), size)
 
     def memory(self, batch_size: int = 32) -> dict[str, int]:
         """Return the bytes that training on batches of `batch_size` takes, before it begins.
@@ -496,9 +333,7 @@ class Trainer(Settings):
         ValueError
             If the network is not built yet.
         """
-        size = inputs.count("batch_size", batch_size)
-        found = dict(self.session().memory(size))
-        return {**found, "total": sum(found.values())}
+        return self._run.memory(inputs.count("batch_size", batch_size))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one safetensors file, whole or not at all.
@@ -515,9 +350,7 @@ class Trainer(Settings):
         NonFiniteError
             If the optimizer's state is not finite any more, which could not be loaded again.
         """
-        with self._untouched():
-            self.verify()
-            checkpoint.write(path, *resume.pack(self))
+        resume.save(self._run, path)
 
     @classmethod
     def load(
@@ -546,217 +379,17 @@ class Trainer(Settings):
         RuntimeError
             If it was written on a device that this build does not have.
         """
-        tensors, about = checkpoint.read(path)
-        if about.get("format") != "trainer":
-            raise ValueError(f"{path}: no checkpoint of a trainer; net.load_weights reads weights")
-        try:
+        with resume.opened(path) as (tensors, about):
             options = resume.settings(about)
             target = resume.network(tensors, about, custom_objects or {}) if net is None else net
             trainer = cls(target, **options)
-            shapes = described.check_state(trainer, about["shapes"], tensors, about)
-            with target.tentative():
-                trainer.prepare(shapes, draw=False)
-                resume.unpack(trainer, tensors, about)
-        except RecursionError:
-            raise ValueError(f"{path}: its description is nested too deeply") from None
-        except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
-            reason = f"lacks {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"{path}: {reason}") from error
-        except RuntimeError as error:  # of a device that is not here
-            raise RuntimeError(f"{path}: {error}") from error
-        except MemoryError as error:
-            raise MemoryError(f"{path}: does not fit into the memory that is left") from error
+            resume.unpack(trainer._run, tensors, about)
         return trainer
 
     def __getstate__(self) -> dict[str, Any]:
         """Copy and pickle as settings, network and, once steps are done, what `save` keeps."""
-        state: dict[str, Any] = {
-            "fixed": {name: self.__dict__[name] for name in FIXED},
-            "optimizer": self.optimizer,
-            "common": dict(self.common),
-        }
-        if self._session is not None and self._native is self.net.native:
-            weights, slots, progress = self.session().copy_out()
-            state["trained"] = (weights, slots, progress, resume.until(self.history, progress))
-            place = dataclasses.replace(self.place)
-            state["place"] = (place, self._loaded, list(self.callback_states()))
-        return state
+        return resume.state(self._run)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fixed = dict(state["fixed"])
-        Trainer.__init__(
-            self,
-            fixed.pop("net"),
-            fixed.pop("loss"),
-            state["optimizer"],
-            **fixed,
-            **state["common"],
-        )
-        if "trained" in state:
-            weights, slots, progress, self._history = state["trained"]
-            self.net.load_state_dict(weights)
-            self.session().assign_slots(slots)
-            self.session().set_progress(**resume.counters(progress))
-            self.place, self._loaded, self._states = state["place"]
-
-    # -- inside --------------------------------------------------------------------------------
-
-    def prepare(self, shapes: tuple[Shape, ...], draw: bool = True) -> None:
-        """Build the network for these inputs where it is not built, and refuse other inputs."""
-        net = self.net
-        if not net.built:
-            if net.input_shapes is not None and net.input_shapes != shapes:
-                raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
-            net.build_for(shapes, self.seed, self.precision, draw=draw)
-        elif net.input_shapes != shapes:
-            raise ValueError(f"network takes inputs {net.input_shapes}, got {shapes}")
-
-    def session(self) -> _core.Session:
-        """Return the native session, made when it is first needed.
-
-        Raises
-        ------
-        ValueError
-            If the network has several outputs.
-        RuntimeError
-            If it was built again or converted since.
-        """
-        if not self.net.built and self.net.input_shapes is not None:
-            self.prepare(self.net.input_shapes)
-        if self._session is None:
-            with BUILDING:  # one session, whoever asks first
-                self._begin_session()
-        assert self._session is not None
-        current = self.net.native.precision
-        if self._native is not self.net.native or current != self.precision:
-            raise RuntimeError(
-                "Trainer: its network was built again or converted since training began; "
-                "make a new Trainer for it"
-            )
-        return self._session
-
-    def _begin_session(self) -> None:
-        native = self.net.native
-        if self._session is None:
-            if len(self.net.output_shapes) != 1:
-                raise ValueError(f"Trainer: trains one output, got {len(self.net.output_shapes)}")
-            self._warn_of_softmax()
-            self.net.convert(self.precision)
-            self._session = _core.Session(
-                native,
-                self.loss.name,
-                self.loss.option,
-                self.optimizer.rule,
-                self.seed,
-                self.reduction == "mean",
-                self.decay_bias,
-            )
-            self._native = native
-
-    def measure(
-        self, arrays: list[Array], targets: Array, weights: Array | None, batch_size: int = 256
-    ) -> dict[str, float]:
-        """Return loss and metrics of checked data."""
-        loss, right, weight = self.session().evaluate(arrays, targets, weights, batch_size)
-        logs = {"loss": loss / len(targets)}
-        if self.metrics:
-            logs["accuracy"] = right / weight
-        return logs
-
-    def refuse_fault(self) -> None:
-        """Raise NonFiniteError where the session's last run met a value that is not finite."""
-        session = self.session()
-        fault = session.fault
-        if fault is not None:
-            self.record()
-            raise NonFiniteError(
-                session.steps + 1, session.epoch + 1, fault["what"], fault["where"]
-            )
-
-    def verify(self, always: bool = True) -> None:
-        """Raise NonFiniteError where the optimizer's state holds what is not finite."""
-        if not self.session().verify(always):
-            self.refuse_fault()
-
-    def callback_states(self) -> list[dict[str, Any]]:
-        """Return what a checkpoint keeps of the callbacks of the current fit."""
-        return self._states if self._callbacks is None else self._callbacks.state()
-
-    def loaded(self, place: resume.Place, history: History, states: list[Any]) -> None:
-        """Take from a checkpoint what neither network nor session hold."""
-        self.place, self._history = place, history
-        self._loaded, self._states = place.call is not None, states
-
-    def _refuse_too_large(self, batch_size: int) -> None:
-        """Refuse what cannot fit into memory; what is there already counts as had."""
-        if batch_size <= self._room_for:
-            return
-        session, room = self.session(), memory.available()
-        had, wanted = session.memory(), self.memory(batch_size)
-        need = wanted["total"] - had["store"]
-        if wanted["arena"] <= had["arena"]:
-            need -= wanted["arena"]  # the plan there is serves; a larger one comes beside it first
-        if room is None or need <= room:
-            self._room_for = batch_size
-            return
-        parts = ", ".join(f"{name} {memory.readable(wanted[name])}" for name in ("store", "arena"))
-        raise MemoryError(
-            f"fit: batch_size={batch_size} needs {memory.readable(need)} more ({parts}), "
-            f"{memory.readable(room)} are free. Take a smaller batch_size"
-            f", or recompute=True in Residual layers."
-        )
-
-    def _measured(self) -> list[str]:
-        return ["loss", *self.metrics]
-
-    def _batch(self, X: Any, y: Any, sample_weight: Any) -> Batch:
-        """Return checked data, building the network where it is not built."""
-        if not self.net.built and self.net.input_shapes is not None:
-            self.prepare(self.net.input_shapes)
-        arrays = inputs.features(X, self.net, precision=self.precision)
-        if not self.net.built:
-            self.prepare(tuple(tuple(a.shape[1:]) for a in arrays))
-        self.session()
-        samples = len(arrays[0])
-        targets = inputs.targets(
-            y, samples, self.loss, self.net.output_shapes[0], precision=self.precision
-        )
-        return arrays, targets, inputs.sample_weights(sample_weight, samples)
-
-    def _validation(self, given: Any) -> Batch:
-        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
-            raise TypeError("validation: expects (Xv, yv) or (Xv, yv, sample_weight)")
-        try:
-            return self._batch(given[0], given[1], given[2] if len(given) == 3 else None)
-        except (ValueError, TypeError) as error:
-            raise type(error)(f"validation: {error}") from None
-
-    def _warn_of_single_sample(self, samples: int) -> None:
-        """Warn where a batch is so small that a batch normalisation sees one value a channel."""
-        if samples == 1 and self.net.normalises_samples:
-            warnings.warn(
-                "a batch of 1 sample has no variance: BatchNorm then learns nothing from it and "
-                "halves its running variance. Use drop_last=True or another batch_size",
-                stacklevel=5,
-            )
-
-    def _warn_of_softmax(self) -> None:
-        ends = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
-        last = ends.get(self.loss.name)
-        if last is not None and last == self.net.last_kind:
-            warnings.warn(
-                f"{type(self.loss).__name__} takes logits and applies {last} itself, but the "
-                f"network ends in a {last}: leave that out",
-                stacklevel=4,
-            )
-
-
-def _augment(given: Any, net: Network) -> "Changes | None":
-    if given is None:
-        return None
-    from ..data.augment import Augment  # noqa: PLC0415  (steep.data is imported when it is used)
-
-    if not isinstance(given, Augment):
-        raise TypeError(f"fit: augment must be a steep.data.Augment, got {type(given).__name__}")
-    assert net.input_shapes is not None
-    return given.settings(net.input_shapes)
+        Trainer.__init__(self, optimizer=state["optimizer"], **state["fixed"], **state["common"])
+        resume.set_state(self._run, state)

@@ -1,0 +1,157 @@
+"""`Data`: what a fit, a step or an evaluation works on, checked once. The checks are `inputs`."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..losses import Loss
+from ..network import inputs
+from ..network.graph import Shape
+from ..network.network import Network
+from .place import Layout
+from .settings import Settings
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Data(NamedTuple):
+    """Samples as the core reads them: they fit the network and the loss."""
+
+    inputs: list[Array]
+    targets: Array  # int32 labels (N,) or values (N, ...)
+    weights: Array | None  # of samples, those of their classes in it; float64
+
+    @property
+    def samples(self) -> int:
+        """How many there are."""
+        return len(self.targets)
+
+
+def checked(
+    settings: Settings, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None
+) -> Data:
+    """Return what the user gave as data, building the network where it is not built.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something does not fit the network or the loss.
+    """
+    net, loss, precision = settings.net, settings.loss, settings.precision
+    settings.build()  # what is wrong with the network itself is told first
+    arrays = inputs.features(X, net, precision=precision)
+    settings.build(tuple(tuple(a.shape[1:]) for a in arrays))
+    samples, shape = len(arrays[0]), settings.output_shape()
+    targets = inputs.targets(y, samples, loss, shape, precision=precision)
+    weights = inputs.sample_weights(sample_weight, samples)
+    if class_weight is not None:
+        weights = _of_classes(class_weight, loss, shape, targets, weights)
+    return Data(arrays, targets, weights)
+
+
+def checked_validation(settings: Settings, given: Any) -> Data | None:
+    """Return what `fit` evaluates after each epoch; raises as `checked`, naming it."""
+    if given is None:
+        return None
+    if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+        raise TypeError("validation: expects (Xv, yv) or (Xv, yv, sample_weight)")
+    try:
+        return checked(settings, *given)
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"validation: {error}") from None
+
+
+def checked_augment(given: Any, net: Network) -> tuple[bool, int, int, list[float]] | None:
+    """Return how images are changed, as the core takes it."""
+    if given is None:
+        return None
+    from ..data.augment import Augment  # noqa: PLC0415  (steep.data is imported when it is used)
+
+    if not isinstance(given, Augment):
+        raise TypeError(f"fit: augment must be a steep.data.Augment, got {type(given).__name__}")
+    assert net.input_shapes is not None
+    return given.settings(net.input_shapes)
+
+
+def warn_of_single_sample(net: Network, layout: Layout) -> None:
+    """Warn where a batch is so small that a batch normalisation sees one value a channel."""
+    samples, size, _, drop_last = layout
+    least = size if drop_last else samples % size or size
+    if least == 1 and net.normalises_samples:
+        warnings.warn(
+            "a batch of 1 sample has no variance: BatchNorm then learns nothing from it and "
+            "halves its running variance. Use drop_last=True or another batch_size",
+            stacklevel=3,
+        )
+
+
+def warn_of_softmax(settings: Settings) -> None:
+    """Warn where the network ends in what the loss does itself."""
+    ends = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
+    last = ends.get(settings.loss.name)
+    if last is not None and last == settings.net.last_kind:
+        warnings.warn(
+            f"{type(settings.loss).__name__} takes logits and applies {last} itself, but the "
+            f"network ends in a {last}: leave that out",
+            stacklevel=5,
+        )
+
+
+def _of_classes(
+    given: Any, loss: Loss, shape: Shape, targets: Array, weights: Array | None
+) -> Array | None:
+    """Return sample weights times the weight of each sample's class, all of them checked."""
+    classes, labels = _labels(loss, shape, targets)
+    each = np.ones(classes)
+    if isinstance(given, str):
+        if given != "balanced":
+            raise ValueError(f'class_weight: the one word it takes is "balanced", got {given!r}')
+        counts = np.bincount(labels, minlength=classes)
+        each[counts > 0] = len(labels) / (np.count_nonzero(counts) * counts[counts > 0])
+    elif isinstance(given, Mapping):
+        for key, value in given.items():
+            each[_class(key, classes)] = _weight(key, value)
+    else:
+        values = np.asarray(given)
+        if values.shape != (classes,):
+            raise ValueError(
+                f'class_weight: expects a dict, "balanced" or one weight for each of the '
+                f"{classes} classes, got shape {values.shape}"
+            )
+        each = np.array([_weight(k, value) for k, value in enumerate(values.tolist())])
+    each = each[labels] if weights is None else weights * each[labels]
+    return inputs.sample_weights(each, len(labels))
+
+
+def _labels(loss: Loss, shape: Shape, targets: Array) -> tuple[int, NDArray[np.int64]]:
+    """Return how many classes there are, and the class of each sample."""
+    if targets.ndim == 1 and targets.dtype.kind == "i":
+        return shape[0], targets.astype(np.int64)
+    if loss.name == "binary_cross_entropy" and targets.size == len(targets):
+        values = targets.reshape(-1)
+        labels = values.astype(np.int64)
+        if (labels == values).all():
+            return 2, labels
+    raise ValueError(
+        "class_weight: needs a class for each sample: labels (N,) of cross_entropy, or 0 and 1 of "
+        "binary_cross_entropy with one output. For other targets use sample_weight"
+    )
+
+
+def _class(key: object, classes: int) -> int:
+    whole = isinstance(key, (int, np.integer)) and not isinstance(key, bool)
+    if not whole or not 0 <= int(key) < classes:  # type: ignore[call-overload]
+        raise ValueError(f"class_weight: classes are 0 to {classes - 1}, got {key!r}")
+    return int(key)  # type: ignore[call-overload,no-any-return]
+
+
+def _weight(key: object, value: object) -> float:
+    plain = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not plain or not 0 <= float(value) < np.inf:  # type: ignore[arg-type]
+        raise ValueError(
+            f"class_weight: must be a finite number of at least 0, got {value!r} for class {key!r}"
+        )
+    return float(value)  # type: ignore[arg-type]

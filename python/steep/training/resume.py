@@ -1,0 +1,226 @@
+"""A run as tensors and a description, and back: what checkpoints, copies and pickles hold.
+
+Everything that decides the further course is in it, and nothing else: no times, so that equal
+trainings give equal bytes. Files are in `saving.checkpoint`.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import losses, optimizers, schedules
+from ..network.graph import Layer
+from ..network.model import Network
+from ..network.weights import fitting
+from ..saving import checkpoint, described
+from ..saving.checkpoint import under
+from ..saving.config import Decoder, Encoder
+from .history import History, until
+from .place import Place
+from .run import Run
+from .settings import FIXED, Settings
+
+Array: TypeAlias = NDArray[Any]
+VERSION = 2
+_READ = (1, 2)
+COUNTERS = ("epoch", "batch", "steps", "loss", "right", "weight")
+
+
+def counters(progress: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a session's progress a checkpoint keeps: all but times."""
+    return {name: progress[name] for name in COUNTERS}
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """Return the settings of a trainer as JSON can hold them.
+
+    Raises
+    ------
+    ValueError
+        If a schedule is a Python function.
+    """
+    kept = ("metrics", "decay_bias", "reduction", "precision", "device", "seed")
+    return {
+        "format": "trainer",
+        "version": VERSION,
+        "loss": settings.loss.get_config(),
+        "optimizer": settings.optimizer.get_config(),
+        "settings": {name: settings.get(name) for name in kept},
+        "common": {
+            name: None if v is None else schedules.get_config(v)
+            for name, v in settings.common.items()
+        },
+    }
+
+
+def pack(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return everything a run is at one moment, as tensors and a description."""
+    encoder, net = Encoder(), run.settings.net
+    about = describe(run.settings)
+    try:
+        about["net"] = encoder.encode(net)
+    except TypeError as error:  # layers with arguments of other kinds: load(..., net=) takes it
+        about["net_missing"] = str(error)
+        encoder = Encoder()
+    weights, slots, progress = run.session().copy_out()
+    run.record()
+    history, place = until(run.history, progress), run.place
+    tensors = {f"weights/{name}": value for name, value in weights.items()}
+    for slot, values in slots.items():
+        tensors |= {f"slots/{slot}/{name}": value for name, value in values.items()}
+    about["shapes"] = net.input_shapes
+    about["place"] = counters(progress) | place.described()
+    for name, numbers in history.history.items():
+        if name != "seconds":
+            tensors[f"history/epochs/{name}"] = np.array(numbers, np.float64)
+    tensors["history/steps/loss"] = np.array(history.steps["loss"], np.float64)
+    about["history"] = list(history.history)
+    if place.call is not None:
+        about["callbacks"] = encoder.encode(run.states())
+    return tensors | encoder.arrays, about
+
+
+def settings(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the trainer that a checkpoint describes, the network aside."""
+    if about["version"] not in _READ:
+        raise ValueError(f"written in format {about['version']}, this steep reads {_READ}")
+    none = 0.0 if about["version"] == 1 else None  # what stood for no limit
+    common = {
+        name: None if v == none and name.startswith("clip") else schedules.from_config(v)
+        for name, v in about["common"].items()
+    }
+    return {
+        "loss": losses.from_config(about["loss"]),
+        "optimizer": optimizers.from_config(about["optimizer"]),
+        **common,
+        **about["settings"],
+    }
+
+
+def network(
+    tensors: Mapping[str, Array], about: Mapping[str, Any], custom: Mapping[str, type[Layer]]
+) -> Network:
+    """Return the network a checkpoint describes, not built."""
+    if "net" not in about:
+        raise ValueError(f"its network could not be saved ({about['net_missing']}); pass net=...")
+    described.check_size(about["net"])
+    net = Decoder(tensors, custom).decode(about["net"])
+    if not isinstance(net, Network):
+        raise ValueError("describes no network")
+    return net
+
+
+def save(run: Run, path: str | PathLike[str]) -> None:
+    """Write everything to one file, where it could be loaded again."""
+    with run.untouched():
+        run.verify()
+        checkpoint.write(path, *pack(run))
+
+
+@contextmanager
+def opened(path: str | PathLike[str]) -> Iterator[tuple[dict[str, Array], dict[str, Any]]]:
+    """Give what is in a file that `save` wrote; say which it is where the body cannot use it."""
+    tensors, about = checkpoint.read(path)
+    if about.get("format") != "trainer":
+        raise ValueError(f"{path}: no checkpoint of a trainer; net.load_weights reads weights")
+    try:
+        yield tensors, about
+    except RecursionError:
+        raise ValueError(f"{path}: its description is nested too deeply") from None
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        reason = f"lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path}: {reason}") from error
+    except RuntimeError as error:  # of a device that is not here
+        raise RuntimeError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise MemoryError(f"{path}: does not fit into the memory that is left") from error
+
+
+def unpack(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+    """Give a new run the state of a checkpoint; where it does not fit, nothing changes."""
+    own = run.settings
+    shapes = described.check_state(own.net, own.optimizer.rule, own.precision, tensors, about)
+    with own.net.tentative():
+        own.build(shapes, draw=False)
+        _fill(run, tensors, about)
+
+
+def _fill(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
+    """Set weights and slots last, all checked before."""
+    progress, place = progress_of(tensors, about), Place.of(about["place"])
+    columns: dict[str, list[float]] = {
+        name: tensors[f"history/epochs/{name}"].tolist()
+        for name in about["history"]
+        if name != "seconds"
+    }
+    epochs = max(map(len, columns.values()), default=0)
+    history = History()
+    history.history = {name: columns.get(name, [math.nan] * epochs) for name in about["history"]}
+    history.steps["loss"] = tensors["history/steps/loss"].tolist()
+    place.states = Decoder(tensors, {}).decode(about.get("callbacks", []))
+    place.loaded = place.call is not None
+    native, session = run.settings.net.native, run.session()
+    slots = {slot: fitting(native, under(f"slots/{slot}/", tensors)) for slot in session.slots}
+    weights = fitting(native, under("weights/", tensors))
+    session.assign_slots(slots)
+    native.assign(list(weights.items()))
+    session.set_progress(**progress)
+    run.place, run.history = place, history
+
+
+def state(run: Run) -> dict[str, Any]:
+    """Return what a copy or pickle keeps: settings, network and, once steps are done, the rest."""
+    own = run.settings
+    kept: dict[str, Any] = {
+        "fixed": {name: own.get(name) for name in FIXED},
+        "optimizer": own.optimizer,
+        "common": dict(own.common),
+    }
+    if run.trained:
+        weights, slots, progress = run.session().copy_out()
+        run.record()
+        kept["trained"] = (weights, slots, progress, until(run.history, progress))
+        kept["place"] = (run.place.described(), run.place.loaded, list(run.states()))
+    return kept
+
+
+def set_state(run: Run, kept: Mapping[str, Any]) -> None:
+    """Give a run, made with the settings that `state` returned, the rest of it."""
+    if "trained" in kept:
+        weights, slots, progress, run.history = kept["trained"]
+        run.settings.net.load_state_dict(weights)
+        run.session().assign_slots(slots)
+        run.session().set_progress(**counters(progress))
+        place, loaded, states = kept["place"]
+        run.place = place if isinstance(place, Place) else Place.of(place)  # as once pickled
+        run.place.loaded, run.place.states = loaded, states
+
+
+def progress_of(tensors: Mapping[str, Array], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the counters of a session; format 1 kept the losses of the epoch, not their sum.
+
+    Raises
+    ------
+    ValueError
+        If the counters do not fit together.
+    """
+    saved = about["place"]
+    counts = {name: int(saved[name]) for name in ("epoch", "batch", "steps")}
+    if about["version"] > 1:
+        sums = {name: float(saved[name]) for name in ("loss", "right", "weight")}
+        return {**counts, **sums}
+    losses = tensors["history/epoch_in_progress/loss"].tolist()
+    if counts["batch"] != len(losses):
+        raise ValueError(f"place: batch is {counts['batch']}, with {len(losses)} losses of it")
+    rows = [0] * len(losses)
+    if saved["layout"] is not None:
+        samples, size = (int(n) for n in saved["layout"][:2])
+        rows = [min(size, samples - k * size) for k in range(len(losses))]
+    mean = about["settings"]["reduction"] == "mean"
+    total = sum(v * n if mean else v for v, n in zip(losses, rows, strict=True))
+    return {**counts, "loss": total, "right": float(saved["correct"]), "weight": float(sum(rows))}

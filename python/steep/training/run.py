@@ -1,0 +1,293 @@
+"""`Run`: one training: its settings, native session, record, and where it stands. No arguments.
+
+What users give is checked in `trainer` and `data`; how epochs follow each other is `loop`.
+"""
+
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _core, memory
+from ..network.network import BUILDING
+from . import history, knobs
+from .data import Data, checked, warn_of_softmax
+from .errors import NonFiniteError
+from .history import History
+from .hooks import Callbacks
+from .place import Call, Layout, Place
+from .settings import COMMON, Settings
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Run:
+    """A training, from its first step on; the trainer that users hold is its door."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.history = History()  # as `record` left it
+        self.place = Place()
+        self.logged: list[str] = []  # what the current fit measures, by name
+        self.hooks: Callbacks | None = None  # of the current fit
+        self._session: _core.Session | None = None
+        self._native: _core.Network | None = None  # the session's
+        self._room_for = 0  # samples of the largest batch that is known to fit into memory
+        self._trained_by: int | None = None  # thread of the running fit or step
+        self._starting = threading.Lock()
+        self._recording = threading.RLock()
+
+    # -- where it stands -----------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return 0 if self._session is None else self._session.epoch
+
+    @property
+    def steps(self) -> int:
+        """Updates done."""
+        return 0 if self._session is None else self._session.steps
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a session, on the network as it is."""
+        return self._session is not None and self._native is self.settings.net.native
+
+    def record(self) -> None:
+        """Bring the history to where the session stands, also where it went back."""
+        session = self._session
+        if session is None:
+            return
+        with self._recording:
+            losses = self.history.steps["loss"]
+            epoch, steps, new = session.losses(len(losses))
+            losses[steps - len(new) :] = new.tolist()  # done twice, it is the same
+            history.cut(self.history, epoch)
+
+    def end_epoch(self, logs: Mapping[str, float]) -> None:
+        """Count the epoch in progress as done, with its numbers."""
+        epoch = self.epoch
+        with self._recording:
+            history.put(self.history, epoch, logs)
+            self.session().begin_epoch(next=True)
+            # A signal handler between the two may have asked for the history of then.
+            history.put(self.history, epoch, logs)
+
+    def states(self) -> list[Any]:
+        """Return what a checkpoint keeps of the callbacks."""
+        return self.place.states if self.hooks is None else self.hooks.state()
+
+    # -- the session ---------------------------------------------------------------------------
+
+    def session(self) -> _core.Session:
+        """Return the native session, made when it is first needed.
+
+        Raises
+        ------
+        ValueError
+            If the network has several outputs.
+        RuntimeError
+            If it was built again or converted since.
+        """
+        settings, net = self.settings, self.settings.net
+        settings.build()
+        if self._session is None:
+            with BUILDING:  # one session, whoever asks first
+                self._begin_session()
+        assert self._session is not None
+        if self._native is not net.native or net.native.precision != settings.precision:
+            raise RuntimeError(
+                "Trainer: its network was built again or converted since training began; "
+                "make a new Trainer for it"
+            )
+        return self._session
+
+    def _begin_session(self) -> None:
+        settings, native = self.settings, self.settings.net.native
+        if self._session is None:
+            settings.output_shape()
+            warn_of_softmax(settings)
+            settings.net.convert(settings.precision)
+            self._session = _core.Session(
+                native,
+                settings.loss.name,
+                settings.loss.option,
+                settings.optimizer.rule,
+                settings.seed,
+                settings.reduction == "mean",
+                settings.decay_bias,
+            )
+            self._native = native
+
+    def set(self, name: str, value: Any) -> None:
+        """Change a setting; refuse another update rule once steps are done."""
+        given, before = self.settings.fitting(name, value), self.settings.optimizer
+        if name not in COMMON and self._session is not None and given.rule != before.rule:
+            if self.steps or self._trained_by is not None:
+                raise ValueError(
+                    f"Trainer: {given!r} updates by the rule {given.rule}, but {self.steps} steps "
+                    f"were done by {before.rule}, whose state it cannot use. Make a new "
+                    "Trainer for the same network."
+                )
+            self._session = None
+        self.settings.take(name, given)
+
+    @contextmanager
+    def training(self, what: str) -> Iterator[None]:
+        """Be the one `fit` or `step` that runs; a step may stand in a callback of its own fit."""
+        me, by, taken = threading.get_ident(), None, False
+        try:
+            with self._starting:
+                by = self._trained_by
+                if by is not None and (by != me or what == "fit"):
+                    where = "a callback of it" if by == me else "another thread"
+                    raise RuntimeError(
+                        f"Trainer: {what} was called in {where} while a fit or step of this "
+                        "trainer runs; wait for it, or make another Trainer"
+                    )
+                taken, self._trained_by = True, me  # no call, no Ctrl-C in between
+            yield
+        finally:
+            if taken:
+                self._trained_by = by
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Leave network and session as they were where the body refuses something."""
+        if self._session is not None:
+            yield
+            return
+        with BUILDING:  # nobody else begins the session meanwhile
+            session, net = self._session, self.settings.net
+            form = net.native.form() if net.built else None
+            try:
+                with net.tentative():
+                    yield
+            except BaseException:
+                self._session = session
+                if form is not None and session is None:
+                    net.native.restore(form)  # it may have been converted for this training
+                raise
+
+    # -- use -----------------------------------------------------------------------------------
+
+    def data(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Data:
+        """Return checked data, and begin the session that takes them."""
+        with self.untouched():
+            data = checked(self.settings, X, y, sample_weight, class_weight)
+            self.session()
+        return data
+
+    def announce(self, called: Callbacks, validated: bool) -> None:
+        """Say what a fit is going to measure, and let its callbacks refuse it."""
+        before, measured = self.logged, ["loss", *self.settings.metrics]
+        held = [f"val_{name}" for name in measured] if validated else []
+        self.logged = [*measured, *held, "lr", "seconds"]
+        try:
+            called.call("on_train_begin", self.epoch, {})
+        except BaseException:
+            self.logged = before
+            raise
+
+    def begin(self, epochs: int, layout: Layout, progress: bool) -> None:
+        """Take up a fit: a new one, or the very one that a checkpoint came from."""
+        session, place = self.session(), self.place
+        if session.progress["batch"] and place.layout != layout:
+            if place.loaded:  # after Ctrl-C, other data are a decision; here, likely a mistake
+                warnings.warn(
+                    f"the checkpoint stands at batch {session.progress['batch']} of an epoch with "
+                    f"(samples, batch_size, shuffle, drop_last) = {place.layout}, now {layout}: it "
+                    "begins anew",
+                    stacklevel=3,
+                )
+            session.begin_epoch(next=False)
+        known = place.call if place.loaded else None
+        if known is None or known.epochs != epochs:
+            known = Call(self.epoch, epochs)
+        if not place.loaded:
+            place.states = []
+        if known.done and progress:
+            print(
+                f"fit: this fit of {epochs} epochs was over when its checkpoint was written; "
+                "call fit again to train on",
+                file=sys.stderr,
+            )
+        place.call, place.layout, place.loaded = known, layout, False
+
+    def step(self, data: Data) -> float:
+        """Do one update and return the loss before it."""
+        session, settings = self.session(), self.settings
+        before, epoch = session.steps, float(session.epoch)
+        table = knobs.table(settings, np.array([float(before)]), np.array([epoch, epoch]))
+        self.place.loaded = False
+        settings.changes += 1
+        try:
+            session.set_batch(*data)
+            # Ctrl-C may have stopped it, and its handler not have raised: then once more.
+            known = min(len(self.history.steps["loss"]), before)
+            while (done := session.run(table, known, 1.0)) < 1:
+                if done == 0:
+                    self.refuse_fault()
+        finally:
+            session.release_data()
+        self.record()
+        return self.history.steps["loss"][before]
+
+    def gradients(self, data: Data) -> tuple[float, dict[str, Array]]:
+        """Return the objective of one batch and its gradients by name."""
+        l1, l2 = knobs.penalties(self.settings, self.steps, self.epoch)
+        loss, found = self.session().gradients(*data, l1, l2)
+        names = (name for name, _ in self.settings.net.native.parameters())
+        return loss, {name: found[name] for name in names if name in found}
+
+    def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:
+        """Return loss and metrics."""
+        loss, right, weight = self.session().evaluate(*data, batch_size)
+        logs = {"loss": loss / data.samples}
+        if self.settings.metrics:
+            logs["accuracy"] = right / weight
+        return logs
+
+    def refuse_fault(self) -> None:
+        """Raise NonFiniteError where the session's last run met a value that is not finite."""
+        session = self.session()
+        fault = session.fault
+        if fault is not None:
+            self.record()
+            raise NonFiniteError(
+                session.steps + 1, session.epoch + 1, fault["what"], fault["where"]
+            )
+
+    def verify(self, always: bool = True) -> None:
+        """Raise NonFiniteError where the optimizer's state holds what is not finite."""
+        if not self.session().verify(always):
+            self.refuse_fault()
+
+    def memory(self, batch_size: int) -> dict[str, int]:
+        """Return the bytes that training on such batches takes, by what they are for."""
+        found = dict(self.session().memory(batch_size))
+        return {**found, "total": sum(found.values())}
+
+    def refuse_too_large(self, batch_size: int) -> None:
+        """Refuse what cannot fit into memory; what is there already counts as had."""
+        if batch_size <= self._room_for:
+            return
+        room, had, wanted = memory.available(), self.session().memory(), self.memory(batch_size)
+        need = wanted["total"] - had["store"]
+        if wanted["arena"] <= had["arena"]:
+            need -= wanted["arena"]  # the plan there is serves; a larger one comes beside it first
+        if room is None or need <= room:
+            self._room_for = batch_size
+            return
+        parts = ", ".join(f"{name} {memory.readable(wanted[name])}" for name in ("store", "arena"))
+        raise MemoryError(
+            f"fit: batch_size={batch_size} needs {memory.readable(need)} more ({parts}), "
+            f"{memory.readable(room)} are free. Take a smaller batch_size"
+            f", or recompute=True in Residual layers."
+        )
