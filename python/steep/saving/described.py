@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from ..checks.numbers import whole
 from ..network.graph import Scope, Shape, shape_of
 from ..network.model import Network
 from ..network.weights import fitting_shapes
 from .checkpoint import under
 
 Array: TypeAlias = NDArray[Any]
-MOST = 1 << 53  # of a counter: schedules see it as a float64
+MOST = (1 << 53) - 1  # of a counter: schedules see it as a float64
 LARGEST_AXIS = (1 << 31) - 1
 SPARE_CALLS = 10_000  # layers that may run beyond ten for each that is described
 
@@ -122,7 +123,7 @@ def _weights(net: Network, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
 
 def _check_counters(place: Mapping[str, Any], tensors: Mapping[str, Array], version: int) -> None:
     for name in ("epoch", "batch", "steps"):
-        _counter(f"place: {name}", place[name])
+        _counter(name, place[name])
     for name in ("loss", "right", "weight") if version > 1 else ("correct",):
         if isinstance(place[name], bool) or not math.isfinite(place[name]):
             raise ValueError(f"place: {name} is {place[name]}")
@@ -135,7 +136,7 @@ def _check_counters(place: Mapping[str, Any], tensors: Mapping[str, Array], vers
 def _check_call(place: Mapping[str, Any]) -> None:
     """See that the fit in progress is one that can be: its batches, its epochs."""
     if place["layout"] is not None:
-        samples, size = (_counter("place: layout", number) for number in place["layout"][:2])
+        samples, size = (_counter("layout", number) for number in place["layout"][:2])
         if not 1 <= size <= samples:
             raise ValueError(f"place: batches of {size} from {samples} samples")
         if place["batch"] > -(-samples // size):
@@ -143,7 +144,7 @@ def _check_call(place: Mapping[str, Any]) -> None:
     elif place["batch"]:
         raise ValueError("place: stands within an epoch of which nothing is said")
     for number in (place["call"] or ())[:2]:
-        _counter("place: call", number)
+        _counter("call", number)
 
 
 def _check_history(
@@ -176,9 +177,5 @@ def _vector(tensors: Mapping[str, Array], name: str) -> Array:
     return found
 
 
-def _counter(where: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{where}: expects a whole number, got {value!r}")
-    if not 0 <= value < MOST:
-        raise ValueError(f"{where}: must be at least 0 and below 2**53, got {value}")
-    return value
+def _counter(name: str, value: Any) -> int:
+    return whole("place", name, value, 0, MOST)

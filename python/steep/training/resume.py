@@ -202,21 +202,13 @@ def set_state(run: Run, kept: Mapping[str, Any]) -> None:
 
 
 def progress_of(tensors: Mapping[str, Array], about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counters of a session; format 1 kept the losses of the epoch, not their sum.
-
-    Raises
-    ------
-    ValueError
-        If the counters do not fit together.
-    """
+    """Return the counters of a session; format 1 kept the losses of the epoch, not their sum."""
     saved = about["place"]
     counts = {name: int(saved[name]) for name in ("epoch", "batch", "steps")}
     if about["version"] > 1:
         sums = {name: float(saved[name]) for name in ("loss", "right", "weight")}
         return {**counts, **sums}
     losses = tensors["history/epoch_in_progress/loss"].tolist()
-    if counts["batch"] != len(losses):
-        raise ValueError(f"place: batch is {counts['batch']}, with {len(losses)} losses of it")
     rows = [0] * len(losses)
     if saved["layout"] is not None:
         samples, size = (int(n) for n in saved["layout"][:2])

@@ -115,7 +115,7 @@ class Trainer:
     def __getattr__(self, name: str) -> Any:
         """Return a setting, a hyper-parameter of the optimizer too, as it was given."""
         if name == "_run":  # while it is made or copied
-            raise AttributeError(name)
+            raise AttributeError(f"Trainer has no attribute {name!r}")
         return self._run.settings.get(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
