@@ -96,7 +96,7 @@ def warn_of_softmax(settings: Settings) -> None:
         warnings.warn(
             f"{type(settings.loss).__name__} takes logits and applies {last} itself, but the "
             f"network ends in a {last}: leave that out",
-            stacklevel=5,
+            stacklevel=6,  # of who called the trainer
         )
 
 
