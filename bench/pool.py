@@ -1,5 +1,6 @@
 """Starts the worker processes, each held to the same processors, and watches who else computes."""
 
+import contextlib
 import json
 import os
 import select
@@ -59,10 +60,12 @@ def processors():
 
 
 class Worker:
-    """One implementation with a number of threads, in its own process."""
+    """One implementation in its own process, with a number of threads and, given, a PYTHONPATH."""
 
-    def __init__(self, name, threads, allowed):
+    def __init__(self, name, threads, allowed, path=None):
         environment = dict(os.environ)
+        if path is not None:
+            environment["PYTHONPATH"] = str(path)
         environment.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
         environment.update(KEEP_MEMORY)
         environment["TF_CPP_MIN_LOG_LEVEL"] = "3"
@@ -111,6 +114,9 @@ class Worker:
         """End the process."""
         self.process.kill()
         self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):  # an order it never read
+                pipe.close()
 
     def processor_seconds(self):
         """Return the processor time the worker has used, or 0 where the system does not say."""

@@ -15,6 +15,8 @@ import time
 import warnings
 from pathlib import Path
 
+import calls
+
 
 def load_cases(native=False):
     """Import the cases: as part of steep where steep is to be timed, else without loading steep."""
@@ -38,12 +40,13 @@ class Worker:
         from rivals import IMPLEMENTATIONS
 
         self.name, self.threads = name, threads
-        self.work = None
+        self.work, self.where = None, ""
         if IMPLEMENTATIONS[name].module == "steep":
             self.bench = load_cases(native=True)
             native = importlib.import_module("steep.benchmarks.native")
             self.prepare_case = lambda case: native.prepare(case, threads)
-            self.version = importlib.import_module("steep").__version__
+            steep = importlib.import_module("steep")
+            self.version, self.where = steep.__version__, str(Path(steep.__file__).parents[1])
         else:
             self.bench = load_cases()
             module = importlib.import_module(f"rivals.{IMPLEMENTATIONS[name].module}")
@@ -51,13 +54,16 @@ class Worker:
             self.version = module.VERSION
 
     def hello(self):
-        """Say which version this is."""
-        return {"version": self.version}
+        """Say which version this is, and steep where it lies."""
+        return {"version": self.version, "where": self.where}
 
     def prepare(self, case, min_time):
         """Prepare and warm up a case; the first call's time includes compiling."""
         start = time.perf_counter()
-        self.work = self.prepare_case(self.bench.find(case))
+        if case in calls.CALLS:
+            self.work = calls.prepare(case, self.threads)
+        else:
+            self.work = self.prepare_case(self.bench.find(case))
         self.work.run()
         if self.work.wait is not None:
             self.work.wait()

@@ -3,7 +3,7 @@
 OLD and NEW are folders that hold an importable package `steep`: ``../before/python python``. Each
 build plays every training of `trainings` in a process of its own, for every instruction set of this
 machine and with 1, 2 and 3 threads; weights, slots, losses, predictions and evaluations are
-compared as hashes. ``NEW --write FILE`` keeps the hashes, ``NEW --against FILE`` compares with those
+compared as hashes. ``NEW --write FILE`` keeps them, ``NEW --against FILE`` compares with those
 kept. The exit code is 1 on any difference, on any training that fails, and where NEW has a public
 layer, loss or optimizer that no training uses. No training stands here.
 """
