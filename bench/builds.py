@@ -15,7 +15,9 @@ from pool import Pool, Worker, WorkerError, processors
 from worker import load_cases
 
 LEAST_ROUNDS = 9
-AGAIN = 3  # times the rounds where a case is measured a second time
+# A case measured again is so by at least and at most so many pairs of fresh processes, until its
+# ratio is known to so much on either side.
+LOOKS, MOST_LOOKS, SURE = 3, 10, 0.01
 
 
 class BuildError(RuntimeError):
@@ -41,14 +43,28 @@ class Pair:
         """The median of the rounds; above 1 the new build is faster."""
         return statistics.median(self.ratios)
 
+    @property
+    def bounds(self):
+        """Between these the true median lies with 95 %: ranks by the binomial distribution."""
+        ordered, n = sorted(self.ratios), len(self.old)
+        rank = max(0, round((n - 1.96 * n**0.5) / 2) - 1)
+        return ordered[rank], ordered[n - 1 - rank]
+
+    @property
+    def sure(self):
+        """Whether more rounds would not tell more that matters."""
+        low, high = self.bounds
+        return high - low <= 2 * SURE
+
     def row(self):
         """Return the line of the table."""
         duration = load_cases().duration
         old, new = (duration(statistics.median(times)) for times in (self.old, self.new))
+        low, high = self.bounds
         best = min(self.old) / min(self.new)
         return (
-            f"| {self.name} | {old} | {new} | {self.ratio:.3f} | {report.spread(self.ratios):.1%} "
-            f"| {best:.3f} | {'again' * self.again} |"
+            f"| {self.name} | {old} | {new} | {self.ratio:.3f} | {low:.3f} to {high:.3f} "
+            f"| {report.spread(self.ratios):.1%} | {best:.3f} | {'again' * self.again} |"
         )
 
 
@@ -69,7 +85,8 @@ def begin(folder, threads, allowed):
 class Duel:
     """Both builds, each in its own process on the same processors; only one works at a time."""
 
-    def __init__(self, folders, options, allowed):
+    def __init__(self, folders, options):
+        allowed = processors()
         self.options, self.pool = options, Pool(allowed)
         self.workers = []
         try:
@@ -92,11 +109,12 @@ class Duel:
 
     def measure(self, name, rounds):
         """Return the times of a prepared case: old new, new old, and so on."""
-        times = [], []
+        pair = Pair(name, [], [])
+        order = [(self.workers[0], pair.old), (self.workers[1], pair.new)]
         for turn in range(rounds):
-            for side in (0, 1) if turn % 2 == 0 else (1, 0):
-                times[side].append(self.pool.measure(self.workers[side]))
-        return Pair(name, *times)
+            for worker, times in order if turn % 2 == 0 else order[::-1]:
+                times.append(self.pool.measure(worker))
+        return pair
 
     def free(self):
         """Give the memory of a case back."""
@@ -117,9 +135,9 @@ def choose(prefixes):
     return [case.name for case in others] + calls
 
 
-def duel(folders, names, options, allowed, say):
+def duel(folders, names, options, say):
     """Measure cases; return the pairs, and how many cases the new build failed to run."""
-    pairs, failed, both = [], 0, Duel(folders, options, allowed)
+    pairs, failed, both = [], 0, Duel(folders, options)
     try:
         for name in names:
             old, new = both.ready(name)
@@ -139,43 +157,48 @@ def duel(folders, names, options, allowed, say):
     return pairs, failed
 
 
-def second_look(pairs, folders, options, allowed, say):
-    """Measure anew, by other processes and in more rounds, what came out below the least ratio.
+def second_look(pairs, folders, options, say):
+    """Measure anew, by several pairs of fresh processes, what may be below the least ratio.
 
-    Where a process's memory happens to lie can cost some per cent, and of many cases one is always
-    the unluckiest: the second measurement takes the place of the first, whatever it says.
+    One pair may differ, the same in every round, for reasons that are not the build's: where its
+    memory lies is one. The second measurement takes the place of the first, whatever it says.
     """
-    slow = [pair.name for pair in pairs if pair.ratio < options.least]
-    if not slow:
-        return pairs
-    more = argparse.Namespace(**{**vars(options), "rounds": AGAIN * options.rounds})
-    found = {pair.name: pair for pair in duel(folders, slow, more, allowed, say)[0]}
-    for pair in found.values():
-        pair.again = True
+    found = {p.name: Pair(p.name, [], [], again=True) for p in pairs if p.bounds[0] < options.least}
+    for look in range(MOST_LOOKS):
+        left = [name for name, pair in found.items() if look < LOOKS or not pair.sure]
+        if not left:
+            break
+        for pair in duel(folders, left, options, say)[0]:
+            found[pair.name].old += pair.old
+            found[pair.name].new += pair.new
+        found = {name: pair for name, pair in found.items() if pair.old}
     return [found.get(pair.name, pair) for pair in pairs]
 
 
 def table(pairs, least):
     """Return the lines of the result, the worst first."""
     lines = [
-        "| case | old | new | old/new | spread | best/best | |",
-        "|---|--:|--:|--:|--:|--:|---|",
+        "| case | old | new | old/new | 95 % | spread | best/best | |",
+        "|---|--:|--:|--:|--:|--:|--:|---|",
         *(pair.row() for pair in sorted(pairs, key=lambda pair: pair.ratio)),
         "",
     ]
     if not pairs:
         return [*lines, "nothing was compared"]
     worst = min(pairs, key=lambda pair: pair.ratio)
-    below = sum(pair.ratio < least for pair in pairs)
+    below = [pair for pair in pairs if pair.ratio < least]
+    surely = sum(pair.bounds[1] < least for pair in below)
+    undecided = sum(pair.bounds[0] < least <= pair.bounds[1] for pair in pairs)
     return [
         *lines,
         f"{len(pairs)} cases: least ratio old/new {worst.ratio:.3f}, {worst.name}; "
-        f"{below} below {least:g}",
+        f"{len(below)} below {least:g}, {surely} of them surely, {undecided} cases undecided",
     ]
 
 
-def parse(arguments, allowed):
+def parse(arguments):
     """Return the options and the names of the cases."""
+    allowed = processors()
     parser = argparse.ArgumentParser("bench/builds.py", description=__doc__)
     parser.add_argument("old", help="folder with a built package steep")
     parser.add_argument("new", help="the same of the build that must not be slower")
@@ -198,8 +221,7 @@ def parse(arguments, allowed):
 
 def main(arguments):
     """Compare; return 1 where a case is slower than allowed, or the new build cannot run it."""
-    allowed = processors()
-    options, names = parse(arguments, allowed)
+    options, names = parse(arguments)
     folders, lines = (options.old, options.new), []
 
     def say(*more):
@@ -207,8 +229,8 @@ def main(arguments):
         print(*more, sep="\n", flush=True)
 
     try:
-        pairs, failed = duel(folders, names, options, allowed, say)
-        pairs = second_look(pairs, folders, options, allowed, say)
+        pairs, failed = duel(folders, names, options, say)
+        pairs = second_look(pairs, folders, options, say)
     except (BuildError, WorkerError) as error:
         print(error)
         return 1

@@ -32,11 +32,20 @@ def test_a_ratio_is_taken_within_a_round(builds):
     assert pair.ratio == 0.5
 
 
+def test_the_bounds_of_a_median_are_the_ranks_of_tables(builds):
+    """For 9 and 27 values: ranks 2 to 8 (96.1 %) and 8 to 20 (95.8 %)."""
+    for count, low, high in ((9, 2, 8), (27, 8, 20)):
+        values = [float(k + 1) for k in range(count)]
+        assert builds.Pair("x", values, [1.0] * count).bounds == (low, high)
+        assert not builds.Pair("x", values, [1.0] * count).sure
+
+
 def test_the_worst_case_comes_first_and_last(builds):
     pairs = [builds.Pair("fine", [1.0] * 9, [1.0] * 9), builds.Pair("slow", [1.0] * 9, [1.25] * 9)]
     lines = builds.table(pairs, 0.98)
-    assert lines[2].startswith("| slow | 1 s | 1.25 s | 0.800 | 0.0% | 0.800 |")
-    assert lines[-1] == "2 cases: least ratio old/new 0.800, slow; 1 below 0.98"
+    assert lines[2].startswith("| slow | 1 s | 1.25 s | 0.800 | 0.800 to 0.800 | 0.0% | 0.800 |")
+    closing = "2 cases: least ratio old/new 0.800, slow; 1 below 0.98, 1 of them surely"
+    assert lines[-1] == f"{closing}, 0 cases undecided"
 
 
 def test_both_builds_are_measured(builds, capsys):
@@ -46,11 +55,12 @@ def test_both_builds_are_measured(builds, capsys):
     assert "again" not in said
 
 
-def test_what_is_slow_is_measured_again_and_fails(builds, capsys):
+def test_what_is_slow_is_measured_again_and_fails(builds, capsys, monkeypatch):
+    monkeypatch.setattr(builds, "MOST_LOOKS", 3)
     assert builds.main([BUILD, BUILD, *QUICK, "--least", "100"]) == 1
     said = capsys.readouterr().out
     assert "| again |" in said
-    assert said.splitlines()[-1].endswith("call/predict/small; 1 below 100")
+    assert said.splitlines()[-1].endswith("1 below 100, 1 of them surely, 0 cases undecided")
 
 
 def test_what_cannot_be_compared_is_refused(builds, tmp_path, capsys):
