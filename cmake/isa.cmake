@@ -1,11 +1,13 @@
-# Compiles every file of cpu/kernels once per instruction set, each in its own namespace.
+# Compiles every file of cpu/kernels and cpu/ops once per instruction set, each in its own namespace.
 # steep_add_kernels(TARGET FILE...) adds the objects and defines STEEP_HAS_<ISA> for the dispatcher.
 include(CheckCXXCompilerFlag)
 
 function(steep_add_isa target isa flags)
   foreach(file IN LISTS ARGN)
     get_filename_component(stem ${file} NAME_WE)
-    set(copy ${CMAKE_CURRENT_BINARY_DIR}/isa/${stem}_${isa}.cpp)
+    get_filename_component(room ${file} DIRECTORY)
+    get_filename_component(room ${room} NAME)
+    set(copy ${CMAKE_CURRENT_BINARY_DIR}/isa/${room}_${stem}_${isa}.cpp)
     file(CONFIGURE OUTPUT ${copy} CONTENT "#include \"${file}\"\n" @ONLY)
     set_source_files_properties(${copy} PROPERTIES OBJECT_DEPENDS ${file}
       COMPILE_OPTIONS "${flags}" COMPILE_DEFINITIONS "STEEP_ISA=${isa}")

@@ -1,5 +1,6 @@
 // A window that slides over one image: the geometry that convolutions and pools share.
 #pragma once
+#include "base/hd.h"
 
 namespace steep {
 
@@ -13,9 +14,9 @@ struct Window {
   long kernel[2], stride[2], dilation[2];
   long before[2];  // padding above and to the left; below and to the right follow from `out`
 
-  long pixels() const { return in[0] * in[1]; }
-  long out_pixels() const { return out[0] * out[1]; }
-  long taps() const { return kernel[0] * kernel[1]; }
+  STEEP_HD long pixels() const { return in[0] * in[1]; }
+  STEEP_HD long out_pixels() const { return out[0] * out[1]; }
+  STEEP_HD long taps() const { return kernel[0] * kernel[1]; }
   bool operator==(const Window&) const = default;
 };
 

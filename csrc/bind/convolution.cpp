@@ -21,13 +21,18 @@ Convolution make(long height, long width, long channels, long filters, Pair kern
   if (batch < 1 || batch >= kMostAxis) refuse("batch must be in [1, 2^31), got ", batch);
   const int weight =
       graph.parameter("weight", {kernel[0], kernel[1], channels / groups, filters}, true);
-  const Tensor& y = graph.tensor(graph.conv2d(x, weight, -1, stride, padding, dilation, groups));
+  ops::Conv conv;
+  conv.stride = stride;
+  conv.padding = padding;
+  conv.dilation = dilation;
+  conv.groups = groups;
+  const Tensor& y = graph.tensor(graph.add(conv, {x}, {weight}));
   const double largest = static_cast<double>(std::max(graph.tensor(x).width, y.width));
   if (largest * static_cast<double>(batch) > static_cast<double>(kMostElements)) {
     refuse("a batch of ", batch, " images may have at most 2^40 elements, got ",
            largest * static_cast<double>(batch));
   }
-  return {graph.ops().back().window, filters, groups, batch};
+  return {graph.ops().back().as<ops::Conv>()->window, filters, groups, batch};
 }
 
 void expect(const char* name, const Images& array, const Shape& shape) {

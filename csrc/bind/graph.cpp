@@ -1,6 +1,6 @@
-// Python's view of Graph.
+// Python's view of Graph: every op of the list under its own name.
 #include "bind/arrays.h"
-#include "graph/names.h"
+#include "ops/names.h"
 
 namespace steep::bind {
 
@@ -13,6 +13,99 @@ py::tuple tuple_of(const Shape& shape) {
   return out;
 }
 
+void read(py::handle from, ActivationId& to) {
+  to = {activation_index(py::cast<std::string>(from))};
+}
+template <class Value> void read(py::handle from, Value& to) { to = py::cast<Value>(from); }
+
+// What an op takes, in order: tensors, parameters, numbers.
+template <class A> constexpr auto parameters_of() {
+  if constexpr (requires { A::kParameters; })
+    return A::kParameters;
+  else
+    return std::array<const char*, 0>{};
+}
+template <class A> constexpr auto fields_of() {
+  if constexpr (requires { A::fields(); })
+    return A::fields();
+  else
+    return std::tuple{};
+}
+template <class A> std::vector<std::string> arguments_of() {
+  std::vector<std::string> names(A::kTensors.begin(), A::kTensors.end());
+  for (const char* name : parameters_of<A>()) names.emplace_back(name);
+  std::apply([&](const auto&... field) { (names.emplace_back(field.name), ...); }, fields_of<A>());
+  return names;
+}
+
+// Arguments by position or name, as Python gives them.
+class Arguments {
+ public:
+  Arguments(const char* op, const std::vector<std::string>& names, const py::args& args,
+            const py::kwargs& given)
+      : op_(op) {
+    if (args.size() > names.size()) {
+      throw py::type_error(text(op, " takes ", names.size(), " arguments, got ", args.size()));
+    }
+    for (std::size_t i = 0; i < args.size(); ++i) by_name_[names[i].c_str()] = args[i];
+    for (const auto& [key, value] : given) {
+      const auto name = py::cast<std::string>(key);
+      if (std::find(names.begin(), names.end(), name) == names.end() || by_name_.contains(key)) {
+        throw py::type_error(text(op, ": takes no \"", name, "\", or takes it once"));
+      }
+      by_name_[key] = value;
+    }
+  }
+  // False, and `to` left as it is, where there is none.
+  template <class Value> bool get(const char* name, Value& to) const {
+    if (!by_name_.contains(name)) return false;
+    try {
+      read(by_name_[name], to);
+    } catch (const py::cast_error&) {
+      throw py::type_error(text(op_, ": ", name, " cannot be ",
+                                py::repr(by_name_[name]).template cast<std::string>()));
+    }
+    return true;
+  }
+
+ private:
+  const char* op_;
+  py::dict by_name_;
+};
+
+template <class A> int add(Graph& graph, const py::args& args, const py::kwargs& given) {
+  const Arguments arguments(A::kName, arguments_of<A>(), args, given);
+  std::vector<int> in, parameters;
+  for (const char* name : A::kTensors) {
+    int x = -1;
+    if (!arguments.get(name, x)) throw py::type_error(text(A::kName, " needs ", name));
+    in.push_back(x);
+  }
+  for (const char* name : parameters_of<A>()) {  // the last ones may be left out, or be -1
+    int p = -1;
+    if (!arguments.get(name, p) || p < 0) break;
+    parameters.push_back(p);
+  }
+  A op;
+  std::apply([&](const auto&... field) { (arguments.get(field.name, op.*field.at), ...); },
+             fields_of<A>());
+  return graph.add(std::move(op), in, parameters);
+}
+
+using GraphClass = py::class_<Graph, std::shared_ptr<Graph>>;
+
+template <class A> void define(GraphClass& to, std::vector<std::string>& names) {
+  if constexpr (requires { A::kTensors; }) {
+    to.def(A::kName, &add<A>);
+    names.emplace_back(A::kName);
+  }
+}
+template <class... A> std::vector<std::string> define_all(GraphClass& to, List<A...>) {
+  std::vector<std::string> names;
+  (define<A>(to, names), ...);
+  return names;
+}
+
 }  // namespace
 
 void bind_graph(py::module_& m) {
@@ -23,41 +116,19 @@ void bind_graph(py::module_& m) {
                   [](const auto& n) { return !activation_is_relu_like(activation_index(n)); });
     return names;
   });
-  py::class_<Graph, std::shared_ptr<Graph>>(m, "Graph")
-      .def(py::init<>())
+  GraphClass graph(m, "Graph");
+  graph.def(py::init<>())
       .def("input", &Graph::input, arg("shape"))
       .def("parameter", &Graph::parameter, arg("name"), arg("shape"), arg("decay"),
            arg("trained") = true)
       .def("name_next", &Graph::name_next, arg("layer"))
       .def(
           "shape", [](const Graph& g, int x) { return tuple_of(g.tensor(x).shape); }, arg("tensor"))
-      .def("matmul", &Graph::matmul, arg("x"), arg("weight"), arg("bias") = -1)
-      .def("activation", &Graph::activation, arg("x"), arg("kind"), arg("alpha") = 0.0)
-      .def("add", &Graph::add, arg("a"), arg("b"))
-      .def("subtract", &Graph::subtract, arg("a"), arg("b"))
-      .def("multiply", &Graph::multiply, arg("a"), arg("b"))
-      .def("affine", &Graph::affine, arg("x"), arg("scale"), arg("shift"))
-      .def("affine_channels", &Graph::affine_channels, arg("x"), arg("scales"), arg("shifts"))
-      .def("add_row", &Graph::add_row, arg("x"), arg("parameter"))
-      .def("multiply_row", &Graph::multiply_row, arg("x"), arg("parameter"))
-      .def("concat", &Graph::concat, arg("tensors"))
-      .def("reshape", &Graph::reshape, arg("x"), arg("shape"))
-      .def("softmax", &Graph::softmax, arg("x"))
-      .def("dropout", &Graph::dropout, arg("x"), arg("rate"), arg("redraw_epoch"),
-           arg("scale_at_test"))
       .def("recompute", &Graph::recompute, arg("block"))
-      .def("conv2d", &Graph::conv2d, arg("x"), arg("weight"), arg("bias") = -1,
-           arg("stride") = Pair{1, 1}, arg("padding") = Padding{}, arg("dilation") = Pair{1, 1},
-           arg("groups") = 1)
-      .def("max_pool", &Graph::max_pool, arg("x"), arg("size"), arg("stride"), arg("padding"))
-      .def("avg_pool", &Graph::avg_pool, arg("x"), arg("size"), arg("stride"), arg("padding"),
-           arg("count_padding"))
-      .def("batch_norm", &Graph::batch_norm, arg("x"), arg("weight"), arg("bias"),
-           arg("running_mean"), arg("running_variance"), arg("momentum"), arg("eps"))
-      .def("lrn", &Graph::lrn, arg("x"), arg("size"), arg("alpha"), arg("beta"), arg("bias"))
-      .def("upsample", &Graph::upsample, arg("x"), arg("size"))
-      .def("zero_pad", &Graph::zero_pad, arg("x"), arg("rows"), arg("columns"), arg("channels"))
+      .def("concat", &Graph::concat, arg("tensors"))
       .def("output", &Graph::output, arg("tensors"));
+  const std::vector<std::string> names = define_all(graph, ops::All{});
+  m.def("ops", [names] { return names; });
 }
 
 }  // namespace steep::bind

@@ -5,7 +5,7 @@
 #include "cpu/isa.h"
 #include "cpu/threads.h"
 #include "executor.h"
-#include "graph/names.h"
+#include "ops/names.h"
 #include "plan/rules.h"
 
 namespace py = pybind11;

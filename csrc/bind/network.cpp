@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "bind/arrays.h"
 #include "bind/gil.h"
-#include "graph/names.h"
+#include "ops/names.h"
 #include "session/session.h"
 
 namespace steep::bind {

@@ -68,7 +68,7 @@ template <class T> void check_padding(const Store<T>& store, int columns, const 
 }
 
 template <class T>
-void Plan<T>::check_output(const Call<T>& call, long lo, long hi) const {
+void Plan<T>::check_output(const BoundCall<T>& call, long lo, long hi) const {
   for (const int tensor : {call.out, call.before}) {
     if (tensor < 0 || buffers_[tensor] == nullptr) continue;
     const long columns = width(tensor);
@@ -86,10 +86,10 @@ template <class T> void Plan<T>::check_weights() const {
   check_padding(*weights_, 1, "the weight");
 }
 
-#define STEEP_INVARIANTS(T)                                              \
-  template void check_padding(const Layout&, const T*, const char*);     \
-  template void check_padding(const Store<T>&, int, const char*);        \
-  template void Plan<T>::check_output(const Call<T>&, long, long) const; \
+#define STEEP_INVARIANTS(T)                                                   \
+  template void check_padding(const Layout&, const T*, const char*);          \
+  template void check_padding(const Store<T>&, int, const char*);             \
+  template void Plan<T>::check_output(const BoundCall<T>&, long, long) const; \
   template void Plan<T>::check_weights() const;
 STEEP_INVARIANTS(float)
 STEEP_INVARIANTS(double)

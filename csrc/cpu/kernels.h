@@ -2,7 +2,8 @@
 //
 // Conventions. A "row" is one sample. A matrix of activations is row-major with a leading dimension
 // `ld*` counted in elements; its rows are padded to a multiple of kLane elements and kernels may read
-// and write the padding. `width` is always a multiple of kLane unless it is called `columns`.
+// and write the padding. `width` is always a multiple of kLane unless it is called `columns`. What only
+// one op needs is with that op, in cpu/ops.
 // No kernel allocates, takes a lock or keeps state; no result depends on how rows are split.
 #pragma once
 #include <cstddef>
@@ -10,6 +11,7 @@
 
 #include "base/panels.h"
 #include "base/window.h"
+#include "cpu/work.h"
 
 namespace steep {
 
@@ -77,12 +79,9 @@ template <class T> struct Kernels {
   void (*gemm_panel)(const GemmPanel<T>&);
   // dst(c, r) = src(r, c)
   void (*transpose)(const T* src, long lds, T* dst, long ldd, long rows, long columns);
-  // y(r, n) = bias(n) + sum_c x(r, c) wt(n, c) for few outputs n; wt (outputs, columns) in panels of
-  // kPanel columns. Summed in kLane lanes over c, then a fixed tree. Padding of y is set to 0.
-  void (*narrow)(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy, long rows,
-                 long columns, long outputs);
-
-  // Indexed by the position of a name in activations/list.h, losses/list.h, rules/list.h.
+  // Indexed by the position of an op in ops/list.h, of a name in activations/list.h, losses/list.h,
+  // rules/list.h.
+  const Call<T>* calls;  // null for an alias
   void (*const* activate)(const T* x, long ldx, T* y, long ldy, long rows, long width, T alpha);
   // dx (+)= dy * f'(.), from the stored output y or the stored input x, as the activation asks
   void (*const* activate_grad)(const T* dy, long lddy, const T* stored, long lds, T* dx, long lddx,
@@ -102,40 +101,9 @@ template <class T> struct Kernels {
   bool (*all_finite)(const T* x, long n);
   bool (*all_within)(const T* x, long n, T limit);  // |x| <= limit: no NaN either
 
-  // c (+)= a o b, o one of + - *
-  void (*add)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width);
-  void (*sub)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width);
-  void (*mul)(const T* a, long lda, const T* b, long ldb, T* c, long ldc, long rows, long width,
-              bool accumulate);
-  // y (+)= scale*x + shift
-  void (*affine)(const T* x, long ldx, T* y, long ldy, long rows, long width, T scale, T shift,
-                 bool accumulate);
-  // y = x + p and y (+)= x*p, p (width) the same for every row
-  void (*add_row)(const T* x, long ldx, const T* p, T* y, long ldy, long rows, long width);
-  void (*mul_row)(const T* x, long ldx, const T* p, T* y, long ldy, long rows, long width,
-                  bool accumulate);
-  // y = softmax(x) over `columns`; padding of y is set to 0
-  void (*softmax)(const T* x, long ldx, T* y, long ldy, long rows, long columns);
-  // dx (+)= y * (dy - sum(dy*y))
-  void (*softmax_grad)(const T* dy, long lddy, const T* y, long ldy, T* dx, long lddx, long rows,
-                       long columns, bool accumulate);
-  // y (+)= keep(r, c) ? x*scale : 0; keep is a function of (key, first_row + r, c): the Philox4x32-10
-  // word at counter {c/4, row_lo, row_hi, stream}, lane c%4, key {key_lo, key_hi}, kept where
-  // word >= threshold. Used forward and backward: no mask is stored.
-  void (*dropout)(const T* x, long ldx, T* y, long ldy, long rows, long width, uint64_t key,
-                  uint32_t stream, uint64_t first_row, uint32_t threshold, T scale,
-                  bool accumulate);
-
   // The kernels below take one image each; x, y, dx, dy are its first element. Vectors over channels
   // may be read up to the next multiple of kLane.
 
-  // y = largest of each window; NaN wins. dx (+)= dy at the first largest element of each window.
-  void (*max_pool)(const Window& w, const T* x, T* y);
-  void (*max_pool_grad)(const Window& w, const T* x, const T* y, const T* dy, T* dx,
-                        bool accumulate);
-  // y = mean over each window: of the pixels inside the image, or of all with zeros outside.
-  void (*avg_pool)(const Window& w, bool count_padding, const T* x, T* y);
-  void (*avg_pool_grad)(const Window& w, bool count_padding, const T* dy, T* dx, bool accumulate);
   // y(i, j, c) = bias(c) + sum_t x(i*s + t*d - p, c) w(t, c); w is (taps, channels) in panels of
   // kPanel columns as Store lays it out, bias may be null. Gradients: of x (dx (+)=) and of w (dw
   // (+)=, in panels, padding set to 0).
@@ -143,23 +111,6 @@ template <class T> struct Kernels {
   void (*depthwise_grad)(const Window& w, const T* dy, const T* weight, T* dx, bool accumulate);
   void (*depthwise_grad_weight)(const Window& w, const T* x, const T* dy, T* dweight,
                                 bool accumulate);
-  // For each channel, over the pixels: mean, and sum of squared distances from it. Two passes.
-  void (*channel_moments)(const T* x, long pixels, long channels, T* mean, T* squares);
-  // sum(c) = sum_p dy(p, c);  product(c) = sum_p dy(p, c) * (x(p, c) - mean(c)); either x, mean and
-  // product are given or none of them.
-  void (*channel_sums)(const T* dy, const T* x, const T* mean, long pixels, long channels, T* sum,
-                       T* product);
-  // y = f((x - mean)*scale + shift [+ residual]), f the identity or relu.
-  void (*normalize)(const T* x, const T* mean, const T* scale, const T* shift, const T* residual,
-                    bool relu, long pixels, long channels, T* y);
-  // dx (+)= scale * (dy - dy_mean - (x - mean)*slope)
-  void (*normalize_grad)(const T* dy, const T* x, const T* mean, const T* scale, const T* dy_mean,
-                         const T* slope, long pixels, long channels, T* dx, bool accumulate);
-  // y_c = x_c / (bias + alpha * sum_{|j-c| <= size/2} x_j^2)^beta over neighbouring channels.
-  void (*lrn)(const T* x, long pixels, long channels, long size, T alpha, T beta, T bias, T* y);
-  void (*lrn_grad)(const T* x, const T* dy, long pixels, long channels, long size, T alpha, T beta,
-                   T bias, T* dx, bool accumulate);
-
   // The transforms of F(2x2, 3x3), see winograd.h. Position (i, j) of a tile, 0 to 3 each, lies at
   // (4i + j)*position; widths are multiples of kLane.
   // v = B^T d B for a row of tiles, two pixels apart, of four image rows: (tiles, channels) in each

@@ -2,45 +2,29 @@
 // they run on any range of samples, and of calls that cross samples; then come the gradient tasks,
 // each of which owns one block of one parameter.
 #pragma once
-#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/halt.h"
 #include "base/memory.h"
+#include "cpu/conv/conv.h"
 #include "cpu/kernels.h"
 #include "cpu/store.h"
 #include "data/batcher.h"
-#include "graph/backward.h"
-#include "plan/phases.h"
+#include "plan/schedule.h"
 
 namespace steep {
 
-// What changes from step to step; written before the threads start on it.
-template <class T> struct Step {
-  const Batcher* batcher = nullptr;
-  uint64_t epoch = 0;
-  long batch = 0;
-  uint64_t step = 0;  // updates done before this one: the counter of dropout masks
-  uint64_t seed = 0;
-  long rows = 0;          // samples of this batch
-  T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
-  long* order = nullptr;  // (rows) sample numbers
-  T* scratch = nullptr;   // of one thread alone: set by the plan
-  Halt* halt = nullptr;   // looked at between chunks of rows; null where a call is short
-  bool asks = false;      // whether this thread asks the caller: set by the plan
-};
-
-// One bound kernel call over rows [lo, hi), or over units where it crosses samples; args is the
-// call's own struct.
-template <class T> struct Call {
-  void (*run)(const void* args, const Step<T>& step, long lo, long hi);
-  std::shared_ptr<const void> args;
+// An op bound to memory.
+template <class T> struct BoundCall {
+  Call<T> run;
+  Work<T> work;
   int out;           // tensor it writes, for finding where a fault began
+  int before;        // tensor it writes besides, as a fused activation's gradient wants it
+  long units;        // that threads share, of a call that crosses samples
   std::string name;  // layer
-  long units = 0;    // that threads share, of a call that crosses samples
-  int before = -1;   // tensor it writes besides, as a fused activation's gradient wants it
 };
 
 // Calls that go together: all on images, or all on vectors, or crossing samples.
@@ -48,7 +32,7 @@ template <class T> struct Phase {
   bool crosses;
   bool meets;  // all threads, before it
   long chunk;  // rows at a time, whose activations fit into a cache
-  std::vector<Call<T>> calls;
+  std::vector<BoundCall<T>> calls;
 };
 
 // Running statistics of one batch normalisation, and the batch's own that they follow.
@@ -121,14 +105,13 @@ template <class T> class Plan {
 
   T* row(int tensor, long r) const { return buffers_[tensor] + r * strides_[tensor]; }
   long width(int tensor) const { return program_.tensors[tensor].width; }
-  double* values() const { return values_; }    // (capacity) loss of each sample
-  double* correct() const { return correct_; }  // (capacity) 1 where it was right
-  long* order() const { return order_; }        // (capacity)
+  double* values() const { return each_.values; }    // (capacity) loss of each sample
+  double* correct() const { return each_.correct; }  // (capacity) 1 where it was right
+  long* order() const { return each_.order; }        // (capacity)
   // The first call whose output has a value that is not finite in rows [0, rows).
   std::string first_fault(const Step<T>& step) const;
 
  private:
-  struct Binder;
   struct Unbound {};
   Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights, long capacity,
        Unbound)
@@ -139,10 +122,21 @@ template <class T> class Plan {
   void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
   bool finite_losses(long lo, long hi) const;
   bool finite_statistics(long rows, int thread, int threads) const;
-  bool finite_output(const Call<T>& call, long samples) const;
+  bool finite_output(const BoundCall<T>& call, long samples) const;
   // See invariants.h: is the padding of what a call wrote in rows [lo, hi), and of weights, zero?
-  void check_output(const Call<T>& call, long lo, long hi) const;
+  void check_output(const BoundCall<T>& call, long lo, long hi) const;
   void check_weights() const;
+  // plan_bind.cpp
+  void prepare();
+  const Conv<T>& conv_of(const ops::Convolving& op, int weight);
+  void drop_packs();
+  void allocate(const Schedule& schedule);
+  void bind(const Op& op);
+  Work<T> work_of(const Op& op) const;
+  const void* made_for(const Op& op);
+  long units_of(const Op& op, const Work<T>& work) const;
+  View<T> view(int tensor) const;
+  T* parameter(int p) const { return weights_->column(0) + weights_->layout().slices[p].offset; }
   void bind_tasks();
   void add_task(int parameter, long panel, long lo);
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
@@ -157,11 +151,11 @@ template <class T> class Plan {
   Block arena_;
   std::vector<T*> buffers_;    // by tensor
   std::vector<long> strides_;  // leading dimensions
-  double* values_ = nullptr;
-  double* correct_ = nullptr;
-  long* order_ = nullptr;
+  PerRow<T> each_;
   std::vector<Phase<T>> phases_;
   std::vector<Running<T>> running_;
+  std::vector<std::shared_ptr<const void>> made_;                     // what calls point to
+  std::map<int, std::vector<std::shared_ptr<const Conv<T>>>> convs_;  // by parameter
   std::vector<GradTask<T>> tasks_;
   long scratch_elements_ = 0;
   std::vector<Block> scratch_;  // of each thread

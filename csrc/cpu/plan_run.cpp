@@ -24,8 +24,8 @@ void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, lon
     if (halt != nullptr && step.asks) halt->ask();
     if (halt != nullptr && halt->wanted()) return;
     const long from = lo + (hi - lo) * c / chunks, to = lo + (hi - lo) * (c + 1) / chunks;
-    for (const Call<T>& call : phase.calls) {
-      call.run(call.args.get(), step, from, to);
+    for (const BoundCall<T>& call : phase.calls) {
+      call.run(call.work, step, from, to);
       if (check) check_output(call, from, to);
     }
   }
@@ -34,15 +34,15 @@ void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, lon
 template <class T>
 void Plan<T>::run_shared(const Phase<T>& phase, const Step<T>& step, int thread,
                          int threads) const {
-  for (const Call<T>& call : phase.calls) {
+  for (const BoundCall<T>& call : phase.calls) {
     const long lo = call.units * thread / threads, hi = call.units * (thread + 1) / threads;
-    if (lo < hi) call.run(call.args.get(), step, lo, hi);
+    if (lo < hi) call.run(call.work, step, lo, hi);
   }
 }
 
 template <class T> bool Plan<T>::finite_losses(long lo, long hi) const {
   double sum = 0;
-  for (long r = lo; r < hi; ++r) sum += values_[r] * 0.0;
+  for (long r = lo; r < hi; ++r) sum += each_.values[r] * 0.0;
   return sum == 0;
 }
 
@@ -127,8 +127,8 @@ template <class T> std::string Plan<T>::first_fault(const Step<T>& common) const
   const Step<T> step = own(common, 0);
   for (const Phase<T>& phase : phases_) {
     for (std::size_t i = 0; i < phase.calls.size(); ++i) {
-      const Call<T>& call = phase.calls[i];
-      call.run(call.args.get(), step, 0, phase.crosses ? call.units : step.rows);
+      const BoundCall<T>& call = phase.calls[i];
+      call.run(call.work, step, 0, phase.crosses ? call.units : step.rows);
       const bool more = i + 1 < phase.calls.size() && phase.calls[i + 1].out == call.out;
       if (call.out >= 0 && !more && !finite_output(call, step.rows)) return call.name;
     }
@@ -136,7 +136,7 @@ template <class T> std::string Plan<T>::first_fault(const Step<T>& common) const
   return "loss";
 }
 
-template <class T> bool Plan<T>::finite_output(const Call<T>& call, long samples) const {
+template <class T> bool Plan<T>::finite_output(const BoundCall<T>& call, long samples) const {
   const long each = program_.tensors[call.out].samples;
   const long rows = each == kAllSamples ? 1 : (samples + each - 1) / each;
   for (long r = 0; r < rows; ++r) {

@@ -3,13 +3,9 @@
 
 #include <algorithm>
 
-#include "graph/names.h"
+#include "ops/names.h"
 
 namespace steep {
-
-void drop_self_aliases(Program& p) {
-  std::erase_if(p.ops, [](const Op& op) { return op.kind == Kind::Alias && op.in[0] == op.out; });
-}
 
 namespace {
 
@@ -24,14 +20,16 @@ std::vector<int> readers(const Program& p, const std::vector<int>& outputs) {
   return count;
 }
 
-void drop_unneeded(Program& p, const std::vector<int>& outputs) {
-  std::vector<bool> needed(p.tensors.size(), false);
-  for (const int x : outputs) needed[x] = true;
-  for (auto op = p.ops.rbegin(); op != p.ops.rend(); ++op) {
-    if (!needed[op->out]) continue;
-    for (const int x : op->in) needed[x] = true;
+void drop_unneeded(Program& p) {
+  std::vector<bool> needed(p.tensors.size(), false), dead(p.ops.size(), false);
+  for (const int x : p.outputs) needed[x] = true;
+  for (std::size_t i = p.ops.size(); i-- > 0;) {
+    const Op& op = p.ops[i];
+    dead[i] = !needed[op.out] && op.as<ops::Input>() == nullptr;
+    if (!needed[op.out]) continue;
+    for (const int x : op.in) needed[x] = true;
   }
-  std::erase_if(p.ops, [&](const Op& op) { return op.kind != Kind::Input && !needed[op.out]; });
+  p.remove(dead);
 }
 
 // The first op that writes each tensor.
@@ -40,6 +38,7 @@ class Writers {
   explicit Writers(Program& p) : ops_(p.ops), first_(p.tensors.size(), -1) {
     for (std::size_t i = ops_.size(); i-- > 0;) first_[ops_[i].out] = static_cast<int>(i);
   }
+  int position(int tensor) const { return first_[tensor]; }
   Op* of(int tensor) const { return first_[tensor] < 0 ? nullptr : &ops_[first_[tensor]]; }
   // `from`, the only writer of its tensor, writes `tensor` before anybody else does.
   void redirect(Op& from, int tensor) {
@@ -57,96 +56,92 @@ class Writers {
 void fuse_scaled_input(Program& p, const std::vector<int>& readers) {
   const Writers writers(p);
   for (Op& op : p.ops) {
-    if (op.kind != Kind::Affine || readers[op.in[0]] != 1) continue;
+    const auto* one = op.as<ops::Affine>();
+    const auto* each = op.as<ops::AffineChannels>();
+    if ((!one && !each) || readers[op.in[0]] != 1) continue;
     Op* from = writers.of(op.in[0]);
-    while (from != nullptr && from->kind == Kind::Alias && readers[from->in[0]] == 1) {
+    while (from != nullptr && is_alias(*from) && readers[from->in[0]] == 1) {
       from = writers.of(from->in[0]);
     }
-    if (from == nullptr || from->kind != Kind::Input || from->scale != 1 || from->shift != 0 ||
-        !from->scales.empty()) {
-      continue;
-    }
-    from->scale = op.scale;
-    from->shift = op.shift;
-    from->scales = op.scales;
-    from->shifts = op.shifts;
+    auto* input = from == nullptr ? nullptr : from->as<ops::Input>();
+    if (!input || input->scale != 1 || input->shift != 0 || !input->scales.empty()) continue;
+    *input = one ? ops::Input{input->number, one->scale, one->shift}
+                 : ops::Input{input->number, 1, 0, each->scales, each->shifts};
     from->layer = op.layer;
-    op.kind = Kind::Alias;
+    op.what = ops::Reshape{};
   }
 }
 
 // Batch normalisation adds what goes past a block while its own result is in registers.
 void fuse_residual(Program& p, const std::vector<int>& readers) {
   const Writers writers(p);
+  std::vector<bool> dead(p.ops.size(), false);
   for (Op& op : p.ops) {
-    if (op.kind != Kind::Add || op.in[0] == op.in[1]) continue;
+    if (!op.as<ops::Add>() || op.in[0] == op.in[1]) continue;
     for (const int side : {0, 1}) {
       Op* norm = writers.of(op.in[side]);
-      if (norm == nullptr || norm->kind != Kind::BatchNorm || norm->in.size() != 2 ||
-          norm->activation >= 0 || readers[norm->out] != 1 || norm->recompute != op.recompute) {
+      const auto* what = norm == nullptr ? nullptr : norm->as<ops::BatchNorm>();
+      if (!what || norm->in.size() != 2 || what->f.any() || readers[norm->out] != 1 ||
+          norm->recompute != op.recompute || dead[writers.position(norm->out)]) {
         continue;
       }
+      dead[writers.position(norm->out)] = true;
       Op joined = *norm;
       joined.in.push_back(op.in[1 - side]);
       joined.out = op.out;
-      norm->kind = Kind::Alias;  // of itself: dropped below
-      norm->in = {norm->out};
       op = joined;  // where the other side is known
       break;
     }
   }
-  drop_self_aliases(p);
+  p.remove(dead);
 }
 
 void fuse_activation(Program& p, const std::vector<int>& readers) {
   Writers writers(p);
+  std::vector<bool> dead(p.ops.size(), false);
   const int relu = activation_index("relu");
-  for (Op& op : p.ops) {
-    if (op.kind != Kind::Activation || readers[op.in[0]] != 1) continue;
+  for (std::size_t i = 0; i < p.ops.size(); ++i) {
+    const Op& op = p.ops[i];
+    const auto* activation = op.as<ops::Activation>();
+    if (!activation || readers[op.in[0]] != 1) continue;
     Op* from = writers.of(op.in[0]);
-    if (from == nullptr || from->activation >= 0 || from->recompute != op.recompute) continue;
-    if (from->kind != Kind::MatMul && from->kind != Kind::Conv &&
-        !(from->kind == Kind::BatchNorm && op.activation == relu)) {
-      continue;
-    }
-    from->activation = op.activation;
-    from->alpha = op.alpha;
-    if (activation_reads_input(op.activation)) from->before = from->out;
+    Fused* f = from == nullptr ? nullptr : fused(*from);
+    if (!f || f->any() || from->recompute != op.recompute) continue;
+    if (from->as<ops::BatchNorm>() && activation->activation != relu) continue;
+    *f = *activation;
+    if (activation_reads_input(f->activation)) from->before = from->out;
     writers.redirect(*from, op.out);
-    op.kind = Kind::Alias;  // of itself: dropped below
-    op.in = {op.out};
+    dead[i] = true;
   }
-  drop_self_aliases(p);
+  p.remove(dead);
 }
 
 }  // namespace
 
-void fuse_forward(Program& p, const std::vector<int>& outputs) {
-  drop_unneeded(p, outputs);
-  fuse_scaled_input(p, readers(p, outputs));
-  fuse_residual(p, readers(p, outputs));
-  fuse_activation(p, readers(p, outputs));
+void fuse_forward(Program& p) {
+  drop_unneeded(p);
+  fuse_scaled_input(p, readers(p, p.outputs));
+  fuse_residual(p, readers(p, p.outputs));
+  fuse_activation(p, readers(p, p.outputs));
 }
 
 void fuse_backward(Program& p) {
   const std::vector<int> reads = readers(p, {});
   Writers writers(p);
+  std::vector<bool> dead(p.ops.size(), false);
   for (std::size_t i = p.backward; i < p.ops.size(); ++i) {
-    Op& grad = p.ops[i];
-    if (grad.kind != Kind::ActivationGrad || grad.accumulate || reads[grad.in[0]] != 1) continue;
+    const Op& grad = p.ops[i];
+    const auto* activation = grad.as<ops::ActivationGrad>();
+    if (!activation || grad.accumulate || reads[grad.in[0]] != 1) continue;
     Op* from = writers.of(grad.in[0]);
-    if (from == nullptr || from->stored >= 0 || from->accumulate ||
-        (from->kind != Kind::MatMulGrad && from->kind != Kind::ConvGrad)) {
-      continue;
-    }
-    from->activation = grad.activation;
-    from->alpha = grad.alpha;
+    Fused* f = from == nullptr || from->accumulate ? nullptr : fused(*from);
+    if (!f || f->any() || !(from->as<ops::MatMulGrad>() || from->as<ops::ConvGrad>())) continue;
+    *f = *activation;
     from->stored = grad.in[1];
     writers.redirect(*from, grad.out);
-    grad.kind = Kind::Alias;
-    grad.in = {grad.out};
+    dead[i] = true;
   }
-  drop_self_aliases(p);
+  p.remove(dead);
 }
 
 }  // namespace steep

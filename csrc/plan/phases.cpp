@@ -14,7 +14,7 @@ class Cutter {
 
   void take(const Op& op) {
     if (must_wait(op)) end_phase();
-    if (!crosses_samples(op.kind)) return rows_.push_back(op);
+    if (!crosses_samples(op)) return rows_.push_back(op);
     waiting_.push_back(op);
     mark(written_, op.out);
     mark(read_, op.stored);
@@ -33,7 +33,7 @@ class Cutter {
  private:
   // Does `op` read what an op that waits writes, or write what one touches?
   bool must_wait(const Op& op) const {
-    if (op.kind == Kind::Alias) return false;
+    if (is_alias(op)) return false;
     return std::any_of(op.in.begin(), op.in.end(), [&](int x) { return marked(written_, x); }) ||
            marked(written_, op.stored) || marked(read_, op.out) || marked(read_, op.before) ||
            marked(written_, op.out);
@@ -63,7 +63,7 @@ class Cutter {
 
 std::vector<PhaseSpan> cut_into_phases(std::vector<Op>& ops, const std::vector<int>& root) {
   Cutter cutter(root);
-  const auto is_first = [](const Op& op) { return crosses_samples(op.kind) && op.in.empty(); };
+  const auto is_first = [](const Op& op) { return crosses_samples(op) && op.in.empty(); };
   for (const Op& op : ops) {
     if (is_first(op)) cutter.take(op);
   }

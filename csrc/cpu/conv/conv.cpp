@@ -30,6 +30,10 @@ template <class T> long Conv<T>::packed_size(bool transposed) const {
   return groups_ * w_.taps() * (transposed ? out * padded(in) : in * padded(out));
 }
 
+template <class T> long Conv<T>::weight_units() const {
+  return groups_ > 1 ? 1 : ceil_div(filters_, kPanel);
+}
+
 template <class T> long Conv<T>::pack_units(bool transposed) const {
   if (packed_size(transposed) == 0) return 0;
   if (transposed ? narrow_dy_ : narrow_x_) return 1;

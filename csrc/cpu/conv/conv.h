@@ -48,7 +48,7 @@ template <class T> class Conv {
             T* scratch) const;
   // dw (+)= the gradient of W, in the Store's layout; each unit is one panel of it. May read up to
   // kPanel elements beyond dy.
-  long weight_units() const { return groups_ > 1 ? 1 : ceil_div(filters_, kPanel); }
+  long weight_units() const;
   void weights(long unit, const T* x, long ldx, const T* dy, long lddy, T* dw, long images,
                bool accumulate, T* scratch) const;
   // Gradients of W are summed over groups of so many images first, then over groups. A function of

@@ -3,31 +3,18 @@
 #pragma once
 #include "base/math.h"
 #include "cpu/kernels.h"
+#include "cpu/work.h"
 
 namespace steep::STEEP_ISA {
 
-template <class T>
-void fill_activations(Kernels<T>& table);
-template <class T>
-void fill_elementwise(Kernels<T>& table);
-template <class T>
-void fill_rows(Kernels<T>& table);
-template <class T>
-void fill_narrow(Kernels<T>& table);
-template <class T>
-void fill_losses(Kernels<T>& table);
-template <class T>
-void fill_updates(Kernels<T>& table);
-template <class T>
-void fill_winograd(Kernels<T>& table);
-template <class T>
-void fill_pools(Kernels<T>& table);
-template <class T>
-void fill_depthwise(Kernels<T>& table);
-template <class T>
-void fill_norms(Kernels<T>& table);
-template <class T>
-void fill_lrn(Kernels<T>& table);
+template <class T> void fill_activations(Kernels<T>& table);
+template <class T> void fill_rows(Kernels<T>& table);
+template <class T> void fill_losses(Kernels<T>& table);
+template <class T> void fill_updates(Kernels<T>& table);
+template <class T> void fill_winograd(Kernels<T>& table);
+template <class T> void fill_depthwise(Kernels<T>& table);
+// Of one op: see ops/call.h.
+template <class A, class T> void call(const Work<T>& w, const Step<T>& s, long lo, long hi);
 
 // Adds the halves of n elements until one is left, in registers.
 template <int n, class T>

@@ -1,9 +1,23 @@
-// The kernel table of the instruction set being compiled. The kernels live in the files beside it.
+// The kernel table of the instruction set being compiled. The kernels live in the files beside it and in
+// ../ops.
 #include "cpu/kernels/fill.h"
 #include "cpu/kernels/gemm.h"
+#include "ops/list.h"
 
 namespace steep::STEEP_ISA {
 namespace {
+
+template <class A, class T> constexpr Call<T> call_of() {
+  if constexpr (requires { A::kAlias; })
+    return nullptr;
+  else
+    return &call<A, T>;
+}
+
+template <class T, class... A> const Call<T>* calls(List<A...>) {
+  static constexpr Call<T> all[] = {call_of<A, T>()...};
+  return all;
+}
 
 template <class T>
 Kernels<T> filled() {
@@ -11,23 +25,19 @@ Kernels<T> filled() {
   table.tile_rows = kTileRows;
   table.gemm_panel = gemm_panel<T>;
   table.transpose = transpose<T>;
+  table.calls = calls<T>(ops::All{});
   fill_activations(table);
-  fill_elementwise(table);
   fill_rows(table);
-  fill_narrow(table);
   fill_losses(table);
   fill_updates(table);
   fill_winograd(table);
-  fill_pools(table);
   fill_depthwise(table);
-  fill_norms(table);
-  fill_lrn(table);
   return table;
 }
 
 }  // namespace
 
-// Called by dispatch.cpp on processors that have this instruction set.
+// Called by ../isa.cpp on processors that have this instruction set.
 Kernels<float> float_kernels() { return filled<float>(); }
 #if STEEP_JOIN(STEEP_DOUBLE_, STEEP_ISA)
 Kernels<double> double_kernels() { return filled<double>(); }

@@ -1,6 +1,7 @@
-// Sums over the pixels of one image and the normalisation they serve, channel by channel. Response
-// normalisation, over neighbouring channels, is in lrn.cpp.
-#include "cpu/kernels/fill.h"
+// The steps of batch normalisation and its gradient. Vectors over channels lie one after the other,
+// each padded: a row of moments is (mean, squares), of sums (sum dy, sum dy*xhat); the statistics are
+// (mean, 1/std, scale, variance), the gradients' means (mean dy, slope).
+#include "cpu/ops/call.h"
 #include "cpu/simd/lanes.h"
 
 namespace steep::STEEP_ISA {
@@ -147,15 +148,117 @@ void normalize_grad(const T* dy, const T* x, const T* mean, const T* scale, cons
     each_element(dx, size, period, value);
 }
 
-}  // namespace
-
-template <class T> void fill_norms(Kernels<T>& table) {
-  table.channel_moments = channel_moments<T>;
-  table.channel_sums = channel_sums<T>;
-  table.normalize = normalize<T>;
-  table.normalize_grad = normalize_grad<T>;
+// Calls f(c) for the channels of units [lo, hi).
+template <class F> STEEP_HD void over_units(const ops::Normalizing& op, long lo, long hi, F f) {
+  const long end = hi * kLane < op.channels ? hi * kLane : op.channels;
+  for (long c = lo * kLane; c < end; ++c) f(c);
 }
 
-STEEP_FILL(fill_norms)
+template <class T>
+STEEP_HD void write_statistics(const ops::Normalizing& op, const Work<T>& w, long c, double mean,
+                               double variance) {
+  const long n = padded(op.channels);
+  const double inverse = 1 / sqrt_(variance + op.eps);
+  T* const out = w.out.data + c;
+  out[0] = T(mean);
+  out[n] = T(inverse);
+  out[2 * n] = T(double(w.parameters[0][c]) * inverse);
+  out[3 * n] = T(variance);
+}
+
+}  // namespace
+
+template <class T>
+void run(const ops::BatchMoments& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  const long n = padded(op.channels);
+  for (long r = lo; r < hi; ++r)
+    channel_moments(w.in[0].at(r), op.pixels, op.channels, w.out.at(r), w.out.at(r) + n);
+}
+STEEP_CALL(BatchMoments)
+
+// Means and squared distances of equal parts, put together (Chan, Golub and LeVeque 1983).
+template <class T>
+void run(const ops::BatchStatistics& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  const long n = padded(op.channels);
+  const double rows = double(s.rows), pixels = double(op.pixels);
+  over_units(op, lo, hi, [&](long c) {
+    double mean = 0, squares = 0;
+    for (long r = 0; r < s.rows; ++r) mean += double(w.in[0].at(r)[c]);
+    mean /= rows;
+    for (long r = 0; r < s.rows; ++r) {
+      const double away = double(w.in[0].at(r)[c]) - mean;
+      squares += double(w.in[0].at(r)[n + c]) + pixels * away * away;
+    }
+    write_statistics(op, w, c, mean, squares / (rows * pixels));
+  });
+}
+STEEP_CALL(BatchStatistics)
+
+template <class T>
+void run(const ops::FrozenStatistics& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  over_units(op, lo, hi, [&](long c) {
+    write_statistics(op, w, c, double(w.parameters[1][c]), double(w.parameters[2][c]));
+  });
+}
+STEEP_CALL(FrozenStatistics)
+
+template <class T>
+void run(const ops::BatchNorm& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  const T* const statistics = w.in[1].data;
+  for (long r = lo; r < hi; ++r)
+    normalize(w.in[0].at(r), statistics, statistics + 2 * padded(op.channels), w.parameters[1],
+              w.in[2].data ? w.in[2].at(r) : nullptr, op.f.any(), op.pixels, op.channels,
+              w.out.at(r));
+  clear_padding(w.out, lo, hi);
+}
+STEEP_CALL(BatchNorm)
+
+template <class T>
+void run(const ops::BatchNormSums& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  const long n = padded(op.channels);
+  const T* const statistics = w.in[2].data;
+  for (long r = lo; r < hi; ++r) {
+    T* const to = w.out.at(r);
+    channel_sums(w.in[0].at(r), w.in[1].at(r), statistics, op.pixels, op.channels, to, to + n);
+    for (long c = 0; c < op.channels; ++c) to[n + c] *= statistics[n + c];
+    for (long c = op.channels; c < n; ++c) to[c] = to[n + c] = T(0);
+  }
+}
+STEEP_CALL(BatchNormSums)
+
+template <class T>
+void run(const ops::BatchNormGradients& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  const long n = padded(op.channels);
+  const double count = double(s.rows) * double(op.pixels);
+  over_units(op, lo, hi, [&](long c) {
+    double sum = 0, product = 0;
+    for (long r = 0; r < s.rows; ++r) {
+      sum += double(w.in[0].at(r)[c]);
+      product += double(w.in[0].at(r)[n + c]);
+    }
+    w.out.data[c] = T(sum / count);
+    w.out.data[n + c] = T(product / count * double(w.in[1].data[n + c]));
+  });
+}
+STEEP_CALL(BatchNormGradients)
+
+template <class T>
+void run(const ops::BatchNormGrad& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  const long n = padded(op.channels);
+  const T *const statistics = w.in[2].data, *const means = w.in[3].data;
+  for (long r = lo; r < hi; ++r)
+    normalize_grad(w.in[0].at(r), w.in[1].at(r), statistics, statistics + 2 * n, means, means + n,
+                   op.pixels, op.channels, w.out.at(r), w.accumulate);
+  clear_padding(w.out, lo, hi);
+}
+STEEP_CALL(BatchNormGrad)
+
+template <class T>
+void run(const ops::SumPixels& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  for (long r = lo; r < hi; ++r)
+    channel_sums<T>(w.in[0].at(r), nullptr, nullptr, op.pixels, op.channels, w.out.at(r), nullptr);
+  clear_padding(w.out, lo, hi);
+}
+STEEP_CALL(SumPixels)
 
 }  // namespace steep::STEEP_ISA

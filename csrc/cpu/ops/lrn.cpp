@@ -1,5 +1,5 @@
-// Local response normalisation over neighbouring channels (Krizhevsky et al. 2012) and its gradient.
-#include "cpu/kernels/fill.h"
+// Local response normalisation over neighbouring channels and its gradient, image by image.
+#include "cpu/ops/call.h"
 
 namespace steep::STEEP_ISA {
 namespace {
@@ -80,11 +80,23 @@ void lrn_grad(const T* x, const T* dy, long pixels, long channels, long size, T 
 
 }  // namespace
 
-template <class T> void fill_lrn(Kernels<T>& table) {
-  table.lrn = lrn<T>;
-  table.lrn_grad = lrn_grad<T>;
+template <class T>
+void run(const ops::LocalNorm& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  for (long r = lo; r < hi; ++r)
+    lrn(w.in[0].at(r), op.pixels, op.channels, op.size, T(op.alpha), T(op.beta), T(op.bias),
+        w.out.at(r));
+  clear_padding(w.out, lo, hi);
 }
+STEEP_CALL(LocalNorm)
 
-STEEP_FILL(fill_lrn)
+template <class T>
+void run(const ops::LocalNormGrad& grad, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  const ops::LocalNorm& op = grad.of;
+  for (long r = lo; r < hi; ++r)
+    lrn_grad(w.in[0].at(r), w.in[1].at(r), op.pixels, op.channels, op.size, T(op.alpha), T(op.beta),
+             T(op.bias), w.out.at(r), w.accumulate);
+  clear_padding(w.out, lo, hi);
+}
+STEEP_CALL(LocalNormGrad)
 
 }  // namespace steep::STEEP_ISA

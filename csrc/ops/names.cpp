@@ -1,5 +1,5 @@
 // Reads the explicit lists of activations and losses into tables that can be searched by name.
-#include "graph/names.h"
+#include "ops/names.h"
 
 #include "activations/list.h"
 #include "base/error.h"

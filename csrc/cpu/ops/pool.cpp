@@ -1,8 +1,8 @@
-// Largest and mean of sliding windows over one image, and their gradients. Threads are in ../pool.cpp.
+// Largest and mean of sliding windows over images, and their gradients.
 #include <cstring>
 
-#include "cpu/kernels/fill.h"
 #include "cpu/kernels/taps.h"
+#include "cpu/ops/call.h"
 #include "cpu/simd/lanes.h"
 
 namespace steep::STEEP_ISA {
@@ -186,13 +186,35 @@ void avg_pool_grad(const Window& w, bool count_padding, const T* dy, T* dx, bool
 
 }  // namespace
 
-template <class T> void fill_pools(Kernels<T>& table) {
-  table.max_pool = max_pool<T>;
-  table.max_pool_grad = max_pool_grad<T>;
-  table.avg_pool = avg_pool<T>;
-  table.avg_pool_grad = avg_pool_grad<T>;
+template <class T>
+void run(const ops::MaxPool& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  for (long r = lo; r < hi; ++r) max_pool(op.window, w.in[0].at(r), w.out.at(r));
+  clear_padding(w.out, lo, hi);
 }
+STEEP_CALL(MaxPool)
 
-STEEP_FILL(fill_pools)
+template <class T>
+void run(const ops::MaxPoolGrad& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  for (long r = lo; r < hi; ++r)
+    max_pool_grad(op.window, w.in[0].at(r), w.in[1].at(r), w.in[2].at(r), w.out.at(r),
+                  w.accumulate);
+  clear_padding(w.out, lo, hi);
+}
+STEEP_CALL(MaxPoolGrad)
+
+template <class T>
+void run(const ops::AvgPool& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  for (long r = lo; r < hi; ++r) avg_pool(op.window, op.count_padding, w.in[0].at(r), w.out.at(r));
+  clear_padding(w.out, lo, hi);
+}
+STEEP_CALL(AvgPool)
+
+template <class T>
+void run(const ops::AvgPoolGrad& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  for (long r = lo; r < hi; ++r)
+    avg_pool_grad(op.window, op.count_padding, w.in[0].at(r), w.out.at(r), w.accumulate);
+  clear_padding(w.out, lo, hi);
+}
+STEEP_CALL(AvgPoolGrad)
 
 }  // namespace steep::STEEP_ISA

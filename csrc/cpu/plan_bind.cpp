@@ -1,0 +1,258 @@
+// Binds a program to memory: what ops need worked out first, tensors in their places, calls in their
+// phases.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "base/error.h"
+#include "cpu/plan.h"
+
+namespace steep {
+
+namespace {
+
+template <class T>
+constexpr Format kFormat = sizeof(T) == 4 ? Format::Float32 : Format::Float64;
+template <class T> constexpr const char* kFormatName = sizeof(T) == 4 ? "float32" : "float64";
+
+// A number as T, where T holds it.
+template <class T> T number(const std::string& who, double value) {
+  if (!(std::abs(value) <= static_cast<double>(std::numeric_limits<T>::max()))) {
+    refuse(who, ": ", value, " is more than ", kFormatName<T>, " holds");
+  }
+  return static_cast<T>(value);
+}
+
+// What calls will read as T.
+template <class T> void check_numbers(const Op& op) {
+  std::visit(
+      [&]<class A>(const A& a) {
+        if constexpr (requires { a.f; }) number<T>(op.layer, a.f.alpha);
+        if constexpr (requires { a.alpha; }) number<T>(op.layer, a.alpha);
+        if constexpr (requires { a.scale; }) number<T>(op.layer, a.scale);
+        if constexpr (requires { a.shift; }) number<T>(op.layer, a.shift);
+        if constexpr (requires { a.beta; }) number<T>(op.layer, a.beta);
+        if constexpr (requires { a.bias; }) number<T>(op.layer, a.bias);
+        if constexpr (requires { a.option; }) {  // smaller ones would be flushed to 0: another loss
+          const double least = static_cast<double>(std::numeric_limits<T>::min());
+          if (a.option != 0 && std::abs(a.option) < least) {
+            refuse("loss: its number ", a.option, " is less than ", kFormatName<T>, " holds, ",
+                   least);
+          }
+          number<T>("loss", a.option);
+        }
+      },
+      op.what);
+}
+
+// The numbers of one pixel over and over, and the row that calls see of them.
+template <class T> struct Repeated : ByChannel<T> {
+  Repeated(const std::string& who, const std::vector<double>& scales,
+           const std::vector<double>& shifts, long width)
+      : scale_row(repeat(who, scales, width)), shift_row(repeat(who, shifts, width)) {
+    this->scale = scale_row.data();
+    this->shift = shift_row.empty() ? nullptr : shift_row.data();
+  }
+  static std::vector<T> repeat(const std::string& who, const std::vector<double>& pixel,
+                               long width) {
+    std::vector<T> row(pixel.empty() ? 0 : padded(width));
+    for (long c = 0; c < width && !pixel.empty(); ++c) {
+      row[c] = number<T>(who, pixel[c % pixel.size()]);
+    }
+    return row;
+  }
+  std::vector<T> scale_row, shift_row;
+};
+
+// The convolution an op is a step of; null for others, and for those of every channel alone.
+const ops::Convolving* convolving(const Op& op) {
+  return std::visit(
+      []<class A>(const A& a) -> const ops::Convolving* {
+        if constexpr (std::is_base_of_v<ops::Convolving, A>) return a.depthwise ? nullptr : &a;
+        return nullptr;
+      },
+      op.what);
+}
+
+}  // namespace
+
+template <class T>
+const Conv<T>& Plan<T>::conv_of(const ops::Convolving& op, int weight) {
+  // Weights that are used twice may see images of two sizes, at two strides.
+  auto& known = convs_[weight];
+  for (const auto& conv : known) {
+    if (conv->same(op.window, op.groups)) return *conv;
+  }
+  const long filters = weights_->layout().slices[weight].columns;
+  known.push_back(std::make_shared<const Conv<T>>(k_, op.window, filters, op.groups));
+  scratch_elements_ = std::max(scratch_elements_, known.back()->scratch());
+  return *known.back();
+}
+
+// Forward passes that take weights as they are stored need no packing.
+template <class T> void Plan<T>::drop_packs() {
+  std::vector<bool> dead(program_.ops.size(), false);
+  std::vector<bool> gone(program_.tensors.size(), false);
+  for (std::size_t i = 0; i < program_.ops.size(); ++i) {
+    const Op& op = program_.ops[i];
+    const auto* pack = op.as<ops::ConvPack>();
+    dead[i] = pack && conv_of(*pack, op.parameter(0)).packed_size(pack->transposed) == 0;
+    if (dead[i]) gone[op.out] = true;
+  }
+  program_.remove(dead);
+  for (Op& op : program_.ops) std::erase_if(op.in, [&](int x) { return gone[x]; });
+}
+
+// Sizes that follow from how this device works, and its scratch memory.
+template <class T> void Plan<T>::prepare() {
+  for (Tensor& t : program_.tensors) t.format = kFormat<T>;
+  drop_packs();
+  for (const Op& op : program_.ops) {
+    check_numbers<T>(op);
+    if (op.as<ops::MatMulGrad>()) {
+      const Slice& s = weights_->layout().slices[op.parameter(0)];
+      if (!s.narrow) scratch_elements_ = std::max(scratch_elements_, turned_elements(s.columns));
+    }
+    const ops::Convolving* of = convolving(op);
+    if (of != nullptr) conv_of(*of, op.parameter(0));
+    if (const auto* pack = op.as<ops::ConvPack>()) {
+      program_.tensors[op.out].width =
+          conv_of(*pack, op.parameter(0)).packed_size(pack->transposed);
+    }
+    if (op.as<ops::ConvGradWeight>()) {
+      Tensor& out = program_.tensors[op.out];
+      out.width = weights_->layout().slices[op.parameter(0)].size;
+      out.samples = of ? conv_of(*of, op.parameter(0)).images_per_group() : kImagesPerPanel;
+    }
+  }
+  cost_per_row_ = flops_per_row(program_);
+}
+
+template <class T> void Plan<T>::allocate(const Schedule& schedule) {
+  arena_ = Block(static_cast<std::size_t>(schedule.bytes));
+  std::byte* base = arena_.data();
+  for (const long offset : schedule.offset) {
+    buffers_.push_back(offset < 0 ? nullptr : reinterpret_cast<T*>(base + offset));
+  }
+  strides_ = schedule.stride;
+  const long width = schedule.target_tensor.width;
+  each_ = {reinterpret_cast<double*>(base + schedule.values),
+           reinterpret_cast<double*>(base + schedule.correct),
+           reinterpret_cast<long*>(base + schedule.order),
+           reinterpret_cast<int32_t*>(base + schedule.labels),
+           reinterpret_cast<T*>(base + schedule.weights),
+           {reinterpret_cast<T*>(base + schedule.target), padded(width), width}};
+}
+
+template <class T> View<T> Plan<T>::view(int tensor) const {
+  if (tensor < 0) return {};
+  return {buffers_[tensor], strides_[tensor], program_.tensors[tensor].width};
+}
+
+template <class T> const void* Plan<T>::made_for(const Op& op) {
+  if (const ops::Convolving* of = convolving(op)) return &conv_of(*of, op.parameter(0));
+  return std::visit(
+      [&]<class A>(const A& a) -> const void* {
+        if constexpr (std::is_same_v<A, ops::Loss>) return &each_;
+        if constexpr (requires { a.scales; }) {
+          if (a.scales.empty()) return nullptr;
+          const auto row = std::make_shared<const Repeated<T>>(op.layer, a.scales, a.shifts,
+                                                               program_.tensors[op.out].width);
+          made_.push_back(row);
+          return static_cast<const ByChannel<T>*>(row.get());
+        }
+        return nullptr;
+      },
+      op.what);
+}
+
+template <class T> Work<T> Plan<T>::work_of(const Op& op) const {
+  Work<T> work;
+  work.attributes = std::visit([](const auto& a) -> const void* { return &a; }, op.what);
+  work.k = &k_;
+  for (std::size_t i = 0; i < op.in.size(); ++i) work.in[i] = view(op.in[i]);
+  work.out = view(op.out);
+  work.before = view(op.before);
+  work.stored = view(op.stored);
+  for (std::size_t i = 0; i < op.parameters.size(); ++i) {
+    if (op.parameters[i] >= 0) work.parameters[i] = parameter(op.parameters[i]);
+  }
+  if (op.parameter(0) >= 0) {
+    const Slice& s = weights_->layout().slices[op.parameter(0)];
+    work.weight = s.panels();
+    work.narrow = s.narrow;
+  }
+  work.accumulate = op.accumulate;
+  work.samples = op.out < 0 ? 1 : program_.tensors[op.out].samples;
+  return work;
+}
+
+// That threads share, of an op that crosses samples.
+template <class T> long Plan<T>::units_of(const Op& op, const Work<T>& work) const {
+  const auto* const conv = static_cast<const Conv<T>*>(work.made);
+  return std::visit(
+      [&]<class A>(const A& a) -> long {
+        if constexpr (std::is_same_v<A, ops::ConvPack>) return conv->pack_units(a.transposed);
+        if constexpr (std::is_same_v<A, ops::ConvGradWeight>) {
+          return ceil_div(capacity_, work.samples) * (a.depthwise ? 1 : conv->weight_units());
+        }
+        if constexpr (requires {
+                        A::kCrosses;
+                        a.units();
+                      }) {
+          return a.units();
+        }
+        return 0;
+      },
+      op.what);
+}
+
+template <class T> void Plan<T>::bind(const Op& op) {
+  const Call<T> run = k_.calls[op.what.index()];
+  if (run == nullptr) return;
+  Work<T> work = work_of(op);
+  work.made = made_for(op);
+  if (const auto* statistics = op.as<ops::BatchStatistics>()) {
+    const long n = padded(statistics->channels);
+    running_.push_back({parameter(op.parameter(1)), parameter(op.parameter(2)), work.out.data,
+                        work.out.data + 3 * n, statistics->channels, statistics->pixels,
+                        statistics->momentum});
+  }
+  phases_.back().calls.push_back({run, work, op.out, op.before, units_of(op, work), op.layer});
+}
+
+template <class T>
+Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
+              long capacity)
+    : Plan(std::move(program), kernels, std::move(weights), capacity, Unbound{}) {
+  prepare();
+  const Schedule schedule(program_, capacity);
+  allocate(schedule);
+  for (const Group& group : schedule.groups) {
+    phases_.push_back({group.crosses, group.meets, group.chunk, {}});
+    for (std::size_t i = group.first; i < group.last; ++i) bind(program_.ops[i]);
+  }
+  bind_tasks();
+  reserve_threads(1);
+}
+
+template <class T>
+long Plan<T>::bytes(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
+                    long capacity, int threads) {
+  Plan plan(std::move(program), kernels, std::move(weights), capacity, Unbound{});
+  plan.prepare();
+  const Schedule schedule(plan.program_, capacity);
+  const auto scratch = static_cast<std::size_t>(plan.scratch_elements_) * sizeof(T);
+  return static_cast<long>(Block::rounded(static_cast<std::size_t>(schedule.bytes))) +
+         threads * static_cast<long>(Block::rounded(scratch));
+}
+
+#define STEEP_PLAN(T)                                                                  \
+  template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<Store<T>>, long); \
+  template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<Store<T>>, long, int);
+STEEP_PLAN(float)
+STEEP_PLAN(double)
+#undef STEEP_PLAN
+
+}  // namespace steep

@@ -1,0 +1,80 @@
+// What a bound op works on: views of tensors and parameters, and what changes from step to step. Plain
+// data, since the code of every instruction set reads it; who owns the memory is in plan.h.
+#pragma once
+#include <cstdint>
+
+#include "base/panels.h"
+
+namespace steep {
+
+class Batcher;
+class Halt;
+template <class T> struct Kernels;
+
+template <class T> struct View {  // a tensor in the Arena
+  T* data = nullptr;
+  long ld = 0;
+  long columns = 0;  // true width
+  STEEP_HD T* at(long r) const { return data + r * ld; }
+  STEEP_HD long width() const { return padded(columns); }
+};
+
+// What changes from step to step; written before the threads start on it.
+template <class T> struct Step {
+  const Batcher* batcher = nullptr;
+  uint64_t epoch = 0;
+  long batch = 0;
+  uint64_t step = 0;  // updates done before this one: the counter of dropout masks
+  uint64_t seed = 0;
+  long rows = 0;          // samples of this batch
+  T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
+  long* order = nullptr;  // (rows) sample numbers
+  T* scratch = nullptr;   // of one thread alone: set by the plan
+  Halt* halt = nullptr;   // looked at between chunks of rows; null where a call is short
+  bool asks = false;      // whether this thread asks the caller: set by the plan
+};
+
+// Arrays with one value, or one target, a row of the batch.
+template <class T> struct PerRow {
+  double* values = nullptr;   // loss of each sample
+  double* correct = nullptr;  // 1 where it was right
+  long* order = nullptr;      // sample numbers
+  int32_t* labels = nullptr;
+  T* weights = nullptr;  // of samples
+  View<T> target = {};
+};
+
+// y = x*scale + shift by channels: the numbers of one pixel over and over, padding 0.
+template <class T> struct ByChannel {
+  const T* scale = nullptr;  // (padded width)
+  const T* shift = nullptr;  // or null
+};
+
+constexpr int kMostTensors = 4, kMostParameters = 4;
+
+template <class T> struct Work {
+  const void* attributes = nullptr;  // the op's own, of ops/
+  const Kernels<T>* k = nullptr;
+  View<T> in[kMostTensors] = {}, out = {}, before = {}, stored = {};
+  T* parameters[kMostParameters] = {};
+  Panels weight = {};   // how the first parameter lies, ...
+  bool narrow = false;  // ... as W^T
+  bool accumulate = false;
+  long samples = 1;            // that a row of out stands for
+  const void* made = nullptr;  // once, by the binder: a Conv, a ByChannel, a PerRow
+
+  // Where a fused activation finds its input.
+  STEEP_HD const View<T>& inner() const { return before.data ? before : out; }
+};
+
+// Of rows or, where an op crosses samples, of units [lo, hi).
+template <class T> using Call = void (*)(const Work<T>& work, const Step<T>& step, long lo,
+                                         long hi);
+
+// Rows of W^T that the gradient of a matrix product turns over at a time, in scratch memory.
+constexpr long kTurned = 512;
+STEEP_HD long turned_elements(long outputs) {
+  return (outputs < kTurned ? outputs : kTurned) * kPanel;
+}
+
+}  // namespace steep

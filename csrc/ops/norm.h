@@ -1,0 +1,67 @@
+// Batch normalisation (Ioffe and Szegedy 2015), and the steps it and its gradient are done in. Vectors
+// over channels lie one after the other in a tensor, each padded.
+#pragma once
+#include "base/panels.h"
+#include "ops/op.h"
+
+namespace steep::ops {
+
+// What all steps know.
+struct Normalizing {
+  long pixels = 1, channels = 1;
+  double momentum = 0, eps = 0;
+  long units() const { return ceil_div(channels, kLane); }  // of a step that crosses samples
+};
+
+// out = f((in0 - mean)*scale + b [+ in2]), f the identity or ReLU; in1 the statistics.
+struct BatchNorm : Normalizing {
+  static constexpr const char* kName = "batch_norm";
+  static constexpr std::array kTensors{"x"};
+  static constexpr std::array kParameters{"weight", "bias", "running_mean", "running_variance"};
+  static constexpr auto fields() {
+    return std::tuple{Field{"momentum", &Normalizing::momentum}, Field{"eps", &Normalizing::eps}};
+  }
+  Shape shape(const Given& given);
+  void lower(Lowering& to, Op& op) const;
+  void gradient(Gradients& to, const Op& op) const;
+
+  Fused f = {};
+};
+
+// out = mean and squared distances of in0 over its pixels.
+struct BatchMoments : Normalizing {
+  static constexpr const char* kName = "batch_moments";
+  static constexpr bool kOnce = true;  // not computed again in a block that is
+};
+
+// out = mean, 1/std, scale, variance over all samples, from in0.
+struct BatchStatistics : Normalizing {
+  static constexpr const char* kName = "batch_statistics";
+  static constexpr bool kCrosses = true;
+};
+
+// The same from the running statistics.
+struct FrozenStatistics : Normalizing {
+  static constexpr const char* kName = "frozen_statistics";
+  static constexpr bool kCrosses = true;
+};
+
+// out = sums of in0 (dy) and of dy*xhat; in1 = x, in2 = statistics.
+struct BatchNormSums : Normalizing { static constexpr const char* kName = "batch_norm_sums"; };
+
+// out = means of both over all samples, from in0; in1 = statistics.
+struct BatchNormGradients : Normalizing {
+  static constexpr const char* kName = "batch_norm_gradients";
+  static constexpr bool kCrosses = true;
+};
+
+// out (+)= gradient of in0 (dy); in1 = x, in2 = statistics, in3 = means.
+struct BatchNormGrad : Normalizing { static constexpr const char* kName = "batch_norm_grad"; };
+
+// out = sum of in0 over its pixels.
+struct SumPixels {
+  static constexpr const char* kName = "sum_pixels";
+  long pixels, channels;
+};
+
+}  // namespace steep::ops

@@ -1,0 +1,59 @@
+// The checks that the shape rules of all ops share.
+#include "ops/op.h"
+
+#include <functional>
+#include <numeric>
+
+namespace steep {
+
+std::string text_of(const Shape& shape) {
+  std::string out = "(";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    out += (i ? ", " : "") + std::to_string(shape[i]);
+  }
+  return out + (shape.size() == 1 ? ",)" : ")");
+}
+
+long elements_of(const Shape& shape) {
+  return std::accumulate(shape.begin(), shape.end(), 1L, std::multiplies<>());
+}
+
+const Shape& Given::shape(std::size_t i) const {
+  if (i >= in_.size()) refuse("an op expects at least ", i + 1, " tensors, got ", in_.size());
+  return *in_[i];
+}
+
+const Shape& Given::parameter(std::size_t i) const {
+  if (i >= parameters_.size()) {
+    refuse("an op expects at least ", i + 1, " parameters, got ", parameters_.size());
+  }
+  return *parameters_[i];
+}
+
+long Given::width(std::size_t i) const { return elements_of(shape(i)); }
+
+const Shape& Given::flat(const char* what, std::size_t i) const {
+  if (shape(i).size() != 1) {
+    refuse(what, " expects one axis, got ", text_of(shape(i)), ". Put Flatten() before it.");
+  }
+  return shape(i);
+}
+
+const Shape& Given::image(const char* what, std::size_t i) const {
+  if (shape(i).size() != 3) {
+    refuse(what, " expects an image (height, width, channels), got ", text_of(shape(i)));
+  }
+  return shape(i);
+}
+
+void Given::expect_vector(std::size_t i, const char* what, long n) const {
+  if (parameter(i) != Shape{n}) {
+    refuse(what, " (", n, ",), got ", text_of(parameter(i)));
+  }
+}
+
+void Given::expect_axis(long size, const char* what) const {
+  if (size >= kMostAxis) refuse(what, " must be below 2^31, got ", size);
+}
+
+}  // namespace steep

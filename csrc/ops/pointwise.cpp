@@ -1,0 +1,90 @@
+// Shapes and gradients of ops on each element by itself.
+#include "ops/pointwise.h"
+
+#include <cmath>
+
+#include "ops/names.h"
+#include "ops/steps.h"
+
+namespace steep::ops {
+
+namespace {
+
+const Shape& equal_shapes(const Given& given, const char* what) {
+  if (given.shape(0) != given.shape(1)) {
+    given.refuse(what, " expects equal shapes, got ", text_of(given.shape(0)), " and ",
+                 text_of(given.shape(1)));
+  }
+  return given.shape(0);
+}
+
+const Shape& row_shape(const Given& given, const char* what) {
+  const Shape& x = given.flat(what);
+  given.expect_vector(0, text(what, " expects a parameter of shape").c_str(), x[0]);
+  return x;
+}
+
+}  // namespace
+
+Shape Activation::shape(const Given& given) {
+  if (!std::isfinite(alpha)) given.refuse("alpha must be finite, got ", alpha);
+  if (alpha < 0 && !activation_reads_input(activation)) {
+    given.refuse(activation_names()[activation], " expects alpha of at least 0, got ", alpha,
+                 ": its derivative is found from its output, which then tells no side from the "
+                 "other");
+  }
+  return given.shape();
+}
+
+void Activation::gradient(Gradients& to, const Op& op) const {
+  const int stored = activation_reads_input(activation) ? op.in[0] : op.out;
+  to.give(0, {.what = ActivationGrad{*this}, .in = {to.result(), stored}});
+}
+
+Shape Add::shape(const Given& given) { return equal_shapes(given, kName); }
+void Add::gradient(Gradients& to, const Op&) const {
+  to.give(0, {.what = Affine{}, .in = {to.result()}});
+  to.give(1, {.what = Affine{}, .in = {to.result()}});
+}
+
+Shape Subtract::shape(const Given& given) { return equal_shapes(given, kName); }
+void Subtract::gradient(Gradients& to, const Op&) const {
+  to.give(0, {.what = Affine{}, .in = {to.result()}});
+  to.give(1, {.what = Affine{.scale = -1}, .in = {to.result()}});
+}
+
+Shape Multiply::shape(const Given& given) { return equal_shapes(given, kName); }
+void Multiply::gradient(Gradients& to, const Op& op) const {
+  to.give(0, {.what = Multiply{}, .in = {to.result(), op.in[1]}});
+  to.give(1, {.what = Multiply{}, .in = {to.result(), op.in[0]}});
+}
+
+Shape Affine::shape(const Given& given) { return given.shape(); }
+void Affine::gradient(Gradients& to, const Op&) const {
+  to.give(0, {.what = Affine{.scale = scale}, .in = {to.result()}});
+}
+
+Shape AffineChannels::shape(const Given& given) {
+  const auto channels = static_cast<std::size_t>(given.shape().back());
+  if (scales.size() != channels || shifts.size() != channels) {
+    given.refuse("expects numbers for ", channels, " channels, got ", scales.size());
+  }
+  return given.shape();
+}
+void AffineChannels::gradient(Gradients& to, const Op&) const {
+  to.give(0, {.what = AffineChannels{.scales = scales}, .in = {to.result()}});
+}
+
+Shape AddRow::shape(const Given& given) { return row_shape(given, kName); }
+void AddRow::gradient(Gradients& to, const Op& op) const {
+  to.term(op.parameter(0), {GradTerm::Form::Sum, -1, to.result()});
+  to.give(0, {.what = Affine{}, .in = {to.result()}});
+}
+
+Shape MultiplyRow::shape(const Given& given) { return row_shape(given, kName); }
+void MultiplyRow::gradient(Gradients& to, const Op& op) const {
+  to.term(op.parameter(0), {GradTerm::Form::SumProduct, op.in[0], to.result()});
+  to.give(0, {.what = MultiplyRow{}, .in = {to.result()}, .parameters = op.parameters});
+}
+
+}  // namespace steep::ops

@@ -1,0 +1,187 @@
+// Lifetimes of tensors, their places, and how ops are grouped.
+#include "plan/schedule.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/panels.h"
+#include "plan/arena.h"
+
+namespace steep {
+
+namespace {
+
+// Rows of a sample chunk should leave room in a 1 MiB cache for the weights that stream through.
+constexpr long kChunkBytes = 1L << 20;
+constexpr long kLeastChunk = 64;
+
+// Every tensor that an op touches.
+template <class F> void for_tensors(const Op& op, F&& touch) {
+  for (const int x : op.in) touch(x);
+  for (const int x : {op.out, op.stored, op.before}) {
+    if (x >= 0) touch(x);
+  }
+}
+
+// Sums of sizes stay far from overflow; what is really there is asked of the system.
+void check_bytes(const Program& program, const std::vector<long>& rows, long capacity) {
+  constexpr double kMostBytes = 1L << 60, kBytesPerRow = 64;  // loss, order, label, weight of a row
+  double bytes = kBytesPerRow * static_cast<double>(capacity);
+  for (std::size_t i = 0; i < program.tensors.size() && bytes <= kMostBytes; ++i) {
+    const Tensor& t = program.tensors[i];
+    bytes += static_cast<double>(spread(t.width)) * static_cast<double>(rows[i]) *
+             static_cast<double>(bytes_of(t.format));
+  }
+  if (bytes > kMostBytes) {
+    refuse("a batch of ", capacity, " samples needs ", bytes,
+           " bytes; choose a smaller batch_size");
+  }
+}
+
+bool on_images(const Program& program, const Op& op) {
+  const auto image = [&](int x) { return x >= 0 && program.tensors[x].shape.size() == 3; };
+  return image(op.out) || (!op.in.empty() && image(op.in[0]));
+}
+
+}  // namespace
+
+Schedule::Schedule(Program& program, long capacity) : root_(program.tensors.size()) {
+  for (const Tensor& t : program.tensors) {
+    const bool one = t.samples == kAllSamples;
+    rows.push_back(one ? 1 : ceil_div(capacity, t.samples));
+    // Neighbouring rows never compete for one cache set.
+    stride.push_back(one ? 0 : spread(t.width));
+  }
+  check_bytes(program, rows, capacity);
+  std::iota(root_.begin(), root_.end(), 0);
+  for (const Op& op : program.ops) {
+    if (is_alias(op)) root_[op.out] = root_[op.in[0]];
+  }
+  const std::vector<PhaseSpan> spans = cut_into_phases(program.ops, root_);
+  place_tensors(program, spans);
+  place_arrays(program, capacity);
+  cut(program, spans);
+}
+
+void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan>& spans) {
+  std::vector<Lifetime> all(program.tensors.size(), {0, 0, -1, -1, -1, -1});
+  const auto touch = [&](int tensor, int when, int phase) {
+    if (tensor < 0) return;
+    Lifetime& t = all[root_[tensor]];
+    if (t.first < 0) {
+      t.first = when;
+      t.first_phase = phase;
+    }
+    t.last = std::max(t.last, when);
+    t.last_phase = std::max(t.last_phase, phase);
+    t.rows = rows[tensor];
+    const Tensor& of = program.tensors[tensor];
+    t.stride = spread(of.width) * bytes_of(of.format);
+  };
+  for (std::size_t phase = 0; phase < spans.size(); ++phase) {
+    const int first = static_cast<int>(spans[phase].first), p = static_cast<int>(phase);
+    const int last = static_cast<int>(spans[phase].last) - 1;
+    for (int when = first; when <= last; ++when) {
+      const Op& op = program.ops[when];
+      for_tensors(op, [&](int x) { touch(x, when, p); });
+      if (!spans[phase].crosses) continue;
+      // Ops that cross samples share their phase without an order.
+      touch(op.out, first, p);
+      touch(op.out, last, p);
+      for (const int x : op.in) touch(x, last, p);
+    }
+  }
+  const int end = static_cast<int>(program.ops.size());
+  const int end_phase = static_cast<int>(spans.size());
+  for (const auto& terms : program.terms) {
+    for (const GradTerm& t : terms) {
+      touch(t.x, end, end_phase);
+      touch(t.dy, end, end_phase);
+    }
+  }
+  for (const Op& op : program.ops) {  // running statistics follow them in the end
+    if (op.as<ops::BatchStatistics>()) touch(op.out, end, end_phase);
+  }
+  for (const int x : program.outputs) touch(x, end, end_phase);
+
+  std::vector<Lifetime> live;
+  std::vector<int> index(all.size(), -1);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (all[i].first < 0) continue;
+    index[i] = static_cast<int>(live.size());
+    live.push_back(all[i]);
+  }
+  const Placement placed = place(live);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const int at = index[root_[i]];
+    offset.push_back(at < 0 ? -1 : placed.offset[at]);
+  }
+  bytes = placed.size;
+}
+
+long Schedule::reserve(long size) {
+  const long at = bytes;
+  bytes += ceil_div(size, 64) * 64;
+  return at;
+}
+
+void Schedule::place_arrays(const Program& program, long capacity) {
+  const auto is_loss = [](const Op& op) { return op.as<ops::Loss>() != nullptr; };
+  const bool loss = std::any_of(program.ops.begin(), program.ops.end(), is_loss);
+  if (!program.outputs.empty()) target_tensor = program.tensors[program.outputs[0]];
+  const long item = bytes_of(target_tensor.format);
+  values = reserve(capacity * static_cast<long>(sizeof(double)));
+  correct = reserve(capacity * static_cast<long>(sizeof(double)));
+  order = reserve(capacity * static_cast<long>(sizeof(long)));
+  labels = reserve(capacity * static_cast<long>(sizeof(int32_t)));
+  weights = reserve(capacity * item);
+  target = !loss ? 0 : reserve(capacity * padded(target_tensor.width) * item);
+}
+
+// Images are taken through their calls few at a time, vectors many at a time: weights stream
+// through the cache for images, too, but then do more with each element.
+void Schedule::cut(const Program& program, const std::vector<PhaseSpan>& spans) {
+  for (const PhaseSpan& span : spans) {
+    for (std::size_t first = span.first, last = first; first < span.last; first = last) {
+      const bool images = on_images(program, program.ops[first]);
+      const auto together = [&](const Op& op) {
+        return span.crosses || is_alias(op) || on_images(program, op) == images;
+      };
+      while (last < span.last && together(program.ops[last])) ++last;
+      groups.push_back(
+          {first, last, span.crosses, first == span.first && !groups.empty(),
+           std::max(images ? 1 : kLeastChunk, kChunkBytes / row_bytes(program, first, last))});
+    }
+  }
+}
+
+// Of all tensors that ops [first, last) touch.
+long Schedule::row_bytes(const Program& program, std::size_t first, std::size_t last) const {
+  long sum = 1;
+  std::vector<bool> seen(program.tensors.size(), false);
+  for (std::size_t i = first; i < last; ++i) {
+    for_tensors(program.ops[i], [&](int x) {
+      if (seen[root_[x]]) return;
+      seen[root_[x]] = true;
+      sum += stride[x] * bytes_of(program.tensors[x].format);
+    });
+  }
+  return sum;
+}
+
+double flops_per_row(const Program& program) {
+  double sum = 0;
+  for (const Op& op : program.ops) {
+    sum += std::visit(
+        [&](const auto& a) {
+          if constexpr (requires { a.flops(Shape{}); }) {
+            return a.flops(program.parameters[op.parameter(0)].shape);
+          }
+          return 0.0;
+        },
+        op.what);
+  }
+  return sum;
+}
+
+}  // namespace steep

@@ -1,0 +1,46 @@
+// A Schedule: in what order and where a program runs for up to so many rows. Pure: no memory, no
+// threads, no kernels.
+#pragma once
+#include <vector>
+
+#include "graph/program.h"
+#include "plan/phases.h"
+
+namespace steep {
+
+// Ops [first, last) that are taken together through `chunk` rows at a time, whose activations fit into
+// a cache: all on images, or all on vectors, or crossing samples.
+struct Group {
+  std::size_t first, last;
+  bool crosses;
+  bool meets;  // all threads, before it
+  long chunk;
+};
+
+struct Schedule {
+  // Widths of all tensors must be known. The program's ops come into the order of execution.
+  Schedule(Program& program, long capacity);
+
+  std::vector<Group> groups;
+  std::vector<long> offset;  // bytes from the block's start, by tensor; -1 where nobody needs it
+  std::vector<long> stride;  // elements from row to row; 0 where there is one for all samples
+  std::vector<long> rows;    // of its buffer
+  // Of arrays with one value a row: losses, hits, sample numbers, labels, sample weights; and of the
+  // rows of target values.
+  long values = 0, correct = 0, order = 0, labels = 0, weights = 0, target = 0;
+  Tensor target_tensor;
+  long bytes = 0;  // of the block
+
+ private:
+  void place_tensors(const Program& program, const std::vector<PhaseSpan>& spans);
+  void place_arrays(const Program& program, long capacity);
+  void cut(const Program& program, const std::vector<PhaseSpan>& spans);
+  long row_bytes(const Program& program, std::size_t first, std::size_t last) const;
+  long reserve(long size);
+
+  std::vector<int> root_;  // the tensor whose memory each tensor uses
+};
+
+double flops_per_row(const Program& program);
+
+}  // namespace steep
