@@ -244,6 +244,88 @@ NETWORKS = {
 }
 
 
+@dataclass(frozen=True)
+class Op:
+    """An op of the native graph, and what it is in NumPy, on a batch of samples."""
+
+    build: Any  # (graph, tensors..., parameters...) -> tensor
+    value: Any  # (arrays of shape (N, ...)..., parameters...) -> (N, ...)
+    shapes: tuple[tuple[int, ...], ...]  # of the tensors
+    parameters: tuple[tuple[int, ...], ...] = ()
+    fixed: int = 0  # the last so many parameters are not trained
+    roundings: float = 32.0  # of a result, relative to the largest
+
+
+_IMAGE = (5, 6, 3)
+_SLIDING = {"size": (3, 2), "stride": (2, 1), "padding": (1, 0, 0, 1)}
+_FILTERS = {"stride": (2, 1), "padding": (1, 0, 0, 1), "dilation": (1, 2)}
+
+# Every op that a network may ask for; `test_ops.py` holds each against its value and its gradient
+# against differences.
+OPS = {
+    "matmul": Op(
+        lambda g, x, w, b: g.matmul(x, w, b), lambda x, w, b: x @ w + b, ((7,),), ((7, 5), (5,))
+    ),
+    "activation": Op(lambda g, x: g.activation(x, "tanh"), np.tanh, ((7,),)),
+    "add": Op(lambda g, a, b: g.add(a, b), np.add, ((7,), (7,))),
+    "subtract": Op(lambda g, a, b: g.subtract(a, b), np.subtract, ((7,), (7,))),
+    "multiply": Op(lambda g, a, b: g.multiply(a, b), np.multiply, ((7,), (7,))),
+    "affine": Op(lambda g, x: g.affine(x, -0.5, 2.0), lambda x: 2 - 0.5 * x, ((7,),)),
+    "affine_channels": Op(
+        lambda g, x: g.affine_channels(x, [0.5, 2, -1], [1, 0, 3]),
+        lambda x: x * [0.5, 2, -1] + [1, 0, 3],
+        (_IMAGE,),
+    ),
+    "add_row": Op(lambda g, x, p: g.add_row(x, p), np.add, ((7,),), ((7,),)),
+    "multiply_row": Op(lambda g, x, p: g.multiply_row(x, p), np.multiply, ((7,),), ((7,),)),
+    "reshape": Op(
+        lambda g, x: g.reshape(x, (2, 3)), lambda x: x.reshape(-1, 2, 3), ((6,),), roundings=0.0
+    ),
+    "softmax": Op(lambda g, x: g.softmax(x), reference.softmax, ((7,),)),
+    # Its gradient is that of one drawn mask; what it draws has tests of its own.
+    "dropout": Op(lambda g, x: g.dropout(x, 0.4, False, False), lambda x: x, ((7,),)),
+    "conv2d": Op(
+        lambda g, x, w, b: g.conv2d(x, w, b, **_FILTERS),
+        lambda x, w, b: reference.conv2d(x, w, b, **_FILTERS),
+        (_IMAGE,),
+        ((3, 2, 3, 4), (4,)),
+        roundings=64.0,
+    ),
+    "max_pool": Op(
+        lambda g, x: g.max_pool(x, **_SLIDING),
+        lambda x: reference.max_pool(x, *_SLIDING.values()),
+        (_IMAGE,),
+    ),
+    "avg_pool": Op(
+        lambda g, x: g.avg_pool(x, **_SLIDING, count_padding=True),
+        lambda x: reference.avg_pool(x, (3, 2), (2, 1), padding=(1, 0, 0, 1), count_padding=True),
+        (_IMAGE,),
+    ),
+    "upsample": Op(
+        lambda g, x: g.upsample(x, (2, 3)),
+        lambda x: x.repeat(2, axis=1).repeat(3, axis=2),
+        (_IMAGE,),
+    ),
+    "lrn": Op(
+        lambda g, x: g.lrn(x, 3, 0.3, 0.75, 2.0),
+        lambda x: reference.lrn(x, size=3, alpha=0.3, beta=0.75, bias=2.0),
+        (_IMAGE,),
+    ),
+    "zero_pad": Op(
+        lambda g, x: g.zero_pad(x, (1, 0), (2, 1), (0, 2)),
+        lambda x: np.pad(x, ((0, 0), (1, 0), (2, 1), (0, 2))),
+        (_IMAGE,),
+    ),
+    "batch_norm": Op(
+        lambda g, x, *p: g.batch_norm(x, *p, 0.9, 1e-3),
+        lambda x, w, b, mean, variance: (x - mean) / np.sqrt(variance + 1e-3) * w + b,
+        (_IMAGE,),
+        ((3,),) * 4,
+        fixed=2,
+    ),
+}
+
+
 def _twice(layer):
     return [layer, layers.Tanh(), layer]
 

@@ -6,6 +6,7 @@ import numpy as np
 from steep import _core
 
 COMMON = len(_core.COMMON_KNOBS)
+STEP = np.finfo(np.float64).eps ** (1 / 3)  # of central differences
 
 
 def network(build, *shapes, precision="float32", weights=None):
@@ -86,3 +87,24 @@ def train(running, knobs, batches, *, budget=1e9):
 def weights(net):
     """Return all weights as bytes by name."""
     return {name: net.get(name).tobytes() for name, _ in net.parameters()}
+
+
+def differences(net, session, batch, l1=0.0, l2=0.0):
+    """Return the largest error of a native session's gradients, relative to each parameter's."""
+    _, found = session.gradients(*batch, None, l1, l2)
+    worst = 0.0
+    for name, gradient in found.items():
+        value = net.get(name)
+        numeric = np.empty_like(value)
+        for at in np.ndindex(value.shape):
+            ends = []
+            for sign in (1, -1):
+                moved = value.copy()
+                moved[at] += sign * STEP
+                net.set(name, moved)
+                ends.append(session.gradients(*batch, None, l1, l2)[0])
+            numeric[at] = (ends[0] - ends[1]) / (2 * STEP)
+        net.set(name, value)
+        scale = max(np.abs(gradient).max(), 1e-10)
+        worst = max(worst, np.abs(numeric - gradient).max() / scale)
+    return worst

@@ -14,6 +14,10 @@ def test_every_activation_has_a_row():
     assert set(cases.ACTIVATIONS) == set(_core.activations())
 
 
+def test_every_op_has_a_row():
+    assert set(cases.OPS) == set(_core.ops())
+
+
 def test_every_loss_has_a_row():
     assert {loss.name for loss, _, _ in cases.LOSSES.values()} == set(_core.losses())
     assert {type(loss) for loss, _, _ in cases.LOSSES.values()} == set(losses.TABLE.values())

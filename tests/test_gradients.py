@@ -10,28 +10,6 @@ from hypothesis import strategies as st
 from steep import lab, layers
 
 LIMIT = 1e-7  # central differences of step 6e-6 have errors of 1e-10 to 1e-9
-STEP = np.finfo(np.float64).eps ** (1 / 3)
-
-
-def differences(net, session, batch, l1=0.0, l2=0.0):
-    """Return the largest error of a native session's gradients, relative to each parameter's."""
-    _, found = session.gradients(*batch, None, l1, l2)
-    worst = 0.0
-    for name, gradient in found.items():
-        value = net.get(name)
-        numeric = np.empty_like(value)
-        for at in np.ndindex(value.shape):
-            ends = []
-            for sign in (1, -1):
-                moved = value.copy()
-                moved[at] += sign * STEP
-                net.set(name, moved)
-                ends.append(session.gradients(*batch, None, l1, l2)[0])
-            numeric[at] = (ends[0] - ends[1]) / (2 * STEP)
-        net.set(name, value)
-        scale = max(np.abs(gradient).max(), 1e-10)
-        worst = max(worst, np.abs(numeric - gradient).max() / scale)
-    return worst
 
 
 def w(graph, x, m, name="w"):
@@ -99,7 +77,7 @@ def test_op(name):
         net.set(key, random.standard_normal(shape))
     x = random.standard_normal((4, 5))
     y = random.standard_normal((4, net.predict([x], 4)[0].shape[1]))
-    assert differences(net, engine.session(net, seed=5), ([x], y)) < LIMIT
+    assert engine.differences(net, engine.session(net, seed=5), ([x], y)) < LIMIT
 
 
 @pytest.mark.parametrize("name", cases.ACTIVATIONS)
@@ -122,7 +100,7 @@ def test_activation(name, fused):
         net.set(key, value)
     x = random.uniform(0.3, 1.3, (4, 5))
     batch = [x], random.standard_normal((4, 3))
-    assert differences(net, engine.session(net), batch) < LIMIT
+    assert engine.differences(net, engine.session(net), batch) < LIMIT
 
 
 def targets(name, random, rows, columns):
@@ -139,7 +117,7 @@ def test_loss(name, mean, columns):
     random = np.random.default_rng(3)
     x, y = random.standard_normal((9, 4)), targets(name, random, 9, columns)
     session = engine.session(net, loss.name, loss.option, mean=mean)
-    assert differences(net, session, ([x], y), l1=0.01, l2=0.1) < LIMIT
+    assert engine.differences(net, session, ([x], y), l1=0.01, l2=0.1) < LIMIT
 
 
 @pytest.mark.parametrize("name", cases.LAYERS)

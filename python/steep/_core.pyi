@@ -1,6 +1,6 @@
 """The native core: graphs, plans, kernels and threads. Arithmetic only, no policy."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,6 +24,7 @@ def quota_cpus(
 def activations() -> list[str]: ...
 def relu_like() -> list[str]: ...  # activations before which weights start as He says
 def losses() -> list[str]: ...
+def ops() -> list[str]: ...  # that a network may ask for: methods of Graph
 def rules() -> dict[
     str, dict[str, Any]
 ]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool}
@@ -94,66 +95,13 @@ class Graph:
         self, layer: str
     ) -> None: ...  # layer that the following ops belong to, for faults
     def shape(self, tensor: int) -> tuple[int, ...]: ...
-    def matmul(
-        self, x: int, weight: int, bias: int = -1
-    ) -> int: ...  # (n,) x (n, m) [+ (m,)] -> (m,)
-    def activation(self, x: int, kind: str, alpha: float = 0.0) -> int: ...
-    def add(self, a: int, b: int) -> int: ...
-    def subtract(self, a: int, b: int) -> int: ...
-    def multiply(self, a: int, b: int) -> int: ...
-    def affine(self, x: int, scale: float, shift: float) -> int: ...
-    def affine_channels(
-        self, x: int, scales: list[float], shifts: list[float]
-    ) -> int: ...  # one for each place of the last axis
-    def add_row(
-        self, x: int, parameter: int
-    ) -> int: ...  # parameter of x's last axis, (n,) tensors only
-    def multiply_row(self, x: int, parameter: int) -> int: ...
+    # Every op that a network may ask for, by its name (see ops()): tensors, then parameters, then
+    # numbers, by position or by name; in csrc/ops each is said with its op.
+    def __getattr__(self, op: str) -> Callable[..., int]: ...
     def concat(self, tensors: list[int]) -> int: ...  # along the last axis, other axes equal
-    def reshape(self, x: int, shape: tuple[int, ...]) -> int: ...
-    def softmax(self, x: int) -> int: ...
-    def dropout(self, x: int, rate: float, redraw_epoch: bool, scale_at_test: bool) -> int: ...
     def recompute(
         self, block: int
     ) -> None: ...  # ops from here on are computed again for the backward pass; 0: no longer
-    # Images are (height, width, channels). Pairs are (rows, columns), padding is (top, bottom,
-    # left, right).
-    def conv2d(
-        self,
-        x: int,
-        weight: int,
-        bias: int = -1,
-        stride: Sequence[int] = [1, 1],
-        padding: Sequence[int] = [0, 0, 0, 0],
-        dilation: Sequence[int] = [1, 1],
-        groups: int = 1,
-    ) -> int: ...
-    def max_pool(
-        self, x: int, size: Sequence[int], stride: Sequence[int], padding: Sequence[int]
-    ) -> int: ...
-    def avg_pool(
-        self,
-        x: int,
-        size: Sequence[int],
-        stride: Sequence[int],
-        padding: Sequence[int],
-        count_padding: bool,
-    ) -> int: ...
-    def batch_norm(
-        self,
-        x: int,
-        weight: int,
-        bias: int,
-        running_mean: int,
-        running_variance: int,
-        momentum: float,
-        eps: float,
-    ) -> int: ...  # over the last axis
-    def lrn(self, x: int, size: int, alpha: float, beta: float, bias: float) -> int: ...
-    def upsample(self, x: int, size: tuple[int, int]) -> int: ...  # nearest neighbour
-    def zero_pad(
-        self, x: int, rows: Sequence[int], columns: Sequence[int], channels: Sequence[int]
-    ) -> int: ...  # (before, after) each
     def output(self, tensors: list[int]) -> None: ...
 
 class Network:

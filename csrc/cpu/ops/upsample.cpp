@@ -4,17 +4,24 @@
 
 namespace steep::STEEP_ISA {
 
+// Repeating a pixel multiplies it by 1, and so does its gradient the sum over a window: a 1 that is
+// rounded as the number of pixels times their share.
 template <class T>
 void run(const ops::Upsample& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
   const long channels = op.channels, row = op.width * op.across * channels;
+  const T pixels = T(op.down * op.across), share = T(1) / pixels;
   for (long r = lo; r < hi; ++r) {
     const T* from = w.in[0].at(r);
     T* to = w.out.at(r);
     for (long i = 0; i < op.height; ++i) {
       T* const first = to;
-      for (long j = 0; j < op.width; ++j, from += channels)
-        for (long b = 0; b < op.across; ++b, to += channels)
-          __builtin_memcpy(to, from, channels * sizeof(T));
+      for (long j = 0; j < op.width; ++j, from += channels) {
+        T* const pixel = to;
+        for (long c = 0; c < channels; ++c) pixel[c] = fma_(pixels, from[c], T(0)) * share;
+        to += channels;
+        for (long b = 1; b < op.across; ++b, to += channels)
+          __builtin_memcpy(to, pixel, channels * sizeof(T));
+      }
       for (long a = 1; a < op.down; ++a, to += row) __builtin_memcpy(to, first, row * sizeof(T));
     }
   }
@@ -26,6 +33,7 @@ STEEP_CALL(Upsample)
 template <class T>
 void run(const ops::UpsampleGrad& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
   const ops::Upsample& up = op.of;
+  const T pixels = T(up.down * up.across), share = T(1) / pixels;
   const long channels = up.channels, row = up.width * up.across * channels;
   for (long r = lo; r < hi; ++r) {
     const T* const dy = w.in[0].at(r);
@@ -43,6 +51,7 @@ void run(const ops::UpsampleGrad& op, const Work<T>& w, const Step<T>&, long lo,
               sum = sum + L::load(window + a * row + b * channels + c);
             total = total + sum;
           }
+          total = fma_(L::all(pixels), total * L::all(share), L::all(0));
           (w.accumulate ? L::load(to + c) + total : total).store(to + c);
         });
       }
