@@ -1,21 +1,15 @@
 // AdaGrad (Duchi et al. 2011): r = r + g^2,  w = w - lr*g / (sqrt(r + eps_in) + eps_out).
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct AdaGrad {
   static constexpr const char* kName = "adagrad";
   static constexpr std::array kSlots{"r"};
-  static constexpr std::array kKnobs{"lr", "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
-
-  template <class T>
-  struct Knobs {
-    T lr, eps_in, eps_out;
-  };
+  STEEP_KNOBS(lr, eps_in, eps_out);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {

@@ -2,24 +2,16 @@
 //   w = w - rate*m / (sqrt(r_scale*r + eps_in) + eps_out).
 // Bias-corrected: rate = lr/(1-beta1^t), r_scale = 1/(1-beta2^t); uncorrected: (lr, 1).
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct Adam {
   static constexpr const char* kName = "adam";
   static constexpr std::array kSlots{"m", "r"};
-  static constexpr std::array kKnobs{"rate",   "beta1",           "one_minus_beta1",
-                                     "beta2",  "one_minus_beta2", "r_scale",
-                                     "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
-
-  template <class T>
-  struct Knobs {
-    T rate, beta1, one_minus_beta1, beta2, one_minus_beta2, r_scale, eps_in, eps_out;
-  };
+  STEEP_KNOBS(rate, beta1, one_minus_beta1, beta2, one_minus_beta2, r_scale, eps_in, eps_out);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {

@@ -2,23 +2,16 @@
 //   u = max(beta2*u, |g| + eps_in), and 0 while every g was 0,
 //   w = w - rate*m / (u + eps_out), rate = lr/(1-beta1^t).
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct Adamax {
   static constexpr const char* kName = "adamax";
   static constexpr std::array kSlots{"m", "u"};
-  static constexpr std::array kKnobs{"rate",  "beta1",  "one_minus_beta1",
-                                     "beta2", "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
-
-  template <class T>
-  struct Knobs {
-    T rate, beta1, one_minus_beta1, beta2, eps_in, eps_out;
-  };
+  STEEP_KNOBS(rate, beta1, one_minus_beta1, beta2, eps_in, eps_out);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {

@@ -1,24 +1,16 @@
 // AMSGrad (Reddi et al. 2018): Adam whose denominator never falls, rmax = max(rmax, r) over the
 // uncorrected r:  w = w - rate*m / (sqrt(r_scale*rmax + eps_in) + eps_out).
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct AMSGrad {
   static constexpr const char* kName = "amsgrad";
   static constexpr std::array kSlots{"m", "r", "rmax"};
-  static constexpr std::array kKnobs{"rate",   "beta1",           "one_minus_beta1",
-                                     "beta2",  "one_minus_beta2", "r_scale",
-                                     "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
-
-  template <class T>
-  struct Knobs {
-    T rate, beta1, one_minus_beta1, beta2, one_minus_beta2, r_scale, eps_in, eps_out;
-  };
+  STEEP_KNOBS(rate, beta1, one_minus_beta1, beta2, one_minus_beta2, r_scale, eps_in, eps_out);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {

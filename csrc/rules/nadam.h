@@ -2,24 +2,17 @@
 //   w = w - (rate_g*g + rate_m*m) / (sqrt(r_scale*r + eps_in) + eps_out);
 // the products of the momentum schedule are folded into rate_g and rate_m.
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct NAdam {
   static constexpr const char* kName = "nadam";
   static constexpr std::array kSlots{"m", "r"};
-  static constexpr std::array kKnobs{"rate_g",          "rate_m", "beta1",
-                                     "one_minus_beta1", "beta2",  "one_minus_beta2",
-                                     "r_scale",         "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
-
-  template <class T>
-  struct Knobs {
-    T rate_g, rate_m, beta1, one_minus_beta1, beta2, one_minus_beta2, r_scale, eps_in, eps_out;
-  };
+  STEEP_KNOBS(rate_g, rate_m, beta1, one_minus_beta1, beta2, one_minus_beta2, r_scale, eps_in,
+              eps_out);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {

@@ -2,22 +2,16 @@
 //   v = mu*v - rate_in*g(point),  w = w + rate_out*v,  point = w + look_next*v.
 // The sweep keeps the point in place of w, and finds w with look, the look_next of the step before.
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct Nesterov {
   static constexpr const char* kName = "nesterov";
   static constexpr std::array kSlots{"v"};
-  static constexpr std::array kKnobs{"look", "look_next", "mu", "rate_in", "rate_out"};
   static constexpr bool kLookAhead = true;
-
-  template <class T>
-  struct Knobs {
-    T look, look_next, mu, rate_in, rate_out;
-  };
+  STEEP_KNOBS(look, look_next, mu, rate_in, rate_out);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {

@@ -1,21 +1,15 @@
 // RMSProp (Hinton 2012): r = rho*r + (1-rho)*g^2,  w = w - lr*g / (sqrt(r + eps_in) + eps_out).
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct RMSProp {
   static constexpr const char* kName = "rmsprop";
   static constexpr std::array kSlots{"r"};
-  static constexpr std::array kKnobs{"lr", "rho", "one_minus_rho", "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
-
-  template <class T>
-  struct Knobs {
-    T lr, rho, one_minus_rho, eps_in, eps_out;
-  };
+  STEEP_KNOBS(lr, rho, one_minus_rho, eps_in, eps_out);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {

@@ -1,23 +1,16 @@
 // RMSProp with momentum: r = rho*r + (1-rho)*g^2,
 //   v = mu*v - rate_in*g / (sqrt(r + eps_in) + eps_out),  w = w + rate_out*v.
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct RMSPropMomentum {
   static constexpr const char* kName = "rmsprop_momentum";
   static constexpr std::array kSlots{"r", "v"};
-  static constexpr std::array kKnobs{"mu",     "rate_in", "rate_out", "rho", "one_minus_rho",
-                                     "eps_in", "eps_out"};
   static constexpr bool kLookAhead = false;
-
-  template <class T>
-  struct Knobs {
-    T mu, rate_in, rate_out, rho, one_minus_rho, eps_in, eps_out;
-  };
+  STEEP_KNOBS(mu, rate_in, rate_out, rho, one_minus_rho, eps_in, eps_out);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k) {

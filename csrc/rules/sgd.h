@@ -1,21 +1,15 @@
 // SGD: w = w - lr*g.
 #pragma once
-#include <array>
-
 #include "base/math.h"
+#include "rules/knobs.h"
 
 namespace steep::STEEP_ISA::rules {
 
 struct SGD {
   static constexpr const char* kName = "sgd";
   static constexpr std::array<const char*, 0> kSlots{};
-  static constexpr std::array kKnobs{"lr"};
   static constexpr bool kLookAhead = false;
-
-  template <class T>
-  struct Knobs {
-    T lr;
-  };
+  STEEP_KNOBS(lr);
 
   template <class T>
   STEEP_HD static void step(T& w, T g, T*, const Knobs<T>& k) {

@@ -1,8 +1,9 @@
 """The optimizers: one small description for each algorithm, with the formula it stands for.
 
 In every formula w are the weights, g the gradient of the loss, all operations elementwise. A
-hyper-parameter may be a number, a schedule, a list of values or a function of the step. Only the
-list of optimizers stands here; what they share is in base.py, their arithmetic is native.
+hyper-parameter may be a number, a schedule, a list of values or a function of the step. The classes
+stand in the files beside, each in its file's `__all__`; what they share is in base.py, their
+arithmetic is native.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,38 +11,23 @@ from typing import Any
 
 from .. import schedules
 from ..checks.names import choose
-from .adam import Adam, Adamax, AdamW, AMSGrad, NAdam
-from .adaptive import AdaDelta, AdaGrad, RMSProp
+from . import adam, adaptive, sgd
+from .adam import *  # noqa: F403
+from .adaptive import *  # noqa: F403
 from .base import Optimizer
-from .sgd import SGD
+from .sgd import *  # noqa: F403
 
-__all__ = [
-    "SGD",
-    "AMSGrad",
-    "AdaDelta",
-    "AdaGrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "NAdam",
-    "Optimizer",
-    "RMSProp",
-    "from_config",
-    "get",
-]
+__all__ = ["Optimizer", "from_config", "get"]
+__all__ += sgd.__all__
+__all__ += adaptive.__all__
+__all__ += adam.__all__
 
+# By name: every class in small letters, and two forms of SGD.
 TABLE: dict[str, Callable[..., Optimizer]] = {
-    "sgd": SGD,
-    "momentum": lambda lr=0.01, momentum=0.9, **rest: SGD(lr, momentum, **rest),
-    "nesterov": lambda lr=0.01, momentum=0.9, **rest: SGD(lr, momentum, True, **rest),
-    "adagrad": AdaGrad,
-    "rmsprop": RMSProp,
-    "adam": Adam,
-    "adamw": AdamW,
-    "amsgrad": AMSGrad,
-    "adamax": Adamax,
-    "nadam": NAdam,
-    "adadelta": AdaDelta,
+    name.lower(): vars(room)[name] for room in (sgd, adaptive, adam) for name in room.__all__
+} | {
+    "momentum": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, **rest),
+    "nesterov": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, True, **rest),
 }
 
 

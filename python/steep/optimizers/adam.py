@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
 from ..schedules import Number, Times
-from .base import Clock, Moments, Value, moving
+from .base import Decayed, Moments
+from .clock import Clock, Value
+
+__all__ = ["AMSGrad", "Adam", "AdamW", "Adamax", "NAdam"]
 
 _BETAS: dict[str, Range] = {
     "lr": NOT_NEGATIVE,
@@ -21,10 +24,13 @@ _BETAS: dict[str, Range] = {
 
 @dataclass(frozen=True, repr=False)
 class Adam(Moments):
-    """w = w - lr * m/(1-beta1^t) / (sqrt(r/(1-beta2^t)) + eps) (Kingma & Ba 2015, algorithm 1).
+    """Running means of g and g^2, corrected for their start at 0 (Kingma & Ba 2015, algorithm 1).
 
-    m = beta1*m + (1-beta1)*g and r = beta2*r + (1-beta2)*g^2 are running means. ``like="keras"``
-    is the paper's shorter form, in which eps is not corrected along with r:
+        m = beta1*m + (1-beta1)*g
+        r = beta2*r + (1-beta2)*g^2
+        w = w - lr*m/(1-beta1^t) / (sqrt(r/(1-beta2^t)) + eps)
+
+    ``like="keras"`` is the paper's shorter form, in which eps is not corrected along with r:
     w = w - lr*sqrt(1-beta2^t)/(1-beta1^t) * m/(sqrt(r) + eps).
 
     Parameters
@@ -47,7 +53,7 @@ class Adam(Moments):
     amsgrad: bool = field(default=False, kw_only=True)
 
     ranges: ClassVar[Mapping[str, Range]] = _BETAS
-    flags: ClassVar[tuple[str, ...]] = ("amsgrad", "maximize", "bias_correction")
+    flags: ClassVar[tuple[str, ...]] = ("amsgrad",)
 
     @property
     def rule(self) -> str:
@@ -55,41 +61,32 @@ class Adam(Moments):
         return "amsgrad" if self.amsgrad else "adam"
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
-        beta1, beta2 = self._at("beta1", clock), self._at("beta2", clock)
+        columns = super()._columns(clock)
         rate: Value = self._sign * self._at("lr", clock)
         r_scale: Value = 1.0
         if self.bias_correction:
             t = clock.count(self.bias_time)
-            first, second = 1.0 - beta1**t, 1.0 - beta2**t
+            first, second = 1.0 - columns["beta1"] ** t, 1.0 - columns["beta2"] ** t
             if self.like == "keras":
                 rate = rate * np.sqrt(second) / first
             else:
                 rate, r_scale = rate / first, 1.0 / second
-        return self._eps(clock) | {
-            "rate": rate,
-            "beta1": beta1,
-            "one_minus_beta1": moving(beta1),
-            "beta2": beta2,
-            "one_minus_beta2": moving(beta2),
-            "r_scale": r_scale,
-        }
+        return columns | {"rate": rate, "r_scale": r_scale}
 
     def _lines(self) -> list[str]:
-        lines = [*self._time_line(), "m = beta1*m + (1-beta1)*g", "r = beta2*r + (1-beta2)*g^2"]
-        r = "r"
+        *lines, last = super()._lines()
+        if self.like == "keras":
+            last = last.replace("r/(1-beta2^t)", "r")
+            last = last.replace("m/(1-beta1^t)", "sqrt(1-beta2^t)/(1-beta1^t) * m")
         if self.amsgrad:
             lines.append("r_max = max(r_max, r)")
-            r = "r_max"
-        if not self.bias_correction:
-            return [*lines, f"w = w - lr*m / {self._root(r)}"]
-        if self.like == "keras":
-            return [*lines, f"w = w - lr*sqrt(1-beta2^t)/(1-beta1^t) * m / {self._root(r)}"]
-        return [*lines, f"w = w - lr * m/(1-beta1^t) / {self._root(f'{r}/(1-beta2^t)')}"]
+            last = last.replace("sqrt(r", "sqrt(r_max")
+        return [*lines, last]
 
 
 @dataclass(frozen=True, repr=False)
-class AdamW(Adam):
-    """w = w - lr*weight_decay*w, then Adam's step (Loshchilov & Hutter 2019).
+class AdamW(Decayed, Adam):
+    """Adam's step after w = w - lr*weight_decay*w (Loshchilov & Hutter 2019).
 
     Parameters
     ----------
@@ -98,18 +95,6 @@ class AdamW(Adam):
     weight_decay
         Decoupled decay of weights, not of biases, >= 0; it is multiplied by the rate.
     """
-
-    weight_decay: Number = 0.01
-
-    ranges: ClassVar[Mapping[str, Range]] = _BETAS | {"weight_decay": NOT_NEGATIVE}
-
-    def decay(self, steps: Any, epochs: Any) -> Value:
-        """Return lr*weight_decay at each step."""
-        clock = Clock(np.asarray(steps, np.float64), np.asarray(epochs, np.float64))
-        return self._at("lr", clock) * self._at("weight_decay", clock)
-
-    def _lines(self) -> list[str]:
-        return ["w = w - lr*weight_decay*w (weights, not biases)", *super()._lines()]
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,11 +116,15 @@ class AMSGrad(Adam):
 
 @dataclass(frozen=True, repr=False)
 class Adamax(Moments):
-    """u = max(beta2*u, |g| + eps), w = w - lr/(1-beta1^t) * m/u (Kingma & Ba 2015, section 7.1).
+    """Adam with the largest gradient, forgotten slowly, in the root's place.
 
-    m = beta1*m + (1-beta1)*g. The paper has no eps; here it stands as in PyTorch. ``like="keras"``
-    puts it into the division: u = max(beta2*u, |g|), w = w - lr/(1-beta1^t) * m/(u + eps). Where
-    every gradient so far was 0, u stays 0 and the weight as it is.
+        m = beta1*m + (1-beta1)*g
+        u = max(beta2*u, |g| + eps)
+        w = w - lr/(1-beta1^t) * m/u
+
+    (Kingma & Ba 2015, section 7.1.) The paper has no eps; here it stands as in PyTorch.
+    ``like="keras"`` puts it into the division: u = max(beta2*u, |g|), w = w - lr/(1-beta1^t) *
+    m/(u + eps). Where every gradient so far was 0, u stays 0 and the weight as it is.
 
     Parameters
     ----------
@@ -150,6 +139,7 @@ class Adamax(Moments):
     beta2: Number = 0.999
     eps: Number = 1e-8
 
+    rule = "adamax"
     ranges: ClassVar[Mapping[str, Range]] = _BETAS
 
     def __post_init__(self) -> None:
@@ -158,40 +148,31 @@ class Adamax(Moments):
         if self.eps_inside:
             raise ValueError("Adamax: has no root for eps to stand in; leave out eps_inside")
 
-    @property
-    def rule(self) -> str:
-        """Native rule."""
-        return "adamax"
-
     def _columns(self, clock: Clock) -> dict[str, Value]:
-        beta1 = self._at("beta1", clock)
+        columns = super()._columns(clock)
         rate: Value = self._sign * self._at("lr", clock)
         if self.bias_correction:
-            rate = rate / (1.0 - beta1 ** clock.count(self.bias_time))
-        eps, outside = self._at("eps", clock), self.like == "keras"
-        return {
-            "rate": rate,
-            "beta1": beta1,
-            "one_minus_beta1": moving(beta1),
-            "beta2": self._at("beta2", clock),
-            "eps_in": 0.0 if outside else eps,
-            "eps_out": eps if outside else 0.0,
-        }
+            rate = rate / (1.0 - columns["beta1"] ** clock.count(self.bias_time))
+        if self.like != "keras":  # eps stands beside |g|, there is no root
+            columns["eps_in"], columns["eps_out"] = columns["eps_out"], columns["eps_in"]
+        return columns | {"rate": rate}
 
     def _lines(self) -> list[str]:
-        rate = "lr/(1-beta1^t)" if self.bias_correction else "lr"
-        size, below = ("|g|", "(u + eps)") if self.like == "keras" else ("|g| + eps", "u")
-        means = ["m = beta1*m + (1-beta1)*g", f"u = max(beta2*u, {size})"]
-        return [*self._time_line(), *means, f"w = w - {rate} * m/{below}"]
+        *lines, u, w = super()._lines()
+        if self.like == "keras":
+            u, w = u.replace(" + eps", ""), w.replace("m/u", "m/(u + eps)")
+        return [*lines, u, w]
 
 
 @dataclass(frozen=True, repr=False)
 class NAdam(Moments):
     """Adam with Nesterov momentum (Dozat 2016).
 
-    mu_t = beta1*(1 - 0.96^(t*momentum_decay)/2),
-    w = w - lr*((1-mu_t)/(1-prod mu_1..mu_t)*g + mu_t+1/(1-prod mu_1..mu_t+1)*m)
-    / (sqrt(r/(1-beta2^t)) + eps).
+        mu_t = beta1*(1 - 0.96^(t*momentum_decay)/2)
+        m = beta1*m + (1-beta1)*g
+        r = beta2*r + (1-beta2)*g^2
+        n = (1-mu_t)/(1-prod mu_1..mu_t)*g + mu_t+1/(1-prod mu_1..mu_t+1)*m
+        w = w - lr*n / (sqrt(r/(1-beta2^t)) + eps)
 
     Parameters
     ----------
@@ -207,6 +188,7 @@ class NAdam(Moments):
     eps: Number = 1e-8
     momentum_decay: float = 0.004
 
+    rule = "nadam"
     ranges: ClassVar[Mapping[str, Range]] = _BETAS | {"momentum_decay": NOT_NEGATIVE}
     _counts_time: ClassVar[bool] = True
 
@@ -216,13 +198,9 @@ class NAdam(Moments):
         if not isinstance(self.momentum_decay, float):
             raise TypeError("NAdam: momentum_decay must be a number, not a schedule")
 
-    @property
-    def rule(self) -> str:
-        """Native rule."""
-        return "nadam"
-
     def _columns(self, clock: Clock) -> dict[str, Value]:
-        beta1, beta2 = self._at("beta1", clock), self._at("beta2", clock)
+        columns = super()._columns(clock)
+        beta1, beta2 = columns["beta1"], columns["beta2"]
         t = clock.count(self.bias_time)
         grown = 1.0 - 0.5 * 0.96 ** (t * self.momentum_decay)
         mu = beta1 * grown
@@ -234,27 +212,7 @@ class NAdam(Moments):
             rate_g = rate_g / (1.0 - product)
             rate_m = rate_m / (1.0 - product * mu_next)
             r_scale = 1.0 / (1.0 - beta2**t)
-        return self._eps(clock) | {
-            "rate_g": rate_g,
-            "rate_m": rate_m,
-            "beta1": beta1,
-            "one_minus_beta1": moving(beta1),
-            "beta2": beta2,
-            "one_minus_beta2": moving(beta2),
-            "r_scale": r_scale,
-        }
-
-    def _lines(self) -> list[str]:
-        fixed = self.bias_correction
-        g, m = "/(1-prod mu_1..mu_t)" * fixed, "/(1-prod mu_1..mu_t+1)" * fixed
-        root = self._root("r/(1-beta2^t)" if fixed else "r")
-        return [
-            f"t = number of the {self.bias_time}, from 1",
-            "mu_t = beta1*(1 - 0.96^(t*momentum_decay)/2)",
-            "m = beta1*m + (1-beta1)*g",
-            "r = beta2*r + (1-beta2)*g^2",
-            f"w = w - lr*((1-mu_t){g}*g + mu_t+1{m}*m) / {root}",
-        ]
+        return columns | {"rate_g": rate_g, "rate_m": rate_m, "r_scale": r_scale}
 
 
 @lru_cache(maxsize=16)

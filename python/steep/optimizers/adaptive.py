@@ -8,13 +8,16 @@ from typing import Any, ClassVar
 from ..checks.names import choose
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
 from ..schedules import Number
-from .base import Clock, Damped, Value, moving
-from .velocity import check_nesterov, check_rate_place, velocity
+from .base import Damped
+from .clock import Clock, Value
+from .velocity import check_nesterov, check_rate_place, velocity, with_velocity
+
+__all__ = ["AdaDelta", "AdaGrad", "RMSProp"]
 
 
 @dataclass(frozen=True, repr=False)
 class AdaGrad(Damped):
-    """r = r + g^2, w = w - lr*g/(sqrt(r) + eps) (Duchi, Hazan & Singer 2011).
+    """r = r + g^2, w = w - lr*g / (sqrt(r) + eps) (Duchi, Hazan & Singer 2011).
 
     Parameters
     ----------
@@ -30,6 +33,7 @@ class AdaGrad(Damped):
     eps: Number = 1e-7
     initial_accumulator: float = field(default=0.0, kw_only=True)
 
+    rule = "adagrad"
     ranges: ClassVar[Mapping[str, Range]] = {
         "lr": NOT_NEGATIVE,
         "eps": NOT_NEGATIVE,
@@ -43,27 +47,21 @@ class AdaGrad(Damped):
         if not isinstance(self.initial_accumulator, float):
             raise TypeError("AdaGrad: initial_accumulator must be a number, not a schedule")
 
-    @property
-    def rule(self) -> str:
-        """Native rule."""
-        return "adagrad"
-
     def _columns(self, clock: Clock) -> dict[str, Value]:
-        columns = self._eps(clock)
+        columns = super()._columns(clock)
         # r only ever grows by g^2, so what it starts from may as well be added under the root.
         columns["eps_in"] = columns["eps_in"] + self.initial_accumulator
-        return columns | {"lr": self._sign * self._at("lr", clock)}
+        return columns
 
     def _lines(self) -> list[str]:
-        start = f"r = {self.initial_accumulator:g} at first"
-        return [start, "r = r + g^2", f"w = w - lr*g / {self._root('r')}"]
+        return [f"r = {self.initial_accumulator:g} at first", *super()._lines()]
 
 
 @dataclass(frozen=True, repr=False)
 class RMSProp(Damped):
-    """r = rho*r + (1-rho)*g^2, w = w - lr*g/(sqrt(r) + eps) (Hinton 2012).
+    """r = rho*r + (1-rho)*g^2, w = w - lr*g / (sqrt(r) + eps) (Hinton 2012).
 
-    With momentum the scaled gradient feeds a velocity: v = momentum*v - lr*g/(sqrt(r) + eps),
+    With momentum the scaled gradient feeds a velocity: v = momentum*v - lr*g / (sqrt(r) + eps),
     w = w + v. With `nesterov` g, and so r, belongs to the point w + momentum*v.
 
     Parameters
@@ -94,7 +92,7 @@ class RMSProp(Damped):
         "eps": NOT_NEGATIVE,
         "momentum": FRACTION,
     }
-    flags: ClassVar[tuple[str, ...]] = ("nesterov", "maximize")
+    flags: ClassVar[tuple[str, ...]] = ("nesterov",)
 
     def __post_init__(self) -> None:
         """Check the arguments; settle the preset, and where eps and the rate stand."""
@@ -126,20 +124,14 @@ class RMSProp(Damped):
         return "rmsprop_nesterov" if self.nesterov else "rmsprop_momentum"
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
-        rho = self._at("rho", clock)
-        columns = self._eps(clock) | {"rho": rho, "one_minus_rho": moving(rho)}
+        columns = super()._columns(clock)
         if self.rule == "rmsprop":
-            return columns | {"lr": self._sign * self._at("lr", clock)}
+            return columns
         return columns | velocity(self, clock, look=self.nesterov)
 
     def _lines(self) -> list[str]:
-        lines = ["r = rho*r + (1-rho)*g^2"]
-        if self.rule == "rmsprop":
-            return [*lines, f"w = w - lr*g / {self._root('r')}"]
-        inner, outer = ("lr*", "") if self.lr_in_velocity else ("", "lr*")
-        if self.nesterov:
-            lines.insert(0, f"g is taken at w + momentum*{outer}v")
-        return [*lines, f"v = momentum*v - {inner}g / {self._root('r')}", f"w = w + {outer}v"]
+        lines = super()._lines()
+        return lines if self.rule == "rmsprop" else with_velocity(self, lines, look=self.nesterov)
 
 
 PRESETS: dict[str, dict[str, Any]] = {"kathuria": {"rho": 0.9, "eps": 1e-10, "eps_inside": True}}
@@ -147,9 +139,12 @@ PRESETS: dict[str, dict[str, Any]] = {"kathuria": {"rho": 0.9, "eps": 1e-10, "ep
 
 @dataclass(frozen=True, repr=False)
 class AdaDelta(Damped):
-    """d = -sqrt(u+eps)/sqrt(r+eps)*g, w = w + lr*d (Zeiler 2012).
+    """Steps as large as past steps, measured as gradients are (Zeiler 2012).
 
-    r = rho*r + (1-rho)*g^2 comes before, u = rho*u + (1-rho)*d^2 after.
+        r = rho*r + (1-rho)*g^2
+        d = -sqrt(u + eps) / sqrt(r + eps) * g
+        u = rho*u + (1-rho)*d^2
+        w = w + lr*d
 
     Parameters
     ----------
@@ -170,6 +165,7 @@ class AdaDelta(Damped):
     rho: Number = 0.95
     eps: Number = 1e-6
 
+    rule = "adadelta"
     ranges: ClassVar[Mapping[str, Range]] = {
         "lr": NOT_NEGATIVE,
         "rho": FRACTION,
@@ -185,21 +181,3 @@ class AdaDelta(Damped):
                 f"AdaDelta: lr={self.lr:g} hardly moves the weights; the paper's rate is 1.0",
                 stacklevel=3,
             )
-
-    @property
-    def rule(self) -> str:
-        """Native rule."""
-        return "adadelta"
-
-    def _columns(self, clock: Clock) -> dict[str, Value]:
-        rho = self._at("rho", clock)
-        lr = self._sign * self._at("lr", clock)
-        return self._eps(clock) | {"lr": lr, "rho": rho, "one_minus_rho": moving(rho)}
-
-    def _lines(self) -> list[str]:
-        return [
-            "r = rho*r + (1-rho)*g^2",
-            f"d = -{self._root('u')} / {self._root('r')} * g",
-            "u = rho*u + (1-rho)*d^2",
-            "w = w + lr*d",
-        ]

@@ -3,58 +3,33 @@
 The algorithms themselves are in the files beside, their arithmetic in the native rules.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core, schedules
 from ..checks.names import choose
-from ..checks.numbers import Range, flag, keeps_kind
-from ..schedules import Schedule, Times
-
-Value: TypeAlias = float | Times  # of a hyper-parameter: a float where all steps share it
+from ..checks.numbers import NOT_NEGATIVE, Range, flag, keeps_kind
+from ..schedules import Number, Schedule
+from .clock import Clock, Value, times
+from .formulas import written
 
 LIKE = {"torch": "torch", "keras": "keras"}
 BIAS_TIMES = {"step": "step", "epoch": "epoch"}
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The steps of one knob table: updates done before each, and the epoch each belongs to."""
-
-    steps: Times
-    epochs: Times | None
-    epochs_next: Times | None = None
-
-    def next(self) -> "Clock":
-        """Return the same steps, one later."""
-        return Clock(self.steps + 1.0, self.epochs_next)
-
-    def evaluate(self, value: float | Schedule) -> Value:
-        """Return a hyper-parameter at these steps."""
-        if self.epochs is None:
-            if isinstance(value, Schedule) and value.unit == "epoch":
-                raise ValueError(
-                    "knobs: a look-ahead rule with a schedule by epoch needs epochs_next"
-                )
-            return schedules.evaluate(value, self.steps, self.steps)
-        return schedules.evaluate(value, self.steps, self.epochs)
-
-    def count(self, bias_time: str) -> Times:
-        """Return Adam's t, counted from 1, in steps or in epochs."""
-        if bias_time == "step" or self.epochs is None:
-            return self.steps + 1.0
-        return np.floor(self.epochs) + 1.0
+_ROOT = r"\(sqrt\((\S+)\) \+ eps\)|sqrt\((\S+) \+ eps\)"  # in a formula, eps outside or inside
 
 
 @dataclass(frozen=True, repr=False)
 class Optimizer(ABC):
     """An update rule with its hyper-parameters; a description, without state.
+
+    A subclass names its own hyper-parameters in `ranges` and its own switches in `flags`.
 
     Parameters
     ----------
@@ -76,6 +51,13 @@ class Optimizer(ABC):
     ranges: ClassVar[Mapping[str, Range]] = {}  # of every hyper-parameter, by name
     flags: ClassVar[tuple[str, ...]] = ("maximize",)
 
+    def __init_subclass__(cls) -> None:
+        """Put what a class names beside what its bases do."""
+        super().__init_subclass__()
+        kinds = [vars(kind) for kind in reversed(cls.__mro__)]
+        cls.ranges = {k: v for kind in kinds for k, v in kind.get("ranges", {}).items()}
+        cls.flags = tuple(dict.fromkeys(name for kind in kinds for name in kind.get("flags", ())))
+
     def __post_init__(self) -> None:
         """Check every argument and give numbers their one form: a float or a schedule."""
         where = type(self).__name__
@@ -91,13 +73,23 @@ class Optimizer(ABC):
     def rule(self) -> str:
         """Name of the native rule that does this update."""
 
-    @abstractmethod
     def _columns(self, clock: Clock) -> dict[str, Value]:
-        """Return the value of every knob of the rule, by name."""
+        """Return the value of every knob of the rule, by name.
 
-    @abstractmethod
+        Here of those that are hyper-parameters: x, or 1 - x as `one_minus_x`, which comes after.
+        """
+        columns: dict[str, Value] = {}
+        for name in knob_order(self.rule):
+            plain = name.removeprefix("one_minus_")
+            if name in self.ranges:
+                columns[name] = self._at(name, clock) * (self._sign if name == "lr" else 1.0)
+            elif plain in self.ranges:
+                columns[name] = 1.0 - columns[plain]  # once, in float64; float32 loses digits
+        return columns
+
     def _lines(self) -> list[str]:
-        """Return the update, one assignment a line."""
+        """Return the update, one assignment a line: as written, where no switch changes it."""
+        return written(type(self))
 
     def knobs(
         self, steps: ArrayLike, epochs: ArrayLike, epochs_next: ArrayLike | None = None
@@ -123,12 +115,15 @@ class Optimizer(ABC):
         ValueError
             If a schedule leaves the range of its hyper-parameter; says where.
         """
-        after = None if epochs_next is None else _times(epochs_next)
-        clock = Clock(_times(steps), _times(epochs), after)
-        columns = self._columns(clock)
-        order = knob_order(self.rule)
-        if len(order) != len(columns):
-            raise RuntimeError(f"rule {self.rule}: has knobs {order}, got {tuple(columns)}")
+        after = None if epochs_next is None else times(epochs_next)
+        clock = Clock(times(steps), times(epochs), after)
+        columns, order = self._columns(clock), knob_order(self.rule)
+        if wrong := set(order) ^ columns.keys():
+            missing, unknown = ([n for n in wrong if n in of] for of in (order, columns))
+            raise RuntimeError(
+                f"{type(self).__name__}: of the knobs of rule {self.rule}, {', '.join(order)}, "
+                f"{sorted(missing)} are missing; {sorted(unknown)} are none of them"
+            )
         table = np.empty((clock.steps.size, len(order)))
         for index, name in enumerate(order):
             table[:, index] = columns[name]
@@ -145,7 +140,7 @@ class Optimizer(ABC):
         """Return a hyper-parameter at one step, as ``value("lr", 100)``."""
         if name not in self.ranges:
             choose(f"{type(self).__name__} hyper-parameter", name, dict(self.ranges))
-        return float(np.asarray(self._at(name, Clock(_times([step]), _times([epoch])))).reshape(()))
+        return float(np.asarray(self._at(name, Clock(times([step]), times([epoch])))).reshape(()))
 
     def check_precision(self, precision: str) -> None:
         """Refuse numbers that are others in a precision: a momentum of 1 - 1e-9 is 1 in float32.
@@ -266,13 +261,17 @@ class Damped(Optimizer):
 
     eps_inside: bool | None = field(default=None, kw_only=True)
 
-    def _eps(self, clock: Clock) -> dict[str, Value]:
-        eps = self._at("eps", clock)
-        inside = self.eps_inside
-        return {"eps_in": eps if inside else 0.0, "eps_out": 0.0 if inside else eps}
+    def _columns(self, clock: Clock) -> dict[str, Value]:
+        eps, inside = self._at("eps", clock), self.eps_inside
+        places: dict[str, Value] = {
+            "eps_in": eps if inside else 0.0,
+            "eps_out": 0.0 if inside else eps,
+        }
+        return super()._columns(clock) | places
 
-    def _root(self, r: str) -> str:
-        return f"sqrt({r} + eps)" if self.eps_inside else f"(sqrt({r}) + eps)"
+    def _lines(self) -> list[str]:
+        root = r"sqrt(\1\2 + eps)" if self.eps_inside else r"(sqrt(\1\2) + eps)"
+        return [re.sub(_ROOT, root, line) for line in super()._lines()]
 
 
 @dataclass(frozen=True, repr=False)
@@ -290,7 +289,7 @@ class Moments(Damped):
     bias_correction: bool = field(default=True, kw_only=True)
     bias_time: str = field(default="step", kw_only=True)
 
-    flags: ClassVar[tuple[str, ...]] = ("maximize", "bias_correction")
+    flags: ClassVar[tuple[str, ...]] = ("bias_correction",)
     _counts_time: ClassVar[bool] = False  # is t used without the correction, too?
 
     def __post_init__(self) -> None:
@@ -305,25 +304,40 @@ class Moments(Damped):
                 "which bias_correction=False leaves out; leave one of them out"
             )
 
-    def _time_line(self) -> list[str]:
-        """Return the line of the formula that says what t is."""
-        return [f"t = number of the {self.bias_time}, from 1"] if self.bias_correction else []
+    def _lines(self) -> list[str]:
+        lines = super()._lines()
+        if not self.bias_correction:  # every division by a "(1-..)" that counts
+            lines = [re.sub(r"/\(1-(\w+\^t|prod [^)]+)\)", "", line) for line in lines]
+        counts = self.bias_correction or self._counts_time
+        return [f"t = number of the {self.bias_time}, from 1"] * counts + lines
+
+
+@dataclass(frozen=True, repr=False)
+class Decayed(Optimizer):
+    """An optimizer whose weights decay beside its step: w = w - lr*weight_decay*w.
+
+    Stands before the rule among the bases: ``class AdamW(Decayed, Adam)``.
+
+    Parameters
+    ----------
+    weight_decay
+        Decoupled decay of weights, not of biases, >= 0; it is multiplied by the rate.
+    """
+
+    weight_decay: Number = 0.01
+
+    ranges: ClassVar[Mapping[str, Range]] = {"weight_decay": NOT_NEGATIVE}
+
+    def decay(self, steps: Any, epochs: Any) -> Value:
+        """Return lr*weight_decay at each step."""
+        clock = Clock(np.asarray(steps, np.float64), np.asarray(epochs, np.float64))
+        return self._at("lr", clock) * self._at("weight_decay", clock)
+
+    def _lines(self) -> list[str]:
+        return ["w = w - lr*weight_decay*w (weights, not biases)", *super()._lines()]
 
 
 @cache
 def knob_order(rule: str) -> tuple[str, ...]:
     """Return the names of a native rule's knobs, in the order of its table's columns."""
     return tuple(_core.rules()[rule]["knobs"])
-
-
-def moving(beta: Value) -> Value:
-    """Return 1 - beta, rounded once in float64; float32 would lose four digits of it."""
-    return 1.0 - beta
-
-
-def _times(values: ArrayLike) -> Times:
-    """Return step or epoch numbers as a contiguous float64 vector."""
-    times = np.asarray(values, dtype=np.float64)
-    if times.ndim != 1:
-        raise ValueError(f"knobs: steps and epochs must be vectors, got shape {times.shape}")
-    return np.ascontiguousarray(times)

@@ -6,13 +6,16 @@ from typing import ClassVar
 
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
 from ..schedules import Number
-from .base import Clock, Optimizer, Value
-from .velocity import check_nesterov, check_rate_place, velocity
+from .base import Optimizer
+from .clock import Clock, Value
+from .velocity import check_nesterov, check_rate_place, velocity, with_velocity
+
+__all__ = ["SGD"]
 
 
 @dataclass(frozen=True, repr=False)
 class SGD(Optimizer):
-    """v = momentum*v - lr*g, w = w + v (Polyak 1964); w = w - lr*g without momentum.
+    """w = w - lr*g (Robbins & Monro 1951); v = momentum*v - lr*g, w = w + v (Polyak 1964).
 
     With `nesterov` g is the gradient at w + momentum*v (Nesterov 1983, Sutskever 2013); weights
     are always exported as w. ``like="torch"`` and ``like="keras"`` instead take it at w and step
@@ -36,7 +39,7 @@ class SGD(Optimizer):
     lr_in_velocity: bool | None = field(default=None, kw_only=True)
 
     ranges: ClassVar[Mapping[str, Range]] = {"lr": NOT_NEGATIVE, "momentum": FRACTION}
-    flags: ClassVar[tuple[str, ...]] = ("nesterov", "maximize")
+    flags: ClassVar[tuple[str, ...]] = ("nesterov",)
 
     def __post_init__(self) -> None:
         """Check the arguments; settle where the rate stands."""
@@ -56,7 +59,7 @@ class SGD(Optimizer):
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
         if self.rule == "sgd":
-            return {"lr": self._sign * self._at("lr", clock)}
+            return super()._columns(clock)
         columns = velocity(self, clock, look=self.rule == "nesterov")
         if self.rule == "nesterov_lookback":
             columns["rate_direct"] = self._sign * self._at("lr", clock)
@@ -64,11 +67,8 @@ class SGD(Optimizer):
 
     def _lines(self) -> list[str]:
         if self.rule == "sgd":
-            return ["w = w - lr*g"]
-        inner, outer = ("lr*", "") if self.lr_in_velocity else ("", "lr*")
-        lines = [f"v = momentum*v - {inner}g", f"w = w + {outer}v"]
-        if self.rule == "nesterov":
-            lines.insert(0, f"g is taken at w + momentum*{outer}v")
+            return super()._lines()
+        lines = with_velocity(self, super()._lines(), look=self.rule == "nesterov")
         if self.rule == "nesterov_lookback":
-            lines[1] = f"w = w + momentum*{outer}v - lr*g"
+            lines[-1] = lines[-1].replace("w + ", "w + momentum*") + " - lr*g"
         return lines

@@ -1,8 +1,8 @@
-"""The knobs of a velocity, which SGD and RMSProp share. No optimizer is described here."""
+"""The velocity that SGD and RMSProp share: checks, knobs, formula. No optimizer is here."""
 
 from typing import Any
 
-from .base import Clock, Value
+from .clock import Clock, Value
 
 
 def check_nesterov(optimizer: Any) -> None:
@@ -41,3 +41,12 @@ def velocity(optimizer: Any, clock: Clock, look: bool) -> dict[str, Value]:
         mu_next, out_next = mu_and_outer(clock.next())
         columns |= {"look": mu * rate_out, "look_next": mu_next * out_next}
     return columns
+
+
+def with_velocity(optimizer: Any, lines: list[str], look: bool) -> list[str]:
+    """Return a formula whose last line, w = w - lr*x, feeds a velocity instead."""
+    *before, last = lines
+    inner, outer = ("lr*", "") if optimizer.lr_in_velocity else ("", "lr*")
+    ahead = [f"g is taken at w + momentum*{outer}v"] if look else []
+    moved = f"v = momentum*v - {inner}{last.removeprefix('w = w - lr*')}"
+    return [*ahead, *before, moved, f"w = w + {outer}v"]

@@ -1,0 +1,35 @@
+// STEEP_KNOBS: the knobs of a rule, named once for its formula and for the table that gives their
+// values. No rule lives here.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace steep::STEEP_ISA::rules {
+
+constexpr std::size_t count_words(std::string_view list) {
+  std::size_t count = 1;
+  for (char c : list) count += c == ',';
+  return count;
+}
+
+// "rate, beta1" as {"rate", "beta1"}.
+template <std::size_t kCount>
+constexpr std::array<std::string_view, kCount> words(std::string_view list) {
+  std::array<std::string_view, kCount> out;
+  for (std::string_view& word : out) {
+    word = list.substr(0, list.find(','));
+    list.remove_prefix(word.size() < list.size() ? word.size() + 2 : word.size());
+  }
+  return out;
+}
+
+}  // namespace steep::STEEP_ISA::rules
+
+// Knobs<T>, a struct of numbers of these names, and kKnobs, the names in the order of its members.
+#define STEEP_KNOBS(...) \
+  template <class T>     \
+  struct Knobs {         \
+    T __VA_ARGS__;       \
+  };                     \
+  static constexpr auto kKnobs = words<count_words(#__VA_ARGS__)>(#__VA_ARGS__)
