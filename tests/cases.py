@@ -84,23 +84,37 @@ LOSSES = {
     "binary_cross_entropy": (losses.BinaryCrossEntropy(), bits, 1),
 }
 
+
+@dataclass(frozen=True)
+class Rule:
+    """An optimizer for the laws, and what is known of its native rule."""
+
+    optimizer: Any
+    rule: str = ""  # the native one, where the row has another name
+    same: tuple[str, ...] = ()  # values of `like` that change nothing: the default is their form
+    scale_free: bool = False  # steps as large for any gradient: it takes |g| or its sign, no square
+    starts_by_eps: bool = False  # without eps its first step is 0 everywhere
+
+
+BOTH = ("torch", "keras")
 RULES = {
-    "sgd": SGD(0.05),
-    "momentum": SGD(0.02, 0.9),
-    "nesterov": SGD(0.02, 0.9, nesterov=True),
-    "nesterov_lookback": SGD(0.02, 0.9, nesterov=True, like="torch"),
-    "adagrad": AdaGrad(0.02),
-    "rmsprop": RMSProp(1e-3),
-    "rmsprop_momentum": RMSProp(1e-3, momentum=0.8),
-    "rmsprop_nesterov": RMSProp(1e-3, momentum=0.8, nesterov=True),
-    "adam": Adam(1e-3),
-    "amsgrad": AMSGrad(1e-3),
-    "adamax": Adamax(2e-3),
-    "nadam": NAdam(2e-3),
-    "adadelta": AdaDelta(1.0),
-    "adamw": AdamW(1e-3, weight_decay=0.1),  # a rule of adam's with decoupled decay
-    "scheduled": SGD(  # look-ahead with rate and momentum that change every step
-        schedules.Exponential(0.05, 0.01), schedules.Linear(0.5, 0.9, 60), nesterov=True
+    "sgd": Rule(SGD(0.05), same=BOTH),
+    "momentum": Rule(SGD(0.02, 0.9), same=("keras",)),
+    "nesterov": Rule(SGD(0.02, 0.9, nesterov=True)),
+    "nesterov_lookback": Rule(SGD(0.02, 0.9, nesterov=True, like="torch")),
+    "adagrad": Rule(AdaGrad(0.02), same=("torch",)),
+    "rmsprop": Rule(RMSProp(1e-3), same=("torch",)),
+    "rmsprop_momentum": Rule(RMSProp(1e-3, momentum=0.8)),
+    "rmsprop_nesterov": Rule(RMSProp(1e-3, momentum=0.8, nesterov=True)),
+    "adam": Rule(Adam(1e-3), same=("torch",)),
+    "amsgrad": Rule(AMSGrad(1e-3), same=("torch",)),
+    "adamax": Rule(Adamax(2e-3), same=("torch",), scale_free=True),
+    "nadam": Rule(NAdam(2e-3), same=BOTH),
+    "adadelta": Rule(AdaDelta(1.0), same=BOTH, starts_by_eps=True),
+    "adamw": Rule(AdamW(1e-3, weight_decay=0.1), rule="adam", same=("torch",)),
+    "scheduled": Rule(  # look-ahead with rate and momentum that change every step
+        SGD(schedules.Exponential(0.05, 0.01), schedules.Linear(0.5, 0.9, 60), nesterov=True),
+        rule="nesterov",
     ),
 }
 
@@ -142,7 +156,7 @@ class Case:
 
     def trainer(self, **changes):
         options = {"seed": 3, **self.options, **changes}
-        rule = options.pop("optimizer", RULES[self.rule])
+        rule = options.pop("optimizer", RULES[self.rule].optimizer)
         return steep.Trainer(self.net(), LOSSES[self.loss][0], rule, **options)
 
 

@@ -4,196 +4,212 @@ Slow and obvious float64 NumPy, written from the papers' formulas. Nothing of st
 """
 
 import math
+from collections import defaultdict
 
 import numpy as np
 
-
-def at(value, k):
-    """A hyper-parameter at step k (from 0): itself, or a function of k."""
-    return value(k) if callable(value) else value
-
-
-# ---- Update rules: each returns the path w(0) .. w(steps), one row a point. ----
+# ---- Update rules: one step each, by native name. ----
+#
+# A formula takes weights, gradient, slots and knobs, and returns new weights and slots. Knobs are
+# read from k: numbers of a test, or what a description makes of its hyper-parameters (`At`).
 
 
-def sgd(grad, w, steps, *, lr):
-    path = [np.array(w, float)]
-    for k in range(steps):
-        w = path[-1]
-        path.append(w - at(lr, k) * grad(w))
-    return np.array(path)
+def root(x, k):
+    return np.sqrt(x + k.eps_in) + k.eps_out
 
 
-def momentum(grad, w, steps, *, lr, mu, lr_in_velocity=True):
-    path, v = [np.array(w, float)], 0.0
-    for k in range(steps):
-        w = path[-1]
-        if lr_in_velocity:
-            v = at(mu, k) * v - at(lr, k) * grad(w)
-            path.append(w + v)
-        else:
-            v = at(mu, k) * v - grad(w)
-            path.append(w + at(lr, k) * v)
-    return np.array(path)
+def velocity(s, change, k):
+    return {"v": k.mu * s["v"] - k.rate_in * change}
 
 
-def nesterov(grad, w, steps, *, lr, mu, lr_in_velocity=True):
-    """The gradient is taken where the velocity alone would lead."""
-    path, v = [np.array(w, float)], 0.0
-    for k in range(steps):
-        w = path[-1]
-        if lr_in_velocity:
-            g = grad(w + at(mu, k) * v)
-            v = at(mu, k) * v - at(lr, k) * g
-            path.append(w + v)
-        else:
-            g = grad(w + at(lr, k) * at(mu, k) * v)
-            v = at(mu, k) * v - g
-            path.append(w + at(lr, k) * v)
-    return np.array(path)
+def mean_square(g, s, k):
+    return {"r": k.rho * s["r"] + k.one_minus_rho * g**2}
 
 
-def nesterov_lookback(grad, y, steps, *, lr, mu, torch=False):
-    """Keras's and PyTorch's form; returns the path of y and that of w = y - mu*v."""
-    y, v = np.array(y, float), 0.0
-    ys, ws = [y], [y]
-    for k in range(steps):
-        g = grad(y)
-        if torch:
-            v = at(mu, k) * v + g
-            y = y - at(lr, k) * (g + at(mu, k) * v)
-            ws.append(y + at(lr, k) * at(mu, k) * v)
-        else:
-            v = at(mu, k) * v - at(lr, k) * g
-            y = y + at(mu, k) * v - at(lr, k) * g
-            ws.append(y - at(mu, k) * v)
-        ys.append(y)
-    return np.array(ys), np.array(ws)
+def means(g, s, k):
+    m = k.beta1 * s["m"] + k.one_minus_beta1 * g
+    return {"m": m, "r": k.beta2 * s["r"] + k.one_minus_beta2 * g**2}
 
 
-def root(r, eps, inside):
-    return np.sqrt(r + eps) if inside else np.sqrt(r) + eps
+def sgd(w, g, s, k):
+    return w - k.lr * g, {}
 
 
-def adagrad(grad, w, steps, *, lr, eps=1e-7, eps_inside=False, start=0.0):
-    path, r = [np.array(w, float)], start
-    for k in range(steps):
-        w = path[-1]
-        g = grad(w)
-        r = r + g * g
-        path.append(w - at(lr, k) * g / root(r, eps, eps_inside))
-    return np.array(path)
+def momentum(w, g, s, k):
+    s = velocity(s, g, k)
+    return w + k.rate_out * s["v"], s
 
 
-def rmsprop(grad, w, steps, *, lr, rho=0.9, eps=1e-8, eps_inside=False):
-    path, r = [np.array(w, float)], 0.0
-    for k in range(steps):
-        w = path[-1]
-        g = grad(w)
-        r = at(rho, k) * r + (1 - at(rho, k)) * g * g
-        path.append(w - at(lr, k) * g / root(r, eps, eps_inside))
-    return np.array(path)
+def nesterov_lookback(w, g, s, k):
+    """The gradient is taken at w; w is the look-ahead point of the other form."""
+    s = velocity(s, g, k)
+    return w + k.rate_out * k.mu * s["v"] - k.rate_direct * g, s
 
 
-def rmsprop_momentum(
-    grad,
-    w,
-    steps,
-    *,
-    lr,
-    mu,
-    rho=0.9,
-    eps=1e-8,
-    eps_inside=False,
-    nesterov=False,
-    lr_in_velocity=True,
-):
-    path, v, r = [np.array(w, float)], 0.0, 0.0
-    for k in range(steps):
-        w = path[-1]
-        inner, outer = (at(lr, k), 1.0) if lr_in_velocity else (1.0, at(lr, k))
-        g = grad(w + at(mu, k) * outer * v) if nesterov else grad(w)
-        r = at(rho, k) * r + (1 - at(rho, k)) * g * g
-        v = at(mu, k) * v - inner * g / root(r, eps, eps_inside)
-        path.append(w + outer * v)
-    return np.array(path)
+def adagrad(w, g, s, k):
+    r = s["r"] + g**2
+    return w - k.lr * g / root(r, k), {"r": r}
 
 
-def adam(
-    grad,
-    w,
-    steps,
-    *,
-    lr=1e-3,
-    beta1=0.9,
-    beta2=0.999,
-    eps=1e-8,
-    eps_inside=False,
-    bias_correction=True,
-    epoch_steps=None,  # t counts epochs of so many steps
-    eps_hat=False,  # the paper's shorter form: eps is not corrected along with r
-    amsgrad=False,
-    weight_decay=0.0,
-    times_gradient=False,  # the erratum of the lectures: an extra factor g
-):
-    path, m, r, largest = [np.array(w, float)], 0.0, 0.0, 0.0
-    for k in range(steps):
-        w, b1, b2 = path[-1], at(beta1, k), at(beta2, k)
-        t = k + 1 if epoch_steps is None else k // epoch_steps + 1
-        g = grad(w)
-        m = b1 * m + (1 - b1) * g
-        r = b2 * r + (1 - b2) * g * g
-        largest = np.maximum(largest, r)
-        square = largest if amsgrad else r
-        first, second = (1 - b1**t, 1 - b2**t) if bias_correction else (1.0, 1.0)
-        if eps_hat:
-            move = math.sqrt(second) / first * m / root(square, eps, eps_inside)
-        else:
-            move = m / first / root(square / second, eps, eps_inside)
-        if times_gradient:
-            move = move * g
-        w = w - at(lr, k) * at(weight_decay, k) * w
-        path.append(w - at(lr, k) * move)
-    return np.array(path)
+def rmsprop(w, g, s, k):
+    s = mean_square(g, s, k)
+    return w - k.lr * g / root(s["r"], k), s
 
 
-def adamax(grad, w, steps, *, lr=2e-3, beta1=0.9, beta2=0.999, eps=1e-8, eps_outside=False):
-    inner, outer = (0.0, eps) if eps_outside else (eps, 0.0)
-    path, m, u = [np.array(w, float)], 0.0, 0.0
-    for k in range(steps):
-        w = path[-1]
-        g = grad(w)
-        m = beta1 * m + (1 - beta1) * g
-        u = np.maximum(beta2 * u, np.abs(g) + inner)
-        path.append(w - at(lr, k) / (1 - beta1 ** (k + 1)) * m / (u + outer))
-    return np.array(path)
+def rmsprop_momentum(w, g, s, k):
+    r = mean_square(g, s, k)
+    s = velocity(s, g / root(r["r"], k), k)
+    return w + k.rate_out * s["v"], r | s
 
 
-def nadam(grad, w, steps, *, lr=2e-3, beta1=0.9, beta2=0.999, eps=1e-8, momentum_decay=4e-3):
-    path, m, r, product = [np.array(w, float)], 0.0, 0.0, 1.0
-    for k in range(steps):
-        w, t = path[-1], k + 1
-        g = grad(w)
-        mu = beta1 * (1 - 0.5 * 0.96 ** (t * momentum_decay))
-        mu_next = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * momentum_decay))
-        product *= mu
-        m = beta1 * m + (1 - beta1) * g
-        r = beta2 * r + (1 - beta2) * g * g
-        blend = (1 - mu) / (1 - product) * g + mu_next / (1 - product * mu_next) * m
-        path.append(w - at(lr, k) * blend / (np.sqrt(r / (1 - beta2**t)) + eps))
-    return np.array(path)
+def adam(w, g, s, k):
+    s = means(g, s, k)
+    return w - k.rate * s["m"] / root(k.r_scale * s["r"], k), s
 
 
-def adadelta(grad, w, steps, *, lr=1.0, rho=0.95, eps=1e-6, eps_inside=True):
-    path, r, u = [np.array(w, float)], 0.0, 0.0
-    for k in range(steps):
-        w = path[-1]
-        g = grad(w)
-        r = rho * r + (1 - rho) * g * g
-        d = -root(u, eps, eps_inside) / root(r, eps, eps_inside) * g
-        u = rho * u + (1 - rho) * d * d
-        path.append(w + at(lr, k) * d)
-    return np.array(path)
+def amsgrad(w, g, s, k):
+    new = means(g, s, k)
+    largest = np.maximum(s["rmax"], new["r"])
+    return w - k.rate * new["m"] / root(k.r_scale * largest, k), new | {"rmax": largest}
+
+
+def adamax(w, g, s, k):
+    m = k.beta1 * s["m"] + k.one_minus_beta1 * g
+    untouched = (s["u"] == 0) & (g == 0)
+    u = np.where(untouched, 0, np.maximum(k.beta2 * s["u"], np.abs(g) + k.eps_in))
+    below = u + k.eps_out
+    return w - k.rate * m / np.where(below == 0, 1, below), {"m": m, "u": u}
+
+
+def nadam(w, g, s, k):
+    s = means(g, s, k)
+    step = k.rate_g * g + k.rate_m * s["m"]
+    return w - step / root(k.r_scale * s["r"], k), s
+
+
+def adadelta(w, g, s, k):
+    new = mean_square(g, s, k)
+    d = g * root(s["u"], k) / root(new["r"], k)
+    return w - k.lr * d, new | {"u": k.rho * s["u"] + k.one_minus_rho * d**2}
+
+
+RULES = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "nesterov": momentum,  # they differ in where the gradient is taken, not in what is done with it
+    "nesterov_lookback": nesterov_lookback,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "rmsprop_momentum": rmsprop_momentum,
+    "rmsprop_nesterov": rmsprop_momentum,
+    "adam": adam,
+    "amsgrad": amsgrad,
+    "adamax": adamax,
+    "nadam": nadam,
+    "adadelta": adadelta,
+}
+
+
+class At:
+    """A description at one step: its hyper-parameters, and the knobs that papers make of them."""
+
+    def __init__(self, optimizer, step, epoch):
+        self.optimizer, self.step, self.epoch = optimizer, step, epoch
+
+    def of(self, value):
+        """Return a number, or what a schedule gives at this step."""
+        if not callable(value):
+            return value
+        return value(self.epoch if getattr(value, "unit", "step") == "epoch" else self.step)
+
+    def __getattr__(self, name):
+        if name.startswith("one_minus_"):
+            return 1 - getattr(self, name.removeprefix("one_minus_"))
+        return self.of(getattr(self.optimizer, name))
+
+    @property
+    def t(self):
+        """What bias corrections count, from 1."""
+        return 1 + math.floor(self.epoch if self.bias_time == "epoch" else self.step)
+
+    decay = property(lambda k: k.lr * k.weight_decay if hasattr(k, "weight_decay") else 0.0)
+    ahead = property(lambda k: getattr(k, "nesterov", False) and k.like is None)
+    look = property(lambda k: k.mu * k.rate_out if k.ahead else 0.0)
+
+    mu = property(lambda k: k.momentum)
+    rate_in = property(lambda k: k.lr if k.lr_in_velocity else 1.0)
+    rate_out = property(lambda k: 1.0 if k.lr_in_velocity else k.lr)
+    rate_direct = property(lambda k: k.lr)
+
+    eps_in = property(lambda k: k.eps if k.eps_inside else 0.0)
+    eps_out = property(lambda k: 0.0 if k.eps_inside else k.eps)
+
+    first = property(lambda k: 1 - k.beta1**k.t if k.bias_correction else 1.0)
+    second = property(lambda k: 1 - k.beta2**k.t if k.bias_correction else 1.0)
+    rate = property(lambda k: k.lr / k.first)
+    r_scale = property(lambda k: 1 / k.second)
+
+
+class AtAdam(At):
+    """Keras follows the paper's shorter form, in which eps is not corrected along with r."""
+
+    keras = property(lambda k: k.like == "keras")
+    rate = property(lambda k: k.lr / k.first * (math.sqrt(k.second) if k.keras else 1.0))
+    r_scale = property(lambda k: 1.0 if k.keras else 1 / k.second)
+
+
+class AtAdamax(At):
+    """PyTorch has eps beside the gradient, Keras beside u."""
+
+    eps_in = property(lambda k: 0.0 if k.like == "keras" else k.eps)
+    eps_out = property(lambda k: k.eps if k.like == "keras" else 0.0)
+
+
+class AtNAdam(At):
+    """The momentum grows, and is corrected by the product of all of its values."""
+
+    def mu_at(self, t):
+        return self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
+
+    def lost(self, t):
+        return math.prod(map(self.mu_at, range(1, t + 1))) if self.bias_correction else 0.0
+
+    rate_g = property(lambda k: k.lr * (1 - k.mu_at(k.t)) / (1 - k.lost(k.t)))
+    rate_m = property(lambda k: k.lr * k.mu_at(k.t + 1) / (1 - k.lost(k.t + 1)))
+
+
+KNOBS = {"adam": AtAdam, "amsgrad": AtAdam, "adamax": AtAdamax, "nadam": AtNAdam}  # At elsewhere
+
+
+def knobs_at(optimizer, step, epoch):
+    return KNOBS.get(optimizer.rule, At)(optimizer, step, epoch)
+
+
+def first_slots(optimizer):
+    """Every slot is 0 until it is written, but for AdaGrad's sum."""
+    start = getattr(optimizer, "initial_accumulator", 0.0)
+    return defaultdict(lambda: start)
+
+
+def step(w, s, gradient, k, decayed=1.0):
+    """Return weights and slots after one step: of gradient(point), decay, the rule."""
+    g = gradient(w + k.look * s["v"] if k.ahead else w)
+    w, new = RULES[k.optimizer.rule](w - decayed * k.decay * w, g, s, k)
+    return w, s | new
+
+
+def descent(optimizer, gradient, w, steps, epoch_steps=1):
+    """Yield w(0) .. w(steps), each with its slots."""
+    w, s = np.array(w, float), first_slots(optimizer)
+    yield w, s
+    for n in range(steps):
+        w, s = step(w, s, gradient, knobs_at(optimizer, n, n / epoch_steps))
+        yield w, s
+
+
+def path(*arguments):
+    """Return the points of a descent, one a row."""
+    return np.array([w for w, _ in descent(*arguments)])
 
 
 def clip_by_norm(g, limit):

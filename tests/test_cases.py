@@ -6,6 +6,7 @@ from itertools import product
 import cases
 import numpy as np
 import pytest
+import reference
 from steep import _core, benchmarks, layers, losses, optimizers
 from steep.benchmarks import native
 
@@ -23,10 +24,16 @@ def test_every_loss_has_a_row():
     assert {type(loss) for loss, _, _ in cases.LOSSES.values()} == set(losses.TABLE.values())
 
 
-def test_every_rule_has_a_row():
-    assert {rule.rule for rule in cases.RULES.values()} == set(_core.rules())
+def test_every_rule_has_a_row_and_a_formula():
+    assert set(_core.rules()) <= set(cases.RULES)
+    assert set(_core.rules()) == set(reference.RULES)
     made = {made for made in optimizers.TABLE.values() if isinstance(made, type)}
-    assert {type(rule) for rule in cases.RULES.values()} == made
+    assert {type(row.optimizer) for row in cases.RULES.values()} == made
+
+
+@pytest.mark.parametrize("name", cases.RULES)
+def test_an_optimizer_takes_the_native_rule_its_row_names(name):
+    assert cases.RULES[name].optimizer.rule == (cases.RULES[name].rule or name)
 
 
 def test_every_layer_has_a_row():

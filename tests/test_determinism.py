@@ -86,7 +86,7 @@ def test_cuts_change_no_bit(name, monkeypatch):
 
 @pytest.mark.parametrize("rule", cases.RULES)
 def test_no_budget_runs_one_step_a_call(rule):
-    optimizer = cases.RULES[rule]
+    optimizer = cases.RULES[rule].optimizer
     knobs = engine.table(optimizer, 30)
     random = np.random.default_rng(1)
     X, y = random.standard_normal((250, 20)).astype(np.float32), random.integers(0, 3, 250)

@@ -4,112 +4,18 @@ Here a knob has a value that no optimizer would give it, so that no two can be c
 of whole runs, with the knobs that optimizers give, are in `test_golden.py` and `test_kernels.py`.
 """
 
+from types import SimpleNamespace
+
+import cases
 import numpy as np
 import pytest
+import reference
 from cases import PRECISIONS, UNIT
 from steep import _core
 
 SIZE = 45  # two vectors of AVX-512 and a part of a third
 NAMES = tuple(_core.rules())
-SCALE_FREE = {"adamax"}  # a step as large for any gradient: these take |g| or its sign, no square
 LOOKING_AHEAD = [name for name in NAMES if _core.rules()[name]["look_ahead"]]
-
-
-def root(x, k):
-    return np.sqrt(x + k["eps_in"]) + k["eps_out"]
-
-
-def running(k, beta, old, new):
-    return k[beta] * old + k[f"one_minus_{beta}"] * new
-
-
-def velocity(s, change, k):
-    return {"v": k["mu"] * s["v"] - k["rate_in"] * change}
-
-
-# Each takes weights, gradient, slots and knobs, and returns new weights and slots.
-
-
-def sgd(w, g, s, k):
-    return w - k["lr"] * g, {}
-
-
-def momentum(w, g, s, k):
-    s = velocity(s, g, k)
-    return w + k["rate_out"] * s["v"], s
-
-
-def nesterov_lookback(w, g, s, k):
-    s = velocity(s, g, k)
-    return w + k["rate_out"] * k["mu"] * s["v"] - k["rate_direct"] * g, s
-
-
-def adagrad(w, g, s, k):
-    r = s["r"] + g**2
-    return w - k["lr"] * g / root(r, k), {"r": r}
-
-
-def rmsprop(w, g, s, k):
-    r = running(k, "rho", s["r"], g**2)
-    return w - k["lr"] * g / root(r, k), {"r": r}
-
-
-def rmsprop_momentum(w, g, s, k):
-    r = running(k, "rho", s["r"], g**2)
-    s = velocity(s, g / root(r, k), k)
-    return w + k["rate_out"] * s["v"], {"r": r, **s}
-
-
-def moments(g, s, k):
-    return running(k, "beta1", s["m"], g), running(k, "beta2", s["r"], g**2)
-
-
-def adam(w, g, s, k):
-    m, r = moments(g, s, k)
-    return w - k["rate"] * m / root(k["r_scale"] * r, k), {"m": m, "r": r}
-
-
-def amsgrad(w, g, s, k):
-    m, r = moments(g, s, k)
-    rmax = np.maximum(s["rmax"], r)
-    return w - k["rate"] * m / root(k["r_scale"] * rmax, k), {"m": m, "r": r, "rmax": rmax}
-
-
-def adamax(w, g, s, k):
-    m = running(k, "beta1", s["m"], g)
-    untouched = (s["u"] == 0) & (g == 0)
-    u = np.where(untouched, 0, np.maximum(k["beta2"] * s["u"], np.abs(g) + k["eps_in"]))
-    below = u + k["eps_out"]
-    return w - k["rate"] * m / np.where(below == 0, 1, below), {"m": m, "u": u}
-
-
-def nadam(w, g, s, k):
-    m, r = moments(g, s, k)
-    step = (k["rate_g"] * g + k["rate_m"] * m) / root(k["r_scale"] * r, k)
-    return w - step, {"m": m, "r": r}
-
-
-def adadelta(w, g, s, k):
-    r = running(k, "rho", s["r"], g**2)
-    d = g * root(s["u"], k) / root(r, k)
-    return w - k["lr"] * d, {"r": r, "u": running(k, "rho", s["u"], d**2)}
-
-
-FORMULAS = {
-    "sgd": sgd,
-    "momentum": momentum,
-    "nesterov": momentum,  # they differ in where the gradient is taken, not in what is done with it
-    "nesterov_lookback": nesterov_lookback,
-    "adagrad": adagrad,
-    "rmsprop": rmsprop,
-    "rmsprop_momentum": rmsprop_momentum,
-    "rmsprop_nesterov": rmsprop_momentum,
-    "adam": adam,
-    "amsgrad": amsgrad,
-    "adamax": adamax,
-    "nadam": nadam,
-    "adadelta": adadelta,
-}
 
 
 def some_knobs(name, seed, eps=True):
@@ -136,10 +42,6 @@ def gradient(seed, precision, size=SIZE):
     return np.random.default_rng(seed).normal(size=size).astype(precision)
 
 
-def test_every_native_rule_has_a_formula_here():
-    assert set(FORMULAS) == set(NAMES)
-
-
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize(("scale", "decay"), [(1.0, 0.0), (0.625, 0.0), (0.625, 0.125)])
 @pytest.mark.parametrize("name", NAMES)
@@ -151,7 +53,8 @@ def test_each_step_is_the_formula(name, scale, decay, precision):
         w, slots = sweep.w.astype(np.float64), slots_of(name, sweep)
         g, named = gradient(step, precision), named_knobs(name, step, named)
         assert sweep.step(g, np.array([*named.values()]), scale, decay)
-        want, new = FORMULAS[name](w - decay * w, scale * g.astype(np.float64), slots, named)
+        g64, knobs = scale * g.astype(np.float64), SimpleNamespace(**named)
+        want, new = reference.RULES[name](w - decay * w, g64, slots, knobs)
         # A step is a sum of a few terms, none above 8, each of up to 16 rounded factors.
         bound = dict(rtol=16 * UNIT[precision], atol=8 * 16 * UNIT[precision])
         np.testing.assert_allclose(sweep.w, want, **bound)
@@ -175,7 +78,7 @@ def test_weights_without_gradient_stay_put_even_without_eps(name, precision):
     g[::3] = 0
     assert sweep.step(g, some_knobs(name, 2, eps=False))
     assert sweep.w[::3].tobytes() == start[::3].tobytes()
-    if name != "adadelta":  # without eps its first step is 0 everywhere
+    if not cases.RULES[name].starts_by_eps:
         others = np.arange(SIZE) % 3 != 0
         assert np.all(sweep.w[others] != start[others])
 
@@ -187,7 +90,7 @@ def test_float32_squares_that_vanish_do_not_blow_up(name):
     sweep = _core.Sweep(name, start)
     knobs = some_knobs(name, 2, eps=False)
     assert sweep.step(np.full(SIZE, 1e-30, np.float32), knobs)
-    if name not in SCALE_FREE:
+    if not cases.RULES[name].scale_free:
         assert sweep.w.tobytes() == start.tobytes()
 
 

@@ -1,15 +1,15 @@
 """Every switch of every optimizer changes what is done, or is refused where it could not."""
 
 from dataclasses import fields
-from itertools import product
 
 import numpy as np
 import pytest
+from cases import RULES
 from steep import lab, optimizers
-from steep.optimizers import SGD, AdaDelta, AdaGrad, Adam, Adamax, AdamW, AMSGrad, NAdam, RMSProp
+from steep.optimizers import SGD, Adam, Adamax, AdamW, AMSGrad, RMSProp
 from steep.schedules import Linear
 
-CLASSES = (SGD, AdaGrad, RMSProp, Adam, AdamW, AMSGrad, Adamax, NAdam, AdaDelta)
+CLASSES = tuple(made for made in optimizers.TABLE.values() if isinstance(made, type))
 VALUES = {
     "like": ("torch", "keras"),
     "nesterov": (True,),
@@ -21,12 +21,6 @@ VALUES = {
     "maximize": (True,),
     "preset": ("kathuria",),
 }
-# Where the library's form is the default one, whatever the other arguments: naming it says so.
-# torch and keras: Adadelta, NAdam; torch: Adam, AdamW, AMSGrad, Adamax, Adagrad.
-SAME = {
-    (AdaDelta, "torch"), (AdaDelta, "keras"), (NAdam, "torch"), (NAdam, "keras"),
-    (Adam, "torch"), (AdamW, "torch"), (AMSGrad, "torch"), (Adamax, "torch"), (AdaGrad, "torch"),
-}  # fmt: skip
 
 
 def path(optimizer):
@@ -34,42 +28,32 @@ def path(optimizer):
     return lab.descend(optimizer, lambda w: np.array([0.3, 2.0]) * w + 0.1, [1.0, -0.7], 12, 2)
 
 
-def base(kind, momentum):
-    options = {"lr": Linear(0.3, 0.03, 12)}
-    if "eps" in kind.ranges:
-        options["eps"] = 0.05
-    if "beta2" in kind.ranges:
-        options["beta2"] = 0.3
-    if momentum and "momentum" in kind.ranges:
-        options["momentum"] = 0.5
-    return options
+def given(optimizer):
+    """Return the arguments of a row that are not their defaults, with numbers that show forms."""
+    kind, numbers = type(optimizer), {"lr": Linear(0.3, 0.03, 12), "eps": 0.05, "beta2": 0.3}
+    plain = kind()
+    changed = {n: v for n, v in vars(optimizer).items() if v != getattr(plain, n)}
+    return changed | {name: value for name, value in numbers.items() if name in kind.ranges}
 
 
 def rows():
-    for kind in CLASSES:
-        names = {item.name for item in fields(kind)}
-        for name, momentum in product(VALUES, (False, True)):
-            if name not in names or (momentum and "momentum" not in names):
-                continue
-            yield from ((kind, name, value, momentum) for value in VALUES[name])
+    for row, rule in RULES.items():
+        for item in fields(rule.optimizer):
+            yield from ((row, item.name, value) for value in VALUES.get(item.name, ()))
 
 
-@pytest.mark.parametrize(("kind", "name", "value", "momentum"), list(rows()))
-def test_f12_every_switch_changes_something_or_is_refused(kind, name, value, momentum):
-    plain = base(kind, momentum)
+@pytest.mark.parametrize(("row", "name", "value"), list(rows()))
+def test_f12_every_switch_changes_something_or_is_refused(row, name, value):
+    kind, plain = type(RULES[row].optimizer), given(RULES[row].optimizer)
     before = kind(**plain)
     if getattr(before, name) == value:
         return  # the default, said aloud
     try:
-        after = kind(**plain, **{name: value})
+        after = kind(**{**plain, name: value})
     except ValueError as error:
         assert name in str(error)
         return
-    same_form = name == "like" and (
-        (kind, value) in SAME
-        or (kind is SGD and (not momentum or value == "keras"))
-        or (kind is RMSProp and value == "torch" and not momentum)
-    )
+    same_form = name == "like" and value in RULES[row].same
     same = np.array_equal(path(before), path(after))
     assert same == same_form, f"{after!r} does what {before!r} does" if same else "differs"
 

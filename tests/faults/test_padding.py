@@ -153,9 +153,8 @@ def test_f1_every_network_keeps_the_padding_zero(name, threads):
 def test_f1_every_rule_keeps_the_padding_of_its_slots_zero(rule):
     random = np.random.default_rng(1)
     X, y = random.standard_normal((24, 5)), random.standard_normal((24, 3))
-    trainer = steep.Trainer(
-        two(7, "softplus", 3)(), "mse", cases.RULES[rule], l1=1e-3, l2=1e-3, decay_bias=True
-    )
+    rule, net = cases.RULES[rule].optimizer, two(7, "softplus", 3)()
+    trainer = steep.Trainer(net, "mse", rule, l1=1e-3, l2=1e-3, decay_bias=True)
     trainer.fit(X, y, epochs=4, batch_size=8, progress=False)
 
 

@@ -3,10 +3,11 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import reference
 from laws.playing import Broken, Skip, arguments, play, start
 from steep import _core
 
-torch = truth = twin = None  # imported when the law is first tried: it takes a second
+torch = twin = None  # imported when the law is first tried: it takes a second
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,13 @@ SINGLE = Bound("float32", 1e-5, 1e-5, 2e-5, 1e-4, 0.05)
 
 def with_torch():
     """Import PyTorch where it is there; say whether it is."""
-    global torch, truth, twin  # noqa: PLW0603
+    global torch, twin  # noqa: PLW0603
     if torch is None:
         try:
             import torch
         except ImportError:
             return False
-        from laws import truth, twin
+        from laws import twin
 
         torch.set_num_threads(1)
     return True
@@ -142,7 +143,8 @@ class Course:
             [np.full(p.numel(), float(d)) for d, p in zip(decayed, self.leaves, strict=True)]
             or [np.zeros(0)]
         )
-        self.state, self.losses, self.step, self.epoch = {}, [], 0, 0
+        self.state = reference.first_slots(self.trainer.optimizer)
+        self.losses, self.step, self.epoch = [], 0, 0
         self.noise, self.random = noise, np.random.default_rng([1, draw])
 
     def run(self):
@@ -187,25 +189,27 @@ class Course:
 
     def update(self, index, weights):
         """Do one step on some samples."""
-        h = truth.Clock(self.trainer.optimizer, self.step, self.epoch)
-        w = flat(self.leaves)
+        k = reference.knobs_at(self.trainer.optimizer, self.step, self.epoch)
 
         def gradient(point):
             g = self.gradient(point, index, weights)
             # A gradient that is 0 is a sum that cancels: of terms of some size all the same.
             size = self.noise * (np.abs(g).max(initial=0.0) + 0.01)
             g = g + size * self.random.choice([-1.0, 1.0], g.shape)
-            common = (getattr(self.trainer, k) for k in ("l1", "l2", "clip_norm", "clip_value"))
-            return truth.penalised(g, point, common, self.decayed, h)
+            return self.penalised(-g if k.maximize else g, point, k)
 
-        kind = type(self.trainer.optimizer).__name__
-        if kind == "AdamW":
-            decay = self.decayed * h.lr * h.weight_decay
-            point = truth.STEPS[kind](w, self.state, gradient, h) - decay * w
-        else:
-            point = truth.STEPS[kind](w, self.state, gradient, h)
-        fill(self.leaves, point)
+        w, self.state = reference.step(flat(self.leaves), self.state, gradient, k, self.decayed)
+        fill(self.leaves, w)
         self.step += 1
+
+    def penalised(self, g, w, k):
+        """Return the gradient that a rule takes: with penalties, clipped."""
+        names = ("l1", "l2", "clip_norm", "clip_value")
+        l1, l2, clip_norm, clip_value = (k.of(self.trainer.common[name]) for name in names)
+        g = g + self.decayed * (l1 * np.sign(w) + l2 * w)
+        if clip_value:
+            g = np.clip(g, -clip_value, clip_value)
+        return reference.clip_by_norm(g, clip_norm) if clip_norm else g
 
     def gradient(self, point, index, weights):
         fill(self.leaves, point)

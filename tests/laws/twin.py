@@ -1,4 +1,4 @@
-"""Described networks in PyTorch, float64, and their losses. Update rules are in `truth`."""
+"""Described networks in PyTorch, float64, and their losses. No update rule is here."""
 
 import numpy as np
 import torch
