@@ -2,13 +2,12 @@
 
 import math
 
+from cases import ACTIVATIONS
 from described import Call, Fork, Meet, Use, call
 from shapes import Misfit, after
 
-# Every activation of the library; random_networks' tests compare with its tables.
-PLAIN = ("linear", "relu", "leaky_relu", "elu", "sigmoid", "tanh", "gelu", "silu", "abs",
-         "softplus")  # fmt: skip
-STEEP = ("exp", "square", "log", "sqrt")  # only where their input is tame
+PLAIN = tuple(name for name, row in ACTIVATIONS.items() if row.tame)
+STEEP = tuple(name for name in ACTIVATIONS if name not in PLAIN)  # only where their input is tame
 CLASSES = ("ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "GELU", "SiLU")
 LARGEST = 2500  # elements of an image on the way
 
@@ -56,7 +55,7 @@ class Body:
         if not image and self.chance(0.05):
             return "softmax"
         if self.chance(0.06):
-            return self.choose("exp", "square")
+            return self.choose(*(name for name in STEEP if ACTIVATIONS[name].everywhere))
         return self.choose(*PLAIN) if self.chance(0.7) else self.by_class()
 
     def by_class(self):
@@ -65,7 +64,8 @@ class Body:
             return layer(kind, self.choose(0.0, 0.1, 0.7, 1.5))
         if kind == "Activation":
             name = self.choose("leaky_relu", "elu", "softplus", "abs", "swish", "logistic")
-            alpha = self.number(0.05, 0.9) if name in ("leaky_relu", "elu") else None
+            takes = name in ACTIVATIONS and ACTIVATIONS[name].alpha
+            alpha = self.number(0.05, 0.9) if takes else None
             return layer(kind, name, alpha=self.maybe(0.7, alpha))
         return layer(kind)
 
@@ -73,7 +73,7 @@ class Body:
         """Return layers that only activate; steep functions get an input they can bear."""
         if self.chance(0.3):
             name = self.choose(*STEEP)
-            if name in ("log", "sqrt"):
+            if not ACTIVATIONS[name].everywhere:
                 tame = [layer("Activation", "softplus"), layer("Rescale", 1.0, 0.1)]
             else:
                 tame = [layer("Tanh")] if self.chance(0.6) else []
@@ -294,7 +294,8 @@ class Body:
             return self.pointwise(shape)
         if kind == "lrn":
             return [layer("LocalResponseNorm", self.maybe(0.7, self.choose(1, 3, 7)) or 5,
-                          alpha=self.choose(1e-4, 0.3), beta=self.choose(0.75, 0.5))]  # fmt: skip
+                          alpha=self.choose(1e-4, 0.3), beta=self.choose(0.75, 0.5),
+                          bias=self.maybe(0.3, 1.0))]  # fmt: skip
         if kind == "upsample":
             return [layer("UpSample2D", self.pair(lambda: self.whole(1, 3)))]
         if kind == "pad":

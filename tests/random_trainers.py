@@ -1,19 +1,24 @@
 """Draws how a network is trained: loss, rule, schedules, options, data, what is done. No layers."""
 
-from described import LAYOUTS, UNSIGNED, Data, Source, call
+from dataclasses import fields
 
-# Which targets each loss takes; of one output, of several, of any shape.
+import cases
+from described import LAYOUTS, UNSIGNED, Data, Source, call
+from steep import losses, optimizers
+
+KINDS = {  # of targets that a loss takes, by those of its row
+    cases.values: ("values",),
+    cases.labels: ("labels", "column of labels", "one class", "one-hot", "probabilities"),
+    cases.bits: ("bits", "chances"),
+}
 LOSSES = {
-    "mse": ("values",), "mae": ("values",), "huber": ("values",),
-    "cross_entropy": ("labels", "column of labels", "one class", "one-hot", "probabilities"),
-    "binary_cross_entropy": ("bits", "chances"),
-}  # fmt: skip
-CLASSES = {
-    "mse": "MeanSquaredError", "mae": "MeanAbsoluteError", "huber": "Huber",
-    "cross_entropy": "CrossEntropy", "binary_cross_entropy": "BinaryCrossEntropy",
-}  # fmt: skip
+    name: next(KINDS[row.draw] for row in cases.LOSSES.values() if row.loss.name == name)
+    for name in losses.TABLE
+}
+CLASSES = {kind.__name__: kind for kind in optimizers.TABLE.values() if isinstance(kind, type)}
 RULES = ("SGD", "SGD", "SGD", "AdaGrad", "RMSProp", "RMSProp", "Adam", "AdamW", "AMSGrad",
          "Adamax", "NAdam", "AdaDelta")  # fmt: skip
+RULES += tuple(name for name in CLASSES if name not in RULES)
 NAMES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "amsgrad", "adamax",
          "nadam")  # fmt: skip
 SCHEDULES = ("Constant", "Piecewise", "Values", "Exponential", "InversePower", "Polynomial",
@@ -68,8 +73,25 @@ class Training:
         if self.chance(0.1):
             return self.choose(*NAMES)
         kind = self.choose(*RULES)
-        named = getattr(self, f"_{kind.lower()}")()
+        draw = getattr(self, f"_{kind.lower()}", None)
+        named = draw() if draw else self.numbers(CLASSES[kind])
         return call("optimizers", kind, maximize=self.maybe(0.06, True), **named)
+
+    def numbers(self, kind):
+        """Return arguments of a class of which nothing is known here: what its fields allow."""
+        named = {}
+        for item in fields(kind):
+            usual, allowed = getattr(kind(), item.name), kind.ranges.get(item.name)
+            if item.name == "lr":
+                named["lr"] = self.value(usual)
+            elif allowed:
+                others = [v for v in (usual / 2, 0.5, 0.9) if v in allowed]
+                named[item.name] = self.maybe(0.5, self.choose(*others))
+            elif item.name == "like":
+                named["like"] = self.maybe(0.2, self.choose("torch", "keras"))
+            elif isinstance(usual, bool) and item.name != "maximize":
+                named[item.name] = self.maybe(0.2, not usual)
+        return named
 
     def _velocity(self):
         """Return momentum, nesterov, like and lr_in_velocity as they may stand together."""
@@ -149,23 +171,24 @@ class Training:
 
     def loss(self, output):
         """Return a loss that this output allows, and the kind of targets it gets."""
-        names = ["mse", "mae", "huber"]
+        often = {KINDS[cases.values]: 1}
         if len(output) == 1:
-            names += ["binary_cross_entropy"] * 2
+            often[KINDS[cases.bits]] = 2
         if len(output) == 1 and output[0] > 1:
-            names += ["cross_entropy"] * 4
+            often[KINDS[cases.labels]] = 4
+        names = [name for name, kinds in LOSSES.items() for _ in range(often.get(kinds, 0))]
         name = self.choose(*names)
-        kinds = LOSSES[name]
-        targets = self.choose(*kinds)
-        if output == (1,) and name in ("mse", "mae", "huber") and self.chance(0.4):
+        targets = self.choose(*LOSSES[name])
+        if output == (1,) and targets == "values" and self.chance(0.4):
             targets = "values of one output"
         if self.chance(0.4):
             return name, targets
+        kind, numbers = losses.TABLE[name], (0.1, 0.5, 3.0)
         option = {
-            "huber": {"delta": self.choose(None, 0.1, 0.5, 3.0)},
-            "cross_entropy": {"label_smoothing": self.choose(None, 0.1, 0.5)},
+            item: self.choose(None, *(x for x in numbers if x in allowed))
+            for item, allowed in kind.ranges.items()
         }
-        return call("losses", CLASSES[name], **option.get(name, {})), targets
+        return call("losses", kind.__name__, **option), targets
 
     def target_dtype(self, targets, classes):
         if targets in ("labels", "column of labels", "one class"):

@@ -253,7 +253,7 @@ def linear(t, start, end, over):
     return start + (end - start) * min(t, over) / over
 
 
-# ---- Activations: name -> (f, f'), alpha is the slope of the leaky ones. ----
+# ---- Activations: name -> (f, f'), alpha is the number of those that have one. ----
 
 
 def sigmoid(x):
@@ -271,11 +271,7 @@ def normal_density(x):
 
 
 ACTIVATIONS = {
-    "sigmoid": (
-        lambda x, a: sigmoid(x),
-        lambda x, a: sigmoid(x) * (1 - sigmoid(x)),
-    ),
-    "tanh": (lambda x, a: np.tanh(x), lambda x, a: 1 - np.tanh(x) ** 2),
+    "linear": (lambda x, a: x, lambda x, a: np.ones_like(x)),
     "relu": (lambda x, a: np.maximum(x, 0), lambda x, a: (x > 0) * 1.0),
     "leaky_relu": (
         lambda x, a: np.where(x > 0, x, a * x),
@@ -285,6 +281,11 @@ ACTIVATIONS = {
         lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0))),
         lambda x, a: np.where(x > 0, 1.0, a * np.exp(np.minimum(x, 0))),
     ),
+    "sigmoid": (
+        lambda x, a: sigmoid(x),
+        lambda x, a: sigmoid(x) * (1 - sigmoid(x)),
+    ),
+    "tanh": (lambda x, a: np.tanh(x), lambda x, a: 1 - np.tanh(x) ** 2),
     "gelu": (
         lambda x, a: x * normal_cdf(x),
         lambda x, a: normal_cdf(x) + x * normal_density(x),
@@ -293,6 +294,12 @@ ACTIVATIONS = {
         lambda x, a: x * sigmoid(x),
         lambda x, a: sigmoid(x) * (1 + x * (1 - sigmoid(x))),
     ),
+    "exp": (lambda x, a: np.exp(x), lambda x, a: np.exp(x)),
+    "log": (lambda x, a: np.log(x), lambda x, a: 1 / x),
+    "square": (lambda x, a: x * x, lambda x, a: 2 * x),
+    "abs": (lambda x, a: np.abs(x), lambda x, a: np.sign(x)),
+    "softplus": (lambda x, a: np.logaddexp(0, x), lambda x, a: sigmoid(x)),
+    "sqrt": (lambda x, a: np.sqrt(x), lambda x, a: 0.5 / np.sqrt(x)),
 }
 
 

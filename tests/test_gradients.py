@@ -133,10 +133,13 @@ def test_layer(name, head):
     assert lab.check_gradients(net, X, y, "mse", l2=0.05) < LIMIT
 
 
+TAME = [name for name, row in cases.ACTIVATIONS.items() if row.tame and name != "linear"]
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     widths=st.lists(st.integers(1, 40), min_size=1, max_size=4),
-    kinds=st.lists(st.sampled_from(["relu", "leaky_relu", "elu", *cases.SMOOTH[:-1]]), min_size=4),
+    kinds=st.lists(st.sampled_from(TAME), min_size=4),
     loss=st.sampled_from(sorted(cases.LOSSES)),
     rows=st.integers(1, 20),
     outputs=st.integers(2, 20),

@@ -59,7 +59,7 @@ def test_loss(precision, name, mean, weighted):
         size = np.abs(values) + weights * 32
         within(objective, values.sum() * share, roundings * size.sum() * share)
         # dz are differences of numbers up to 16 (mse, over the columns) or 1 (probabilities)
-        unit = 1.0 if row[0].name == "cross_entropy" else 32 / columns
+        unit = 32 / columns if row.by_column else 1.0
         within(found["w"], dz * share, roundings * (np.abs(dz) + weights[:, None] * unit) * share)
 
 

@@ -1,5 +1,6 @@
 """The lab: descent on any function, its verdicts, gradient checks, and what it refuses."""
 
+import cases
 import numpy as np
 import pytest
 import steep
@@ -66,12 +67,7 @@ def test_refusals(call, error, words):
 
 
 def batch(loss, random):
-    X = random.standard_normal((7, 5))
-    if loss == "cross_entropy":
-        return X, random.integers(0, 3, 7)
-    if loss == "binary_cross_entropy":
-        return X, random.integers(0, 2, (7, 3)).astype(float)
-    return X, random.standard_normal((7, 3))
+    return random.standard_normal((7, 5)), cases.LOSSES[loss].draw(random, 7, 3)
 
 
 @pytest.mark.parametrize("loss", ["mse", "huber", "cross_entropy", "binary_cross_entropy"])

@@ -14,6 +14,7 @@ from steep import layers, losses, schedules
 from steep.optimizers import SGD, AdaDelta, AdaGrad, Adam, Adamax, AdamW, AMSGrad, NAdam, RMSProp
 
 torch = pytest.importorskip("torch")
+from laws import twin  # noqa: E402 - needs PyTorch
 
 STEPS = 100
 # Two ways of adding up the same float32 sums part by some roundings of 6e-8 a step; in float64
@@ -62,17 +63,23 @@ SHAPES = {
     "wide": ((40, 129, 65, 10), "silu", 64),
 }
 
+# Those that any input of a deep network is fit for.
 ACTIVATIONS = {
-    "linear": torch.nn.Identity,
-    "relu": torch.nn.ReLU,
-    "leaky_relu": lambda: torch.nn.LeakyReLU(0.01),
-    "elu": torch.nn.ELU,
-    "sigmoid": torch.nn.Sigmoid,
-    "tanh": torch.nn.Tanh,
-    "gelu": torch.nn.GELU,
-    "silu": torch.nn.SiLU,
-    "softplus": torch.nn.Softplus,
+    name: row.alpha and layers.Activation(name).alpha
+    for name, row in cases.ACTIVATIONS.items()
+    if row.tame
 }
+
+
+class Activation(torch.nn.Module):
+    """An activation as a module, with the number it has by default."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def forward(self, x):
+        return twin.apply(self.name, x, ACTIVATIONS[self.name])
 
 
 @pytest.fixture(autouse=True)
@@ -87,18 +94,7 @@ def one_thread_of_torch():
 
 def torch_loss(name, z, y):
     """PyTorch's form of a row of the table of losses."""
-    loss, option = cases.LOSSES[name][0], cases.LOSSES[name][0].option
-    functional = torch.nn.functional
-    if loss.name == "cross_entropy":
-        return functional.cross_entropy(z, y, label_smoothing=option)
-    if loss.name == "huber":
-        return functional.huber_loss(z, y, delta=option)
-    plain = {
-        "mse": functional.mse_loss,
-        "mae": functional.l1_loss,
-        "binary_cross_entropy": functional.binary_cross_entropy_with_logits,
-    }
-    return plain[loss.name](z, y)
+    return twin.loss_rows(cases.LOSSES[name].loss, z, y).mean()
 
 
 def twins(widths, activation, seed, precision):
@@ -114,7 +110,7 @@ def twins(widths, activation, seed, precision):
     ours.load_state_dict(state)
     modules = []
     for n, m in pairwise(widths):
-        modules += [torch.nn.Linear(n, m), ACTIVATIONS[activation]()]
+        modules += [torch.nn.Linear(n, m), Activation(activation)]
     theirs = torch.nn.Sequential(*modules[:-1])
     with torch.no_grad():
         for p, w in zip(theirs.parameters(), ours.state_dict().values(), strict=True):
@@ -268,7 +264,7 @@ def test_losses_of_arrays():
     """The NumPy form of every loss is PyTorch's as well."""
     random = np.random.default_rng(0)
     z = random.standard_normal((12, 5))
-    for name, (loss, draw, _) in cases.LOSSES.items():
+    for name, (loss, draw, *_) in cases.LOSSES.items():
         y = draw(random, 12, 5)
         wanted = torch_loss(name, torch.from_numpy(z), torch.from_numpy(y)).item()
         assert loss(z, y) == pytest.approx(wanted, rel=1e-12), name

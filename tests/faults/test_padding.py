@@ -3,7 +3,6 @@
 import cases
 import numpy as np
 import pytest
-import reference
 import steep
 from cases import ACTIVATIONS, LAYERS, NETWORKS
 from steep import _core, layers
@@ -156,7 +155,3 @@ def test_f1_every_rule_keeps_the_padding_of_its_slots_zero(rule):
     rule, net = cases.RULES[rule].optimizer, two(7, "softplus", 3)()
     trainer = steep.Trainer(net, "mse", rule, l1=1e-3, l2=1e-3, decay_bias=True)
     trainer.fit(X, y, epochs=4, batch_size=8, progress=False)
-
-
-def test_f1_reference_activations_are_all_here():
-    assert set(reference.ACTIVATIONS) <= set(ACTIVATIONS)

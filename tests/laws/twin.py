@@ -1,11 +1,14 @@
 """Described networks in PyTorch, float64, and their losses. No update rule is here."""
 
+import cases
 import numpy as np
+import reference
 import torch
 from described import Fork, Meet, Use
 from shapes import around, both, image, window
 
 F = torch.nn.functional
+# Those that PyTorch has; others are taken from the reference.
 ACTIVATIONS = {
     "linear": lambda x, a: x,
     "relu": lambda x, a: torch.relu(x),
@@ -22,7 +25,17 @@ ACTIVATIONS = {
     "softplus": lambda x, a: F.softplus(x, threshold=1e9),
     "sqrt": lambda x, a: torch.sqrt(x),
 }
-KINKED = ("relu", "leaky_relu", "elu", "abs")
+LOSSES = {
+    "mse": lambda z, y, loss: F.mse_loss(z, y, reduction="none"),
+    "mae": lambda z, y, loss: F.l1_loss(z, y, reduction="none"),
+    "huber": lambda z, y, loss: F.huber_loss(z, y, reduction="none", delta=loss.delta),
+    "cross_entropy": lambda z, y, loss: F.cross_entropy(
+        z, y, reduction="none", label_smoothing=loss.label_smoothing
+    ),
+    "binary_cross_entropy": lambda z, y, loss: F.binary_cross_entropy_with_logits(
+        z, y, reduction="none"
+    ),
+}
 ALIASES = {"swish": "silu", "logistic": "sigmoid"}
 DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0}
 
@@ -83,10 +96,32 @@ class Twin:
         name = ALIASES.get(name, name)
         if name == "softmax":
             return torch.softmax(x, -1)
-        if name in KINKED:
+        if cases.ACTIVATIONS[name].kink:
             near = x.detach().abs()
             self.unclear |= bool(((near > 0) & (near < self.close)).any())
+        return apply(name, x, alpha)
+
+
+class Reference(torch.autograd.Function):
+    """What a function of NumPy gives for x: values, and their derivative by their own part of x."""
+
+    @staticmethod
+    def forward(ctx, x, f):
+        value, slope = (torch.from_numpy(np.asarray(a)) for a in f(x.detach().double().numpy()))
+        ctx.save_for_backward(slope.to(x.dtype))
+        return value.to(x.dtype)
+
+    @staticmethod
+    def backward(ctx, dy):
+        (slope,) = ctx.saved_tensors
+        return dy.reshape(dy.shape + (1,) * (slope.dim() - dy.dim())) * slope, None
+
+
+def apply(name, x, alpha):
+    if name in ACTIVATIONS:
         return ACTIVATIONS[name](x, alpha)
+    f, slope = reference.ACTIVATIONS[name]
+    return Reference.apply(x, lambda x: (f(x, alpha), slope(x, alpha)))
 
 
 def join(op, parts):
@@ -295,20 +330,8 @@ LAYERS = {
 
 def loss_rows(loss, z, y):
     """Return the loss of each sample; `loss` is steep's description, for its name and number."""
-    if loss.name == "cross_entropy":
-        classes = z.shape[1]
-        if y.dtype == torch.int64:
-            y = F.one_hot(y, classes).to(z.dtype)
-        y = (1 - loss.label_smoothing) * y + loss.label_smoothing / classes
-        return -(y * torch.log_softmax(z, 1)).sum(1)
-    y = y.reshape(z.shape)
-    e = z - y
-    if loss.name == "mse":
-        each = e * e
-    elif loss.name == "mae":
-        each = e.abs()
-    elif loss.name == "huber":
-        each = F.huber_loss(z, y, reduction="none", delta=loss.delta)
-    else:
-        each = F.binary_cross_entropy_with_logits(z, y, reduction="none")
-    return each.reshape(len(z), -1).mean(1)
+    y = y.reshape(z.shape) if y.numel() == z.numel() else y
+    if loss.name in LOSSES:
+        return LOSSES[loss.name](z, y, loss).reshape(len(z), -1).mean(1)
+    y = reference.one_hot(y.numpy(), z.shape[1]) if y.dtype == torch.int64 else y.double().numpy()
+    return Reference.apply(z, lambda z: reference.LOSSES[loss.name](z, y, loss.option))
