@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import reference
 import steep
-from steep import layers, losses, ops, schedules
-from steep.optimizers import SGD, AdaDelta, AdaGrad, Adam, Adamax, AdamW, AMSGrad, NAdam, RMSProp
+from steep import layers, losses, ops, optimizers, schedules
 
 # Around every edge: one, the 16 elements of a row's padding, the 32 of a weight panel, register
 # tiles of 6 to 14 rows, gradient blocks of 64 rows, chunks of 256 samples.
@@ -124,22 +123,24 @@ class Rule:
 
 BOTH = ("torch", "keras")
 RULES = {
-    "sgd": Rule(SGD(0.05), same=BOTH),
-    "momentum": Rule(SGD(0.02, 0.9), same=("keras",)),
-    "nesterov": Rule(SGD(0.02, 0.9, nesterov=True)),
-    "nesterov_lookback": Rule(SGD(0.02, 0.9, nesterov=True, like="torch")),
-    "adagrad": Rule(AdaGrad(0.02), same=("torch",)),
-    "rmsprop": Rule(RMSProp(1e-3), same=("torch",)),
-    "rmsprop_momentum": Rule(RMSProp(1e-3, momentum=0.8)),
-    "rmsprop_nesterov": Rule(RMSProp(1e-3, momentum=0.8, nesterov=True)),
-    "adam": Rule(Adam(1e-3), same=("torch",)),
-    "amsgrad": Rule(AMSGrad(1e-3), same=("torch",)),
-    "adamax": Rule(Adamax(2e-3), same=("torch",), scale_free=True),
-    "nadam": Rule(NAdam(2e-3), same=BOTH),
-    "adadelta": Rule(AdaDelta(1.0), same=BOTH, starts_by_eps=True),
-    "adamw": Rule(AdamW(1e-3, weight_decay=0.1), rule="adam", same=("torch",)),
+    "sgd": Rule(optimizers.SGD(0.05), same=BOTH),
+    "momentum": Rule(optimizers.SGD(0.02, 0.9), same=("keras",)),
+    "nesterov": Rule(optimizers.SGD(0.02, 0.9, nesterov=True)),
+    "nesterov_lookback": Rule(optimizers.SGD(0.02, 0.9, nesterov=True, like="torch")),
+    "adagrad": Rule(optimizers.AdaGrad(0.02), same=("torch",)),
+    "rmsprop": Rule(optimizers.RMSProp(1e-3), same=("torch",)),
+    "rmsprop_momentum": Rule(optimizers.RMSProp(1e-3, momentum=0.8)),
+    "rmsprop_nesterov": Rule(optimizers.RMSProp(1e-3, momentum=0.8, nesterov=True)),
+    "adam": Rule(optimizers.Adam(1e-3), same=("torch",)),
+    "amsgrad": Rule(optimizers.AMSGrad(1e-3), same=("torch",)),
+    "adamax": Rule(optimizers.Adamax(2e-3), same=("torch",), scale_free=True),
+    "nadam": Rule(optimizers.NAdam(2e-3), same=BOTH),
+    "adadelta": Rule(optimizers.AdaDelta(1.0), same=BOTH, starts_by_eps=True),
+    "adamw": Rule(optimizers.AdamW(1e-3, weight_decay=0.1), rule="adam", same=("torch",)),
     "scheduled": Rule(  # look-ahead with rate and momentum that change every step
-        SGD(schedules.Exponential(0.05, 0.01), schedules.Linear(0.5, 0.9, 60), nesterov=True),
+        optimizers.SGD(
+            schedules.Exponential(0.05, 0.01), schedules.Linear(0.5, 0.9, 60), nesterov=True
+        ),
         rule="nesterov",
     ),
 }

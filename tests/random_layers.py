@@ -7,6 +7,7 @@ from described import Call, Fork, Meet, Use, call
 from shapes import Misfit, after
 
 PLAIN = tuple(name for name, row in ACTIVATIONS.items() if row.tame)
+BENT = tuple(name for name in PLAIN if name != "linear")
 STEEP = tuple(name for name in ACTIVATIONS if name not in PLAIN)  # only where their input is tame
 CLASSES = ("ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "GELU", "SiLU")
 LARGEST = 2500  # elements of an image on the way
@@ -158,7 +159,7 @@ class Body:
 
     def _residual(self, body, short):
         return layer(
-            "Residual", *body, shortcut=short, activation=self.maybe(0.4, self.choose(*PLAIN[1:])),
+            "Residual", *body, shortcut=short, activation=self.maybe(0.4, self.choose(*BENT)),
             recompute=self.maybe(0.4, True),
         )  # fmt: skip
 

@@ -1,5 +1,5 @@
-// ELU (Clevert et al. 2016): f(x) = x where x > 0, else alpha*(e^x - 1); f' = y + alpha. alpha >=
-// 0.
+// ELU (Clevert et al. 2016): f(x) = x where x > 0, else alpha*(e^x - 1); f' = y + alpha there.
+// alpha is at least 0.
 #pragma once
 #include "base/math.h"
 

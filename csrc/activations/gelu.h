@@ -1,5 +1,5 @@
-// GELU (Hendrycks & Gimpel 2016), exact: f(x) = x*P(x), f' = P(x) + x*p(x), P and p the normal cdf,
-// pdf.
+// GELU (Hendrycks & Gimpel 2016), exact: f(x) = x*P(x), f' = P(x) + x*p(x).
+// P and p are the normal distribution and its density.
 #pragma once
 #include "base/math.h"
 

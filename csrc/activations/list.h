@@ -20,7 +20,7 @@
 
 namespace steep::STEEP_ISA::activations {
 
-using All = List<Linear, ReLU, LeakyReLU, ELU, Sigmoid, Tanh, GELU, SiLU, Exp, Log, Square, Abs,
-                 Softplus, Sqrt>;
+using All = List<  // in any order
+    Linear, ReLU, LeakyReLU, ELU, Sigmoid, Tanh, GELU, SiLU, Exp, Log, Square, Abs, Softplus, Sqrt>;
 
 }  // namespace steep::STEEP_ISA::activations

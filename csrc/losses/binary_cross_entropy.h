@@ -1,5 +1,6 @@
-// Binary cross entropy from the logit z: max(z, 0) - z*t + log(1 + e^-abs(z)), gradient sigmoid(z)
-// - t. Written in terms that do not cancel: far from 0 both are tiny where t agrees.
+// Binary cross entropy from the logit z: max(z, 0) - z*t + log(1 + e^-abs(z)),
+//   gradient sigmoid(z) - t.
+// Written in terms that do not cancel: far from 0 both are tiny where t agrees.
 #pragma once
 #include "base/math.h"
 

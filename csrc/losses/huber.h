@@ -1,5 +1,5 @@
-// Huber (1964): e^2/2 where abs(e) <= delta, else delta*(abs(e) - delta/2), e = z - t; gradient
-// clamp(e, +-delta).
+// Huber (1964): e^2/2 where abs(e) <= delta, else delta*(abs(e) - delta/2), e = z - t;
+//   gradient clamp(e, +-delta).
 #pragma once
 #include "base/math.h"
 

@@ -11,6 +11,7 @@
 
 namespace steep::STEEP_ISA::losses {
 
-using All = List<MSE, MAE, Huber, CrossEntropy, BinaryCrossEntropy>;
+using All = List<  // in any order
+    MSE, MAE, Huber, CrossEntropy, BinaryCrossEntropy>;
 
 }  // namespace steep::STEEP_ISA::losses

@@ -17,7 +17,8 @@
 
 namespace steep::STEEP_ISA::rules {
 
-using All = List<SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum,
-                 RMSPropNesterov, Adam, AMSGrad, Adamax, NAdam, AdaDelta>;
+using All = List<  // in any order
+    SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum, RMSPropNesterov,
+    Adam, AMSGrad, Adamax, NAdam, AdaDelta>;
 
 }  // namespace steep::STEEP_ISA::rules

@@ -330,6 +330,7 @@ LAYERS = {
 
 def loss_rows(loss, z, y):
     """Return the loss of each sample; `loss` is steep's description, for its name and number."""
+    z = z.reshape(len(z), -1)
     y = y.reshape(z.shape) if y.numel() == z.numel() else y
     if loss.name in LOSSES:
         return LOSSES[loss.name](z, y, loss).reshape(len(z), -1).mean(1)

@@ -12,7 +12,13 @@ from ..schedules import Number, Times
 from .base import Decayed, Moments
 from .clock import Clock, Value
 
-__all__ = ["AMSGrad", "Adam", "AdamW", "Adamax", "NAdam"]
+__all__ = [
+    "AMSGrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+]
 
 _BETAS: dict[str, Range] = {
     "lr": NOT_NEGATIVE,

@@ -12,7 +12,11 @@ from .base import Damped
 from .clock import Clock, Value
 from .velocity import check_nesterov, check_rate_place, velocity, with_velocity
 
-__all__ = ["AdaDelta", "AdaGrad", "RMSProp"]
+__all__ = [
+    "AdaDelta",
+    "AdaGrad",
+    "RMSProp",
+]
 
 
 @dataclass(frozen=True, repr=False)

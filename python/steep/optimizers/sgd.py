@@ -10,7 +10,9 @@ from .base import Optimizer
 from .clock import Clock, Value
 from .velocity import check_nesterov, check_rate_place, velocity, with_velocity
 
-__all__ = ["SGD"]
+__all__ = [
+    "SGD",
+]
 
 
 @dataclass(frozen=True, repr=False)
