@@ -165,8 +165,7 @@ FLOATS = {
     "LocalResponseNorm alpha": (lambda v: layers.LocalResponseNorm(5, v), "alpha"),
     "LocalResponseNorm beta": (lambda v: layers.LocalResponseNorm(5, beta=v), "beta"),
     "LocalResponseNorm bias": (lambda v: layers.LocalResponseNorm(5, bias=v), "bias"),
-    "Huber": (losses.Huber, "delta"),
-    "CrossEntropy": (losses.CrossEntropy, "label_smoothing"),
+    **{kind.__name__: (kind, name) for kind in losses.TABLE.values() for name in kind.ranges},
     "Augment": (lambda v: data.Augment(fill=v), "fill"),
     "Augment several": (lambda v: data.Augment(fill=(v, 0.0)), "fill"),
     "init": (lambda v: steep.Sequential(layers.Dense(1, init=v)).build(2), "init"),
@@ -179,6 +178,12 @@ FLOATS = {
     "ops.dropout": (lambda v: op(lambda x: ops.dropout(x, v)), "rate"),
     "ops.normalize": (lambda v: op(lambda x: ops.normalize(x, [0, 0], [v, 1])), "std"),
     "ops.lrn": (lambda v: op(lambda x: ops.lrn(x, bias=v)), "bias"),
+}
+END_AT_1 = {"rate", "momentum"} | {
+    name
+    for kind in losses.TABLE.values()
+    for name, allowed in kind.ranges.items()
+    if allowed.high == 1
 }
 NUMBERS = [
     *(0, 1, -1, 0.5, 1e-30, 1e30, 1e-37, 1e38, np.float64(0.25), np.array(0.5), np.float16(0.5)),
@@ -203,7 +208,7 @@ def test_f17_a_number_is_what_it_is_in_float32_or_refused_by_its_name(row, value
         single = np.float32(value)
     assert np.isfinite(single)
     assert float(value) == 0 or abs(single) >= np.finfo(np.float32).tiny
-    if name in ("rate", "momentum", "label_smoothing"):  # their ranges end at 1
+    if name in END_AT_1:
         assert (single == 1) == (float(value) == 1)
 
 
