@@ -16,6 +16,10 @@ def test_every_activation_has_a_formula():
     assert set(cases.TRIED) <= set(cases.ACTIVATIONS)
 
 
+def test_every_op_has_a_row():
+    assert set(cases.OPS) == set(_core.ops())
+
+
 def test_every_loss_has_a_row_and_a_formula():
     assert set(reference.LOSSES) == set(_core.losses())
     assert {row.loss.name for row in cases.LOSSES.values()} == set(_core.losses())

@@ -205,7 +205,7 @@ class Course:
     def penalised(self, g, w, k):
         """Return the gradient that a rule takes: with penalties, clipped."""
         names = ("l1", "l2", "clip_norm", "clip_value")
-        l1, l2, clip_norm, clip_value = (k.of(self.trainer.common[name]) for name in names)
+        l1, l2, clip_norm, clip_value = (k.of(getattr(self.trainer, name)) for name in names)
         g = g + self.decayed * (l1 * np.sign(w) + l2 * w)
         if clip_value:
             g = np.clip(g, -clip_value, clip_value)
