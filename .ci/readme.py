@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/*.md")
+DOCUMENTS = ("*.md", "docs/**/*.md")
 SENTENCES, BLOCKS, CODE_LINES = 3, 2, 12
 
 

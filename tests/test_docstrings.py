@@ -7,36 +7,18 @@ import re
 
 import pytest
 import steep
-
-MODULES = (
-    "steep", "steep.callbacks", "steep.data", "steep.lab", "steep.layers", "steep.losses",
-    "steep.models", "steep.ops", "steep.optimizers", "steep.schedules",
-)  # fmt: skip
-
-
-def exported(module):
-    return getattr(module, "__all__", None) or [
-        name
-        for name, value in vars(module).items()
-        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
-    ]
+from public import exported
 
 
 def public():
     """Return every public class, function and method by its full name."""
     found = {}
-    for name in MODULES:
-        module = importlib.import_module(name)
-        for key in exported(module):
-            value = getattr(module, key)
-            if not (inspect.isclass(value) or inspect.isfunction(value)):
-                continue
-            found[f"{name}.{key}"] = value
-            if inspect.isclass(value):
-                for method, code in vars(value).items():
-                    function = getattr(code, "__func__", code)
-                    if not method.startswith("_") and inspect.isfunction(function):
-                        found[f"{name}.{key}.{method}"] = function
+    for name, value in exported().items():
+        found[name] = value
+        for method, code in vars(value).items() if inspect.isclass(value) else ():
+            function = getattr(code, "__func__", code)
+            if not method.startswith("_") and inspect.isfunction(function):
+                found[f"{name}.{method}"] = function
     return found
 
 

@@ -16,6 +16,22 @@ from numpy.typing import ArrayLike, NDArray
 from .checks.names import choose
 from .checks.numbers import ANY, NOT_NEGATIVE, POSITIVE, Range, number
 
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "Function",
+    "InversePower",
+    "Linear",
+    "OneCycle",
+    "Piecewise",
+    "Polynomial",
+    "Schedule",
+    "Step",
+    "Values",
+    "Warmup",
+]
+
 Times: TypeAlias = NDArray[np.float64]
 # What a user may write for a hyper-parameter, and what becomes of it in `of`.
 Number: TypeAlias = "float | Schedule | Callable[[int], float] | Sequence[float] | Times"
