@@ -1,17 +1,58 @@
-"""Writes results for people: the table, the summary, and the dated record. Measures nothing."""
+"""Writes results for people: table, summary, dated record, the README's table. Measures nothing.
 
+python bench/report.py RESULTS.json [MORE.json ...] [--note "machine, threads, date"]
+
+replaces the table in the README by one of results of `run.py --json`; several files are joined.
+"""
+
+import argparse
 import datetime
-import math
+import json
 import os
 import platform
 import re
 import shutil
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 
 from worker import load_cases
 
+README = Path(__file__).parents[1] / "README.md"
+MARKS = re.compile(r"(<!-- speed table: begin.*?-->\n).*?(<!-- speed table: end -->)", re.DOTALL)
+STEPS = {
+    "mlp_tiny": "30-64-2, batch 32",
+    "mlp_small": "4-120-84-2, batch 32",
+    "mlp_mnist": "784-128-10, batch 128",
+    "mlp_wide": "784-1024-1024-10, batch 128",
+    "lenet5": "LeNet-5, 28x28x1, batch 64",
+    "resnet20": "ResNet-20, 32x32x3, batch 128",
+}
+# column -> which implementations are this rival; the fastest counts
+RIVALS = {
+    "PyTorch": "torch.*",
+    "JAX jit": "jax",
+    "JAX scan": "jax-scan",
+    "scikit-learn": "sklearn",
+    "OpenBLAS": "openblas",
+    "oneDNN": "onednn",
+}
+# sentence -> what its parts are called -> (rival, cases)
+SENTENCES = {
+    "Matrix products, a rival's time over steep's: {} cases.": {
+        name: (name, "gemm/.*") for name in ("PyTorch", "OpenBLAS", "oneDNN")
+    },
+    "Convolutions, PyTorch's time over steep's: {} shapes.": {
+        "forward": ("PyTorch", "conv/.*/forward"),
+        "gradient of the input": ("PyTorch", "conv/.*/backward_data"),
+        "gradient of the weights": ("PyTorch", "conv/.*/backward_weights"),
+    },
+    **{
+        f"Update rules on {size:,} parameters: {{}}.": {"PyTorch": ("PyTorch", f"rule/.*/{size}")}
+        for size in (10_000, 1_000_000, 25_000_000)
+    },
+}
 HEAD = f"{'median':>11}{'min':>11}{'spread':>8}{'x steep':>9}{'x floor':>9}  note"
 
 
@@ -82,7 +123,7 @@ def summary(runs):
     if groups:
         lines.append("Time relative to steep, geometric mean (above 1: steep is faster)")
         for (kind, name), ratios in groups.items():
-            mean = math.exp(statistics.fmean(math.log(ratio) for ratio in ratios))
+            mean = statistics.geometric_mean(ratios)
             lines.append(f"  {kind:28}{name:29}{mean:>7.2f}  over {len(ratios)}")
         lines.append("A rival wins" if losses else "No rival wins a case of this run.")
     return lines + losses
@@ -128,3 +169,71 @@ def record(folder, title, command, versions, lines):
     text = [f"# {title}, {now:%Y-%m-%d %H:%M} UTC", "", f"`{command}`", "", *facts, ""]
     path.write_text("\n".join([*text, "```text", *lines, "```"]) + "\n")
     return path
+
+
+def fastest(times, rival):
+    """Return the least time of a rival's implementations, None where there is none."""
+    there = [time for name, time in times.items() if re.fullmatch(RIVALS[rival], name)]
+    return min(there, default=None)
+
+
+def step_table(cases):
+    """Return the README's table of training steps; a rival that wins stands in bold."""
+    duration = load_cases().duration
+    columns = list(RIVALS)[:4]
+    head = ["a training step", "steep", *columns]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for name, title in STEPS.items():
+        times = cases.get(name, {})
+        if "steep" not in times:
+            continue
+        own, cells = times["steep"], []
+        for rival in columns:
+            time = fastest(times, rival)
+            text = "" if time is None else f"{duration(time, 3)} ({time / own:.2g}x)"
+            cells.append(f"**{text}**" if text and time < own else text)
+        lines.append(f"| {title} | {duration(own, 3)} | {' | '.join(cells)} |")
+    return lines if len(lines) > 2 else []
+
+
+def sentences(cases):
+    """Return the README's lines below the table: geometric means over cases."""
+    lines = []
+    for sentence, parts in SENTENCES.items():
+        said = []
+        for title, (rival, names) in parts.items():
+            pairs = [
+                (fastest(times, rival), times["steep"])
+                for case, times in cases.items()
+                if re.fullmatch(names, case) and "steep" in times
+            ]
+            ratios = [time / own for time, own in pairs if time is not None]
+            if ratios:
+                said.append(f"{title} {statistics.geometric_mean(ratios):.2f}x over {len(ratios)}")
+        if said:
+            lines.append(sentence.format(", ".join(said)))
+    return lines
+
+
+def main(arguments):
+    """Replace what stands between the marks of the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--note", default="", help="machine, threads, versions")
+    options = parser.parse_args(arguments)
+    cases = {}
+    for file in options.files:
+        for row in json.loads(file.read_text(encoding="utf-8")):
+            cases.setdefault(row["case"], {})[row["impl"]] = float(row["median_s"])
+    parts = ["\n".join(step_table(cases)), *sentences(cases), options.note]
+    body = "\n\n".join(part for part in parts if part)
+    text, count = MARKS.subn(lambda m: f"{m[1]}\n{body}\n\n{m[2]}", README.read_text("utf-8"))
+    if count != 1 or not body:
+        print("README: found no marks, or there is nothing to show", file=sys.stderr)
+        return 1
+    README.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

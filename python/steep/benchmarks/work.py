@@ -142,9 +142,9 @@ def row(
     }
 
 
-def duration(seconds: float) -> str:
-    """Write seconds with three or four digits and a fitting unit."""
+def duration(seconds: float, digits: int = 4) -> str:
+    """Write seconds with so many digits and a fitting unit."""
     for factor, unit in ((1.0, "s"), (1e3, "ms")):
         if seconds * factor >= 1:
-            return f"{seconds * factor:.4g} {unit}"
-    return f"{seconds * 1e6:.4g} us"
+            return f"{seconds * factor:.{digits}g} {unit}"
+    return f"{seconds * 1e6:.{digits}g} us"
