@@ -17,7 +17,9 @@ import pytest
 import steep
 
 ROOT = Path(__file__).parents[1]
-SOURCES = ("CMakeLists.txt", "pyproject.toml", "cmake", "csrc", "python", "tests", "docs")
+SOURCES = (
+    ".clang-format", "CMakeLists.txt", "pyproject.toml", "cmake", "csrc", "python", "tests", "docs"
+)  # fmt: skip
 MOST_FILES = 6
 TO_COME = ("Add an update rule", "Add an activation or a loss", "Add an op")  # have no example yet
 # ```cpp file=csrc/rules/list.h after="text"; a fence may be indented, as in a list.
@@ -166,6 +168,20 @@ def test_a_recipe_works_as_it_is_written(title, copy):
         # 5: nothing ran, which is right only where all of it needs what is not here, as PyTorch.
         said = run([*tests, *shlex.split(arguments)], environment, allowed=(0, 5), cwd=copy)
         assert re.search(r"\d+ (passed|skipped)", said.splitlines()[-1]), said
+
+
+def test_what_recipes_add_is_clean(copy):
+    files = {block["file"] for recipe in RECIPES.values() for block in BLOCK.finditer(recipe)}
+    for name, command, kinds in (
+        ("ruff", "check", ".py"),
+        ("ruff", "format --check", ".py"),
+        ("clang-format", "--dry-run -Werror", (".h", ".cpp")),
+    ):
+        if not tool(name):
+            pytest.skip(f"{name} is not here")
+        touched = sorted(file for file in files if file.endswith(kinds))
+        if touched:
+            run([tool(name), *command.split(), *touched], dict(os.environ), cwd=copy)
 
 
 def put_into(folder, text):
