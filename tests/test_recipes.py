@@ -31,7 +31,7 @@ BLOCK = re.compile(
 )  # fmt: skip
 # An editable install puts its finder before the path; in the copy, and what it starts, it must not.
 WITHOUT_EDITABLE = """import sys
-sys.meta_path = [f for f in sys.meta_path if type(f).__name__ != "ScikitBuildRedirectingFinder"]
+sys.meta_path = [f for f in sys.meta_path if not type(f).__name__.startswith("ScikitBuild")]
 """
 
 
