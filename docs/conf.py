@@ -62,6 +62,11 @@ def skip(app: Sphinx, what: str, name: str, value: Any, skipped: bool, options: 
     return True if (inspect.getdoc(value) or "").startswith("Alias for field number") else None
 
 
+def stay(app: Sphinx, path: Path, page: str, content: list[str]) -> None:
+    """Turn links of included files that lead out of the site into the names of their targets."""
+    content[0] = re.sub(r"\[([^]]+)\]\((?!docs/|#|\w+:)[^)]+\)", r"`\1`", content[0])
+
+
 def compare(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of public names that no page has: of those that `__all__` or a docstring forgot."""
     objects = env.get_domain("py").objects  # type: ignore[attr-defined]
@@ -75,5 +80,6 @@ def compare(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> None:
     """Connect what stands here."""
     app.connect("autodoc-skip-member", skip)
+    app.connect("include-read", stay)
     app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon's own marks
     app.connect("env-check-consistency", compare)
