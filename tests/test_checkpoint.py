@@ -14,7 +14,7 @@ import steep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from steep import callbacks, layers, losses, ops, optimizers, schedules
-from steep.saving import checkpoint
+from steep.files import checkpoint
 
 OPTIMIZERS = {
     "sgd": optimizers.SGD(0.1),

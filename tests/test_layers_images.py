@@ -304,7 +304,7 @@ ARGUMENTS = [
     (lambda: Conv2D(4, 3, use_bias="no"), TypeError, "use_bias must be True or False"),
     (lambda: MaxPool2D(0), ValueError, "size must be at least 1"),
     (lambda: AvgPool2D(2, count_padding=1), TypeError, "count_padding must be True or False"),
-    (lambda: BatchNorm(momentum=1.5), ValueError, r"BatchNorm: momentum must be in \[0, 1\]"),
+    (lambda: BatchNorm(momentum=1.5), ValueError, r"BatchNorm .*: momentum must be in \[0, 1\]"),
     (lambda: BatchNorm(eps=0), ValueError, "eps must be in"),
     (lambda: layers.LocalResponseNorm(bias=0.0), ValueError, "bias must be in"),
     (lambda: layers.LocalResponseNorm(2.5), TypeError, "size must be an int"),

@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .checks.names import choose
-from .checks.numbers import NOT_NEGATIVE, SMALLEST, Range, flag, number
-from .network.inputs import count
-from .saving import atomic
+from .checks.numbers import NOT_NEGATIVE, SMALLEST, Range, flag, number, whole
+from .files import atomic
 from .training import resume
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ class EarlyStopping:
         mode: str = "auto",
     ) -> None:
         self.monitor = monitor
-        self.patience = count("EarlyStopping: patience", patience)
+        self.patience = whole("EarlyStopping", "patience", patience)
         self.min_delta = number("EarlyStopping", "min_delta", min_delta, NOT_NEGATIVE)
         self.restore_best = flag("EarlyStopping", "restore_best", restore_best)
         self.mode = _mode(mode, monitor)
@@ -171,9 +170,9 @@ class ReduceOnPlateau:
     ) -> None:
         self.monitor = monitor
         self.factor = number("ReduceOnPlateau", "factor", factor, _REDUCING)
-        self.patience = count("ReduceOnPlateau: patience", patience)
+        self.patience = whole("ReduceOnPlateau", "patience", patience)
         self.min_delta = number("ReduceOnPlateau", "min_delta", min_delta, NOT_NEGATIVE)
-        self.cooldown = 0 if cooldown == 0 else count("ReduceOnPlateau: cooldown", cooldown)
+        self.cooldown = whole("ReduceOnPlateau", "cooldown", cooldown, 0)
         self.min_lr = number("ReduceOnPlateau", "min_lr", min_lr, NOT_NEGATIVE)
         self.mode = _mode(mode, monitor)
         self._reset()
@@ -245,7 +244,7 @@ class Checkpoint:
         by_epoch = isinstance(every, str)
         if by_epoch:
             choose("Checkpoint every", str(every), {"epoch": 0})
-        self.every = 0 if by_epoch else count("Checkpoint: every", every)
+        self.every = 0 if by_epoch else whole("Checkpoint", "every", every)
         self._active = False  # between begin and end of a training
 
     def on_train_begin(self, trainer: "Trainer") -> None:

@@ -37,7 +37,7 @@ def set_num_threads(n: int) -> None:
     TypeError, ValueError
         If `n` is no int, or out of range.
     """
-    _core.set_num_threads(_count("set_num_threads", n))
+    _core.set_num_threads(whole("set_num_threads", "n", n, 1, _core.MAX_THREADS))
 
 
 def get_num_threads() -> int:
@@ -63,7 +63,7 @@ def threads(n: int) -> Iterator[None]:
     TypeError, ValueError
         If `n` is no int, or out of range.
     """
-    block = [_count("threads", n)]
+    block = [whole("threads", "n", n, 1, _core.MAX_THREADS)]
     blocks = _limits.blocks
     blocks.append(block)
     _core.limit_threads(block[0])
@@ -73,10 +73,6 @@ def threads(n: int) -> Iterator[None]:
         # By identity: blocks of tasks or generators may end in another order than they began.
         blocks[:] = [other for other in blocks if other is not block]
         _core.limit_threads(_limits.blocks[-1][0] if _limits.blocks else 0)
-
-
-def _count(where: str, n: object) -> int:
-    return whole(where, "n", n, 1, _core.MAX_THREADS)
 
 
 class Info(dict[str, Any]):

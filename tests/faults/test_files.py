@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import steep
 from steep import callbacks, layers
-from steep.saving import checkpoint
+from steep.files import checkpoint
 
 ROOT = os.geteuid() == 0
 
@@ -123,7 +123,7 @@ def test_f40_f58_many_threads_save_to_one_path(tmp_path):
 
 KILLED = """
 import os, signal, sys, numpy as np
-from steep.saving import checkpoint
+from steep.files import checkpoint
 os.getpid = lambda: 1  # as the first process of a container
 checkpoint.os = os
 fsync = os.fsync
@@ -149,7 +149,7 @@ def test_f40_what_killed_writers_left_is_swept(tmp_path):
 
 HELD = """
 import os, sys, numpy as np
-from steep.saving import checkpoint
+from steep.files import checkpoint
 os.getpid = lambda: 1
 fsync = os.fsync
 def wait(descriptor):
@@ -184,7 +184,7 @@ def test_f40_f58_a_living_writer_is_left_alone(tmp_path):
 
 SAVING = """
 import os, sys, numpy as np
-from steep.saving import checkpoint
+from steep.files import checkpoint
 os.getpid = lambda: 1
 size = int(sys.argv[2])
 print("begin", flush=True)
@@ -264,7 +264,7 @@ def test_f40_pipes_and_devices_are_no_files(tmp_path):
 
 FULL = """
 import resource, signal, sys, numpy as np, steep
-from steep.saving import checkpoint
+from steep.files import checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))  # a disk with room for 5000 bytes
 try:

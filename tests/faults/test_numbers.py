@@ -48,7 +48,7 @@ def test_f17_gradients_are_right_for_every_alpha_that_is_taken(kind, alpha):
 
 @pytest.mark.parametrize("below", [2.0**-25, 2.0**-32, 2.0**-33, 2.0**-40, 2.0**-53])
 def test_f17_dropout_so_near_1_that_nothing_is_kept_is_refused(below):
-    with pytest.raises(ValueError, match=r"^Dropout: rate must be in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"^Dropout .*: rate must be in \[0, 1\)"):
         steep.Sequential(layers.Dense(3), layers.Dropout(1 - below), layers.Dense(1)).build(2)
 
 

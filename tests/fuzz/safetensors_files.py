@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 from safetensors.numpy import save
-from steep.saving import checkpoint
+from steep.files import checkpoint
 
 from .mutate import BIG, TEXTS, of, raw, tree, value
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..checks.numbers import typed
 from .cases import CASES, Case, Gemm, Rule, Step, find, select
 from .images import Conv2D, Convolution, Dense, ImageStep, Pool2D, Residual, branch, products
 from .work import (
@@ -99,19 +100,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--case", action="append", default=[], metavar="NAME", help="a case or a prefix; repeatable"
     )
-    parser.add_argument("--threads", type=_count, help="processors and threads every one may use")
+    parser.add_argument("--threads", type=typed, help="processors and threads every one may use")
     parser.add_argument("--json", metavar="FILE", help="write the results there")
-    parser.add_argument("--repeats", type=_count, default=7, help="rounds (default %(default)s)")
+    parser.add_argument("--repeats", type=typed, default=7, help="rounds (default %(default)s)")
     parser.add_argument(
         "--min-time", type=float, default=0.2, help="seconds of a round (default %(default)s)"
     )
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,9 +1,14 @@
-"""Checks of plain numbers: of the right kind and inside a stated range. Nothing else lives here."""
+"""Checks of plain numbers: of the right kind and inside a stated range. Nothing else lives here.
+
+All take who asks, for which argument, and the value: ``"Adam"``, ``"lr"``, 0.1. `where` may be
+empty. A wrong kind is a TypeError, a wrong value a ValueError.
+"""
 
 import math
+from argparse import ArgumentTypeError
 from dataclasses import dataclass
 from operator import index
-from typing import SupportsFloat
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -41,52 +46,38 @@ LARGEST = 2**31 - 1  # of sizes and counts: products of two fit into 64 bits
 
 
 def number(where: str, name: str, value: object, allowed: Range, *, single: bool = False) -> float:
-    """Return `value` as a float.
+    """Return `value`, a number of Python or NumPy but no boolean, as a float in `allowed`.
 
-    Parameters
-    ----------
-    where, name
-        Who asks and for which argument: ``"Adam"``, ``"lr"``.
-    value
-        A Python or NumPy number.
-    allowed
-        The range it must lie in; NaN and infinity lie in none.
-    single
-        Whether it is computed with in float32, and must be what it is there too: see `keeps_kind`.
+    NaN and infinity lie in no range. With `single` it is computed with in float32, and must be what
+    it is there too: see `keeps_kind`.
 
     Raises
     ------
-    TypeError
-        If `value` is no number (booleans are none).
-    ValueError
-        If it is outside `allowed`.
+    TypeError, ValueError
+        If it is no number, or outside.
     """
     scalar = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "fiu"
     plain = isinstance(value, (int, float, np.integer, np.floating))
+    title = _title(where, name)
     if isinstance(value, bool) or not (scalar or plain):
-        raise TypeError(f"{where}: {name} must be a number, got {type(value).__name__} {value!r}")
+        raise TypeError(f"{title} must be a number, got {type(value).__name__} {value!r}")
     assert isinstance(value, SupportsFloat)
     try:
         result = float(value)
     except OverflowError:  # of an int beyond all floats
-        raise ValueError(f"{where}: {name} must be in {allowed}, got an int too large") from None
+        raise ValueError(f"{title} must be in {allowed}, got an int too large") from None
     if result not in allowed:
-        raise ValueError(f"{where}: {name} must be in {allowed}, got {result!r}")
+        raise ValueError(f"{title} must be in {allowed}, got {result!r}")
     if single:
         keeps_kind(where, name, result, allowed)
     return result
 
 
 def keeps_kind(where: str, name: str, value: float, allowed: Range) -> None:
-    """Refuse a number that float32 would make another kind of number.
+    """Refuse a number in `allowed` that float32 would make another kind of number.
 
     The core takes numbers below 1.2e-38 for 0, those beyond 3.4e38 for infinity, and rounds others:
     a rate of 1 - 2^-33 to 1, which is outside of [0, 1).
-
-    Parameters
-    ----------
-    where, name, value, allowed
-        As in `number`; `value` lies in `allowed`.
 
     Raises
     ------
@@ -100,31 +91,42 @@ def keeps_kind(where: str, name: str, value: float, allowed: Range) -> None:
     moved = rounded in (0.0, allowed.low, allowed.high) and rounded != value
     if moved or rounded not in allowed:
         raise ValueError(
-            f"{where}: {name} must be in {allowed} in float32 too, but {value!r} becomes "
+            f"{_title(where, name)} must be in {allowed} in float32 too, but {value!r} becomes "
             f"{rounded:g} there; sizes from 1.2e-38 to 3.4e38 keep 7 digits"
         )
 
 
-def whole(where: str, name: str, value: object, low: float = 1, high: float = LARGEST) -> int:
-    """Return `value` as an int in [low, high].
+def is_list(value: object) -> bool:
+    """Say whether a value is several: a list, a tuple or an array with an axis."""
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
-    Parameters
-    ----------
-    where, name
-        Who asks and for which argument; `where` may be empty.
-    value
-        An int of Python or NumPy.
-    low, high
-        The smallest and the largest allowed.
+
+def numbers(
+    where: str, name: str, value: Any, allowed: Range, *, single: bool = False
+) -> tuple[float, ...]:
+    """Return a list of at least one number as a tuple, each as `number` has it.
 
     Raises
     ------
-    TypeError
-        If `value` is no int (booleans are none).
-    ValueError
-        If it is out of range.
+    TypeError, ValueError
+        If it is no list, empty, or one of them is refused.
     """
-    title = f"{where}: {name}" if where else name
+    if not is_list(value):
+        raise TypeError(f"{_title(where, name)} must be a list of numbers, got {value!r}")
+    if len(value) == 0:
+        raise ValueError(f"{_title(where, name)} must not be empty")
+    return tuple(number(where, name, item, allowed, single=single) for item in value)
+
+
+def whole(where: str, name: str, value: object, low: float = 1, high: float = LARGEST) -> int:
+    """Return `value`, an int of Python or NumPy but no boolean, as an int in [low, high].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no int, or out of range.
+    """
+    title = _title(where, name)
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -138,8 +140,49 @@ def whole(where: str, name: str, value: object, low: float = 1, high: float = LA
     return result
 
 
+def typed(text: str) -> int:
+    """Return an int of at least 1 typed on a command line, as argparse asks for it.
+
+    Raises
+    ------
+    ValueError, argparse.ArgumentTypeError
+        If it is none.
+    """
+    if (value := int(text)) < 1:
+        raise ArgumentTypeError(f"expected 1 or more, got {value}")
+    return value
+
+
+def seed(value: object) -> int:
+    """Return a seed, an int in [0, 2^64); raise TypeError or ValueError where it is none."""
+    result = whole("", "seed", value, -math.inf, math.inf)
+    if not 0 <= result < 2**64:
+        raise ValueError(f"seed must be in [0, 2^64), got {result}")
+    return result
+
+
+def pair(where: str, name: str, value: object, low: int = 1) -> tuple[int, int]:
+    """Return (rows, columns), each at least `low`, given as such or as one int for both.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is neither, or one is out of range.
+    """
+    both = value if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) != 2:
+        raise ValueError(
+            f"{_title(where, name)} must be an int or a pair (rows, columns), got {value}"
+        )
+    return whole(where, name, both[0], low), whole(where, name, both[1], low)
+
+
 def flag(where: str, name: str, value: object) -> bool:
     """Return `value` where it is a boolean; raise TypeError where it is not."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{where}: {name} must be True or False, got {value!r}")
+        raise TypeError(f"{_title(where, name)} must be True or False, got {value!r}")
     return bool(value)
+
+
+def _title(where: str, name: str) -> str:
+    return f"{where}: {name}" if where else name

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..saving import atomic
+from ..files import atomic
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "trainer.safetensors"

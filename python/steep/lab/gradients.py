@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..checks.numbers import seed as checked_seed
 from ..checks.numbers import whole
 from ..losses import Loss
-from ..network import inputs
 from ..training.trainer import Trainer
 
 # Balances truncation, h^2, against rounding, eps/h, of a central difference in float64.
@@ -71,7 +71,7 @@ def gradient_errors(
     """Return the error of `check_gradients` for each parameter, by name."""
     if entries is not None:
         entries = whole("check_gradients", "entries", entries)
-    seed = inputs.seed(seed)
+    seed = checked_seed(seed)
     net = copy.deepcopy(net)
     checker = Trainer(net, loss, "sgd", precision="float64", seed=seed, **trainer)
 

@@ -43,7 +43,7 @@ class Residual(Layer):
         self.body = layers_of(self, body)
         self.shortcut = None if shortcut is None else layers_of(self, (shortcut,))[0]
         self.activation = activation_layer(activation)
-        self.recompute = flag("Residual", "recompute", recompute)
+        self.recompute = flag(label(self), "recompute", recompute)
 
     def call(self, x: Tensor) -> Tensor:
         """Add what went through the body to what went past it."""

@@ -2,9 +2,9 @@
 
 from .. import ops
 from ..activations import ActivationLike, activation_layer
-from ..checks.numbers import flag, whole
+from ..checks.numbers import flag, pair, whole
 from ..network.graph import Layer, Tensor, label
-from ..network.windows import PaddingLike, PairLike, padding_of, pair
+from ..network.windows import PaddingLike, PairLike, padding_of
 
 
 class Conv2D(Layer):
@@ -68,7 +68,7 @@ class Conv2D(Layer):
         self.groups = whole(where, "groups", groups)
         self.dilation = pair(where, "dilation", dilation)
         self.activation = activation_layer(activation)
-        self.use_bias = flag("Conv2D", "use_bias", use_bias)
+        self.use_bias = flag(where, "use_bias", use_bias)
         self.init = init
         if self.filters % self.groups:
             raise ValueError(f"{where}: {groups} groups must divide the {filters} filters")

@@ -40,7 +40,7 @@ class Dense(Layer):
         super().__init__(name)
         self.units = whole(label(self), "units", units)
         self.activation = activation_layer(activation)
-        self.use_bias = flag("Dense", "use_bias", use_bias)
+        self.use_bias = flag(label(self), "use_bias", use_bias)
         self.init = init
 
     def call(self, x: Tensor) -> Tensor:

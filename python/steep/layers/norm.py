@@ -2,7 +2,7 @@
 
 from .. import ops
 from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, number, whole
-from ..network.graph import Layer, Tensor
+from ..network.graph import Layer, Tensor, label
 
 
 class BatchNorm(Layer):
@@ -30,8 +30,8 @@ class BatchNorm(Layer):
 
     def __init__(self, momentum: float = 0.9, eps: float = 1e-5, name: str | None = None) -> None:
         super().__init__(name)
-        self.momentum = number("BatchNorm", "momentum", momentum, CLOSED_FRACTION, single=True)
-        self.eps = number("BatchNorm", "eps", eps, POSITIVE, single=True)
+        self.momentum = number(label(self), "momentum", momentum, CLOSED_FRACTION, single=True)
+        self.eps = number(label(self), "eps", eps, POSITIVE, single=True)
 
     def call(self, x: Tensor) -> Tensor:
         """Normalise along the last axis."""
@@ -72,10 +72,10 @@ class LocalResponseNorm(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.size = whole("LocalResponseNorm", "size", size)
-        self.alpha = number("LocalResponseNorm", "alpha", alpha, NOT_NEGATIVE, single=True)
-        self.beta = number("LocalResponseNorm", "beta", beta, NOT_NEGATIVE, single=True)
-        self.bias = number("LocalResponseNorm", "bias", bias, POSITIVE, single=True)
+        self.size = whole(label(self), "size", size)
+        self.alpha = number(label(self), "alpha", alpha, NOT_NEGATIVE, single=True)
+        self.beta = number(label(self), "beta", beta, NOT_NEGATIVE, single=True)
+        self.bias = number(label(self), "bias", bias, POSITIVE, single=True)
 
     def call(self, x: Tensor) -> Tensor:
         """Normalise."""

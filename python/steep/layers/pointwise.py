@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from .. import ops
 from ..checks.names import choose
-from ..checks.numbers import ANY, FRACTION, POSITIVE, number
-from ..network.graph import Layer, Tensor
+from ..checks.numbers import ANY, FRACTION, POSITIVE, is_list, number, numbers
+from ..network.graph import Layer, Tensor, label
 
 
 class Dropout(Layer):
@@ -30,7 +28,7 @@ class Dropout(Layer):
         self, rate: float, redraw: str = "step", scale_at: str = "train", name: str | None = None
     ) -> None:
         super().__init__(name)
-        self.rate = number("Dropout", "rate", rate, FRACTION, single=True)
+        self.rate = number(label(self), "rate", rate, FRACTION, single=True)
         choose("dropout redraw", redraw, dict.fromkeys(("step", "epoch")))
         choose("dropout scale_at", scale_at, dict.fromkeys(("train", "test")))
         self.redraw, self.scale_at = redraw, scale_at
@@ -66,22 +64,18 @@ class Normalize(Layer):
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.mean = [number("Normalize", "mean", m, ANY, single=True) for m in _several(mean)]
-        self.std = [number("Normalize", "std", s, POSITIVE, single=True) for s in _several(std)]
+        means, stds = (n if is_list(n) else [n] for n in (mean, std))
+        self.mean = numbers(label(self), "mean", means, ANY, single=True)
+        self.std = numbers(label(self), "std", stds, POSITIVE, single=True)
         if len(self.mean) != len(self.std):
             raise ValueError(
-                f"Normalize: mean has {len(self.mean)} numbers, std {len(self.std)}; "
+                f"{label(self)}: mean has {len(self.mean)} numbers, std {len(self.std)}; "
                 "give one of each for a channel"
             )
 
     def call(self, x: Tensor) -> Tensor:
         """Normalise."""
         return ops.normalize(x, self.mean, self.std)
-
-
-def _several(given: object) -> list[object]:
-    several = isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.ndim > 0)
-    return list(given) if several else [given]  # type: ignore[call-overload]
 
 
 class Rescale(Layer):
@@ -97,8 +91,8 @@ class Rescale(Layer):
 
     def __init__(self, scale: float, shift: float = 0.0, name: str | None = None) -> None:
         super().__init__(name)
-        self.scale = number("Rescale", "scale", scale, ANY, single=True)
-        self.shift = number("Rescale", "shift", shift, ANY, single=True)
+        self.scale = number(label(self), "scale", scale, ANY, single=True)
+        self.shift = number(label(self), "shift", shift, ANY, single=True)
 
     def call(self, x: Tensor) -> Tensor:
         """Scale and shift."""

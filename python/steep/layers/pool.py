@@ -1,9 +1,9 @@
 """Layers that summarise windows of an image: largest value, mean, mean of all pixels."""
 
 from .. import ops
-from ..checks.numbers import flag
+from ..checks.numbers import flag, pair
 from ..network.graph import Layer, Tensor, label
-from ..network.windows import PaddingLike, PairLike, padding_of, pair
+from ..network.windows import PaddingLike, PairLike, padding_of
 
 
 class MaxPool2D(Layer):
@@ -79,7 +79,7 @@ class AvgPool2D(Layer):
         self.size = pair(label(self), "size", size)
         self.stride = self.size if stride is None else pair(label(self), "stride", stride)
         self.padding = padding_of(label(self), padding)
-        self.count_padding = flag("AvgPool2D", "count_padding", count_padding)
+        self.count_padding = flag(label(self), "count_padding", count_padding)
 
     def call(self, x: Tensor) -> Tensor:
         """Pool."""

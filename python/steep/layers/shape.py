@@ -1,9 +1,9 @@
 """Layers that only arrange what they are given: flatten, reshape, zeros around an image."""
 
 from .. import ops
-from ..checks.numbers import whole
+from ..checks.numbers import pair, whole
 from ..network.graph import Layer, Shape, Tensor, label, shape_of
-from ..network.windows import PaddingLike, PairLike, padding_of, pair
+from ..network.windows import PaddingLike, PairLike, padding_of
 
 
 class Flatten(Layer):

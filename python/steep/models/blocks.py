@@ -1,9 +1,8 @@
 """What several networks of the zoo are made of; no network lives here."""
 
-from ..checks.numbers import whole
+from ..checks.numbers import pair, whole
 from ..layers import BatchNorm, Conv2D, Dense, Dropout, Layer, ReLU
-from ..network.inputs import count
-from ..network.windows import PaddingLike, PairLike, pair
+from ..network.windows import PaddingLike, PairLike
 
 
 def conv_norm(
@@ -39,7 +38,7 @@ def hidden(units: int, dropout: float) -> list[Layer]:
 def logits(where: str, classes: int, dropout: float = 0.0) -> list[Layer]:
     """Return the last layer, one output for each class, and dropout before it where asked for."""
     before: list[Layer] = [Dropout(dropout)] if dropout else []
-    return [*before, Dense(count(f"{where}: classes", classes), name="classes")]
+    return [*before, Dense(whole(where, "classes", classes), name="classes")]
 
 
 def depth_of(where: str, depth: object, known: tuple[int, ...]) -> int:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from ..checks.numbers import FRACTION, number
-from ..layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D
-from ..network.inputs import count
+from ..checks.numbers import FRACTION, number, whole
+from ..layers import Conv2D, Flatten, Layer, MaxPool2D
 from ..network.model import Sequential
 from ..network.windows import PairLike
-from .blocks import logits
+from .blocks import hidden, logits
 
 
 def convnet(
@@ -47,11 +46,9 @@ def convnet(
     rate = number("convnet", "dropout", dropout, FRACTION)
     parts: list[Layer] = []
     for size in filters:
-        parts += [
-            Conv2D(count("convnet: filters", size), kernel, activation="relu"),
-            MaxPool2D(2),
-        ]
+        conv = Conv2D(whole("convnet", "filters", size), kernel, activation="relu")
+        parts += [conv, MaxPool2D(2)]
     parts.append(Flatten())
     for size in units:
-        parts += [*([Dropout(rate)] if rate else []), Dense(count("convnet: units", size), "relu")]
+        parts += hidden(whole("convnet", "units", size), rate)
     return Sequential(*parts, *logits("convnet", classes, rate))

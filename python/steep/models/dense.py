@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..activations import ActivationLike
+from ..checks.numbers import whole
 from ..layers import Dense, Dropout, Flatten, Layer
-from ..network.inputs import count
 from ..network.model import Sequential
 
 
@@ -41,4 +41,4 @@ def mlp(
         parts.append(Dense(size, activation))
         if dropout:
             parts.append(Dropout(dropout))
-    return Sequential(*parts, Dense(count("mlp: classes", classes)))
+    return Sequential(*parts, Dense(whole("mlp", "classes", classes)))

@@ -1,5 +1,6 @@
 """Densely connected networks, for large images and for CIFAR."""
 
+from ..checks.numbers import whole
 from ..layers import (
     Activation,
     AvgPool2D,
@@ -10,7 +11,6 @@ from ..layers import (
     MaxPool2D,
     ReLU,
 )
-from ..network.inputs import count
 from ..network.model import Sequential
 from .blocks import conv_norm, depth_of, logits, norm_conv
 
@@ -85,7 +85,8 @@ def densenet_bc(depth: int = 100, growth: int = 12, classes: int = 10) -> Sequen
     TypeError, ValueError
         If depth is not of that form, or a number is no positive int.
     """
-    depth, growth = count("densenet_bc: depth", depth), count("densenet_bc: growth", growth)
+    depth = whole("densenet_bc", "depth", depth)
+    growth = whole("densenet_bc", "growth", growth)
     layers, rest = divmod(depth - 4, 6)
     if rest or layers < 1:
         raise ValueError(f"densenet_bc: depth must be 6 n + 4, such as 40 or 100, got {depth}")

@@ -5,9 +5,9 @@ An image is (height, width, channels); (height, width) counts as one channel.
 
 import math
 
-from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, whole
+from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, pair, whole
 from .graph import Shape, Tensor, emit
-from .windows import PaddingLike, Pair, PairLike, Sides, padding_of, pair, sides
+from .windows import PaddingLike, Pair, PairLike, Sides, padding_of, sides
 
 
 def conv2d(

@@ -1,16 +1,14 @@
-"""Checks of what users pass in: X, y, sample weights, counts. Everything bad is refused here.
+"""Checks of what users pass in: X, y, sample weights. Everything bad is refused here.
 
 How numbers are got out of lists and tables, and what the core can read, is in `checks.arrays`.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..checks.arrays import Array, array, finite, is_native, place, readable
-from ..checks.numbers import whole
 from ..losses import Loss
 from .graph import Shape
 
@@ -174,31 +172,6 @@ def same_length(given: Any) -> None:
     for name, size in sizes[1:]:
         if size != sizes[0][1]:
             raise ValueError(f"{sizes[0][0]} has {sizes[0][1]} samples, but {name} has {size}")
-
-
-def count(name: str, value: Any) -> int:
-    """Return a positive int.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no int, or outside of 1 to 2^31 - 1.
-    """
-    return whole("", name, value)
-
-
-def seed(value: Any) -> int:
-    """Return a seed: an int in [0, 2^64).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no int, or outside.
-    """
-    result = whole("", "seed", value, -math.inf, math.inf)
-    if not 0 <= result < 2**64:
-        raise ValueError(f"seed must be in [0, 2^64), got {result}")
-    return result
 
 
 def _samples_by_features(name: str, a: Array, empty: bool) -> None:

@@ -16,7 +16,9 @@ from typing import Any, TypeAlias
 from numpy.typing import NDArray
 
 from .. import _core
-from ..saving.checkpoint import read_weights, write_weights
+from ..checks.numbers import seed as checked_seed
+from ..checks.numbers import whole
+from ..files.checkpoint import read_weights, write_weights
 from . import inputs
 from .built import Built, Described, Home, Saved, Shared, describe, first_values, made
 from .graph import Key, Layer, Part, Scope, Shape, Source, Tensor, label, shape_of
@@ -96,7 +98,7 @@ class Network(Layer):
         Networks inside become parts of this one: they keep the weights they had, and share them
         with it from now on. To build a part draws its weights anew in the whole.
         """
-        self.build_for(self._given(input_shape), inputs.seed(seed), "float32")
+        self.build_for(self._given(input_shape), checked_seed(seed), "float32")
         return self
 
     def build_for(
@@ -275,7 +277,7 @@ class Network(Layer):
         precision = self.native.precision if self.built else "float32"
         arrays = inputs.features(X, self, empty=True, precision=precision)
         native = self._looked(tuple(a.shape[1:] for a in arrays)).native
-        outputs = native.predict(arrays, inputs.count("batch_size", batch_size))
+        outputs = native.predict(arrays, whole("", "batch_size", batch_size))
         return outputs[0] if len(outputs) == 1 else outputs
 
     @property

@@ -1,30 +1,14 @@
-"""Windows over images: pairs, padding, and the sizes that follow. Plain integers, no tensors."""
+"""Windows over images: padding and the sizes that follow. Plain integers, no tensors."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from ..checks.numbers import LARGEST, whole
+from ..checks.numbers import LARGEST, pair, whole
 
 Pair: TypeAlias = tuple[int, int]  # rows, columns
 Sides: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
 PairLike: TypeAlias = int | Sequence[int]
 PaddingLike: TypeAlias = str | int | Sequence[int]
-
-
-def pair(where: str, name: str, value: object, low: int = 1) -> Pair:
-    """Return (rows, columns), given as such or as one int for both.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is neither, or a number is below `low`.
-    """
-    if not isinstance(value, (tuple, list)):
-        both = whole(where, name, value, low)
-        return both, both
-    if len(value) != 2:
-        raise ValueError(f"{where}: {name} must be an int or a pair (rows, columns), got {value}")
-    return whole(where, name, value[0], low), whole(where, name, value[1], low)
 
 
 def padding_of(where: str, value: object) -> str | Sides:

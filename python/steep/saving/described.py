@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from .. import _core
 from ..checks.numbers import whole
+from ..files.checkpoint import under
 from ..network.graph import Scope, Shape, shape_of
 from ..network.model import Network
 from ..network.weights import fitting_shapes
-from .checkpoint import under
 
 Array: TypeAlias = NDArray[Any]
 MOST = (1 << 53) - 1  # of a counter: schedules see it as a float64

@@ -1,7 +1,7 @@
 """A run as tensors and a description, and back: what checkpoints, copies and pickles hold.
 
 Everything that decides the further course is in it, and nothing else: no times, so that equal
-trainings give equal bytes. Files are in `saving.checkpoint`.
+trainings give equal bytes. Files are in `files.checkpoint`.
 """
 
 import math
@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import losses, optimizers, schedules
+from ..files import checkpoint
+from ..files.checkpoint import under
 from ..network.graph import Layer
 from ..network.model import Network
 from ..network.weights import fitting
-from ..saving import checkpoint, described
-from ..saving.checkpoint import under
+from ..saving import described
 from ..saving.config import Decoder, Encoder
 from .history import History, until
 from .place import Place

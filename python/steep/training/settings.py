@@ -9,8 +9,7 @@ from typing import Any
 
 from .. import _core, losses, optimizers, schedules
 from ..checks.names import choose
-from ..checks.numbers import NOT_NEGATIVE, POSITIVE, flag, keeps_kind
-from ..network import inputs
+from ..checks.numbers import NOT_NEGATIVE, POSITIVE, flag, keeps_kind, seed
 from ..network.graph import Shape
 from ..network.network import Network
 from ..network.weights import PRECISIONS
@@ -40,7 +39,7 @@ class Settings:
         self.reduction = choose("reduction", fixed["reduction"], {"mean": "mean", "sum": "sum"})
         self.precision = choose("precision", fixed["precision"], {k: k for k in PRECISIONS})
         self.device = _device(fixed["device"])
-        self.seed = inputs.seed(fixed["seed"])
+        self.seed = seed(fixed["seed"])
         self.optimizer: optimizers.Optimizer = self.fitting("optimizer", optimizer)
         self.common = {name: self.fitting(name, value) for name, value in common.items()}
         self.changes = 0  # of settings and of what was trained on: knob tables made before are old

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from .. import losses, optimizers
-from ..checks.numbers import flag
-from ..network import inputs
+from ..checks.numbers import flag, whole
 from ..network.graph import Layer
 from ..network.network import Network
 from . import resume
@@ -241,7 +240,7 @@ class Trainer:
         NonFiniteError
             If a loss or gradient is not finite; the weights are those from before that step.
         """
-        epochs, size = inputs.count("epochs", epochs), inputs.count("batch_size", batch_size)
+        epochs, size = whole("", "epochs", epochs), whole("", "batch_size", batch_size)
         shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
         drop_last = flag("fit", "drop_last", drop_last)
         run = self._run
@@ -315,7 +314,7 @@ class Trainer:
         TypeError, ValueError
             As in `fit`.
         """
-        size = inputs.count("batch_size", batch_size)
+        size = whole("", "batch_size", batch_size)
         return self._run.measure(self._run.data(X, y, sample_weight), size)
 
     def memory(self, batch_size: int = 32) -> dict[str, int]:
@@ -333,7 +332,7 @@ class Trainer:
         ValueError
             If the network is not built yet.
         """
-        return self._run.memory(inputs.count("batch_size", batch_size))
+        return self._run.memory(whole("", "batch_size", batch_size))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write everything to one safetensors file, whole or not at all.
