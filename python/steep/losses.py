@@ -5,12 +5,13 @@ Called on arrays they compute the same in float64 NumPy, for teaching and for ch
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks.described import Described, described
 from .checks.names import choose
 from .checks.numbers import FRACTION, POSITIVE, Range, number
 
@@ -27,18 +28,12 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Loss(ABC):
+class Loss(Described, ABC):
     """What training makes small: a number for each sample, from the network's output z."""
 
     name: ClassVar[str]  # of the native loss
     classification: ClassVar[bool] = False  # whether the targets are classes
-    ranges: ClassVar[Mapping[str, Range]] = {}
-
-    def __post_init__(self) -> None:
-        """Check the numbers."""
-        for name, allowed in self.ranges.items():
-            value = number(type(self).__name__, name, getattr(self, name), allowed, single=True)
-            object.__setattr__(self, name, value)
+    kind: ClassVar[str] = "loss"
 
     @property
     def option(self) -> float:
@@ -67,10 +62,11 @@ class Loss(ABC):
         reduce: Callable[[Any], Any] = choose("reduction", reduction, REDUCTIONS)
         return float(reduce(self.rows(z, target)))
 
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs to rebuild this loss."""
-        numbers = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {"loss": self.name, **numbers}
+    def _number(self, name: str, value: object, allowed: Range) -> float:
+        return number(type(self).__name__, name, value, allowed, single=True)
+
+    def _name(self) -> str:
+        return self.name
 
 
 @dataclass(frozen=True)
@@ -229,12 +225,7 @@ def from_config(config: Mapping[str, Any]) -> Loss:
     ValueError
         If it names no known loss or its arguments do not fit.
     """
-    arguments = dict(config)
-    made = choose("loss", arguments.pop("loss", ""), TABLE)
-    try:
-        return made(**arguments)
-    except TypeError as error:
-        raise ValueError(f"saved loss {made.__name__}: {error}") from error
+    return described("loss", TABLE, config)
 
 
 def _pair(z: ArrayLike, target: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

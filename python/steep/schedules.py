@@ -6,15 +6,16 @@ and gives the same bits however the times are split into arrays.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .checks.described import Described, described, plain, settle
 from .checks.names import choose
-from .checks.numbers import ANY, NOT_NEGATIVE, POSITIVE, Range, number
+from .checks.numbers import ANY, NOT_NEGATIVE, POSITIVE, Range, is_list, number, numbers
 
 __all__ = [
     "Constant",
@@ -40,7 +41,7 @@ UNITS = {"step": "step", "epoch": "epoch"}
 
 
 @dataclass(frozen=True)
-class Schedule(ABC):
+class Schedule(Described, ABC):
     """A value that depends on time: t = updates done before, or epochs done before.
 
     Parameters
@@ -51,15 +52,12 @@ class Schedule(ABC):
 
     unit: str = field(default="step", kw_only=True)
 
-    ranges: ClassVar[Mapping[str, Range]] = {}  # of the numbers a schedule is made of
+    kind: ClassVar[str] = "schedule"
 
     def __post_init__(self) -> None:
         """Check every number once, so that `__call__` need not."""
-        _set(self, "unit", choose("schedule unit", self.unit, UNITS))
-        for name, allowed in self.ranges.items():
-            value = getattr(self, name)
-            if value is not None:
-                _set(self, name, number(type(self).__name__, name, value, allowed))
+        settle(self, unit=choose("schedule unit", self.unit, UNITS))
+        super().__post_init__()
 
     @abstractmethod
     def at(self, t: Times) -> Times:
@@ -71,13 +69,6 @@ class Schedule(ABC):
         # Numbers go through the same vector code: NumPy's scalar functions may differ by a bit.
         values = self.at(np.ascontiguousarray(times.reshape(-1))).reshape(times.shape)
         return float(values) if times.ndim == 0 else values
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs to rebuild this schedule: names, numbers and lists."""
-        config: dict[str, Any] = {"schedule": type(self).__name__}
-        for item in fields(self):
-            config[item.name] = _plain(getattr(self, item.name))
-        return config
 
 
 @dataclass(frozen=True)
@@ -114,8 +105,8 @@ class Piecewise(Schedule):
     def __post_init__(self) -> None:
         """Bring the three ways of writing the boundaries to one: a start for each value."""
         super().__post_init__()
-        starts = _numbers("Piecewise", "boundaries", self.boundaries)
-        values = _numbers("Piecewise", "values", self.values)
+        starts = numbers("Piecewise", "boundaries", self.boundaries, ANY)
+        values = numbers("Piecewise", "values", self.values, ANY)
         if len(starts) == len(values) - 1:
             starts = (0.0, *starts)
         elif len(starts) == len(values) + 1:
@@ -129,8 +120,7 @@ class Piecewise(Schedule):
             raise ValueError(f"Piecewise: the first boundary must be 0, got {starts[0]:g}")
         if any(b <= a for a, b in pairwise(starts)):
             raise ValueError(f"Piecewise: boundaries must rise, got {list(self.boundaries)}")
-        _set(self, "boundaries", starts)
-        _set(self, "values", values)
+        settle(self, boundaries=starts, values=values)
 
     def at(self, t: Times) -> Times:
         """Return the value of the interval that holds t."""
@@ -147,7 +137,7 @@ class Values(Schedule):
     def __post_init__(self) -> None:
         """Keep the list as a tuple of floats."""
         super().__post_init__()
-        _set(self, "values", _numbers("Values", "values", self.values))
+        settle(self, values=numbers("Values", "values", self.values, ANY))
 
     def at(self, t: Times) -> Times:
         """Return the value of each whole step or epoch."""
@@ -286,8 +276,8 @@ class Warmup(Schedule):
         if isinstance(then, Schedule) and then.unit != self.unit:
             if self.unit != "step":
                 raise ValueError(f"Warmup: unit is {self.unit!r} but that of `then` {then.unit!r}")
-            _set(self, "unit", then.unit)
-        _set(self, "then", then)
+            settle(self, unit=then.unit)
+        settle(self, then=then)
         super().__post_init__()
 
     def at(self, t: Times) -> Times:
@@ -334,12 +324,11 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         """Fill in the two ends."""
-        super().__post_init__()
         if self.start is None:
-            _set(self, "start", self.peak / 25.0)
+            settle(self, start=number("OneCycle", "peak", self.peak, ANY) / 25.0)
         if self.end is None:
-            assert self.start is not None
-            _set(self, "end", self.start / 1e4)
+            settle(self, end=number("OneCycle", "start", self.start, ANY) / 1e4)
+        super().__post_init__()
 
     def at(self, t: Times) -> Times:
         """Return the values of both halves."""
@@ -423,8 +412,8 @@ def of(where: str, name: str, value: object, allowed: Range) -> float | Schedule
     """
     if isinstance(value, Schedule):
         return value
-    if isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0):
-        return Values([number(where, name, item, allowed) for item in value])
+    if is_list(value):
+        return Values(numbers(where, name, value, allowed))
     if callable(value) and not isinstance(value, type):
         return Function(value)
     return number(where, name, value, allowed)
@@ -449,11 +438,11 @@ def evaluate(value: float | Schedule, steps: Times, epochs: Times) -> float | Ti
 
 def get_config(value: float | Schedule) -> Any:
     """Return a hyper-parameter as JSON can hold it; `from_config` turns it back."""
-    return value.get_config() if isinstance(value, Schedule) else value
+    return plain(value)
 
 
 def from_config(config: Any) -> Any:
-    """Return the number or schedule that `get_config` described.
+    """Return the number or schedule that a config holds.
 
     Raises
     ------
@@ -462,33 +451,8 @@ def from_config(config: Any) -> Any:
     """
     if not isinstance(config, dict):
         return config
-    arguments = dict(config)
-    made = choose("schedule", arguments.pop("schedule", None), TABLE)
-    try:
-        return made(**{name: from_config(value) for name, value in arguments.items()})
-    except TypeError as error:
-        raise ValueError(f"saved schedule {made.__name__}: {error}") from error
+    return described("schedule", TABLE, config, from_config)
 
 
 def _cosine(start: float, end: float, done: Times) -> Times:
     return end + (start - end) * (1.0 + np.cos(np.pi * done)) / 2.0
-
-
-def _numbers(where: str, name: str, values: object) -> tuple[float, ...]:
-    """Return a non-empty list of finite numbers as a tuple."""
-    if not isinstance(values, (list, tuple, np.ndarray)):
-        raise TypeError(f"{where}: {name} must be a list of numbers, got {values!r}")
-    if len(values) == 0:
-        raise ValueError(f"{where}: {name} must not be empty")
-    return tuple(number(where, name, value, ANY) for value in values)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Schedule):
-        return value.get_config()
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _set(frozen: object, name: str, value: object) -> None:
-    """Give a frozen dataclass the checked form of one of its fields, while it is being made."""
-    object.__setattr__(frozen, name, value)

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from ..checks.numbers import ANY, flag, number, whole
+from ..checks.described import settle
+from ..checks.numbers import ANY, flag, is_list, number, numbers, whole
 
 Settings = tuple[bool, int, int, list[float]]
 
@@ -52,14 +50,10 @@ class Augment:
     def __post_init__(self) -> None:
         """Check what can be checked without the images."""
         flag("Augment", "flip", self.flip)
-        for name in ("shift", "cutout"):
-            object.__setattr__(self, name, _pixels(name, getattr(self, name)))
-        fill: Any = self.fill
-        if isinstance(fill, (list, tuple)) or (isinstance(fill, np.ndarray) and fill.ndim == 1):
-            values = tuple(number("Augment", "fill", value, ANY, single=True) for value in fill)
-            object.__setattr__(self, "fill", values)
-        else:
-            object.__setattr__(self, "fill", number("Augment", "fill", fill, ANY, single=True))
+        shift, cutout = (whole("Augment", n, getattr(self, n), 0) for n in ("shift", "cutout"))
+        check = numbers if is_list(self.fill) else number
+        fill = check("Augment", "fill", self.fill, ANY, single=True)
+        settle(self, shift=shift, cutout=cutout, fill=fill)
 
     def settings(self, shapes: Sequence[tuple[int, ...]]) -> Settings:
         """Return the settings for the core, checked against the inputs' shapes.
@@ -97,7 +91,3 @@ class Augment:
                 "channel(s)"
             )
         return self.flip, self.shift, self.cutout, fill
-
-
-def _pixels(name: str, value: object) -> int:
-    return whole("Augment", name, value, 0)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core, schedules
+from ..checks.described import plain
 from ..checks.names import choose
 from ..checks.numbers import NOT_NEGATIVE, Range, flag, keeps_kind
 from ..schedules import Number, Schedule
@@ -175,7 +176,7 @@ class Optimizer(ABC):
         config: dict[str, Any] = {"optimizer": type(self).__name__}
         for item in fields(self):
             try:
-                config[item.name] = schedules.get_config(getattr(self, item.name))
+                config[item.name] = plain(getattr(self, item.name))
             except ValueError as error:
                 raise ValueError(f"{type(self).__name__}: {item.name}: {error}") from None
         return config
