@@ -242,7 +242,7 @@ class Blocks:
 
 
 def test_recomputed_blocks_are_numbered_and_the_outer_one_stays_whole():
-    from steep.network.graph import Scope
+    from steep.network.scope import Scope
 
     def block(*parts, recompute=True):
         return layers.Residual(*parts, recompute=recompute)

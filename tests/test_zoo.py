@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import steep
 from steep import layers, models
-from steep.network.graph import Scope
+from steep.network.scope import Scope
 
 IMAGENET, CIFAR = (224, 224, 3), (32, 32, 3)
 # name -> (network, input shape, parameters)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import callbacks, layers, losses, ops, optimizers, schedules
 from ._core import __version__
-from .network.graph import Tensor
+from .network import Tensor
 from .network.model import Input, Model, Sequential
 from .threads import get_num_threads, info, set_num_threads, threads
 from .training.errors import NonFiniteError
@@ -46,7 +46,7 @@ for _class in (History, NonFiniteError, Trainer):
     _class.__module__ = __name__
 for _old, _new in {
     "built": "network.built",
-    "graph": "network.graph",
+    "graph": "network.layer",
     "model": "network.model",
     "history": "training.history",
     "loop": "training.errors",

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from . import ops
 from .checks.numbers import NOT_NEGATIVE, number
-from .network.graph import Layer, Tensor
+from .network import Layer, Tensor
 
 ActivationLike: TypeAlias = str | Layer | None
 

@@ -13,7 +13,7 @@ import steep
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from steep import _core, layers
-from steep.network import graph
+from steep.network import scope
 
 # ---- F17: numbers of activations, dropout and losses. ----
 
@@ -76,7 +76,7 @@ def test_f50_the_trait_stands_beside_the_functor():
             said[name[1]] = trait[1] == "true"
     assert set(said) == set(_core.activations())
     assert {name for name, yes in said.items() if yes} == set(_core.relu_like())
-    assert set(graph.RELU_LIKE) == {"relu", "leaky_relu", "elu", "gelu", "silu"}
+    assert set(scope.RELU_LIKE) == {"relu", "leaky_relu", "elu", "gelu", "silu"}
 
 
 # ---- F30: types that are equal, not the same object. ----

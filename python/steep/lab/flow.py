@@ -65,7 +65,7 @@ def gradient_flow(
     TypeError, ValueError
         If something does not fit, as in ``Trainer.gradients``.
     """
-    precision = net.native.precision if getattr(net, "built", False) else "float32"
+    precision = getattr(net, "_precision", "float32")
     net = copy.deepcopy(net)
     looker = Trainer(net, loss, "sgd", precision=precision, seed=seed, **trainer)
     gradients = looker.gradients(X, y)[1]

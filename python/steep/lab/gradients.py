@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..checks.numbers import seed as checked_seed
-from ..checks.numbers import whole
+from ..checks import numbers
 from ..losses import Loss
 from ..training.trainer import Trainer
 
@@ -70,8 +69,8 @@ def gradient_errors(
 ) -> dict[str, float]:
     """Return the error of `check_gradients` for each parameter, by name."""
     if entries is not None:
-        entries = whole("check_gradients", "entries", entries)
-    seed = checked_seed(seed)
+        entries = numbers.whole("check_gradients", "entries", entries)
+    seed = numbers.seed(seed)
     net = copy.deepcopy(net)
     checker = Trainer(net, loss, "sgd", precision="float64", seed=seed, **trainer)
 
@@ -181,7 +180,7 @@ def count_derivatives(samples: int, weights: int, epochs: int = 1) -> int:
         If one is no int, or below 1.
     """
     given = {"samples": samples, "weights": weights, "epochs": epochs}
-    return math.prod(whole("count_derivatives", name, n) for name, n in given.items())
+    return math.prod(numbers.whole("count_derivatives", name, n) for name, n in given.items())
 
 
 def least_squares(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,7 +5,7 @@ out the batch axis; an image is (height, width, channels).
 """
 
 from ..activations import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
-from ..network.graph import Layer
+from ..network import Layer
 from .combine import Branches, Residual
 from .conv import Conv2D
 from .dense import Dense

@@ -6,7 +6,8 @@ from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.names import choose
 from ..checks.numbers import flag
-from ..network.graph import Layer, Shape, Tensor, label
+from ..network import Layer, Shape, Tensor, label
+from ..network.layer import layers_of
 
 
 class Residual(Layer):
@@ -48,7 +49,6 @@ class Residual(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Add what went through the body to what went past it."""
         y = x
-        assert x.scope is not None
         with x.scope.recomputed() if self.recompute else nullcontext():
             for layer in self.body:
                 y = layer(y)
@@ -56,7 +56,7 @@ class Residual(Layer):
             x = self.shortcut(x)
         if x.shape != y.shape:
             raise ValueError(
-                f"{x.scope.title if x.scope else label(self)}: the body gives {y.shape}, the way "
+                f"{x.scope.title or label(self)}: the body gives {y.shape}, the way "
                 f"past it {x.shape}. {_remedy(x.shape, y.shape)}"
             )
         total = ops.add(y, x)
@@ -92,33 +92,13 @@ class Branches(Layer):
             return ops.concat(outs)
         if any(out.shape != outs[0].shape for out in outs):
             raise ValueError(
-                f"{x.scope.title if x.scope else label(self)}: branches that are added must give "
+                f"{x.scope.title or label(self)}: branches that are added must give "
                 f"equal shapes, got {', '.join(str(out.shape) for out in outs)}"
             )
         total = outs[0]
         for out in outs[1:]:
             total = ops.add(total, out)
         return total
-
-
-def layers_of(owner: Layer, given: tuple[object, ...]) -> tuple[Layer, ...]:
-    """Return layers given one by one or as one list.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If there is none, or something is no layer.
-    """
-    items = given[0] if len(given) == 1 and isinstance(given[0], (list, tuple)) else given
-    assert isinstance(items, (list, tuple))
-    if not items:
-        raise ValueError(f"{label(owner)}: expects at least one layer")
-    for item in items:
-        if isinstance(item, type):
-            raise TypeError(f"{label(owner)}: got the class {item.__name__}; write its parentheses")
-        if not isinstance(item, Layer):
-            raise TypeError(f"{label(owner)}: expects layers, got {item!r}")
-    return tuple(items)
 
 
 def _remedy(past: Shape, body: Shape) -> str:

@@ -2,7 +2,7 @@
 
 from .. import ops
 from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, number, whole
-from ..network.graph import Layer, Tensor, label
+from ..network import Layer, Tensor, label
 
 
 class BatchNorm(Layer):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from .. import ops
 from ..checks.names import choose
 from ..checks.numbers import ANY, FRACTION, POSITIVE, is_list, number, numbers
-from ..network.graph import Layer, Tensor, label
+from ..network import Layer, Tensor, label
 
 
 class Dropout(Layer):

@@ -2,7 +2,7 @@
 
 from .. import ops
 from ..checks.numbers import flag, pair
-from ..network.graph import Layer, Tensor, label
+from ..network import Layer, Tensor, label
 from ..network.windows import PaddingLike, PairLike, padding_of
 
 

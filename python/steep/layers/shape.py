@@ -2,7 +2,7 @@
 
 from .. import ops
 from ..checks.numbers import pair, whole
-from ..network.graph import Layer, Shape, Tensor, label, shape_of
+from ..network import Layer, Shape, Tensor, label, shape_of
 from ..network.windows import PaddingLike, PairLike, padding_of
 
 

@@ -2,7 +2,7 @@
 
 from ..checks.numbers import flag
 from ..layers import AvgPool2D, Branches, Flatten, GlobalAvgPool2D, Layer, MaxPool2D
-from ..network.graph import Shape
+from ..network import Shape
 from ..network.model import Input, Model, Sequential
 from .blocks import conv_norm, hidden, logits
 

@@ -1,1 +1,7 @@
 """Networks, described and built: tensors, scopes, weights. Layers and training live elsewhere."""
+
+from .layer import Layer
+from .naming import label, shape_of
+from .tensor import Shape, Tensor, emit
+
+__all__ = ["Layer", "Shape", "Tensor", "emit", "label", "shape_of"]

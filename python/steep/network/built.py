@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
-from .graph import Key, Part, Row, Scope, Shape, Tensor, Weight
+from .description import Description
+from .scope import Scope
+from .tensor import Shape, Tensor
 from .weights import PRECISIONS, first_value
 
 Array: TypeAlias = NDArray[Any]
@@ -25,27 +27,6 @@ class Lowers(Protocol):
     def lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the outputs for these inputs."""
         ...
-
-
-@dataclass(frozen=True, eq=False)
-class Described:
-    """A network as Python knows it for given inputs; no numbers."""
-
-    graph: _core.Graph
-    shapes: tuple[Shape, ...]  # of the inputs
-    output_shapes: tuple[Shape, ...]
-    outputs: list[int]  # which tensors they are
-    kinds: dict[int, str]  # op that makes a tensor
-    rows: list[Row]
-    weights: dict[Key, Weight]  # in order of definition
-    first: dict[int, str]  # label of the layer that takes a tensor first
-    log: list[tuple[str, Shape]]  # parameters as they were asked for
-    parts: list[Part]  # nested networks
-
-    @property
-    def taken(self) -> bool:
-        """Whether some weights are those of a nested network."""
-        return any(weight.taken for weight in self.weights.values())
 
 
 class Shared:
@@ -99,7 +80,7 @@ class Shared:
 class Built:
     """A described network with its native one."""
 
-    about: Described
+    about: Description
     native: _core.Network
     shared: Shared
 
@@ -151,7 +132,7 @@ class Home:
         names = [name for name, _ in self.parameters]
         return Built(about, self.shared.native.view(about.graph, names), self.shared)
 
-    def described(self, part: Lowers, shapes: tuple[Shape, ...]) -> Described:
+    def described(self, part: Lowers, shapes: tuple[Shape, ...]) -> Description:
         """Return the part's description for other inputs.
 
         Raises
@@ -196,7 +177,7 @@ class Saved(NamedTuple):
             weight.taken = taken
 
 
-def describe(net: Lowers, shapes: tuple[Shape, ...], scope: Scope) -> Described:
+def describe(net: Lowers, shapes: tuple[Shape, ...], scope: Scope) -> Description:
     """Call the layers of a network for inputs of these shapes.
 
     Raises
@@ -215,22 +196,10 @@ def describe(net: Lowers, shapes: tuple[Shape, ...], scope: Scope) -> Described:
     # An output that is an input, such as Flatten of one axis, becomes a copy of it.
     outputs = [+y if y in given else y for y in found]
     scope.graph.output([y.index for y in outputs])
-    scope.close()
-    return Described(
-        scope.graph,
-        shapes,
-        tuple(y.shape for y in outputs),
-        [y.index for y in outputs],
-        scope.last_kind,
-        scope.rows,
-        scope.weights,
-        scope.first,
-        scope.log,
-        list(scope.parts.values()),
-    )
+    return scope.close(given, outputs)
 
 
-def made(about: Described, precision: str, seed: int | None) -> Built:
+def made(about: Description, precision: str, seed: int | None) -> Built:
     """Return a network with a Store of its own; its weights are drawn, or 0 where seed is None."""
     native = _core.Network(about.graph, precision)
     if seed is not None:
@@ -241,7 +210,7 @@ def made(about: Described, precision: str, seed: int | None) -> Built:
     return Built(about, native, Shared(native))
 
 
-def first_values(about: Described, precision: str, seed: int) -> Iterator[tuple[str, Array]]:
+def first_values(about: Description, precision: str, seed: int) -> Iterator[tuple[str, Array]]:
     """Return what each parameter begins with, by name."""
     for index, weight in enumerate(about.weights.values()):
         yield weight.name, first_value(weight, seed, index).astype(PRECISIONS[precision])

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..checks.arrays import Array, array, finite, is_native, place, readable
 from ..losses import Loss
-from .graph import Shape
+from .tensor import Shape
 
 _LABELS = "labels must be whole numbers from 0"
 _NUMBERED = "names, y = np.unique(y, return_inverse=True) numbers them"

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from ..layers.combine import layers_of
-from .graph import Layer, Shape, Tensor, label, shape_of
+from .layer import layers_of, symbolic
+from .naming import label, shape_of
 from .network import Network
+from .tensor import LayerLike, Shape, Tensor
 
 __all__ = ["Input", "Model", "Network", "Sequential"]
 
@@ -41,14 +42,13 @@ class Sequential(Network):
         if len(tensors) != 1:
             raise ValueError(f"{label(self)}: takes one input, got {len(tensors)}")
         x = tensors[0]
-        assert x.scope is not None
         for layer in self.layers:
             x = x.scope.run(layer, [x])  # layer(x), with less of Python's stack
         return [x]
 
 
 # A layer, the numbers of the tensors it is called on, the shape it gives.
-_Call: TypeAlias = tuple[Layer, list[int], Shape]
+_Call: TypeAlias = tuple[LayerLike, list[int], Shape]
 
 
 class Model(Network):
@@ -82,9 +82,7 @@ class Model(Network):
         for y in self._order:
             assert y.source is not None
             layer, sources = y.source
-            scope = tensors[0].scope
-            assert scope is not None
-            value[id(y)] = scope.run(layer, [value[id(x)] for x in sources])
+            value[id(y)] = tensors[0].scope.run(layer, [value[id(x)] for x in sources])
         return [value[id(y)] for y in self.outputs]
 
     def config(self) -> dict[str, Any]:
@@ -125,9 +123,9 @@ class Model(Network):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         shapes, calls, outputs = state["_graph"]
-        tensors = [Tensor(shape) for shape in shapes]
+        tensors = [symbolic(shape) for shape in shapes]
         for layer, places, shape in calls:
-            tensors.append(Tensor(shape, source=(layer, tuple(tensors[k] for k in places))))
+            tensors.append(symbolic(shape, layer, [tensors[k] for k in places]))
         self.inputs, self._order = tensors[: len(shapes)], tensors[len(shapes) :]
         self.outputs = [tensors[k] for k in outputs]
         super().__setstate__({k: v for k, v in state.items() if k != "_graph"})
@@ -141,7 +139,7 @@ def Input(shape: Shape | int) -> Tensor:
     shape
         Without the batch axis: ``(784,)``.
     """
-    return Tensor(shape_of("Input", shape))
+    return symbolic(shape_of("Input", shape))
 
 
 def _tensors(what: str, given: Any) -> list[Tensor]:

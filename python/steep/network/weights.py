@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .. import _core
 from . import initializers
-from .graph import Weight
+from .description import Weight
 
 Array: TypeAlias = NDArray[Any]
 PRECISIONS: Mapping[str, type] = {"float32": np.float32, "float64": np.float64}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .. import layers
 from ..checks.names import choose
-from ..network.graph import TALL, Layer, Op, levels_inside
+from ..network.layer import TALL, Layer, Op, levels_inside
 from ..network.model import Model, Sequential
 
 _BUILT_IN: dict[str, type[Layer]] = {

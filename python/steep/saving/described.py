@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from .. import _core
 from ..checks.numbers import whole
 from ..files.checkpoint import under
-from ..network.graph import Scope, Shape, shape_of
+from ..network import Shape, shape_of
 from ..network.model import Network
+from ..network.scope import Scope
 from ..network.weights import fitting_shapes
 
 Array: TypeAlias = NDArray[Any]

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..losses import Loss
-from ..network import inputs
-from ..network.graph import Shape
+from ..network import Shape, inputs
 from ..network.network import Network
 from .place import Layout
 from .settings import Settings

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .. import losses, optimizers, schedules
 from ..files import checkpoint
 from ..files.checkpoint import under
-from ..network.graph import Layer
+from ..network import Layer
 from ..network.model import Network
 from ..network.weights import fitting
 from ..saving import described

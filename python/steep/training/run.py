@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, memory
-from ..network.network import BUILDING
+from ..network.body import BUILDING
 from . import history, knobs
 from .data import Data, checked, warn_of_softmax
 from .errors import NonFiniteError

@@ -10,7 +10,7 @@ from typing import Any
 from .. import _core, losses, optimizers, schedules
 from ..checks.names import choose
 from ..checks.numbers import NOT_NEGATIVE, POSITIVE, flag, keeps_kind, seed
-from ..network.graph import Shape
+from ..network import Shape
 from ..network.network import Network
 from ..network.weights import PRECISIONS
 

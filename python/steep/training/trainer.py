@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .. import losses, optimizers
 from ..checks.numbers import flag, whole
-from ..network.graph import Layer
+from ..network import Layer
 from ..network.network import Network
 from . import resume
 from .data import checked_augment, checked_validation, warn_of_single_sample

@@ -1,0 +1,84 @@
+"""What is known of a network for given inputs: its graph, weights, layers and parts. No numbers."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+from .. import _core
+from .tensor import LayerLike, Shape
+
+Key: TypeAlias = tuple[int, str]  # a parameter: the id of its layer, its name there
+# A value that a network already has: its native network, its name and its shape there.
+Source: TypeAlias = tuple[_core.Network, str, Shape]
+
+
+@dataclass
+class Weight:
+    """One parameter."""
+
+    name: str
+    shape: Shape
+    layer: LayerLike
+    title: str  # of the layer, for messages
+    init: object
+    trained: bool = True
+    source: Source | None = None  # the nested network it begins with the value of, until then
+    taken: bool = False  # whether it began so
+    last: bool = False  # belongs to the last layer
+    relu: bool = False  # its product goes into a ReLU-like activation
+    groups: int = 1  # of the convolution it belongs to
+
+
+@dataclass
+class Row:
+    """One layer of a summary."""
+
+    depth: int
+    name: str
+    kind: str
+    shape: Shape = ()
+    weights: list[Weight] = field(default_factory=list)
+    multiply_adds: int = 0  # of one sample, in products and convolutions
+
+
+class Part(NamedTuple):
+    """A network that stands in the one being described."""
+
+    net: Any
+    shapes: tuple[Shape, ...]  # of its inputs, where it was called first
+    first: int  # the parameters it asked for lie here in the log of its scope
+    last: int
+    kept: bool  # it had weights before, which were taken over
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """A network as Python knows it for given inputs."""
+
+    graph: _core.Graph
+    shapes: tuple[Shape, ...]  # of the inputs
+    output_shapes: tuple[Shape, ...]
+    outputs: list[int]  # which tensors they are
+    kinds: dict[int, str]  # op that makes a tensor
+    rows: list[Row]
+    weights: dict[Key, Weight]  # in order of definition
+    first: dict[int, str]  # label of the layer that takes a tensor first
+    log: list[tuple[str, Shape]]  # parameters as they were asked for
+    parts: list[Part]  # nested networks
+
+    @property
+    def taken(self) -> bool:
+        """Whether some weights are those of a nested network."""
+        return any(weight.taken for weight in self.weights.values())
+
+    @property
+    def multiply_adds(self) -> int:
+        """Those of one sample, in products and convolutions."""
+        return sum(row.multiply_adds for row in self.rows)
+
+
+def sizes(weights: Any) -> tuple[int, int]:
+    """Return how many numbers of some weights are learned, and how many are not."""
+    given = list(weights)
+    learned = sum(math.prod(w.shape) for w in given if w.trained)
+    return learned, sum(math.prod(w.shape) for w in given) - learned

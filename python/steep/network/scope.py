@@ -1,0 +1,218 @@
+"""The scope that lowers layers onto a native graph: names, shared weights, mistakes by layer.
+
+What it finds is a `Description`; building a network of it is in `built`.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from .. import _core
+from .description import Description, Key, Part, Row, Source, Weight
+from .naming import Names, label
+from .tensor import LayerLike, Shape, Tensor
+
+DEEPEST = 250  # layers inside layers: each takes some of Python's stack while it is described
+
+# Before these the weights start with He's variance: about half of their input's is cut away.
+RELU_LIKE = frozenset(_core.relu_like())
+
+# Ops whose first input is a tensor and whose others are parameters, and how a mistake is told.
+WEIGHTED = {
+    "matmul": "x @ w expects w to be a parameter",
+    "conv2d": "conv2d expects weight and bias to be parameters",
+    "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
+}
+
+being_described: ContextVar["Scope"] = ContextVar("steep_scope")
+
+
+class Scope:
+    """One native graph under construction.
+
+    Parameters
+    ----------
+    inherits
+        Whether nested networks that have weights pass them on.
+    replaced
+        The Store these weights come in place of, for networks to know theirs.
+    """
+
+    def __init__(self, *, inherits: bool = True, replaced: object = None) -> None:
+        self.graph = _core.Graph()
+        self.inherits, self.replaced = inherits, replaced
+        self.weights: dict[Key, Weight] = {}  # in order of definition
+        self.log: list[tuple[str, Shape]] = []  # parameters as they were asked for, again and again
+        self.parts: dict[int, Part] = {}  # nested networks
+        self.inherited: dict[Key, Source] = {}  # what nested networks have
+        self._names = Names()
+        self.rows: list[Row] = []
+        self._kinds: dict[int, str] = {}  # op that made a tensor
+        self._first: dict[int, str] = {}  # label of the layer that takes a tensor first
+        self._parameters: dict[str, tuple[Tensor, Weight]] = {}  # by full name
+        self._products: dict[int, Weight] = {}  # weight that made a tensor
+        self._stack: list[tuple[Row, str]] = []  # layers being called, with their labels
+        self._blocks = 0  # recomputed blocks so far ...
+        self._block = 0  # ... and the one being described, or 0
+
+    @property
+    def title(self) -> str:
+        """The layer being called, for messages."""
+        return self._stack[-1][1] if self._stack else "network"
+
+    def input(self, shape: Shape) -> Tensor:
+        """Add an input of the network."""
+        return Tensor(shape, scope=self, index=self.graph.input(shape))
+
+    def run(self, layer: LayerLike, inputs: Sequence[Tensor]) -> Tensor:
+        """Call a layer inside this graph."""
+        for x in inputs:
+            if x.scope is not self:
+                raise ValueError(f"{label(layer)}: got tensors of two networks")
+        if len(self._stack) >= DEEPEST:
+            raise ValueError(
+                f"{label(layer)}: more than {DEEPEST} layers stand inside each other; put them one "
+                "after the other"
+            )
+        name = self._names.of(layer)
+        row = Row(len(self._stack), name, type(layer).__name__)
+        outer, token = self._names.prefix, being_described.set(self)
+        title = f'{row.kind} "{name}"'
+        for x in inputs:
+            self._first.setdefault(x.index, title)
+        self.rows.append(row)
+        self._stack.append((row, title))
+        self.graph.name_next(title)
+        if layer.name is not None:
+            self._names.prefix = f"{name}."
+        try:
+            out = layer.call(*inputs)
+        finally:
+            self._names.prefix = outer
+            self._stack.pop()
+            self.graph.name_next(self._stack[-1][1] if self._stack else "")
+            being_described.reset(token)
+        if not isinstance(out, Tensor) or out.scope is not self or out.parameter:
+            raise TypeError(f"{title}: call must return one tensor of its network, got {out!r}")
+        row.shape = out.shape
+        return out
+
+    def emit(self, kind: str, inputs: Sequence[Tensor], attributes: dict[str, Any]) -> Tensor:
+        """Add one op."""
+        if any(x.scope is not self for x in inputs):
+            raise ValueError(f"{self.title}: {kind} got tensors of two networks")
+        kind, inputs = self._of_parameter(kind, inputs)
+        index = [x.index for x in inputs]
+        if kind == "concat":
+            out = self.graph.concat(index)
+        else:
+            out = getattr(self.graph, kind)(*index, **attributes)
+        y = Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
+        self._kinds[out] = attributes.get("kind", kind)
+        if kind in ("matmul", "conv2d"):
+            weight = self._products[out] = self._parameters[str(inputs[1].parameter)][1]
+            weight.groups = attributes.get("groups", 1)
+            if self._stack:  # every output pixel costs the whole weight once
+                self._stack[-1][0].multiply_adds += math.prod((*weight.shape, *y.shape[:-1]))
+        elif index[0] in self._products and kind == "batch_norm":
+            self._products[out] = self._products[index[0]]
+        elif index[0] in self._products and kind == "activation":
+            self._products[index[0]].relu |= attributes["kind"] in RELU_LIKE
+        return y
+
+    @contextmanager
+    def recomputed(self) -> Iterator[None]:
+        """Have the ops inside computed again for the backward pass; an outer block stays whole."""
+        if self._block:
+            yield
+            return
+        self._blocks += 1
+        self._block = self._blocks
+        self.graph.recompute(self._block)
+        try:
+            yield
+        finally:
+            self._block = 0
+            self.graph.recompute(0)
+
+    def parameter(
+        self,
+        layer: LayerLike,
+        name: str,
+        shape: Shape | int,
+        *,
+        init: object,
+        decay: bool | None,
+        trained: bool,
+    ) -> Tensor:
+        """Return the parameter of a layer, new or, where the layer was called before, the same."""
+        size = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+        known = self.weights.get((id(layer), name))
+        source = self.inherited.get((id(layer), name))
+        if source is not None and source[2] != size:
+            raise ValueError(
+                f"{self.title}: stands in a network that was built before, where {name!r} has "
+                f"shape {source[2]}; here it would have to be {size}. Make two layers."
+            )
+        if known is not None:
+            if known.shape != size:
+                raise ValueError(
+                    f"{self.title}: is used twice and shares {name!r}, whose shape is "
+                    f"{known.shape}; here it would have to be {size}. Make two layers."
+                )
+            if source is not None and not known.taken:
+                known.source, known.taken = source, True
+            self.log.append((known.name, size))
+            return self._parameters[known.name][0]
+        full = f"{self._names.of(layer)}.{name}"
+        decayed = len(size) > 1 if decay is None else bool(decay)
+        index = self.graph.parameter(full, size, decayed, bool(trained))
+        tensor = Tensor(size, scope=self, index=index, parameter=full)
+        weight = Weight(full, size, layer, self.title, init, bool(trained), source)
+        weight.taken = source is not None
+        self.weights[id(layer), name] = weight
+        self._parameters[full] = tensor, weight
+        self.log.append((full, size))
+        if self._stack:
+            self._stack[-1][0].weights.append(weight)
+        return tensor
+
+    def close(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Description:
+        """Return what was described; let go of what refers back to the scope."""
+        for weight in self.weights.values():
+            weight.last = weight.layer is self._names.layers[-1]
+        self._parameters, self.inherited, self._names = {}, {}, Names()
+        return Description(
+            self.graph,
+            tuple(x.shape for x in inputs),
+            tuple(y.shape for y in outputs),
+            [y.index for y in outputs],
+            self._kinds,
+            self.rows,
+            self.weights,
+            self._first,
+            self.log,
+            list(self.parts.values()),
+        )
+
+    def _of_parameter(self, kind: str, inputs: Sequence[Tensor]) -> tuple[str, Sequence[Tensor]]:
+        """Give ops on a parameter their own name, with the parameter last."""
+        if kind in WEIGHTED:
+            if inputs[0].parameter or not all(x.parameter for x in inputs[1:]):
+                raise TypeError(f"{self.title}: {WEIGHTED[kind]}")
+            return kind, inputs
+        plain = inputs
+        if len(inputs) == 2 and kind in ("add", "multiply"):
+            first, second = inputs
+            if first.parameter:
+                first, second = second, first
+            if second.parameter:
+                kind, inputs, plain = f"{kind}_row", (first, second), (first,)
+        if any(x.parameter for x in plain):
+            raise TypeError(
+                f"{self.title}: {kind} does not take a parameter there; a parameter p can stand in "
+                "x + p, x * p and x @ p"
+            )
+        return kind, inputs
