@@ -55,8 +55,8 @@ class Progress:
             if now >= self._next or epoch + 1 == self._last:
                 self.update(epoch, self._samples, logs)
         elif now >= self._line_due or epoch + 1 == self._last:
-            rate = self._seen / max(now - self._start, 1e-9)
-            text = f"epoch {epoch + 1}/{self._last}  {_text(logs)}  {_si(rate)} samples/s"
+            rate = _tqdm().format_sizeof(self._seen / max(now - self._start, 1e-9))
+            text = f"epoch {epoch + 1}/{self._last}  {_text(logs)}  {rate} samples/s"
             print(text, file=sys.stderr, flush=True)
             self._line_due = now + _LINES
 
@@ -70,15 +70,11 @@ class Progress:
     def _make_bar(self) -> Any:
         if not (sys.stderr and sys.stderr.isatty()) and "ipykernel" not in sys.modules:
             return None
-        try:
-            from tqdm import tqdm  # type: ignore[import-untyped]  # noqa: PLC0415
-        except ImportError:
-            return None
         total = (self._last - self._first) * self._samples
         # A terminal may tell a width of 0, for which tqdm would show nothing.
         width = shutil.get_terminal_size().columns
         options = {"unit": " samples", "unit_scale": True, "mininterval": _REFRESH}
-        return tqdm(total=total, ncols=width, **options)
+        return _tqdm()(total=total, ncols=width, **options)
 
 
 def _text(logs: Mapping[str, float]) -> str:
@@ -86,8 +82,7 @@ def _text(logs: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {logs[name]:.4f}" for name in shown)
 
 
-def _si(value: float) -> str:
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= size:
-            return f"{value / size:.2f}{unit}"
-    return f"{value:.0f}"
+def _tqdm() -> Any:
+    from tqdm import tqdm  # type: ignore[import-untyped]  # noqa: PLC0415  (import steep is faster)
+
+    return tqdm
