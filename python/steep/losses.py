@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checks.described import Described, described
 from .checks.names import choose
-from .checks.numbers import FRACTION, POSITIVE, Range, number
+from .checks.numbers import FRACTION, POSITIVE, Range, Ranges, number
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -106,7 +106,7 @@ class Huber(Loss):
     delta: float = 1.0
 
     name: ClassVar[str] = "huber"
-    ranges: ClassVar[Mapping[str, Range]] = {"delta": POSITIVE}
+    ranges: ClassVar[Ranges] = {"delta": POSITIVE}
 
     def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
         """Return the loss of each sample, z and target of one shape (N, ...)."""
@@ -129,7 +129,7 @@ class CrossEntropy(Loss):
 
     name: ClassVar[str] = "cross_entropy"
     classification: ClassVar[bool] = True
-    ranges: ClassVar[Mapping[str, Range]] = {"label_smoothing": FRACTION}
+    ranges: ClassVar[Ranges] = {"label_smoothing": FRACTION}
 
     def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
         """Return the loss of each sample.

@@ -5,7 +5,7 @@ and gives the same bits however the times are split into arrays.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar, TypeAlias
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checks.described import Described, described, plain, settle
 from .checks.names import choose
-from .checks.numbers import ANY, NOT_NEGATIVE, POSITIVE, Range, is_list, number, numbers
+from .checks.numbers import ANY, NOT_NEGATIVE, POSITIVE, Range, Ranges, is_list, number, numbers
 
 __all__ = [
     "Constant",
@@ -77,7 +77,7 @@ class Constant(Schedule):
 
     value: float
 
-    ranges: ClassVar[Mapping[str, Range]] = {"value": ANY}
+    ranges: ClassVar[Ranges] = {"value": ANY}
 
     def at(self, t: Times) -> Times:
         """Return the constant for every t."""
@@ -152,7 +152,7 @@ class Exponential(Schedule):
     start: float
     rate: float
 
-    ranges: ClassVar[Mapping[str, Range]] = {"start": ANY, "rate": ANY}
+    ranges: ClassVar[Ranges] = {"start": ANY, "rate": ANY}
 
     def at(self, t: Times) -> Times:
         """Return the decayed values."""
@@ -167,7 +167,7 @@ class InversePower(Schedule):
     beta: float = 1.0
     alpha: float = 0.5
 
-    ranges: ClassVar[Mapping[str, Range]] = {"start": ANY, "beta": NOT_NEGATIVE, "alpha": ANY}
+    ranges: ClassVar[Ranges] = {"start": ANY, "beta": NOT_NEGATIVE, "alpha": ANY}
 
     def at(self, t: Times) -> Times:
         """Return the decayed values."""
@@ -183,12 +183,7 @@ class Polynomial(Schedule):
     over: float
     power: float = 1.0
 
-    ranges: ClassVar[Mapping[str, Range]] = {
-        "start": ANY,
-        "end": ANY,
-        "over": POSITIVE,
-        "power": POSITIVE,
-    }
+    ranges: ClassVar[Ranges] = {"start": ANY, "end": ANY, "over": POSITIVE, "power": POSITIVE}
 
     def at(self, t: Times) -> Times:
         """Return the values on the way from start to end."""
@@ -204,11 +199,7 @@ class Step(Schedule):
     every: float
     factor: float = 0.1
 
-    ranges: ClassVar[Mapping[str, Range]] = {
-        "start": ANY,
-        "every": POSITIVE,
-        "factor": NOT_NEGATIVE,
-    }
+    ranges: ClassVar[Ranges] = {"start": ANY, "every": POSITIVE, "factor": NOT_NEGATIVE}
 
     def at(self, t: Times) -> Times:
         """Return the values of the stairs."""
@@ -223,7 +214,7 @@ class Cosine(Schedule):
     over: float
     end: float = 0.0
 
-    ranges: ClassVar[Mapping[str, Range]] = {"start": ANY, "over": POSITIVE, "end": ANY}
+    ranges: ClassVar[Ranges] = {"start": ANY, "over": POSITIVE, "end": ANY}
 
     def at(self, t: Times) -> Times:
         """Return the values of half a cosine wave."""
@@ -241,7 +232,7 @@ class Linear(Schedule):
     end: float
     over: float
 
-    ranges: ClassVar[Mapping[str, Range]] = {"start": ANY, "end": ANY, "over": POSITIVE}
+    ranges: ClassVar[Ranges] = {"start": ANY, "end": ANY, "over": POSITIVE}
 
     def at(self, t: Times) -> Times:
         """Return the values of the ramp; exactly start and end at its ends."""
@@ -268,7 +259,7 @@ class Warmup(Schedule):
     over: float
     start: float = 0.0
 
-    ranges: ClassVar[Mapping[str, Range]] = {"over": POSITIVE, "start": ANY}
+    ranges: ClassVar[Ranges] = {"over": POSITIVE, "start": ANY}
 
     def __post_init__(self) -> None:
         """Take the unit of `then` where none is given."""
@@ -282,12 +273,9 @@ class Warmup(Schedule):
 
     def at(self, t: Times) -> Times:
         """Return the ramp, then the schedule that follows it."""
-        after = np.maximum(t - self.over, 0.0)
-        if isinstance(self.then, Schedule):
-            values, first = self.then.at(after), self.then(0.0)
-        else:
-            assert isinstance(self.then, float)
-            values, first = np.full(t.shape, self.then), self.then
+        assert isinstance(self.then, (float, Schedule))
+        after, zero = np.maximum(t - self.over, 0.0), np.zeros(1)
+        values, first = (evaluate(self.then, when, when) for when in (after, zero))
         ramp = self.start + (first - self.start) * (t / self.over)
         return np.where(t < self.over, ramp, values)
 
@@ -314,12 +302,10 @@ class OneCycle(Schedule):
     start: float | None = None
     end: float | None = None
 
-    ranges: ClassVar[Mapping[str, Range]] = {
-        "peak": ANY,
+    ranges: ClassVar[Ranges] = {
+        **dict.fromkeys(("peak", "start", "end"), ANY),
         "over": POSITIVE,
         "rise": Range(0.0, 1.0, low_open=True),
-        "start": ANY,
-        "end": ANY,
     }
 
     def __post_init__(self) -> None:
@@ -378,18 +364,12 @@ class Function(Schedule):
 
 
 TABLE: dict[str, type[Schedule]] = {
-    "Constant": Constant,
-    "Piecewise": Piecewise,
-    "Values": Values,
-    "Exponential": Exponential,
-    "InversePower": InversePower,
-    "Polynomial": Polynomial,
-    "Step": Step,
-    "Cosine": Cosine,
-    "Linear": Linear,
-    "Warmup": Warmup,
-    "OneCycle": OneCycle,
-}
+    made.__name__: made
+    for made in (
+        Constant, Piecewise, Values, Exponential, InversePower, Polynomial, Step, Cosine, Linear,
+        Warmup, OneCycle,
+    )
+}  # fmt: skip
 
 
 def of(where: str, name: str, value: object, allowed: Range) -> float | Schedule:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 from .names import choose
-from .numbers import Range, flag, number
+from .numbers import Range, Ranges, flag, number
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ class Described:
     """A frozen dataclass that checks its numbers and switches when it is made."""
 
     kind: ClassVar[str]  # what a config calls it: "loss"
-    ranges: ClassVar[Mapping[str, Range]] = {}  # of every number, by name
+    ranges: ClassVar[Ranges] = {}  # of every number, by name
     flags: ClassVar[tuple[str, ...]] = ()  # arguments that are True or False
 
     def __post_init__(self) -> None:

@@ -6,9 +6,10 @@ empty. A wrong kind is a TypeError, a wrong value a ValueError.
 
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TypeAlias
 
 import numpy as np
 
@@ -40,6 +41,7 @@ NOT_NEGATIVE = Range(0.0, math.inf)
 POSITIVE = Range(0.0, math.inf, low_open=True)
 FRACTION = Range(0.0, 1.0)  # decays and momenta
 CLOSED_FRACTION = Range(0.0, 1.0, high_open=False)
+Ranges: TypeAlias = Mapping[str, Range]  # of arguments, by name
 LIMIT = 2.0**128 - 2.0**103  # from here on a number rounds to infinity in float32
 SMALLEST = float(np.finfo(np.float32).tiny)  # below, the core takes numbers for 0
 LARGEST = 2**31 - 1  # of sizes and counts: products of two fit into 64 bits
