@@ -78,7 +78,7 @@ def test_functions_describe_every_argument(name):
     function = FUNCTIONS[name]
     text = function.__doc__ or ""
     parameters = [p for p in inspect.signature(function).parameters if p not in ("self", "cls")]
-    if ".on_" in name or name.endswith((".call", ".lower", ".from_config", ".rows", ".decay")):
+    if ".on_" in name or name.endswith((".call", ".from_config", ".rows", ".decay")):
         return
     if len(parameters) > 2 and "." not in name.removeprefix("steep."):
         assert "Parameters\n" in text, name
@@ -97,7 +97,7 @@ def test_functions_say_what_they_refuse(name):
         pytest.skip("has no source")
     errors = set(re.findall(r"\braise (ValueError|TypeError|RuntimeError|OSError)\b", source))
     text = function.__doc__ or ""
-    if errors and ".on_" not in name and not name.endswith((".call", ".lower")):
+    if errors and ".on_" not in name and not name.endswith(".call"):
         assert re.search(r"Raises\n|[Rr]efuse|Error", text), f"{name} raises {sorted(errors)}"
 
 

@@ -71,7 +71,7 @@ def test_the_network_is_as_before(precision):
     assert len(flow) == 2
     assert lab.gradient_flow(net, X, y, "cross_entropy") == flow
     assert lab.gradient_flow(net, X, y, "cross_entropy", seed=1) != flow  # of dropout
-    assert net.native.precision == precision
+    assert net._native.precision == precision
     for name, value in net.state_dict().items():
         assert np.array_equal(value, before[name]), name
     trainer.fit(X, y, progress=False)  # still its own

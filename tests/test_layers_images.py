@@ -253,7 +253,7 @@ def test_recomputed_blocks_are_numbered_and_the_outer_one_stays_whole():
         block(Conv2D(2, 3)), block(Conv2D(2, 3), block(Conv2D(2, 3)), Conv2D(2, 1)),
         block(Conv2D(2, 3), recompute=False),
     )  # fmt: skip
-    net.lower([scope.input((4, 4, 2))])
+    net._lower([scope.input((4, 4, 2))])
     assert scope.graph.seen == [1, 0, 2, 0]
 
 

@@ -317,3 +317,9 @@ def _env():
     import os
 
     return os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_symbolic_tensors_stay_usable_through_copies(again):
+    x = again(steep.Input((3,)))
+    assert steep.Model(x, layers.Dense(2)(x + 1.0)).build().output_shapes == ((2,),)

@@ -56,7 +56,7 @@ MULTIPLY_ADDS = {
 def described(net, shape):
     """Return parameters and multiply-adds without drawing a weight."""
     scope = Scope()
-    net.lower([scope.input(shape)])
+    net._lower([scope.input(shape)])
     parameters = sum(math.prod(w.shape) for w in scope.weights.values() if w.trained)
     return parameters, sum(row.multiply_adds for row in scope.rows)
 

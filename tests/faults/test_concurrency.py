@@ -266,7 +266,7 @@ def test_f3_another_precision_is_told_to_every_trainer():
     second.fit(X, Y, progress=False)
     with pytest.raises(RuntimeError, match=r"converted|built again"):
         first.fit(X, Y, progress=False)
-    of.convert("float32")
+    of._convert("float32")
     for old in (first, second):
         with pytest.raises(RuntimeError, match=r"converted|built again"):
             old.fit(X, Y, progress=False)

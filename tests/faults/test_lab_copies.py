@@ -53,10 +53,10 @@ def test_f3_training_goes_on_after_a_look_as_without_it(look, kind, precision):
         net = nets()[kind]
         trainer = steep.Trainer(net, "cross_entropy", "adam", seed=2, precision=precision)
         trainer.fit(X, Y, epochs=2, batch_size=5, progress=False)
-        native, before = net.native, net.predict(X)
+        native, before = net._native, net.predict(X)
         if looks:
             LOOKS[look](net)
-            assert net.native is native
+            assert net._native is native
             assert native.precision == precision
             np.testing.assert_array_equal(net.predict(X), before)
         trainer.fit(X, Y, epochs=2, batch_size=5, progress=False)
@@ -83,12 +83,12 @@ def test_f3_a_network_that_is_not_built_stays_so(look, kind):
 
 def test_f3_a_look_that_fails_changes_nothing_either():
     net = nets()["sequential"].build(4, seed=1)
-    native, before = net.native, net.state_dict()
+    native, before = net._native, net.state_dict()
     with pytest.raises(ValueError, match="y has 11"):
         lab.check_gradients(net, X, Y[:11], "cross_entropy")
     with pytest.raises(ValueError, match="entries must be at least 1, got 0"):
         lab.check_gradients(net, X, Y, "cross_entropy", entries=0)
-    assert net.native is native
+    assert net._native is native
     for name, value in net.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
 

@@ -471,7 +471,7 @@ def test_f4_copied_together_a_part_stays_one(how, order):
 def test_f4_copies_are_faithful_to_weights_that_are_not_finite():
     enc, _, auto = coder()
     auto.build((8,))
-    auto.native.assign([("enc.dense.bias", np.full(3, np.nan, np.float32))])
+    auto._native.assign([("enc.dense.bias", np.full(3, np.nan, np.float32))])
     for twin in (copy.deepcopy(auto), pickle.loads(pickle.dumps(enc)), copy.copy(enc)):
         assert any(np.isnan(value).all() for value in twin.state_dict().values())
 
@@ -506,10 +506,10 @@ def test_f33_a_failed_build_leaves_the_network_as_it_was(monkeypatch):
     assert not net.built
     assert net.input_shapes is None
     net.build((4, 4, 1), seed=3)
-    before, native = net.state_dict(), net.native
+    before, native = net.state_dict(), net._native
     with pytest.raises(ValueError, match="Conv2D"):
         net.build((4,))
-    assert net.native is native
+    assert net._native is native
     assert same(net.state_dict(), before)
 
 
@@ -556,15 +556,15 @@ def test_f33_tentative_takes_a_build_back():
     trainer = steep.Trainer(enc, "mse", "sgd")
     trainer.step(X, np.zeros((64, 3)))
     before = enc.state_dict()
-    with pytest.raises(KeyboardInterrupt), auto.tentative():
+    with pytest.raises(KeyboardInterrupt), auto._tentative():
         auto.build((8,), seed=1)
-        with auto.tentative():
+        with auto._tentative():
             auto.load_state_dict({k: v + 1 for k, v in auto.state_dict().items()})
         raise KeyboardInterrupt
     assert (auto.built, dec.built, auto.input_shapes) == (False, False, None)
     assert same(enc.state_dict(), before)
     trainer.step(X, np.zeros((64, 3)))
-    with auto.tentative():
+    with auto._tentative():
         auto.build((8,), seed=1)
     assert auto.built
 
@@ -573,12 +573,12 @@ def test_f42_weights_in_use_are_not_taken_away():
     enc, dec, auto = coder()
     auto.build((8,))
     for used in (auto, enc):
-        with used.in_use():
+        with used._in_use():
             for refused in (
                 auto.build,
                 lambda: enc.build(seed=3),
-                lambda: auto.convert("float64"),
-                lambda: dec.convert("float64"),
+                lambda: auto._convert("float64"),
+                lambda: dec._convert("float64"),
                 lambda: steep.Sequential(enc, layers.Dense(2)).build((8,)),
             ):
                 with pytest.raises(RuntimeError, match="in use by a running fit of Sequential"):

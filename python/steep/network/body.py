@@ -35,9 +35,9 @@ class Body(Layer):
     _saved: Saved | None = None  # ... or a copy that is built when somebody uses it
     _seen: Description | None = None  # as looked at while not built, ...
     _look: Built | None = None  # ... and with weights
-    _undo: "list[tuple[Body, dict[str, Any]]] | None" = None  # inside `tentative`
+    _undo: "list[tuple[Body, dict[str, Any]]] | None" = None  # inside `_tentative`
 
-    def lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def _lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the outputs for these inputs, inside the scope the inputs belong to."""
         raise NotImplementedError
 
@@ -49,14 +49,14 @@ class Body(Layer):
         for key, source in (brought or {}).items():
             scope.inherited.setdefault(key, source)
         shapes, first = tuple(x.shape for x in tensors), len(scope.log)
-        outputs = self.lower(tensors)
+        outputs = self._lower(tensors)
         kept = brought is not None if scope.inherits else self._kept
         scope.parts.setdefault(id(self), Part(self, shapes, first, len(scope.log), kept))
         if len(outputs) != 1:
             raise ValueError(f"{label(self)}: has {len(outputs)} outputs; a layer has one")
         return outputs[0]
 
-    def build_for(
+    def _build_for(
         self, shapes: tuple[Shape, ...], seed: int, precision: str, draw: bool = True
     ) -> None:
         """Build for these inputs in this precision; `draw=False` leaves the weights 0.
@@ -105,10 +105,10 @@ class Body(Layer):
         if self.input_shapes != shapes:
             home = Home(home.shared, home.shapes, home.log, home.first, home.last)
         self._change(self, _shapes=shapes, _kept=True, _home=home)
-        self.native.assign(drawn)
+        self._native.assign(drawn)
 
     @contextmanager
-    def tentative(self) -> Iterator[None]:
+    def _tentative(self) -> Iterator[None]:
         """Take back, where the body raises, that it built a network which was not built."""
         with BUILDING:  # who comes meanwhile waits for the end of it
             if not self.built:
@@ -132,14 +132,14 @@ class Body(Layer):
         finally:
             self._undo = outer
 
-    def in_use(self) -> AbstractContextManager[None]:
+    def _in_use(self) -> AbstractContextManager[None]:
         """Refuse, while the body runs, what would take the weights from under it."""
         shared = self._shared
         if shared is None:
             raise RuntimeError(f"{label(self)}: is not built yet")
         return shared.in_use(label(self))
 
-    def convert(self, precision: str) -> None:
+    def _convert(self, precision: str) -> None:
         """Keep the weights in another precision from now on, those of the whole network.
 
         Raises
@@ -147,18 +147,18 @@ class Body(Layer):
         RuntimeError
             If a running `fit` uses them.
         """
-        native = self.native
+        native = self._native
         if native.precision != precision:
             assert self._shared is not None
             self._shared.refuse_in_use(f"{label(self)}: conversion to {precision}")
             native.convert(precision)
 
     @property
-    def native(self) -> _core.Network:
+    def _native(self) -> _core.Network:
         """The native network; built with seed 0 where it was not yet."""
         body = self._body()
         if body is None:
-            self.build_for(self._known_shapes(), 0, "float32")
+            self._build_for(self._known_shapes(), 0, "float32")
             body = self._body()
         assert body is not None
         return body.native
@@ -187,13 +187,13 @@ class Body(Layer):
         return () if body is None else body.about.output_shapes
 
     @property
-    def last_kind(self) -> str:
+    def _last_kind(self) -> str:
         """The op that makes the output; empty before `build`."""
         body = self._body()
         return "" if body is None else body.about.kinds.get(body.about.outputs[0], "")
 
     @property
-    def normalises_samples(self) -> bool:
+    def _normalises_samples(self) -> bool:
         """Whether a batch normalisation takes its statistics over the samples alone."""
         body = self._body()
         return body is not None and any(
@@ -202,7 +202,7 @@ class Body(Layer):
         )
 
     @property
-    def input_labels(self) -> list[str]:
+    def _input_labels(self) -> list[str]:
         """For each input the layer that takes it first, for messages."""
         body = self._body()
         about = self._seen if body is None else body.about

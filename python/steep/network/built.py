@@ -24,7 +24,7 @@ Array: TypeAlias = NDArray[Any]
 class Lowers(Protocol):
     """A network: it puts its layers behind tensors."""
 
-    def lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def _lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the outputs for these inputs."""
         ...
 
@@ -187,7 +187,7 @@ def describe(net: Lowers, shapes: tuple[Shape, ...], scope: Scope) -> Descriptio
     """
     given = [scope.input(shape) for shape in shapes]
     try:
-        found = net.lower(given)
+        found = net._lower(given)
     except RecursionError:
         raise ValueError(
             f"{type(net).__name__}: layers stand inside each other so deep that Python's stack "

@@ -23,7 +23,7 @@ class Takes(Protocol):
     @property
     def input_shapes(self) -> tuple[Shape, ...] | None: ...  # noqa: D102
     @property
-    def input_labels(self) -> list[str]: ...  # noqa: D102
+    def _input_labels(self) -> list[str]: ...
 
 
 def features(
@@ -54,7 +54,7 @@ def features(
     for k, (name, a) in enumerate(zip(names, arrays, strict=True)):
         _samples_by_features(name, a, empty)
         if 0 in a.shape[1:]:
-            who = net.input_labels[k]
+            who = net._input_labels[k]
             raise ValueError(f"{name}: has no features, shape {a.shape}; {who} needs some")
     fit_shapes(arrays, net)
     same_length(zip(names, arrays, strict=True))
@@ -67,7 +67,7 @@ def fit_shapes(arrays: Sequence[Array], net: Takes) -> None:
     """Refuse inputs of other shapes than the network's."""
     if net.input_shapes is None:
         return
-    for a, shape, who in zip(arrays, net.input_shapes, net.input_labels, strict=True):
+    for a, shape, who in zip(arrays, net.input_shapes, net._input_labels, strict=True):
         if a.shape[1:] == shape:
             continue
         wanted = f"{shape[0]} inputs" if len(shape) == 1 else f"inputs of shape {shape}"

@@ -37,7 +37,7 @@ class Sequential(Network):
         if input_shape is not None:
             self._shapes = (shape_of(label(self), input_shape),)
 
-    def lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def _lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Call the layers in turn."""
         if len(tensors) != 1:
             raise ValueError(f"{label(self)}: takes one input, got {len(tensors)}")
@@ -74,7 +74,7 @@ class Model(Network):
         self._shapes = tuple(x.shape for x in self.inputs)
         self._order = _order(self.inputs, self.outputs)
 
-    def lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+    def _lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Call every layer on what its inputs have become."""
         if len(tensors) != len(self.inputs):
             raise ValueError(f"{label(self)}: takes {len(self.inputs)} inputs, got {len(tensors)}")

@@ -56,7 +56,7 @@ class Network(Body):
         Networks inside become parts of this one: they keep the weights they had, and share them
         with it from now on. To build a part draws its weights anew in the whole.
         """
-        self.build_for(self._given(input_shape), numbers.seed(seed), "float32")
+        self._build_for(self._given(input_shape), numbers.seed(seed), "float32")
         return self
 
     def predict(self, X: Any, batch_size: int = 256) -> Any:
@@ -117,10 +117,10 @@ class Network(Body):
         TypeError, ValueError
             Naming what is missing, unknown, of the wrong shape or not finite.
         """
-        with self.tentative():
+        with self._tentative():
             if not self.built:
-                self.build_for(self._known_shapes(), 0, "float32", draw=False)
-            native = self.native
+                self._build_for(self._known_shapes(), 0, "float32", draw=False)
+            native = self._native
             native.assign(list(fitting(native, state).items()))
 
     def save_weights(self, path: str | PathLike[str]) -> None:

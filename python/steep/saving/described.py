@@ -112,10 +112,10 @@ def _weights(net: Network, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
         raise ValueError(f"network takes inputs {net.input_shapes}, got {inputs}")
     if net.built:
         outputs = len(net.output_shapes)
-        weights = {name: tuple(shape) for name, shape in net.native.parameters()}
+        weights = {name: tuple(shape) for name, shape in net._native.parameters()}
     else:
         scope = Scope()
-        outputs = len(net.lower([scope.input(shape) for shape in inputs]))
+        outputs = len(net._lower([scope.input(shape) for shape in inputs]))
         weights = {weight.name: weight.shape for weight in scope.weights.values()}
     if outputs != 1:
         raise ValueError(f"Trainer: trains one output, got {outputs}")

@@ -79,7 +79,7 @@ def warn_of_single_sample(net: Network, layout: Layout) -> None:
     """Warn where a batch is so small that a batch normalisation sees one value a channel."""
     samples, size, _, drop_last = layout
     least = size if drop_last else samples % size or size
-    if least == 1 and net.normalises_samples:
+    if least == 1 and net._normalises_samples:
         warnings.warn(
             "a batch of 1 sample has no variance: BatchNorm then learns nothing from it and "
             "halves its running variance. Use drop_last=True or another batch_size",
@@ -91,7 +91,7 @@ def warn_of_softmax(settings: Settings) -> None:
     """Warn where the network ends in what the loss does itself."""
     ends = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
     last = ends.get(settings.loss.name)
-    if last is not None and last == settings.net.last_kind:
+    if last is not None and last == settings.net._last_kind:
         warnings.warn(
             f"{type(settings.loss).__name__} takes logits and applies {last} itself, but the "
             f"network ends in a {last}: leave that out",

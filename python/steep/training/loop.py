@@ -48,7 +48,7 @@ class Loop:
         run, place = self.run, self.place
         states, place.states, run.hooks = place.states, [], self.callbacks
         try:
-            with run.settings.net.in_use():
+            with run.settings.net._in_use():
                 self._epochs(states)
         finally:
             try:

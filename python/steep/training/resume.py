@@ -146,7 +146,7 @@ def unpack(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> 
     """Give a new run the state of a checkpoint; where it does not fit, nothing changes."""
     own = run.settings
     shapes = described.check_state(own.net, own.optimizer.rule, own.precision, tensors, about)
-    with own.net.tentative():
+    with own.net._tentative():
         own.build(shapes, draw=False)
         _fill(run, tensors, about)
 
@@ -165,7 +165,7 @@ def _fill(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> N
     history.steps["loss"] = tensors["history/steps/loss"].tolist()
     place.states = Decoder(tensors, {}).decode(about.get("callbacks", []))
     place.loaded = place.call is not None
-    native, session = run.settings.net.native, run.session()
+    native, session = run.settings.net._native, run.session()
     slots = {slot: fitting(native, under(f"slots/{slot}/", tensors)) for slot in session.slots}
     weights = fitting(native, under("weights/", tensors))
     session.assign_slots(slots)

@@ -57,7 +57,7 @@ class Run:
     @property
     def trained(self) -> bool:
         """Whether there is a session, on the network as it is."""
-        return self._session is not None and self._native is self.settings.net.native
+        return self._session is not None and self._native is self.settings.net._native
 
     def record(self) -> None:
         """Bring the history to where the session stands, also where it went back."""
@@ -101,7 +101,7 @@ class Run:
             with BUILDING:  # one session, whoever asks first
                 self._begin_session()
         assert self._session is not None
-        if self._native is not net.native or net.native.precision != settings.precision:
+        if self._native is not net._native or net._native.precision != settings.precision:
             raise RuntimeError(
                 "Trainer: its network was built again or converted since training began; "
                 "make a new Trainer for it"
@@ -109,11 +109,11 @@ class Run:
         return self._session
 
     def _begin_session(self) -> None:
-        settings, native = self.settings, self.settings.net.native
+        settings, native = self.settings, self.settings.net._native
         if self._session is None:
             settings.output_shape()
             warn_of_softmax(settings)
-            settings.net.convert(settings.precision)
+            settings.net._convert(settings.precision)
             self._session = _core.Session(
                 native,
                 settings.loss.name,
@@ -165,14 +165,14 @@ class Run:
             return
         with BUILDING:  # nobody else begins the session meanwhile
             session, net = self._session, self.settings.net
-            form = net.native.form() if net.built else None
+            form = net._native.form() if net.built else None
             try:
-                with net.tentative():
+                with net._tentative():
                     yield
             except BaseException:
                 self._session = session
                 if form is not None and session is None:
-                    net.native.restore(form)  # it may have been converted for this training
+                    net._native.restore(form)  # it may have been converted for this training
                 raise
 
     # -- use -----------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ class Run:
         """Return the objective of one batch and its gradients by name."""
         l1, l2 = knobs.penalties(self.settings, self.steps, self.epoch)
         loss, found = self.session().gradients(*data, l1, l2)
-        names = (name for name, _ in self.settings.net.native.parameters())
+        names = (name for name, _ in self.settings.net._native.parameters())
         return loss, {name: found[name] for name in names if name in found}
 
     def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:

@@ -98,7 +98,7 @@ class Settings:
     def build(self, shapes: tuple[Shape, ...] | None = None, draw: bool = True) -> None:
         """Build the network where it is not built, for these inputs or those it was made for."""
         if not self.net.built and (shapes := shapes or self.net.input_shapes) is not None:
-            self.net.build_for(shapes, self.seed, self.precision, draw=draw)
+            self.net._build_for(shapes, self.seed, self.precision, draw=draw)
 
     def output_shape(self) -> Shape:
         """Return the shape of the network's output; ValueError where it has several."""
