@@ -32,14 +32,7 @@ def array(
 ) -> Array:
     """Return numbers as a NumPy array of their own dtype; numbers in an object array as float64.
 
-    Parameters
-    ----------
-    name
-        Of the argument, for messages.
-    value
-        An array, a list, or a table that NumPy can read.
-    wanted, text
-        How messages say what is asked for, and what to do with text.
+    `wanted` and `text` are how messages say what is asked for, and what to do with text.
 
     Raises
     ------
@@ -102,14 +95,9 @@ def _from_objects(name: str, value: Any, got: Array, wanted: str, text: str) -> 
 
 
 def place(at: Sequence[int], owner: Any = None) -> str:
-    """Return where an entry stands: ``row 3, column 1 ('age')``.
+    """Return where the entry of an index stands: ``row 3, column 1 ('age')``.
 
-    Parameters
-    ----------
-    at
-        Its index, the row first.
-    owner
-        What the user gave; a table or a series names its columns.
+    `owner` is what the user gave; a table or a series names its columns.
     """
     row, *rest = at
     if len(rest) == 1:
@@ -139,14 +127,7 @@ def readable(a: Array) -> Array:
 def finite(name: str, a: Array, owner: Any = None, precision: str | None = None) -> None:
     """Refuse NaN and infinity, and in float32 what is infinite there; says where the first is.
 
-    Parameters
-    ----------
-    name, a
-        The argument and its values.
-    owner
-        What the user gave, which may name its columns.
-    precision
-        In which they will be computed with; None where that is not known.
+    `owner` is what the user gave, `precision` what is computed in; None where that is not known.
 
     Raises
     ------

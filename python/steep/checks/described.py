@@ -71,16 +71,9 @@ def described(
     config: Mapping[str, Any],
     read: Callable[[Any], Any] = lambda value: value,
 ) -> T:
-    """Return what `Described.get_config` described.
+    """Return what `get_config` described, of a kind whose names stand in `table`.
 
-    Parameters
-    ----------
-    kind, table
-        Of the description, and what the names of its kind stand for.
-    config
-        What `get_config` returned.
-    read
-        Turns arguments back that are descriptions themselves.
+    `read` turns arguments back that are descriptions themselves.
 
     Raises
     ------

@@ -13,14 +13,7 @@ T = TypeVar("T")
 def choose(kind: str, name: str, table: Mapping[str, T]) -> T:
     """Return ``table[name]``; case and ``-`` for ``_`` are forgiven.
 
-    Parameters
-    ----------
-    kind
-        What is looked up, as an error should call it: ``"optimizer"``, ``"loss"``.
-    name
-        The name asked for.
-    table
-        Known names and what they stand for.
+    `kind` says what is looked up, as an error should call it: ``"optimizer"``, ``"loss"``.
 
     Raises
     ------

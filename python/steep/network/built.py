@@ -6,19 +6,17 @@ When a network is built, shares weights or is copied is decided in `model`.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _core
+from ..checks.arrays import Array
 from .description import Description
 from .scope import Scope
 from .tensor import Shape, Tensor
 from .weights import PRECISIONS, first_value
-
-Array: TypeAlias = NDArray[Any]
 
 
 class Lowers(Protocol):

@@ -23,13 +23,6 @@ def bound(name: str, fan_in: int, fan_out: int) -> float:
 
     ``"xavier"``: sqrt(6/(fan_in+fan_out)) (Glorot & Bengio 2010); ``"xavier_in"``: sqrt(6/fan_in),
     which others call He-uniform.
-
-    Parameters
-    ----------
-    name
-        ``"xavier"`` or ``"xavier_in"``.
-    fan_in, fan_out
-        Inputs and outputs of one unit, >= 1.
     """
     return choose("uniform initialiser", name, BOUNDS)(fan_in, fan_out)
 
@@ -43,15 +36,10 @@ def std(name: str, fan_in: int) -> float:
 
 
 def fans(shape: tuple[int, ...], groups: int = 1) -> tuple[int, int]:
-    """Return fan-in and fan-out of one unit.
+    """Return fan-in and fan-out of one unit of (n,), (in, out) or (height, width, in/groups, out).
 
-    Parameters
-    ----------
-    shape
-        (n,), (in, out), or (height, width, in / groups, out): each filter reads height * width *
-        in / groups numbers, and each input is read by height * width * out / groups.
-    groups
-        Of a convolution.
+    Each filter reads height * width * in/groups numbers, each input is read by height * width *
+    out/groups of them.
     """
     taps = math.prod(shape[:-2])
     return taps * shape[-2 if len(shape) > 1 else 0], taps * shape[-1] // groups
@@ -75,27 +63,19 @@ def draw(
     stream: int,
     where: str = "init",
 ) -> NDArray[np.float64]:
-    """Return first values for one parameter.
+    """Return first values for one parameter; the last axis of its shape counts the units.
 
     Parameters
     ----------
     init
         ``"he"``, ``"xavier"``, ``"xavier_in"``, ``"zeros"``, a number, or an array of the shape.
-    shape
-        Of the parameter; its last axis counts the units.
-    fan_in, fan_out
-        Inputs and outputs of one unit.
     seed, stream
         Which random numbers: the network's seed and the parameter's own number.
-    where
-        The parameter, for errors and warnings: ``'Dense "fc1"'``.
 
     Raises
     ------
-    ValueError
-        If the name is not known, a number not finite, or an array of another shape.
-    TypeError
-        If `init` is none of these.
+    TypeError, ValueError
+        If `init` is none of these, not finite, or of another shape.
 
     Warns
     -----

@@ -236,12 +236,7 @@ def levels_inside(
 ) -> list[tuple[Layer, int]]:
     """Return the layers inside a layer, each after those inside it, with how many levels it has.
 
-    Parameters
-    ----------
-    layer
-        The outermost; it is not returned.
-    values
-        What a layer consists of: layers, others, and lists, tuples and dicts of both.
+    `values` says what a layer consists of: layers, others, lists, tuples and dicts of both.
     """
     height: dict[int, int] = {}  # by layer
     order: list[tuple[Layer, int]] = []

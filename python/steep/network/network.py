@@ -7,11 +7,10 @@ How that comes about is in `body`.
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any, TypeAlias
-
-from numpy.typing import NDArray
+from typing import Any
 
 from ..checks import numbers
+from ..checks.arrays import Array
 from ..files.checkpoint import read_weights, write_weights
 from . import inputs
 from .body import Body
@@ -20,8 +19,6 @@ from .naming import label, shape_of
 from .summary import summary
 from .tensor import Shape
 from .weights import fitting
-
-Array: TypeAlias = NDArray[Any]
 
 
 class Network(Body):

@@ -19,25 +19,16 @@ class LayerLike(Protocol):
         ...
 
 
-class Owner(Protocol):
+class _Owner(Protocol):
     """Where tensors belong: a graph that is being made, or the functional form."""
 
     @property
-    def title(self) -> str:
-        """The layer being called, for messages; empty where none is."""
-        ...
-
-    def emit(self, kind: str, inputs: Sequence["Tensor"], attributes: dict[str, Any]) -> "Tensor":
-        """Add one op."""
-        ...
-
-    def run(self, layer: Any, inputs: Sequence["Tensor"]) -> "Tensor":
-        """Call a layer."""
-        ...
-
-    def recomputed(self) -> AbstractContextManager[None]:
-        """Have the ops inside computed again for the backward pass."""
-        ...
+    def title(self) -> str: ...  # the layer being called, for messages; empty where none is
+    def emit(
+        self, kind: str, inputs: Sequence["Tensor"], attributes: dict[str, Any]
+    ) -> "Tensor": ...
+    def run(self, layer: Any, inputs: Sequence["Tensor"]) -> "Tensor": ...
+    def recomputed(self) -> AbstractContextManager[None]: ...
 
 
 class Tensor:
@@ -56,7 +47,7 @@ class Tensor:
         self,
         shape: Shape,
         *,
-        scope: Owner,
+        scope: _Owner,
         source: tuple[LayerLike, tuple["Tensor", ...]] | None = None,
         index: int = -1,
         parameter: str | None = None,

@@ -2,16 +2,15 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _core
+from ..checks.arrays import Array
 from . import initializers
 from .description import Weight
 
-Array: TypeAlias = NDArray[Any]
 PRECISIONS: Mapping[str, type] = {"float32": np.float32, "float64": np.float64}
 
 

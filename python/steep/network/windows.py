@@ -14,12 +14,7 @@ PaddingLike: TypeAlias = str | int | Sequence[int]
 def padding_of(where: str, value: object) -> str | Sides:
     """Return ``"same"``, ``"valid"`` or (top, bottom, left, right).
 
-    Parameters
-    ----------
-    where
-        Who asks, for messages.
-    value
-        One of the names, an int for every side, a pair (rows, columns), or four ints.
+    Given are one of the names, an int for every side, a pair (rows, columns), or four ints.
 
     Raises
     ------
@@ -54,16 +49,7 @@ def sides(
     """Return the zeros around an image of (height, width), checked: the window fits in.
 
     ``"same"`` gives ceil(size/stride) outputs along each axis; where the zeros are odd in number,
-    the one more is below or to the right.
-
-    Parameters
-    ----------
-    where
-        Who asks, for messages.
-    padding
-        As `padding_of` returns it.
-    image, kernel, stride, dilation
-        Pairs (rows, columns).
+    the one more is below or to the right. `padding` is what `padding_of` returns.
 
     Raises
     ------
