@@ -30,8 +30,8 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
 # What users may call and read, beside the arguments a class is made with. A name without an
 # underscore that is not here is an internal among the public names.
 MEMBERS = {
-    "Trainer": "epoch evaluate finished fit gradients history load memory optimizer save step "
-    "steps",
+    "Trainer": "epoch evaluate finished fit gradients history load logged memory optimizer save "
+    "step steps",
     "Network": "build built input_shapes load_state_dict load_weights multiply_adds num_parameters "
     "output_shapes predict save_weights state_dict summary",
     "Layer": "call config from_config name parameter",
@@ -50,13 +50,10 @@ HOOKS = {"on_train_begin", "on_epoch_end", "on_step_end", "on_train_end"}
 # To be made private, and to go from here with that.
 STILL_INTERNAL = {
     "Augment": "settings",
-    "History": "cut put",
     "Network": "build_for convert in_use input_labels last_kind lower native normalises_samples "
     "tentative",
     "Optimizer": "check_precision",
     "Tensor": "index parameter scope source",
-    "Trainer": "callback_states changes common end_epoch loaded logged measure place prepare "
-    "record recorded refuse_fault session verify",
 }
 CLASSES = {name: made for name, made in exported().items() if isinstance(made, type)}
 
