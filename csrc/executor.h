@@ -1,10 +1,152 @@
-// What the rest of the core may ask of the CUDA backend, present or not.
+// The door to a device: columns of numbers in its memory, forward passes and stretches of training over
+// them. A session knocks a few times a second; nothing declared here is called inside of a step.
 #pragma once
+#include <atomic>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
+
+#include "base/gate.h"
+#include "base/halt.h"
+#include "data/batcher.h"
+#include "graph/program.h"
+#include "plan/layout.h"
 
 namespace steep {
 
-// "" when CUDA can be used, else why not and what to do.
-std::string cuda_status();
+// One flat block of equal columns (weights; or gradients and optimizer slots), each of them as the
+// Layout says. Only get() and set() know the logical shapes.
+class Store {
+ public:
+  virtual ~Store() = default;
+  const Layout& layout() const { return *layout_; }
+  const std::shared_ptr<const Layout>& shared_layout() const { return layout_; }
+  virtual long bytes() const = 0;
+  // The same memory under the layout of a part.
+  virtual std::shared_ptr<Store> part(std::shared_ptr<const Layout> layout) const = 0;
+
+  // Logical, dense, row-major values of one parameter, in the format of the layout.
+  virtual void get(int column, int parameter, void* out) const = 0;
+  virtual void set(int column, int parameter, const void* in) = 0;
+
+  // Whoever reads or writes values stands inside.
+  Gate& gate() const { return shared_->gate; }
+  // How often values were changed: who holds a copy sees that it is stale.
+  long changes() const { return shared_->changes.load(std::memory_order_relaxed); }
+  void note_change() const { shared_->changes.fetch_add(1, std::memory_order_relaxed); }
+
+ protected:
+  explicit Store(std::shared_ptr<const Layout> layout)
+      : layout_(std::move(layout)), shared_(std::make_shared<Shared>()) {}
+  Store(std::shared_ptr<const Layout> layout, const Store& whole)
+      : layout_(std::move(layout)), shared_(whole.shared_) {}
+
+ private:
+  struct Shared {  // by a whole and its parts
+    Gate gate;
+    std::atomic<long> changes{0};
+  };
+  std::shared_ptr<const Layout> layout_;
+  std::shared_ptr<Shared> shared_;
+};
+
+struct Totals { double loss = 0, correct = 0, weight = 0; };
+
+// Forward passes of batches of at most capacity() rows. The caller stands inside the weights' gate; one
+// call at a time. Where the halt is wanted a call returns soon, and what it left is worth nothing.
+class Forward {
+ public:
+  virtual ~Forward() = default;
+  virtual long capacity() const = 0;
+  virtual long bytes() const = 0;
+  // Samples in their own order; outs[i] is (samples, width) of output i, in the weights' format.
+  virtual void predict(const Batcher& data, const std::vector<void*>& outs, Halt& halt) = 0;
+  virtual Totals evaluate(const Batcher& data, Halt& halt) = 0;
+};
+
+// Where steps begin: they are contiguous from here, inside one epoch.
+struct Position { long epoch, batch, step; };
+
+// Steps to be done, and where their numbers go: sums over each batch.
+struct Stretch {
+  const Batcher* data;
+  Position at;
+  long count;
+  const double* knobs;  // (count, knob columns)
+  double budget;        // seconds, after which it ends with the step it is at
+  bool separate;        // gradients of all parameters are finished before the first update
+  double *loss, *right, *weight;  // (count)
+};
+
+enum class Bad { Nothing, Loss, Gradient };
+
+struct Walked {
+  long done;  // steps whose update was done
+  Bad bad;    // what was not finite of the step after those; only a loss leaves the weights alone
+  double seconds;  // of one step, the last time some were done
+};
+
+struct Recipe {
+  int rule;  // position in rules/list.h
+  uint64_t seed;
+  bool mean;        // of the losses of a batch, not their sum
+  bool decay_bias;  // penalties and decay apply to all parameters
+};
+
+// Training of a network's weights by one update rule. One call at a time; the caller stands inside the
+// weights' gate where a call reads or writes them.
+class Training {
+ public:
+  virtual ~Training() = default;
+  virtual Store& slots() = 0;  // of the rule, a column each
+  // Makes room for batches of so many rows.
+  virtual void reserve(long rows) = 0;
+  // A call without a halt is not to be disturbed: it makes no room for others, either.
+  virtual Walked walk(const Stretch& stretch, Halt* halt) = 0;
+
+  // Is the loss of that batch finite, for the weights as they are?
+  virtual bool finite_at(const Batcher& data, Position at) = 0;
+  // The layer whose output was the first that is not, of the batch that was last walked or asked for.
+  virtual std::string first_fault(const Batcher& data, Position at) = 0;
+  // The first parameter whose gradient is not finite.
+  virtual std::string faulty_parameter(const Batcher& data, Position at, const double* knobs) = 0;
+  // The first parameter with a slot that is not finite, if there is one.
+  virtual std::optional<std::string> faulty_slot() = 0;
+
+  // The objective of batch 0, in training mode after `step` updates; gradients of all parameters to
+  // outs, where not null.
+  virtual double gradients(const Batcher& data, long step, double l1, double l2,
+                           const std::vector<void*>& outs, Halt& halt) = 0;
+
+  // Copies weights and slots aside, and back again.
+  virtual void save() = 0;
+  virtual void restore() = 0;
+
+  virtual long bytes() const = 0;                // of slots, and of gradients where they are kept
+  virtual long plan_bytes() const = 0;           // of what was reserved
+  virtual long plan_bytes(long rows) const = 0;  // of what would be
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual std::shared_ptr<Store> store(std::shared_ptr<const Layout> layout, int columns) const = 0;
+  virtual std::unique_ptr<Forward> forward(Program program, std::shared_ptr<Store> weights,
+                                           long rows) const = 0;
+  virtual std::unique_ptr<Training> training(Program program, std::shared_ptr<Store> weights,
+                                             const Recipe& recipe) const = 0;
+};
+
+// The devices: the same functions each, in every build.
+namespace cpu {
+std::string status();    // "" where the device can be used, else why not and what to do
+const Device& device();  // refuses with the status
+}  // namespace cpu
+
+namespace cuda {
+std::string status();
+const Device& device();
+}  // namespace cuda
 
 }  // namespace steep

@@ -18,7 +18,8 @@ from steep import _core
 ROOT = Path(__file__).parents[1]
 CSRC = ROOT / "csrc"
 MATH = {"rules", "activations", "losses"}
-# Which rooms of csrc a room may include, besides its own. A header beside the rooms is a door.
+# Which rooms of csrc a room may include, besides its own. A header beside the rooms is a door, the
+# room behind it is included by nobody.
 ALLOWED = {
     "base": set(),
     "rules": {"base"},
@@ -26,14 +27,17 @@ ALLOWED = {
     "losses": {"base"},
     "ops": {"base", *MATH},
     "graph": {"base", "ops"},
-    "data": {"base", "cpu"},
+    "data": {"base"},
     "plan": {"base", "rules", "ops", "graph"},
-    "cpu": {"base", *MATH, "ops", "graph", "data", "plan", "session"},
+    "executor.h": {"base", "graph", "data", "plan"},
+    "cpu.h": {"base", "data", "executor.h"},
+    "cpu": {"base", *MATH, "ops", "graph", "data", "plan", "executor.h", "cpu.h"},
     "no_cuda": {"executor.h"},
-    "executor.h": set(),
-    "session": {"base", *MATH, "ops", "graph", "data", "plan", "cpu", "executor.h"},
-    "bind": {"base", *MATH, "ops", "graph", "data", "plan", "session", "cpu", "executor.h"},
+    "session": {"base", "graph", "data", "plan", "executor.h"},
+    "bind": {"base", "ops", "graph", "data", "plan", "session", "executor.h", "cpu.h"},
 }
+# Above the doors a number has a format, not a type.
+FORMATTED = {"ops", "graph", "plan", "session", "executor.h", "cpu.h"}
 SOURCES = sorted(p for p in CSRC.rglob("*") if p.suffix in (".h", ".cpp", ".cu", ".cuh"))
 pytestmark = pytest.mark.skipif(not SOURCES, reason="the sources are not here")
 
@@ -109,6 +113,29 @@ def test_devices_are_named_in_their_rooms_only():
     for path in SOURCES:
         if cuda not in path.parents:
             assert not re.search(r"#\s*include\s*<cu", path.read_text()), path
+
+
+def test_types_of_numbers_stay_behind_the_doors():
+    typed = re.compile(r"template <class T>|<float>")
+    assert not [p for p in SOURCES if room(p) in FORMATTED and typed.search(p.read_text())]
+
+
+def functions_of(device):
+    """Return result, name and arguments of what executor.h declares of a device."""
+    text = (CSRC / "executor.h").read_text()
+    body = re.search(rf"namespace {device} {{(.*?)}}  // namespace", text, re.DOTALL)[1]
+    return set(re.findall(r"^(\w[^;/]*? &?)(\w+)(\(.*?\));", body, re.MULTILINE))
+
+
+def test_every_device_has_the_same_door():
+    functions = functions_of("cpu")
+    assert functions == functions_of("cuda")
+    assert {"device", "status"} <= {name for _, name, _ in functions}
+    for device, rooms in (("cpu", ("cpu",)), ("cuda", ("cuda", "no_cuda"))):
+        for folder in filter(Path.is_dir, (CSRC / name for name in rooms)):
+            text = "\n".join(path.read_text() for path in folder.rglob("*.cpp"))
+            for result, name, arguments in functions:
+                assert f"{result}{device}::{name}{arguments} {{" in text, (folder, name)
 
 
 def test_lists_are_explicit_and_complete():

@@ -1,10 +1,13 @@
-// Formats of the numbers in tensors and parameters.
+// The formats of numbers. What computes in them is a device's.
 #pragma once
 
 namespace steep {
 
-enum class Format { Float32, Float64 };
+// Of tensors and parameters, and of the arrays of users: those may be of bytes, too.
+enum class Format { Float32, Float64, UInt8 };
 
-constexpr long bytes_of(Format format) { return format == Format::Float32 ? 4 : 8; }
+constexpr long bytes_of(Format format) {
+  return format == Format::Float64 ? 8 : format == Format::Float32 ? 4 : 1;
+}
 
 }  // namespace steep

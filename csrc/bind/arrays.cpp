@@ -7,30 +7,44 @@ namespace steep::bind {
 
 namespace {
 
-DType dtype_of(const py::array& a, const char* what) {
-  std::optional<DType> type;
-  if (holds<float>(a.dtype())) type = DType::Float32;
-  if (holds<double>(a.dtype())) type = DType::Float64;
-  if (holds<uint8_t>(a.dtype())) type = DType::UInt8;
-  if (!type) {
-    throw py::type_error(text(what, ": expects float32, float64 or uint8, got dtype ",
-                              py::str(a.dtype()).cast<std::string>()));
-  }
-  return *type;
-}
-
 std::vector<long> sizes(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
 std::vector<long> strides(const py::array& a) { return {a.strides(), a.strides() + a.ndim()}; }
 
 Source source(HeldData& held, const py::array& a, const char* what) {
-  const DType type = dtype_of(a, what);
   held.held.push_back(a);
-  return Source::of(a.data(), type, sizes(a), strides(a));
+  return view_of(a, what);
 }
 
 }  // namespace
 
+std::optional<Format> format_of(const py::array& a) {
+  if (holds<float>(a.dtype())) return Format::Float32;
+  if (holds<double>(a.dtype())) return Format::Float64;
+  if (holds<uint8_t>(a.dtype())) return Format::UInt8;
+  return std::nullopt;
+}
+
 std::vector<py::ssize_t> shape_of(const Shape& shape) { return {shape.begin(), shape.end()}; }
+
+py::array dense(const py::array& a, Format format) {
+  if (format == Format::Float64) return dense<double>(a);
+  return dense<float>(a);
+}
+
+py::array empty(Format format, const Shape& shape) {
+  const bool twice = format == Format::Float64;
+  return {twice ? py::dtype::of<double>() : py::dtype::of<float>(), shape_of(shape)};
+}
+
+Source view_of(const py::array& a, const char* what) {
+  const std::optional<Format> format = format_of(a);
+  if (!format) {
+    throw py::type_error(text(what, ": expects float32, float64 or uint8, got dtype ",
+                              py::str(a.dtype()).cast<std::string>()));
+  }
+  if (a.ndim() == 0) return Source::of(a.data(), *format, {1}, {a.itemsize()});
+  return Source::of(a.data(), *format, sizes(a), strides(a));
+}
 
 HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs) {
   if (inputs.size() != graph.inputs().size()) {
@@ -61,7 +75,7 @@ void augment(HeldData& held, const std::vector<py::array>& inputs,
   if (a.ndim() != 3 && a.ndim() != 4) {
     refuse("augment: expects samples of shape (H, W) or (H, W, C), got ", a.ndim() - 1, " axes");
   }
-  const Images images = Images::of(a.data(), dtype_of(a, "input"), sizes(a), strides(a));
+  const Images images = Images::of(a.data(), *format_of(a), sizes(a), strides(a));
   if (static_cast<long>(fill.size()) != images.channels || shift < 0 || cutout < 0 ||
       shift >= std::min(images.height, images.width)) {
     refuse("augment: expects fill of ", images.channels,

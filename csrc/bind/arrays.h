@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/format.h"
 #include "data/batcher.h"
 #include "graph/graph.h"
 
@@ -49,6 +50,14 @@ Dense<T> dense(const py::array& a) {
   Dense<T> out(a);
   return aligned<T>(out) ? out : Dense<T>(out.attr("copy")());
 }
+
+std::optional<Format> format_of(const py::array& a);  // where the core knows it
+// The same in a format of the core.
+py::array dense(const py::array& a, Format format);
+py::array empty(Format format, const Shape& shape);
+
+// The array as it is, seen as samples of its first axis.
+Source view_of(const py::array& a, const char* what);
 
 std::vector<py::ssize_t> shape_of(const Shape& shape);
 

@@ -1,9 +1,7 @@
 // The module `_core`: which parts of the core Python sees.
 #include "bind/arrays.h"
 #include "bind/gil.h"
-#include "cpu/cpus.h"
-#include "cpu/isa.h"
-#include "cpu/threads.h"
+#include "cpu.h"
 #include "executor.h"
 #include "ops/names.h"
 #include "plan/rules.h"
@@ -15,11 +13,11 @@ namespace {
 py::dict info() {
   py::dict out;
   out["version"] = STEEP_VERSION;
-  out["isa"] = steep::kernels<float>().isa;
-  out["isas"] = steep::usable_isas();
-  out["threads"] = steep::pool().threads();
-  out["cpus"] = steep::usable_cpus();
-  out["cuda"] = steep::cuda_status();
+  out["isas"] = steep::cpu::isas();
+  out["isa"] = steep::cpu::isas().back();
+  out["threads"] = steep::cpu::threads();
+  out["cpus"] = steep::cpu::usable_cpus();
+  out["cuda"] = steep::cuda::status();
   return out;
 }
 
@@ -52,19 +50,19 @@ bool in_subinterpreter() {
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   if (in_subinterpreter()) throw py::error_already_set();  // Python 3.13 calls the entry elsewhere
   // What the environment asks for in vain is refused now, not in the middle of a training.
-  steep::pool();
-  steep::kernels<float>();
+  steep::cpu::threads();
+  steep::cpu::isas();
   m.doc() = "The native core of steep: graphs, plans, kernels and threads.";
   m.attr("__version__") = STEEP_VERSION;
   py::list common;
   for (const char* name : steep::kCommonKnobNames) common.append(name);
   m.attr("COMMON_KNOBS") = common;
-  m.attr("MAX_THREADS") = steep::kMaxThreads;
+  m.attr("MAX_THREADS") = steep::cpu::kMaxThreads;
   m.def("info", &info);
-  m.def("set_num_threads", [](int n) { steep::pool().set_threads(n); }, py::arg("n"));
-  m.def("limit_threads", [](int n) { steep::pool().limit_threads(n); }, py::arg("n"));
-  m.def("get_num_threads", [] { return steep::pool().threads(); });
-  m.def("quota_cpus", &steep::quota_cpus, py::arg("root"));
+  m.def("set_num_threads", &steep::cpu::set_threads, py::arg("n"));
+  m.def("limit_threads", &steep::cpu::limit_threads, py::arg("n"));
+  m.def("get_num_threads", &steep::cpu::threads);
+  m.def("quota_cpus", &steep::cpu::quota_cpus, py::arg("root"));
   m.def("activations", &steep::activation_names);
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);

@@ -1,8 +1,7 @@
-// Python's view of networks and sessions. Each holds its float32 or its float64 form.
+// Python's view of networks and sessions.
 #include <atomic>
 #include <map>
 #include <mutex>
-#include <variant>
 
 #include "base/error.h"
 #include "bind/arrays.h"
@@ -14,8 +13,7 @@ namespace steep::bind {
 
 namespace {
 
-template <class T> using NetworkPtr = std::shared_ptr<Network<T>>;
-using AnyNetwork = std::variant<NetworkPtr<float>, NetworkPtr<double>>;
+using NetworkPtr = std::shared_ptr<Network>;
 using NamedArrays = std::vector<std::pair<std::string, py::array>>;
 
 int parameter_index(const Graph& graph, const std::string& name) {
@@ -24,30 +22,30 @@ int parameter_index(const Graph& graph, const std::string& name) {
   return index;
 }
 
-bool is_double(const std::string& precision) {
-  if (precision != "float32" && precision != "float64") {
-    refuse("precision must be \"float32\" or \"float64\", got \"", precision, "\"");
-  }
-  return precision == "float64";
+Format format_of(const std::string& precision) {
+  if (precision == "float32") return Format::Float32;
+  if (precision == "float64") return Format::Float64;
+  refuse("precision must be \"float32\" or \"float64\", got \"", precision, "\"");
 }
 
-// New arrays, one a parameter, and where their values go.
-template <class T> struct Arrays {
-  std::vector<py::array> arrays;
-  std::vector<T*> data;
+// New arrays of one format, and where their values go.
+struct Arrays {
+  Format format;
+  std::vector<py::array> arrays = {};
+  std::vector<void*> data = {};
+
   void add(const Shape& shape) {
-    py::array_t<T> array(shape_of(shape));
-    data.push_back(array.mutable_data());
-    arrays.push_back(std::move(array));
+    arrays.push_back(empty(format, shape));
+    data.push_back(arrays.back().mutable_data());
   }
-  void add_all(const Graph& graph) {
+  void add_all(const Graph& graph) {  // one a parameter
     for (const Parameter& p : graph.parameters()) add(p.shape);
   }
 };
 
 // Values for one parameter, dense and of its shape.
-template <class T> Dense<T> fitting(const Parameter& p, const py::array& value) {
-  const Dense<T> values = dense<T>(value);
+py::array fitting(const Parameter& p, const py::array& value, Format format) {
+  py::array values = dense(value, format);
   const Shape got(values.shape(), values.shape() + values.ndim());
   if (got != p.shape) {
     refuse("parameter \"", p.name, "\" has shape ", text_of(p.shape), ", got ", text_of(got));
@@ -58,7 +56,8 @@ template <class T> Dense<T> fitting(const Parameter& p, const py::array& value) 
 class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
  public:
   PyNetwork(std::shared_ptr<Graph> graph, const std::string& precision)
-      : graph_(std::move(graph)), network_(made(precision)) {}
+      : graph_(std::move(graph)),
+        network_(std::make_shared<Network>(graph_, format_of(precision), cpu::device())) {}
   PyNetwork(std::shared_ptr<Graph> graph, std::shared_ptr<PyNetwork> whole,
             const std::vector<std::string>& names)
       : graph_(std::move(graph)), whole_(std::move(whole)) {
@@ -71,20 +70,17 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
   }
 
   const Graph& graph() const { return *graph_; }
-  std::string precision() const { return get().index() == 0 ? "float32" : "float64"; }
+  std::string precision() const {
+    return get()->format() == Format::Float64 ? "float64" : "float32";
+  }
 
   // The network of now. A part follows its whole into another precision.
-  AnyNetwork get() const {
-    std::optional<AnyNetwork> of;
-    if (whole_) of = whole_->get();
+  NetworkPtr get() const {
+    const NetworkPtr whole = whole_ ? whole_->get() : nullptr;
     std::lock_guard lock(mutex_);
-    if (of && of != seen_) {
-      std::visit(
-          [&]<class T>(const NetworkPtr<T>& n) {
-            network_ = std::make_shared<Network<T>>(graph_, *n, places_);
-          },
-          *of);
-      seen_ = of;
+    if (whole != seen_) {
+      network_ = std::make_shared<Network>(graph_, *whole, places_);
+      seen_ = whole;
     }
     return network_;
   }
@@ -98,40 +94,42 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
   }
   py::array value(const std::string& name) const {
     const int index = parameter_index(*graph_, name);
-    return std::visit(
-        [&]<class T>(const NetworkPtr<T>& n) {
-          Arrays<T> out;
-          out.add(graph_->parameters()[index].shape);
-          {
-            const Released released;
-            const Inside looking(n->weights()->gate(), Inside::kRead);
-            n->weights()->get(0, index, out.data[0]);
-          }
-          return out.arrays[0];
-        },
-        get());
+    const NetworkPtr n = get();
+    py::array out = empty(n->format(), graph_->parameters()[index].shape);
+    void* const data = out.mutable_data();
+    {
+      const Released released;
+      const Inside looking(n->weights()->gate(), Inside::kRead);
+      n->weights()->get(0, index, data);
+    }
+    return out;
   }
   // Of one moment, in order of definition.
   std::vector<py::array> values() const {
-    return std::visit(
-        [&]<class T>(const NetworkPtr<T>& n) {
-          Arrays<T> out;
-          out.add_all(*graph_);
-          {
-            const Released released;
-            const Inside looking(n->weights()->gate(), Inside::kRead);
-            for (std::size_t i = 0; i < out.data.size(); ++i) {
-              n->weights()->get(0, static_cast<int>(i), out.data[i]);
-            }
-          }
-          return std::move(out.arrays);
-        },
-        get());
+    const NetworkPtr n = get();
+    Arrays out{n->format()};
+    out.add_all(*graph_);
+    {
+      const Released released;
+      const Inside looking(n->weights()->gate(), Inside::kRead);
+      for (std::size_t i = 0; i < out.data.size(); ++i) {
+        n->weights()->get(0, static_cast<int>(i), out.data[i]);
+      }
+    }
+    return std::move(out.arrays);
   }
   void set_value(const std::string& name, const py::array& value) const { assign({{name, value}}); }
   // All at one moment, or none.
   void assign(const NamedArrays& values) const {
-    std::visit([&]<class T>(const NetworkPtr<T>& n) { assign_to(*n, values); }, get());
+    const NetworkPtr n = get();
+    std::vector<std::pair<int, py::array>> checked;
+    for (const auto& [name, value] : values) {
+      const int index = parameter_index(*graph_, name);
+      checked.emplace_back(index, fitting(graph_->parameters()[index], value, n->format()));
+    }
+    const Released released;
+    const Inside writing(n->weights()->gate(), Inside::kWrite);
+    for (const auto& [index, value] : checked) n->weights()->set(0, index, value.data());
   }
   void convert(const std::string& precision) {
     if (whole_) return whole_->convert(precision);
@@ -147,7 +145,7 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     network_ = other.network_;
   }
   // What conversions may be undone to: the very network there was.
-  struct Form { AnyNetwork network; };
+  struct Form { NetworkPtr network; };
   Form form() const { return whole_ ? whole_->form() : Form{get()}; }
   void restore(const Form& form) {
     if (whole_) return whole_->restore(form);
@@ -155,57 +153,33 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     network_ = form.network;
   }
   std::vector<py::array> predict(const std::vector<py::array>& inputs, long batch_size) const {
-    return std::visit([&](const auto& n) { return predict_on(*n, inputs, batch_size); }, get());
-  }
-  long bytes() const {
-    return std::visit([](const auto& n) { return n->bytes(); }, get());
-  }
-
- private:
-  AnyNetwork made(const std::string& precision) const {
-    if (is_double(precision)) return std::make_shared<Network<double>>(graph_);
-    return std::make_shared<Network<float>>(graph_);
-  }
-
-  template <class T> void assign_to(Network<T>& network, const NamedArrays& values) const {
-    std::vector<std::pair<int, Dense<T>>> checked;
-    for (const auto& [name, value] : values) {
-      const int index = parameter_index(*graph_, name);
-      checked.emplace_back(index, fitting<T>(graph_->parameters()[index], value));
-    }
-    const Released released;
-    const Inside writing(network.weights()->gate(), Inside::kWrite);
-    for (const auto& [index, value] : checked) network.weights()->set(0, index, value.data());
-  }
-
-  template <class T>
-  std::vector<py::array> predict_on(Network<T>& network, const std::vector<py::array>& inputs,
-                                    long batch_size) const {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
+    const NetworkPtr n = get();
     const HeldData held = hold_inputs(*graph_, inputs);
-    Arrays<T> outs;
+    const long samples = held.data.samples;
+    Arrays outs{n->format()};
     for (const int o : graph_->outputs()) {
       Shape shape = graph_->tensor(o).shape;
-      shape.insert(shape.begin(), held.data.samples);
+      shape.insert(shape.begin(), samples);
       outs.add(shape);
     }
-    if (held.data.samples == 0) return outs.arrays;
+    if (samples == 0) return outs.arrays;
     heedful([&](Halt& halt) {
-      const Inside looking(network.weights()->gate(), Inside::kRead, &halt);
-      if (looking) {
-        network.predict(held.data, std::min(batch_size, held.data.samples), outs.data, halt);
-      }
+      const Inside looking(n->weights()->gate(), Inside::kRead, &halt);
+      if (looking) n->predict(held.data, std::min(batch_size, samples), outs.data, halt);
       return true;
     });
     return outs.arrays;
   }
+  long bytes() const { return get()->bytes(); }
 
+ private:
   std::shared_ptr<Graph> graph_;
   std::shared_ptr<PyNetwork> whole_;  // whose weights a part has
   std::vector<int> places_;
   mutable std::mutex mutex_;
-  mutable AnyNetwork network_;
-  mutable std::optional<AnyNetwork> seen_;  // the whole's, which network_ is a part of
+  mutable NetworkPtr network_;
+  mutable NetworkPtr seen_;  // the whole's, which network_ is a part of
 };
 
 using Table = py::array_t<double, py::array::c_style>;
@@ -214,22 +188,24 @@ class PySession {
  public:
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
             const std::string& rule, uint64_t seed, bool mean, bool decay_bias)
-      : network_(std::move(network)), trained_(network_->get()) {
-    std::visit(
-        [&]<class T>(const std::shared_ptr<Network<T>>& n) {
-          session_ = std::make_unique<Session<T>>(n, loss_index(loss), loss_option,
-                                                  rule_index(rule), seed, mean, decay_bias);
-        },
-        trained_);
-  }
+      : network_(std::move(network)), trained_(network_->get()),
+        session_(std::make_unique<Session>(trained_, Objective{loss_index(loss), loss_option},
+                                           Recipe{rule_index(rule), seed, mean, decay_bias})) {}
 
   // The network may have been converted since: this session's weights would no longer be its own.
-  template <class F> decltype(auto) visit(F&& f) const {
+  Session& session() const {
     if (trained_ != network_->get()) {
       throw std::runtime_error(text("the network was converted, it is ", network_->precision(),
                                     " now: another Trainer did that; make a new Trainer"));
     }
-    return std::visit([&](const auto& s) -> decltype(auto) { return f(*s); }, session_);
+    return *session_;
+  }
+
+  // work(session) without the GIL.
+  template <class Work> auto released(Work&& work) const {
+    Session& s = session();
+    const Released released;
+    return work(s);
   }
 
   void set_data(const std::vector<py::array>& inputs, const py::array& targets,
@@ -239,28 +215,19 @@ class PySession {
     HeldData held = hold(network_->graph(), inputs, targets, weights);
     if (settings) augment(held, inputs, *settings);
     ++data_set_;  // first: where it fails there are no data
-    visit([&](auto& s) {
-      const Released released;
-      s.set_data(held.data, {batch_size, shuffle, drop_last});
-    });
+    released([&](Session& s) { s.set_data(held.data, {batch_size, shuffle, drop_last}); });
     std::swap(held_, held);
   }
   void set_batch(const std::vector<py::array>& inputs, const py::array& targets,
                  const std::optional<py::array>& weights) {
     HeldData held = hold(network_->graph(), inputs, targets, weights);
     ++data_set_;
-    visit([&](auto& s) {
-      const Released released;
-      s.set_batch(held.data);
-    });
+    released([&](Session& s) { s.set_batch(held.data); });
     std::swap(held_, held);
   }
   void release_data() {
     ++data_set_;
-    visit([](auto& s) {
-      const Released released;
-      s.release_data();
-    });
+    released([](Session& s) { s.release_data(); });
     held_ = {};
   }
 
@@ -268,27 +235,23 @@ class PySession {
   long data_set() const { return data_set_; }
 
   long run(const Table& knobs, long known, double budget) {
-    return visit([&](auto& s) {
-      const long count = knobs.ndim() == 2 ? knobs.shape(0) : -1;
-      if (count < 0 || knobs.shape(1) != s.knob_columns()) {
-        refuse("run expects knobs of shape (count, ", s.knob_columns(), ")");
-      }
-      const double* k = knobs.data();
-      Halt halt(&interrupted);  // the caller goes on with what is left
-      const Released released;
-      return s.run(count, k, known, budget, halt);
-    });
+    Session& s = session();
+    const long count = knobs.ndim() == 2 ? knobs.shape(0) : -1;
+    if (count < 0 || knobs.shape(1) != s.knob_columns()) {
+      refuse("run expects knobs of shape (count, ", s.knob_columns(), ")");
+    }
+    const double* k = knobs.data();
+    Halt halt(&interrupted);  // the caller goes on with what is left
+    const Released released;
+    return s.run(count, k, known, budget, halt);
   }
   bool verify(bool always) {
-    return visit(
-        [&](auto& s) { return heedful([&](Halt& halt) { return s.verify(always, halt); }); });
+    Session& s = session();
+    return heedful([&](Halt& halt) { return s.verify(always, halt); });
   }
 
   py::object fault() const {
-    const std::optional<Fault> fault = visit([](auto& s) {
-      const Released released;
-      return s.fault();
-    });
+    const std::optional<Fault> fault = released([](Session& s) { return s.fault(); });
     if (!fault) return py::none();
     py::dict out;
     out["what"] = fault->what;
@@ -296,37 +259,21 @@ class PySession {
     return out;
   }
 
-  long epoch() const {
-    return visit([](auto& s) { return s.epoch(); });
-  }
-  long steps() const {
-    return visit([](auto& s) { return s.steps(); });
-  }
+  long epoch() const { return session().epoch(); }
+  long steps() const { return session().steps(); }
   py::dict progress() const {
-    return dict_of(visit([](auto& s) {
-      const Released released;
-      return s.progress();
-    }));
+    return dict_of(released([](Session& s) { return s.progress(); }));
   }
   void set_progress(long epoch, long batch, long steps, double loss, double right, double weight) {
     if (epoch < 0 || batch < 0 || steps < 0) refuse("counters must be at least 0");
-    visit([&](auto& s) {
-      const Released released;
-      s.set_progress({epoch, batch, steps, loss, right, weight, 0.0});
-    });
+    released([&](Session& s) { s.set_progress({epoch, batch, steps, loss, right, weight, 0.0}); });
   }
   void begin_epoch(bool next) {
-    visit([&](auto& s) {
-      const Released released;
-      s.begin_epoch(next);
-    });
+    released([&](Session& s) { s.begin_epoch(next); });
   }
   py::tuple losses(long first) const {
     if (first < 0) refuse("steps count from 0, got ", first);
-    const auto [progress, values] = visit([&](auto& s) {
-      const Released released;
-      return s.losses(first);
-    });
+    const auto [progress, values] = released([&](Session& s) { return s.losses(first); });
     return py::make_tuple(
         progress.epoch, progress.steps,
         py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data()));
@@ -337,110 +284,93 @@ class PySession {
                                         const std::optional<py::array>& weights, double l1,
                                         double l2) {
     const HeldData held = hold(network_->graph(), inputs, targets, weights);
-    return visit([&]<class T>(Session<T>& s) {
-      const auto& parameters = network_->graph().parameters();
-      Arrays<T> out;
-      out.add_all(network_->graph());
-      for (std::size_t i = 0; i < parameters.size(); ++i) {
-        if (!parameters[i].trained) out.data[i] = nullptr;
-      }
-      const double loss =
-          heedful([&](Halt& halt) { return s.gradients(held.data, l1, l2, out.data, halt); });
-      py::dict named;
-      for (std::size_t i = 0; i < parameters.size(); ++i) {
-        if (parameters[i].trained) named[py::str(parameters[i].name)] = out.arrays[i];
-      }
-      return std::pair(loss, named);
-    });
+    Session& s = session();
+    const auto& parameters = network_->graph().parameters();
+    Arrays out{trained_->format()};
+    out.add_all(network_->graph());
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (!parameters[i].trained) out.data[i] = nullptr;
+    }
+    const double loss =
+        heedful([&](Halt& halt) { return s.gradients(held.data, l1, l2, out.data, halt); });
+    py::dict named;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (parameters[i].trained) named[py::str(parameters[i].name)] = out.arrays[i];
+    }
+    return {loss, named};
   }
 
   py::tuple evaluate(const std::vector<py::array>& inputs, const py::array& targets,
                      const std::optional<py::array>& weights, long batch_size) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     const HeldData held = hold(network_->graph(), inputs, targets, weights);
-    const Totals t = visit([&](auto& s) {
-      return heedful([&](Halt& halt) { return s.evaluate(held.data, batch_size, halt); });
-    });
+    Session& s = session();
+    const Totals t = heedful([&](Halt& halt) { return s.evaluate(held.data, batch_size, halt); });
     return py::make_tuple(t.loss, t.correct, t.weight);
   }
 
-  std::vector<std::string> slots() const {
-    return visit([](auto& s) { return s.slots(); });
-  }
+  std::vector<std::string> slots() const { return session().rule().slots; }
   py::array get_slot(const std::string& slot, const std::string& name) const {
-    const int column = slot_index(slot), index = parameter_index(network_->graph(), name);
-    return visit([&]<class T>(Session<T>& s) {
-      Arrays<T> out;
-      out.add(network_->graph().parameters()[index].shape);
-      {
-        const Released released;
-        const Inside looking(s.gate(), Inside::kRead);
-        s.state().get(column, index, out.data[0]);
-      }
-      return out.arrays[0];
+    const auto all = slots();
+    const auto at = std::find(all.begin(), all.end(), slot);
+    if (at == all.end()) refuse("no slot named \"", slot, "\"");
+    const int index = parameter_index(network_->graph(), name);
+    Arrays out{trained_->format()};
+    out.add(network_->graph().parameters()[index].shape);
+    released([&](Session& s) {
+      const Inside looking(s.gate(), Inside::kRead);
+      s.state().get(static_cast<int>(at - all.begin()), index, out.data[0]);
     });
+    return out.arrays[0];
   }
   // weights by name, slots by slot and name, progress: all of one moment.
   py::tuple copy_out() const {
-    return visit([]<class T>(Session<T>& s) {
-      const Graph& graph = s.network().graph();
-      Arrays<T> weights, slots;
-      weights.add_all(graph);
-      for (std::size_t i = 0; i < s.slots().size(); ++i) slots.add_all(graph);
-      Progress progress;
-      {
-        const Released released;
-        progress = s.copy_out(weights.data, slots.data);
-      }
-      py::dict by_name, by_slot;
-      const auto& parameters = graph.parameters();
-      for (std::size_t i = 0; i < parameters.size(); ++i) {
-        by_name[py::str(parameters[i].name)] = weights.arrays[i];
-      }
-      for (std::size_t i = 0; i < s.slots().size(); ++i) {
-        py::dict values;
-        for (std::size_t p = 0; p < parameters.size(); ++p) {
-          values[py::str(parameters[p].name)] = slots.arrays[i * parameters.size() + p];
-        }
-        by_slot[py::str(s.slots()[i])] = values;
-      }
-      return py::make_tuple(by_name, by_slot, dict_of(progress));
-    });
+    const Graph& graph = network_->graph();
+    const std::vector<std::string> names = slots();
+    Arrays weights{trained_->format()}, slots{trained_->format()};
+    weights.add_all(graph);
+    for (std::size_t i = 0; i < names.size(); ++i) slots.add_all(graph);
+    const Progress progress =
+        released([&](Session& s) { return s.copy_out(weights.data, slots.data); });
+    const auto by_name = [&](const Arrays& all, std::size_t first) {
+      py::dict out;
+      for (const Parameter& p : graph.parameters()) out[py::str(p.name)] = all.arrays[first++];
+      return out;
+    };
+    py::dict by_slot;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      by_slot[py::str(names[i])] = by_name(slots, i * graph.parameters().size());
+    }
+    return py::make_tuple(by_name(weights, 0), by_slot, dict_of(progress));
   }
   // Arrays by slot and name, all of them.
   void assign_slots(const std::map<std::string, std::map<std::string, py::array>>& given) const {
-    visit([&]<class T>(Session<T>& s) {
-      std::vector<Dense<T>> checked;
-      std::vector<const T*> values;
-      for (const std::string& slot : s.slots()) {
-        for (const Parameter& p : network_->graph().parameters()) {
-          if (!given.count(slot) || !given.at(slot).count(p.name)) {
-            refuse("slot \"", slot, "\" of \"", p.name, "\" is missing");
-          }
-          checked.push_back(fitting<T>(p, given.at(slot).at(p.name)));
-          values.push_back(checked.back().data());
+    std::vector<py::array> checked;
+    std::vector<const void*> values;
+    for (const std::string& slot : slots()) {
+      for (const Parameter& p : network_->graph().parameters()) {
+        if (!given.count(slot) || !given.at(slot).count(p.name)) {
+          refuse("slot \"", slot, "\" of \"", p.name, "\" is missing");
         }
+        checked.push_back(fitting(p, given.at(slot).at(p.name), trained_->format()));
+        values.push_back(checked.back().data());
       }
-      const Released released;
-      s.assign_slots(values);
-    });
+    }
+    released([&](Session& s) { s.assign_slots(values); });
   }
   py::dict memory(std::optional<long> batch_size) const {
-    return visit([&](auto& s) {
-      long store, snapshot, arena;
-      {
-        const Released released;
-        const Inside looking(s.gate(), Inside::kRead);
-        store = s.network().weights()->bytes() + s.state_bytes();
-        snapshot = s.snapshot_bytes();
-        arena = batch_size ? s.plan_bytes(*batch_size) : s.arena_bytes();
-      }
-      py::dict out;
-      out["store"] = store;
-      out["snapshot"] = snapshot;
-      out["arena"] = arena;
-      return out;
+    long store, snapshot, arena;
+    released([&](Session& s) {
+      const Inside looking(s.gate(), Inside::kRead);
+      store = s.network().weights()->bytes() + s.state_bytes();
+      snapshot = s.snapshot_bytes();
+      arena = batch_size ? s.plan_bytes(*batch_size) : s.plan_bytes();
     });
+    py::dict out;
+    out["store"] = store;
+    out["snapshot"] = snapshot;
+    out["arena"] = arena;
+    return out;
   }
 
  private:
@@ -455,16 +385,9 @@ class PySession {
     out["seconds"] = p.seconds;
     return out;
   }
-  int slot_index(const std::string& slot) const {
-    const auto all = slots();
-    const auto at = std::find(all.begin(), all.end(), slot);
-    if (at == all.end()) refuse("no slot named \"", slot, "\"");
-    return static_cast<int>(at - all.begin());
-  }
-
   std::shared_ptr<PyNetwork> network_;
-  const AnyNetwork trained_;
-  std::variant<std::unique_ptr<Session<float>>, std::unique_ptr<Session<double>>> session_;
+  const NetworkPtr trained_;
+  const std::unique_ptr<Session> session_;
   HeldData held_;  // what set_data was given
   std::atomic<long> data_set_{0};
 };

@@ -1,6 +1,5 @@
-// Reads the affinity mask, the files of cgroups v1 and v2, and two environment variables.
-#include "cpu/cpus.h"
-
+// How many threads this process may and shall use: reads the affinity mask, the files of cgroups v1 and
+// v2, and two environment variables.
 #include <sched.h>
 
 #include <algorithm>
@@ -14,6 +13,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cpu.h"
+#include "cpu/threads.h"
 
 namespace steep {
 
@@ -68,18 +69,18 @@ std::string_view trimmed(std::string_view s) {
   return from == s.npos ? s.substr(0, 0) : s.substr(from, s.find_last_not_of(" \t") - from + 1);
 }
 
-// The number a text is as a whole, or 0 where it is none from 1 to kMaxThreads.
+// The number a text is as a whole, or 0 where it is none from 1 to cpu::kMaxThreads.
 int thread_count(std::string_view s) {
   int n = 0;
   s = trimmed(s);
   const auto [end, error] = std::from_chars(s.data(), s.data() + s.size(), n);
   const bool whole = error == std::errc() && end == s.data() + s.size();
-  return whole && n >= 1 && n <= kMaxThreads ? n : 0;
+  return whole && n >= 1 && n <= cpu::kMaxThreads ? n : 0;
 }
 
 }  // namespace
 
-int quota_cpus(const std::string& root) {
+int cpu::quota_cpus(const std::string& root) {
   const std::string mount = root + "/sys/fs/cgroup";
   Least least;
   std::string own_v2 = "/", own_v1 = "/", v1_name = "cpu";
@@ -97,21 +98,21 @@ int quota_cpus(const std::string& root) {
   return static_cast<int>(std::min(std::ceil(least.cpus), 1e6));
 }
 
-int usable_cpus() {
+int cpu::usable_cpus() {
   int cpus = static_cast<int>(std::thread::hardware_concurrency());
 #if defined(__linux__)
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof(set), &set) == 0) cpus = CPU_COUNT(&set);
   if (const int quota = quota_cpus(""); quota > 0) cpus = std::min(cpus, quota);
 #endif
-  return std::clamp(cpus, 1, kMaxThreads);
+  return std::clamp(cpus, 1, cpu::kMaxThreads);
 }
 
 int environment_threads() {
   if (const char* value = std::getenv("STEEP_NUM_THREADS"); value != nullptr && *value) {
     if (const int n = thread_count(value); n > 0) return n;
-    refuse("STEEP_NUM_THREADS: expects a whole number from 1 to ", kMaxThreads, ", got \"", value,
-           "\". Set one, or unset it for all processors this process may use.");
+    refuse("STEEP_NUM_THREADS: expects a whole number from 1 to ", cpu::kMaxThreads, ", got \"",
+           value, "\". Set one, or unset it for all processors this process may use.");
   }
   // Not ours: a list is a number for each nested level, and what cannot be read is ignored.
   const char* value = std::getenv("OMP_NUM_THREADS");

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cpu/read.h"
 #include "data/batcher.h"
 
 namespace steep {

@@ -1,11 +1,11 @@
-// The loops around the panel kernel that make a GEMM of plain arrays: cache blocks, packing,
-// threads.
-#include "cpu/gemm.h"
-
+// The loops around the panel kernel that make a GEMM of plain arrays: cache blocks, packing, threads.
+// Packed layouts of the networks call the panel kernel themselves.
 #include <algorithm>
 #include <cstring>
 
 #include "base/memory.h"
+#include "cpu.h"
+#include "cpu/kernels.h"
 #include "cpu/threads.h"
 
 namespace steep {
@@ -215,18 +215,16 @@ Grid choose_grid(long m, long n, long threads) {
   return best;
 }
 
-}  // namespace
-
-template <class T>
-void gemm(const Kernels<T>& kernels, bool a_transposed, bool b_transposed, long m, long n,
-          long depth, const T* a, long lda, const T* b, long ldb, T* c, long ldc, int threads) {
+// C = product.c of (m, n).
+template <class T> void multiply(const Product<T>& product, long m, long n) {
   if (m <= 0 || n <= 0) return;
-  if (depth <= 0) {
-    for (long r = 0; r < m; ++r) std::fill_n(c + r * ldc, n, T(0));
+  if (product.depth <= 0) {
+    for (long r = 0; r < m; ++r) std::fill_n(product.c + r * product.ldc, n, T(0));
     return;
   }
-  const Product<T> product{kernels, a_transposed, b_transposed, depth, a, lda, b, ldb, c, ldc};
-  const double useful = std::clamp(double(m) * n * depth / kThreadWork, 1.0, double(threads));
+  const double cost = double(m) * n * product.depth;
+  const double threads = threads_for(2.0 * cost);
+  const double useful = std::clamp(cost / kThreadWork, 1.0, threads);
   const Grid grid = choose_grid(m, n, long(useful));
   const long parts = grid.down * grid.across;
   const long rows = ceil_div(m, grid.down);
@@ -251,9 +249,16 @@ void gemm(const Kernels<T>& kernels, bool a_transposed, bool b_transposed, long 
   pool().run(static_cast<int>(parts), job);
 }
 
-template void gemm(const Kernels<float>&, bool, bool, long, long, long, const float*, long,
-                   const float*, long, float*, long, int);
-template void gemm(const Kernels<double>&, bool, bool, long, long, long, const double*, long,
-                   const double*, long, double*, long, int);
+}  // namespace
+
+void cpu::gemm(Format format, long m, long n, long depth, const Matrix& a, const Matrix& b, void* c,
+               long stride) {
+  const auto of = [&]<class T>(T*) {
+    multiply<T>({kernels<T>(), a.transposed, b.transposed, depth, static_cast<const T*>(a.data),
+                 a.stride, static_cast<const T*>(b.data), b.stride, static_cast<T*>(c), stride},
+                m, n);
+  };
+  return format == Format::Float64 ? of(static_cast<double*>(c)) : of(static_cast<float*>(c));
+}
 
 }  // namespace steep

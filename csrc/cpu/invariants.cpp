@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cpu.h"
 #include "cpu/plan.h"
 
 namespace steep {
@@ -31,7 +32,7 @@ std::string& finding() {  // never destroyed: threads may still run when the pro
 
 std::atomic<bool> invariants_checked{fatal};
 
-std::string check_invariants(bool turn_on) {
+std::string cpu::check_invariants(bool turn_on) {
   const std::lock_guard lock(first);
   invariants_checked = turn_on;
   broken = false;
@@ -63,8 +64,8 @@ template <class T> void check_padding(const Layout& layout, const T* column, con
   }
 }
 
-template <class T> void check_padding(const Store<T>& store, int columns, const char* what) {
-  for (int i = 0; i < columns; ++i) check_padding(store.layout(), store.column(i), what);
+template <class T> void check_padding(const CpuStore<T>& store, const char* what) {
+  for (int i = 0; i < store.columns(); ++i) check_padding(store.layout(), store.column(i), what);
 }
 
 template <class T>
@@ -82,13 +83,11 @@ void Plan<T>::check_output(const BoundCall<T>& call, long lo, long hi) const {
 }
 
 // Weights as the phases begin, after the update before.
-template <class T> void Plan<T>::check_weights() const {
-  check_padding(*weights_, 1, "the weight");
-}
+template <class T> void Plan<T>::check_weights() const { check_padding(*weights_, "the weight"); }
 
 #define STEEP_INVARIANTS(T)                                                   \
   template void check_padding(const Layout&, const T*, const char*);          \
-  template void check_padding(const Store<T>&, int, const char*);             \
+  template void check_padding(const CpuStore<T>&, const char*);               \
   template void Plan<T>::check_output(const BoundCall<T>&, long, long) const; \
   template void Plan<T>::check_weights() const;
 STEEP_INVARIANTS(float)

@@ -10,11 +10,9 @@
 namespace steep {
 
 // Is the switch on? From the start where STEEP_CHECK=1 is in the environment; what is found broken
-// then ends the process, with the op's layer in the message.
+// then ends the process, with the op's layer in the message. Else cpu::check_invariants turns it.
 extern std::atomic<bool> invariants_checked;
 inline bool checking() { return invariants_checked.load(std::memory_order_relaxed); }
-// Turns it and returns what was found broken first since it was last turned, "" for nothing.
-std::string check_invariants(bool on);
 // Remembers what is broken, or ends the process. Any thread may call it.
 void report_broken(const std::string& what);
 
@@ -30,6 +28,6 @@ template <class T> long first_in_padding(const T* x, long columns) {
 // column: "weights", "gradient", "slot".
 template <class T> void check_padding(const Layout& layout, const T* column, const char* what);
 // The same for all columns of a Store.
-template <class T> void check_padding(const Store<T>& store, int columns, const char* what);
+template <class T> void check_padding(const CpuStore<T>& store, const char* what);
 
 }  // namespace steep

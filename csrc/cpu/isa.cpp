@@ -1,11 +1,10 @@
 // Chooses, at run time, the instruction set whose kernel table is used. The tables themselves are
 // filled in kernels/table.cpp.
-#include "cpu/isa.h"
-
 #include <cstdlib>
 #include <cstring>
 
 #include "base/error.h"
+#include "cpu.h"
 #include "cpu/kernels.h"
 
 namespace steep {
@@ -83,7 +82,7 @@ Kernels<double> portable_double() {
 
 }  // namespace
 
-std::vector<std::string> usable_isas() {
+std::vector<std::string> cpu::isas() {
   std::vector<std::string> names;
   for (const Isa& isa : compiled())
     if (isa.runs && allowed(isa)) names.push_back(isa.name);

@@ -68,11 +68,11 @@ template <class T> struct GradTask {
 template <class T> class Plan {
  public:
   // Binds a program for up to `capacity` rows over the weights' first column.
-  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
+  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuStore<T>> weights,
        long capacity);
   // Bytes that such a plan would allocate, the scratch memory of `threads` included.
-  static long bytes(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
-                    long capacity, int threads);
+  static long bytes(Program program, const Kernels<T>& kernels,
+                    std::shared_ptr<CpuStore<T>> weights, long capacity, int threads);
 
   long capacity() const { return capacity_; }
   // Of tensors, and of the scratch memory of the threads that were needed so far.
@@ -113,8 +113,8 @@ template <class T> class Plan {
 
  private:
   struct Unbound {};
-  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights, long capacity,
-       Unbound)
+  Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuStore<T>> weights,
+       long capacity, Unbound)
       : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
         capacity_(capacity) {}
   Step<T> own(const Step<T>& step, int thread) const;  // with the thread's scratch memory
@@ -145,7 +145,7 @@ template <class T> class Plan {
 
   Program program_;
   const Kernels<T>& k_;
-  std::shared_ptr<Store<T>> weights_;
+  std::shared_ptr<CpuStore<T>> weights_;
   long capacity_;
   double cost_per_row_ = 0;
   Block arena_;

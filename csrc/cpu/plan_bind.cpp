@@ -223,7 +223,7 @@ template <class T> void Plan<T>::bind(const Op& op) {
 }
 
 template <class T>
-Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
+Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuStore<T>> weights,
               long capacity)
     : Plan(std::move(program), kernels, std::move(weights), capacity, Unbound{}) {
   prepare();
@@ -238,8 +238,8 @@ Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<
 }
 
 template <class T>
-long Plan<T>::bytes(Program program, const Kernels<T>& kernels, std::shared_ptr<Store<T>> weights,
-                    long capacity, int threads) {
+long Plan<T>::bytes(Program program, const Kernels<T>& kernels,
+                    std::shared_ptr<CpuStore<T>> weights, long capacity, int threads) {
   Plan plan(std::move(program), kernels, std::move(weights), capacity, Unbound{});
   plan.prepare();
   const Schedule schedule(plan.program_, capacity);
@@ -248,9 +248,9 @@ long Plan<T>::bytes(Program program, const Kernels<T>& kernels, std::shared_ptr<
          threads * static_cast<long>(Block::rounded(scratch));
 }
 
-#define STEEP_PLAN(T)                                                                  \
-  template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<Store<T>>, long); \
-  template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<Store<T>>, long, int);
+#define STEEP_PLAN(T)                                                                     \
+  template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long); \
+  template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long, int);
 STEEP_PLAN(float)
 STEEP_PLAN(double)
 #undef STEEP_PLAN

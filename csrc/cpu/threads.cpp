@@ -12,7 +12,7 @@
 #endif
 
 #include "base/error.h"
-#include "cpu/cpus.h"
+#include "cpu.h"
 
 namespace steep {
 
@@ -40,7 +40,7 @@ thread_local int own_limit = 0;
 
 // Counting opens a file: too dear for every job.
 int cpus_at_start() {
-  static const int cpus = usable_cpus();
+  static const int cpus = cpu::usable_cpus();
   return cpus;
 }
 
@@ -71,16 +71,16 @@ Pool::~Pool() { resize(0); }
 int Pool::threads() const { return own_limit > 0 ? own_limit : default_threads(); }
 
 void Pool::set_threads(int n) {
-  if (n < 1 || n > kMaxThreads) {
-    refuse("set_num_threads: expects an integer from 1 to ", kMaxThreads, ", got ", n);
+  if (n < 1 || n > cpu::kMaxThreads) {
+    refuse("set_num_threads: expects an integer from 1 to ", cpu::kMaxThreads, ", got ", n);
   }
   wanted_ = n;
   surplus_ = true;
 }
 
 void Pool::limit_threads(int n) {
-  if (n < 0 || n > kMaxThreads) {
-    refuse("limit_threads: expects an integer from 0 to ", kMaxThreads, ", got ", n);
+  if (n < 0 || n > cpu::kMaxThreads) {
+    refuse("limit_threads: expects an integer from 0 to ", cpu::kMaxThreads, ", got ", n);
   }
   if (own_limit > wanted_) surplus_ = true;
   own_limit = n;
@@ -193,10 +193,20 @@ Pool& pool() {
   static std::once_flag once;
   std::call_once(once, [] {
     const int asked = environment_threads();
-    the_pool = new Pool(asked > 0 ? asked : usable_cpus());
+    the_pool = new Pool(asked > 0 ? asked : cpu::usable_cpus());
     pthread_atfork(nullptr, nullptr, &after_fork);
   });
   return *the_pool.load(std::memory_order_acquire);
+}
+
+int cpu::threads() { return pool().threads(); }
+void cpu::set_threads(int n) { pool().set_threads(n); }
+void cpu::limit_threads(int n) { pool().limit_threads(n); }
+
+int threads_for(double cost) {
+  // Meeting at two barriers costs about a microsecond; below two of work each, threads lose.
+  constexpr double kFlopsPerThread = 1.6e5;
+  return std::clamp(static_cast<int>(cost / kFlopsPerThread), 1, pool().threads());
 }
 
 }  // namespace steep

@@ -87,6 +87,12 @@ class Pool {
   std::atomic<int> sleepers_{0};
 };
 
+// STEEP_NUM_THREADS, else OMP_NUM_THREADS, else 0; refuses a STEEP_NUM_THREADS that is no number.
+int environment_threads();
+
+// How many threads work of `cost` flops is worth.
+int threads_for(double cost);
+
 Pool& pool();  // refuses what the environment says about threads where it makes no sense
 
 }  // namespace steep

@@ -1,5 +1,6 @@
 // Random changes of an image while training reads it: flip, shift, cutout. What is drawn is a pure
-// function of (seed, epoch, sample number); which samples are read is the batcher's.
+// function of (seed, epoch, sample number); which samples are read is the batcher's, reading them a
+// device's.
 #pragma once
 #include <optional>
 #include <vector>
@@ -11,13 +12,13 @@ namespace steep {
 // Images of the user's array, (height, width, channels) each; a view like Source.
 struct Images {
   const std::byte* data = nullptr;
-  DType dtype = DType::Float32;
+  Format format = Format::Float32;
   long sample_stride = 0;  // bytes, as the next three
   long row_stride = 0, pixel_stride = 0, channel_stride = 0;
   long height = 0, width = 0, channels = 0;
 
   // Samples of shape (H, W) or (H, W, C).
-  static Images of(const void* data, DType dtype, const std::vector<long>& shape,
+  static Images of(const void* data, Format format, const std::vector<long>& shape,
                    const std::vector<long>& strides);
 };
 
@@ -41,10 +42,5 @@ struct Change {
 };
 
 Change draw_change(const Augment& a, uint64_t seed, uint64_t epoch, uint64_t sample);
-
-// dst = scale*changed sample + shift, in C order.
-template <class T>
-void read_augmented(const Kernels<T>& k, const Augment& a, const Change& c, long sample, T* dst,
-                    T scale, T shift);
 
 }  // namespace steep

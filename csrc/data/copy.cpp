@@ -9,12 +9,8 @@ namespace steep {
 
 namespace {
 
-long item_size(DType dtype) {
-  return dtype == DType::Float64 ? 8 : dtype == DType::Float32 ? 4 : 1;
-}
-
 void copy_axis(const Source& s, std::size_t axis, const std::byte* from, std::byte*& to) {
-  const long item = item_size(s.dtype);
+  const long item = bytes_of(s.format);
   const bool last = axis + 1 == s.shape.size();
   if (last && s.strides[axis] == item) {
     std::memcpy(to, from, static_cast<std::size_t>(s.shape[axis] * item));
@@ -32,14 +28,14 @@ void copy_axis(const Source& s, std::size_t axis, const std::byte* from, std::by
 }
 
 long bytes_of(const Source& s) {
-  const long bytes = s.data == nullptr ? 0 : s.samples * s.width() * item_size(s.dtype);
+  const long bytes = s.data == nullptr ? 0 : s.samples * s.width() * bytes_of(s.format);
   return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 
 // Moves a view onto a dense copy of what it shows, at `to`.
 void copy_source(Source& s, std::byte* to) {
   if (s.data == nullptr) return;
-  const long width = s.width(), item = item_size(s.dtype);
+  const long width = s.width(), item = bytes_of(s.format);
   std::byte* at = to;
   for (long i = 0; i < s.samples; ++i) copy_axis(s, 0, s.data + i * s.sample_stride, at);
   s.data = to;

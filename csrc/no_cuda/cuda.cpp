@@ -1,10 +1,14 @@
-// The CUDA backend of a build without CUDA: every answer says why.
+// The CUDA device of a build without CUDA: every answer says why.
+#include <stdexcept>
+
 #include "executor.h"
 
 namespace steep {
 
-std::string cuda_status() {
+std::string cuda::status() {
   return "steep was built for the CPU only, this version has no CUDA backend";
 }
+
+const Device& cuda::device() { throw std::runtime_error(status()); }
 
 }  // namespace steep

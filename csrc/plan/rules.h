@@ -19,6 +19,7 @@ struct RuleInfo {
 
   int slot(const std::string& name) const;  // position, -1 when the rule has none of that name
   int knob(const std::string& name) const;
+  int columns() const { return kCommonKnobs + static_cast<int>(knobs.size()); }  // of a knob table
 };
 
 const std::vector<RuleInfo>& rule_infos();  // in the order of rules/list.h

@@ -1,8 +1,7 @@
 // The way back to the last good weights: snapshots, and running the steps since again.
 #include <algorithm>
-#include <atomic>
 
-#include "cpu/threads.h"
+#include "base/clock.h"
 #include "session/snapshot.h"
 
 namespace steep {
@@ -15,22 +14,10 @@ constexpr long kKeptBytes = 32L << 20;  // of batches, where the weights are sma
 
 }  // namespace
 
-template <class T>
-bool Session<T>::finite_at(const Batcher& data, Position at) const {
-  const Step<T> step = step_at(data, at, *plan_);
-  const int wanted = wanted_threads(*plan_, step.rows);
-  plan_->reserve_threads(wanted);
-  std::atomic<bool> finite{true};
-  pool().run(wanted, [&](int thread, int threads) {
-    if (!plan_->run(step, thread, threads)) finite = false;
-  });
-  return finite;
-}
-
 // Whether the next steps want a new snapshot: there is none, the last is old, or has much to keep.
-template <class T> bool Session<T>::due(long count) const {
+bool Session::due(long count) const {
   const Snapshot& s = *snapshot_;
-  if (!s.fits(network_->weights()->changes() + state_->changes())) return true;
+  if (!s.fits(changes())) return true;
   const double cost = s.cost + step_seconds_;  // to look whether the loss is finite takes a step
   return s.steps + count > kMostSteps ||
          s.bytes + data_->data().bytes > std::max(kKeptBytes, snapshot_bytes()) ||
@@ -39,22 +26,19 @@ template <class T> bool Session<T>::due(long count) const {
 
 // Takes a snapshot where one is due. Only weights with a finite loss and finite slots are worth
 // remembering; false, a fault, and the old snapshot kept, when they turn out to be bad.
-template <class T> bool Session<T>::remember(Position at, long count) {
+bool Session::remember(Position at, long count) {
   Snapshot& s = *snapshot_;
   if (!due(count)) return true;
-  if (s.fits(network_->weights()->changes() + state_->changes()) && s.steps > 0) {
-    if (!finite_at(*data_, at)) {
-      fault_ = Fault{"loss", plan_->first_fault(step_at(*data_, at, *plan_))};
-    } else if (!finite_slots()) {
-      fault_ = Fault{"optimizer's state", faulty_slot()};
+  if (s.fits(changes()) && s.steps > 0) {
+    if (!training_->finite_at(*data_, at)) {
+      fault_ = Fault{"loss", training_->first_fault(*data_, at)};
+    } else if (const auto parameter = training_->faulty_slot()) {
+      fault_ = Fault{"optimizer's state", *parameter};
     }
     if (fault_) return false;
   }
   const double checked = now();
-  const long size = network_->weights()->layout().size;
   if (outcome_.weight.empty()) {  // the last to be had, where memory ends on the way
-    s.weights.resize(size);
-    s.state.resize(state_->elements());
     s.segments.reserve(kMostSteps);
     s.knobs.reserve(kMostSteps * knob_columns());
     log_.reserve(2 * kMostSteps);
@@ -62,13 +46,12 @@ template <class T> bool Session<T>::remember(Position at, long count) {
       column->resize(kMostSteps);
     }
   }
-  std::copy_n(network_->weights()->column(0), size, s.weights.begin());
-  std::copy_n(state_->column(0), state_->elements(), s.state.begin());
+  training_->save();
   s.segments.clear();
   s.knobs.clear();
   s.steps = s.bytes = 0;
   s.progress = progress_;
-  s.changes = network_->weights()->changes() + state_->changes();
+  s.changes = changes();
   s.valid = true;
   s.taken = now();
   s.cost = s.taken - checked;
@@ -76,12 +59,10 @@ template <class T> bool Session<T>::remember(Position at, long count) {
 }
 
 // From the snapshot, runs every step again but the last `steps`; the progress goes with it.
-template <class T> void Session<T>::go_back(long steps) {
+void Session::go_back(long steps) {
   Snapshot& s = *snapshot_;
-  const std::optional<Fault> fault = fault_;
   const Progress before = progress_;
-  std::copy(s.weights.begin(), s.weights.end(), network_->weights()->column(0));
-  std::copy(s.state.begin(), s.state.end(), state_->column(0));
+  training_->restore();
   const long known = progress_.steps - static_cast<long>(log_.size());  // losses before it are gone
   progress_ = s.progress;
   log_.clear();
@@ -92,7 +73,7 @@ template <class T> void Session<T>::go_back(long steps) {
     if (left < segment.count) epoch = std::min(epoch, segment.at.epoch);
     left -= count;
     if (count == 0) continue;
-    loop(*segment.data, segment.at, count, s.knobs.data() + segment.knobs, kForever,
+    walk(*segment.data, segment.at, count, s.knobs.data() + segment.knobs, kForever,
          segment.separate, nullptr);
     tally(*segment.data, segment.at, count, segment.single);
   }
@@ -105,21 +86,19 @@ template <class T> void Session<T>::go_back(long steps) {
   }
   s.segments.clear();
   s.valid = false;
-  fault_ = fault;
 }
 
 // Of the steps since the snapshot, how many left all slots finite.
-template <class T> long Session<T>::steps_with_finite_slots() {
+long Session::steps_with_finite_slots() {
   Snapshot& s = *snapshot_;
-  std::copy(s.weights.begin(), s.weights.end(), network_->weights()->column(0));
-  std::copy(s.state.begin(), s.state.end(), state_->column(0));
+  training_->restore();
   long steps = 0;
   for (const auto& segment : s.segments) {
     for (long i = 0; i < segment.count; ++i, ++steps) {
       const Position at{segment.at.epoch, segment.at.batch + i, segment.at.step + i};
-      loop(*segment.data, at, 1, s.knobs.data() + segment.knobs + i * knob_columns(), kForever,
+      walk(*segment.data, at, 1, s.knobs.data() + segment.knobs + i * knob_columns(), kForever,
            segment.separate, nullptr);
-      if (!finite_slots()) return steps;
+      if (training_->faulty_slot()) return steps;
     }
   }
   return steps;
@@ -127,17 +106,16 @@ template <class T> long Session<T>::steps_with_finite_slots() {
 
 // Is the loss of the last step's batch still finite? Then the batch after it is to blame, and not
 // the update between.
-template <class T> bool Session<T>::last_finite() const {
+bool Session::last_finite() const {
   if (snapshot_->segments.empty()) return true;
   const auto& last = snapshot_->segments.back();
   const long i = last.count - 1;
-  return finite_at(*last.data, {last.at.epoch, last.at.batch + i, last.at.step + i});
+  return training_->finite_at(*last.data, {last.at.epoch, last.at.batch + i, last.at.step + i});
 }
 
 // After a fault: the weights, slots and progress of the last step that was good. `done` steps from
 // `at` came before it.
-template <class T>
-void Session<T>::settle(Position at, long done, const double* knobs) {
+void Session::settle(Position at, long done, const double* knobs) {
   if (fault_->what == "loss") {
     // A step by itself is its caller's: what came before it stays.
     const bool stays = single_ || last_finite();
@@ -145,23 +123,11 @@ void Session<T>::settle(Position at, long done, const double* knobs) {
   }
   if (fault_->what == "gradient") {
     go_back(0);
-    fault_->where = faulty_parameter({at.epoch, at.batch + done, at.step + done},
-                                     knobs + done * knob_columns());
+    fault_->where = training_->faulty_parameter(*data_, {at.epoch, at.batch + done, at.step + done},
+                                                knobs + done * knob_columns());
     return;
   }
   go_back(snapshot_->steps - steps_with_finite_slots());
 }
-
-#define STEEP_REWIND(T)                                                \
-  template bool Session<T>::finite_at(const Batcher&, Position) const; \
-  template bool Session<T>::due(long) const;                           \
-  template bool Session<T>::remember(Position, long);                  \
-  template void Session<T>::go_back(long);                             \
-  template long Session<T>::steps_with_finite_slots();                 \
-  template bool Session<T>::last_finite() const;                       \
-  template void Session<T>::settle(Position, long, const double*);
-STEEP_REWIND(float)
-STEEP_REWIND(double)
-#undef STEEP_REWIND
 
 }  // namespace steep

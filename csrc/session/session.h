@@ -1,5 +1,5 @@
-// A Session trains a network: where the training stands, optimizer slots, the training plan, the run
-// loop. The way back to the last good weights is in rewind.cpp.
+// A Session trains a network: where the training stands, what it trains on, its log and its faults. Steps
+// are the device's, see executor.h; the way back to the last good weights is in rewind.cpp.
 #pragma once
 #include <atomic>
 #include <memory>
@@ -7,9 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "base/gate.h"
-#include "cpu/pace.h"
-#include "data/batcher.h"
 #include "plan/rules.h"
 #include "session/network.h"
 
@@ -20,11 +17,6 @@ struct Fault {
   std::string what;   // "loss", "gradient", or a slot of the optimizer
   std::string where;  // layer or parameter
 };
-
-struct Totals { double loss = 0, correct = 0, weight = 0; };
-
-// Where steps begin: they are contiguous from here, inside one epoch.
-struct Position { long epoch, batch, step; };
 
 // Where a training stands. Sums are over the epoch in progress, in order of steps.
 struct Progress {
@@ -39,14 +31,11 @@ struct Progress {
   void begin_epoch(long number) { *this = {.epoch = number, .steps = steps}; }
 };
 
-double now();  // seconds on a clock that never jumps
-
 // Any thread may call any method, with nothing locked. One call works at a time; those that only
 // read what a session holds go side by side.
-template <class T> class Session {
+class Session {
  public:
-  Session(std::shared_ptr<Network<T>> network, int loss, double loss_option, int rule,
-          uint64_t seed, bool mean, bool decay_bias);
+  Session(std::shared_ptr<Network> network, const Objective& objective, const Recipe& recipe);
   ~Session();
 
   // What the coming steps train on: epochs of batches, or one batch by itself, again and again.
@@ -74,29 +63,28 @@ template <class T> class Session {
 
   // The objective of one batch in training mode; gradients of all parameters to outs, where not
   // null. NaN where the halt was wanted.
-  double gradients(const Dataset& data, double l1, double l2, const std::vector<T*>& outs,
+  double gradients(const Dataset& data, double l1, double l2, const std::vector<void*>& outs,
                    Halt& halt);
   Totals evaluate(const Dataset& data, long batch_size, Halt& halt);
 
   // Everything at one moment: parameters to weights, slot by slot to slots; returns the progress.
-  Progress copy_out(const std::vector<T*>& weights, const std::vector<T*>& slots);
+  Progress copy_out(const std::vector<void*>& weights, const std::vector<void*>& slots);
   // Sets slot by slot; the weights are the network's.
-  void assign_slots(const std::vector<const T*>& slots);
+  void assign_slots(const std::vector<const void*>& slots);
 
-  const std::vector<std::string>& slots() const { return rule_infos()[rule_].slots; }
-  Store<T>& state() { return *state_; }
-  const Network<T>& network() const { return *network_; }
+  const RuleInfo& rule() const { return rule_infos()[recipe_.rule]; }
+  Store& state() { return training_->slots(); }
+  const Network& network() const { return *network_; }
   Gate& gate() { return gate_; }
-  long state_bytes() const;
-  long arena_bytes() const { return plan_ ? plan_->arena_bytes() : 0; }
-  int knob_columns() const;
-  // What training on batches of so many rows takes: the plan, and the copy that finds back to the
+  int knob_columns() const { return rule().columns(); }
+  long state_bytes() const { return training_->bytes(); }
+  // What training takes: on batches of so many rows, as it is, and for the copy that finds back to the
   // last good weights.
-  long plan_bytes(long rows) const;
-  long snapshot_bytes() const;
+  long plan_bytes(long rows) const { return training_->plan_bytes(rows); }
+  long plan_bytes() const { return training_->plan_bytes(); }
+  long snapshot_bytes() const { return network_->weights()->bytes() + training_->slots().bytes(); }
 
  private:
-  struct Loop;
   struct Snapshot;
   using Data = std::shared_ptr<const Batcher>;
 
@@ -105,29 +93,17 @@ template <class T> class Session {
 
   Inside train(Halt* halt) { return {network_->weights()->gate(), Inside::kWrite, halt}; }
   Inside look(Halt* halt = nullptr) { return {network_->weights()->gate(), Inside::kRead, halt}; }
+  long changes() const { return network_->weights()->changes() + training_->slots().changes(); }
 
-  void reserve(long rows);
   std::shared_ptr<Block> free_copy(long bytes);
   void take(Data data, bool single);
-  T* slot(int i) const { return state_->column(i); }
-  int state_columns(T** columns) const;  // weights and slots; how many
-  bool large() const;                    // more than stays in cache from one step to the next
   // Whether gradients are finished before the first update: to clip them by norm, or to be able to
   // stop a step that takes long.
   bool separate(const double* knobs, long count, long rows) const;
-  Step<T> step_at(const Batcher& batcher, Position at, const Plan<T>& plan) const;
-  // For look-ahead rules, the weights become the point; and w again, after `done` steps.
-  void begin(const double* knobs);
-  void end(const double* knobs, long done);
-  long loop(const Batcher& data, Position at, long count, const double* knobs, double budget,
-            bool separate, Halt* halt);
+  Walked walk(const Batcher& data, Position at, long count, const double* knobs, double budget,
+              bool separate, Halt* halt);
   void tally(const Batcher& data, Position at, long done, bool single);
   void publish();
-  bool finite_slots() const;
-  std::string faulty_slot() const;
-  int wanted_threads(const Plan<T>& plan, long rows) const;
-  std::string faulty_parameter(Position at, const double* knobs);
-  void need_gradients();
 
   // rewind.cpp
   bool remember(Position at, long count);
@@ -136,20 +112,13 @@ template <class T> class Session {
   void settle(Position at, long done, const double* knobs);
   bool last_finite() const;
   long steps_with_finite_slots();
-  bool finite_at(const Batcher& data, Position at) const;
 
   Gate gate_;
-  std::shared_ptr<Network<T>> network_;
-  const Kernels<T>& k_;
+  const std::shared_ptr<Network> network_;
   const Objective objective_;
-  const int rule_;
-  const uint64_t seed_;
-  const bool mean_, decay_bias_;
-  std::unique_ptr<Store<T>> state_;      // slots
-  std::unique_ptr<Store<T>> gradients_;  // made when first asked for
-  std::unique_ptr<Plan<T>> plan_;
-  Shelf<T> evaluation_;
-  std::vector<double> squares_;  // of each task's gradient
+  const Recipe recipe_;
+  const std::unique_ptr<Training> training_;
+  Shelf evaluation_;
   Data data_;
   std::vector<std::shared_ptr<Block>> copies_;  // of batches, used again where nobody has them
   std::size_t next_copy_ = 0;
@@ -160,7 +129,6 @@ template <class T> class Session {
   std::vector<double> log_;                // losses of the last steps
   Outcome outcome_;
   std::unique_ptr<Snapshot> snapshot_;
-  Pace pace_;
   double step_seconds_ = 0;                   // of the last run
   double verified_ = 0, verify_seconds_ = 0;  // when slots were looked at last, and what it took
   long verified_at_ = -1, verified_changes_ = 0;  // after which step, and which assignments

@@ -1,72 +1,63 @@
-// Plans that wait for their next caller: a call runs on one that nobody else has.
+// Forward passes that wait for their next caller: a call runs on one that nobody else has.
 #pragma once
 #include <algorithm>
 #include <memory>
 #include <mutex>
 #include <vector>
 
-#include "cpu/plan.h"
+#include "executor.h"
 
 namespace steep {
 
-template <class T> class Shelf {
- public:
-  // On loan; goes back to the shelf when the loan ends.
-  class Loan {
-   public:
-    Loan(Shelf& shelf, std::unique_ptr<Plan<T>> plan) : shelf_(shelf), plan_(std::move(plan)) {}
-    ~Loan() { shelf_.put(std::move(plan_)); }
-    Loan(const Loan&) = delete;
-    Loan& operator=(const Loan&) = delete;
-    Plan<T>& operator*() const { return *plan_; }
-    Plan<T>* operator->() const { return plan_.get(); }
-
-   private:
-    Shelf& shelf_;
-    std::unique_ptr<Plan<T>> plan_;
+class Shelf {
+  struct Back {
+    Shelf* shelf;
+    void operator()(Forward* forward) const { shelf->put(std::unique_ptr<Forward>(forward)); }
   };
 
-  // A plan of at least `rows`; make(rows) where none is free. It takes the place of a smaller one
-  // that is, so that there are never more plans than there were callers at once.
+ public:
+  using Loan = std::unique_ptr<Forward, Back>;  // goes back to the shelf when the loan ends
+
+  // One for at least `rows`; make(rows) where none is free. It takes the place of a smaller one that
+  // is, so that there are never more than there were callers at once.
   template <class Make> Loan take(long rows, Make&& make) {
-    std::unique_ptr<Plan<T>> plan;
-    {
-      std::lock_guard lock(mutex_);
-      const auto largest = std::max_element(
-          free_.begin(), free_.end(),
-          [](const auto& a, const auto& b) { return a->capacity() < b->capacity(); });
-      if (largest != free_.end()) {
-        plan = std::move(*largest);
-        free_.erase(largest);
-      }
-      free_.reserve(free_.size() + static_cast<std::size_t>(++lent_));  // put() must not throw
-    }
-    if (plan && plan->capacity() >= rows) return {*this, std::move(plan)};
+    std::unique_ptr<Forward> forward = largest();
     try {
-      auto larger = make(rows);
-      return {*this, std::move(larger)};
+      if (!forward || forward->capacity() < rows) forward = make(rows);
     } catch (...) {
-      put(std::move(plan));
+      put(std::move(forward));
       throw;
     }
+    return {forward.release(), Back{this}};
   }
 
-  long arena_bytes() {
+  long bytes() {
     std::lock_guard lock(mutex_);
     long bytes = 0;
-    for (const auto& plan : free_) bytes += plan->arena_bytes();
+    for (const auto& forward : free_) bytes += forward->bytes();
     return bytes;
   }
 
  private:
-  void put(std::unique_ptr<Plan<T>> plan) {
+  std::unique_ptr<Forward> largest() {
+    std::lock_guard lock(mutex_);
+    free_.reserve(free_.size() + static_cast<std::size_t>(++lent_));  // put() must not throw
+    const auto at = std::max_element(free_.begin(), free_.end(), [](const auto& a, const auto& b) {
+      return a->capacity() < b->capacity();
+    });
+    if (at == free_.end()) return nullptr;
+    std::unique_ptr<Forward> forward = std::move(*at);
+    free_.erase(at);
+    return forward;
+  }
+  void put(std::unique_ptr<Forward> forward) {
     std::lock_guard lock(mutex_);
     --lent_;
-    if (plan) free_.push_back(std::move(plan));
+    if (forward) free_.push_back(std::move(forward));
   }
 
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Plan<T>>> free_;
+  std::vector<std::unique_ptr<Forward>> free_;
   int lent_ = 0;
 };
 

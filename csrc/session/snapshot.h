@@ -1,8 +1,7 @@
-// A copy of weights and slots, and what was run since: with the same steps run again it gives the
+// What was run since the device saved weights and slots: the same steps run again from there give the
 // weights of any later moment, bit by bit.
 #pragma once
 #include <algorithm>
-#include <memory>
 #include <vector>
 
 #include "session/session.h"
@@ -11,7 +10,7 @@ namespace steep {
 
 constexpr long kMostSteps = 4096;  // between two snapshots, and in one run
 
-template <class T> struct Session<T>::Snapshot {
+struct Session::Snapshot {
   struct Segment {
     Data data;
     Position at;
@@ -19,7 +18,6 @@ template <class T> struct Session<T>::Snapshot {
     bool separate, single;
     std::size_t knobs = 0;  // where its rows begin
   };
-  std::vector<T> weights, state;
   Progress progress;
   std::vector<Segment> segments;
   std::vector<double> knobs;

@@ -1,8 +1,11 @@
-// Packs, shares images or panels among the pool's threads, unpacks.
-#include "cpu/conv/convolution.h"
-
+// Convolutions of plain arrays: packs, shares images or panels among the pool's threads, unpacks. Networks
+// use Conv itself.
 #include <algorithm>
+#include <memory>
 
+#include "base/memory.h"
+#include "cpu.h"
+#include "cpu/conv/conv.h"
 #include "cpu/threads.h"
 
 namespace steep {
@@ -15,9 +18,31 @@ long copied_images(const Window& window, long filters, long batch) {
   return std::min(batch, (kPanel + size - 1) / size);
 }
 
-}  // namespace
+class Plain final : public cpu::Convolution {
+ public:
+  Plain(const Window& window, long filters, long groups, long batch);
+  void forward(const float* x, const float* w, float* y) override;
+  void backward_data(const float* dy, const float* w, float* dx) override;
+  void backward_weights(const float* x, const float* dy, float* dw) override;
 
-Convolution::Convolution(const Window& window, long filters, long groups, long batch)
+ private:
+  bool depthwise() const { return conv_ == nullptr; }
+  Panels weight_panels() const { return {w_.taps() * (w_.channels / groups_), filters_}; }
+  void store(const float* w);  // from logical order into panels
+  template <class Images> void over_images(Images&& images);
+  float* scratch(int thread) { return at(scratch_) + thread * scratch_elements_; }
+  static float* at(const Block& block) { return reinterpret_cast<float*>(block.data()); }
+
+  const Kernels<float>& k_;
+  Window w_;
+  long filters_, groups_, batch_;
+  std::unique_ptr<Conv<float>> conv_;
+  long scratch_elements_ = 0, group_images_ = kImagesPerPanel, weight_groups_ = 1;
+  Block stored_, packed_, partial_, scratch_, last_;
+  int threads_ = 0;
+};
+
+Plain::Plain(const Window& window, long filters, long groups, long batch)
     : k_(kernels<float>()), w_(window), filters_(filters), groups_(groups), batch_(batch) {
   const bool each_channel = groups > 1 && groups == window.channels && groups == filters;
   if (!each_channel) {
@@ -34,7 +59,7 @@ Convolution::Convolution(const Window& window, long filters, long groups, long b
   if (conv_) packed_ = block(std::max(conv_->packed_size(true), conv_->packed_size(false)));
 }
 
-void Convolution::store(const float* w) {
+void Plain::store(const float* w) {
   const Panels panels = weight_panels();
   for (long p = 0; p < panels.count(); ++p) {
     for (long r = 0; r < panels.rows; ++r) {
@@ -46,7 +71,7 @@ void Convolution::store(const float* w) {
 }
 
 // images(thread, lo, hi) for the images of each thread.
-template <class Images> void Convolution::over_images(Images&& images) {
+template <class Images> void Plain::over_images(Images&& images) {
   const int wanted = pool().threads();  // read once: another thread may change it meanwhile
   if (threads_ < wanted) {
     threads_ = wanted;
@@ -57,7 +82,7 @@ template <class Images> void Convolution::over_images(Images&& images) {
   });
 }
 
-void Convolution::forward(const float* x, const float* w, float* y) {
+void Plain::forward(const float* x, const float* w, float* y) {
   store(w);
   const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
   over_images([&](int thread, int threads, long lo, long hi) {
@@ -79,7 +104,7 @@ void Convolution::forward(const float* x, const float* w, float* y) {
   });
 }
 
-void Convolution::backward_data(const float* dy, const float* w, float* dx) {
+void Plain::backward_data(const float* dy, const float* w, float* dx) {
   store(w);
   const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
   over_images([&](int thread, int threads, long lo, long hi) {
@@ -97,7 +122,7 @@ void Convolution::backward_data(const float* dy, const float* w, float* dx) {
   });
 }
 
-void Convolution::backward_weights(const float* x, const float* dy, float* dw) {
+void Plain::backward_weights(const float* x, const float* dy, float* dw) {
   const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
   const long size = weight_panels().size();
   const long panels = depthwise() ? 1 : conv_->weight_units();
@@ -135,6 +160,13 @@ void Convolution::backward_weights(const float* x, const float* dy, float* dw) {
                   dw + r * filters_ + p * kPanel);
     }
   }
+}
+
+}  // namespace
+
+std::unique_ptr<cpu::Convolution> cpu::convolution(const Window& window, long filters, long groups,
+                                                   long batch) {
+  return std::make_unique<Plain>(window, filters, groups, batch);
 }
 
 }  // namespace steep

@@ -1,0 +1,71 @@
+// What the rest of the core may ask of the processor itself: threads, instruction sets, and single kernels
+// on plain arrays, for checks, benchmarks and tests. Networks run through executor.h.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/format.h"
+#include "base/window.h"
+#include "data/source.h"
+#include "executor.h"
+
+namespace steep::cpu {
+
+inline constexpr int kMaxThreads = 4096;  // more are a mistake, and would be started
+
+// Most threads of a job of the calling thread: its own limit where it has one, else everybody's.
+// Refuses what the environment says about threads where it makes no sense.
+int threads();
+void set_threads(int n);    // everybody's limit
+void limit_threads(int n);  // of the calling thread, 0 for none of its own
+int usable_cpus();          // affinity mask and cgroup quotas, at least 1
+// Processors that this process's own cgroups and all around them allow, 0 where none of them sets a
+// limit. `root` stands before /proc and /sys.
+int quota_cpus(const std::string& root);
+
+// From the least to the best, "baseline" (the portable C++), "avx2", "avx512": those that this
+// processor and its operating system run and STEEP_MAX_ISA allows. float32 runs on the last, float64
+// on the first. A wrong value of the variable raises std::invalid_argument.
+std::vector<std::string> isas();
+
+// Turns the proof that padding is zero on or off, and returns what was found broken first since it was
+// last turned, "" for nothing.
+std::string check_invariants(bool on);
+
+// Is |x| <= limit everywhere? No NaN is.
+bool all_within(const Source& values, double limit);
+
+// C = op(A) op(B): op(A) is (m, depth), op(B) is (depth, n), C is (m, n); op transposes where
+// asked. Strides count elements between rows as stored. Each C(r, c) is summed over depth in
+// ascending order: the same bits for any number of threads. C may not overlap A or B.
+struct Matrix {
+  const void* data;
+  long stride;
+  bool transposed;
+};
+void gemm(Format format, long m, long n, long depth, const Matrix& a, const Matrix& b, void* c,
+          long stride);
+
+// One step of an update rule on the one vector of a Store: its first column, slots in the others. The
+// gradient is of the Store's format, knobs are the rule's own; look of a step must be look_next of the step
+// before. False when a weight is not finite any more.
+bool sweep(const Store& columns, int rule, const void* gradient, const double* knobs, double scale,
+           double decay);
+// out = first column - look * column v: the weights of a look-ahead rule.
+void look_back(const Store& columns, int v, double look, void* out);
+
+// Convolutions of batches in plain arrays: x (batch, height, width, channels), w (kernel height, kernel
+// width, channels/groups, filters), y and dy (batch, out height, out width, filters); float32, C order.
+// Results do not depend on the number of threads. One call at a time.
+class Convolution {
+ public:
+  virtual ~Convolution() = default;
+  virtual void forward(const float* x, const float* w, float* y) = 0;
+  virtual void backward_data(const float* dy, const float* w, float* dx) = 0;
+  virtual void backward_weights(const float* x, const float* dy, float* dw) = 0;
+};
+std::unique_ptr<Convolution> convolution(const Window& window, long filters, long groups,
+                                         long batch);
+
+}  // namespace steep::cpu

@@ -1,0 +1,119 @@
+// The CPU as a device: its forward passes, and the one place where a format becomes a type.
+#include "executor.h"
+
+#include <algorithm>
+
+#include "cpu/threads.h"
+#include "cpu/training.h"
+
+namespace steep {
+
+namespace {
+
+template <class T> class CpuForward final : public Forward {
+ public:
+  CpuForward(Program program, std::shared_ptr<CpuStore<T>> weights, long rows)
+      : outputs_(program.outputs),
+        plan_(std::move(program), kernels<T>(), std::move(weights), rows) {}
+
+  long capacity() const override { return plan_.capacity(); }
+  long bytes() const override { return plan_.arena_bytes(); }
+
+  void predict(const Batcher& data, const std::vector<void*>& outs, Halt& halt) override {
+    walk(data, 0, data.batches(), halt, [&](long first, long lo, long hi) {
+      for (std::size_t o = 0; o < outs.size(); ++o) {
+        const long width = plan_.width(outputs_[o]);
+        T* out = static_cast<T*>(outs[o]) + first * width;
+        for (long r = lo; r < hi; ++r) {
+          std::copy_n(plan_.row(outputs_[o], r), width, out + r * width);
+        }
+      }
+    });
+  }
+
+  // One batch after the other: rows are added in order.
+  Totals evaluate(const Batcher& data, Halt& halt) override {
+    Totals totals;
+    const double* weights = data.data().weights;
+    for (long b = 0; b < data.batches() && !halt.wanted(); ++b) {
+      walk(data, b, b + 1, halt, [](long, long, long) {});
+      for (long r = 0; r < data.rows(b); ++r) {
+        const double weight = weights ? weights[b * data.batch_size() + r] : 1.0;
+        totals.loss += plan_.values()[r];
+        totals.correct += weight * plan_.correct()[r];
+        totals.weight += weight;
+      }
+    }
+    return totals;
+  }
+
+ private:
+  // Batches [from, to); take(first, lo, hi) gets rows [lo, hi) of the batch that begins with sample
+  // `first`. A thread has the same rows in every batch: none waits for another.
+  template <class Take>
+  void walk(const Batcher& data, long from, long to, Halt& halt, Take&& take) {
+    const long all = data.rows(from);
+    const int wanted = threads_for(plan_.cost_per_row() * static_cast<double>(data.rows(0)));
+    plan_.reserve_threads(wanted);
+    pool().run(wanted, [&](int thread, int threads) {
+      if (from == 0) plan_.prepare(thread, threads);
+      for (long b = from; b < to; ++b) {
+        if (thread == 0) halt.ask();
+        if (halt.wanted()) return;
+        Step<T> step;
+        step.batcher = &data;
+        step.batch = b;
+        step.rows = data.rows(b);
+        step.order = plan_.order();
+        step.halt = &halt;
+        const long lo = std::min(step.rows, all * thread / threads);
+        const long hi = std::min(step.rows, all * (thread + 1) / threads);
+        plan_.run_rows(step, thread, lo, hi);
+        take(b * data.batch_size(), lo, hi);
+      }
+    });
+  }
+
+  const std::vector<int> outputs_;
+  Plan<T> plan_;
+};
+
+template <class T> std::shared_ptr<CpuStore<T>> own(std::shared_ptr<Store> weights) {
+  return std::static_pointer_cast<CpuStore<T>>(std::move(weights));
+}
+
+class Cpu final : public Device {
+ public:
+  std::shared_ptr<Store> store(std::shared_ptr<const Layout> layout, int columns) const override {
+    if (layout->format == Format::Float64) {
+      return std::make_shared<CpuStore<double>>(std::move(layout), columns);
+    }
+    return std::make_shared<CpuStore<float>>(std::move(layout), columns);
+  }
+  std::unique_ptr<Forward> forward(Program program, std::shared_ptr<Store> weights,
+                                   long rows) const override {
+    if (weights->layout().format == Format::Float64) {
+      return std::make_unique<CpuForward<double>>(std::move(program), own<double>(weights), rows);
+    }
+    return std::make_unique<CpuForward<float>>(std::move(program), own<float>(weights), rows);
+  }
+  std::unique_ptr<Training> training(Program program, std::shared_ptr<Store> weights,
+                                     const Recipe& recipe) const override {
+    if (weights->layout().format == Format::Float64) {
+      return std::make_unique<CpuTraining<double>>(std::move(program), own<double>(weights),
+                                                   recipe);
+    }
+    return std::make_unique<CpuTraining<float>>(std::move(program), own<float>(weights), recipe);
+  }
+};
+
+}  // namespace
+
+std::string cpu::status() { return ""; }
+
+const Device& cpu::device() {
+  static const Cpu device;
+  return device;
+}
+
+}  // namespace steep

@@ -1,0 +1,127 @@
+// Walks the axes of a sample, or the rows of a changed image; the innermost run is a kernel.
+#include "cpu/read.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "cpu.h"
+
+namespace steep {
+
+namespace {
+
+template <class T> auto reader(const Kernels<T>& k, Format format) {
+  return format == Format::Float32   ? k.read_f32
+         : format == Format::Float64 ? k.read_f64
+                                     : k.read_u8;
+}
+
+template <class T>
+void read_axis(const Kernels<T>& k, const Source& s, std::size_t axis, const std::byte* from,
+               T*& dst, T scale, T shift) {
+  if (axis + 1 < s.shape.size()) {
+    for (long i = 0; i < s.shape[axis]; ++i) {
+      read_axis(k, s, axis + 1, from + i * s.strides[axis], dst, scale, shift);
+    }
+    return;
+  }
+  reader(k, s.format)(from, s.strides[axis], dst, s.shape[axis], scale, shift);
+  dst += s.shape[axis];
+}
+
+template <class T>
+void read_pixels(const Kernels<T>& k, const Images& m, const std::byte* from, long pixels, T* dst,
+                 T scale, T shift) {
+  const auto read = reader(k, m.format);
+  if (m.channels == 1) return read(from, m.pixel_stride, dst, pixels, scale, shift);
+  if (m.pixel_stride == m.channels * m.channel_stride) {
+    return read(from, m.channel_stride, dst, pixels * m.channels, scale, shift);
+  }
+  for (long x = 0; x < pixels; ++x) {
+    read(from + x * m.pixel_stride, m.channel_stride, dst + x * m.channels, m.channels, scale,
+         shift);
+  }
+}
+
+template <long kChannels, class T> void reverse_pixels(T* row, long pixels, long channels) {
+  const long n = kChannels > 0 ? kChannels : channels;
+  for (T *left = row, *right = row + (pixels - 1) * n; left < right; left += n, right -= n) {
+    for (long c = 0; c < n; ++c) std::swap(left[c], right[c]);
+  }
+}
+
+template <class T> void reverse_pixels(T* row, long pixels, long channels) {
+  if (channels == 1) return reverse_pixels<1>(row, pixels, channels);
+  if (channels == 3) return reverse_pixels<3>(row, pixels, channels);
+  reverse_pixels<0>(row, pixels, channels);
+}
+
+}  // namespace
+
+template <class T>
+void read_sample(const Kernels<T>& k, const Source& s, long sample, T* dst, T scale, T shift) {
+  read_axis(k, s, 0, s.data + sample * s.sample_stride, dst, scale, shift);
+}
+
+template <class T>
+void read_augmented(const Kernels<T>& k, const Augment& a, const Change& c, long sample, T* dst,
+                    T scale, T shift) {
+  const Images& m = a.images;
+  const long row = m.width * m.channels;
+  const auto paint = [&](long y, long from, long to) {
+    k.read_f64(a.fill.data(), sizeof(double), dst + y * row + from * m.channels,
+               (to - from) * m.channels, scale, shift);
+  };
+  // Columns [from, to) before the flip come from inside of the image.
+  const long from = std::max(0L, -c.right), to = std::min(m.width, m.width - c.right);
+  const std::byte* const image = m.data + sample * m.sample_stride;
+  for (long y = 0; y < m.height; ++y) {
+    const long source = y + c.down;
+    if (source < 0 || source >= m.height) {
+      paint(y, 0, m.width);
+      continue;
+    }
+    if (from > 0) paint(y, 0, from);
+    if (to < m.width) paint(y, to, m.width);
+    read_pixels(k, m, image + source * m.row_stride + (from + c.right) * m.pixel_stride, to - from,
+                dst + y * row + from * m.channels, scale, shift);
+    if (c.flip) reverse_pixels(dst + y * row, m.width, m.channels);
+  }
+  for (long y = c.top; y < c.bottom; ++y) paint(y, c.left, c.end);
+}
+
+namespace {
+
+// Rows are read one by one where they are not one piece of memory.
+template <class T> bool within(const Source& s, T limit) {
+  const Kernels<T>& k = kernels<T>();
+  const long width = s.width(), item = static_cast<long>(sizeof(T));
+  const bool whole = s.shape.size() == 1 && (width == 1 || s.strides[0] == item) &&
+                     (s.samples == 1 || s.sample_stride == width * item) &&
+                     reinterpret_cast<std::uintptr_t>(s.data) % alignof(T) == 0;
+  if (whole) return k.all_within(reinterpret_cast<const T*>(s.data), s.samples * width, limit);
+  std::vector<T> row(static_cast<std::size_t>(padded(width)));
+  for (long i = 0; i < s.samples; ++i) {
+    read_sample<T>(k, s, i, row.data(), T(1), T(0));
+    if (!k.all_within(row.data(), width, limit)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool cpu::all_within(const Source& values, double limit) {
+  if (values.format == Format::Float64) return within(values, limit);
+  constexpr double kMost = std::numeric_limits<float>::max();
+  return within(values, static_cast<float>(std::min(limit, kMost)));
+}
+
+template void read_sample(const Kernels<float>&, const Source&, long, float*, float, float);
+template void read_sample(const Kernels<double>&, const Source&, long, double*, double, double);
+template void read_augmented(const Kernels<float>&, const Augment&, const Change&, long, float*,
+                             float, float);
+template void read_augmented(const Kernels<double>&, const Augment&, const Change&, long, double*,
+                             double, double);
+
+}  // namespace steep

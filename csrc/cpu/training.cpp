@@ -1,0 +1,174 @@
+// Prepares steps, looks for faults, takes gradients by themselves.
+#include "cpu/training.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+
+#include "cpu/threads.h"
+
+namespace steep {
+
+template <class T>
+CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights,
+                            const Recipe& recipe)
+    : program_(std::move(program)), weights_(std::move(weights)), k_(kernels<T>()), recipe_(recipe),
+      rule_(rule_infos()[recipe.rule]),
+      slots_(weights_->shared_layout(), static_cast<int>(rule_.slots.size())) {}
+
+template <class T> long CpuTraining<T>::bytes() const {
+  return slots_.bytes() + (gradients_ ? gradients_->bytes() : 0);
+}
+
+template <class T> long CpuTraining<T>::plan_bytes(long rows) const {
+  return Plan<T>::bytes(program_, k_, weights_, rows, pool().threads());
+}
+
+// The plan there is stays until the larger one exists.
+template <class T> void CpuTraining<T>::reserve(long rows) {
+  if (plan_ && plan_->capacity() >= rows) return;
+  auto larger = std::make_unique<Plan<T>>(program_, k_, weights_, rows);
+  squares_.resize(larger->tasks().size());
+  plan_ = std::move(larger);
+}
+
+template <class T> void CpuTraining<T>::keep_gradients() {
+  if (!gradients_) gradients_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
+}
+
+template <class T> Update<T> CpuTraining<T>::update() {
+  T* const gradients = gradients_ ? gradients_->column(0) : nullptr;
+  return {*plan_, *weights_, slots_, recipe_, gradients, squares_.data()};
+}
+
+template <class T> Step<T> CpuTraining<T>::at(const Batcher& data, Position at) const {
+  Step<T> step;
+  step.batcher = &data;
+  step.epoch = static_cast<uint64_t>(at.epoch);
+  step.batch = at.batch;
+  step.step = static_cast<uint64_t>(at.step);
+  step.seed = recipe_.seed;
+  step.rows = data.rows(at.batch);
+  step.factor = recipe_.mean ? T(1) / static_cast<T>(step.rows) : T(1);
+  step.order = plan_->order();
+  return step;
+}
+
+// How many a step on so many rows is worth; the plan is ready for them.
+template <class T> int CpuTraining<T>::threads_for_rows(long rows) {
+  constexpr double kFlopsPerUpdate = 20;  // of one parameter, with its root and its division
+  const double size = static_cast<double>(weights_->layout().size);
+  const double n = static_cast<double>(rows);
+  const int wanted = threads_for(plan_->cost_per_row() * n + size * (2.0 * n + kFlopsPerUpdate));
+  plan_->reserve_threads(wanted);
+  return wanted;
+}
+
+template <class T> bool CpuTraining<T>::finite_at(const Batcher& data, Position at) {
+  const Step<T> step = this->at(data, at);
+  std::atomic<bool> finite{true};
+  pool().run(threads_for_rows(step.rows), [&](int thread, int threads) {
+    if (!plan_->run(step, thread, threads)) finite = false;
+  });
+  return finite;
+}
+
+template <class T> std::string CpuTraining<T>::first_fault(const Batcher& data, Position at) {
+  return plan_->first_fault(this->at(data, at));
+}
+
+template <class T>
+std::string CpuTraining<T>::faulty_parameter(const Batcher& data, Position at,
+                                             const double* knobs) {
+  Update<T> update = this->update();
+  update.keep_weights();
+  update.begin(knobs);
+  const Step<T> step = this->at(data, at);
+  plan_->run(step, 0, 1);
+  std::string name = "update of the weights: too large for the number format";
+  for (const GradTask<T>& task : plan_->tasks()) {
+    alignas(64) T g[kLargestTask];
+    plan_->gradient(task, step.rows, g);
+    if (!k_.all_finite(g, task.size)) {
+      name = weights_->layout().slices[task.parameter].name;
+      break;
+    }
+  }
+  update.end(knobs, 0);
+  return name;
+}
+
+template <class T> std::optional<std::string> CpuTraining<T>::faulty_slot() {
+  constexpr double kFlopsPerLook = 2;  // at one element
+  const long elements = slots_.elements();
+  std::atomic<bool> finite{true};
+  pool().run(
+      threads_for(kFlopsPerLook * static_cast<double>(elements)), [&](int thread, int threads) {
+        const long from = elements * thread / threads, to = elements * (thread + 1) / threads;
+        if (!k_.all_finite(slots_.column(0) + from, to - from)) finite = false;
+      });
+  if (finite) return std::nullopt;
+  for (int i = 0; i < slots_.columns(); ++i) {
+    for (const Slice& s : slots_.layout().slices) {
+      if (!k_.all_finite(slots_.column(i) + s.offset, s.size)) return s.name;
+    }
+  }
+  return "optimizer";
+}
+
+template <class T>
+double CpuTraining<T>::gradients(const Batcher& data, long number, double l1, double l2,
+                                 const std::vector<void*>& outs, Halt& halt) {
+  Step<T> step = at(data, {0, 0, number});
+  step.halt = &halt;
+  const auto& tasks = plan_->tasks();
+  keep_gradients();
+  T* g = gradients_->column(0);
+  T* w = weights_->column(0);
+  const auto decayed = [&](const GradTask<T>& task) { return task.decay || recipe_.decay_bias; };
+  pool().run(threads_for_rows(step.rows), [&](int thread, int threads) {
+    plan_->run(step, thread, threads);
+    if (threads > 1) pool().meet();
+    for (std::size_t i = thread; i < tasks.size(); i += threads) {
+      if (thread == 0) halt.ask();
+      if (halt.wanted()) return;
+      plan_->gradient(tasks[i], step.rows, g + tasks[i].offset);
+      k_.finish_gradient(g + tasks[i].offset, w + tasks[i].offset, tasks[i].size,
+                         decayed(tasks[i]) ? static_cast<T>(l1) : T(0),
+                         decayed(tasks[i]) ? static_cast<T>(l2) : T(0), static_cast<T>(kNoLimit));
+    }
+  });
+  if (halt.wanted()) return std::numeric_limits<double>::quiet_NaN();
+  double objective = 0;
+  for (long r = 0; r < step.rows; ++r) objective += plan_->values()[r];
+  if (recipe_.mean) objective /= static_cast<double>(step.rows);
+  for (const GradTask<T>& task : tasks) {
+    if (!decayed(task) || (l1 == 0 && l2 == 0)) continue;
+    for (long i = task.offset; i < task.offset + task.size; ++i) {
+      const double x = static_cast<double>(w[i]);
+      objective += 0.5 * l2 * x * x + l1 * std::abs(x);
+    }
+  }
+  for (std::size_t i = 0; i < outs.size(); ++i) {
+    if (outs[i] != nullptr) gradients_->get(0, static_cast<int>(i), outs[i]);
+  }
+  return objective;
+}
+
+template <class T> void CpuTraining<T>::save() {
+  saved_weights_.resize(weights_->layout().size);
+  saved_slots_.resize(slots_.elements());
+  std::copy_n(weights_->column(0), saved_weights_.size(), saved_weights_.begin());
+  std::copy_n(slots_.column(0), saved_slots_.size(), saved_slots_.begin());
+}
+
+template <class T> void CpuTraining<T>::restore() {
+  std::copy(saved_weights_.begin(), saved_weights_.end(), weights_->column(0));
+  std::copy(saved_slots_.begin(), saved_slots_.end(), slots_.column(0));
+}
+
+template class CpuTraining<float>;
+template class CpuTraining<double>;
+
+}  // namespace steep

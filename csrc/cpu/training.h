@@ -1,0 +1,54 @@
+// Training on the CPU: slots, the plan of a training step, gradients where they are kept, and a copy of
+// weights and slots. Steps themselves are in run.cpp.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cpu/pace.h"
+#include "cpu/update.h"
+
+namespace steep {
+
+template <class T> class CpuTraining final : public Training {
+ public:
+  CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights, const Recipe& recipe);
+
+  Store& slots() override { return slots_; }
+  void reserve(long rows) override;
+  Walked walk(const Stretch& stretch, Halt* halt) override;
+  bool finite_at(const Batcher& data, Position at) override;
+  std::string first_fault(const Batcher& data, Position at) override;
+  std::string faulty_parameter(const Batcher& data, Position at, const double* knobs) override;
+  std::optional<std::string> faulty_slot() override;
+  double gradients(const Batcher& data, long step, double l1, double l2,
+                   const std::vector<void*>& outs, Halt& halt) override;
+  void save() override;
+  void restore() override;
+  long bytes() const override;
+  long plan_bytes() const override { return plan_ ? plan_->arena_bytes() : 0; }
+  long plan_bytes(long rows) const override;
+
+ private:
+  struct Loop;
+  Step<T> at(const Batcher& data, Position at) const;
+  Update<T> update();
+  int threads_for_rows(long rows);
+  void keep_gradients();
+
+  const Program program_;
+  const std::shared_ptr<CpuStore<T>> weights_;
+  const Kernels<T>& k_;
+  const Recipe recipe_;
+  const RuleInfo& rule_;
+  CpuStore<T> slots_;
+  std::unique_ptr<CpuStore<T>> gradients_;  // made when first asked for
+  std::unique_ptr<Plan<T>> plan_;
+  std::vector<double> squares_;  // of each task's gradient
+  std::vector<T> saved_weights_, saved_slots_;
+  Pace pace_;
+  double step_seconds_ = 0;  // of the last steps
+};
+
+}  // namespace steep
