@@ -2,6 +2,7 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <numeric>
 
 #include "base/error.h"
 #include "bind/arrays.h"
@@ -93,30 +94,12 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     return out;
   }
   py::array value(const std::string& name) const {
-    const int index = parameter_index(*graph_, name);
-    const NetworkPtr n = get();
-    py::array out = empty(n->format(), graph_->parameters()[index].shape);
-    void* const data = out.mutable_data();
-    {
-      const Released released;
-      const Inside looking(n->weights()->gate(), Inside::kRead);
-      n->weights()->get(0, index, data);
-    }
-    return out;
+    return read({parameter_index(*graph_, name)})[0];
   }
-  // Of one moment, in order of definition.
   std::vector<py::array> values() const {
-    const NetworkPtr n = get();
-    Arrays out{n->format()};
-    out.add_all(*graph_);
-    {
-      const Released released;
-      const Inside looking(n->weights()->gate(), Inside::kRead);
-      for (std::size_t i = 0; i < out.data.size(); ++i) {
-        n->weights()->get(0, static_cast<int>(i), out.data[i]);
-      }
-    }
-    return std::move(out.arrays);
+    std::vector<int> all(graph_->parameters().size());
+    std::iota(all.begin(), all.end(), 0);
+    return read(all);
   }
   void set_value(const std::string& name, const py::array& value) const { assign({{name, value}}); }
   // All at one moment, or none.
@@ -174,6 +157,21 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
   long bytes() const { return get()->bytes(); }
 
  private:
+  // Of one moment.
+  std::vector<py::array> read(const std::vector<int>& parameters) const {
+    const NetworkPtr n = get();
+    Arrays out{n->format()};
+    for (const int p : parameters) out.add(graph_->parameters()[p].shape);
+    {
+      const Released released;
+      const Inside looking(n->weights()->gate(), Inside::kRead);
+      for (std::size_t i = 0; i < out.data.size(); ++i) {
+        n->weights()->get(0, parameters[i], out.data[i]);
+      }
+    }
+    return out.arrays;
+  }
+
   std::shared_ptr<Graph> graph_;
   std::shared_ptr<PyNetwork> whole_;  // whose weights a part has
   std::vector<int> places_;

@@ -78,8 +78,14 @@ template <class T> class CpuForward final : public Forward {
   Plan<T> plan_;
 };
 
-template <class T> std::shared_ptr<CpuStore<T>> own(std::shared_ptr<Store> weights) {
-  return std::static_pointer_cast<CpuStore<T>>(std::move(weights));
+// Made<float> or Made<double>, as the weights are.
+template <class Base, template <class> class Made, class... More>
+std::unique_ptr<Base> made(Program program, const std::shared_ptr<Store>& weights,
+                           const More&... more) {
+  return with_type(*weights, [&]<class T>(const CpuStore<T>&) -> std::unique_ptr<Base> {
+    return std::make_unique<Made<T>>(std::move(program),
+                                     std::static_pointer_cast<CpuStore<T>>(weights), more...);
+  });
 }
 
 class Cpu final : public Device {
@@ -92,18 +98,11 @@ class Cpu final : public Device {
   }
   std::unique_ptr<Forward> forward(Program program, std::shared_ptr<Store> weights,
                                    long rows) const override {
-    if (weights->layout().format == Format::Float64) {
-      return std::make_unique<CpuForward<double>>(std::move(program), own<double>(weights), rows);
-    }
-    return std::make_unique<CpuForward<float>>(std::move(program), own<float>(weights), rows);
+    return made<Forward, CpuForward>(std::move(program), weights, rows);
   }
   std::unique_ptr<Training> training(Program program, std::shared_ptr<Store> weights,
                                      const Recipe& recipe) const override {
-    if (weights->layout().format == Format::Float64) {
-      return std::make_unique<CpuTraining<double>>(std::move(program), own<double>(weights),
-                                                   recipe);
-    }
-    return std::make_unique<CpuTraining<float>>(std::move(program), own<float>(weights), recipe);
+    return made<Training, CpuTraining>(std::move(program), weights, recipe);
   }
 };
 
@@ -112,7 +111,7 @@ class Cpu final : public Device {
 std::string cpu::status() { return ""; }
 
 const Device& cpu::device() {
-  static const Cpu device;
+  static const auto& device = *new Cpu;  // never destroyed: daemon threads outlive static objects
   return device;
 }
 

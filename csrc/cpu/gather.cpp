@@ -1,12 +1,117 @@
-// Walks the rows of a batch, asking for samples ahead.
+// Reads samples as they are, or through a change of the image: the innermost run is a kernel. Walks the
+// rows of a batch, asking for samples ahead.
 #include "cpu/gather.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
 
-#include "cpu/read.h"
+#include "cpu.h"
+#include "cpu/kernels.h"
 #include "data/batcher.h"
 
 namespace steep {
+
+namespace {
+
+template <class T> auto reader(const Kernels<T>& k, Format format) {
+  return format == Format::Float32   ? k.read_f32
+         : format == Format::Float64 ? k.read_f64
+                                     : k.read_u8;
+}
+
+template <class T>
+void read_axis(const Kernels<T>& k, const Source& s, std::size_t axis, const std::byte* from,
+               T*& dst, T scale, T shift) {
+  if (axis + 1 < s.shape.size()) {
+    for (long i = 0; i < s.shape[axis]; ++i) {
+      read_axis(k, s, axis + 1, from + i * s.strides[axis], dst, scale, shift);
+    }
+    return;
+  }
+  reader(k, s.format)(from, s.strides[axis], dst, s.shape[axis], scale, shift);
+  dst += s.shape[axis];
+}
+
+template <class T>
+void read_pixels(const Kernels<T>& k, const Images& m, const std::byte* from, long pixels, T* dst,
+                 T scale, T shift) {
+  const auto read = reader(k, m.format);
+  if (m.channels == 1) return read(from, m.pixel_stride, dst, pixels, scale, shift);
+  if (m.pixel_stride == m.channels * m.channel_stride) {
+    return read(from, m.channel_stride, dst, pixels * m.channels, scale, shift);
+  }
+  for (long x = 0; x < pixels; ++x) {
+    read(from + x * m.pixel_stride, m.channel_stride, dst + x * m.channels, m.channels, scale,
+         shift);
+  }
+}
+
+template <long kChannels, class T> void reverse_pixels(T* row, long pixels, long channels) {
+  const long n = kChannels > 0 ? kChannels : channels;
+  for (T *left = row, *right = row + (pixels - 1) * n; left < right; left += n, right -= n) {
+    for (long c = 0; c < n; ++c) std::swap(left[c], right[c]);
+  }
+}
+
+template <class T> void reverse_pixels(T* row, long pixels, long channels) {
+  if (channels == 1) return reverse_pixels<1>(row, pixels, channels);
+  if (channels == 3) return reverse_pixels<3>(row, pixels, channels);
+  reverse_pixels<0>(row, pixels, channels);
+}
+
+// dst = scale*sample + shift, in C order.
+template <class T>
+void read_sample(const Kernels<T>& k, const Source& s, long sample, T* dst, T scale, T shift) {
+  read_axis(k, s, 0, s.data + sample * s.sample_stride, dst, scale, shift);
+}
+
+// The same of the changed sample.
+template <class T>
+void read_augmented(const Kernels<T>& k, const Augment& a, const Change& c, long sample, T* dst,
+                    T scale, T shift) {
+  const Images& m = a.images;
+  const long row = m.width * m.channels;
+  const auto paint = [&](long y, long from, long to) {
+    k.read_f64(a.fill.data(), sizeof(double), dst + y * row + from * m.channels,
+               (to - from) * m.channels, scale, shift);
+  };
+  // Columns [from, to) before the flip come from inside of the image.
+  const long from = std::max(0L, -c.right), to = std::min(m.width, m.width - c.right);
+  const std::byte* const image = m.data + sample * m.sample_stride;
+  for (long y = 0; y < m.height; ++y) {
+    const long source = y + c.down;
+    if (source < 0 || source >= m.height) {
+      paint(y, 0, m.width);
+      continue;
+    }
+    if (from > 0) paint(y, 0, from);
+    if (to < m.width) paint(y, to, m.width);
+    read_pixels(k, m, image + source * m.row_stride + (from + c.right) * m.pixel_stride, to - from,
+                dst + y * row + from * m.channels, scale, shift);
+    if (c.flip) reverse_pixels(dst + y * row, m.width, m.channels);
+  }
+  for (long y = c.top; y < c.bottom; ++y) paint(y, c.left, c.end);
+}
+
+// Rows are read one by one where they are not one piece of memory.
+template <class T> bool within(const Source& s, T limit) {
+  const Kernels<T>& k = kernels<T>();
+  const long width = s.width(), item = static_cast<long>(sizeof(T));
+  const bool whole = s.shape.size() == 1 && (width == 1 || s.strides[0] == item) &&
+                     (s.samples == 1 || s.sample_stride == width * item) &&
+                     reinterpret_cast<std::uintptr_t>(s.data) % alignof(T) == 0;
+  if (whole) return k.all_within(reinterpret_cast<const T*>(s.data), s.samples * width, limit);
+  std::vector<T> row(static_cast<std::size_t>(padded(width)));
+  for (long i = 0; i < s.samples; ++i) {
+    read_sample<T>(k, s, i, row.data(), T(1), T(0));
+    if (!k.all_within(row.data(), width, limit)) return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 template <class T>
 void gather_inputs(const ops::Input& op, const Work<T>& work, const Step<T>& s, long lo, long hi) {
@@ -40,6 +145,12 @@ Gathered gather_targets(const PerRow<T>& to, const Kernels<T>& k, const Step<T>&
     if (data.weights != nullptr) to.weights[r] = static_cast<T>(data.weights[s.order[r]]);
   }
   return {data.labels != nullptr, data.weights != nullptr};
+}
+
+bool cpu::all_within(const Source& values, double limit) {
+  if (values.format == Format::Float64) return within(values, limit);
+  constexpr double kMost = std::numeric_limits<float>::max();
+  return within(values, static_cast<float>(std::min(limit, kMost)));
 }
 
 #define STEEP_GATHER(T)                                                                       \

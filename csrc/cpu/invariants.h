@@ -16,18 +16,8 @@ inline bool checking() { return invariants_checked.load(std::memory_order_relaxe
 // Remembers what is broken, or ends the process. Any thread may call it.
 void report_broken(const std::string& what);
 
-// The first place of row x at `columns` or after, up to its padded width, that is not 0; -1 for none.
-template <class T> long first_in_padding(const T* x, long columns) {
-  for (long c = columns; c < padded(columns); ++c) {
-    if (!(x[c] == 0)) return c;
-  }
-  return -1;
-}
-
-// Reports a parameter whose padding is not 0 in a column laid out as `layout` says; `what` names the
-// column: "weights", "gradient", "slot".
-template <class T> void check_padding(const Layout& layout, const T* column, const char* what);
-// The same for all columns of a Store.
+// Reports a parameter whose padding is not 0 in a column; `what` names the columns: "the weight", "the
+// gradient", "a slot".
 template <class T> void check_padding(const CpuStore<T>& store, const char* what);
 
 }  // namespace steep

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "cpu.h"
 #include "cpu/conv/conv.h"
+#include "cpu/store.h"
 #include "cpu/threads.h"
 
 namespace steep {
@@ -18,6 +19,12 @@ long copied_images(const Window& window, long filters, long batch) {
   return std::min(batch, (kPanel + size - 1) / size);
 }
 
+std::shared_ptr<const Layout> layout_of(const Window& w, long filters, long groups) {
+  const Shape shape{w.kernel[0], w.kernel[1], w.channels / groups, filters};
+  return std::make_shared<Layout>(std::vector<Parameter>{{"w", shape, true, true}},
+                                  Format::Float32);
+}
+
 class Plain final : public cpu::Convolution {
  public:
   Plain(const Window& window, long filters, long groups, long batch);
@@ -27,23 +34,23 @@ class Plain final : public cpu::Convolution {
 
  private:
   bool depthwise() const { return conv_ == nullptr; }
-  Panels weight_panels() const { return {w_.taps() * (w_.channels / groups_), filters_}; }
-  void store(const float* w);  // from logical order into panels
   template <class Images> void over_images(Images&& images);
   float* scratch(int thread) { return at(scratch_) + thread * scratch_elements_; }
   static float* at(const Block& block) { return reinterpret_cast<float*>(block.data()); }
 
   const Kernels<float>& k_;
   Window w_;
-  long filters_, groups_, batch_;
+  long filters_, batch_;
   std::unique_ptr<Conv<float>> conv_;
   long scratch_elements_ = 0, group_images_ = kImagesPerPanel, weight_groups_ = 1;
-  Block stored_, packed_, partial_, scratch_, last_;
+  CpuStore<float> stored_;  // w or its gradient, in panels
+  Block packed_, partial_, scratch_, last_;
   int threads_ = 0;
 };
 
 Plain::Plain(const Window& window, long filters, long groups, long batch)
-    : k_(kernels<float>()), w_(window), filters_(filters), groups_(groups), batch_(batch) {
+    : k_(kernels<float>()), w_(window), filters_(filters), batch_(batch),
+      stored_(layout_of(window, filters, groups), 1) {
   const bool each_channel = groups > 1 && groups == window.channels && groups == filters;
   if (!each_channel) {
     conv_ = std::make_unique<Conv<float>>(k_, window, filters, groups);
@@ -52,22 +59,10 @@ Plain::Plain(const Window& window, long filters, long groups, long batch)
   }
   const auto block = [](long elements) { return Block(std::size_t(elements) * sizeof(float)); };
   weight_groups_ = (batch + group_images_ - 1) / group_images_;
-  const long size = weight_panels().size();
-  stored_ = block(size);
+  const long size = stored_.layout().size;
   partial_ = block(size * weight_groups_);
   last_ = block(copied_images(w_, filters, batch) * w_.out_pixels() * filters + kPanel);
   if (conv_) packed_ = block(std::max(conv_->packed_size(true), conv_->packed_size(false)));
-}
-
-void Plain::store(const float* w) {
-  const Panels panels = weight_panels();
-  for (long p = 0; p < panels.count(); ++p) {
-    for (long r = 0; r < panels.rows; ++r) {
-      float* const row = at(stored_) + panels.at(r, p * kPanel);
-      std::copy_n(w + r * filters_ + p * kPanel, panels.present(p), row);
-      std::fill(row + panels.present(p), row + panels.width(p), 0.0f);
-    }
-  }
 }
 
 // images(thread, lo, hi) for the images of each thread.
@@ -83,16 +78,16 @@ template <class Images> void Plain::over_images(Images&& images) {
 }
 
 void Plain::forward(const float* x, const float* w, float* y) {
-  store(w);
+  stored_.set(0, 0, w);
   const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
   over_images([&](int thread, int threads, long lo, long hi) {
     if (depthwise()) {
       for (long i = lo; i < hi; ++i) {
-        k_.depthwise(w_, x + i * in, at(stored_), nullptr, y + i * out);
+        k_.depthwise(w_, x + i * in, stored_.column(0), nullptr, y + i * out);
       }
       return;
     }
-    const float* weight = at(stored_);
+    const float* weight = stored_.column(0);
     if (const long units = conv_->pack_units(false)) {
       conv_->pack(false, weight, at(packed_), units * thread / threads,
                   units * (thread + 1) / threads, scratch(thread));
@@ -105,17 +100,17 @@ void Plain::forward(const float* x, const float* w, float* y) {
 }
 
 void Plain::backward_data(const float* dy, const float* w, float* dx) {
-  store(w);
+  stored_.set(0, 0, w);
   const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
   over_images([&](int thread, int threads, long lo, long hi) {
     if (depthwise()) {
       for (long i = lo; i < hi; ++i) {
-        k_.depthwise_grad(w_, dy + i * out, at(stored_), dx + i * in, false);
+        k_.depthwise_grad(w_, dy + i * out, stored_.column(0), dx + i * in, false);
       }
       return;
     }
     const long units = conv_->pack_units(true);
-    conv_->pack(true, at(stored_), at(packed_), units * thread / threads,
+    conv_->pack(true, stored_.column(0), at(packed_), units * thread / threads,
                 units * (thread + 1) / threads, scratch(thread));
     if (threads > 1) pool().meet();
     conv_->data(dy + lo * out, out, at(packed_), dx + lo * in, in, hi - lo, false, scratch(thread));
@@ -124,7 +119,7 @@ void Plain::backward_data(const float* dy, const float* w, float* dx) {
 
 void Plain::backward_weights(const float* x, const float* dy, float* dw) {
   const long in = w_.pixels() * w_.channels, out = w_.out_pixels() * filters_;
-  const long size = weight_panels().size();
+  const long size = stored_.layout().size;
   const long panels = depthwise() ? 1 : conv_->weight_units();
   const long copied = copied_images(w_, filters_, batch_), inner = batch_ - copied;
   std::copy_n(dy + inner * out, copied * out, at(last_));
@@ -152,14 +147,8 @@ void Plain::backward_weights(const float* x, const float* dy, float* dw) {
       }
     }
   });
-  k_.column_sum(at(partial_), size, nullptr, 0, weight_groups_, size, at(stored_), false);
-  const Panels stored = weight_panels();
-  for (long p = 0; p < stored.count(); ++p) {
-    for (long r = 0; r < stored.rows; ++r) {
-      std::copy_n(at(stored_) + stored.at(r, p * kPanel), stored.present(p),
-                  dw + r * filters_ + p * kPanel);
-    }
-  }
+  k_.column_sum(at(partial_), size, nullptr, 0, weight_groups_, size, stored_.column(0), false);
+  stored_.get(0, 0, dw);
 }
 
 }  // namespace
