@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import schedules
+from ..checks.described import described
 from ..checks.names import choose
 from . import adam, adaptive, sgd
 from .adam import *  # noqa: F403
@@ -70,13 +71,6 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
     ValueError
         If it names no known optimizer or its arguments do not fit.
     """
-    arguments = dict(config)
-    known = {name.lower(): made for name, made in TABLE.items() if isinstance(made, type)}
-    made = choose("optimizer", arguments.pop("optimizer", ""), known)
-    try:
-        optimizer: Optimizer = made(
-            **{name: schedules.from_config(value) for name, value in arguments.items()}
-        )
-    except TypeError as error:
-        raise ValueError(f"saved optimizer {config.get('optimizer')}: {error}") from error
+    known = {name: made for name, made in TABLE.items() if isinstance(made, type)}
+    optimizer: Optimizer = described("optimizer", known, config, schedules.from_config)
     return optimizer

@@ -1,13 +1,12 @@
 """Adam and its family: AdamW, AMSGrad, Adamax, NAdam."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
-from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
+from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range, Ranges
 from ..schedules import Number, Times
 from .base import Decayed, Moments
 from .clock import Clock, Value
@@ -58,7 +57,7 @@ class Adam(Moments):
     eps: Number = 1e-8
     amsgrad: bool = field(default=False, kw_only=True)
 
-    ranges: ClassVar[Mapping[str, Range]] = _BETAS
+    ranges: ClassVar[Ranges] = _BETAS
     flags: ClassVar[tuple[str, ...]] = ("amsgrad",)
 
     @property
@@ -146,7 +145,7 @@ class Adamax(Moments):
     eps: Number = 1e-8
 
     rule = "adamax"
-    ranges: ClassVar[Mapping[str, Range]] = _BETAS
+    ranges: ClassVar[Ranges] = _BETAS
 
     def __post_init__(self) -> None:
         """Check the arguments; there is no root for eps to stand in."""
@@ -195,7 +194,7 @@ class NAdam(Moments):
     momentum_decay: float = 0.004
 
     rule = "nadam"
-    ranges: ClassVar[Mapping[str, Range]] = _BETAS | {"momentum_decay": NOT_NEGATIVE}
+    ranges: ClassVar[Ranges] = _BETAS | {"momentum_decay": NOT_NEGATIVE}
     _counts_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

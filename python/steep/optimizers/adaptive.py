@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ..checks.described import settle
 from ..checks.names import choose
-from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
+from ..checks.numbers import FRACTION, NOT_NEGATIVE, Ranges
 from ..schedules import Number
 from .base import Damped
 from .clock import Clock, Value
@@ -38,7 +39,7 @@ class AdaGrad(Damped):
     initial_accumulator: float = field(default=0.0, kw_only=True)
 
     rule = "adagrad"
-    ranges: ClassVar[Mapping[str, Range]] = {
+    ranges: ClassVar[Ranges] = {
         "lr": NOT_NEGATIVE,
         "eps": NOT_NEGATIVE,
         "initial_accumulator": NOT_NEGATIVE,
@@ -90,7 +91,7 @@ class RMSProp(Damped):
     lr_in_velocity: bool | None = field(default=None, kw_only=True)
     preset: str | None = field(default=None, kw_only=True)
 
-    ranges: ClassVar[Mapping[str, Range]] = {
+    ranges: ClassVar[Ranges] = {
         "lr": NOT_NEGATIVE,
         "rho": FRACTION,
         "eps": NOT_NEGATIVE,
@@ -118,7 +119,7 @@ class RMSProp(Damped):
                     f"RMSProp: preset={self.preset!r} means {name}={value}, "
                     f"got {getattr(self, name)!r}; leave one of them out"
                 )
-            self._set(name, value)
+            settle(self, **{name: value})
 
     @property
     def rule(self) -> str:
@@ -170,11 +171,7 @@ class AdaDelta(Damped):
     eps: Number = 1e-6
 
     rule = "adadelta"
-    ranges: ClassVar[Mapping[str, Range]] = {
-        "lr": NOT_NEGATIVE,
-        "rho": FRACTION,
-        "eps": NOT_NEGATIVE,
-    }
+    ranges: ClassVar[Ranges] = {"lr": NOT_NEGATIVE, "rho": FRACTION, "eps": NOT_NEGATIVE}
 
     def __post_init__(self) -> None:
         """Check the arguments; warn of a rate meant for another algorithm."""

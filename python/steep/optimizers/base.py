@@ -5,7 +5,6 @@ The algorithms themselves are in the files beside, their arithmetic in the nativ
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, ClassVar
@@ -14,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import _core, schedules
-from ..checks.described import plain
+from ..checks.described import Described, settle
 from ..checks.names import choose
-from ..checks.numbers import NOT_NEGATIVE, Range, flag, keeps_kind
+from ..checks.numbers import NOT_NEGATIVE, Range, Ranges, flag, keeps_kind
 from ..schedules import Number, Schedule
 from .clock import Clock, Value, times
 from .formulas import written
@@ -27,7 +26,7 @@ _ROOT = r"\(sqrt\((\S+)\) \+ eps\)|sqrt\((\S+) \+ eps\)"  # in a formula, eps ou
 
 
 @dataclass(frozen=True, repr=False)
-class Optimizer(ABC):
+class Optimizer(Described, ABC):
     """An update rule with its hyper-parameters; a description, without state.
 
     A subclass names its own hyper-parameters in `ranges` and its own switches in `flags`.
@@ -49,7 +48,7 @@ class Optimizer(ABC):
     like: str | None = field(default=None, kw_only=True)
     maximize: bool = field(default=False, kw_only=True)
 
-    ranges: ClassVar[Mapping[str, Range]] = {}  # of every hyper-parameter, by name
+    kind: ClassVar[str] = "optimizer"
     flags: ClassVar[tuple[str, ...]] = ("maximize",)
 
     def __init_subclass__(cls) -> None:
@@ -61,13 +60,12 @@ class Optimizer(ABC):
 
     def __post_init__(self) -> None:
         """Check every argument and give numbers their one form: a float or a schedule."""
-        where = type(self).__name__
+        super().__post_init__()
         if self.like is not None:
-            self._set("like", choose(f"{where} like", self.like, LIKE))
-        for name, allowed in self.ranges.items():
-            self._set(name, schedules.of(where, name, getattr(self, name), allowed))
-        for name in self.flags:
-            self._set(name, flag(where, name, getattr(self, name)))
+            settle(self, like=choose(f"{type(self).__name__} like", self.like, LIKE))
+
+    def _number(self, name: str, value: object, allowed: Range) -> float | Schedule:
+        return schedules.of(type(self).__name__, name, value, allowed)
 
     @property
     @abstractmethod
@@ -165,22 +163,6 @@ class Optimizer(ABC):
             if isinstance(value, float):
                 keeps_kind(type(self).__name__, name, value, allowed)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return all arguments as JSON can hold them; `optimizers.from_config` turns them back.
-
-        Raises
-        ------
-        ValueError
-            If a hyper-parameter is a Python function, which cannot be saved.
-        """
-        config: dict[str, Any] = {"optimizer": type(self).__name__}
-        for item in fields(self):
-            try:
-                config[item.name] = plain(getattr(self, item.name))
-            except ValueError as error:
-                raise ValueError(f"{type(self).__name__}: {item.name}: {error}") from None
-        return config
-
     def formula(self, show: bool = True) -> str:
         """Print the exact update with its switches, and return the text.
 
@@ -230,16 +212,12 @@ class Optimizer(ABC):
             f"but its schedule gives {bad!r} at step {step:g}"
         )
 
-    def _set(self, name: str, value: object) -> None:
-        """Give an argument its checked form while the frozen description is being made."""
-        object.__setattr__(self, name, value)
-
     def _resolve(self, name: str, default: bool, **by_like: bool) -> None:
         """Settle a switch left at None: as `like` says, else the default."""
         given = getattr(self, name)
         meant = by_like.get(self.like or "", default)
         if given is None:
-            self._set(name, meant)
+            settle(self, **{name: meant})
             return
         given = flag(type(self).__name__, name, given)
         if self.like in by_like and given != meant:
@@ -247,7 +225,7 @@ class Optimizer(ABC):
                 f"{type(self).__name__}: like={self.like!r} means {name}={meant}, "
                 f"got {name}={given}; leave one of them out"
             )
-        self._set(name, given)
+        settle(self, **{name: given})
 
 
 @dataclass(frozen=True, repr=False)
@@ -298,7 +276,7 @@ class Moments(Damped):
         super().__post_init__()
         self._resolve("eps_inside", False)
         where = f"{type(self).__name__} bias_time"
-        self._set("bias_time", choose(where, self.bias_time, BIAS_TIMES))
+        settle(self, bias_time=choose(where, self.bias_time, BIAS_TIMES))
         if not self.bias_correction and self.bias_time != "step" and not self._counts_time:
             raise ValueError(
                 f'{type(self).__name__}: bias_time="{self.bias_time}" counts for the correction, '
@@ -327,7 +305,7 @@ class Decayed(Optimizer):
 
     weight_decay: Number = 0.01
 
-    ranges: ClassVar[Mapping[str, Range]] = {"weight_decay": NOT_NEGATIVE}
+    ranges: ClassVar[Ranges] = {"weight_decay": NOT_NEGATIVE}
 
     def decay(self, steps: Any, epochs: Any) -> Value:
         """Return lr*weight_decay at each step."""

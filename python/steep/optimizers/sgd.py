@@ -1,10 +1,9 @@
 """Gradient descent, plain and with a velocity: momentum and Nesterov's look-ahead."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range
+from ..checks.numbers import FRACTION, NOT_NEGATIVE, Ranges
 from ..schedules import Number
 from .base import Optimizer
 from .clock import Clock, Value
@@ -40,7 +39,7 @@ class SGD(Optimizer):
     nesterov: bool = False
     lr_in_velocity: bool | None = field(default=None, kw_only=True)
 
-    ranges: ClassVar[Mapping[str, Range]] = {"lr": NOT_NEGATIVE, "momentum": FRACTION}
+    ranges: ClassVar[Ranges] = {"lr": NOT_NEGATIVE, "momentum": FRACTION}
     flags: ClassVar[tuple[str, ...]] = ("nesterov",)
 
     def __post_init__(self) -> None:
