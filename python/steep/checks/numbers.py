@@ -5,7 +5,6 @@ empty. A wrong kind is a TypeError, a wrong value a ValueError.
 """
 
 import math
-from argparse import ArgumentTypeError
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
@@ -151,6 +150,8 @@ def typed(text: str) -> int:
         If it is none.
     """
     if (value := int(text)) < 1:
+        from argparse import ArgumentTypeError  # noqa: PLC0415  (import steep is faster without)
+
         raise ArgumentTypeError(f"expected 1 or more, got {value}")
     return value
 
