@@ -65,7 +65,7 @@ def seen(change, X, seed=0, epoch=0, *, precision="float32", scale=1.0, shift=0.
 
     net = engine.network(build, X.shape[1:], precision=precision)
     session = engine.session(net, "mae", seed=seed)
-    settings = change.settings([X.shape[1:]])
+    settings = change._settings([X.shape[1:]])
     session.set_data([X], np.ones((len(X), 1)), None, 1, False, augment=settings)
     knobs = engine.table(optimizers.SGD(1.0), 1)
     out = np.empty(X.shape, precision)

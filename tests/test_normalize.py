@@ -61,7 +61,7 @@ def test_the_mean_as_fill_becomes_0():
     )
     net = engine.network(build, (8, 8, 3))
     session = engine.session(net, "mae")
-    session.set_data([X], np.ones((6, 1)), None, 1, False, augment=change.settings([(8, 8, 3)]))
+    session.set_data([X], np.ones((6, 1)), None, 1, False, augment=change._settings([(8, 8, 3)]))
     engine.train(session, engine.table(steep.optimizers.SGD(1.0), 1), 6)
     assert set(np.unique(net.get("w"))) == {-20.0, 0.0}
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from . import _core
 from .checks.names import choose
 from .checks.numbers import ANY, FRACTION, LIMIT, NOT_NEGATIVE, POSITIVE, Range, keeps_kind, number
-from .network import Shape, Tensor, emit, shape_of
+from .network import Shape, Tensor, emit, shape_of, title_of
 from .network.image_ops import (
     as_image,
     avg_pool,
@@ -143,7 +143,7 @@ def concat(tensors: Sequence[Tensor]) -> Tensor:
     shapes = [x.shape for x in tensors if isinstance(x, Tensor)]
     if any(shape[:-1] != shapes[0][:-1] for shape in shapes):
         raise ValueError(
-            f"{tensors[0].scope.title or 'network'}: concat expects equal shapes but for the last "
+            f"{title_of(tensors[0], 'network')}: concat expects equal shapes but for the last "
             f"axis, got {', '.join(map(str, shapes))}"
         )
     return emit("concat", *tensors)

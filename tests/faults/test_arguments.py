@@ -260,11 +260,11 @@ def test_f17_float32_needs_numbers_it_can_hold_but_float64_may_have_smaller_ones
         (optimizers.Adam(eps=1e-50), "eps"),
         (optimizers.AdamW(weight_decay=1e39), "weight_decay"),
     ]:
-        optimizer.check_precision("float64")
+        optimizer._check_precision("float64")
         with pytest.raises(ValueError, match=rf"{name} must be in .* in float32 too"):
-            optimizer.check_precision("float32")
+            optimizer._check_precision("float32")
     fading = steep.schedules.Exponential(0.1, 1.0)  # ends below every float32: 0 is right there
-    optimizers.SGD(fading, 0.9).check_precision("float32")
+    optimizers.SGD(fading, 0.9)._check_precision("float32")
     path = lab.descend(optimizers.SGD(1e-50), lambda w: w * 1e50, 1.0, 1)
     assert path.ravel().tolist() == [1.0, 0.0]
 

@@ -186,7 +186,7 @@ def build_augment(recipe: Recipe, data: Dataset) -> Augment | None:
                 "fill=VALUE, joined by commas; or none."
             ) from None
     made = Augment(**arguments)
-    made.settings([data.train[0].shape[1:]])
+    made._settings([data.train[0].shape[1:]])
     return made
 
 

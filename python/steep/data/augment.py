@@ -55,7 +55,7 @@ class Augment:
         fill = check("Augment", "fill", self.fill, ANY, single=True)
         settle(self, shift=shift, cutout=cutout, fill=fill)
 
-    def settings(self, shapes: Sequence[tuple[int, ...]]) -> Settings:
+    def _settings(self, shapes: Sequence[tuple[int, ...]]) -> Settings:
         """Return the settings for the core, checked against the inputs' shapes.
 
         Parameters

@@ -6,7 +6,7 @@ from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.names import choose
 from ..checks.numbers import flag
-from ..network import Layer, Shape, Tensor, label
+from ..network import Layer, Shape, Tensor, label, recomputed, title_of
 from ..network.layer import layers_of
 
 
@@ -49,14 +49,14 @@ class Residual(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Add what went through the body to what went past it."""
         y = x
-        with x.scope.recomputed() if self.recompute else nullcontext():
+        with recomputed(x) if self.recompute else nullcontext():
             for layer in self.body:
                 y = layer(y)
         if self.shortcut is not None:
             x = self.shortcut(x)
         if x.shape != y.shape:
             raise ValueError(
-                f"{x.scope.title or label(self)}: the body gives {y.shape}, the way "
+                f"{title_of(x, label(self))}: the body gives {y.shape}, the way "
                 f"past it {x.shape}. {_remedy(x.shape, y.shape)}"
             )
         total = ops.add(y, x)
@@ -92,7 +92,7 @@ class Branches(Layer):
             return ops.concat(outs)
         if any(out.shape != outs[0].shape for out in outs):
             raise ValueError(
-                f"{x.scope.title or label(self)}: branches that are added must give "
+                f"{title_of(x, label(self))}: branches that are added must give "
                 f"equal shapes, got {', '.join(str(out.shape) for out in outs)}"
             )
         total = outs[0]

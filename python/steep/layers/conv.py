@@ -3,7 +3,7 @@
 from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.numbers import flag, pair, whole
-from ..network import Layer, Tensor, label
+from ..network import Layer, Tensor, label, title_of
 from ..network.windows import PaddingLike, PairLike, padding_of
 
 
@@ -78,7 +78,7 @@ class Conv2D(Layer):
         x = ops.as_image(x)
         channels = x.shape[2]
         if channels % self.groups:
-            where = x.scope.title or label(self)
+            where = title_of(x, label(self))
             raise ValueError(
                 f"{where}: {self.groups} groups must divide the {channels} channels of its input"
             )

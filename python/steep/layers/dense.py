@@ -3,7 +3,7 @@
 from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.numbers import flag, whole
-from ..network import Layer, Tensor, label
+from ..network import Layer, Tensor, label, title_of
 
 
 class Dense(Layer):
@@ -47,7 +47,7 @@ class Dense(Layer):
         """Multiply, add, activate."""
         if len(x.shape) != 1:
             raise ValueError(
-                f"{x.scope.title or label(self)}: expects one axis of inputs, got "
+                f"{title_of(x, label(self))}: expects one axis of inputs, got "
                 f"{x.shape}. Put Flatten() before it."
             )
         weight = self.parameter("weight", (x.shape[0], self.units), self.init)

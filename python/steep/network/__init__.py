@@ -2,6 +2,6 @@
 
 from .layer import Layer
 from .naming import label, shape_of
-from .tensor import Shape, Tensor, emit
+from .tensor import Shape, Tensor, emit, recomputed, title_of
 
-__all__ = ["Layer", "Shape", "Tensor", "emit", "label", "shape_of"]
+__all__ = ["Layer", "Shape", "Tensor", "emit", "label", "recomputed", "shape_of", "title_of"]

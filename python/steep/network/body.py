@@ -43,7 +43,7 @@ class Body(Layer):
 
     def call(self, *tensors: Tensor) -> Tensor:
         """Stand as a layer in another network; weights already there are taken over at build."""
-        scope = tensors[0].scope
+        scope = tensors[0]._scope
         assert isinstance(scope, Scope)
         brought = self._brought(scope.replaced) if scope.inherits else None
         for key, source in (brought or {}).items():

@@ -193,7 +193,7 @@ def describe(net: Lowers, shapes: tuple[Shape, ...], scope: Scope) -> Descriptio
         ) from None
     # An output that is an input, such as Flatten of one axis, becomes a copy of it.
     outputs = [+y if y in given else y for y in found]
-    scope.graph.output([y.index for y in outputs])
+    scope.graph.output([y._index for y in outputs])
     return scope.close(given, outputs)
 
 

@@ -6,7 +6,7 @@ An image is (height, width, channels); (height, width) counts as one channel.
 import math
 
 from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, pair, whole
-from .tensor import Shape, Tensor, emit
+from .tensor import Shape, Tensor, emit, title_of
 from .windows import PaddingLike, Pair, PairLike, Sides, padding_of, sides
 
 
@@ -117,7 +117,7 @@ def avg_pool(
         If the window does not fit, or a number is out of range.
     """
     x, window, steps, around = _window("avg_pool", x, size, stride, padding)
-    counted = flag(x.scope.title or "avg_pool", "count_padding", count_padding)
+    counted = flag(title_of(x, "avg_pool"), "count_padding", count_padding)
     return emit("avg_pool", x, size=window, stride=steps, padding=around, count_padding=counted)
 
 
@@ -161,7 +161,7 @@ def batch_norm(
     TypeError, ValueError
         If a parameter has another shape, or a number is out of range.
     """
-    where, parameters = x.scope.title or "batch_norm", (weight, bias, running_mean, running_var)
+    where, parameters = title_of(x, "batch_norm"), (weight, bias, running_mean, running_var)
     if any(p.shape != x.shape[-1:] for p in parameters):
         shapes = ", ".join(str(p.shape) for p in parameters)
         raise ValueError(f"{where}: expects parameters of shape {x.shape[-1:]}, got {shapes}")
@@ -258,7 +258,7 @@ def as_image(x: Tensor) -> Tensor:
 
 def _image(op: str, x: Tensor) -> tuple[Tensor, str, Pair]:
     """Return an image with three axes, who asks for it, and its height and width."""
-    where = x.scope.title or op  # the layer being called, where there is one
+    where = title_of(x, op)  # the layer being called, where there is one
     if len(x.shape) == 2:
         x = emit("reshape", x, shape=(*x.shape, 1))
     if len(x.shape) != 3:

@@ -148,7 +148,7 @@ class Layer:
                 )
         if not inputs:
             raise TypeError(f"{label(self)}: expects at least one tensor")
-        return inputs[0].scope.run(self, inputs)
+        return inputs[0]._scope.run(self, inputs)
 
     def __repr__(self) -> str:
         depth = _printing.get()

@@ -43,7 +43,7 @@ class Sequential(Network):
             raise ValueError(f"{label(self)}: takes one input, got {len(tensors)}")
         x = tensors[0]
         for layer in self.layers:
-            x = x.scope.run(layer, [x])  # layer(x), with less of Python's stack
+            x = x._scope.run(layer, [x])  # layer(x), with less of Python's stack
         return [x]
 
 
@@ -80,9 +80,9 @@ class Model(Network):
             raise ValueError(f"{label(self)}: takes {len(self.inputs)} inputs, got {len(tensors)}")
         value = {id(x): t for x, t in zip(self.inputs, tensors, strict=True)}  # by tensor
         for y in self._order:
-            assert y.source is not None
-            layer, sources = y.source
-            value[id(y)] = tensors[0].scope.run(layer, [value[id(x)] for x in sources])
+            assert y._source is not None
+            layer, sources = y._source
+            value[id(y)] = tensors[0]._scope.run(layer, [value[id(x)] for x in sources])
         return [value[id(y)] for y in self.outputs]
 
     def config(self) -> dict[str, Any]:
@@ -109,9 +109,9 @@ class Model(Network):
         """Return the shapes of the inputs, the calls and which tensors are the outputs."""
         place = {id(t): k for k, t in enumerate((*self.inputs, *self._order))}
         calls: list[_Call] = [
-            (t.source[0], [place[id(x)] for x in t.source[1]], t.shape)
+            (t._source[0], [place[id(x)] for x in t._source[1]], t.shape)
             for t in self._order
-            if t.source is not None
+            if t._source is not None
         ]
         return [x.shape for x in self.inputs], calls, [place[id(y)] for y in self.outputs]
 
@@ -149,7 +149,7 @@ def _tensors(what: str, given: Any) -> list[Tensor]:
     for item in items:
         if not isinstance(item, Tensor):
             raise TypeError(f"Model: {what} must be symbolic tensors, got {type(item).__name__}")
-    if what == "inputs" and any(x.source is not None for x in items):
+    if what == "inputs" and any(x._source is not None for x in items):
         raise ValueError("Model: inputs must come from steep.Input")
     return items
 
@@ -163,12 +163,12 @@ def _order(inputs: list[Tensor], outputs: list[Tensor]) -> list[Tensor]:
         y, ready = stack.pop()
         if id(y) in done:
             continue
-        if y.source is None:
+        if y._source is None:
             raise ValueError(f"Model: depends on an input of shape {y.shape} that is not listed")
         if ready:
             done.add(id(y))
             order.append(y)
             continue
         stack.append((y, True))
-        stack.extend((x, False) for x in reversed(y.source[1]))
+        stack.extend((x, False) for x in reversed(y._source[1]))
     return order

@@ -69,7 +69,7 @@ class Scope:
     def run(self, layer: LayerLike, inputs: Sequence[Tensor]) -> Tensor:
         """Call a layer inside this graph."""
         for x in inputs:
-            if x.scope is not self:
+            if x._scope is not self:
                 raise ValueError(f"{label(layer)}: got tensors of two networks")
         if len(self._stack) >= DEEPEST:
             raise ValueError(
@@ -81,7 +81,7 @@ class Scope:
         outer, token = self._names.prefix, being_described.set(self)
         title = f'{row.kind} "{name}"'
         for x in inputs:
-            self._first.setdefault(x.index, title)
+            self._first.setdefault(x._index, title)
         self.rows.append(row)
         self._stack.append((row, title))
         self.graph.name_next(title)
@@ -94,17 +94,17 @@ class Scope:
             self._stack.pop()
             self.graph.name_next(self._stack[-1][1] if self._stack else "")
             being_described.reset(token)
-        if not isinstance(out, Tensor) or out.scope is not self or out.parameter:
+        if not isinstance(out, Tensor) or out._scope is not self or out._parameter:
             raise TypeError(f"{title}: call must return one tensor of its network, got {out!r}")
         row.shape = out.shape
         return out
 
     def emit(self, kind: str, inputs: Sequence[Tensor], attributes: dict[str, Any]) -> Tensor:
         """Add one op."""
-        if any(x.scope is not self for x in inputs):
+        if any(x._scope is not self for x in inputs):
             raise ValueError(f"{self.title}: {kind} got tensors of two networks")
         kind, inputs = self._of_parameter(kind, inputs)
-        index = [x.index for x in inputs]
+        index = [x._index for x in inputs]
         if kind == "concat":
             out = self.graph.concat(index)
         else:
@@ -112,7 +112,7 @@ class Scope:
         y = Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
         self._kinds[out] = attributes.get("kind", kind)
         if kind in ("matmul", "conv2d"):
-            weight = self._products[out] = self._parameters[str(inputs[1].parameter)][1]
+            weight = self._products[out] = self._parameters[str(inputs[1]._parameter)][1]
             weight.groups = attributes.get("groups", 1)
             if self._stack:  # every output pixel costs the whole weight once
                 self._stack[-1][0].multiply_adds += math.prod((*weight.shape, *y.shape[:-1]))
@@ -188,7 +188,7 @@ class Scope:
             self.graph,
             tuple(x.shape for x in inputs),
             tuple(y.shape for y in outputs),
-            [y.index for y in outputs],
+            [y._index for y in outputs],
             self._kinds,
             self.rows,
             self.weights,
@@ -200,17 +200,17 @@ class Scope:
     def _of_parameter(self, kind: str, inputs: Sequence[Tensor]) -> tuple[str, Sequence[Tensor]]:
         """Give ops on a parameter their own name, with the parameter last."""
         if kind in WEIGHTED:
-            if inputs[0].parameter or not all(x.parameter for x in inputs[1:]):
+            if inputs[0]._parameter or not all(x._parameter for x in inputs[1:]):
                 raise TypeError(f"{self.title}: {WEIGHTED[kind]}")
             return kind, inputs
         plain = inputs
         if len(inputs) == 2 and kind in ("add", "multiply"):
             first, second = inputs
-            if first.parameter:
+            if first._parameter:
                 first, second = second, first
-            if second.parameter:
+            if second._parameter:
                 kind, inputs, plain = f"{kind}_row", (first, second), (first,)
-        if any(x.parameter for x in plain):
+        if any(x._parameter for x in plain):
             raise TypeError(
                 f"{self.title}: {kind} does not take a parameter there; a parameter p can stand in "
                 "x + p, x * p and x @ p"

@@ -53,13 +53,13 @@ class Tensor:
         parameter: str | None = None,
     ) -> None:
         self.shape = shape
-        self.scope = scope  # the graph this tensor belongs to, or the functional form
-        self.source = source  # of the functional form: the layer called, and on what
-        self.index = index  # its number in the graph
-        self.parameter = parameter  # its name, where this tensor is one
+        self._scope = scope  # the graph this tensor belongs to, or the functional form
+        self._source = source  # of the functional form: the layer called, and on what
+        self._index = index  # its number in the graph
+        self._parameter = parameter  # its name, where this tensor is one
 
     def __repr__(self) -> str:
-        what = f"parameter {self.parameter!r}" if self.parameter else "tensor"
+        what = f"parameter {self._parameter!r}" if self._parameter else "tensor"
         return f"<{what} of shape {self.shape}>"
 
     def __add__(self, other: Union["Tensor", float]) -> "Tensor":
@@ -105,7 +105,17 @@ def emit(op: str, /, *inputs: Tensor, **attributes: Any) -> Tensor:
     for x in inputs:
         if not isinstance(x, Tensor):
             raise TypeError(f"{op}: expects symbolic tensors, got {type(x).__name__}")
-    return inputs[0].scope.emit(op, inputs, attributes)
+    return inputs[0]._scope.emit(op, inputs, attributes)
+
+
+def title_of(x: Tensor, default: str) -> str:
+    """Return how messages name the layer that is called on a tensor, `default` where none is."""
+    return x._scope.title or default
+
+
+def recomputed(x: Tensor) -> AbstractContextManager[None]:
+    """Have the ops inside computed again for the backward pass."""
+    return x._scope.recomputed()
 
 
 def _plain(value: object) -> float:

@@ -141,7 +141,7 @@ class Optimizer(Described, ABC):
             choose(f"{type(self).__name__} hyper-parameter", name, dict(self.ranges))
         return float(np.asarray(self._at(name, Clock(times([step]), times([epoch])))).reshape(()))
 
-    def check_precision(self, precision: str) -> None:
+    def _check_precision(self, precision: str) -> None:
         """Refuse numbers that are others in a precision: a momentum of 1 - 1e-9 is 1 in float32.
 
         Schedules may end in numbers too small to matter; they are not looked at.

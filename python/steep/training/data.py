@@ -72,7 +72,7 @@ def checked_augment(given: Any, net: Network) -> tuple[bool, int, int, list[floa
     if not isinstance(given, Augment):
         raise TypeError(f"fit: augment must be a steep.data.Augment, got {type(given).__name__}")
     assert net.input_shapes is not None
-    return given.settings(net.input_shapes)
+    return given._settings(net.input_shapes)
 
 
 def warn_of_single_sample(net: Network, layout: Layout) -> None:

@@ -84,7 +84,7 @@ class Settings:
             if name == "optimizer"
             else dataclasses.replace(self.optimizer, **{name: value})
         )
-        given.check_precision(self.precision)
+        given._check_precision(self.precision)
         return given
 
     def take(self, name: str, value: Any) -> None:
