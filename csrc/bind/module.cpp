@@ -70,6 +70,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   steep::bind::bind_convolution(m);
   steep::bind::bind_graph(m);
   steep::bind::bind_network(m);
+  steep::bind::bind_session(m);
   steep::bind::close_at_exit();
 }
 

@@ -1,0 +1,183 @@
+// The Python side of a network, which sessions hold, too; and arrays for the values of parameters.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "bind/arrays.h"
+#include "bind/gil.h"
+#include "session/network.h"
+
+namespace steep::bind {
+
+using NetworkPtr = std::shared_ptr<Network>;
+using NamedArrays = std::vector<std::pair<std::string, py::array>>;
+
+inline int parameter_index(const Graph& graph, const std::string& name) {
+  const int index = graph.find_parameter(name);
+  if (index < 0) refuse("no parameter named \"", name, "\"");
+  return index;
+}
+
+inline Format format_of(const std::string& precision) {
+  if (precision == "float32") return Format::Float32;
+  if (precision == "float64") return Format::Float64;
+  refuse("precision must be \"float32\" or \"float64\", got \"", precision, "\"");
+}
+
+// New arrays of one format, and where their values go.
+struct Arrays {
+  Format format;
+  std::vector<py::array> arrays = {};
+  std::vector<void*> data = {};
+
+  void add(const Shape& shape) {
+    arrays.push_back(empty(format, shape));
+    data.push_back(arrays.back().mutable_data());
+  }
+  void add_all(const Graph& graph) {  // one a parameter
+    for (const Parameter& p : graph.parameters()) add(p.shape);
+  }
+};
+
+// Values for one parameter, dense and of its shape.
+inline py::array fitting(const Parameter& p, const py::array& value, Format format) {
+  py::array values = dense(value, format);
+  const Shape got(values.shape(), values.shape() + values.ndim());
+  if (got != p.shape) {
+    refuse("parameter \"", p.name, "\" has shape ", text_of(p.shape), ", got ", text_of(got));
+  }
+  return values;
+}
+
+class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
+ public:
+  PyNetwork(std::shared_ptr<Graph> graph, const std::string& precision)
+      : graph_(std::move(graph)),
+        network_(std::make_shared<Network>(graph_, format_of(precision), cpu::device())) {}
+  PyNetwork(std::shared_ptr<Graph> graph, std::shared_ptr<PyNetwork> whole,
+            const std::vector<std::string>& names)
+      : graph_(std::move(graph)), whole_(std::move(whole)) {
+    if (names.size() != graph_->parameters().size()) {
+      refuse("a part has ", graph_->parameters().size(), " parameters, got ", names.size(),
+             " names");
+    }
+    for (const std::string& name : names) places_.push_back(parameter_index(whole_->graph(), name));
+    get();
+  }
+
+  const Graph& graph() const { return *graph_; }
+  std::string precision() const {
+    return get()->format() == Format::Float64 ? "float64" : "float32";
+  }
+
+  // The network of now. A part follows its whole into another precision.
+  NetworkPtr get() const {
+    const NetworkPtr whole = whole_ ? whole_->get() : nullptr;
+    std::lock_guard lock(mutex_);
+    if (whole != seen_) {
+      network_ = std::make_shared<Network>(graph_, *whole, places_);
+      seen_ = whole;
+    }
+    return network_;
+  }
+
+  std::vector<std::pair<std::string, py::tuple>> parameters() const {
+    std::vector<std::pair<std::string, py::tuple>> out;
+    for (const Parameter& p : graph_->parameters()) {
+      out.emplace_back(p.name, py::tuple(py::cast(p.shape)));
+    }
+    return out;
+  }
+  py::array value(const std::string& name) const {
+    return read({parameter_index(*graph_, name)})[0];
+  }
+  std::vector<py::array> values() const {
+    std::vector<int> all(graph_->parameters().size());
+    std::iota(all.begin(), all.end(), 0);
+    return read(all);
+  }
+  void set_value(const std::string& name, const py::array& value) const { assign({{name, value}}); }
+  // All at one moment, or none.
+  void assign(const NamedArrays& values) const {
+    const NetworkPtr n = get();
+    std::vector<std::pair<int, py::array>> checked;
+    for (const auto& [name, value] : values) {
+      const int index = parameter_index(*graph_, name);
+      checked.emplace_back(index, fitting(graph_->parameters()[index], value, n->format()));
+    }
+    const Released released;
+    const Inside writing(n->weights()->gate(), Inside::kWrite);
+    for (const auto& [index, value] : checked) n->weights()->set(0, index, value.data());
+  }
+  void convert(const std::string& precision) {
+    if (whole_) return whole_->convert(precision);
+    if (precision == this->precision()) return;
+    const PyNetwork other(graph_, precision);
+    const std::vector<py::array> all = values();
+    NamedArrays named;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      named.emplace_back(graph_->parameters()[i].name, all[i]);
+    }
+    other.assign(named);
+    std::lock_guard lock(mutex_);
+    network_ = other.network_;
+  }
+  // What conversions may be undone to: the very network there was.
+  struct Form { NetworkPtr network; };
+  Form form() const { return whole_ ? whole_->form() : Form{get()}; }
+  void restore(const Form& form) {
+    if (whole_) return whole_->restore(form);
+    std::lock_guard lock(mutex_);
+    network_ = form.network;
+  }
+  std::vector<py::array> predict(const std::vector<py::array>& inputs, long batch_size) const {
+    if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
+    const NetworkPtr n = get();
+    const HeldData held = hold_inputs(*graph_, inputs);
+    const long samples = held.data.samples;
+    Arrays outs{n->format()};
+    for (const int o : graph_->outputs()) {
+      Shape shape = graph_->tensor(o).shape;
+      shape.insert(shape.begin(), samples);
+      outs.add(shape);
+    }
+    if (samples == 0) return outs.arrays;
+    heedful([&](Halt& halt) {
+      const Inside looking(n->weights()->gate(), Inside::kRead, &halt);
+      if (looking) n->predict(held.data, std::min(batch_size, samples), outs.data, halt);
+      return true;
+    });
+    return outs.arrays;
+  }
+  long bytes() const { return get()->bytes(); }
+
+ private:
+  // Of one moment.
+  std::vector<py::array> read(const std::vector<int>& parameters) const {
+    const NetworkPtr n = get();
+    Arrays out{n->format()};
+    for (const int p : parameters) out.add(graph_->parameters()[p].shape);
+    {
+      const Released released;
+      const Inside looking(n->weights()->gate(), Inside::kRead);
+      for (std::size_t i = 0; i < out.data.size(); ++i) {
+        n->weights()->get(0, parameters[i], out.data[i]);
+      }
+    }
+    return out.arrays;
+  }
+
+  std::shared_ptr<Graph> graph_;
+  std::shared_ptr<PyNetwork> whole_;  // whose weights a part has
+  std::vector<int> places_;
+  mutable std::mutex mutex_;
+  mutable NetworkPtr network_;
+  mutable NetworkPtr seen_;  // the whole's, which network_ is a part of
+};
+
+}  // namespace steep::bind

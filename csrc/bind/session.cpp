@@ -1,0 +1,259 @@
+// Python's view of sessions.
+#include "session/session.h"
+
+#include <atomic>
+#include <map>
+
+#include "bind/network.h"
+#include "ops/names.h"
+
+namespace steep::bind {
+
+namespace {
+
+using Table = py::array_t<double, py::array::c_style>;
+
+class PySession {
+ public:
+  PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
+            const std::string& rule, uint64_t seed, bool mean, bool decay_bias)
+      : network_(std::move(network)), trained_(network_->get()),
+        session_(std::make_unique<Session>(trained_, Objective{loss_index(loss), loss_option},
+                                           Recipe{rule_index(rule), seed, mean, decay_bias})) {}
+
+  // The network may have been converted since: this session's weights would no longer be its own.
+  Session& session() const {
+    if (trained_ != network_->get()) {
+      throw std::runtime_error(text("the network was converted, it is ", network_->precision(),
+                                    " now: another Trainer did that; make a new Trainer"));
+    }
+    return *session_;
+  }
+
+  // work(session) without the GIL.
+  template <class Work> auto released(Work&& work) const {
+    Session& s = session();
+    const Released released;
+    return work(s);
+  }
+
+  void set_data(const std::vector<py::array>& inputs, const py::array& targets,
+                const std::optional<py::array>& weights, long batch_size, bool shuffle,
+                bool drop_last, const std::optional<AugmentSettings>& settings) {
+    if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
+    HeldData held = hold(network_->graph(), inputs, targets, weights);
+    if (settings) augment(held, inputs, *settings);
+    ++data_set_;  // first: where it fails there are no data
+    released([&](Session& s) { s.set_data(held.data, {batch_size, shuffle, drop_last}); });
+    std::swap(held_, held);
+  }
+  void set_batch(const std::vector<py::array>& inputs, const py::array& targets,
+                 const std::optional<py::array>& weights) {
+    HeldData held = hold(network_->graph(), inputs, targets, weights);
+    ++data_set_;
+    released([&](Session& s) { s.set_batch(held.data); });
+    std::swap(held_, held);
+  }
+  void release_data() {
+    ++data_set_;
+    released([](Session& s) { s.release_data(); });
+    held_ = {};
+  }
+
+  // Number of the data set: another one whenever it was changed.
+  long data_set() const { return data_set_; }
+
+  long run(const Table& knobs, long known, double budget) {
+    Session& s = session();
+    const long count = knobs.ndim() == 2 ? knobs.shape(0) : -1;
+    if (count < 0 || knobs.shape(1) != s.knob_columns()) {
+      refuse("run expects knobs of shape (count, ", s.knob_columns(), ")");
+    }
+    const double* k = knobs.data();
+    Halt halt(&interrupted);  // the caller goes on with what is left
+    const Released released;
+    return s.run(count, k, known, budget, halt);
+  }
+  bool verify(bool always) {
+    Session& s = session();
+    return heedful([&](Halt& halt) { return s.verify(always, halt); });
+  }
+
+  py::object fault() const {
+    const std::optional<Fault> fault = released([](Session& s) { return s.fault(); });
+    if (!fault) return py::none();
+    py::dict out;
+    out["what"] = fault->what;
+    out["where"] = fault->where;
+    return out;
+  }
+
+  long epoch() const { return session().epoch(); }
+  long steps() const { return session().steps(); }
+  py::dict progress() const {
+    return dict_of(released([](Session& s) { return s.progress(); }));
+  }
+  void set_progress(long epoch, long batch, long steps, double loss, double right, double weight) {
+    if (epoch < 0 || batch < 0 || steps < 0) refuse("counters must be at least 0");
+    released([&](Session& s) { s.set_progress({epoch, batch, steps, loss, right, weight, 0.0}); });
+  }
+  void begin_epoch(bool next) {
+    released([&](Session& s) { s.begin_epoch(next); });
+  }
+  py::tuple losses(long first) const {
+    if (first < 0) refuse("steps count from 0, got ", first);
+    const auto [progress, values] = released([&](Session& s) { return s.losses(first); });
+    return py::make_tuple(
+        progress.epoch, progress.steps,
+        py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data()));
+  }
+
+  std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
+                                        const py::array& targets,
+                                        const std::optional<py::array>& weights, double l1,
+                                        double l2) {
+    const HeldData held = hold(network_->graph(), inputs, targets, weights);
+    Session& s = session();
+    const auto& parameters = network_->graph().parameters();
+    Arrays out{trained_->format()};
+    out.add_all(network_->graph());
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (!parameters[i].trained) out.data[i] = nullptr;
+    }
+    const double loss =
+        heedful([&](Halt& halt) { return s.gradients(held.data, l1, l2, out.data, halt); });
+    py::dict named;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (parameters[i].trained) named[py::str(parameters[i].name)] = out.arrays[i];
+    }
+    return {loss, named};
+  }
+
+  py::tuple evaluate(const std::vector<py::array>& inputs, const py::array& targets,
+                     const std::optional<py::array>& weights, long batch_size) {
+    if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
+    const HeldData held = hold(network_->graph(), inputs, targets, weights);
+    Session& s = session();
+    const Totals t = heedful([&](Halt& halt) { return s.evaluate(held.data, batch_size, halt); });
+    return py::make_tuple(t.loss, t.correct, t.weight);
+  }
+
+  std::vector<std::string> slots() const { return session().rule().slots; }
+  py::array get_slot(const std::string& slot, const std::string& name) const {
+    const auto all = slots();
+    const auto at = std::find(all.begin(), all.end(), slot);
+    if (at == all.end()) refuse("no slot named \"", slot, "\"");
+    const int index = parameter_index(network_->graph(), name);
+    Arrays out{trained_->format()};
+    out.add(network_->graph().parameters()[index].shape);
+    released([&](Session& s) {
+      const Inside looking(s.gate(), Inside::kRead);
+      s.state().get(static_cast<int>(at - all.begin()), index, out.data[0]);
+    });
+    return out.arrays[0];
+  }
+  // weights by name, slots by slot and name, progress: all of one moment.
+  py::tuple copy_out() const {
+    const Graph& graph = network_->graph();
+    const std::vector<std::string> names = slots();
+    Arrays weights{trained_->format()}, slots{trained_->format()};
+    weights.add_all(graph);
+    for (std::size_t i = 0; i < names.size(); ++i) slots.add_all(graph);
+    const Progress progress =
+        released([&](Session& s) { return s.copy_out(weights.data, slots.data); });
+    const auto by_name = [&](const Arrays& all, std::size_t first) {
+      py::dict out;
+      for (const Parameter& p : graph.parameters()) out[py::str(p.name)] = all.arrays[first++];
+      return out;
+    };
+    py::dict by_slot;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      by_slot[py::str(names[i])] = by_name(slots, i * graph.parameters().size());
+    }
+    return py::make_tuple(by_name(weights, 0), by_slot, dict_of(progress));
+  }
+  // Arrays by slot and name, all of them.
+  void assign_slots(const std::map<std::string, std::map<std::string, py::array>>& given) const {
+    std::vector<py::array> checked;
+    std::vector<const void*> values;
+    for (const std::string& slot : slots()) {
+      for (const Parameter& p : network_->graph().parameters()) {
+        if (!given.count(slot) || !given.at(slot).count(p.name)) {
+          refuse("slot \"", slot, "\" of \"", p.name, "\" is missing");
+        }
+        checked.push_back(fitting(p, given.at(slot).at(p.name), trained_->format()));
+        values.push_back(checked.back().data());
+      }
+    }
+    released([&](Session& s) { s.assign_slots(values); });
+  }
+  py::dict memory(std::optional<long> batch_size) const {
+    long store, snapshot, arena;
+    released([&](Session& s) {
+      const Inside looking(s.gate(), Inside::kRead);
+      store = s.network().weights()->bytes() + s.state_bytes();
+      snapshot = s.snapshot_bytes();
+      arena = batch_size ? s.plan_bytes(*batch_size) : s.plan_bytes();
+    });
+    py::dict out;
+    out["store"] = store;
+    out["snapshot"] = snapshot;
+    out["arena"] = arena;
+    return out;
+  }
+
+ private:
+  static py::dict dict_of(const Progress& p) {
+    py::dict out;
+    out["epoch"] = p.epoch;
+    out["batch"] = p.batch;
+    out["steps"] = p.steps;
+    out["loss"] = p.loss;
+    out["right"] = p.right;
+    out["weight"] = p.weight;
+    out["seconds"] = p.seconds;
+    return out;
+  }
+  std::shared_ptr<PyNetwork> network_;
+  const NetworkPtr trained_;
+  const std::unique_ptr<Session> session_;
+  HeldData held_;  // what set_data was given
+  std::atomic<long> data_set_{0};
+};
+
+}  // namespace
+
+void bind_session(py::module_& m) {
+  using py::arg;
+  py::class_<PySession>(m, "Session")
+      .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double, const std::string&,
+                    uint64_t, bool, bool>(),
+           arg("network"), arg("loss"), arg("loss_option"), arg("rule"), arg("seed"), arg("mean"),
+           arg("decay_bias"))
+      .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
+           arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none())
+      .def("set_batch", &PySession::set_batch, arg("inputs"), arg("targets"), arg("sample_weight"))
+      .def("release_data", &PySession::release_data)
+      .def_property_readonly("data_set", &PySession::data_set)
+      .def("run", &PySession::run, arg("knobs").noconvert(), arg("known"), arg("budget"))
+      .def("verify", &PySession::verify, arg("always"))
+      .def_property_readonly("fault", &PySession::fault)
+      .def_property_readonly("epoch", &PySession::epoch)
+      .def_property_readonly("steps", &PySession::steps)
+      .def_property_readonly("progress", &PySession::progress)
+      .def("set_progress", &PySession::set_progress, arg("epoch"), arg("batch"), arg("steps"),
+           arg("loss"), arg("right"), arg("weight"))
+      .def("begin_epoch", &PySession::begin_epoch, arg("next"))
+      .def("losses", &PySession::losses, arg("first"))
+      .def("gradients", &PySession::gradients, arg("inputs"), arg("targets"), arg("sample_weight"),
+           arg("l1"), arg("l2"))
+      .def("evaluate", &PySession::evaluate, arg("inputs"), arg("targets"), arg("sample_weight"),
+           arg("batch_size"))
+      .def_property_readonly("slots", &PySession::slots)
+      .def("get_slot", &PySession::get_slot, arg("slot"), arg("name"))
+      .def("copy_out", &PySession::copy_out)
+      .def("assign_slots", &PySession::assign_slots, arg("slots"))
+      .def("memory", &PySession::memory, arg("batch_size") = py::none());
+}
+
+}  // namespace steep::bind
