@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..checks.numbers import typed
 from .cases import CASES, Case, Gemm, Rule, Step, find, select
 from .images import Conv2D, Convolution, Dense, ImageStep, Pool2D, Residual, branch, products
 from .work import (
@@ -100,12 +99,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--case", action="append", default=[], metavar="NAME", help="a case or a prefix; repeatable"
     )
-    parser.add_argument("--threads", type=typed, help="processors and threads every one may use")
+    parser.add_argument("--threads", type=_count, help="processors and threads every one may use")
     parser.add_argument("--json", metavar="FILE", help="write the results there")
-    parser.add_argument("--repeats", type=typed, default=7, help="rounds (default %(default)s)")
+    parser.add_argument("--repeats", type=_count, default=7, help="rounds (default %(default)s)")
     parser.add_argument(
         "--min-time", type=float, default=0.2, help="seconds of a round (default %(default)s)"
     )
+
+
+def _count(text: str) -> int:
+    """Return an int of at least 1; no room of steep is asked: bench/ reads this folder without."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {value}")
+    return value
 
 
 def main(arguments: Sequence[str]) -> int:

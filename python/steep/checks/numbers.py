@@ -141,21 +141,6 @@ def whole(where: str, name: str, value: object, low: float = 1, high: float = LA
     return result
 
 
-def typed(text: str) -> int:
-    """Return an int of at least 1 typed on a command line, as argparse asks for it.
-
-    Raises
-    ------
-    ValueError, argparse.ArgumentTypeError
-        If it is none.
-    """
-    if (value := int(text)) < 1:
-        from argparse import ArgumentTypeError  # noqa: PLC0415  (import steep is faster without)
-
-        raise ArgumentTypeError(f"expected 1 or more, got {value}")
-    return value
-
-
 def seed(value: object) -> int:
     """Return a seed, an int in [0, 2^64); raise TypeError or ValueError where it is none."""
     result = whole("", "seed", value, -math.inf, math.inf)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from .. import NonFiniteError, Trainer, set_num_threads
-from ..checks.numbers import typed
 from ..data import Dataset, open_dataset
 from ..optimizers import TABLE
 from . import INTERRUPTED, run_folder
@@ -59,8 +58,8 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--model", metavar="NAME", help=f"{', '.join(names())} (mlp)")
     add("--units", type=_units, metavar="N,N", help="hidden units of the mlp, e.g. 256,128")
     add("--dropout", type=float, metavar="F", help="part dropped after each hidden layer")
-    add("--epochs", type=typed, metavar="N")
-    add("--batch-size", type=typed, metavar="N")
+    add("--epochs", type=_count, metavar="N")
+    add("--batch-size", type=_count, metavar="N")
     add("--optimizer", metavar="NAME", help=f"{', '.join(TABLE)}")
     add("--lr", type=float, metavar="F", help="learning rate")
     add("--momentum", type=float, metavar="F")
@@ -80,16 +79,23 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         action="store_true",
         help="stop when the validation loss no longer falls; keep the best weights",
     )
-    add("--patience", type=typed, metavar="N", help="epochs early stopping waits (10)")
+    add("--patience", type=_count, metavar="N", help="epochs early stopping waits (10)")
     add("--seed", type=int, metavar="N", help="of the split, weights, shuffles, dropout (0)")
-    add("--threads", type=typed, metavar="N", help="default: every core")
+    add("--threads", type=_count, metavar="N", help="default: every core")
     add("--out", metavar="DIR", help="run folder (runs/DATASET-TIME)")
     add("--resume", action="store_true", help="go on with the run in --out")
     add("--quiet", action="store_true", help="print the result only")
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {value}")
+    return value
+
+
 def _units(text: str) -> tuple[int, ...]:
-    return tuple(typed(part) for part in text.split(","))
+    return tuple(_count(part) for part in text.split(","))
 
 
 def _size(text: str) -> tuple[int, int]:
