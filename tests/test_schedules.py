@@ -99,8 +99,8 @@ def test_piecewise_three_ways_of_writing_the_boundaries():
 def test_epoch_schedules_read_the_epochs():
     steps, epochs = np.arange(6.0), np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.5])
     stairs = schedules.Step(1.0, 1, 0.5, unit="epoch")
-    assert schedules.evaluate(stairs, steps, epochs).tolist() == [1, 1, 0.5, 0.5, 0.25, 0.25]
-    assert schedules.evaluate(0.25, steps, epochs) == 0.25
+    assert schedules.base.evaluate(stairs, steps, epochs).tolist() == [1, 1, 0.5, 0.5, 0.25, 0.25]
+    assert schedules.base.evaluate(0.25, steps, epochs) == 0.25
     assert schedules.Warmup(stairs, 2).unit == "epoch"
 
 

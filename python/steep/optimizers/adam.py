@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range, Ranges
-from ..schedules import Number, Times
+from ..schedules.base import Number, Times
 from .base import Decayed, Moments
 from .clock import Clock, Value
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ..checks.described import settle
 from ..checks.names import choose
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, Ranges
-from ..schedules import Number
+from ..schedules.base import Number
 from .base import Damped
 from .clock import Clock, Value
 from .velocity import check_nesterov, check_rate_place, velocity, with_velocity

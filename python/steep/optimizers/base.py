@@ -16,7 +16,7 @@ from .. import _core, schedules
 from ..checks.described import Described, settle
 from ..checks.names import choose
 from ..checks.numbers import NOT_NEGATIVE, Range, Ranges, flag, keeps_kind
-from ..schedules import Number, Schedule
+from ..schedules.base import Number, Schedule
 from .clock import Clock, Value, times
 from .formulas import written
 
@@ -65,7 +65,7 @@ class Optimizer(Described, ABC):
             settle(self, like=choose(f"{type(self).__name__} like", self.like, LIKE))
 
     def _number(self, name: str, value: object, allowed: Range) -> float | Schedule:
-        return schedules.of(type(self).__name__, name, value, allowed)
+        return schedules.base.of(type(self).__name__, name, value, allowed)
 
     @property
     @abstractmethod

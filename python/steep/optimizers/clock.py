@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import schedules
-from ..schedules import Schedule, Times
+from ..schedules.base import Schedule, Times
 
 Value: TypeAlias = float | Times  # of a hyper-parameter: a float where all steps share it
 
@@ -31,8 +31,8 @@ class Clock:
                 raise ValueError(
                     "knobs: a look-ahead rule with a schedule by epoch needs epochs_next"
                 )
-            return schedules.evaluate(value, self.steps, self.steps)
-        return schedules.evaluate(value, self.steps, self.epochs)
+            return schedules.base.evaluate(value, self.steps, self.steps)
+        return schedules.base.evaluate(value, self.steps, self.epochs)
 
     def count(self, bias_time: str) -> Times:
         """Return Adam's t, counted from 1, in steps or in epochs."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, Ranges
-from ..schedules import Number
+from ..schedules.base import Number
 from .base import Optimizer
 from .clock import Clock, Value
 from .velocity import check_nesterov, check_rate_place, velocity, with_velocity

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, schedules
-from ..schedules import Schedule
+from ..schedules.base import Schedule
 from .settings import Settings
 
 Array: TypeAlias = NDArray[Any]
@@ -52,7 +52,7 @@ class Knobs:
             epochs = (epoch + (batch + ahead) // batches).astype(np.float64)
             steps = step + ahead[:-1].astype(np.float64)
             self._table = table(settings, steps, epochs)
-            rate = schedules.evaluate(settings.get("lr"), steps, epochs[:-1])
+            rate = schedules.base.evaluate(settings.get("lr"), steps, epochs[:-1])
             self._rates = np.broadcast_to(rate, steps.shape)
             self._first, offset = step, 0
         return self._table[offset:]
@@ -84,7 +84,7 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
         if value is None:
             found[:, column], limits[:, column] = math.inf, True
             continue
-        found[:, column] = schedules.evaluate(value, steps, now)
+        found[:, column] = schedules.base.evaluate(value, steps, now)
         if isinstance(value, Schedule) and not (found[:, column] >= 0).all():
             row = int(np.flatnonzero(~(found[:, column] >= 0))[0])
             raise ValueError(
@@ -109,7 +109,7 @@ def penalties(settings: Settings, step: int, epoch: int) -> tuple[float, float]:
     """Return l1 and l2 as an objective that is to fall has them."""
     now = np.array([float(step)]), np.array([float(epoch)])
     sign = -1.0 if settings.optimizer.maximize else 1.0
-    l1, l2 = (schedules.evaluate(settings.common[name], *now) for name in ("l1", "l2"))
+    l1, l2 = (schedules.base.evaluate(settings.common[name], *now) for name in ("l1", "l2"))
     return sign * np.asarray(l1).item(), sign * np.asarray(l2).item()
 
 

@@ -73,12 +73,12 @@ class Settings:
         if name in FIXED:
             raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
         if name in ("l1", "l2"):
-            penalty = schedules.of("Trainer", name, value, NOT_NEGATIVE)
+            penalty = schedules.base.of("Trainer", name, value, NOT_NEGATIVE)
             if isinstance(penalty, float) and self.precision == "float32":
                 keeps_kind("Trainer", name, penalty, NOT_NEGATIVE)
             return penalty
         if name in COMMON:  # None stands for no limit
-            return None if value is None else schedules.of("Trainer", name, value, POSITIVE)
+            return None if value is None else schedules.base.of("Trainer", name, value, POSITIVE)
         given = (
             optimizers.get(value)
             if name == "optimizer"
