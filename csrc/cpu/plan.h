@@ -123,9 +123,8 @@ template <class T> class Plan {
   bool finite_losses(long lo, long hi) const;
   bool finite_statistics(long rows, int thread, int threads) const;
   bool finite_output(const BoundCall<T>& call, long samples) const;
-  // See invariants.h: is the padding of what a call wrote in rows [lo, hi), and of weights, zero?
+  // See invariants.h: is the padding of what a call wrote in rows [lo, hi) zero?
   void check_output(const BoundCall<T>& call, long lo, long hi) const;
-  void check_weights() const;
   // plan_bind.cpp
   void prepare();
   const Conv<T>& conv_of(const ops::Convolving& op, int weight);

@@ -3,6 +3,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/error.h"
 #include "cpu/invariants.h"
 #include "cpu/plan.h"
 #include "cpu/threads.h"
@@ -12,6 +13,22 @@ namespace steep {
 template <class T> void Plan<T>::reserve_threads(int threads) {
   while (static_cast<int>(scratch_.size()) < threads) {
     scratch_.emplace_back(static_cast<std::size_t>(scratch_elements_) * sizeof(T));
+  }
+}
+
+template <class T>
+void Plan<T>::check_output(const BoundCall<T>& call, long lo, long hi) const {
+  for (const int tensor : {call.out, call.before}) {
+    if (tensor < 0 || buffers_[tensor] == nullptr) continue;
+    const long columns = width(tensor);
+    for (long r = lo; r < hi; ++r) {
+      for (long c = columns; c < padded(columns); ++c) {
+        const T value = row(tensor, r)[c];
+        if (value == 0) continue;
+        return report_broken(text(call.name, ": leaves ", value, " in the padding of row ", r,
+                                  ", place ", c, " of ", columns));
+      }
+    }
   }
 }
 
@@ -56,7 +73,7 @@ template <class T> Step<T> Plan<T>::own(const Step<T>& step, int thread) const {
 template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads) const {
   const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
-  if (thread == 0 && checking()) check_weights();
+  if (thread == 0 && checking()) check_padding(*weights_, "the weight");
   step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
   for (std::size_t p = 0; p < phases_.size(); ++p) {
     if (phases_[p].meets && threads > 1) pool().meet();

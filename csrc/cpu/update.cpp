@@ -83,16 +83,6 @@ template <class T> auto Update<T>::share(int thread, int threads) const -> Share
   return {std::min(first, last), last};
 }
 
-template <class T> auto Update<T>::read(const double* table, long step) const -> Knobs {
-  const int n = info_.columns();
-  Knobs knobs;
-  knobs.common = table + step * n;
-  for (int c = kCommonKnobs; c < n; ++c) {
-    knobs.own[c - kCommonKnobs] = static_cast<T>(knobs.common[c]);
-  }
-  return knobs;
-}
-
 template <class T>
 double Update<T>::finish(const GradTask<T>& task, T* g, const Knobs& knobs) const {
   const bool decay = task.decay || decay_bias_;

@@ -35,7 +35,15 @@ template <class T> class Update {
 
   // Of one thread: contiguous, equal shares of the parameters.
   Share share(int thread, int threads) const;
-  Knobs read(const double* table, long step) const;
+  Knobs read(const double* table, long step) const {
+    const int n = info_.columns();
+    Knobs knobs;
+    knobs.common = table + step * n;
+    for (int c = kCommonKnobs; c < n; ++c) {
+      knobs.own[c - kCommonKnobs] = static_cast<T>(knobs.common[c]);
+    }
+    return knobs;
+  }
 
   // Each gradient, and its update while it is in cache. False where a new weight is not finite.
   bool fused(Share share, long rows, const Knobs& knobs, int threads) const;
