@@ -80,6 +80,8 @@ def _chains(nodes):
     """Yield chains of nodes with one left out, unwrapped or made smaller."""
     for k, node in enumerate(nodes):
         before, rest = nodes[:k], nodes[k + 1 :]
+        if not isinstance(node, (Call, Use, Fork, Meet)):
+            continue  # a number beside an activation: Dense needs its units
         yield (*before, *rest)
         if isinstance(node, Fork):
             for j, way in enumerate(node.ways):

@@ -13,7 +13,7 @@ import random_networks
 import reference
 import shrink
 import steep
-from described import LAYOUTS, ROOMS, SPACE, TARGETS, WEIGHTS, Call, Source
+from described import LAYOUTS, ROOMS, SPACE, TARGETS, WEIGHTS, Call, Source, call
 from hunt.__main__ import Hunt, smallest
 from hunt.crew import Worker
 from laws import batching, looks, parity, playing, refusals, table
@@ -193,6 +193,15 @@ def test_smaller_cases_can_be_made_and_are_smaller():
         for candidate in smaller[::5]:
             candidate.make()
             assert candidate != case
+
+
+def test_a_layer_keeps_its_numbers_when_its_activation_is_left_out():
+    dense = call("layers", "Dense", 33, call("layers", "ELU", 0.7))
+    body = (dense, call("layers", "Dense", 3))
+    plain = dataclasses.replace(CASES[0], inputs=((5,),), body=body, shared=(), output=(3,))
+    bodies = {made.body for made in shrink.candidates(plain)}
+    assert (dataclasses.replace(dense, args=(33,)), body[1]) in bodies
+    assert all(isinstance(n.args[0], int) for made in bodies for n in made if n.kind == "Dense")
 
 
 # ---- Tests of the machine: what it must find. ----
