@@ -136,6 +136,7 @@ RULES = {
     "adamax": Rule(optimizers.Adamax(2e-3), same=("torch",), scale_free=True),
     "nadam": Rule(optimizers.NAdam(2e-3), same=BOTH),
     "adadelta": Rule(optimizers.AdaDelta(1.0), same=BOTH, starts_by_eps=True),
+    "lion": Rule(optimizers.Lion(1e-3, weight_decay=0.1), same=BOTH, scale_free=True),
     "adamw": Rule(optimizers.AdamW(1e-3, weight_decay=0.1), rule="adam", same=("torch",)),
     "scheduled": Rule(  # look-ahead with rate and momentum that change every step
         optimizers.SGD(

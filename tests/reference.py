@@ -93,6 +93,11 @@ def adadelta(w, g, s, k):
     return w - k.lr * d, new | {"u": k.rho * s["u"] + k.one_minus_rho * d**2}
 
 
+def lion(w, g, s, k):
+    c = k.beta1 * s["m"] + k.one_minus_beta1 * g
+    return w - k.lr * np.sign(c), {"m": k.beta2 * s["m"] + k.one_minus_beta2 * g}
+
+
 RULES = {
     "sgd": sgd,
     "momentum": momentum,
@@ -107,6 +112,7 @@ RULES = {
     "adamax": adamax,
     "nadam": nadam,
     "adadelta": adadelta,
+    "lion": lion,
 }
 
 

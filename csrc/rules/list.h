@@ -6,6 +6,7 @@
 #include "rules/adam.h"
 #include "rules/adamax.h"
 #include "rules/amsgrad.h"
+#include "rules/lion.h"
 #include "rules/momentum.h"
 #include "rules/nadam.h"
 #include "rules/nesterov.h"
@@ -19,6 +20,6 @@ namespace steep::STEEP_ISA::rules {
 
 using All = List<  // in any order
     SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum, RMSPropNesterov,
-    Adam, AMSGrad, Adamax, NAdam, AdaDelta>;
+    Adam, AMSGrad, Adamax, NAdam, AdaDelta, Lion>;
 
 }  // namespace steep::STEEP_ISA::rules

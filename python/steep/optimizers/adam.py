@@ -1,4 +1,4 @@
-"""Adam and its family: AdamW, AMSGrad, Adamax, NAdam."""
+"""Adam and its family: AdamW, AMSGrad, Adamax, NAdam, Lion."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -16,6 +16,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Lion",
     "NAdam",
 ]
 
@@ -218,6 +219,37 @@ class NAdam(Moments):
             rate_m = rate_m / (1.0 - product * mu_next)
             r_scale = 1.0 / (1.0 - beta2**t)
         return columns | {"rate_g": rate_g, "rate_m": rate_m, "r_scale": r_scale}
+
+
+@dataclass(frozen=True, repr=False)
+class Lion(Decayed):
+    """The sign of a mean of g and its running mean (Chen et al. 2023).
+
+        c = beta1*m + (1-beta1)*g
+        w = w - lr*sign(c)
+        m = beta2*m + (1-beta2)*g
+
+    Parameters
+    ----------
+    lr
+        Learning rate, >= 0: the size of every step.
+    beta1, beta2
+        Parts of m that are kept in c and in m, in [0, 1).
+    weight_decay
+        Decoupled decay of weights, not of biases, >= 0; it is multiplied by the rate.
+    """
+
+    lr: Number = 1e-4
+    beta1: Number = 0.9
+    beta2: Number = 0.99
+    weight_decay: Number = field(default=0.0, kw_only=True)
+
+    rule = "lion"
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "lr": NOT_NEGATIVE,
+        "beta1": FRACTION,
+        "beta2": FRACTION,
+    }
 
 
 @lru_cache(maxsize=16)
