@@ -61,6 +61,7 @@ TRIED = {
     "sigmoid": {"low": -80, "high": 80},
     "gelu": {"low": -12, "high": 12, "roundings": 24.0, "tail": True},
     "silu": {"low": -80, "high": 80},
+    "mish": {"low": -80, "high": 80},
     "exp": {"low": -80, "high": 80},
     "log": {"low": 1e-3, "high": 1e3},
     "abs": {"roundings": 0.0},

@@ -300,6 +300,12 @@ ACTIVATIONS = {
         lambda x, a: x * sigmoid(x),
         lambda x, a: sigmoid(x) * (1 + x * (1 - sigmoid(x))),
     ),
+    "mish": (
+        lambda x, a: x * np.tanh(np.logaddexp(0, x)),
+        lambda x, a: (
+            np.tanh(np.logaddexp(0, x)) + x * sigmoid(x) / np.cosh(np.logaddexp(0, x)) ** 2
+        ),
+    ),
     "exp": (lambda x, a: np.exp(x), lambda x, a: np.exp(x)),
     "log": (lambda x, a: np.log(x), lambda x, a: 1 / x),
     "square": (lambda x, a: x * x, lambda x, a: 2 * x),

@@ -9,6 +9,7 @@
 #include "activations/leaky_relu.h"
 #include "activations/linear.h"
 #include "activations/log.h"
+#include "activations/mish.h"
 #include "activations/relu.h"
 #include "activations/sigmoid.h"
 #include "activations/silu.h"
@@ -21,6 +22,7 @@
 namespace steep::STEEP_ISA::activations {
 
 using All = List<  // in any order
-    Linear, ReLU, LeakyReLU, ELU, Sigmoid, Tanh, GELU, SiLU, Exp, Log, Square, Abs, Softplus, Sqrt>;
+    Linear, ReLU, LeakyReLU, ELU, Sigmoid, Tanh, GELU, SiLU, Mish, Exp, Log, Square, Abs, Softplus,
+    Sqrt>;
 
 }  // namespace steep::STEEP_ISA::activations

@@ -18,6 +18,7 @@ ACTIVATIONS = {
     "tanh": lambda x, a: torch.tanh(x),
     "gelu": lambda x, a: F.gelu(x),
     "silu": lambda x, a: F.silu(x),
+    "mish": lambda x, a: F.mish(x),
     "exp": lambda x, a: torch.exp(x),
     "log": lambda x, a: torch.log(x),
     "square": lambda x, a: x * x,
