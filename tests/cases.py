@@ -102,6 +102,7 @@ LOSSES = {
     "mse": Loss(losses.MeanSquaredError(), values),
     "mae": Loss(losses.MeanAbsoluteError(), values),
     "huber": Loss(losses.Huber(0.6), values),
+    "log_cosh": Loss(losses.LogCosh(), values),
     "cross_entropy": Loss(losses.CrossEntropy(), labels, 2, by_column=False),
     "cross_entropy_smoothed": Loss(losses.CrossEntropy(0.15), labels, 2, by_column=False),
     "cross_entropy_probabilities": Loss(

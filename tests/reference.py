@@ -343,6 +343,12 @@ def huber(z, y, delta=1.0):
     return value.mean(axis=1), np.clip(e, -delta, delta) / z.shape[1]
 
 
+def log_cosh(z, y, option=0.0):
+    """cosh(e) - 1 is 2 sinh(e/2)^2, which loses nothing near 0."""
+    e = z - y
+    return np.log1p(2 * np.sinh(e / 2) ** 2).mean(axis=1), np.tanh(e) / z.shape[1]
+
+
 def cross_entropy(z, y, smoothing=0.0):
     """y are probabilities (N, classes); labels go through `one_hot` first."""
     y = (1 - smoothing) * y + smoothing / z.shape[1]
@@ -360,6 +366,7 @@ LOSSES = {
     "mse": mse,
     "mae": mae,
     "huber": huber,
+    "log_cosh": log_cosh,
     "cross_entropy": cross_entropy,
     "binary_cross_entropy": binary_cross_entropy,
 }

@@ -63,6 +63,23 @@ def test_loss(precision, name, mean, weighted):
         within(found["w"], dz * share, roundings * (np.abs(dz) + weights[:, None] * unit) * share)
 
 
+@pytest.mark.parametrize("name", [n for n, row in cases.LOSSES.items() if row.draw is cases.values])
+def test_loss_relative_to_itself(precision, name):
+    """Of errors from 1e-15, whose square float32 still holds, to 600, whose e^x it does not."""
+    loss = cases.LOSSES[name].loss
+    for e in np.geomspace(1e-15, 600, 91):
+        z, y = np.array([[e]], precision), np.zeros((1, 1), precision)
+        net = engine.network(
+            lambda g, x: matmul(g, x, 1, 1, False), (1,), precision=precision, weights={"w": z}
+        )
+        session = engine.session(net, loss.name, loss.option)
+        one = np.ones((1, 1), precision)
+        value, found = session.gradients([one], y, None, 0.0, 0.0)
+        values, dz = reference.LOSSES[loss.name](z.astype(np.float64), y, loss.option)
+        within(value, values.sum(), 12 * UNIT[precision] * values.sum())  # a dozen roundings
+        within(found["w"], dz, 12 * UNIT[precision] * np.abs(dz))
+
+
 def test_losses_count_right_predictions(precision):
     random = np.random.default_rng(3)
     for columns in (2, 16, 17, 33):

@@ -73,6 +73,14 @@ def test_cross_entropy_takes_labels_as_their_one_hot_rows():
     assert loss.rows(z, labels).tolist() == loss.rows(z, reference.one_hot(labels, 4)).tolist()
 
 
+def test_log_cosh_neither_cancels_nor_overflows():
+    loss = losses.LogCosh()
+    for e in (1e-150, 1e-9, 1e-4):
+        assert loss([e], [0.0]) == pytest.approx(e * e / 2, rel=1e-8)
+    assert loss([1e300, -1e300], [0.0, 0.0]) == 1e300
+    assert loss([0.0, 50.0], [0.0, 0.0], "sum") == 50 - math.log(2)
+
+
 def test_losses_from_logits_do_not_overflow():
     assert losses.CrossEntropy()([[1e4, -1e4]], [1]) == 2e4
     assert losses.BinaryCrossEntropy()([[1e4], [-1e4]], [[0.0], [1.0]]) == 1e4

@@ -6,12 +6,13 @@
 #include "losses/binary_cross_entropy.h"
 #include "losses/cross_entropy.h"
 #include "losses/huber.h"
+#include "losses/log_cosh.h"
 #include "losses/mae.h"
 #include "losses/mse.h"
 
 namespace steep::STEEP_ISA::losses {
 
 using All = List<  // in any order
-    MSE, MAE, Huber, CrossEntropy, BinaryCrossEntropy>;
+    MSE, MAE, Huber, LogCosh, CrossEntropy, BinaryCrossEntropy>;
 
 }  // namespace steep::STEEP_ISA::losses

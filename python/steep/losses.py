@@ -19,6 +19,7 @@ __all__ = [
     "BinaryCrossEntropy",
     "CrossEntropy",
     "Huber",
+    "LogCosh",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
@@ -116,6 +117,23 @@ class Huber(Loss):
 
 
 @dataclass(frozen=True)
+class LogCosh(Loss):
+    """log(cosh(e)), e = z - y, the mean over a sample's outputs.
+
+    Near e^2/2 for small errors, |e| - log 2 for large ones; its derivative is tanh(e).
+    """
+
+    name: ClassVar[str] = "log_cosh"
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        size = np.abs(_error(z, target))
+        near = np.log1p(2.0 * np.sinh(0.5 * np.minimum(size, 1.0)) ** 2)  # cosh(e) - 1 = 2 sinh^2
+        far = size - np.log(2.0) + np.log1p(np.exp(-2.0 * size))
+        return _mean_rows(np.where(size < 1.0, near, far))
+
+
+@dataclass(frozen=True)
 class CrossEntropy(Loss):
     """-sum_c y_c log softmax(z)_c, from logits z.
 
@@ -193,6 +211,7 @@ TABLE: dict[str, type[Loss]] = {
     "mse": MeanSquaredError,
     "mae": MeanAbsoluteError,
     "huber": Huber,
+    "log_cosh": LogCosh,
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
 }
