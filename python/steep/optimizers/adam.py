@@ -245,7 +245,7 @@ class Lion(Decayed):
     weight_decay: Number = field(default=0.0, kw_only=True)
 
     rule = "lion"
-    ranges: ClassVar[Mapping[str, Range]] = {
+    ranges: ClassVar[Ranges] = {
         "lr": NOT_NEGATIVE,
         "beta1": FRACTION,
         "beta2": FRACTION,
