@@ -58,7 +58,7 @@ def test_what_is_wrong_is_told(old, new, told):
 
 
 def test_what_only_the_new_build_has_is_no_difference():
-    absent = {"absent": "steep.optimizers.Lion"}
+    absent = {"absent": "steep.optimizers.Tiger"}
     assert same_bytes.differences({"x": absent}, {"x": TRAINED, "y": TRAINED}) == ([], ["x", "y"])
 
 
