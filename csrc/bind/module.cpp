@@ -11,24 +11,18 @@ namespace py = pybind11;
 namespace {
 
 py::dict info() {
-  py::dict out;
-  out["version"] = STEEP_VERSION;
-  out["isas"] = steep::cpu::isas();
-  out["isa"] = steep::cpu::isas().back();
-  out["threads"] = steep::cpu::threads();
-  out["cpus"] = steep::cpu::usable_cpus();
-  out["cuda"] = steep::cuda::status();
-  return out;
+  using py::arg;
+  const std::vector<std::string> isas = steep::cpu::isas();
+  return py::dict(arg("version") = STEEP_VERSION, arg("isa") = isas.back(), arg("isas") = isas,
+                  arg("threads") = steep::cpu::threads(), arg("cpus") = steep::cpu::usable_cpus(),
+                  arg("cuda") = steep::cuda::status());
 }
 
 py::dict rules() {
   py::dict out;
   for (const steep::RuleInfo& rule : steep::rule_infos()) {
-    py::dict row;
-    row["slots"] = rule.slots;
-    row["knobs"] = rule.knobs;
-    row["look_ahead"] = rule.look_ahead;
-    out[py::str(rule.name)] = row;
+    out[py::str(rule.name)] = py::dict(py::arg("slots") = rule.slots, py::arg("knobs") = rule.knobs,
+                                       py::arg("look_ahead") = rule.look_ahead);
   }
   return out;
 }

@@ -32,11 +32,7 @@ void bind_network(py::module_& m) {
       .def("form", &PyNetwork::form)
       .def("restore", &PyNetwork::restore, arg("form"))
       .def("predict", &PyNetwork::predict, arg("inputs"), arg("batch_size"))
-      .def("memory", [](const PyNetwork& n) {
-        py::dict out;
-        out["bytes"] = n.bytes();
-        return out;
-      });
+      .def("memory", [](const PyNetwork& n) { return py::dict(py::arg("bytes") = n.bytes()); });
 }
 
 }  // namespace steep::bind

@@ -82,10 +82,7 @@ class PySession {
   py::object fault() const {
     const std::optional<Fault> fault = released([](Session& s) { return s.fault(); });
     if (!fault) return py::none();
-    py::dict out;
-    out["what"] = fault->what;
-    out["where"] = fault->where;
-    return out;
+    return py::dict(py::arg("what") = fault->what, py::arg("where") = fault->where);
   }
 
   long epoch() const { return session().epoch(); }
@@ -195,24 +192,16 @@ class PySession {
       snapshot = s.snapshot_bytes();
       arena = batch_size ? s.plan_bytes(*batch_size) : s.plan_bytes();
     });
-    py::dict out;
-    out["store"] = store;
-    out["snapshot"] = snapshot;
-    out["arena"] = arena;
-    return out;
+    return py::dict(py::arg("store") = store, py::arg("snapshot") = snapshot,
+                    py::arg("arena") = arena);
   }
 
  private:
   static py::dict dict_of(const Progress& p) {
-    py::dict out;
-    out["epoch"] = p.epoch;
-    out["batch"] = p.batch;
-    out["steps"] = p.steps;
-    out["loss"] = p.loss;
-    out["right"] = p.right;
-    out["weight"] = p.weight;
-    out["seconds"] = p.seconds;
-    return out;
+    using py::arg;
+    return py::dict(arg("epoch") = p.epoch, arg("batch") = p.batch, arg("steps") = p.steps,
+                    arg("loss") = p.loss, arg("right") = p.right, arg("weight") = p.weight,
+                    arg("seconds") = p.seconds);
   }
   std::shared_ptr<PyNetwork> network_;
   const NetworkPtr trained_;
