@@ -78,10 +78,10 @@ class Optimizer(Described, ABC):
         Here of those that are hyper-parameters: x, or 1 - x as `one_minus_x`, which comes after.
         """
         columns: dict[str, Value] = {}
-        for name in knob_order(self.rule):
-            plain = name.removeprefix("one_minus_")
+        for name, plain in _plain_knobs(self.rule):
             if name in self.ranges:
-                columns[name] = self._at(name, clock) * (self._sign if name == "lr" else 1.0)
+                value = self._at(name, clock)
+                columns[name] = self._sign * value if name == "lr" else value
             elif plain in self.ranges:
                 columns[name] = 1.0 - columns[plain]  # once, in float64; float32 loses digits
         return columns
@@ -117,11 +117,11 @@ class Optimizer(Described, ABC):
         after = None if epochs_next is None else times(epochs_next)
         clock = Clock(times(steps), times(epochs), after)
         columns, order = self._columns(clock), knob_order(self.rule)
-        if wrong := set(order) ^ columns.keys():
-            missing, unknown = ([n for n in wrong if n in of] for of in (order, columns))
+        if columns.keys() != knob_names(self.rule):
+            missing, unknown = sorted({*order} - {*columns}), sorted({*columns} - {*order})
             raise RuntimeError(
                 f"{type(self).__name__}: of the knobs of rule {self.rule}, {', '.join(order)}, "
-                f"{sorted(missing)} are missing; {sorted(unknown)} are none of them"
+                f"{missing} are missing; {unknown} are none of them"
             )
         table = np.empty((clock.steps.size, len(order)))
         for index, name in enumerate(order):
@@ -320,3 +320,15 @@ class Decayed(Optimizer):
 def knob_order(rule: str) -> tuple[str, ...]:
     """Return the names of a native rule's knobs, in the order of its table's columns."""
     return tuple(_core.rules()[rule]["knobs"])
+
+
+@cache
+def knob_names(rule: str) -> frozenset[str]:
+    """Return the same names, to be compared with."""
+    return frozenset(knob_order(rule))
+
+
+@cache
+def _plain_knobs(rule: str) -> tuple[tuple[str, str], ...]:
+    """Return the names again, each with that of the hyper-parameter it may be 1 less."""
+    return tuple((name, name.removeprefix("one_minus_")) for name in knob_order(rule))

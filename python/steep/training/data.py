@@ -42,7 +42,8 @@ def checked(
     net, loss, precision = settings.net, settings.loss, settings.precision
     settings.build()  # what is wrong with the network itself is told first
     arrays = inputs.features(X, net, precision=precision)
-    settings.build(tuple(tuple(a.shape[1:]) for a in arrays))
+    if not net.built:
+        settings.build(tuple(tuple(a.shape[1:]) for a in arrays))
     samples, shape = len(arrays[0]), settings.output_shape()
     targets = inputs.targets(y, samples, loss, shape, precision=precision)
     weights = inputs.sample_weights(sample_weight, samples)

@@ -178,10 +178,9 @@ class Run:
     # -- use -----------------------------------------------------------------------------------
 
     def data(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Data:
-        """Return checked data, and begin the session that takes them."""
-        with self.untouched():
-            data = checked(self.settings, X, y, sample_weight, class_weight)
-            self.session()
+        """Return checked data, and begin the session that takes them; callers stay `untouched`."""
+        data = checked(self.settings, X, y, sample_weight, class_weight)
+        self.session()
         return data
 
     def announce(self, called: Callbacks, validated: bool) -> None:

@@ -270,7 +270,8 @@ class Trainer:
         with run.training("step"):
             with run.untouched():
                 data = run.data(X, y, sample_weight)
-                warn_of_single_sample(self.net, layout_of(data.samples, data.samples))
+                if data.samples == 1:
+                    warn_of_single_sample(self.net, layout_of(1, 1))
             return run.step(data)
 
     def gradients(
@@ -290,7 +291,9 @@ class Trainer:
         TypeError, ValueError
             As in `fit`.
         """
-        return self._run.gradients(self._run.data(X, y, sample_weight))
+        with self._run.untouched():
+            data = self._run.data(X, y, sample_weight)
+        return self._run.gradients(data)
 
     def evaluate(
         self, X: Any, y: Any, batch_size: int = 256, *, sample_weight: Any = None
@@ -315,7 +318,9 @@ class Trainer:
             As in `fit`.
         """
         size = whole("", "batch_size", batch_size)
-        return self._run.measure(self._run.data(X, y, sample_weight), size)
+        with self._run.untouched():
+            data = self._run.data(X, y, sample_weight)
+        return self._run.measure(data, size)
 
     def memory(self, batch_size: int = 32) -> dict[str, int]:
         """Return the bytes that training on batches of `batch_size` takes, before it begins.
