@@ -8,7 +8,7 @@
 #include "activations/list.h"
 #include "cpu/kernels/fill.h"
 #include "cpu/work.h"
-#include "ops/list.h"
+#include "ops/op.h"
 
 namespace steep::STEEP_ISA {
 

@@ -3,6 +3,7 @@
 #include "cpu/conv/conv.h"
 
 #include "cpu/ops/call.h"
+#include "ops/conv.h"
 
 namespace steep::STEEP_ISA {
 namespace {

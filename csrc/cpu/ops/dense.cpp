@@ -1,5 +1,7 @@
 // Matrix products of rows by packed weights, and by weights turned over. The product itself is
 // ../kernels/gemm.cpp; with few outputs it is a dot product for each, here.
+#include "ops/dense.h"
+
 #include "cpu/kernels/gemm.h"
 #include "cpu/ops/call.h"
 #include "cpu/simd/vec.h"

@@ -1,4 +1,6 @@
 // Dropout of rows: the mask is found again wherever it is needed, none is stored.
+#include "ops/dropout.h"
+
 #include "base/philox.h"
 #include "cpu/kernels/each.h"
 #include "cpu/ops/call.h"

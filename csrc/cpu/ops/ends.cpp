@@ -1,5 +1,7 @@
 // Inputs and losses of rows. Samples are read in ../gather.cpp, the loops of losses are
 // ../kernels/loss.cpp.
+#include "ops/ends.h"
+
 #include "cpu/gather.h"
 #include "cpu/ops/call.h"
 #include "cpu/ops/channels.h"

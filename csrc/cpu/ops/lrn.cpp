@@ -1,4 +1,6 @@
 // Local response normalisation over neighbouring channels and its gradient, image by image.
+#include "ops/lrn.h"
+
 #include "cpu/ops/call.h"
 
 namespace steep::STEEP_ISA {

@@ -1,6 +1,8 @@
 // The steps of batch normalisation and its gradient. Vectors over channels lie one after the other,
 // each padded: a row of moments is (mean, squares), of sums (sum dy, sum dy*xhat); the statistics are
 // (mean, 1/std, scale, variance), the gradients' means (mean dy, slope).
+#include "ops/norm.h"
+
 #include "cpu/ops/call.h"
 #include "cpu/simd/lanes.h"
 

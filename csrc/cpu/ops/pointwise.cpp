@@ -1,4 +1,6 @@
 // Loops over each element by itself. The formulas of activations live in activations/.
+#include "ops/pointwise.h"
+
 #include "cpu/kernels/each.h"
 #include "cpu/ops/call.h"
 #include "cpu/ops/channels.h"

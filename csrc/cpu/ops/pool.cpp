@@ -1,4 +1,6 @@
 // Largest and mean of sliding windows over images, and their gradients.
+#include "ops/pool.h"
+
 #include <cstring>
 
 #include "cpu/kernels/taps.h"

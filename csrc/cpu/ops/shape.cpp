@@ -1,4 +1,6 @@
 // Copies of columns and of images inside larger ones.
+#include "ops/shape.h"
+
 #include "cpu/ops/call.h"
 
 namespace steep::STEEP_ISA {

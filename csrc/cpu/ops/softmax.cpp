@@ -1,5 +1,7 @@
 // Softmax over the columns of each row and its derivative. Cross entropy, which fuses it, is in
 // ../kernels/loss.cpp.
+#include "ops/softmax.h"
+
 #include "cpu/kernels/row.h"
 #include "cpu/ops/call.h"
 

@@ -1,4 +1,6 @@
 // Pixels repeated, and the sums over the pixels that one became.
+#include "ops/upsample.h"
+
 #include "cpu/ops/call.h"
 #include "cpu/simd/lanes.h"
 
