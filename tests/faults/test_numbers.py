@@ -76,7 +76,9 @@ def test_f50_the_trait_stands_beside_the_functor():
             said[name[1]] = trait[1] == "true"
     assert set(said) == set(_core.activations())
     assert {name for name, yes in said.items() if yes} == set(_core.relu_like())
-    assert set(scope.RELU_LIKE) == {"relu", "leaky_relu", "elu", "gelu", "silu"}
+    assert set(scope.RELU_LIKE) == set(_core.relu_like())
+    assert {"relu", "silu"} <= set(scope.RELU_LIKE)
+    assert not {"tanh", "linear"} & set(scope.RELU_LIKE)
 
 
 # ---- F30: types that are equal, not the same object. ----

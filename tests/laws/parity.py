@@ -206,6 +206,8 @@ class Course:
         """Return the gradient that a rule takes: with penalties, clipped."""
         names = ("l1", "l2", "clip_norm", "clip_value")
         l1, l2, clip_norm, clip_value = (k.of(getattr(self.trainer, name)) for name in names)
+        if l1 and self.step > 0:  # at 0 it has a kink; the start is 0 to the bit on both sides
+            self.twin.unclear |= bool((self.decayed * (np.abs(w) < self.twin.close)).any())
         g = g + self.decayed * (l1 * np.sign(w) + l2 * w)
         if clip_value:
             g = np.clip(g, -clip_value, clip_value)
