@@ -76,3 +76,12 @@ def test_gradient(name):
     net, X = network(row, "float64"), draw(row, 4, "float64")
     y = np.random.default_rng(3).standard_normal(net.predict(X, 4)[0].shape)
     assert engine.differences(net, engine.session(net, seed=5), (X, y)) < LIMIT
+
+
+def test_an_activation_has_a_kind():
+    graph = _core.Graph()
+    x = graph.input((3,))
+    for given in ({}, {"alpha": -1.0}):
+        with pytest.raises(ValueError, match=r"^activation expects a kind$"):
+            graph.activation(x, **given)
+    assert graph.softmax(x) == x + 1  # nothing was added

@@ -27,6 +27,7 @@ const Shape& row_shape(const Given& given, const char* what) {
 }  // namespace
 
 Shape Activation::shape(const Given& given) {
+  if (!any()) given.refuse(kName, " expects a kind");
   if (!std::isfinite(alpha)) given.refuse("alpha must be finite, got ", alpha);
   if (alpha < 0 && !activation_reads_input(activation)) {
     given.refuse(activation_names()[activation], " expects alpha of at least 0, got ", alpha,
