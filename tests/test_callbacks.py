@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 import steep
-from steep import callbacks, layers, optimizers
+from steep import callbacks, layers, optimizers, schedules
 
 
 def trainer(**options):
@@ -229,3 +229,18 @@ def test_tensorboard_gets_every_number(small, tmp_path, monkeypatch):
     assert written[:2] == [("loss", 0), ("accuracy", 0)]
     assert written[-1] == "closed"
     assert len(written) == 9
+
+
+def test_a_refused_training_leaves_the_callback_as_it_was(small):
+    X, y = small
+    reduce, stop = callbacks.ReduceOnPlateau("loss"), callbacks.EarlyStopping("loss")
+    trainer().fit(X, y, callbacks=[reduce, stop], progress=False)
+    before = reduce.state_dict(), stop.best, stop.best_epoch
+    scheduled = trainer()
+    scheduled.lr = schedules.Cosine(0.1, 5)
+    with pytest.raises(ValueError, match="learning rate follows"):
+        scheduled.fit(X, y, callbacks=[reduce], progress=False)
+    stop.monitor = "val_loss"
+    with pytest.raises(ValueError, match="nothing measures"):
+        trainer().fit(X, y, callbacks=[stop], progress=False)
+    assert (reduce.state_dict(), stop.best, stop.best_epoch) == before

@@ -37,14 +37,17 @@ class _Watching:
             return True
         return False
 
-    def on_train_begin(self, trainer: "Trainer") -> None:
-        """Refuse a quantity that nothing measures; forget an earlier training."""
+    def _check(self, trainer: "Trainer") -> None:
         if self.monitor not in trainer.logged:
             hint = " Give fit validation=(Xv, yv)." if str(self.monitor).startswith("val_") else ""
             raise ValueError(
                 f'{type(self).__name__}: nothing measures "{self.monitor}"; measured are '
                 f"{', '.join(trainer.logged)}.{hint}"
             )
+
+    def on_train_begin(self, trainer: "Trainer") -> None:
+        """Refuse a training that this does not fit, and stay as it is; forget an earlier one."""
+        self._check(trainer)
         self._reset()
 
 
@@ -181,9 +184,8 @@ class ReduceOnPlateau(_Watching):
         super()._reset()
         self.cooling = 0
 
-    def on_train_begin(self, trainer: "Trainer") -> None:
-        """Refuse a quantity that nothing measures, and a rate that follows a schedule."""
-        super().on_train_begin(trainer)
+    def _check(self, trainer: "Trainer") -> None:
+        super()._check(trainer)
         if not isinstance(trainer.lr, float):
             raise ValueError(
                 f"ReduceOnPlateau: the learning rate follows {trainer.lr!r}; give the optimizer a "
