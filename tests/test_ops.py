@@ -78,10 +78,24 @@ def test_gradient(name):
     assert engine.differences(net, engine.session(net, seed=5), (X, y)) < LIMIT
 
 
-def test_an_activation_has_a_kind():
+@pytest.mark.parametrize("name", _core.ops())
+def test_arguments_that_are_missing_or_unknown_are_refused(name):
+    graph = _core.Graph()
+    graph.input((4, 4, 3))
+    for args, given in (((), {}), ((0,) * 12, {}), ((), {"nothing": 1})):
+        with pytest.raises(TypeError, match=f"^{name}"):
+            getattr(graph, name)(*args, **given)
+    assert graph.input((2,)) == 1  # nothing was added
+
+
+def test_what_an_op_may_leave_out():
     graph = _core.Graph()
     x = graph.input((3,))
-    for given in ({}, {"alpha": -1.0}):
-        with pytest.raises(ValueError, match=r"^activation expects a kind$"):
-            graph.activation(x, **given)
-    assert graph.softmax(x) == x + 1  # nothing was added
+    w, b = graph.parameter("w", (3, 2), True), graph.parameter("b", (2,), False)
+    for y in (graph.matmul(x, w), graph.matmul(x, w, -1), graph.matmul(x, weight=w, bias=b)):
+        assert graph.shape(y) == (2,)
+    assert graph.shape(graph.activation(x, "tanh")) == (3,)
+    with pytest.raises(ValueError, match="no parameter -1"):
+        graph.matmul(x, -1)
+    with pytest.raises(TypeError, match=r"^activation needs kind$"):
+        graph.activation(x, alpha=-1.0)

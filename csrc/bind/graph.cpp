@@ -41,8 +41,8 @@ template <class A> std::vector<std::string> arguments_of() {
 // Arguments by position or name, as Python gives them.
 class Arguments {
  public:
-  Arguments(const char* op, const std::vector<std::string>& names, const py::args& args,
-            const py::kwargs& given)
+  Arguments(const char* op, const std::vector<std::string>& names, std::size_t required,
+            const py::args& args, const py::kwargs& given)
       : op_(op) {
     if (args.size() > names.size()) {
       throw py::type_error(text(op, " takes ", names.size(), " arguments, got ", args.size()));
@@ -55,17 +55,19 @@ class Arguments {
       }
       by_name_[key] = value;
     }
+    for (std::size_t i = 0; i < required; ++i) {
+      if (!by_name_.contains(names[i].c_str())) throw py::type_error(text(op, " needs ", names[i]));
+    }
   }
-  // False, and `to` left as it is, where there is none.
-  template <class Value> bool get(const char* name, Value& to) const {
-    if (!by_name_.contains(name)) return false;
+  // `to` stays as it is where there is none.
+  template <class Value> void get(const char* name, Value& to) const {
+    if (!by_name_.contains(name)) return;
     try {
       read(by_name_[name], to);
     } catch (const py::cast_error&) {
       throw py::type_error(text(op_, ": ", name, " cannot be ",
                                 py::repr(by_name_[name]).template cast<std::string>()));
     }
-    return true;
   }
 
  private:
@@ -74,16 +76,16 @@ class Arguments {
 };
 
 template <class A> int add(Graph& graph, const py::args& args, const py::kwargs& given) {
-  const Arguments arguments(A::kName, arguments_of<A>(), args, given);
+  const std::vector<std::string> names = arguments_of<A>();
+  std::size_t required = names.size();  // the last ones may be left out where the op says so
+  if constexpr (requires { A::kOptional; }) required -= A::kOptional;
+  const Arguments arguments(A::kName, names, required, args, given);
   std::vector<int> in, parameters;
-  for (const char* name : A::kTensors) {
-    int x = -1;
-    if (!arguments.get(name, x)) throw py::type_error(text(A::kName, " needs ", name));
-    in.push_back(x);
-  }
-  for (const char* name : parameters_of<A>()) {  // the last ones may be left out, or be -1
+  for (const char* name : A::kTensors) arguments.get(name, in.emplace_back());
+  for (const char* name : parameters_of<A>()) {
     int p = -1;
-    if (!arguments.get(name, p) || p < 0) break;
+    arguments.get(name, p);
+    if (p < 0 && in.size() + parameters.size() >= required) break;
     parameters.push_back(p);
   }
   A op;

@@ -74,6 +74,8 @@ template <class T> class Plan {
   static long bytes(Program program, const Kernels<T>& kernels,
                     std::shared_ptr<CpuStore<T>> weights, long capacity, int threads);
 
+  Plan(Plan&&) = delete;  // calls point into it
+
   long capacity() const { return capacity_; }
   // Of tensors, and of the scratch memory of the threads that were needed so far.
   long arena_bytes() const {

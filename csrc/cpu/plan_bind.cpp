@@ -168,6 +168,10 @@ template <class T> const void* Plan<T>::made_for(const Op& op) {
 }
 
 template <class T> Work<T> Plan<T>::work_of(const Op& op) const {
+  if (op.in.size() > kMostTensors || op.parameters.size() > kMostParameters) {
+    refuse(op.layer, ": an op may read ", kMostTensors, " tensors and ", kMostParameters,
+           " parameters, got ", op.in.size(), " and ", op.parameters.size());
+  }
   Work<T> work;
   work.attributes = std::visit([](const auto& a) -> const void* { return &a; }, op.what);
   work.k = &k_;

@@ -23,8 +23,11 @@ void check_frame(const Given& given, const Window& w, long filters, const Paddin
                " channels or filters is too large: at most 2^38 elements in all");
 }
 
-double multiply_adds(const Window& window, const Shape& weight) {
-  return static_cast<double>(window.out_pixels()) * static_cast<double>(elements_of(weight));
+// Of every channel alone, vectors are whole.
+double multiply_adds(const Convolving& conv, const Shape& weight) {
+  const long taps =
+      conv.depthwise ? conv.window.taps() * padded(weight.back()) : elements_of(weight);
+  return static_cast<double>(conv.window.out_pixels()) * static_cast<double>(taps);
 }
 
 // The weights of a convolution, made ready for one of its passes.
@@ -77,7 +80,7 @@ void Conv::gradient(Gradients& to, const Op& op) const {
   to.give(0, {.what = ConvGrad{*this}, .in = in, .parameters = {weight}});
 }
 
-double Conv::flops(const Shape& weight) const { return 2.0 * multiply_adds(window, weight); }
-double ConvGrad::flops(const Shape& weight) const { return 4.0 * multiply_adds(window, weight); }
+double Conv::flops(const Shape& weight) const { return 2.0 * multiply_adds(*this, weight); }
+double ConvGrad::flops(const Shape& weight) const { return 4.0 * multiply_adds(*this, weight); }
 
 }  // namespace steep::ops

@@ -16,6 +16,7 @@ struct Conv : Convolving {
   static constexpr const char* kName = "conv2d";
   static constexpr std::array kTensors{"x"};
   static constexpr std::array kParameters{"weight", "bias"};
+  static constexpr std::size_t kOptional = 5;  // from the bias on
   static constexpr auto fields() {
     return std::tuple{Field{"stride", &Conv::stride}, Field{"padding", &Conv::padding},
                       Field{"dilation", &Conv::dilation}, Field{"groups", &Convolving::groups}};

@@ -9,6 +9,7 @@ struct MatMul {
   static constexpr const char* kName = "matmul";
   static constexpr std::array kTensors{"x"};
   static constexpr std::array kParameters{"weight", "bias"};
+  static constexpr std::size_t kOptional = 1;  // the bias
   Fused f = {};
 
   Shape shape(const Given& given);

@@ -8,6 +8,7 @@ namespace steep::ops {
 struct Activation : Fused {
   static constexpr const char* kName = "activation";
   static constexpr std::array kTensors{"x"};
+  static constexpr std::size_t kOptional = 1;  // alpha
   static constexpr auto fields() {
     return std::tuple{Field{"kind", &Fused::activation}, Field{"alpha", &Fused::alpha}};
   }
