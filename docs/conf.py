@@ -64,7 +64,7 @@ def skip(app: Sphinx, what: str, name: str, value: Any, skipped: bool, options: 
 
 def stay(app: Sphinx, path: Path, page: str, content: list[str]) -> None:
     """Turn links of included files that lead out of the site into the names of their targets."""
-    content[0] = re.sub(r"\[([^]]+)\]\((?!docs/|#|\w+:)[^)]+\)", r"`\1`", content[0])
+    content[0] = re.sub(r"\[([^]]+)\]\((?!docs/|#|\w+:)[^)\s]+\)", r"`\1`", content[0])
 
 
 def compare(app: Sphinx, env: BuildEnvironment) -> None:
