@@ -29,7 +29,17 @@ using All = List<Input, MatMul, MatMulGrad, Activation, ActivationGrad, Add, Sub
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };
-using Attributes = VariantOf<All>::type;
+
+// Which of the list an op is. Copied and moved in one place: op.cpp.
+struct Attributes : VariantOf<All>::type {
+  using VariantOf<All>::type::variant;
+  Attributes();
+  Attributes(const Attributes& other);
+  Attributes(Attributes&& other) noexcept;
+  Attributes& operator=(const Attributes& other);
+  Attributes& operator=(Attributes&& other) noexcept;
+  ~Attributes();
+};
 
 }  // namespace ops
 

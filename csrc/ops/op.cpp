@@ -4,7 +4,16 @@
 #include <functional>
 #include <numeric>
 
+#include "ops/list.h"
+
 namespace steep {
+
+ops::Attributes::Attributes() = default;
+ops::Attributes::Attributes(const Attributes& other) = default;
+ops::Attributes::Attributes(Attributes&& other) noexcept = default;
+ops::Attributes& ops::Attributes::operator=(const Attributes& other) = default;
+ops::Attributes& ops::Attributes::operator=(Attributes&& other) noexcept = default;
+ops::Attributes::~Attributes() = default;
 
 std::string text_of(const Shape& shape) {
   std::string out = "(";
