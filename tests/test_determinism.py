@@ -7,7 +7,7 @@ import engine
 import numpy as np
 import pytest
 import steep
-from steep import _core
+from steep import _core, layers
 from steep.training import knobs, loop
 
 EPOCHS = 20  # of 5 batches, or 3: a hundred steps, the last batch of each epoch a short one
@@ -174,3 +174,23 @@ def test_predictions_do_not_depend_on_the_batch(batch_size):
     X, _ = case.data()
     net = case.net().build(case.inputs, seed=1)
     assert net.predict(X, batch_size=batch_size).tobytes() == net.predict(X).tobytes()
+
+
+@pytest.mark.parametrize("threads", [2, 3, 8])
+def test_a_gradient_far_beyond_its_limit_is_clipped_alike_by_all_threads(threads):
+    """Its factor is too small for one multiplication; nobody may touch what others still read."""
+    X = np.random.default_rng(0).integers(0, 7, (35, 128)).astype(np.float32)
+    y = np.random.default_rng(1).random((35, 65)).astype(np.float32)
+
+    def trained(count):
+        net = steep.Sequential(layers.Dense(65, "exp")).build(128)
+        weights = net.state_dict()
+        drawn = 0.45 * np.random.default_rng(2).standard_normal(weights["dense.weight"].shape)
+        net.load_state_dict(weights | {"dense.weight": drawn.astype(np.float32)})
+        trainer = steep.Trainer(net, "binary_cross_entropy", "sgd", clip_norm=0.05)
+        with steep.threads(count):
+            trainer.fit(X, y, batch_size=64, progress=False)
+        assert trainer.history.steps["loss"][0] > 1e12
+        return net.state_dict()["dense.weight"].tobytes()
+
+    assert {trained(threads) for _ in range(5)} == {trained(1)}

@@ -127,7 +127,6 @@ template <class T> void Update<T>::shrink(Share share, double factor) const {
   for (std::size_t i = share.first; i < share.last; ++i) {
     T* g = gradients_ + tasks[i].offset;
     for (long j = 0; j < tasks[i].size; ++j) g[j] *= static_cast<T>(factor);
-    squares_[i] = k_.finish_gradient(g, g, tasks[i].size, T(0), T(0), static_cast<T>(kNoLimit));
   }
 }
 
@@ -145,6 +144,11 @@ template <class T> double Update<T>::norm(Share share, int threads, double& shru
     meet(threads);  // everybody has read the squares
     shrunk = 0x1p-600;
     shrink(share, shrunk);
+    for (std::size_t i = share.first; i < share.last; ++i) {
+      T* g = gradients_ + plan_.tasks()[i].offset;
+      squares_[i] =
+          k_.finish_gradient(g, g, plan_.tasks()[i].size, T(0), T(0), static_cast<T>(kNoLimit));
+    }
     meet(threads);
     sum = total();
   }
@@ -170,7 +174,7 @@ bool Update<T>::separate(Share share, long rows, const Knobs& knobs, int thread,
   const double most = knobs.common[kClipNorm];
   double scale = length > most * shrunk ? most / length : 1 / shrunk;
   if (scale > 0 && scale < kLeastFactor) {  // one factor would be flushed to 0
-    shrink(share, kLeastFactor);
+    shrink(share, kLeastFactor);            // not the squares: others may still be adding them up
     scale /= kLeastFactor;
   }
   bool finite = true;
