@@ -75,9 +75,8 @@ def run(
     ValueError
         When a prefix fits no case.
     """
-    # Loaded here, so that bench/ can read the cases on a machine without steep.
-    from .. import _core  # noqa: PLC0415
-    from .native import prepare  # noqa: PLC0415
+    from .. import _core  # noqa: PLC0415  (bench/ reads the cases on a machine without steep)
+    from .native import prepare  # noqa: PLC0415  (as above)
 
     count = _core.get_num_threads() if threads is None else threads
     for case in select(names):
