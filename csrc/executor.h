@@ -12,16 +12,19 @@
 #include "data/batcher.h"
 #include "graph/program.h"
 #include "plan/layout.h"
+#include "plan/recipe.h"
 
 namespace steep {
 
-// One flat block of equal columns (weights; or gradients and optimizer slots), each of them as the
-// Layout says. Only get() and set() know the logical shapes.
+// One flat block of columns (weights; or gradients; or optimizer slots), each of them as its Layout
+// says. Only get() and set() know the logical shapes.
 class Store {
  public:
   virtual ~Store() = default;
   const Layout& layout() const { return *layout_; }
   const std::shared_ptr<const Layout>& shared_layout() const { return layout_; }
+  // Of a column that has a layout of its own, as slots of groups have; as many parameters as all.
+  virtual const Layout& layout(int) const { return layout(); }
   virtual long bytes() const = 0;
   // The same memory under the layout of a part.
   virtual std::shared_ptr<Store> part(std::shared_ptr<const Layout> layout) const = 0;
@@ -87,19 +90,14 @@ struct Walked {
   double seconds;  // of one step, the last time some were done
 };
 
-struct Recipe {
-  int rule;  // position in rules/list.h
-  uint64_t seed;
-  bool mean;        // of the losses of a batch, not their sum
-  bool decay_bias;  // penalties and decay apply to all parameters
-};
+struct Penalties { std::vector<double> l1, l2; };  // of each group
 
-// Training of a network's weights by one update rule. One call at a time; the caller stands inside the
+// Training of a network's weights by update rules. One call at a time; the caller stands inside the
 // weights' gate where a call reads or writes them.
 class Training {
  public:
   virtual ~Training() = default;
-  virtual Store& slots() = 0;  // of the rule, a column each
+  virtual Store& slots() = 0;  // of the rules, a column each
   // Makes room for batches of so many rows.
   virtual void reserve(long rows) = 0;
   // A call without a halt is not to be disturbed: it makes no room for others, either.
@@ -116,7 +114,7 @@ class Training {
 
   // The objective of batch 0, in training mode after `step` updates; gradients of all parameters to
   // outs, where not null.
-  virtual double gradients(const Batcher& data, long step, double l1, double l2,
+  virtual double gradients(const Batcher& data, long step, const Penalties& penalties,
                            const std::vector<void*>& outs, Halt& halt) = 0;
 
   // Copies weights and slots aside, and back again.

@@ -5,7 +5,8 @@ from itertools import pairwise
 import numpy as np
 from steep import _core
 
-COMMON = len(_core.COMMON_KNOBS)
+KNOBS = [*_core.SHARED_KNOBS, *_core.GROUP_KNOBS]  # of a table with one group; its rule's follow
+COMMON = len(KNOBS)
 STEP = np.finfo(np.float64).eps ** (1 / 3)  # of central differences
 
 
@@ -39,7 +40,8 @@ def dense(*widths, activation="tanh", alpha=0.1, precision="float32", seed=0):
 
 
 def session(net, loss="mse", option=0.0, *, rule="sgd", seed=0, mean=True):
-    return _core.Session(net, loss, option, rule, seed, mean, False)
+    groups = [0] * len(net.parameters())
+    return _core.Session(net, loss, option, [rule], groups, seed, mean, False)
 
 
 def forward(build, *arrays, precision="float32", weights=None, batch_size=None):
@@ -56,14 +58,14 @@ def table(optimizer, steps, epoch_steps=None):
     rule = optimizer.knobs(number, epochs, (number + 1) // (epoch_steps or steps))
     knobs = no_limits(np.zeros((steps, COMMON + rule.shape[1])))
     knobs[:, COMMON:] = rule
-    knobs[:, _core.COMMON_KNOBS.index("decay")] = optimizer.decay(number, epochs)
+    knobs[:, KNOBS.index("decay")] = optimizer.decay(number, epochs)
     return knobs
 
 
 def no_limits(knobs):
     """Return a knob table of zeros with clipping off."""
-    for name in ("clip_norm", "clip_value"):
-        knobs[:, _core.COMMON_KNOBS.index(name)] = np.inf
+    for name in ("clip_norm", "clip_value", "clip_parameter"):
+        knobs[:, KNOBS.index(name)] = np.inf
     return knobs
 
 

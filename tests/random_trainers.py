@@ -3,7 +3,7 @@
 from dataclasses import fields
 
 import cases
-from described import LAYOUTS, UNSIGNED, Data, Source, call
+from described import LAYOUTS, UNSIGNED, Data, Source, call, code
 from steep import losses, optimizers
 
 KINDS = {  # of targets that a loss takes, by those of its row
@@ -218,6 +218,18 @@ class Training:
 
     # -- trainer -------------------------------------------------------------------------------
 
+    def groups(self):
+        """Return groups of parameters: other settings, another rule, or both."""
+        settings = {
+            "l2": self.maybe(0.3, self.value(0.02)),
+            "clip_value": self.maybe(0.2, 0.3),
+            "clip_parameter": self.maybe(0.2, 0.2),
+            "optimizer": self.maybe(0.4, self.optimizer()),
+            "lr_factor": self.maybe(0.3, 0.5),
+        }
+        given = ", ".join(f'"{n}": {code(v)}' for n, v in settings.items() if v is not None)
+        return Source(f'{{"*[!s]": {{{given}}}}}')  # all but biases, of which no network has only
+
     def options(self):
         """Return arguments of the Trainer, most at their defaults."""
         return {
@@ -225,6 +237,8 @@ class Training:
             "decay_bias": self.maybe(0.15, True),
             "clip_norm": self.maybe(0.2, self.value(self.choose(0.05, 1.0, 10.0), 0.15)),
             "clip_value": self.maybe(0.12, self.value(self.choose(0.01, 0.1, 1.0), 0.15)),
+            "clip_parameter": self.maybe(0.1, self.value(self.choose(0.02, 0.3, 3.0), 0.15)),
+            "groups": self.maybe(0.15, self.groups()),
             "metrics": self.maybe(0.05, ()),
             "reduction": self.maybe(0.2, "sum"), "precision": self.maybe(0.35, "float64"),
             "seed": self.maybe(0.7, self.whole(0, 999)),

@@ -197,11 +197,20 @@ def first_slots(optimizer):
     return defaultdict(lambda: start)
 
 
-def step(w, s, gradient, k, decayed=1.0):
-    """Return weights and slots after one step: of gradient(point), decay, the rule."""
-    g = gradient(w + k.look * s["v"] if k.ahead else w)
+def point(w, s, k):
+    """Return where a rule takes the gradient."""
+    return w + k.look * s["v"] if k.ahead else w
+
+
+def move(w, s, g, k, decayed=1.0):
+    """Return weights and slots after decay and the rule, of the gradient at the point."""
     w, new = RULES[k.optimizer.rule](w - decayed * k.decay * w, g, s, k)
     return w, s | new
+
+
+def step(w, s, gradient, k, decayed=1.0):
+    """Return weights and slots after one step of gradient(point)."""
+    return move(w, s, gradient(point(w, s, k)), k, decayed)
 
 
 def descent(optimizer, gradient, w, steps, epoch_steps=1):

@@ -62,7 +62,7 @@ def running(case, **common):
     session.set_data([X], y.astype(np.int32) if y.ndim == 1 else y, None, case.batch, True)
     knobs = engine.table(trainer.optimizer, 1000, BATCHES)
     for name, value in common.items():
-        knobs[:, engine._core.COMMON_KNOBS.index(name)] = value
+        knobs[:, engine.KNOBS.index(name)] = value
     return session, knobs, trainer
 
 

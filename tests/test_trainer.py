@@ -419,8 +419,8 @@ def test_what_is_public_is_meant_for_users():
         "history", "epoch", "steps", "finished", "logged", "optimizer",
     }  # fmt: skip
     settings = {
-        "net", "loss", "metrics", "l1", "l2", "decay_bias", "clip_norm", "clip_value", "reduction",
-        "precision", "device", "seed",
+        "net", "loss", "metrics", "groups", "l1", "l2", "decay_bias", "clip_norm", "clip_value",
+        "clip_parameter", "reduction", "precision", "device", "seed",
     }  # fmt: skip
     assert names(steep.Trainer) == doors
     assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}

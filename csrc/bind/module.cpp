@@ -4,7 +4,7 @@
 #include "cpu.h"
 #include "executor.h"
 #include "ops/names.h"
-#include "plan/rules.h"
+#include "plan/recipe.h"
 
 namespace py = pybind11;
 
@@ -22,8 +22,35 @@ py::dict rules() {
   py::dict out;
   for (const steep::RuleInfo& rule : steep::rule_infos()) {
     out[py::str(rule.name)] = py::dict(py::arg("slots") = rule.slots, py::arg("knobs") = rule.knobs,
-                                       py::arg("look_ahead") = rule.look_ahead);
+                                       py::arg("look_ahead") = rule.look_ahead,
+                                       py::arg("passes") = rule.sums > 0 ? 2 : 1);
   }
+  return out;
+}
+
+// Of each slot, its shape for each parameter, None where it has none.
+py::dict slot_shapes(const std::vector<std::string>& rules, const std::vector<int>& groups,
+                     const std::vector<steep::Shape>& shapes) {
+  steep::Recipe recipe{.rules = {}, .groups = groups};
+  for (const std::string& rule : rules) recipe.rules.push_back(steep::rule_index(rule));
+  std::vector<steep::Parameter> parameters;
+  for (const steep::Shape& shape : shapes) parameters.push_back({"", shape, true, true});
+  check(recipe, parameters.size());
+  py::dict out;
+  const steep::Layout weights(parameters, steep::Format::Float32);
+  for (const steep::SlotColumn& column : slot_columns(recipe, weights)) {
+    py::list each;
+    for (const steep::Slice& s : column.layout->slices) {
+      s.size > 0 ? each.append(py::cast(s.shape)) : each.append(py::none());
+    }
+    out[py::str(column.name)] = each;
+  }
+  return out;
+}
+
+template <class Names> py::list listed(const Names& names) {
+  py::list out;
+  for (const char* name : names) out.append(name);
   return out;
 }
 
@@ -48,15 +75,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   steep::cpu::isas();
   m.doc() = "The native core of steep: graphs, plans, kernels and threads.";
   m.attr("__version__") = STEEP_VERSION;
-  py::list common;
-  for (const char* name : steep::kCommonKnobNames) common.append(name);
-  m.attr("COMMON_KNOBS") = common;
+  m.attr("SHARED_KNOBS") = listed(steep::kSharedKnobNames);
+  m.attr("GROUP_KNOBS") = listed(steep::kGroupKnobNames);
   m.attr("MAX_THREADS") = steep::cpu::kMaxThreads;
   m.def("info", &info);
   m.def("set_num_threads", &steep::cpu::set_threads, py::arg("n"));
   m.def("limit_threads", &steep::cpu::limit_threads, py::arg("n"));
   m.def("get_num_threads", &steep::cpu::threads);
   m.def("quota_cpus", &steep::cpu::quota_cpus, py::arg("root"));
+  m.def("slot_shapes", &slot_shapes, py::arg("rules"), py::arg("groups"), py::arg("shapes"));
   m.def("activations", &steep::activation_names);
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <map>
+#include <variant>
 
 #include "bind/network.h"
 #include "ops/names.h"
@@ -13,13 +14,26 @@ namespace {
 
 using Table = py::array_t<double, py::array::c_style>;
 
+// One number for all groups of parameters, or one of each.
+using Penalty = std::variant<double, std::vector<double>>;
+
+std::vector<double> by_group(const Session& session, const Penalty& given) {
+  const std::size_t groups = session.groups();
+  if (const double* same = std::get_if<double>(&given)) return std::vector(groups, *same);
+  const auto& each = std::get<std::vector<double>>(given);
+  if (each.size() != groups) refuse("gradients: ", groups, " groups, ", each.size(), " penalties");
+  return each;
+}
+
 class PySession {
  public:
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
-            const std::string& rule, uint64_t seed, bool mean, bool decay_bias)
+            const std::vector<std::string>& rules, const std::vector<int>& groups, uint64_t seed,
+            bool mean, bool decay_bias)
       : network_(std::move(network)), trained_(network_->get()),
-        session_(std::make_unique<Session>(trained_, Objective{loss_index(loss), loss_option},
-                                           Recipe{rule_index(rule), seed, mean, decay_bias})) {}
+        session_(
+            std::make_unique<Session>(trained_, Objective{loss_index(loss), loss_option},
+                                      Recipe{indices(rules), groups, seed, mean, decay_bias})) {}
 
   // The network may have been converted since: this session's weights would no longer be its own.
   Session& session() const {
@@ -107,10 +121,11 @@ class PySession {
 
   std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
                                         const py::array& targets,
-                                        const std::optional<py::array>& weights, double l1,
-                                        double l2) {
+                                        const std::optional<py::array>& weights, const Penalty& l1,
+                                        const Penalty& l2) {
     const HeldData held = hold(network_->graph(), inputs, targets, weights);
     Session& s = session();
+    const Penalties penalties{by_group(s, l1), by_group(s, l2)};
     const auto& parameters = network_->graph().parameters();
     Arrays out{trained_->format()};
     out.add_all(network_->graph());
@@ -118,7 +133,7 @@ class PySession {
       if (!parameters[i].trained) out.data[i] = nullptr;
     }
     const double loss =
-        heedful([&](Halt& halt) { return s.gradients(held.data, l1, l2, out.data, halt); });
+        heedful([&](Halt& halt) { return s.gradients(held.data, penalties, out.data, halt); });
     py::dict named;
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       if (parameters[i].trained) named[py::str(parameters[i].name)] = out.arrays[i];
@@ -135,17 +150,19 @@ class PySession {
     return py::make_tuple(t.loss, t.correct, t.weight);
   }
 
-  std::vector<std::string> slots() const { return session().rule().slots; }
+  std::vector<std::string> slots() const { return session().slots(); }
   py::array get_slot(const std::string& slot, const std::string& name) const {
     const auto all = slots();
     const auto at = std::find(all.begin(), all.end(), slot);
     if (at == all.end()) refuse("no slot named \"", slot, "\"");
     const int index = parameter_index(network_->graph(), name);
+    const int column = static_cast<int>(at - all.begin());
+    if (!has_slot(column, index)) refuse("\"", name, "\" has no slot \"", slot, "\"");
     Arrays out{trained_->format()};
-    out.add(network_->graph().parameters()[index].shape);
+    out.add(slot_shape(column, index));
     released([&](Session& s) {
       const Inside looking(s.gate(), Inside::kRead);
-      s.state().get(static_cast<int>(at - all.begin()), index, out.data[0]);
+      s.state().get(column, index, out.data[0]);
     });
     return out.arrays[0];
   }
@@ -153,33 +170,46 @@ class PySession {
   py::tuple copy_out() const {
     const Graph& graph = network_->graph();
     const std::vector<std::string> names = slots();
+    const std::size_t parameters = graph.parameters().size();
     Arrays weights{trained_->format()}, slots{trained_->format()};
     weights.add_all(graph);
-    for (std::size_t i = 0; i < names.size(); ++i) slots.add_all(graph);
-    const Progress progress =
-        released([&](Session& s) { return s.copy_out(weights.data, slots.data); });
-    const auto by_name = [&](const Arrays& all, std::size_t first) {
-      py::dict out;
-      for (const Parameter& p : graph.parameters()) out[py::str(p.name)] = all.arrays[first++];
-      return out;
-    };
+    std::vector<void*> outs(names.size() * parameters, nullptr);
     py::dict by_slot;
     for (std::size_t i = 0; i < names.size(); ++i) {
-      by_slot[py::str(names[i])] = by_name(slots, i * graph.parameters().size());
+      py::dict found;
+      for (std::size_t p = 0; p < parameters; ++p) {
+        const int column = static_cast<int>(i), index = static_cast<int>(p);
+        if (!has_slot(column, index)) continue;
+        slots.add(slot_shape(column, index));
+        outs[i * parameters + p] = slots.data.back();
+        found[py::str(graph.parameters()[p].name)] = slots.arrays.back();
+      }
+      by_slot[py::str(names[i])] = found;
     }
-    return py::make_tuple(by_name(weights, 0), by_slot, dict_of(progress));
+    const Progress progress = released([&](Session& s) { return s.copy_out(weights.data, outs); });
+    py::dict by_name;
+    for (std::size_t p = 0; p < parameters; ++p) {
+      by_name[py::str(graph.parameters()[p].name)] = weights.arrays[p];
+    }
+    return py::make_tuple(by_name, by_slot, dict_of(progress));
   }
   // Arrays by slot and name, all of them.
   void assign_slots(const std::map<std::string, std::map<std::string, py::array>>& given) const {
     std::vector<py::array> checked;
     std::vector<const void*> values;
+    int column = -1;
     for (const std::string& slot : slots()) {
-      for (const Parameter& p : network_->graph().parameters()) {
+      int index = -1;
+      ++column;
+      for (Parameter p : network_->graph().parameters()) {
+        values.push_back(nullptr);
+        if (!has_slot(column, ++index)) continue;
         if (!given.count(slot) || !given.at(slot).count(p.name)) {
           refuse("slot \"", slot, "\" of \"", p.name, "\" is missing");
         }
+        p.shape = slot_shape(column, index);
         checked.push_back(fitting(p, given.at(slot).at(p.name), trained_->format()));
-        values.push_back(checked.back().data());
+        values.back() = checked.back().data();
       }
     }
     released([&](Session& s) { s.assign_slots(values); });
@@ -197,6 +227,17 @@ class PySession {
   }
 
  private:
+  static std::vector<int> indices(const std::vector<std::string>& rules) {
+    std::vector<int> all;
+    for (const std::string& rule : rules) all.push_back(rule_index(rule));
+    return all;
+  }
+  const Shape& slot_shape(int column, int parameter) const {
+    return session().state().layout(column).slices[static_cast<std::size_t>(parameter)].shape;
+  }
+  bool has_slot(int column, int parameter) const {
+    return session().state().layout(column).slices[static_cast<std::size_t>(parameter)].size > 0;
+  }
   static py::dict dict_of(const Progress& p) {
     using py::arg;
     return py::dict(arg("epoch") = p.epoch, arg("batch") = p.batch, arg("steps") = p.steps,
@@ -215,10 +256,11 @@ class PySession {
 void bind_session(py::module_& m) {
   using py::arg;
   py::class_<PySession>(m, "Session")
-      .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double, const std::string&,
-                    uint64_t, bool, bool>(),
-           arg("network"), arg("loss"), arg("loss_option"), arg("rule"), arg("seed"), arg("mean"),
-           arg("decay_bias"))
+      .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double,
+                    const std::vector<std::string>&, const std::vector<int>&, uint64_t, bool,
+                    bool>(),
+           arg("network"), arg("loss"), arg("loss_option"), arg("rules"), arg("groups"),
+           arg("seed"), arg("mean"), arg("decay_bias"))
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none())
       .def("set_batch", &PySession::set_batch, arg("inputs"), arg("targets"), arg("sample_weight"))

@@ -21,6 +21,7 @@ template <class T> void Plan<T>::bind_tasks() {
   const auto& slices = weights_->layout().slices;
   for (std::size_t p = 0; p < program_.terms.size(); ++p) {
     const Slice& s = slices[p];
+    first_tasks_.push_back(tasks_.size());
     if (!s.trained) continue;
     const long length = s.matrix ? s.rows : padded(s.columns);
     for (long lo = 0; lo < length; lo += s.matrix ? kBlockRows : kBlockColumns) {
@@ -29,6 +30,7 @@ template <class T> void Plan<T>::bind_tasks() {
       }
     }
   }
+  first_tasks_.push_back(tasks_.size());
 }
 
 template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
@@ -80,7 +82,7 @@ void Plan<T>::outer(const GradTask<T>& task, const Term<T>& term, long lo, long 
 
 template <class T>
 void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
-                       T* const* stores) const {
+                       T* const* blocks) const {
   if (task.terms.empty()) std::fill_n(g, task.size, T(0));
   bool accumulate = false;
   for (const Term<T>& term : task.terms) {
@@ -97,7 +99,7 @@ void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
         const long tiles = columns > 0 ? (task.rows + k_.tile_rows - 1) / k_.tile_rows : 1;
         for (long t = 0; t < tiles; ++t) {
           const long lo = task.rows * t / tiles, hi = task.rows * (t + 1) / tiles;
-          prefetch(task, lo, hi, columns, stores);
+          prefetch(task, lo, hi, columns, blocks);
           outer(task, term, lo, hi, r, n, g, accumulate);
         }
         columns = 0;
@@ -113,13 +115,13 @@ void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
 
 template <class T>
 void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
-                       T* const* stores) const {
+                       T* const* blocks) const {
   constexpr long kLine = kCacheLine / static_cast<long>(sizeof(T));
-  const long first = task.offset + lo * task.columns, last = task.offset + hi * task.columns;
+  const long first = lo * task.columns, last = hi * task.columns;
   for (int c = 0; c < columns; ++c) {
     for (long i = first; i < last; i += kLine) {
       // Other threads have read the weights of the first column; slots are this thread's alone.
-      c == 0 ? prefetch_write(stores[c] + i) : prefetch_read(stores[c] + i);
+      c == 0 ? prefetch_write(blocks[c] + i) : prefetch_read(blocks[c] + i);
     }
   }
 }

@@ -49,7 +49,8 @@ void report_broken(const std::string& what) {
 
 template <class T> void check_padding(const CpuStore<T>& store, const char* what) {
   for (int i = 0; i < store.columns(); ++i) {
-    for (const Slice& s : store.layout().slices) {
+    for (const Slice& s : store.layout(i).slices) {
+      if (s.size == 0) continue;
       const Panels panels = s.panels();
       const long last = panels.count() - 1;
       for (long r = 0; r < s.rows; ++r) {

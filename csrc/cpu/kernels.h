@@ -16,6 +16,7 @@
 namespace steep {
 
 constexpr int kMaxSlots = 3;  // optimizer slots of the hungriest rule (AMSGrad)
+constexpr int kMaxTerms = 2;  // sums over a whole parameter that a rule of two passes may want
 
 // C = relu?( init + sum_i A_i B_i ) over one panel of columns; init is C, the bias row, or zero.
 // A_i(r, k) = a[a_offsets[i] + r*lda + k]  (or [.. + k*lda + r] when a_transposed)   (rows, depth)
@@ -43,7 +44,8 @@ template <class T> struct GemmPanel {
 
 // One sweep of an update rule over n flat parameters; g already holds penalties and value clipping.
 //   w -= decay*w;  g *= scale;  rule(w, g, slots)
-// Look-ahead rules: first w = point - look*v, and afterwards point = w + look_next*v.
+// Look-ahead rules: first w = point - look*v, and afterwards point = w + look_next*v. A rule of two
+// passes first measures, and decays the weights itself.
 template <class T> struct UpdateArgs {
   T* w;                 // (n) weights; for look-ahead rules the point, where the gradient is taken
   const T* g;           // (n)
@@ -52,6 +54,7 @@ template <class T> struct UpdateArgs {
   const T* knobs;       // the rule's own knobs, in the order of its kKnobs
   T scale;              // gradient factor of clipping by norm, 1 when off
   T decay;              // decoupled decay, lr*weight_decay; 0 when off or not a decayed parameter
+  T factor;             // second pass only: what factor() made of the sums over the parameter
 };
 
 // Losses of `rows` samples: values, and the gradient of (factor_r * value_r) with respect to z.
@@ -88,6 +91,10 @@ template <class T> struct Kernels {
                                long rows, long width, T alpha, bool accumulate);
   void (*const* loss)(const LossArgs<T>&);
   bool (*const* update)(const UpdateArgs<T>&);  // false when a new weight is not finite
+  // Of a rule of two passes, else null: the first, and the number that the second gets for the sums
+  // over all blocks of a parameter. That of weight_decay itself stands in `decay`.
+  void (*const* measure)(const UpdateArgs<T>&, double* terms);
+  double (*const* factor)(const double* terms, const T* knobs);
   // Look-ahead rules only. Before a run, w += look*v. After it w = point - look*v, in place or not,
   // so rounded that look_ahead gives the bits of the point again.
   void (*look_ahead)(T* w, const T* v, long n, T look);

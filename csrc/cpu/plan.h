@@ -100,10 +100,12 @@ template <class T> class Plan {
   void follow_statistics(long rows) const;
 
   const std::vector<GradTask<T>>& tasks() const { return tasks_; }
-  // Sums the block's gradient into g. Meanwhile asks for the block of the `columns` columns
-  // of Stores that the update will read from memory.
+  // The tasks of parameter p lie from first_task(p) to first_task(p + 1).
+  std::size_t first_task(int parameter) const { return first_tasks_[parameter]; }
+  // Sums the block's gradient into g. Meanwhile asks for the block in the `columns` columns
+  // that the update will read from memory.
   void gradient(const GradTask<T>& task, long rows, T* g, int columns = 0,
-                T* const* stores = nullptr) const;
+                T* const* blocks = nullptr) const;
 
   T* row(int tensor, long r) const { return buffers_[tensor] + r * strides_[tensor]; }
   long width(int tensor) const { return program_.tensors[tensor].width; }
@@ -142,7 +144,7 @@ template <class T> class Plan {
   void add_task(int parameter, long panel, long lo);
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
              T* g, bool accumulate) const;
-  void prefetch(const GradTask<T>& task, long lo, long hi, int columns, T* const* stores) const;
+  void prefetch(const GradTask<T>& task, long lo, long hi, int columns, T* const* blocks) const;
 
   Program program_;
   const Kernels<T>& k_;
@@ -158,6 +160,7 @@ template <class T> class Plan {
   std::vector<std::shared_ptr<const void>> made_;                     // what calls point to
   std::map<int, std::vector<std::shared_ptr<const Conv<T>>>> convs_;  // by parameter
   std::vector<GradTask<T>> tasks_;
+  std::vector<std::size_t> first_tasks_;
   long scratch_elements_ = 0;
   std::vector<Block> scratch_;  // of each thread
 };

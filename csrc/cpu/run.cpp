@@ -72,7 +72,7 @@ template <class T> void CpuTraining<T>::Loop::run(int thread, int threads, long 
   };
   const auto share = update.share(thread, threads);
   for (long i = first_step; i < end; ++i) {
-    const auto knobs = update.read(stretch.knobs, i);
+    auto knobs = update.read(stretch.knobs, i);
     Step<T> step =
         t.at(*stretch.data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i});
     step.halt = halt;
@@ -109,7 +109,7 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
   const double forward = plan_->cost_per_row() * static_cast<double>(rows);
   if (stretch.separate) keep_gradients();
   Update<T> update = this->update();
-  if (halt != nullptr && rule_.look_ahead) {
+  if (halt != nullptr && update.looks_ahead()) {
     if (stretch.separate || step_seconds_ > kLongStep || forward > kLongForward) {
       update.keep_weights();
     } else {

@@ -3,15 +3,30 @@
 
 namespace steep {
 
+namespace {
+
+// Columns start one line past a 4 KiB boundary of each other: equal offsets in w, g and the slots are
+// read together and must not compete for one cache set.
+template <class T> std::vector<long> starts(const std::vector<std::shared_ptr<const Layout>>& all) {
+  constexpr long kItem = sizeof(T);
+  std::vector<long> starts{0};
+  for (const auto& layout : all) {
+    starts.push_back(starts.back() + (layout->size * kItem / 4096 + 1) * 4096 / kItem + 5 * kLane);
+  }
+  return starts;
+}
+
+}  // namespace
+
+template <class T>
+CpuStore<T>::CpuStore(std::shared_ptr<const Layout> layout,
+                      std::vector<std::shared_ptr<const Layout>> columns)
+    : Store(std::move(layout)), columns_(std::move(columns)), starts_(starts<T>(columns_)),
+      block_(std::make_shared<Block>(static_cast<std::size_t>(elements()) * sizeof(T))) {}
+
 template <class T>
 CpuStore<T>::CpuStore(std::shared_ptr<const Layout> layout, int columns)
-    : Store(std::move(layout)), columns_(columns),
-      // Columns start one line past a 4 KiB boundary of each other: equal offsets in w, g and the
-      // slots are read together and must not compete for one cache set.
-      stride_((this->layout().size * static_cast<long>(sizeof(T)) / 4096 + 1) * 4096 /
-                  static_cast<long>(sizeof(T)) +
-              5 * kLane),
-      block_(std::make_shared<Block>(static_cast<std::size_t>(columns_ * stride_) * sizeof(T))) {}
+    : CpuStore(layout, std::vector(static_cast<std::size_t>(columns), layout)) {}
 
 template <class T>
 std::shared_ptr<Store> CpuStore<T>::part(std::shared_ptr<const Layout> layout) const {
@@ -39,7 +54,7 @@ template <class F> void for_elements(const Slice& s, F&& visit) {
 template <class T> void CpuStore<T>::get(int column, int parameter, void* out) const {
   const T* from = this->column(column);
   T* to = static_cast<T*>(out);
-  for_elements(layout().slices[parameter],
+  for_elements(layout(column).slices[parameter],
                [&](long packed, long logical) { to[logical] = from[packed]; });
 }
 
@@ -47,7 +62,7 @@ template <class T> void CpuStore<T>::set(int column, int parameter, const void* 
   note_change();
   const T* from = static_cast<const T*>(in);
   T* to = this->column(column);
-  for_elements(layout().slices[parameter],
+  for_elements(layout(column).slices[parameter],
                [&](long packed, long logical) { to[packed] = from[logical]; });
 }
 

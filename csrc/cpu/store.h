@@ -1,6 +1,7 @@
 // The Store in the memory of the CPU: columns laid out as the GEMM kernels want them.
 #pragma once
 #include <memory>
+#include <vector>
 
 #include "base/memory.h"
 #include "executor.h"
@@ -10,10 +11,15 @@ namespace steep {
 template <class T> class CpuStore final : public Store {
  public:
   CpuStore(std::shared_ptr<const Layout> layout, int columns);
+  // Columns of different layouts, over the parameters of `layout`.
+  CpuStore(std::shared_ptr<const Layout> layout,
+           std::vector<std::shared_ptr<const Layout>> columns);
 
-  T* column(int i) const { return reinterpret_cast<T*>(block_->data()) + i * stride_; }
-  int columns() const { return columns_; }
-  long elements() const { return columns_ * stride_; }
+  T* column(int i) const { return reinterpret_cast<T*>(block_->data()) + starts_[i]; }
+  int columns() const { return static_cast<int>(columns_.size()); }
+  long elements() const { return starts_.back(); }
+  const Layout& layout(int column) const override { return *columns_[column]; }
+  using Store::layout;
 
   long bytes() const override { return static_cast<long>(block_->bytes()); }
   std::shared_ptr<Store> part(std::shared_ptr<const Layout> layout) const override;
@@ -22,11 +28,11 @@ template <class T> class CpuStore final : public Store {
 
  private:
   CpuStore(std::shared_ptr<const Layout> layout, const CpuStore& whole)
-      : Store(std::move(layout), whole), columns_(whole.columns_), stride_(whole.stride_),
-        block_(whole.block_) {}
+      : Store(std::move(layout), whole), columns_(whole.columns_.size(), this->shared_layout()),
+        starts_(whole.starts_), block_(whole.block_) {}
 
-  int columns_;
-  long stride_;
+  std::vector<std::shared_ptr<const Layout>> columns_;
+  std::vector<long> starts_;  // of each, and where the last one ends
   std::shared_ptr<const Block> block_;
 };
 

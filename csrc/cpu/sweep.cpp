@@ -14,6 +14,7 @@ namespace steep {
 namespace {
 
 constexpr double kFlopsPerElement = 20;
+constexpr long kStretch = 2048;  // elements whose terms are summed at once
 
 template <class T>
 bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double* knobs, T scale,
@@ -21,7 +22,8 @@ bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double
   T row[32];
   const RuleInfo& info = rule_infos()[rule];
   for (std::size_t i = 0; i < info.knobs.size(); ++i) row[i] = static_cast<T>(knobs[i]);
-  const auto part = [&](const T* g, long from, long n) {
+  T factor = 1;
+  const auto arguments = [&](const T* g, long from, long n) {
     UpdateArgs<T> a{};
     a.w = columns.column(0) + from;
     a.g = g;
@@ -30,21 +32,37 @@ bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double
     a.knobs = row;
     a.scale = scale;
     a.decay = decay;
-    return kernels<T>().update[rule](a);
+    a.factor = factor;
+    return a;
   };
   const long size = columns.layout().slices[0].columns, lanes = size / kLane;
+  const long rest = size - lanes * kLane;
+  alignas(64) T last[kLane] = {};
+  std::copy_n(gradient + lanes * kLane, rest, last);
+  if (info.sums > 0) {  // in stretches that do not depend on the threads
+    double sums[kMaxTerms] = {};
+    const auto measure = [&](const T* g, long from, long n) {
+      double terms[kMaxTerms];
+      kernels<T>().measure[rule](arguments(g, from, n), terms);
+      for (int t = 0; t < info.sums; ++t) sums[t] += terms[t];
+    };
+    for (long from = 0; from < lanes * kLane; from += kStretch) {
+      measure(gradient + from, from, std::min(kStretch, lanes * kLane - from));
+    }
+    if (rest > 0) measure(last, lanes * kLane, kLane);
+    factor = static_cast<T>(kernels<T>().factor[rule](sums, row));
+  }
   std::atomic<bool> finite{true};
+  const auto step = [&](const T* g, long from, long n) {
+    if (!kernels<T>().update[rule](arguments(g, from, n))) finite = false;
+  };
   pool().run(threads_for(kFlopsPerElement * static_cast<double>(size)),
              [&](int thread, int threads) {
                const long from = lanes * thread / threads * kLane;
                const long to = lanes * (thread + 1) / threads * kLane;
-               if (from < to && !part(gradient + from, from, to - from)) finite = false;
+               if (from < to) step(gradient + from, from, to - from);
              });
-  if (const long rest = size - lanes * kLane; rest > 0) {
-    alignas(64) T g[kLane] = {};
-    std::copy_n(gradient + lanes * kLane, rest, g);
-    if (!part(g, lanes * kLane, kLane)) finite = false;
-  }
+  if (rest > 0) step(last, lanes * kLane, kLane);
   return finite;
 }
 

@@ -13,9 +13,25 @@ namespace steep {
 template <class T>
 CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights,
                             const Recipe& recipe)
+    : CpuTraining(std::move(program), std::move(weights), recipe,
+                  slot_columns(recipe, weights->layout())) {}
+
+namespace {
+
+std::vector<std::shared_ptr<const Layout>> layouts(const std::vector<SlotColumn>& columns) {
+  std::vector<std::shared_ptr<const Layout>> all;
+  for (const SlotColumn& column : columns) all.push_back(column.layout);
+  return all;
+}
+
+}  // namespace
+
+template <class T>
+CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights,
+                            const Recipe& recipe, const std::vector<SlotColumn>& columns)
     : program_(std::move(program)), weights_(std::move(weights)), k_(kernels<T>()), recipe_(recipe),
-      rule_(rule_infos()[recipe.rule]),
-      slots_(weights_->shared_layout(), static_cast<int>(rule_.slots.size())) {}
+      slots_(weights_->shared_layout(), layouts(columns)),
+      ruled_(ruled(recipe_, *weights_, columns, slots_)) {}
 
 template <class T> long CpuTraining<T>::bytes() const {
   return slots_.bytes() + (gradients_ ? gradients_->bytes() : 0);
@@ -29,7 +45,7 @@ template <class T> long CpuTraining<T>::plan_bytes(long rows) const {
 template <class T> void CpuTraining<T>::reserve(long rows) {
   if (plan_ && plan_->capacity() >= rows) return;
   auto larger = std::make_unique<Plan<T>>(program_, k_, weights_, rows);
-  squares_.resize(larger->tasks().size());
+  sums_.resize(larger->tasks().size());
   plan_ = std::move(larger);
 }
 
@@ -39,7 +55,7 @@ template <class T> void CpuTraining<T>::keep_gradients() {
 
 template <class T> Update<T> CpuTraining<T>::update() {
   T* const gradients = gradients_ ? gradients_->column(0) : nullptr;
-  return {*plan_, *weights_, slots_, recipe_, gradients, squares_.data()};
+  return {*plan_, *weights_, slots_, recipe_, ruled_, gradients, sums_.data()};
 }
 
 template <class T> Step<T> CpuTraining<T>::at(const Batcher& data, Position at) const {
@@ -110,7 +126,7 @@ template <class T> std::optional<std::string> CpuTraining<T>::faulty_slot() {
       });
   if (finite) return std::nullopt;
   for (int i = 0; i < slots_.columns(); ++i) {
-    for (const Slice& s : slots_.layout().slices) {
+    for (const Slice& s : slots_.layout(i).slices) {
       if (!k_.all_finite(slots_.column(i) + s.offset, s.size)) return s.name;
     }
   }
@@ -118,7 +134,7 @@ template <class T> std::optional<std::string> CpuTraining<T>::faulty_slot() {
 }
 
 template <class T>
-double CpuTraining<T>::gradients(const Batcher& data, long number, double l1, double l2,
+double CpuTraining<T>::gradients(const Batcher& data, long number, const Penalties& penalties,
                                  const std::vector<void*>& outs, Halt& halt) {
   Step<T> step = at(data, {0, 0, number});
   step.halt = &halt;
@@ -126,7 +142,9 @@ double CpuTraining<T>::gradients(const Batcher& data, long number, double l1, do
   keep_gradients();
   T* g = gradients_->column(0);
   T* w = weights_->column(0);
-  const auto decayed = [&](const GradTask<T>& task) { return task.decay || recipe_.decay_bias; };
+  const auto of = [&](const GradTask<T>& task, const std::vector<double>& penalty) {
+    return task.decay || recipe_.decay_bias ? penalty[ruled_[task.parameter].group] : 0;
+  };
   pool().run(threads_for_rows(step.rows), [&](int thread, int threads) {
     plan_->run(step, thread, threads);
     if (threads > 1) pool().meet();
@@ -135,8 +153,8 @@ double CpuTraining<T>::gradients(const Batcher& data, long number, double l1, do
       if (halt.wanted()) return;
       plan_->gradient(tasks[i], step.rows, g + tasks[i].offset);
       k_.finish_gradient(g + tasks[i].offset, w + tasks[i].offset, tasks[i].size,
-                         decayed(tasks[i]) ? static_cast<T>(l1) : T(0),
-                         decayed(tasks[i]) ? static_cast<T>(l2) : T(0), static_cast<T>(kNoLimit));
+                         static_cast<T>(of(tasks[i], penalties.l1)),
+                         static_cast<T>(of(tasks[i], penalties.l2)), static_cast<T>(kNoLimit));
     }
   });
   if (halt.wanted()) return std::numeric_limits<double>::quiet_NaN();
@@ -144,7 +162,8 @@ double CpuTraining<T>::gradients(const Batcher& data, long number, double l1, do
   for (long r = 0; r < step.rows; ++r) objective += plan_->values()[r];
   if (recipe_.mean) objective /= static_cast<double>(step.rows);
   for (const GradTask<T>& task : tasks) {
-    if (!decayed(task) || (l1 == 0 && l2 == 0)) continue;
+    const double l1 = of(task, penalties.l1), l2 = of(task, penalties.l2);
+    if (l1 == 0 && l2 == 0) continue;
     for (long i = task.offset; i < task.offset + task.size; ++i) {
       const double x = static_cast<double>(w[i]);
       objective += 0.5 * l2 * x * x + l1 * std::abs(x);

@@ -22,7 +22,7 @@ template <class T> class CpuTraining final : public Training {
   std::string first_fault(const Batcher& data, Position at) override;
   std::string faulty_parameter(const Batcher& data, Position at, const double* knobs) override;
   std::optional<std::string> faulty_slot() override;
-  double gradients(const Batcher& data, long step, double l1, double l2,
+  double gradients(const Batcher& data, long step, const Penalties& penalties,
                    const std::vector<void*>& outs, Halt& halt) override;
   void save() override;
   void restore() override;
@@ -31,6 +31,8 @@ template <class T> class CpuTraining final : public Training {
   long plan_bytes(long rows) const override;
 
  private:
+  CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights, const Recipe& recipe,
+              const std::vector<SlotColumn>& columns);
   struct Loop;
   Step<T> at(const Batcher& data, Position at) const;
   Update<T> update();
@@ -41,11 +43,11 @@ template <class T> class CpuTraining final : public Training {
   const std::shared_ptr<CpuStore<T>> weights_;
   const Kernels<T>& k_;
   const Recipe recipe_;
-  const RuleInfo& rule_;
   CpuStore<T> slots_;
+  const std::vector<Ruled<T>> ruled_;       // by parameter
   std::unique_ptr<CpuStore<T>> gradients_;  // made when first asked for
   std::unique_ptr<Plan<T>> plan_;
-  std::vector<double> squares_;  // of each task's gradient
+  std::vector<TaskSums> sums_;  // of each task
   std::vector<T> saved_weights_, saved_slots_;
   Pace pace_;
   double step_seconds_ = 0;  // of the last steps

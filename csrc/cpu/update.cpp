@@ -1,4 +1,5 @@
 // Both ways to update, block after block or all gradients before the first weight, and the ends of a run.
+// How gradients are clipped together is in clip.cpp.
 #include "cpu/update.h"
 
 #include <algorithm>
@@ -10,7 +11,6 @@ namespace steep {
 
 namespace {
 
-constexpr double kLeastFactor = 0x1p-60;  // of a gradient that is clipped, in one multiplication
 constexpr long kCache = 1L << 20;
 
 void meet(int threads) {
@@ -20,48 +20,88 @@ void meet(int threads) {
 }  // namespace
 
 template <class T>
-Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
-                  const Recipe& recipe, T* gradients, double* squares)
-    : plan_(plan), k_(kernels<T>()), info_(rule_infos()[recipe.rule]), rule_(recipe.rule),
-      decay_bias_(recipe.decay_bias), large_(weights.bytes() + slots.bytes() > kCache),
-      size_(weights.layout().size), column_{weights.column(0)}, gradients_(gradients),
-      squares_(squares) {
-  for (int i = 0; i < slots.columns(); ++i) column_[columns_++] = slots.column(i);
+std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
+                            const std::vector<SlotColumn>& columns, const CpuStore<T>& slots) {
+  std::vector<Ruled<T>> all;
+  for (std::size_t p = 0; p < recipe.groups.size(); ++p) {
+    const int group = recipe.groups[p];
+    const RuleInfo& info = recipe.rule(group);
+    Ruled<T> r{recipe.rules[group],
+               &info,
+               group,
+               recipe.knobs(group),
+               weights.layout().slices[p].offset,
+               {}};
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const int i = info.slot(columns[c].name);
+      if (i < 0) continue;
+      const int column = static_cast<int>(c);
+      r.slots[i] = slots.column(column) + slots.layout(column).slices[p].offset;
+    }
+    all.push_back(r);
+  }
+  return all;
 }
 
-// Calls part(from, n) on all elements, shared by the threads. Through the pool for a single thread, too:
-// denormals are treated as in the steps.
+template <class T>
+Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
+                  const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients,
+                  TaskSums* sums)
+    : plan_(plan), k_(kernels<T>()), ruled_(ruled), decay_bias_(recipe.decay_bias),
+      columns_(recipe.columns()), large_(weights.bytes() + slots.bytes() > kCache),
+      size_(weights.layout().size), w_(weights.column(0)), gradients_(gradients), sums_(sums) {
+  for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
+    looks_ahead_ |= recipe.rule(static_cast<int>(g)).look_ahead;
+    two_passes_ |= recipe.rule(static_cast<int>(g)).sums > 0;
+  }
+}
+
+template <class T> const T* Update<T>::Knobs::own(const Ruled<T>& r) {
+  if (r.group != group_) {
+    const double* from = row_ + r.knobs + kGroupKnobs;
+    for (std::size_t i = 0; i < r.info->knobs.size(); ++i) own_[i] = static_cast<T>(from[i]);
+    group_ = r.group;
+  }
+  return own_;
+}
+
+// Calls part(rule, w, v, n) on every block of a look-ahead rule, shared by the threads. Through the pool
+// for a single thread, too: denormals are treated as in the steps.
 template <class T> template <class F> void Update<T>::move(F&& part) const {
   constexpr double kFlopsPerMove = 4;  // of one weight to the point or back
-  const long lanes = size_ / kLane;
+  if (!looks_ahead_) return;
   pool().run(threads_for(kFlopsPerMove * static_cast<double>(size_)), [&](int thread, int threads) {
-    const long from = lanes * thread / threads * kLane, to = lanes * (thread + 1) / threads * kLane;
-    part(from, to - from);
+    const Share share = this->share(thread, threads);
+    for (std::size_t i = share.first; i < share.last; ++i) {
+      const GradTask<T>& task = plan_.tasks()[i];
+      const Ruled<T>& r = ruled_[task.parameter];
+      if (!r.info->look_ahead) continue;
+      part(r, w_ + task.offset, r.slot(r.info->slot("v"), task.offset), task.size);
+    }
   });
 }
 
 template <class T> void Update<T>::keep_weights() {
-  if (info_.look_ahead) kept_.assign(column_[0], column_[0] + size_);
+  if (looks_ahead_) kept_.assign(w_, w_ + size_);
 }
 
-template <class T> void Update<T>::begin(const double* knobs) const {
-  if (!info_.look_ahead) return;
-  const T look = static_cast<T>(knobs[kCommonKnobs + info_.knob("look")]);
-  T *w = column_[0], *v = column_[1 + info_.slot("v")];
-  move([&](long from, long n) { k_.look_ahead(w + from, v + from, n, look); });
+template <class T> void Update<T>::begin(const double* row) const {
+  const Knobs knobs(row);
+  move([&](const Ruled<T>& r, T* w, T* v, long n) {
+    k_.look_ahead(w, v, n, static_cast<T>(knobs.of(r, "look")));
+  });
 }
 
 // Outside of a run the weights are w, never the look-ahead point.
-template <class T> void Update<T>::end(const double* knobs, long done) const {
-  if (!info_.look_ahead) return;
-  T *w = column_[0], *v = column_[1 + info_.slot("v")];
-  if (done == 0 && !kept_.empty()) {
-    std::copy(kept_.begin(), kept_.end(), w);
+template <class T> void Update<T>::end(const double* table, long done) const {
+  if (looks_ahead_ && done == 0 && !kept_.empty()) {
+    std::copy(kept_.begin(), kept_.end(), w_);
     return;
   }
-  if (done > 0) knobs += (done - 1) * info_.columns();
-  const T look = static_cast<T>(knobs[kCommonKnobs + info_.knob(done > 0 ? "look_next" : "look")]);
-  move([&](long from, long n) { k_.look_back(w + from, v + from, w + from, n, look); });
+  const Knobs knobs(table + std::max(0L, done - 1) * columns_);
+  move([&](const Ruled<T>& r, T* w, T* v, long n) {
+    k_.look_back(w, v, w, n, static_cast<T>(knobs.of(r, done > 0 ? "look_next" : "look")));
+  });
 }
 
 template <class T> auto Update<T>::share(int thread, int threads) const -> Share {
@@ -83,108 +123,153 @@ template <class T> auto Update<T>::share(int thread, int threads) const -> Share
   return {std::min(first, last), last};
 }
 
+// Are there neither penalties nor limits of single elements?
+template <class T> bool Update<T>::plain(Share share, const Knobs& knobs) const {
+  int group = -1;
+  for (std::size_t i = share.first; i < share.last; ++i) {
+    const Ruled<T>& r = rule_of(i);
+    if (r.group == group) continue;
+    group = r.group;
+    if (knobs.of(r, kL1) != 0 || knobs.of(r, kL2) != 0 || knobs.of(r, kClipValue) < kNoLimit) {
+      return false;
+    }
+  }
+  return true;
+}
+
 template <class T>
 double Update<T>::finish(const GradTask<T>& task, T* g, const Knobs& knobs) const {
+  const Ruled<T>& r = ruled_[task.parameter];
   const bool decay = task.decay || decay_bias_;
   return k_.finish_gradient(
-      g, column_[0] + task.offset, task.size, decay ? static_cast<T>(knobs.common[kL1]) : T(0),
-      decay ? static_cast<T>(knobs.common[kL2]) : T(0), static_cast<T>(knobs.common[kClipValue]));
+      g, w_ + task.offset, task.size, decay ? static_cast<T>(knobs.of(r, kL1)) : T(0),
+      decay ? static_cast<T>(knobs.of(r, kL2)) : T(0), static_cast<T>(knobs.of(r, kClipValue)));
 }
 
 template <class T>
-bool Update<T>::apply(const GradTask<T>& task, const T* g, const Knobs& knobs, T scale) const {
+UpdateArgs<T> Update<T>::arguments(const GradTask<T>& task, const T* g, Knobs& knobs,
+                                   double scale) const {
+  const Ruled<T>& r = ruled_[task.parameter];
   UpdateArgs<T> a{};
-  a.w = column_[0] + task.offset;
+  a.w = w_ + task.offset;
   a.g = g;
-  for (int i = 1; i < columns_; ++i) a.slots[i - 1] = column_[i] + task.offset;
+  for (std::size_t i = 0; i < r.info->slots.size(); ++i) {
+    a.slots[i] = r.slot(static_cast<int>(i), task.offset);
+  }
   a.n = task.size;
-  a.knobs = knobs.own;
-  a.scale = scale;
-  a.decay = task.decay || decay_bias_ ? static_cast<T>(knobs.common[kDecay]) : T(0);
-  return k_.update[rule_](a);
+  a.knobs = knobs.own(r);
+  a.scale = static_cast<T>(scale);
+  a.decay = task.decay || decay_bias_ ? static_cast<T>(knobs.of(r, kDecay)) : T(0);
+  return a;
 }
 
+// The step of a rule that has one pass; of others, what the second one wants.
 template <class T>
-bool Update<T>::fused(Share share, long rows, const Knobs& knobs, int threads) const {
-  alignas(64) T g[kLargestTask];
-  const bool plain =
-      knobs.common[kL1] == 0 && knobs.common[kL2] == 0 && !(knobs.common[kClipValue] < kNoLimit);
+bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale) const {
+  const GradTask<T>& task = plan_.tasks()[i];
+  const Ruled<T>& r = ruled_[task.parameter];
+  const UpdateArgs<T> a = arguments(task, g, knobs, scale);
+  if (r.info->sums == 0) return k_.update[r.rule](a);
+  k_.measure[r.rule](a, sums_[i].terms);
+  return true;
+}
+
+// What a rule makes of the sums over a whole parameter.
+template <class T> double Update<T>::factor(int parameter, Knobs& knobs) const {
+  const Ruled<T>& r = ruled_[parameter];
+  double terms[kMaxTerms] = {};
+  for (std::size_t i = plan_.first_task(parameter); i < plan_.first_task(parameter + 1); ++i) {
+    for (int t = 0; t < r.info->sums; ++t) terms[t] += sums_[i].terms[t];
+  }
+  return k_.factor[r.rule](terms, knobs.own(r));
+}
+
+// Of rules with sums, once everybody has given his. Without gradients they do not want them.
+template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
+                                               const T* gradients) const {
   bool finite = true;
-  // Where all stays in cache, the weights may still be in another core's.
-  const int asked = large_ ? columns_ : threads > 1 ? 1 : 0;
+  int parameter = -1;
+  double factor = 1;
   for (std::size_t i = share.first; i < share.last; ++i) {
     const GradTask<T>& task = plan_.tasks()[i];
-    plan_.gradient(task, rows, g, asked, column_);
-    if (!plain) finish(task, g, knobs);
-    finite &= apply(task, g, knobs, T(1));
+    const Ruled<T>& r = ruled_[task.parameter];
+    if (r.info->sums == 0) continue;
+    if (task.parameter != parameter) {
+      parameter = task.parameter;
+      factor = this->factor(parameter, knobs);
+    }
+    const T* const g = gradients == nullptr ? nullptr : gradients + task.offset;
+    UpdateArgs<T> a = arguments(task, g, knobs, g == nullptr ? 1 : sums_[i].scale);
+    a.factor = static_cast<T>(factor);
+    finite &= k_.update[r.rule](a);
   }
   return finite;
 }
 
-// Multiplies the gradients of some tasks, and sums their squares anew.
-template <class T> void Update<T>::shrink(Share share, double factor) const {
-  const auto& tasks = plan_.tasks();
+template <class T>
+bool Update<T>::fused(Share share, long rows, Knobs& knobs, int threads) const {
+  alignas(64) T g[kLargestTask];
+  const bool plain = this->plain(share, knobs);
+  bool finite = true;
   for (std::size_t i = share.first; i < share.last; ++i) {
-    T* g = gradients_ + tasks[i].offset;
-    for (long j = 0; j < tasks[i].size; ++j) g[j] *= static_cast<T>(factor);
-  }
-}
-
-// Length of the whole gradient, of which squares_ has the parts. Where squares overflow, all of it
-// is first made smaller, by `shrunk`.
-template <class T> double Update<T>::norm(Share share, int threads, double& shrunk) const {
-  const auto total = [&] {
-    double sum = 0;
-    for (std::size_t i = 0; i < plan_.tasks().size(); ++i) sum += squares_[i];
-    return sum;
-  };
-  meet(threads);
-  double sum = total();
-  if (sizeof(T) == sizeof(double) && !std::isfinite(sum)) {
-    meet(threads);  // everybody has read the squares
-    shrunk = 0x1p-600;
-    shrink(share, shrunk);
-    for (std::size_t i = share.first; i < share.last; ++i) {
-      T* g = gradients_ + plan_.tasks()[i].offset;
-      squares_[i] =
-          k_.finish_gradient(g, g, plan_.tasks()[i].size, T(0), T(0), static_cast<T>(kNoLimit));
+    const GradTask<T>& task = plan_.tasks()[i];
+    const Ruled<T>& r = ruled_[task.parameter];
+    // Asked for ahead: what the update reads. Where all stays in cache, the weights may still be in
+    // another core's.
+    T* columns[1 + kMaxSlots] = {w_ + task.offset};
+    int asked = threads > 1 ? 1 : 0;
+    if (large_) {
+      for (asked = 0; asked < static_cast<int>(r.info->slots.size()); ++asked) {
+        columns[1 + asked] = r.slot(asked, task.offset);
+      }
+      ++asked;
     }
-    meet(threads);
-    sum = total();
+    plan_.gradient(task, rows, g, asked, columns);
+    if (!plain) finish(task, g, knobs);
+    finite &= first_pass(i, g, knobs, 1);
   }
-  return std::sqrt(sum);
+  if (!two_passes_) return finite;
+  meet(threads);
+  return second_pass(share, knobs, nullptr) && finite;
 }
 
 template <class T>
-bool Update<T>::separate(Share share, long rows, const Knobs& knobs, int thread, int threads,
-                         Halt* halt, std::atomic<bool>& halted) const {
+bool Update<T>::separate(Share share, long rows, Knobs& knobs, int thread, int threads, Halt* halt,
+                         std::atomic<bool>& halted) const {
   const auto& tasks = plan_.tasks();
   for (std::size_t i = share.first; i < share.last; ++i) {
     if (halt != nullptr && thread == 0) halt->ask();
     if (halt != nullptr && halt->wanted()) break;
     plan_.gradient(tasks[i], rows, gradients_ + tasks[i].offset);
-    squares_[i] = finish(tasks[i], gradients_ + tasks[i].offset, knobs);
+    sums_[i].squares = finish(tasks[i], gradients_ + tasks[i].offset, knobs);
   }
   if (halt != nullptr && thread == 0 && halt->wanted()) halted = true;
-  double shrunk = 1;
-  const double length = norm(share, threads, shrunk);
+  const Lengths lengths = norm(share, knobs, threads);
   if (halted) return true;
-  if (!std::isfinite(length)) return false;
-  // At or below the limit the gradient stays as it is, to the bit.
-  const double most = knobs.common[kClipNorm];
-  double scale = length > most * shrunk ? most / length : 1 / shrunk;
-  if (scale > 0 && scale < kLeastFactor) {  // one factor would be flushed to 0
-    shrink(share, kLeastFactor);            // not the squares: others may still be adding them up
-    scale /= kLeastFactor;
-  }
+  if (!std::isfinite(lengths.total)) return false;
+  scale(share, knobs, lengths);
   bool finite = true;
   for (std::size_t i = share.first; i < share.last; ++i) {
-    finite &= apply(tasks[i], gradients_ + tasks[i].offset, knobs, static_cast<T>(scale));
+    finite &= first_pass(i, gradients_ + tasks[i].offset, knobs, sums_[i].scale);
   }
-  return finite;
+  if (!two_passes_) return finite;
+  meet(threads);
+  return second_pass(share, knobs, gradients_) && finite;
 }
 
-template class Update<float>;
-template class Update<double>;
+#define STEEP_UPDATE(T)                                                                     \
+  template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                   \
+                                       const std::vector<SlotColumn>&, const CpuStore<T>&); \
+  template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,        \
+                             const Recipe&, const std::vector<Ruled<T>>&, T*, TaskSums*);   \
+  template void Update<T>::keep_weights();                                                  \
+  template void Update<T>::begin(const double*) const;                                      \
+  template void Update<T>::end(const double*, long) const;                                  \
+  template auto Update<T>::share(int, int) const -> Share;                                  \
+  template bool Update<T>::fused(Share, long, Knobs&, int) const;                           \
+  template bool Update<T>::separate(Share, long, Knobs&, int, int, Halt*, std::atomic<bool>&) const;
+STEEP_UPDATE(float)
+STEEP_UPDATE(double)
+#undef STEEP_UPDATE
 
 }  // namespace steep

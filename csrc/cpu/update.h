@@ -1,75 +1,108 @@
-// From what a batch left to new weights: gradients, penalties, clipping and the rule, block by block; and
-// for look-ahead rules the way to the point of the gradient and back. A block is done by one thread;
+// From what a batch left to new weights: gradients, penalties, clipping and the rules, block by block;
+// and for look-ahead rules the way to the point of the gradient and back. A block is done by one thread;
 // which one changes nothing.
 #pragma once
 #include <atomic>
 #include <vector>
 
 #include "cpu/plan.h"
-#include "plan/rules.h"
+#include "plan/recipe.h"
 
 namespace steep {
 
+// The rule of a parameter, where its group has its knobs, and where its slots begin.
+template <class T> struct Ruled {
+  int rule;
+  const RuleInfo* info;
+  int group, knobs;
+  long offset;  // of the parameter in a column of weights
+  T* slots[kMaxSlots];
+
+  T* slot(int i, long at) const { return slots[i] + (at - offset); }
+};
+// Of each parameter; the slots lie in the columns that slot_columns() says.
+template <class T>
+std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
+                            const std::vector<SlotColumn>& columns, const CpuStore<T>& slots);
+
+// What a task gives to numbers of its whole parameter or of all, and its factor of clipping.
+struct TaskSums { double squares, terms[kMaxTerms], scale; };
+
 template <class T> class Update {
  public:
-  // One step's knobs: those of all rules, and the rule's own.
-  static constexpr int kMostKnobs = 32;
-  struct Knobs {
-    const double* common;
-    T own[kMostKnobs];
+  // One step's row of a knob table, with the rule's knobs of the group that was last asked for.
+  class Knobs {
+   public:
+    explicit Knobs(const double* row) : row_(row) {}
+    double shared(SharedKnob knob) const { return row_[knob]; }
+    double of(const Ruled<T>& r, GroupKnob knob) const { return row_[r.knobs + knob]; }
+    double of(const Ruled<T>& r, const char* knob) const {
+      return row_[r.knobs + kGroupKnobs + r.info->knob(knob)];
+    }
+    const T* own(const Ruled<T>& r);
+
+   private:
+    static constexpr int kMost = 32;
+    const double* row_;
+    int group_ = -1;
+    T own_[kMost];
   };
 
   // Tasks [first, last).
   struct Share { std::size_t first, last; };
 
-  // separate() wants room for gradients of all parameters, and for a number for each task.
+  // separate() wants room for gradients of all parameters; there are sums for each task.
   Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
-         const Recipe& recipe, T* gradients, double* squares);
+         const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients, TaskSums* sums);
 
   // Ends of a run by a look-ahead rule, nothing for others: the weights become the point, and w again
   // after `done` steps. The way there and back is exact after a step only: what was kept is found again
   // where none was done.
+  bool looks_ahead() const { return looks_ahead_; }
   void keep_weights();
   void begin(const double* knobs) const;
   void end(const double* knobs, long done) const;
 
   // Of one thread: contiguous, equal shares of the parameters.
   Share share(int thread, int threads) const;
-  Knobs read(const double* table, long step) const {
-    const int n = info_.columns();
-    Knobs knobs;
-    knobs.common = table + step * n;
-    for (int c = kCommonKnobs; c < n; ++c) {
-      knobs.own[c - kCommonKnobs] = static_cast<T>(knobs.common[c]);
-    }
-    return knobs;
-  }
+  Knobs read(const double* table, long step) const { return Knobs(table + step * columns_); }
 
-  // Each gradient, and its update while it is in cache. False where a new weight is not finite.
-  bool fused(Share share, long rows, const Knobs& knobs, int threads) const;
+  // Each gradient, and its update while it is in cache. Where a rule wants sums over whole parameters,
+  // the threads meet before its second pass. False where a new weight is not finite.
+  bool fused(Share share, long rows, Knobs& knobs, int threads) const;
   // All gradients first, which are clipped together; no update where their norm is not finite, or where
   // the halt was wanted: then thread 0 has noted it. The threads meet inside.
-  bool separate(Share share, long rows, const Knobs& knobs, int thread, int threads, Halt* halt,
+  bool separate(Share share, long rows, Knobs& knobs, int thread, int threads, Halt* halt,
                 std::atomic<bool>& halted) const;
 
  private:
-  template <class F> void move(F&& part) const;
+  struct Lengths { double total, shrunk; };  // of all gradients, made smaller by `shrunk`
+
+  const Ruled<T>& rule_of(std::size_t task) const { return ruled_[plan_.tasks()[task].parameter]; }
+  bool plain(Share share, const Knobs& knobs) const;
   double finish(const GradTask<T>& task, T* g, const Knobs& knobs) const;
-  bool apply(const GradTask<T>& task, const T* g, const Knobs& knobs, T scale) const;
-  void shrink(Share share, double factor) const;
-  double norm(Share share, int threads, double& shrunk) const;
+  UpdateArgs<T> arguments(const GradTask<T>& task, const T* g, Knobs& knobs, double scale) const;
+  bool first_pass(std::size_t task, const T* g, Knobs& knobs, double scale) const;
+  bool second_pass(Share share, Knobs& knobs, const T* gradients) const;
+  double factor(int parameter, Knobs& knobs) const;
+  double length(int parameter) const;
+  double clipped(int parameter, const Knobs& knobs, double shrunk) const;
+  Lengths norm(Share share, const Knobs& knobs, int threads) const;
+  void shrink(const GradTask<T>& task, double factor) const;
+  void scale(Share share, const Knobs& knobs, Lengths lengths) const;
+  template <class F> void move(F&& part) const;
 
   const Plan<T>& plan_;
   const Kernels<T>& k_;
-  const RuleInfo& info_;
-  const int rule_;
+  const std::vector<Ruled<T>>& ruled_;
   const bool decay_bias_;
-  const bool large_;            // more than stays in cache from one step to the next
-  const long size_;             // elements of a column
-  T* column_[1 + kMaxSlots]{};  // weights, then slots
-  int columns_ = 1;
+  const int columns_;  // of a knob table
+  const bool large_;   // more than stays in cache from one step to the next
+  const long size_;    // elements of a column of weights
+  T* const w_;
   T* const gradients_;
-  double* const squares_;  // of each task's gradient
+  TaskSums* const sums_;
+  bool looks_ahead_ = false, two_passes_ = false;
   std::vector<T> kept_;
 };
 

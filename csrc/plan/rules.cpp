@@ -19,7 +19,9 @@ template <class... R> std::vector<RuleInfo> rows(List<R...>) {
   return {{R::kName,
            {R::kSlots.begin(), R::kSlots.end()},
            {R::kKnobs.begin(), R::kKnobs.end()},
-           R::kLookAhead}...};
+           R::kLookAhead,
+           STEEP_ISA::rules::kSums<R>,
+           STEEP_ISA::rules::kKeepsGradient<R>}...};
 }
 
 }  // namespace

@@ -6,20 +6,26 @@
 
 namespace steep {
 
-// The first columns of a knob table; the rule's own follow. Limits of clipping may be 0; there is none
-// where they are kNoLimit.
-enum CommonKnob { kL1, kL2, kClipNorm, kClipValue, kDecay, kCommonKnobs };
+// A row of a knob table has what holds for all parameters, and then, for each group of them, what all
+// rules share and the rule's own knobs. Limits of clipping may be 0; there is none where they are
+// kNoLimit.
+enum SharedKnob { kClipNorm, kSharedKnobs };
+enum GroupKnob { kL1, kL2, kClipValue, kClipParameter, kDecay, kGroupKnobs };
 inline constexpr double kNoLimit = std::numeric_limits<double>::infinity();
-inline constexpr const char* kCommonKnobNames[] = {"l1", "l2", "clip_norm", "clip_value", "decay"};
+inline constexpr const char* kSharedKnobNames[] = {"clip_norm"};
+inline constexpr const char* kGroupKnobNames[] = {"l1", "l2", "clip_value", "clip_parameter",
+                                                  "decay"};
 
 struct RuleInfo {
   std::string name;
   std::vector<std::string> slots, knobs;
   bool look_ahead;
+  int sums;             // over a whole parameter, that a step wants between its two passes
+  bool keeps_gradient;  // for the second of them
 
   int slot(const std::string& name) const;  // position, -1 when the rule has none of that name
   int knob(const std::string& name) const;
-  int columns() const { return kCommonKnobs + static_cast<int>(knobs.size()); }  // of a knob table
+  int columns() const { return kGroupKnobs + static_cast<int>(knobs.size()); }  // of a group
 };
 
 const std::vector<RuleInfo>& rule_infos();  // in the order of rules/list.h

@@ -1,5 +1,5 @@
 // STEEP_KNOBS: the knobs of a rule, named once for its formula and for the table that gives their
-// values. No rule lives here.
+// values; and what a rule may say of itself. No rule lives here.
 #pragma once
 #include <array>
 #include <cstddef>
@@ -23,6 +23,19 @@ constexpr std::array<std::string_view, kCount> words(std::string_view list) {
   }
   return out;
 }
+
+// Of a rule that steps in two passes: how many sums over the whole parameter the first one makes for
+// the second, and whether that wants the gradient again. Most rules step in one.
+template <class Rule>
+inline constexpr int kSums = [] {
+  if constexpr (requires { Rule::kTerms; }) return Rule::kTerms;
+  return 0;
+}();
+template <class Rule>
+inline constexpr bool kKeepsGradient = [] {
+  if constexpr (requires { Rule::kNeedsGradient; }) return Rule::kNeedsGradient;
+  return false;
+}();
 
 }  // namespace steep::STEEP_ISA::rules
 

@@ -14,12 +14,24 @@ namespace steep {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+std::vector<std::string> names(const std::vector<SlotColumn>& columns) {
+  std::vector<std::string> all;
+  for (const SlotColumn& column : columns) all.push_back(column.name);
+  return all;
+}
+
+const Recipe& checked(const Recipe& recipe, const Network& network) {
+  check(recipe, network.graph().parameters().size());
+  return recipe;
+}
+
 constexpr double kVerifyShare = 100;  // looking at the slots may cost a hundredth of the time
 
 }  // namespace
 
 Session::Session(std::shared_ptr<Network> network, const Objective& objective, const Recipe& recipe)
-    : network_(std::move(network)), objective_(objective), recipe_(recipe),
+    : network_(std::move(network)), objective_(objective), recipe_(checked(recipe, *network_)),
+      slots_(names(slot_columns(recipe_, network_->weights()->layout()))),
       training_(network_->device().training(training(network_->graph(), objective),
                                             network_->weights(), recipe)),
       snapshot_(std::make_unique<Snapshot>()) {}
@@ -75,8 +87,14 @@ void Session::take(Data data, bool single) {
 
 bool Session::separate(const double* knobs, long count, long rows) const {
   constexpr double kLongGradient = 4e10;  // flops: about 0.2 s on two cores
+  if (recipe_.keeps_gradients()) return true;
+  const int groups = static_cast<int>(recipe_.rules.size());
   for (long i = 0; i < count; ++i) {
-    if (knobs[i * knob_columns() + kClipNorm] < kNoLimit) return true;
+    const double* row = knobs + i * knob_columns();
+    if (row[kClipNorm] < kNoLimit) return true;
+    for (int g = 0; g < groups; ++g) {
+      if (row[recipe_.knobs(g) + kClipParameter] < kNoLimit) return true;
+    }
   }
   const double size = static_cast<double>(network_->weights()->layout().size);
   return 2.0 * size * static_cast<double>(rows) > kLongGradient;
@@ -211,15 +229,15 @@ std::pair<Progress, std::vector<double>> Session::losses(long first) {
   return {progress_, std::move(out)};
 }
 
-double Session::gradients(const Dataset& data, double l1, double l2, const std::vector<void*>& outs,
-                          Halt& halt) {
+double Session::gradients(const Dataset& data, const Penalties& penalties,
+                          const std::vector<void*>& outs, Halt& halt) {
   const Inside alone(gate_, Inside::kWrite, &halt);
   if (!alone) return kNaN;
   const Inside looking = look(&halt);
   if (!looking) return kNaN;
   training_->reserve(data.samples);
   const Batcher batcher(data, {.batch_size = data.samples}, recipe_.seed);
-  return training_->gradients(batcher, progress_.steps, l1, l2, outs, halt);
+  return training_->gradients(batcher, progress_.steps, penalties, outs, halt);
 }
 
 Totals Session::evaluate(const Dataset& data, long batch_size, Halt& halt) {
@@ -239,6 +257,7 @@ Progress Session::copy_out(const std::vector<void*>& weights, const std::vector<
   const int parameters = static_cast<int>(weights.size());
   for (int p = 0; p < parameters; ++p) network_->weights()->get(0, p, weights[p]);
   for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i] == nullptr) continue;
     state().get(static_cast<int>(i) / parameters, static_cast<int>(i) % parameters, slots[i]);
   }
   return progress_;
@@ -248,6 +267,7 @@ void Session::assign_slots(const std::vector<const void*>& slots) {
   const Inside alone(gate_, Inside::kWrite);
   const int parameters = static_cast<int>(state().layout().slices.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i] == nullptr) continue;
     state().set(static_cast<int>(i) / parameters, static_cast<int>(i) % parameters, slots[i]);
   }
 }

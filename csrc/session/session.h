@@ -63,20 +63,22 @@ class Session {
 
   // The objective of one batch in training mode; gradients of all parameters to outs, where not
   // null. NaN where the halt was wanted.
-  double gradients(const Dataset& data, double l1, double l2, const std::vector<void*>& outs,
+  double gradients(const Dataset& data, const Penalties& penalties, const std::vector<void*>& outs,
                    Halt& halt);
   Totals evaluate(const Dataset& data, long batch_size, Halt& halt);
 
-  // Everything at one moment: parameters to weights, slot by slot to slots; returns the progress.
+  // Everything at one moment: parameters to weights, slot by slot to slots, null where a parameter has
+  // none; returns the progress.
   Progress copy_out(const std::vector<void*>& weights, const std::vector<void*>& slots);
   // Sets slot by slot; the weights are the network's.
   void assign_slots(const std::vector<const void*>& slots);
 
-  const RuleInfo& rule() const { return rule_infos()[recipe_.rule]; }
+  const std::vector<std::string>& slots() const { return slots_; }  // names of columns of the state
   Store& state() { return training_->slots(); }
   const Network& network() const { return *network_; }
   Gate& gate() { return gate_; }
-  int knob_columns() const { return rule().columns(); }
+  std::size_t groups() const { return recipe_.rules.size(); }
+  int knob_columns() const { return recipe_.columns(); }
   long state_bytes() const { return training_->bytes(); }
   // What training takes: on batches of so many rows, as it is, and for the copy that finds back to the
   // last good weights.
@@ -117,6 +119,7 @@ class Session {
   const std::shared_ptr<Network> network_;
   const Objective objective_;
   const Recipe recipe_;
+  const std::vector<std::string> slots_;
   const std::unique_ptr<Training> training_;
   Shelf evaluation_;
   Data data_;

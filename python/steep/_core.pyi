@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 Array: TypeAlias = NDArray[Any]
 
 __version__: str
-COMMON_KNOBS: list[
-    str
-]  # ["l1", "l2", "clip_norm", "clip_value", "decay"]: first columns of a knob table
+# A row of a knob table: those of all parameters; then, for each group of them, those of every rule
+# and its rule's own.
+SHARED_KNOBS: list[str]
+GROUP_KNOBS: list[str]
 MAX_THREADS: int
 
 def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (reason why not)
@@ -27,7 +28,12 @@ def losses() -> list[str]: ...
 def ops() -> list[str]: ...  # that a network may ask for: methods of Graph
 def rules() -> dict[
     str, dict[str, Any]
-]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool}
+]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool, "passes": 1 or 2}
+def slot_shapes(
+    rules: list[str], groups: list[int], shapes: Sequence[Sequence[int]]
+) -> dict[
+    str, list[list[int] | None]
+]: ...  # of each slot, for each parameter; None where it has none
 def uniform(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox, [0, 1)
 def normal(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox + Box-Muller
 def permutation(
@@ -133,7 +139,8 @@ class Session:
         network: Network,
         loss: str,
         loss_option: float,
-        rule: str,
+        rules: list[str],  # of each group
+        groups: list[int],  # of each parameter
         seed: int,
         mean: bool,  # reduction
         decay_bias: bool,
@@ -166,7 +173,7 @@ class Session:
     # Ctrl-C came while it waited for the weights.
     def run(
         self,
-        knobs: NDArray[np.float64],  # (count, len(COMMON_KNOBS) + len(rule knobs))
+        knobs: NDArray[np.float64],  # (count, shared, then each group's)
         known: int,
         budget: float,
     ) -> int: ...
@@ -198,8 +205,8 @@ class Session:
         inputs: list[Array],
         targets: Array,
         sample_weight: Array | None,
-        l1: float,
-        l2: float,
+        l1: float | list[float],  # of all groups, or each
+        l2: float | list[float],
     ) -> tuple[float, dict[str, Array]]: ...
     # Forward only, inference mode: (sum of weighted losses, sum of weighted correct, sum of
     # weights)

@@ -49,7 +49,7 @@ def history(case):
         raise Skip("training sees other numbers than evaluation")
     if "class_weight=" in case.text or "drop_last=" in case.text:
         raise Skip("an epoch has other samples or weights")
-    frozen = replace(case, optimizer="sgd")
+    frozen = replace(case, optimizer="sgd").with_options(groups=None)
     run = start(frozen)
     run.trainer.optimizer = type(run.trainer.optimizer)(lr=0.0)
     deed = next(d for d in case.script if d.kind == "fit")

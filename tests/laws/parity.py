@@ -1,5 +1,6 @@
 """Law 1: several steps of training give PyTorch's weights, running statistics and losses."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -139,11 +140,13 @@ class Course:
             p.dim() > 1 or name.endswith(".gain") or self.trainer.decay_bias
             for name, p in zip(self.twin.trained, self.leaves, strict=True)
         ]
-        self.decayed = np.concatenate(
-            [np.full(p.numel(), float(d)) for d, p in zip(decayed, self.leaves, strict=True)]
-            or [np.zeros(0)]
-        )
-        self.state = reference.first_slots(self.trainer.optimizer)
+        self.decayed = dict(zip(self.twin.trained, map(float, decayed), strict=True))
+        assigned = self.trainer._run.settings.assigned
+        numbers = dict(zip(self.trainer._run.settings.shapes(), assigned.members, strict=True))
+        self.groups = {name: assigned.groups[numbers[name]] for name in self.twin.trained}
+        self.states = {
+            name: reference.first_slots(group.optimizer) for name, group in self.groups.items()
+        }
         self.losses, self.step, self.epoch = [], 0, 0
         self.noise, self.random = noise, np.random.default_rng([1, draw])
 
@@ -189,29 +192,57 @@ class Course:
 
     def update(self, index, weights):
         """Do one step on some samples."""
-        k = reference.knobs_at(self.trainer.optimizer, self.step, self.epoch)
-
-        def gradient(point):
-            g = self.gradient(point, index, weights)
-            # A gradient that is 0 is a sum that cancels: of terms of some size all the same.
-            size = self.noise * (np.abs(g).max(initial=0.0) + 0.01)
-            g = g + size * self.random.choice([-1.0, 1.0], g.shape)
-            return self.penalised(-g if k.maximize else g, point, k)
-
-        w, self.state = reference.step(flat(self.leaves), self.state, gradient, k, self.decayed)
-        fill(self.leaves, w)
+        knobs = {
+            name: reference.knobs_at(group.optimizer, self.step, self.epoch)
+            for name, group in self.groups.items()
+        }
+        first = {
+            name: p.detach().numpy().copy()
+            for name, p in zip(self.twin.trained, self.leaves, strict=True)
+        }
+        points = {n: reference.point(w, self.states[n], knobs[n]) for n, w in first.items()}
+        g = self.gradient(flat(points.values()), index, weights)
+        # A gradient that is 0 is a sum that cancels: of terms of some size all the same.
+        size = self.noise * (np.abs(g).max(initial=0.0) + 0.01)
+        g = g + size * self.random.choice([-1.0, 1.0], g.shape)
+        found, at = {}, 0
+        for name, w in points.items():
+            each = g[at : at + w.size].reshape(w.shape)
+            at += w.size
+            k = knobs[name]
+            found[name] = self.penalised(name, -each if k.maximize else each, w, k)
+        moved = []
+        for name, each in self.clipped(found).items():
+            w, self.states[name] = reference.move(
+                first[name], self.states[name], each, knobs[name], self.decayed[name]
+            )
+            moved.append(w)
+        fill(self.leaves, flat(moved))
         self.step += 1
 
-    def penalised(self, g, w, k):
-        """Return the gradient that a rule takes: with penalties, clipped."""
-        names = ("l1", "l2", "clip_norm", "clip_value")
-        l1, l2, clip_norm, clip_value = (k.of(getattr(self.trainer, name)) for name in names)
+    def penalised(self, name, g, w, k):
+        """Return a parameter's gradient with penalties, clipped by itself."""
+        common = self.groups[name].common
+        l1, l2, value, length = (
+            None if common[n] is None else k.of(common[n])
+            for n in ("l1", "l2", "clip_value", "clip_parameter")
+        )
+        decayed = self.decayed[name]
         if l1 and self.step > 0:  # at 0 it has a kink; the start is 0 to the bit on both sides
-            self.twin.unclear |= bool((self.decayed * (np.abs(w) < self.twin.close)).any())
-        g = g + self.decayed * (l1 * np.sign(w) + l2 * w)
-        if clip_value:
-            g = np.clip(g, -clip_value, clip_value)
-        return reference.clip_by_norm(g, clip_norm) if clip_norm else g
+            self.twin.unclear |= bool((decayed * (np.abs(w) < self.twin.close)).any())
+        g = g + decayed * (l1 * np.sign(w) + l2 * w)
+        if value is not None:
+            g = np.clip(g, -value, value)
+        return g if length is None else reference.clip_by_norm(g, length)
+
+    def clipped(self, gradients):
+        """Return the gradients of all parameters, clipped together."""
+        limit = self.trainer.clip_norm
+        if limit is None or not gradients:
+            return gradients
+        limit = reference.knobs_at(self.trainer.optimizer, self.step, self.epoch).of(limit)
+        norm = math.sqrt(sum(float(np.sum(g * g)) for g in gradients.values()))
+        return {n: g * limit / norm if norm > limit else g for n, g in gradients.items()}
 
     def gradient(self, point, index, weights):
         fill(self.leaves, point)
@@ -245,7 +276,7 @@ def deed_rows(deed):
 
 
 def flat(tensors):
-    parts = [t.detach().numpy().ravel() for t in tensors]
+    parts = [np.asarray(t.detach() if isinstance(t, torch.Tensor) else t).ravel() for t in tensors]
     return np.concatenate(parts) if parts else np.zeros(0)
 
 

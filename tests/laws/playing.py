@@ -61,10 +61,9 @@ def trained(case, threads=1, **more):
 def trace(trainer, fault=""):
     """Return everything a training leaves: weights, slots, history, counters, as bytes by name."""
     left = {name: value.tobytes() for name, value in trainer.net.state_dict().items()}
-    session = trainer._run.session()
-    for slot in session.slots:
-        for name in trainer.net.state_dict():
-            left[f"slot {slot} of {name}"] = session.get_slot(slot, name).tobytes()
+    for slot, values in trainer._run.session().copy_out()[1].items():
+        for name, value in values.items():
+            left[f"slot {slot} of {name}"] = value.tobytes()
     for name, values in trainer.history.history.items():
         if name != "seconds":
             left[f"history of {name}"] = np.array(values).tobytes()

@@ -38,7 +38,7 @@ bool sweep(const UpdateArgs<T>& a) {
   T* const w = a.w;
   const T* const g = a.g;
   T *const s0 = a.slots[0], *const s1 = a.slots[1], *const s2 = a.slots[2];
-  const T scale = a.scale, decay = a.decay;
+  const T scale = a.scale, decay = a.decay, factor = a.factor;
   const long n = a.n / kLane * kLane;
   Bits<T> seen = 0;
 #pragma GCC ivdep
@@ -51,8 +51,13 @@ bool sweep(const UpdateArgs<T>& a) {
     if constexpr (Rule::kLookAhead) {
       weight = rules::look_back_weight(weight, s[count - 1], knobs.look);
     }
-    weight = fma_(-decay, weight, weight);
-    Rule::template step<T>(weight, g[i] * scale, s, knobs);
+    if constexpr (rules::kSums<Rule> > 0) {
+      const T gradient = rules::kKeepsGradient<Rule> ? g[i] * scale : T(0);
+      Rule::template step<T>(weight, gradient, s, knobs, decay, factor);
+    } else {
+      weight = fma_(-decay, weight, weight);
+      Rule::template step<T>(weight, g[i] * scale, s, knobs);
+    }
     if constexpr (Rule::kLookAhead) {
       weight = rules::look_ahead_point(weight, s[count - 1], knobs.look_next);
     }
@@ -63,6 +68,35 @@ bool sweep(const UpdateArgs<T>& a) {
     seen |= raised(weight);
   }
   return finite<T>(seen);
+}
+
+// The first pass of a rule that has two: its slots, and terms of the sums over the whole parameter.
+// Each lane adds up its own, in double.
+template <class T, class Rule>
+void measure(const UpdateArgs<T>& a, double* terms) {
+  constexpr size_t count = Rule::kSlots.size(), sums = rules::kSums<Rule>;
+  typename Rule::template Knobs<T> knobs;
+  std::memcpy(&knobs, a.knobs, sizeof(knobs));
+  double lane[sums][kLane] = {};
+  for (long i = 0; i < a.n; i += kLane) {
+#pragma GCC ivdep
+    for (long j = 0; j < kLane; ++j) {
+      T s[kMaxSlots];
+      double term[sums];
+      for (size_t k = 0; k < count; ++k) s[k] = a.slots[k][i + j];
+      Rule::template measure<T>(a.w[i + j], a.g[i + j] * a.scale, s, knobs, a.decay, term);
+      for (size_t k = 0; k < count; ++k) a.slots[k][i + j] = s[k];
+      for (size_t k = 0; k < sums; ++k) lane[k][j] += term[k];
+    }
+  }
+  for (size_t k = 0; k < sums; ++k) terms[k] = sum_lanes(lane[k]);
+}
+
+template <class T, class Rule>
+double factor_of(const double* terms, const T* knobs) {
+  typename Rule::template Knobs<T> own;
+  std::memcpy(&own, knobs, sizeof(own));
+  return Rule::factor(terms, own);
 }
 
 template <class T>
@@ -114,11 +148,31 @@ decltype(Kernels<T>::update) sweeps(List<Rules...>) {
   return all;
 }
 
+template <class T, class Rule>
+constexpr decltype(&measure<T, rules::SGD>) measure_or_null() {
+  if constexpr (rules::kSums<Rule> > 0) return measure<T, Rule>;
+  return nullptr;
+}
+template <class T, class Rule>
+constexpr decltype(&factor_of<T, rules::SGD>) factor_or_null() {
+  if constexpr (rules::kSums<Rule> > 0) return factor_of<T, Rule>;
+  return nullptr;
+}
+template <class T, class... Rules>
+void fill_passes(Kernels<T>& table, List<Rules...>) {
+  static constexpr void (*measures[])(const UpdateArgs<T>&,
+                                      double*) = {measure_or_null<T, Rules>()...};
+  static constexpr double (*factors[])(const double*, const T*) = {factor_or_null<T, Rules>()...};
+  table.measure = measures;
+  table.factor = factors;
+}
+
 }  // namespace
 
 template <class T>
 void fill_updates(Kernels<T>& table) {
   table.update = sweeps<T>(rules::All{});
+  fill_passes(table, rules::All{});
   table.look_ahead = look_ahead<T>;
   table.look_back = look_back<T>;
   table.finish_gradient = finish_gradient<T>;

@@ -5,9 +5,10 @@ The algorithms themselves are in the files beside, their arithmetic in the nativ
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,6 +23,7 @@ from .formulas import written
 
 LIKE = {"torch": "torch", "keras": "keras"}
 BIAS_TIMES = {"step": "step", "epoch": "epoch"}
+Shape: TypeAlias = tuple[int, ...]
 _ROOT = r"\(sqrt\((\S+)\) \+ eps\)|sqrt\((\S+) \+ eps\)"  # in a formula, eps outside or inside
 
 
@@ -134,6 +136,13 @@ class Optimizer(Described, ABC):
         Parameters and errors are those of `knobs`.
         """
         return 0.0
+
+    def parts(self, shapes: Mapping[str, Shape]) -> list[tuple["Optimizer", list[str]]]:
+        """Return who moves which of some parameters, named with their shapes: it moves all.
+
+        Optimizers made for matrices leave the rest to another one.
+        """
+        return [(self, list(shapes))]
 
     def value(self, name: str, step: int, epoch: float = 0.0) -> float:
         """Return a hyper-parameter at one step, as ``value("lr", 100)``."""

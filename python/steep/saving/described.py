@@ -5,13 +5,12 @@ Taking a checkpoint apart is `training.resume`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
 from ..checks.numbers import whole
 from ..files.checkpoint import under
 from ..network import Shape, shape_of
@@ -66,12 +65,17 @@ def check_size(description: Any) -> None:
 
 def check_state(
     net: Network,
-    rule: str,
+    slots_of: Callable[[Mapping[str, Shape]], Mapping[str, Mapping[str, Shape]]],
     precision: str,
     tensors: Mapping[str, Array],
     about: Mapping[str, Any],
 ) -> tuple[Shape, ...]:
     """Return the shapes of the inputs; refuse a checkpoint whose parts do not fit together.
+
+    Parameters
+    ----------
+    slots_of
+        From the shapes of weights to those of the slots, by name and parameter.
 
     Raises
     ------
@@ -80,9 +84,10 @@ def check_state(
     """
     inputs = tuple(_input(shape) for shape in about["shapes"])
     weights = _weights(net, inputs)
-    for prefix in ("weights", *(f"slots/{s}" for s in _core.rules()[rule]["slots"])):
+    slots = {f"slots/{slot}": shapes for slot, shapes in slots_of(weights).items()}
+    for prefix, shapes in {"weights": weights, **slots}.items():
         try:
-            fitting_shapes(weights, precision, under(f"{prefix}/", tensors))
+            fitting_shapes(shapes, precision, under(f"{prefix}/", tensors))
         except (TypeError, ValueError) as error:
             raise type(error)(f"{prefix}: {error}") from None
     _check_counters(about["place"], tensors, about["version"])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import _core, schedules
 from ..schedules.base import Schedule
+from .groups import PENALTIES
 from .settings import Settings
 
 Array: TypeAlias = NDArray[Any]
@@ -29,7 +30,10 @@ class Knobs:
 
     def forget(self) -> None:
         """Do without the table where Python functions are in it: what they look at may change."""
-        given = (*vars(self._settings.optimizer).values(), *self._settings.common.values())
+        settings = self._settings
+        given = list(settings.common.values())
+        for group in settings.assigned.groups:
+            given += [*vars(group.optimizer).values(), *group.common.values()]
         if any(_calls_python(v) for v in given):
             self._changes = -1
 
@@ -71,46 +75,66 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
     ValueError
         If a schedule gives a value that is not finite or below its range.
     """
-    now, optimizer = epochs[:-1], settings.optimizer
-    rule = optimizer.knobs(steps, now, epochs[1:])
-    common = len(_core.COMMON_KNOBS)
-    found = np.empty((len(steps), common + rule.shape[1]))
-    limits = np.zeros(found.shape, bool)  # entries that stand for no limit
-    for column, name in enumerate(_core.COMMON_KNOBS):
-        if name == "decay":
-            found[:, column] = optimizer.decay(steps, now)
-            continue
-        value = settings.common[name]
-        if value is None:
-            found[:, column], limits[:, column] = math.inf, True
-            continue
-        found[:, column] = schedules.base.evaluate(value, steps, now)
-        if isinstance(value, Schedule) and not (found[:, column] >= 0).all():
-            row = int(np.flatnonzero(~(found[:, column] >= 0))[0])
-            raise ValueError(
-                f"Trainer: {name} must be at least 0, but its schedule gives "
-                f"{found[row, column]} at step {steps[row]:g}"
-            )
-        if name in ("l1", "l2") and optimizer.maximize:
-            found[:, column] *= -1.0  # the loss is climbed, the weights decay all the same
-    found[:, common:] = rule
-    wrong = ~(np.isfinite(found) | limits)
-    if wrong.any():
-        row, column = (int(k) for k in np.argwhere(wrong)[0])
-        names = [*_core.COMMON_KNOBS, *_core.rules()[optimizer.rule]["knobs"]]
-        raise ValueError(
-            f"{type(optimizer).__name__}: {names[column]} is {found[row, column]} at "
-            f"step {steps[row]:g}; a schedule must stay finite"
-        )
+    now = epochs[:-1]
+    shared = [_common(name, settings.common[name], steps, now) for name in _core.SHARED_KNOBS]
+    parts = [_filled(len(steps), shared)]
+    for group in settings.assigned.groups:
+        optimizer = group.optimizer
+        common = [
+            optimizer.decay(steps, now)
+            if name == "decay"
+            else _common(name, group.common[name], steps, now, optimizer.maximize)
+            for name in _core.GROUP_KNOBS
+        ]
+        own = optimizer.knobs(steps, now, epochs[1:])
+        if not np.isfinite(own).all():
+            row, column = (int(k) for k in np.argwhere(~np.isfinite(own))[0])
+            name = _core.rules()[optimizer.rule]["knobs"][column]
+            _refuse(type(optimizer).__name__, name, own[row, column], steps[row])
+        parts += [_filled(len(steps), common), own]
+    return np.hstack(parts)
+
+
+def _filled(rows: int, columns: list[Any]) -> Array:
+    found = np.empty((rows, len(columns)))
+    for index, column in enumerate(columns):
+        found[:, index] = column
     return found
 
 
-def penalties(settings: Settings, step: int, epoch: int) -> tuple[float, float]:
-    """Return l1 and l2 as an objective that is to fall has them."""
+def _common(name: str, value: Any, steps: Array, epochs: Array, maximize: bool = False) -> Any:
+    """Return a penalty or a limit at some steps; where the loss is climbed, weights still decay."""
+    if value is None:
+        return math.inf
+    found = schedules.base.evaluate(value, steps, epochs)
+    if isinstance(value, Schedule):
+        found = np.broadcast_to(found, steps.shape)
+        for wrong in (~np.isfinite(found), ~(found >= 0)):
+            if wrong.any():
+                row = int(np.flatnonzero(wrong)[0])
+                _refuse("Trainer", name, found[row], steps[row])
+    return -found if maximize and name in PENALTIES else found
+
+
+def _refuse(where: str, name: str, value: float, step: float) -> None:
+    if math.isfinite(value):
+        raise ValueError(
+            f"{where}: {name} must be at least 0, but its schedule gives {value} at step {step:g}"
+        )
+    raise ValueError(f"{where}: {name} is {value} at step {step:g}; a schedule must stay finite")
+
+
+def penalties(settings: Settings, step: int, epoch: int) -> tuple[list[float], list[float]]:
+    """Return l1 and l2 of each group as an objective that is to fall has them."""
     now = np.array([float(step)]), np.array([float(epoch)])
-    sign = -1.0 if settings.optimizer.maximize else 1.0
-    l1, l2 = (schedules.base.evaluate(settings.common[name], *now) for name in ("l1", "l2"))
-    return sign * np.asarray(l1).item(), sign * np.asarray(l2).item()
+    l1, l2 = (
+        [
+            np.asarray(_common(name, group.common[name], *now, group.optimizer.maximize)).item()
+            for group in settings.assigned.groups
+        ]
+        for name in PENALTIES
+    )
+    return l1, l2
 
 
 def _calls_python(value: Any) -> bool:

@@ -18,7 +18,7 @@ from ..files import checkpoint
 from ..files.checkpoint import under
 from ..network import Layer
 from ..network.model import Network
-from ..network.weights import fitting
+from ..network.weights import fitting, fitting_shapes
 from ..saving import described
 from ..saving.config import Decoder, Encoder
 from .history import History, until
@@ -27,8 +27,8 @@ from .run import Run
 from .settings import FIXED, Settings
 
 Array: TypeAlias = NDArray[Any]
-VERSION = 2
-_READ = (1, 2)
+VERSION = 3
+_READ = (1, 2, 3)
 COUNTERS = ("epoch", "batch", "steps", "loss", "right", "weight")
 
 
@@ -50,13 +50,32 @@ def describe(settings: Settings) -> dict[str, Any]:
         "format": "trainer",
         "version": VERSION,
         "loss": settings.loss.get_config(),
-        "optimizer": settings.optimizer.get_config(),
+        "optimizer": settings.optimizer.get_config() if settings.owns else None,
+        "groups": [
+            [pattern, {name: _plain(value) for name, value in changes.items()}]
+            for pattern, changes in settings.groups.items()
+        ],
         "settings": {name: settings.get(name) for name in kept},
         "common": {
             name: None if v is None else schedules.get_config(v)
             for name, v in settings.common.items()
         },
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, optimizers.Optimizer):
+        return value.get_config()
+    return None if value is None else schedules.get_config(value)
+
+
+def _optimizer(config: Any) -> optimizers.Optimizer | None:
+    return None if config is None else optimizers.from_config(config)
+
+
+def _read(name: str, config: Any) -> Any:
+    """Return a setting of a group; None stands for no limit."""
+    return _optimizer(config) if name == "optimizer" else schedules.from_config(config)
 
 
 def pack(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -97,7 +116,11 @@ def settings(about: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         "loss": losses.from_config(about["loss"]),
-        "optimizer": optimizers.from_config(about["optimizer"]),
+        "optimizer": _optimizer(about["optimizer"]),
+        "groups": {
+            str(pattern): {name: _read(name, value) for name, value in changes.items()}
+            for pattern, changes in about.get("groups", [])
+        },
         **common,
         **about["settings"],
     }
@@ -145,7 +168,7 @@ def opened(path: str | PathLike[str]) -> Iterator[tuple[dict[str, Array], dict[s
 def unpack(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
     """Give a new run the state of a checkpoint; where it does not fit, nothing changes."""
     own = run.settings
-    shapes = described.check_state(own.net, own.optimizer.rule, own.precision, tensors, about)
+    shapes = described.check_state(own.net, own.slots, own.precision, tensors, about)
     with own.net._tentative():
         own.build(shapes, draw=False)
         _fill(run, tensors, about)
@@ -166,7 +189,10 @@ def _fill(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> N
     place.states = Decoder(tensors, {}).decode(about.get("callbacks", []))
     place.loaded = place.call is not None
     native, session = run.settings.net._native, run.session()
-    slots = {slot: fitting(native, under(f"slots/{slot}/", tensors)) for slot in session.slots}
+    slots = {
+        slot: fitting_shapes(shapes, native.precision, under(f"slots/{slot}/", tensors))
+        for slot, shapes in run.settings.slots(run.settings.shapes()).items()
+    }
     weights = fitting(native, under("weights/", tensors))
     session.assign_slots(slots)
     native.assign(list(weights.items()))
@@ -179,7 +205,8 @@ def state(run: Run) -> dict[str, Any]:
     own = run.settings
     kept: dict[str, Any] = {
         "fixed": {name: own.get(name) for name in FIXED},
-        "optimizer": own.optimizer,
+        "optimizer": own.optimizer if own.owns else None,
+        "groups": dict(own.groups),
         "common": dict(own.common),
     }
     if run.trained:

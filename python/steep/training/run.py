@@ -118,7 +118,8 @@ class Run:
                 native,
                 settings.loss.name,
                 settings.loss.option,
-                settings.optimizer.rule,
+                settings.assigned.rules,
+                list(settings.assigned.members),
                 settings.seed,
                 settings.reduction == "mean",
                 settings.decay_bias,
@@ -126,17 +127,20 @@ class Run:
             self._native = native
 
     def set(self, name: str, value: Any) -> None:
-        """Change a setting; refuse another update rule once steps are done."""
-        given, before = self.settings.fitting(name, value), self.settings.optimizer
-        if name not in COMMON and self._session is not None and given.rule != before.rule:
-            if self.steps or self._trained_by is not None:
-                raise ValueError(
-                    f"Trainer: {given!r} updates by the rule {given.rule}, but {self.steps} steps "
-                    f"were done by {before.rule}, whose state it cannot use. Make a new "
-                    "Trainer for the same network."
-                )
-            self._session = None
-        self.settings.take(name, given)
+        """Change a setting; refuse other update rules once steps are done."""
+        settings = self.settings
+        given = settings.fitting(name, value)
+        if name not in COMMON and self._session is not None:
+            now, after = settings.assigned, settings.with_(name, given)
+            if (now.rules, now.members) != (after.rules, after.members):
+                if self.steps or self._trained_by is not None:
+                    raise ValueError(
+                        f"Trainer: {given!r} updates by the rule {', '.join(after.rules)}, but "
+                        f"{self.steps} steps were done by {', '.join(now.rules)}, whose state it "
+                        "cannot use. Make a new Trainer for the same network."
+                    )
+                self._session = None
+        settings.take(name, given)
 
     @contextmanager
     def training(self, what: str) -> Iterator[None]:
@@ -240,8 +244,9 @@ class Run:
 
     def gradients(self, data: Data) -> tuple[float, dict[str, Array]]:
         """Return the objective of one batch and its gradients by name."""
-        l1, l2 = knobs.penalties(self.settings, self.steps, self.epoch)
-        loss, found = self.session().gradients(*data, l1, l2)
+        session = self.session()
+        penalties = knobs.penalties(self.settings, self.steps, self.epoch)
+        loss, found = session.gradients(*data, *penalties)
         names = (name for name, _ in self.settings.net._native.parameters())
         return loss, {name: found[name] for name in names if name in found}
 

@@ -7,20 +7,23 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import _core, losses, optimizers, schedules
+from .. import _core, losses, optimizers
 from ..checks.names import choose
-from ..checks.numbers import NOT_NEGATIVE, POSITIVE, flag, keeps_kind, seed
+from ..checks.numbers import NOT_NEGATIVE, flag, keeps_kind, seed
 from ..network import Shape
 from ..network.network import Network
 from ..network.weights import PRECISIONS
+from . import groups
 
-COMMON = ("l1", "l2", "clip_norm", "clip_value")
+COMMON = (*groups.PENALTIES, "clip_norm", *groups.LIMITS)
 # What a session is made with.
 FIXED = ("net", "loss", "decay_bias", "reduction", "precision", "device", "seed", "metrics")
 
 
 class Settings:
     """The settings of a trainer, checked; `Trainer` says what they mean."""
+
+    owns = True  # an optimizer beside those of groups
 
     def __init__(
         self,
@@ -29,6 +32,8 @@ class Settings:
         optimizer: Any,
         common: Mapping[str, Any],
         fixed: Mapping[str, Any],
+        *,
+        given: Any = None,
     ) -> None:
         if not isinstance(net, Network):
             raise TypeError(f"Trainer: net must be a steep network, got {type(net).__name__}")
@@ -40,14 +45,18 @@ class Settings:
         self.precision = choose("precision", fixed["precision"], {k: k for k in PRECISIONS})
         self.device = _device(fixed["device"])
         self.seed = seed(fixed["seed"])
+        self.common = {name: self._common(name, value) for name, value in common.items()}
+        self.groups: Mapping[str, Mapping[str, Any]] = groups.checked(given)
+        self._assigned: groups.Assignment | None = None
+        if optimizer is None:
+            optimizer = self._only_groups()
         self.optimizer: optimizers.Optimizer = self.fitting("optimizer", optimizer)
-        self.common = {name: self.fitting(name, value) for name, value in common.items()}
         self.changes = 0  # of settings and of what was trained on: knob tables made before are old
 
     @property
     def names(self) -> tuple[str, ...]:
         """What may be assigned."""
-        return (*COMMON, "optimizer", *self.optimizer.ranges)
+        return (*COMMON, "optimizer", "groups", *self.optimizer.ranges)
 
     def __contains__(self, name: object) -> bool:
         return name in FIXED or name in self.names
@@ -56,6 +65,8 @@ class Settings:
         """Return a setting as it was given: a penalty, a limit or a hyper-parameter, too."""
         if name in COMMON:
             return self.common[name]
+        if name == "groups":
+            return dict(self.groups)
         if name not in self:
             raise AttributeError(f"Trainer has no attribute {name!r}")
         return getattr(self.optimizer if name in self.optimizer.ranges else self, name)
@@ -72,28 +83,78 @@ class Settings:
         """
         if name in FIXED:
             raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
-        if name in ("l1", "l2"):
-            penalty = schedules.base.of("Trainer", name, value, NOT_NEGATIVE)
-            if isinstance(penalty, float) and self.precision == "float32":
-                keeps_kind("Trainer", name, penalty, NOT_NEGATIVE)
-            return penalty
-        if name in COMMON:  # None stands for no limit
-            return None if value is None else schedules.base.of("Trainer", name, value, POSITIVE)
-        given = (
-            optimizers.get(value)
-            if name == "optimizer"
-            else dataclasses.replace(self.optimizer, **{name: value})
+        if name in COMMON:
+            return self._common(name, value)
+        given, patterns = self.optimizer if hasattr(self, "optimizer") else None, self.groups
+        if name == "groups":
+            patterns = groups.checked(value)
+        elif name == "optimizer":
+            given = optimizers.get(value)
+        else:
+            given = dataclasses.replace(self.optimizer, **{name: value})
+        for _, each in groups.every(given, patterns, self.common):
+            each.optimizer._check_precision(self.precision)
+            for penalty in groups.PENALTIES:
+                self._keeps(penalty, each.common[penalty])
+        return patterns if name == "groups" else given
+
+    def _common(self, name: str, value: Any) -> Any:
+        found = groups.common(name, value)
+        self._keeps(name, found)
+        return found
+
+    def _keeps(self, name: str, value: Any) -> None:
+        """Refuse a penalty that is another number in float32."""
+        if name in groups.PENALTIES and isinstance(value, float) and self.precision == "float32":
+            keeps_kind("Trainer", name, value, NOT_NEGATIVE)
+
+    def _only_groups(self) -> optimizers.Optimizer:
+        """Return the optimizer of the last group, which stands for a trainer's that has none."""
+        given = [changes["optimizer"] for changes in self.groups.values() if "optimizer" in changes]
+        if not given:
+            raise TypeError("Trainer: needs an optimizer, or groups that have one each")
+        self.owns = False
+        last: optimizers.Optimizer = given[-1]
+        return last
+
+    def with_(self, name: str, value: Any) -> groups.Assignment:
+        """Return who would move what with a setting that `fitting` returned."""
+        optimizer = value if name not in (*COMMON, "groups") else self.optimizer
+        return groups.assign(
+            optimizer if self.owns else None,
+            value if name == "groups" else self.groups,
+            self.common,
+            self.shapes(),
         )
-        given._check_precision(self.precision)
-        return given
 
     def take(self, name: str, value: Any) -> None:
         """Set what `fitting` returned."""
         if name in COMMON:
             self.common[name] = value
+        elif name == "groups":
+            self.groups = value
         else:
             self.optimizer = value
+        self._assigned = None
         self.changes += 1
+
+    @property
+    def assigned(self) -> groups.Assignment:
+        """Who moves what; the network is built."""
+        if self._assigned is None:
+            self._assigned = self.with_("optimizer", self.optimizer)
+        return self._assigned
+
+    def slots(self, shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
+        """Return the shapes of all slots by name and parameter, of a network with such weights."""
+        assigned = groups.assign(
+            self.optimizer if self.owns else None, self.groups, self.common, shapes
+        )
+        return assigned.slots(shapes)
+
+    def shapes(self) -> dict[str, Shape]:
+        """Return the shapes of all parameters by name."""
+        return {name: tuple(shape) for name, shape in self.net._native.parameters()}
 
     def build(self, shapes: tuple[Shape, ...] | None = None, draw: bool = True) -> None:
         """Build the network where it is not built, for these inputs or those it was made for."""

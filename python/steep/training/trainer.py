@@ -44,6 +44,12 @@ class Trainer:
         A name or one of `steep.losses`.
     optimizer
         A name or one of `steep.optimizers`.
+    groups
+        Other optimizers or settings for some parameters, by patterns of their names, the first one
+        that matches: ``{"head.*": Adam(1e-3), "*.bias": {"lr": 0.1, "weight_decay": 0}, "stem":
+        {"lr_factor": 0.5}}``. A pattern may be a layer's name. Settings are hyper-parameters of the
+        optimizer, `lr_factor`, ``"optimizer"``, `l1`, `l2`, `clip_value` and `clip_parameter`.
+        Where groups take all parameters no `optimizer` is needed.
     metrics
         ``("accuracy",)``, the default for classification, or ``()``.
     l1, l2
@@ -54,7 +60,10 @@ class Trainer:
         Longest gradient allowed: g = g*clip_norm/|g| beyond, over all weights (Pascanu 2013). A
         schedule may reach 0, which lets nothing pass.
     clip_value
-        Largest element of a gradient allowed, before `clip_norm`.
+        Largest element of a gradient allowed, before `clip_parameter`.
+    clip_parameter
+        Longest gradient of any one parameter allowed, each by itself, before `clip_norm`; Keras
+        calls it `clipnorm`.
     reduction
         ``"mean"`` over the batch, or ``"sum"``. Histories show means either way, except the losses
         of single steps.
@@ -87,23 +96,26 @@ class Trainer:
         self,
         net: Network,
         loss: Any,
-        optimizer: Any,
+        optimizer: Any = None,
         *,
+        groups: Mapping[str, Any] | None = None,
         metrics: Sequence[str] | None = None,
         l1: Any = 0.0,
         l2: Any = 0.0,
         decay_bias: bool = False,
         clip_norm: Any = None,
         clip_value: Any = None,
+        clip_parameter: Any = None,
         reduction: str = "mean",
         precision: str = "float32",
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
         common = {"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value}
+        common["clip_parameter"] = clip_parameter
         fixed: dict[str, Any] = {"metrics": metrics, "decay_bias": decay_bias, "seed": seed}
         fixed |= {"reduction": reduction, "precision": precision, "device": device}
-        self._run = Run(Settings(net, loss, optimizer, common, fixed))
+        self._run = Run(Settings(net, loss, optimizer, common, fixed, given=groups))
 
     def __repr__(self) -> str:
         return (
@@ -395,5 +407,9 @@ class Trainer:
         return resume.state(self._run)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Trainer.__init__(self, optimizer=state["optimizer"], **state["fixed"], **state["common"])
+        groups = state.get("groups")
+        optimizer = state["optimizer"]
+        Trainer.__init__(
+            self, optimizer=optimizer, groups=groups, **state["fixed"], **state["common"]
+        )
         resume.set_state(self._run, state)

@@ -1,0 +1,55 @@
+// Lays out the knobs and the slots of a recipe.
+#include "plan/recipe.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace steep {
+
+int Recipe::knobs(int group) const {
+  int column = kSharedKnobs;
+  for (int g = 0; g < group; ++g) column += rule(g).columns();
+  return column;
+}
+
+bool Recipe::keeps_gradients() const {
+  return std::any_of(rules.begin(), rules.end(),
+                     [](int rule) { return rule_infos()[rule].keeps_gradient; });
+}
+
+void check(const Recipe& recipe, std::size_t parameters) {
+  if (recipe.rules.empty()) refuse("a training needs an update rule");
+  if (recipe.groups.size() != parameters) {
+    refuse("there are ", parameters, " parameters, the groups of ", recipe.groups.size(),
+           " were given");
+  }
+  for (const int group : recipe.groups) {
+    if (group < 0 || group >= static_cast<int>(recipe.rules.size())) {
+      refuse("there are ", recipe.rules.size(), " groups, a parameter is in group ", group);
+    }
+  }
+}
+
+std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights) {
+  std::vector<SlotColumn> columns;
+  for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
+    for (const std::string& name : recipe.rule(static_cast<int>(g)).slots) {
+      const bool known = std::any_of(columns.begin(), columns.end(),
+                                     [&](const SlotColumn& c) { return c.name == name; });
+      if (!known) columns.push_back({name, nullptr});
+    }
+  }
+  for (SlotColumn& column : columns) {
+    std::vector<Parameter> parameters;
+    for (std::size_t p = 0; p < weights.slices.size(); ++p) {
+      const Slice& s = weights.slices[p];
+      const bool has = recipe.rule(recipe.groups[p]).slot(column.name) >= 0;
+      parameters.push_back({s.name, has ? s.shape : Shape{0}, s.decay, s.trained});
+    }
+    column.layout = std::make_shared<Layout>(parameters, weights.format);
+  }
+  return columns;
+}
+
+}  // namespace steep

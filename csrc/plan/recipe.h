@@ -1,0 +1,39 @@
+// How a network is trained: which rule moves which parameter, the columns of state that this takes, and
+// where a group's knobs are in a table. Pure.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plan/layout.h"
+#include "plan/rules.h"
+
+namespace steep {
+
+struct Recipe {
+  std::vector<int> rules;   // of each group of parameters: its position in rules/list.h
+  std::vector<int> groups;  // of each parameter: the group it is in
+  uint64_t seed = 0;
+  bool mean = true;         // of the losses of a batch, not their sum
+  bool decay_bias = false;  // penalties and decay apply to all parameters
+
+  const RuleInfo& rule(int group) const { return rule_infos()[rules[group]]; }
+  int knobs(int group) const;  // the first column of a group in a knob table, or how many there are
+  int columns() const { return knobs(static_cast<int>(rules.size())); }
+  // Whether a rule wants all gradients before it moves the first weight.
+  bool keeps_gradients() const;
+};
+
+// Refuses groups that are not there.
+void check(const Recipe& recipe, std::size_t parameters);
+
+// One number, or more, for each number of the parameters whose rule has a slot of that name; the
+// others have none.
+struct SlotColumn {
+  std::string name;
+  std::shared_ptr<const Layout> layout;
+};
+std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights);
+
+}  // namespace steep
