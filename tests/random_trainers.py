@@ -22,7 +22,8 @@ RULES += tuple(name for name in CLASSES if name not in RULES)
 NAMES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "amsgrad", "adamax",
          "nadam")  # fmt: skip
 SCHEDULES = ("Constant", "Piecewise", "Values", "Exponential", "InversePower", "Polynomial",
-             "Step", "Cosine", "Linear", "Warmup", "OneCycle", "Function", "list")  # fmt: skip
+             "Step", "Cosine", "Linear", "Warmup", "OneCycle", "InverseTime", "CosineRestarts",
+             "Cyclic", "Join", "Product", "Function", "list")  # fmt: skip
 
 
 class Training:
@@ -54,16 +55,28 @@ class Training:
             "Values": ((top, low, top / 3),),
             "Exponential": (top, 0.1),
             "InversePower": (top, 0.5, 0.5),
-            "Polynomial": (top, low, over, 2.0),
+            "InverseTime": (top, 0.5, over, self.chance(0.5)),
+            "Polynomial": (top, low, over, 2.0, self.chance(0.3)),
             "Step": (top, self.whole(1, 3), 0.5),
             "Cosine": (top, over, low),
             "Linear": (low, top, over),
             "OneCycle": (top, over),
-        }
+            "CosineRestarts": (top, self.whole(1, 4), self.choose(1, 1.5, 2), 0.9, low),
+            "Cyclic": (low, top, self.whole(1, 3), self.whole(1, 3),
+                       self.choose("triangular", "triangular2")),
+        }  # fmt: skip
         if kind == "Warmup":
             then = self.schedule(self.choose("Cosine", "Step"), top)
             unit = then.get("unit")
             return call("schedules", kind, then, self.whole(1, 4), low, unit=unit)
+        if kind in ("Join", "Product"):
+            first = self.schedule(self.choose("Linear", "Cyclic", "CosineRestarts"), top)
+            unit, other = first.get("unit"), top if kind == "Join" else 0.5
+            ends = [(self.whole(1, 4),)] * (kind == "Join")
+            return call("schedules", kind, (first, other), *ends, unit=unit)
+        if kind == "OneCycle" and self.chance(0.5):
+            anneal = self.maybe(0.5, "linear")
+            return call("schedules", kind, top, over, three_phase=True, anneal=anneal, unit=unit)
         return call("schedules", kind, *arguments[kind], unit=unit)
 
     # -- rules ---------------------------------------------------------------------------------

@@ -264,6 +264,23 @@ def cosine(t, start, over, end):
     return end + (start - end) * (1 + math.cos(math.pi * min(t, over) / over)) / 2
 
 
+def restarts(t, start, over, *, multiply, decay, end):
+    """Walk from period to period."""
+    high = start - end
+    while t >= over:
+        t, over, high = t - over, over * multiply, high * decay
+    return cosine(t, end + high, over, end)
+
+
+def triangles(t, start, peak, *, up, down, scale):
+    """Walk from cycle to cycle; scale(cycle, t) shrinks their height."""
+    cycle, into = 0, t
+    while into >= up + down:
+        cycle, into = cycle + 1, into - (up + down)
+    height = into / up if into <= up else (up + down - into) / down
+    return start + (peak - start) * height * scale(cycle, t)
+
+
 def linear(t, start, end, over):
     return start + (end - start) * min(t, over) / over
 

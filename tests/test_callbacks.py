@@ -244,3 +244,26 @@ def test_a_refused_training_leaves_the_callback_as_it_was(small):
     with pytest.raises(ValueError, match="nothing measures"):
         trainer().fit(X, y, callbacks=[stop], progress=False)
     assert (reduce.state_dict(), stop.best, stop.best_epoch) == before
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ({"threshold_mode": "relative"}, 'unknown threshold_mode "relative"; did you mean "rel"'),
+        ({"like": "optax"}, 'unknown like "optax". Known: "keras", "torch"'),
+        ({"eps": -1.0}, r"ReduceOnPlateau: eps must be in \[0, inf\)"),
+    ],
+)
+def test_what_a_plateau_refuses(named, words):
+    with pytest.raises(ValueError, match=words):
+        callbacks.ReduceOnPlateau(**named)
+
+
+def test_a_plateau_measured_in_parts_of_the_best():
+    reduce = callbacks.ReduceOnPlateau("loss", 0.5, 1, min_delta=0.1, threshold_mode="rel")
+    watched = types.SimpleNamespace(lr=1.0)
+    rates = []
+    for loss in (10.0, 9.5, 8.9, 8.0, 7.5):  # 0.5 of 10 is no improvement, 1.1 is
+        reduce.on_epoch_end(watched, {"loss": loss})
+        rates.append(watched.lr)
+    assert rates == [1.0, 0.5, 0.5, 0.5, 0.25]

@@ -3,13 +3,16 @@
 That every public name is on a page, Sphinx checks while it makes the site; see docs/conf.py.
 """
 
+import importlib.util
 import inspect
+import json
 import re
 from pathlib import Path
 
 import pytest
 import steep
 from public import exported, members, modules
+from steep import schedules
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = ("README.md", "docs/guide.md")
@@ -39,6 +42,7 @@ MEMBERS = {
     "Optimizer": "decay formula get_config knobs rule value",
     "Loss": "get_config option rows",
     "Schedule": "at get_config",
+    "OneCycle": "momentum",
     "EarlyStopping": "load_state_dict state_dict",
     "ReduceOnPlateau": "load_state_dict state_dict",
     "Dataset": "task",
@@ -90,3 +94,29 @@ def test_every_public_module_has_a_page(name):
     pages = {path.stem: path.read_text("utf-8") for path in ROOT.glob("docs/reference/*.md")}
     page = pages[name.rpartition(".")[2]]
     assert f"automodule:: {name}\n" in page or f"currentmodule:: {name}\n" in page
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """Return docs/schedules.py, which draws the picture of the schedules."""
+    pytest.importorskip("matplotlib")
+    about = importlib.util.spec_from_file_location("pictures", ROOT / "docs/schedules.py")
+    module = importlib.util.module_from_spec(about)
+    about.loader.exec_module(module)
+    return module
+
+
+def test_every_schedule_has_its_picture(pictures):
+    assert {title.split(".")[0] for title in pictures.PANELS} == set(schedules.TABLE)
+    for title, lines in pictures.PANELS.items():
+        assert {type(line).__name__ for line in lines.values()} == {title.split(".")[0]}
+    image = pytest.importorskip("PIL.Image").open(pictures.PICTURE)
+    drawn = json.loads(image.text["Description"])
+    assert drawn == pictures.described(), "run python docs/schedules.py"
+    for page in ("algorithms.md", "reference/schedules.md"):
+        assert "pictures/schedules.png" in (ROOT / "docs" / page).read_text("utf-8")
+
+
+def test_the_pictures_of_schedules_can_be_drawn(pictures, tmp_path):
+    assert pictures.main(["--picture", str(tmp_path / "new.png")]) == 0
+    assert (tmp_path / "new.png").stat().st_size > 20_000

@@ -31,11 +31,13 @@ class _Watching:
 
     def _improved(self, value: float) -> bool:
         """Say whether a value is better than the best one so far, and note it then."""
-        gain = value - self.best if self.mode == "max" else self.best - value
-        if gain > self.min_delta:
+        if self._better(value):
             self.best, self.wait = value, 0
             return True
         return False
+
+    def _better(self, value: float) -> bool:
+        return (value - self.best if self.mode == "max" else self.best - value) > self.min_delta
 
     def _check(self, trainer: "Trainer") -> None:
         if self.monitor not in trainer.logged:
@@ -136,9 +138,9 @@ class EarlyStopping(_Watching):
 class ReduceOnPlateau(_Watching):
     """Multiplies the learning rate by a factor when a quantity no longer improves.
 
-    lr = max(factor*lr, min_lr) after `patience` epochs without improvement; for `cooldown` epochs
-    after that none is counted. The trainer's `lr` must be a number, not a schedule. Checkpoints
-    keep the rate and the counts.
+    lr = max(factor*lr, min_lr) after `patience` epochs without improvement. The trainer's `lr` must
+    be a number, not a schedule. Checkpoints keep the rate and the counts. Epochs are counted as in
+    Keras, or with ``like="torch"`` as in PyTorch's ReduceLROnPlateau.
 
     Parameters
     ----------
@@ -147,15 +149,23 @@ class ReduceOnPlateau(_Watching):
     factor
         In (0, 1).
     patience
-        Epochs without improvement that are borne.
+        Epochs without improvement after which the rate falls; PyTorch bears as many, and lowers it
+        after the next.
     min_delta
-        Smallest change that counts as an improvement.
+        Smallest change that counts as an improvement; PyTorch's threshold.
     cooldown
-        Epochs, >= 0.
+        Epochs after a fall that are not counted, >= 0; in Keras the last of them counts again.
     min_lr
         Lowest rate, >= 0.
     mode
         ``"min"``, ``"max"``, or ``"auto"``: max for an accuracy.
+    threshold_mode
+        ``"abs"``: better than best by more than `min_delta`; ``"rel"``: below best*(1 - min_delta),
+        or above best*(1 + min_delta). None: "rel" like PyTorch, else "abs".
+    eps
+        Falls of the rate that are not larger do not happen, >= 0; PyTorch's default is 1e-8.
+    like
+        ``"keras"`` or ``"torch"``: how `patience` and `cooldown` count.
 
     Attributes
     ----------
@@ -173,8 +183,19 @@ class ReduceOnPlateau(_Watching):
         cooldown: int = 0,
         min_lr: float = 0.0,
         mode: str = "auto",
+        threshold_mode: str | None = None,
+        eps: float = 0.0,
+        like: str = "keras",
     ) -> None:
         super().__init__(monitor, min_delta, mode)
+        self.like = choose("like", like, {"keras": "keras", "torch": "torch"})
+        usual = "rel" if self.like == "torch" else "abs"
+        self.threshold_mode = choose(
+            "threshold_mode",
+            usual if threshold_mode is None else threshold_mode,
+            {"abs": "abs", "rel": "rel"},
+        )
+        self.eps = number("ReduceOnPlateau", "eps", eps, NOT_NEGATIVE)
         self.factor = number("ReduceOnPlateau", "factor", factor, _REDUCING)
         self.patience = whole("ReduceOnPlateau", "patience", patience)
         self.cooldown = whole("ReduceOnPlateau", "cooldown", cooldown, 0)
@@ -192,6 +213,14 @@ class ReduceOnPlateau(_Watching):
                 "number, or leave this callback out"
             )
 
+    def _better(self, value: float) -> bool:
+        if self.threshold_mode == "abs" and self.like == "keras":
+            return super()._better(value)
+        delta = self.min_delta if self.mode == "max" else -self.min_delta
+        # Rounded as PyTorch does: whole per cents of an accuracy tie with round thresholds.
+        bound = self.best * (1.0 + delta) if self.threshold_mode == "rel" else self.best + delta
+        return value > bound if self.mode == "max" else value < bound
+
     def on_epoch_end(self, trainer: "Trainer", logs: Logs) -> None:
         """Count an epoch, and lower the rate when there were enough without improvement."""
         if self.cooling:
@@ -201,10 +230,13 @@ class ReduceOnPlateau(_Watching):
             return
         self.wait += 1
         lowered = max(self.factor * trainer.lr, self.min_lr)
+        later = self.like == "torch"  # by an epoch: the one that ends patience or cooldown is borne
         # A rate that float32 would make 0 is no rate.
-        if self.wait >= self.patience and SMALLEST <= lowered < trainer.lr:
+        falls = lowered >= SMALLEST and trainer.lr - lowered > self.eps
+        if self.wait >= self.patience + later and falls:
             trainer.lr = lowered
-            self.wait, self.cooling = 0, self.cooldown
+            self.wait = 0
+            self.cooling = self.cooldown + later if self.cooldown else 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the best value and the counts."""

@@ -62,7 +62,7 @@ def plain(value: Any) -> Any:
     """Return an argument as JSON can hold it."""
     if isinstance(value, Described):
         return value.get_config()
-    return list(value) if isinstance(value, tuple) else value
+    return [plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 def described(

@@ -8,27 +8,25 @@ from typing import Any
 
 from ..checks.described import described, plain
 from .base import Constant, Function, Piecewise, Schedule, Values
-from .curves import (
-    Cosine,
-    Exponential,
-    InversePower,
-    Linear,
-    OneCycle,
-    Polynomial,
-    Step,
-    Warmup,
-)  # fmt: skip
+from .curves import Cosine, Exponential, InversePower, InverseTime, Linear, Polynomial, Step
+from .cycles import CosineRestarts, Cyclic, OneCycle
+from .joined import Join, Product, Warmup
 
 __all__ = [
     "Constant",
     "Cosine",
+    "CosineRestarts",
+    "Cyclic",
     "Exponential",
     "Function",
     "InversePower",
+    "InverseTime",
+    "Join",
     "Linear",
     "OneCycle",
     "Piecewise",
     "Polynomial",
+    "Product",
     "Schedule",
     "Step",
     "Values",
@@ -38,8 +36,8 @@ __all__ = [
 TABLE: dict[str, type[Schedule]] = {
     made.__name__: made
     for made in (
-        Constant, Piecewise, Values, Exponential, InversePower, Polynomial, Step, Cosine, Linear,
-        Warmup, OneCycle,
+        Constant, Piecewise, Values, Exponential, InversePower, InverseTime, Polynomial, Step,
+        Cosine, Linear, CosineRestarts, Cyclic, OneCycle, Warmup, Join, Product,
     )
 }  # fmt: skip
 
@@ -50,13 +48,15 @@ def get_config(value: float | Schedule) -> Any:
 
 
 def from_config(config: Any) -> Any:
-    """Return the number or schedule that a config holds.
+    """Return the number, schedule or list of such that a config holds.
 
     Raises
     ------
     ValueError
         If it names no known schedule or its arguments do not fit.
     """
+    if isinstance(config, list):
+        return [from_config(item) for item in config]
     if not isinstance(config, dict):
         return config
     return described("schedule", TABLE, config, from_config)

@@ -1,19 +1,20 @@
-"""Schedules by formula, from a first value to a last one. What a schedule is: `base`."""
+"""Schedules by formula, from a first value to a last one; what goes up and down is in `cycles`."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from ..checks.described import settle
-from ..checks.numbers import ANY, NOT_NEGATIVE, POSITIVE, Range, Ranges, number
-from .base import Schedule, Times, evaluate, of
+from ..checks.numbers import ANY, NOT_NEGATIVE, POSITIVE, Ranges
+from .base import Schedule, Times
 
 
 @dataclass(frozen=True)
 class Exponential(Schedule):
-    """value(t) = start * exp(-rate*t). PyTorch's gamma is exp(-rate)."""
+    """value(t) = start * exp(-rate*t). PyTorch's gamma is exp(-rate).
+
+    Keras's decay_rate^(t/decay_steps) has the rate -log(decay_rate)/decay_steps.
+    """
 
     start: float
     rate: float
@@ -41,25 +42,74 @@ class InversePower(Schedule):
 
 
 @dataclass(frozen=True)
+class InverseTime(Schedule):
+    """value(t) = start / (1 + rate*t/over), Keras's InverseTimeDecay.
+
+    Parameters
+    ----------
+    start
+        The value at t = 0.
+    rate
+        What is added to the divisor in a time of `over`.
+    over
+        In steps or epochs.
+    staircase
+        Take floor(t/over): the value stays for a time of `over`, then falls at once.
+    """
+
+    start: float
+    rate: float
+    over: float = 1.0
+    staircase: bool = False
+
+    ranges: ClassVar[Ranges] = {"start": ANY, "rate": NOT_NEGATIVE, "over": POSITIVE}
+    flags: ClassVar[tuple[str, ...]] = ("staircase",)
+
+    def at(self, t: Times) -> Times:
+        """Return the decayed values."""
+        past = t / self.over
+        return self.start / (1.0 + self.rate * (np.floor(past) if self.staircase else past))
+
+
+@dataclass(frozen=True)
 class Polynomial(Schedule):
-    """value(t) = end + (start - end) * (1 - min(t, over)/over)^power."""
+    """value(t) = end + (start - end) * (1 - min(t, over)/over)^power.
+
+    Parameters
+    ----------
+    start, end
+        First and last value.
+    over
+        Length of the way, in steps or epochs.
+    power
+        1 is a straight line.
+    cycle
+        Where t goes beyond, `over` becomes the next multiple of itself, as in TensorFlow and Keras:
+        the value jumps up to (1 - 1/2)^power of the way, then (1 - 2/3)^power, and falls to `end`
+        again.
+    """
 
     start: float
     end: float
     over: float
     power: float = 1.0
+    cycle: bool = False
 
     ranges: ClassVar[Ranges] = {"start": ANY, "end": ANY, "over": POSITIVE, "power": POSITIVE}
+    flags: ClassVar[tuple[str, ...]] = ("cycle",)
 
     def at(self, t: Times) -> Times:
         """Return the values on the way from start to end."""
-        left = 1.0 - np.minimum(t, self.over) / self.over
+        done = np.minimum(t, self.over) / self.over
+        if self.cycle:
+            done = np.minimum(t / (self.over * np.maximum(np.ceil(t / self.over), 1.0)), 1.0)
+        left = 1.0 - done
         return self.end + (self.start - self.end) * np.power(left, self.power)
 
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """value(t) = start * factor^floor(t/every)."""
+    """value(t) = start * factor^floor(t/every); Keras's ExponentialDecay with its staircase."""
 
     start: float
     every: float
@@ -84,7 +134,7 @@ class Cosine(Schedule):
 
     def at(self, t: Times) -> Times:
         """Return the values of half a cosine wave."""
-        return _cosine(self.start, self.end, np.minimum(t, self.over) / self.over)
+        return cosine(self.start, self.end, np.minimum(t, self.over) / self.over)
 
 
 @dataclass(frozen=True)
@@ -102,95 +152,14 @@ class Linear(Schedule):
 
     def at(self, t: Times) -> Times:
         """Return the values of the ramp; exactly start and end at its ends."""
-        done = np.minimum(t, self.over) / self.over
-        return self.start * (1.0 - done) + self.end * done
+        return line(self.start, self.end, np.minimum(t, self.over) / self.over)
 
 
-@dataclass(frozen=True)
-class Warmup(Schedule):
-    """value(t) = start + (then(0) - start)*t/over for t < over, then(t - over) from there on.
-
-    Parameters
-    ----------
-    then
-        A number, or the schedule that begins when the warm-up is over; it counts in its own unit,
-        which must be this one's.
-    over
-        Length of the warm-up, in steps or epochs.
-    start
-        The value at t = 0.
-    """
-
-    then: "float | Schedule | Callable[[int], float]"
-    over: float
-    start: float = 0.0
-
-    ranges: ClassVar[Ranges] = {"over": POSITIVE, "start": ANY}
-
-    def __post_init__(self) -> None:
-        """Take the unit of `then` where none is given."""
-        then = of("Warmup", "then", self.then, ANY)
-        if isinstance(then, Schedule) and then.unit != self.unit:
-            if self.unit != "step":
-                raise ValueError(f"Warmup: unit is {self.unit!r} but that of `then` {then.unit!r}")
-            settle(self, unit=then.unit)
-        settle(self, then=then)
-        super().__post_init__()
-
-    def at(self, t: Times) -> Times:
-        """Return the ramp, then the schedule that follows it."""
-        assert isinstance(self.then, (float, Schedule))
-        after, zero = np.maximum(t - self.over, 0.0), np.zeros(1)
-        values, first = (evaluate(self.then, when, when) for when in (after, zero))
-        ramp = self.start + (first - self.start) * (t / self.over)
-        return np.where(t < self.over, ramp, values)
+def line(start: float, end: float, done: Times) -> Times:
+    """Return the values of a straight line from start to end, `done` in [0, 1]."""
+    return start * (1.0 - done) + end * done
 
 
-@dataclass(frozen=True)
-class OneCycle(Schedule):
-    """Half a cosine up from start to peak, half a cosine down to end (Smith & Topin 2018).
-
-    Parameters
-    ----------
-    peak
-        The highest value.
-    over
-        Length of the cycle; from there on the value is `end`.
-    rise
-        Part of the cycle spent rising.
-    start, end
-        First and last value; peak/25 and start/1e4 where left out.
-    """
-
-    peak: float
-    over: float
-    rise: float = 0.3
-    start: float | None = None
-    end: float | None = None
-
-    ranges: ClassVar[Ranges] = {
-        **dict.fromkeys(("peak", "start", "end"), ANY),
-        "over": POSITIVE,
-        "rise": Range(0.0, 1.0, low_open=True),
-    }
-
-    def __post_init__(self) -> None:
-        """Fill in the two ends."""
-        if self.start is None:
-            settle(self, start=number("OneCycle", "peak", self.peak, ANY) / 25.0)
-        if self.end is None:
-            settle(self, end=number("OneCycle", "start", self.start, ANY) / 1e4)
-        super().__post_init__()
-
-    def at(self, t: Times) -> Times:
-        """Return the values of both halves."""
-        assert self.start is not None
-        assert self.end is not None
-        top = self.rise * self.over
-        up = _cosine(self.start, self.peak, np.minimum(t, top) / top)
-        down = np.clip((t - top) / (self.over - top), 0.0, 1.0)
-        return np.where(t < top, up, _cosine(self.peak, self.end, down))
-
-
-def _cosine(start: float, end: float, done: Times) -> Times:
+def cosine(start: float | Times, end: float, done: Times) -> Times:
+    """Return the values of half a cosine wave from start to end, `done` in [0, 1]."""
     return end + (start - end) * (1.0 + np.cos(np.pi * done)) / 2.0
