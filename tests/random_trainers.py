@@ -88,6 +88,8 @@ class Training:
         kind = self.choose(*RULES)
         draw = getattr(self, f"_{kind.lower()}", None)
         named = draw() if draw else self.numbers(CLASSES[kind])
+        if "weight_decay" not in named and self.chance(0.15):
+            named["weight_decay"] = self.value(self.choose(0.1, 0.01), 0.1)
         return call("optimizers", kind, maximize=self.maybe(0.06, True), **named)
 
     def numbers(self, kind):
@@ -97,7 +99,7 @@ class Training:
             usual, allowed = getattr(kind(), item.name), kind.ranges.get(item.name)
             if item.name == "lr":
                 named["lr"] = self.value(usual)
-            elif allowed:
+            elif allowed and item.name != "weight_decay":
                 others = [v for v in (usual / 2, 0.5, 0.9) if v in allowed]
                 named[item.name] = self.maybe(0.5, self.choose(*others))
             elif item.name == "like":

@@ -138,7 +138,7 @@ class At:
         """What bias corrections count, from 1."""
         return 1 + math.floor(self.epoch if self.bias_time == "epoch" else self.step)
 
-    decay = property(lambda k: k.lr * k.weight_decay if hasattr(k, "weight_decay") else 0.0)
+    decay = property(lambda k: k.lr * k.weight_decay)
     ahead = property(lambda k: getattr(k, "nesterov", False) and k.like is None)
     look = property(lambda k: k.mu * k.rate_out if k.ahead else 0.0)
 

@@ -39,7 +39,7 @@ MEMBERS = {
     "output_shapes predict save_weights state_dict summary",
     "Layer": "call config from_config name parameter",
     "Sequential": "layers",
-    "Optimizer": "decay formula get_config knobs rule value",
+    "Optimizer": "decay formula get_config knobs parts rule value",
     "Loss": "get_config option rows",
     "Schedule": "at get_config",
     "OneCycle": "momentum",

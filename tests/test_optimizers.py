@@ -63,6 +63,13 @@ VARIANTS = {
     "adam_keras": Adam(RATE, 0.8, 0.97, 1e-4, like="keras"),
     "adam_by_epoch": Adam(RATE, 0.8, 0.97, 1e-4, bias_time="epoch"),
     "adam_beta_schedule": Adam(0.05, RAMP, 0.97, 1e-4),
+    "sgd_decayed": SGD(RATE, weight_decay=0.3),
+    "nesterov_decayed": SGD(RATE, RAMP, True, weight_decay=schedules.Linear(0.1, 0.5, 60)),
+    "rmsprop_nesterov_decayed": RMSProp(
+        RATE, eps=1e-3, momentum=RAMP, nesterov=True, weight_decay=0.3
+    ),
+    "adadelta_decayed": AdaDelta(0.9, 0.8, 1e-3, weight_decay=0.02),
+    "nadam_decayed": NAdam(RATE, 0.8, 0.97, 1e-4, weight_decay=0.3),
     "adamw_scheduled": AdamW(RATE, 0.8, 0.97, 1e-4, 0.3),
     "amsgrad_scheduled": AMSGrad(RATE, 0.8, 0.97, 1e-4),
     "adamax_scheduled": Adamax(RATE, 0.8, 0.97, 1e-4),
@@ -150,6 +157,8 @@ def test_decay_and_value():
     adamw = AdamW(schedules.Step(0.1, 10, 0.5), weight_decay=0.3)
     assert np.allclose(adamw.decay([0, 10, 20], [0, 0, 0]), [0.03, 0.015, 0.0075], rtol=1e-15)
     assert Adam().decay([0], [0]) == 0.0
+    assert AdamW(0.1, 0.9, 0.999, 1e-8, 0.2) == AdamW(0.1, weight_decay=0.2)
+    assert AdaGrad(0.1, weight_decay=0.2).decay([0], [0]) == pytest.approx(0.02, rel=1e-15)
     assert adamw.value("lr", 10) == 0.05
     assert adamw.value("beta1", 10) == 0.9
     with pytest.raises(ValueError, match='did you mean "beta2"'):
@@ -211,6 +220,17 @@ def test_formula_prints_the_switches(capsys):
     assert len({optimizer.formula(show=False) for optimizer in ALL.values()}) == len(ALL)
 
 
+def test_decay_is_told_where_there_is_some():
+    line = "w = w - lr*weight_decay*w (weights, not biases)"
+    for made in (SGD(weight_decay=0.1), AdamW(weight_decay=0.0), Adam(weight_decay=[0.1, 0.0])):
+        assert line in made.formula(show=False)
+        assert "weight_decay=" in repr(made)
+    assert "weight_decay" not in Adam().formula(show=False)
+    assert repr(SGD(weight_decay=0.1, maximize=True)) == (
+        "SGD(lr=0.01, momentum=0.0, weight_decay=0.1, maximize=True)"
+    )
+
+
 def test_get():
     assert optimizers.get("adam") == Adam()
     assert optimizers.get("Adam", lr=0.5) == Adam(0.5)
@@ -254,6 +274,7 @@ NAN = float("nan")
         (lambda: Adam(bias_time="epochs"), ValueError, 'did you mean "epoch"'),
         (lambda: Adam(bias_correction="no"), TypeError, "bias_correction must be True or False"),
         (lambda: AdamW(weight_decay=-1), ValueError, "AdamW: weight_decay must be in"),
+        (lambda: SGD(weight_decay="0.1"), TypeError, "SGD: weight_decay must be a number, got str"),
         (lambda: RMSProp(rho=1.5), ValueError, "RMSProp: rho must be in"),
         (lambda: RMSProp(eps=1e-3, preset="kathuria"), ValueError, "means eps=1e-10"),
         (lambda: RMSProp(preset="katuria"), ValueError, 'did you mean "kathuria"'),
@@ -341,6 +362,10 @@ TORCH = {
     ),
     "adamax": (Adamax(0.05, *BETAS, 1e-4), lambda o, p: o.Adamax(p, 0.05, BETAS, 1e-4)),
     "nadam": (NAdam(0.05, *BETAS, 1e-4), lambda o, p: o.NAdam(p, 0.05, BETAS, 1e-4)),
+    "nadam_decayed": (
+        NAdam(0.05, *BETAS, 1e-4, weight_decay=0.2),
+        lambda o, p: o.NAdam(p, 0.05, BETAS, 1e-4, 0.2, decoupled_weight_decay=True),
+    ),
     "adadelta": (AdaDelta(0.9, 0.8, 1e-4), lambda o, p: o.Adadelta(p, 0.9, 0.8, 1e-4)),
 }
 

@@ -63,7 +63,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("--optimizer", metavar="NAME", help=f"{', '.join(TABLE)}")
     add("--lr", type=float, metavar="F", help="learning rate")
     add("--momentum", type=float, metavar="F")
-    add("--weight-decay", type=float, metavar="F", help="of adamw, lion: w = w - lr*weight_decay*w")
+    add("--weight-decay", type=float, metavar="F", help="decoupled: w = w - lr*weight_decay*w")
     add("--schedule", metavar="NAME", help=f"of the learning rate: {', '.join(SCHEDULES)}")
     add(
         "--augment",

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range, Ranges
 from ..schedules.base import Number, Times
-from .base import Decayed, Moments
+from .base import Moments, Optimizer
 from .clock import Clock, Value
 
 __all__ = [
@@ -91,7 +91,7 @@ class Adam(Moments):
 
 
 @dataclass(frozen=True, repr=False)
-class AdamW(Decayed, Adam):
+class AdamW(Adam):
     """Adam's step after w = w - lr*weight_decay*w (Loshchilov & Hutter 2019).
 
     Parameters
@@ -101,6 +101,20 @@ class AdamW(Decayed, Adam):
     weight_decay
         Decoupled decay of weights, not of biases, >= 0; it is multiplied by the rate.
     """
+
+    weight_decay: Number = field(default=0.01, kw_only=True)
+
+    def __init__(
+        self,
+        lr: Number = 1e-3,
+        beta1: Number = 0.9,
+        beta2: Number = 0.999,
+        eps: Number = 1e-8,
+        weight_decay: Number = 0.01,
+        **switches: Any,
+    ) -> None:
+        """Take the decay by place, too: fields that a base names stand where the base has them."""
+        super().__init__(lr, beta1, beta2, eps, weight_decay=weight_decay, **switches)
 
 
 @dataclass(frozen=True, repr=False)
@@ -222,7 +236,7 @@ class NAdam(Moments):
 
 
 @dataclass(frozen=True, repr=False)
-class Lion(Decayed):
+class Lion(Optimizer):
     """The sign of a mean of g and its running mean (Chen et al. 2023).
 
         c = beta1*m + (1-beta1)*g
@@ -235,14 +249,11 @@ class Lion(Decayed):
         Learning rate, >= 0: the size of every step.
     beta1, beta2
         Parts of m that are kept in c and in m, in [0, 1).
-    weight_decay
-        Decoupled decay of weights, not of biases, >= 0; it is multiplied by the rate.
     """
 
     lr: Number = 1e-4
     beta1: Number = 0.9
     beta2: Number = 0.99
-    weight_decay: Number = field(default=0.0, kw_only=True)
 
     rule = "lion"
     ranges: ClassVar[Ranges] = {

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
-from typing import Any, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core, schedules
 from ..checks.described import Described, settle
 from ..checks.names import choose
-from ..checks.numbers import NOT_NEGATIVE, Range, Ranges, flag, keeps_kind
+from ..checks.numbers import NOT_NEGATIVE, Range, flag, keeps_kind
 from ..schedules.base import Number, Schedule
 from .clock import Clock, Value, times
 from .formulas import written
@@ -24,6 +24,7 @@ from .formulas import written
 LIKE = {"torch": "torch", "keras": "keras"}
 BIAS_TIMES = {"step": "step", "epoch": "epoch"}
 Shape: TypeAlias = tuple[int, ...]
+DECAY = {"weight_decay": NOT_NEGATIVE}  # of every rule
 _ROOT = r"\(sqrt\((\S+)\) \+ eps\)|sqrt\((\S+) \+ eps\)"  # in a formula, eps outside or inside
 
 
@@ -31,10 +32,14 @@ _ROOT = r"\(sqrt\((\S+)\) \+ eps\)|sqrt\((\S+) \+ eps\)"  # in a formula, eps ou
 class Optimizer(Described, ABC):
     """An update rule with its hyper-parameters; a description, without state.
 
-    A subclass names its own hyper-parameters in `ranges` and its own switches in `flags`.
+    A subclass names its own hyper-parameters in `ranges` and its own switches in `flags`. Weights
+    may decay beside the step of any rule: w = w - lr*weight_decay*w (Loshchilov & Hutter 2019).
 
     Parameters
     ----------
+    weight_decay
+        Decoupled decay of weights, not of biases, >= 0; it is multiplied by the rate. What PyTorch
+        adds to the gradient under this name is `l2` of `Trainer`.
     like
         ``"torch"`` or ``"keras"``: write the update as that library does, where it differs. It
         chooses the form only, never a number.
@@ -47,6 +52,7 @@ class Optimizer(Described, ABC):
         If an argument is no number, schedule or switch, or lies outside its range.
     """
 
+    weight_decay: Number = field(default=0.0, kw_only=True)
     like: str | None = field(default=None, kw_only=True)
     maximize: bool = field(default=False, kw_only=True)
 
@@ -57,7 +63,8 @@ class Optimizer(Described, ABC):
         """Put what a class names beside what its bases do."""
         super().__init_subclass__()
         kinds = [vars(kind) for kind in reversed(cls.__mro__)]
-        cls.ranges = {k: v for kind in kinds for k, v in kind.get("ranges", {}).items()}
+        ranges = {k: v for kind in kinds for k, v in kind.get("ranges", {}).items()}
+        cls.ranges = {k: v for k, v in ranges.items() if k not in DECAY} | DECAY
         cls.flags = tuple(dict.fromkeys(name for kind in kinds for name in kind.get("flags", ())))
 
     def __post_init__(self) -> None:
@@ -135,7 +142,10 @@ class Optimizer(Described, ABC):
 
         Parameters and errors are those of `knobs`.
         """
-        return 0.0
+        if self.weight_decay == 0.0:
+            return 0.0
+        clock = Clock(times(steps), times(epochs))
+        return self._at("lr", clock) * self._at("weight_decay", clock)
 
     def parts(self, shapes: Mapping[str, Shape]) -> list[tuple["Optimizer", list[str]]]:
         """Return who moves which of some parameters, named with their shapes: it moves all.
@@ -181,7 +191,8 @@ class Optimizer(Described, ABC):
             Whether to print it; False only returns the text.
         """
         g = "g = -dL/dw" if self.maximize else "g = dL/dw"
-        text = "\n".join([repr(self), *("  " + line for line in [g, *self._lines()])])
+        decay = ["w = w - lr*weight_decay*w (weights, not biases)"] * self._says_decay
+        text = "\n".join([repr(self), *("  " + line for line in [g, *decay, *self._lines()])])
         if show:
             print(text)
         return text
@@ -190,9 +201,15 @@ class Optimizer(Described, ABC):
         """Name every hyper-parameter, and the switches that are not at their default."""
         plain = type(self)()
         switches = [item.name for item in fields(self) if item.name not in self.ranges]
-        names = [*self.ranges, *(n for n in switches if getattr(self, n) != getattr(plain, n))]
+        numbers = [n for n in self.ranges if n not in DECAY or self._says_decay]
+        names = [*numbers, *(n for n in switches if getattr(self, n) != getattr(plain, n))]
         shown = [f"{name}={getattr(self, name)!r}" for name in names]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+    @property
+    def _says_decay(self) -> bool:
+        """Whether decay is worth a word: there is some, or would be by default."""
+        return self.weight_decay != 0.0 or type(self).weight_decay != 0.0
 
     @property
     def _sign(self) -> float:
@@ -298,31 +315,6 @@ class Moments(Damped):
             lines = [re.sub(r"/\(1-(\w+\^t|prod [^)]+)\)", "", line) for line in lines]
         counts = self.bias_correction or self._counts_time
         return [f"t = number of the {self.bias_time}, from 1"] * counts + lines
-
-
-@dataclass(frozen=True, repr=False)
-class Decayed(Optimizer):
-    """An optimizer whose weights decay beside its step: w = w - lr*weight_decay*w.
-
-    Stands before the rule among the bases: ``class AdamW(Decayed, Adam)``.
-
-    Parameters
-    ----------
-    weight_decay
-        Decoupled decay of weights, not of biases, >= 0; it is multiplied by the rate.
-    """
-
-    weight_decay: Number = 0.01
-
-    ranges: ClassVar[Ranges] = {"weight_decay": NOT_NEGATIVE}
-
-    def decay(self, steps: Any, epochs: Any) -> Value:
-        """Return lr*weight_decay at each step."""
-        clock = Clock(np.asarray(steps, np.float64), np.asarray(epochs, np.float64))
-        return self._at("lr", clock) * self._at("weight_decay", clock)
-
-    def _lines(self) -> list[str]:
-        return ["w = w - lr*weight_decay*w (weights, not biases)", *super()._lines()]
 
 
 @cache
