@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import own_layers
 import steep
-from steep import callbacks, data, layers, losses, ops, optimizers, schedules
+from steep import averages, callbacks, data, layers, losses, ops, optimizers, schedules
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _chain(lines: list[str], nodes: tuple[Node, ...], x: str, count: list[int]) 
 
 ROOMS = {
     "callbacks": callbacks, "data": data, "layers": layers, "losses": losses, "ops": ops,
-    "optimizers": optimizers, "schedules": schedules,
+    "averages": averages, "optimizers": optimizers, "schedules": schedules,
 }  # fmt: skip
 
 

@@ -245,6 +245,20 @@ class Training:
         given = ", ".join(f'"{n}": {code(v)}' for n, v in settings.items() if v is not None)
         return Source(f'{{"*[!s]": {{{given}}}}}')  # all but biases, of which no network has only
 
+    def average(self):
+        """Return what follows the weights."""
+        kind = self.choose("EMA", "SWA", "Lookahead")
+        named = {"every": self.whole(1, 3), "unit": self.choose(None, "epoch")}
+        if kind == "EMA":
+            named["decay"] = self.value(self.choose(0.5, 0.99), 0.2)
+            named["warmup"] = self.maybe(0.3, True)
+            named["like"] = self.maybe(0.3, self.choose("torch", "keras"))
+        if kind == "Lookahead":
+            named["pull"] = self.choose(None, 1.0, 0.2)
+        elif named.get("like") != "keras":
+            named["start"] = self.maybe(0.4, self.whole(0, 3))
+        return call("averages", kind, **named)
+
     def options(self):
         """Return arguments of the Trainer, most at their defaults."""
         return {
@@ -254,6 +268,7 @@ class Training:
             "clip_value": self.maybe(0.12, self.value(self.choose(0.01, 0.1, 1.0), 0.15)),
             "clip_parameter": self.maybe(0.1, self.value(self.choose(0.02, 0.3, 3.0), 0.15)),
             "groups": self.maybe(0.15, self.groups()),
+            "average": self.maybe(0.15, self.average()),
             "metrics": self.maybe(0.05, ()),
             "reduction": self.maybe(0.2, "sum"), "precision": self.maybe(0.35, "float64"),
             "seed": self.maybe(0.7, self.whole(0, 999)),

@@ -213,6 +213,40 @@ def step(w, s, gradient, k, decayed=1.0):
     return move(w, s, gradient(point(w, s, k)), k, decayed)
 
 
+class Following:
+    """An average of weights: what `steep.averages` describes, moved step by step."""
+
+    def __init__(self, average):
+        self.average, self.mean, self.moves = average, None, 0
+
+    def step(self, before, after, step, epoch, ends):
+        """Return the weights after a step and its average; `ends` where it is an epoch's last."""
+        average, kind = self.average, type(self.average).__name__
+        if step == 0 and (kind == "Lookahead" or getattr(average, "like", None) == "keras"):
+            self.mean = before
+        done = step + 1 if average.unit == "step" else epoch + 1
+        on_time = (done - average.start) % average.every == 0 and done > average.start
+        if not on_time or (average.unit == "epoch" and not ends):
+            return after
+        if kind == "Lookahead":
+            rate = average.pull
+        elif kind == "SWA":
+            rate = 1 / (self.moves + 1)
+        else:
+            times = {"step": step, "epoch": epoch}
+            kept = average.decay
+            kept = kept(times[kept.unit]) if callable(kept) else kept
+            if average.warmup:
+                kept = min(kept, (1 + self.moves) / (10 + self.moves))
+            rate = 1 - kept
+        self.moves += 1
+        if self.mean is None:
+            self.mean = after
+        else:
+            self.mean = [m + rate * (w - m) for m, w in zip(self.mean, after, strict=True)]
+        return self.mean if kind == "Lookahead" else after
+
+
 def descent(optimizer, gradient, w, steps, epoch_steps=1):
     """Yield w(0) .. w(steps), each with its slots."""
     w, s = np.array(w, float), first_slots(optimizer)

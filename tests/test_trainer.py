@@ -416,11 +416,11 @@ def test_what_is_public_is_meant_for_users():
 
     doors = {
         "fit", "step", "gradients", "evaluate", "memory", "save", "load",
-        "history", "epoch", "steps", "finished", "logged", "optimizer",
+        "history", "averaged", "epoch", "steps", "finished", "logged", "optimizer",
     }  # fmt: skip
     settings = {
-        "net", "loss", "metrics", "groups", "l1", "l2", "decay_bias", "clip_norm", "clip_value",
-        "clip_parameter", "reduction", "precision", "device", "seed",
+        "net", "loss", "metrics", "average", "groups", "l1", "l2", "decay_bias", "clip_norm",
+        "clip_value", "clip_parameter", "reduction", "precision", "device", "seed",
     }  # fmt: skip
     assert names(steep.Trainer) == doors
     assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}

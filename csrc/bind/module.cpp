@@ -30,8 +30,8 @@ py::dict rules() {
 
 // Of each slot, its shape for each parameter, None where it has none.
 py::dict slot_shapes(const std::vector<std::string>& rules, const std::vector<int>& groups,
-                     const std::vector<steep::Shape>& shapes) {
-  steep::Recipe recipe{.rules = {}, .groups = groups};
+                     const std::vector<steep::Shape>& shapes, bool average) {
+  steep::Recipe recipe{.rules = {}, .groups = groups, .average = average};
   for (const std::string& rule : rules) recipe.rules.push_back(steep::rule_index(rule));
   std::vector<steep::Parameter> parameters;
   for (const steep::Shape& shape : shapes) parameters.push_back({"", shape, true, true});
@@ -83,7 +83,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("limit_threads", &steep::cpu::limit_threads, py::arg("n"));
   m.def("get_num_threads", &steep::cpu::threads);
   m.def("quota_cpus", &steep::cpu::quota_cpus, py::arg("root"));
-  m.def("slot_shapes", &slot_shapes, py::arg("rules"), py::arg("groups"), py::arg("shapes"));
+  m.def("slot_shapes", &slot_shapes, py::arg("rules"), py::arg("groups"), py::arg("shapes"),
+        py::arg("average"));
   m.def("activations", &steep::activation_names);
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);

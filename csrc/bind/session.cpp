@@ -29,11 +29,11 @@ class PySession {
  public:
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
             const std::vector<std::string>& rules, const std::vector<int>& groups, uint64_t seed,
-            bool mean, bool decay_bias)
+            bool mean, bool decay_bias, bool average)
       : network_(std::move(network)), trained_(network_->get()),
-        session_(
-            std::make_unique<Session>(trained_, Objective{loss_index(loss), loss_option},
-                                      Recipe{indices(rules), groups, seed, mean, decay_bias})) {}
+        session_(std::make_unique<Session>(
+            trained_, Objective{loss_index(loss), loss_option},
+            Recipe{indices(rules), groups, seed, mean, decay_bias, average})) {}
 
   // The network may have been converted since: this session's weights would no longer be its own.
   Session& session() const {
@@ -257,10 +257,10 @@ void bind_session(py::module_& m) {
   using py::arg;
   py::class_<PySession>(m, "Session")
       .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double,
-                    const std::vector<std::string>&, const std::vector<int>&, uint64_t, bool,
+                    const std::vector<std::string>&, const std::vector<int>&, uint64_t, bool, bool,
                     bool>(),
            arg("network"), arg("loss"), arg("loss_option"), arg("rules"), arg("groups"),
-           arg("seed"), arg("mean"), arg("decay_bias"))
+           arg("seed"), arg("mean"), arg("decay_bias"), arg("average") = false)
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none())
       .def("set_batch", &PySession::set_batch, arg("inputs"), arg("targets"), arg("sample_weight"))

@@ -57,6 +57,18 @@ template <class T> struct UpdateArgs {
   T factor;             // second pass only: what factor() made of the sums over the parameter
 };
 
+// An average that follows the weights: average += rate*(w - average), and where they are pulled to it
+// w = average. Of look-ahead rules w is found from the point, and the point from w again.
+template <class T> struct AverageArgs {
+  T* average;  // (n)
+  T* w;        // (n), or the point
+  const T* v;  // (n), null for other rules
+  long n;      // multiple of kLane
+  T look;
+  T rate;  // 1 copies
+  bool pull;
+};
+
 // Losses of `rows` samples: values, and the gradient of (factor_r * value_r) with respect to z.
 template <class T> struct LossArgs {
   const T* z;  // (rows, ldz) logits or predictions
@@ -95,6 +107,7 @@ template <class T> struct Kernels {
   // over all blocks of a parameter. That of weight_decay itself stands in `decay`.
   void (*const* measure)(const UpdateArgs<T>&, double* terms);
   double (*const* factor)(const double* terms, const T* knobs);
+  void (*average)(const AverageArgs<T>&);
   // Look-ahead rules only. Before a run, w += look*v. After it w = point - look*v, in place or not,
   // so rounded that look_ahead gives the bits of the point again.
   void (*look_ahead)(T* w, const T* v, long n, T look);

@@ -31,12 +31,16 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
                group,
                recipe.knobs(group),
                weights.layout().slices[p].offset,
-               {}};
+               {},
+               nullptr};
     for (std::size_t c = 0; c < columns.size(); ++c) {
-      const int i = info.slot(columns[c].name);
-      if (i < 0) continue;
-      const int column = static_cast<int>(c);
-      r.slots[i] = slots.column(column) + slots.layout(column).slices[p].offset;
+      const int column = static_cast<int>(c), i = info.slot(columns[c].name);
+      T* const first = slots.column(column) + slots.layout(column).slices[p].offset;
+      if (i >= 0) {
+        r.slots[i] = first;
+      } else if (recipe.average && columns[c].name == kAverageSlot) {
+        r.average = first;
+      }
     }
     all.push_back(r);
   }
@@ -163,13 +167,36 @@ UpdateArgs<T> Update<T>::arguments(const GradTask<T>& task, const T* g, Knobs& k
   return a;
 }
 
+// The rule, and the average that follows the weights while they are in cache.
+template <class T>
+bool Update<T>::step(const GradTask<T>& task, const UpdateArgs<T>& a, const Knobs& knobs) const {
+  const Ruled<T>& r = ruled_[task.parameter];
+  if (r.average == nullptr) return k_.update[r.rule](a);
+  const auto follow = [&](const char* look, double rate, bool pull) {
+    const bool ahead = r.info->look_ahead;
+    k_.average({.average = r.average + (task.offset - r.offset),
+                .w = a.w,
+                .v = ahead ? a.slots[r.info->slot("v")] : nullptr,
+                .n = a.n,
+                .look = ahead ? static_cast<T>(knobs.of(r, look)) : T(0),
+                .rate = static_cast<T>(rate),
+                .pull = pull});
+  };
+  if (knobs.shared(kStart) != 0) follow("look", 1, false);
+  const bool finite = k_.update[r.rule](a);
+  const double rate = knobs.shared(kAverage);
+  const bool pull = knobs.shared(kPull) != 0;
+  if (rate != 0 || pull) follow("look_next", rate, pull);
+  return finite;
+}
+
 // The step of a rule that has one pass; of others, what the second one wants.
 template <class T>
 bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale) const {
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
   const UpdateArgs<T> a = arguments(task, g, knobs, scale);
-  if (r.info->sums == 0) return k_.update[r.rule](a);
+  if (r.info->sums == 0) return step(task, a, knobs);
   k_.measure[r.rule](a, sums_[i].terms);
   return true;
 }
@@ -201,7 +228,7 @@ template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
     const T* const g = gradients == nullptr ? nullptr : gradients + task.offset;
     UpdateArgs<T> a = arguments(task, g, knobs, g == nullptr ? 1 : sums_[i].scale);
     a.factor = static_cast<T>(factor);
-    finite &= k_.update[r.rule](a);
+    finite &= step(task, a, knobs);
   }
   return finite;
 }

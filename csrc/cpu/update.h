@@ -17,6 +17,7 @@ template <class T> struct Ruled {
   int group, knobs;
   long offset;  // of the parameter in a column of weights
   T* slots[kMaxSlots];
+  T* average;  // of its weights, or null
 
   T* slot(int i, long at) const { return slots[i] + (at - offset); }
 };
@@ -83,6 +84,7 @@ template <class T> class Update {
   double finish(const GradTask<T>& task, T* g, const Knobs& knobs) const;
   UpdateArgs<T> arguments(const GradTask<T>& task, const T* g, Knobs& knobs, double scale) const;
   bool first_pass(std::size_t task, const T* g, Knobs& knobs, double scale) const;
+  bool step(const GradTask<T>& task, const UpdateArgs<T>& a, const Knobs& knobs) const;
   bool second_pass(Share share, Knobs& knobs, const T* gradients) const;
   double factor(int parameter, Knobs& knobs) const;
   double length(int parameter) const;

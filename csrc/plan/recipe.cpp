@@ -24,6 +24,11 @@ void check(const Recipe& recipe, std::size_t parameters) {
     refuse("there are ", parameters, " parameters, the groups of ", recipe.groups.size(),
            " were given");
   }
+  for (const int rule : recipe.rules) {
+    if (recipe.average && rule_infos()[rule].slot(kAverageSlot) >= 0) {
+      refuse("the rule ", rule_infos()[rule].name, " keeps an average itself; leave out the other");
+    }
+  }
   for (const int group : recipe.groups) {
     if (group < 0 || group >= static_cast<int>(recipe.rules.size())) {
       refuse("there are ", recipe.rules.size(), " groups, a parameter is in group ", group);
@@ -40,11 +45,13 @@ std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights
       if (!known) columns.push_back({name, nullptr});
     }
   }
+  if (recipe.average) columns.push_back({kAverageSlot, nullptr});
   for (SlotColumn& column : columns) {
     std::vector<Parameter> parameters;
     for (std::size_t p = 0; p < weights.slices.size(); ++p) {
       const Slice& s = weights.slices[p];
-      const bool has = recipe.rule(recipe.groups[p]).slot(column.name) >= 0;
+      const bool has = (recipe.average && column.name == kAverageSlot) ||
+                       recipe.rule(recipe.groups[p]).slot(column.name) >= 0;
       parameters.push_back({s.name, has ? s.shape : Shape{0}, s.decay, s.trained});
     }
     column.layout = std::make_shared<Layout>(parameters, weights.format);

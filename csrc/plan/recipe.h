@@ -17,6 +17,7 @@ struct Recipe {
   uint64_t seed = 0;
   bool mean = true;         // of the losses of a batch, not their sum
   bool decay_bias = false;  // penalties and decay apply to all parameters
+  bool average = false;     // one of the weights follows them, a slot of all parameters
 
   const RuleInfo& rule(int group) const { return rule_infos()[rules[group]]; }
   int knobs(int group) const;  // the first column of a group in a knob table, or how many there are
@@ -27,6 +28,8 @@ struct Recipe {
 
 // Refuses groups that are not there.
 void check(const Recipe& recipe, std::size_t parameters);
+
+inline constexpr const char* kAverageSlot = "average";
 
 // One number, or more, for each number of the parameters whose rule has a slot of that name; the
 // others have none.

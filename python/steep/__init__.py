@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from . import callbacks, layers, losses, ops, optimizers, schedules
+from . import averages, callbacks, layers, losses, ops, optimizers, schedules
 from ._core import __version__
 from .network import Tensor
 from .network.model import Input, Model, Sequential
@@ -26,6 +26,7 @@ __all__ = [
     "Tensor",
     "Trainer",
     "__version__",
+    "averages",
     "callbacks",
     "data",
     "get_num_threads",

@@ -30,7 +30,7 @@ def rules() -> dict[
     str, dict[str, Any]
 ]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool, "passes": 1 or 2}
 def slot_shapes(
-    rules: list[str], groups: list[int], shapes: Sequence[Sequence[int]]
+    rules: list[str], groups: list[int], shapes: Sequence[Sequence[int]], average: bool
 ) -> dict[
     str, list[list[int] | None]
 ]: ...  # of each slot, for each parameter; None where it has none
@@ -144,6 +144,7 @@ class Session:
         seed: int,
         mean: bool,  # reduction
         decay_bias: bool,
+        average: bool = False,  # a slot of all parameters that follows their weights
     ) -> None: ...
     # Keeps references to the arrays until release_data, labels aside; float32/float64/uint8 inputs
     # of any strides; targets int (N,) labels (any integer dtype) or float (N, ...) values;

@@ -87,6 +87,11 @@ def compare(run, theirs, near, bound):
     """Refuse what is further from PyTorch than the moved starts lead."""
     found = run.net.state_dict() | {"losses": np.array(run.trainer.history.steps["loss"])}
     found["predictions"] = run.net.predict(run.X)
+    slots = run.trainer._run.session().copy_out()[1]
+    if run.trainer.average is not None:
+        for name in theirs:
+            if name.startswith("average of "):
+                found[name] = slots["average"][name.removeprefix("average of ")]
     spreads = {}
     for name in found:
         scale = 1.0 + np.abs(theirs[name]).max(initial=0.0)
@@ -148,6 +153,8 @@ class Course:
             name: reference.first_slots(group.optimizer) for name, group in self.groups.items()
         }
         self.losses, self.step, self.epoch = [], 0, 0
+        average = self.trainer.average
+        self.following = None if average is None else reference.Following(average)
         self.noise, self.random = noise, np.random.default_rng([1, draw])
 
     def run(self):
@@ -163,7 +170,8 @@ class Course:
                     order = _core.permutation(self.trainer.seed, self.epoch, n)
                 last = n - n % min(size, n) if named.get("drop_last") else n
                 for first in range(0, last, size):
-                    self.update(order[first : first + size], self.weights(named))
+                    ends = first + size >= last
+                    self.update(order[first : first + size], self.weights(named), ends)
                 self.epoch += 1
 
     def weights(self, named):
@@ -190,8 +198,8 @@ class Course:
             weights[part] = given[2]
         self.update(part, weights)
 
-    def update(self, index, weights):
-        """Do one step on some samples."""
+    def update(self, index, weights, ends=False):
+        """Do one step on some samples; `ends` where it is the last of its epoch."""
         knobs = {
             name: reference.knobs_at(group.optimizer, self.step, self.epoch)
             for name, group in self.groups.items()
@@ -217,6 +225,8 @@ class Course:
                 first[name], self.states[name], each, knobs[name], self.decayed[name]
             )
             moved.append(w)
+        if self.following is not None:
+            moved = self.following.step([*first.values()], moved, self.step, self.epoch, ends)
         fill(self.leaves, flat(moved))
         self.step += 1
 
@@ -266,6 +276,9 @@ class Course:
         with torch.no_grad():
             z = self.twin.run([torch.from_numpy(x) for x in self.X]).numpy()
         state = {name: p.detach().numpy() for name, p in self.twin.leaves.items()}
+        if self.following is not None and self.following.mean is not None:
+            for name, mean in zip(self.twin.trained, self.following.mean, strict=True):
+                state[f"average of {name}"] = mean
         return state | {"losses": np.array(self.losses), "predictions": z}
 
 

@@ -111,6 +111,30 @@ void look_back(const T* point, const T* v, T* w, long n, T look) {
   for (long i = 0; i < n; ++i) w[i] = rules::weight_of_point(point[i], v[i], look);
 }
 
+template <class T, bool kAhead>
+void follow(const AverageArgs<T>& a) {
+  const T rate = a.rate, look = a.look;
+  const bool copies = rate == T(1), pull = a.pull;
+#pragma GCC ivdep
+  for (long i = 0; i < a.n; ++i) {
+    T w = a.w[i];
+    if constexpr (kAhead) w = rules::look_back_weight(w, a.v[i], look);
+    const T mean = fma_(rate, w - a.average[i], a.average[i]);
+    const T average = copies ? w : mean;
+    a.average[i] = average;
+    if constexpr (kAhead) {
+      a.w[i] = pull ? rules::look_ahead_point(average, a.v[i], look) : a.w[i];
+    } else {
+      a.w[i] = pull ? average : w;
+    }
+  }
+}
+
+template <class T>
+void average(const AverageArgs<T>& a) {
+  a.v != nullptr ? follow<T, true>(a) : follow<T, false>(a);
+}
+
 template <class T>
 double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
   const T bound = clip_value;
@@ -173,6 +197,7 @@ template <class T>
 void fill_updates(Kernels<T>& table) {
   table.update = sweeps<T>(rules::All{});
   fill_passes(table, rules::All{});
+  table.average = average<T>;
   table.look_ahead = look_ahead<T>;
   table.look_back = look_back<T>;
   table.finish_gradient = finish_gradient<T>;

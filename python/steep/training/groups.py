@@ -39,9 +39,9 @@ class Assignment:
         """The native rule of each group."""
         return [group.optimizer.rule for group in self.groups]
 
-    def slots(self, shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
+    def slots(self, shapes: Mapping[str, Shape], average: bool) -> dict[str, dict[str, Shape]]:
         """Return the shape of every slot, by its name and its parameter's."""
-        found = _core.slot_shapes(self.rules, list(self.members), list(shapes.values()))
+        found = _core.slot_shapes(self.rules, list(self.members), list(shapes.values()), average)
         return {
             slot: {n: tuple(s) for n, s in zip(shapes, each, strict=True) if s is not None}
             for slot, each in found.items()

@@ -76,7 +76,10 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
         If a schedule gives a value that is not finite or below its range.
     """
     now = epochs[:-1]
-    shared = [_common(name, settings.common[name], steps, now) for name in _core.SHARED_KNOBS]
+    follows: tuple[Any, ...] = (0.0, 0.0, 0.0)
+    if settings.average is not None:
+        follows = settings.average.rates(steps, now, epochs[1:])
+    shared = [_common("clip_norm", settings.common["clip_norm"], steps, now), *follows]
     parts = [_filled(len(steps), shared)]
     for group in settings.assigned.groups:
         optimizer = group.optimizer

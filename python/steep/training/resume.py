@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import losses, optimizers, schedules
+from .. import averages, losses, optimizers, schedules
 from ..files import checkpoint
 from ..files.checkpoint import under
 from ..network import Layer
@@ -55,6 +55,7 @@ def describe(settings: Settings) -> dict[str, Any]:
             [pattern, {name: _plain(value) for name, value in changes.items()}]
             for pattern, changes in settings.groups.items()
         ],
+        "average": None if settings.average is None else settings.average.get_config(),
         "settings": {name: settings.get(name) for name in kept},
         "common": {
             name: None if v is None else schedules.get_config(v)
@@ -121,6 +122,7 @@ def settings(about: Mapping[str, Any]) -> dict[str, Any]:
             str(pattern): {name: _read(name, value) for name, value in changes.items()}
             for pattern, changes in about.get("groups", [])
         },
+        "average": averages.from_config(about.get("average")),
         **common,
         **about["settings"],
     }

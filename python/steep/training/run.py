@@ -123,6 +123,7 @@ class Run:
                 settings.seed,
                 settings.reduction == "mean",
                 settings.decay_bias,
+                settings.average is not None,
             )
             self._native = native
 
@@ -249,6 +250,22 @@ class Run:
         loss, found = session.gradients(*data, *penalties)
         names = (name for name, _ in self.settings.net._native.parameters())
         return loss, {name: found[name] for name in names if name in found}
+
+    def averaged(self) -> dict[str, Array]:
+        """Return the average of the weights by name, with the statistics as they are."""
+        settings, session = self.settings, self.session()
+        weights, slots, progress = session.copy_out()
+        average = settings.average
+        begun = average is None or average.begun(progress["steps"], progress["epoch"])
+        if "average" not in slots or not begun or not progress["steps"]:
+            raise RuntimeError(
+                "Trainer: there is no average of the weights yet; it begins after the first "
+                f"{average!r}"
+                if "average" in slots
+                else "Trainer: keeps no average of the weights; make it with average=, as EMA()"
+            )
+        trained = self.settings.net._native.trained
+        return {n: slots["average"][n] if trained(n) else value for n, value in weights.items()}
 
     def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:
         """Return loss and metrics."""

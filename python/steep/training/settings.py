@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import _core, losses, optimizers
+from .. import _core, averages, losses, optimizers
 from ..checks.names import choose
 from ..checks.numbers import NOT_NEGATIVE, flag, keeps_kind, seed
 from ..network import Shape
@@ -17,7 +17,9 @@ from . import groups
 
 COMMON = (*groups.PENALTIES, "clip_norm", *groups.LIMITS)
 # What a session is made with.
-FIXED = ("net", "loss", "decay_bias", "reduction", "precision", "device", "seed", "metrics")
+FIXED = (
+    "net", "loss", "average", "decay_bias", "reduction", "precision", "device", "seed", "metrics",
+)  # fmt: skip
 
 
 class Settings:
@@ -40,6 +42,7 @@ class Settings:
         self.net = net
         self.loss = losses.get(loss)
         self.metrics = _metrics(fixed["metrics"], self.loss)
+        self.average = averages.get(fixed["average"])
         self.decay_bias = flag("Trainer", "decay_bias", fixed["decay_bias"])
         self.reduction = choose("reduction", fixed["reduction"], {"mean": "mean", "sum": "sum"})
         self.precision = choose("precision", fixed["precision"], {k: k for k in PRECISIONS})
@@ -150,7 +153,7 @@ class Settings:
         assigned = groups.assign(
             self.optimizer if self.owns else None, self.groups, self.common, shapes
         )
-        return assigned.slots(shapes)
+        return assigned.slots(shapes, self.average is not None)
 
     def shapes(self) -> dict[str, Shape]:
         """Return the shapes of all parameters by name."""

@@ -1,5 +1,6 @@
 """`Trainer`: the door to a training: what users give and ask for. The training itself is `run`."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from .. import losses, optimizers
+from ..averages import Average
 from ..checks.numbers import flag, whole
 from ..network import Layer
 from ..network.network import Network
@@ -64,6 +66,9 @@ class Trainer:
     clip_parameter
         Longest gradient of any one parameter allowed, each by itself, before `clip_norm`; Keras
         calls it `clipnorm`.
+    average
+        One of `steep.averages`, or its name: an average of the weights that follows them
+        (`averaged`), or that they come back to (`Lookahead`).
     reduction
         ``"mean"`` over the batch, or ``"sum"``. Histories show means either way, except the losses
         of single steps.
@@ -86,6 +91,7 @@ class Trainer:
     net: Network
     loss: losses.Loss
     metrics: tuple[str, ...]
+    average: Average | None
     decay_bias: bool
     reduction: str
     precision: str
@@ -106,6 +112,7 @@ class Trainer:
         clip_norm: Any = None,
         clip_value: Any = None,
         clip_parameter: Any = None,
+        average: Any = None,
         reduction: str = "mean",
         precision: str = "float32",
         device: str = "cpu",
@@ -114,7 +121,12 @@ class Trainer:
         common = {"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value}
         common["clip_parameter"] = clip_parameter
         fixed: dict[str, Any] = {"metrics": metrics, "decay_bias": decay_bias, "seed": seed}
-        fixed |= {"reduction": reduction, "precision": precision, "device": device}
+        fixed |= {
+            "average": average,
+            "reduction": reduction,
+            "precision": precision,
+            "device": device,
+        }
         self._run = Run(Settings(net, loss, optimizer, common, fixed, given=groups))
 
     def __repr__(self) -> str:
@@ -333,6 +345,21 @@ class Trainer:
         with self._run.untouched():
             data = self._run.data(X, y, sample_weight)
         return self._run.measure(data, size)
+
+    def averaged(self) -> Network:
+        """Return a copy of the network with the average of the weights in their place.
+
+        Running statistics are those of the network.
+
+        Raises
+        ------
+        RuntimeError
+            If the trainer keeps no average, or it has not begun.
+        """
+        average = self._run.averaged()
+        net = copy.deepcopy(self.net)
+        net.load_state_dict(average)
+        return net
 
     def memory(self, batch_size: int = 32) -> dict[str, int]:
         """Return the bytes that training on batches of `batch_size` takes, before it begins.
