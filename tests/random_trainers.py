@@ -103,7 +103,7 @@ class Training:
                 others = [v for v in (usual / 2, 0.5, 0.9) if v in allowed]
                 named[item.name] = self.maybe(0.5, self.choose(*others))
             elif item.name == "like":
-                named["like"] = self.maybe(0.2, self.choose("torch", "keras"))
+                named["like"] = self.maybe(0.2, self.choose(*cases.EVERY))
             elif isinstance(usual, bool) and item.name != "maximize":
                 named[item.name] = self.maybe(0.2, not usual)
         return named
@@ -114,7 +114,7 @@ class Training:
         if momentum is not None:
             momentum = self.value(momentum, 0.15)
         nesterov = None if momentum is None else self.maybe(0.5, True)
-        like = self.maybe(0.35, self.choose("torch", "keras"))
+        like = self.maybe(0.35, self.choose(*cases.EVERY))
         free = like is None and momentum is not None
         inside = self.maybe(0.2, self.chance(0.5)) if free else None
         return {
@@ -122,9 +122,12 @@ class Training:
         }  # fmt: skip
 
     def _sgd(self):
-        return {"lr": self.value(self.choose(0.01, 0.03, 0.1)), **self._velocity()}
+        named = self._velocity()
+        if named["momentum"] is not None and not named["nesterov"]:
+            named["dampening"] = self.maybe(0.2, self.value(0.5, 0.2))
+        return {"lr": self.value(self.choose(0.01, 0.03, 0.1)), **named}
 
-    def _inside(self, like=("torch", "keras")):
+    def _inside(self, like=cases.EVERY):
         """Return where eps stands: by the switch or by a library's name."""
         if self.chance(0.3):
             return {"like": self.choose(*like)}
@@ -139,9 +142,10 @@ class Training:
         if self.chance(0.05):
             return {"lr": 1e-3, "preset": "kathuria"}
         named = self._velocity()
-        if named["nesterov"]:
+        if named["nesterov"] and named["like"] != "optax":
             named["like"] = None
-        if named["like"] is None:
+        named["centered"] = self.maybe(0.3, True)
+        if named["like"] in (None, "optax"):
             named["eps_inside"] = self.maybe(0.3, self.chance(0.5))
         rho = self.value(self.choose(0.9, 0.99, 0.5), 0.1)
         return {"lr": self.value(3e-3), "rho": rho, "eps": self.choose(None, 1e-5, 1e-3), **named}
@@ -171,12 +175,66 @@ class Training:
         return {**self._moments(0.01), **self._inside()}
 
     def _adamax(self):
-        like = self.maybe(0.3, self.choose("torch", "keras"))
+        like = self.maybe(0.3, self.choose(*cases.EVERY))
         return {**self._moments(0.01), "like": like}
 
     def _nadam(self):
-        decay = self.choose(None, 0.1, 1.0)
-        return {**self._moments(0.01), **self._inside(), "momentum_decay": decay}
+        named = {**self._moments(0.01), **self._inside()}
+        if named.get("like") != "optax":
+            named["momentum_decay"] = self.choose(None, 0.1, 1.0)
+        return named
+
+    def _radam(self):
+        named = {**self._moments(0.01), **self._inside()}
+        return {**named, "threshold": self.choose(None, 4.0, 6.0)}
+
+    def _adabelief(self):
+        return {**self._moments(0.01), **self._inside()}
+
+    def _yogi(self):
+        start = self.choose(None, 1e-3, 0.1)
+        return {**self._moments(0.01), **self._inside(), "initial_accumulator": start}
+
+    def _adan(self):
+        return {**self._moments(0.01), **self._inside(), "beta3": self.choose(None, 0.9, 0.5)}
+
+    def _ademamix(self):
+        named = {**self._adan(), "alpha": self.value(2.0)}
+        return {**named, "beta3": self.value(self.choose(0.99, 0.9), 0.1)}
+
+    def _rprop(self):
+        return {
+            "lr": self.value(1e-3), "eta_minus": self.choose(None, 0.7),
+            "eta_plus": self.choose(None, 1.05, 1.5), "step_min": self.choose(None, 1e-4),
+            "step_max": self.choose(None, 2e-3), "like": self.maybe(0.3, self.choose(*cases.EVERY)),
+        }  # fmt: skip
+
+    def _asgd(self):
+        return {
+            "lr": self.value(0.03), "lambd": self.choose(None, 0.1),
+            "alpha": self.choose(None, 0.5), "t0": self.choose(None, 0.0, 2.0),
+            "like": self.maybe(0.3, self.choose(*cases.EVERY)),
+        }  # fmt: skip
+
+    def _free(self):
+        """Return what the schedule-free rules share: a rate by step, for the past must be known."""
+        return {
+            "warmup_steps": self.choose(None, 3), "r": self.choose(None, 1.0),
+            "weight_lr_power": self.choose(None, 1.0), "weight_decay": self.choose(None, 0.1),
+        }  # fmt: skip
+
+    def _rate_by_step(self, top):
+        falling = call("schedules", "Step", top, self.whole(1, 3), 0.5)
+        return self.choose(top, top, falling)
+
+    def _schedulefreesgd(self):
+        like = self.maybe(0.3, self.choose(*cases.EVERY))
+        momentum = self.value(0.9, 0.1)
+        return {"lr": self._rate_by_step(0.1), "momentum": momentum, "like": like, **self._free()}
+
+    def _schedulefreeadamw(self):
+        named = {**self._moments(0.01), **self._inside(), **self._free()}
+        return {**named, "lr": self._rate_by_step(0.01)}
 
     def _adadelta(self):
         inside = self._inside() if self.chance(0.5) else {}

@@ -58,8 +58,40 @@ def rmsprop(w, g, s, k):
 
 def rmsprop_momentum(w, g, s, k):
     r = mean_square(g, s, k)
+    return scaled_velocity(w, g / root(r["r"], k), s, k, r)
+
+
+def rmsprop_nesterov(w, g, s, k):
+    r = mean_square(g, s, k)
     s = velocity(s, g / root(r["r"], k), k)
     return w + k.rate_out * s["v"], r | s
+
+
+def scaled_velocity(w, d, s, k, r):
+    s = velocity(s, d, k)
+    return w + k.rate_out * s["v"] - k.rate_direct * d, r | s
+
+
+def variance(g, s, k):
+    """Return the slots of the centered forms, and their root."""
+    new = mean_square(g, s, k) | {"m": k.rho * s["m"] + k.one_minus_rho * g}
+    return new, root(np.maximum(new["r"] - new["m"] ** 2, 0), k)
+
+
+def rmsprop_centered(w, g, s, k):
+    s, below = variance(g, s, k)
+    return w - k.lr * g / below, s
+
+
+def rmsprop_centered_momentum(w, g, s, k):
+    new, below = variance(g, s, k)
+    return scaled_velocity(w, g / below, s, k, new)
+
+
+def rmsprop_centered_nesterov(w, g, s, k):
+    new, below = variance(g, s, k)
+    s = velocity(s, g / below, k)
+    return w + k.rate_out * s["v"], new | s
 
 
 def adam(w, g, s, k):
@@ -69,7 +101,7 @@ def adam(w, g, s, k):
 
 def amsgrad(w, g, s, k):
     new = means(g, s, k)
-    largest = np.maximum(s["rmax"], new["r"])
+    largest = np.maximum(s["rmax"], k.r_kept * new["r"])
     return w - k.rate * new["m"] / root(k.r_scale * largest, k), new | {"rmax": largest}
 
 
@@ -98,6 +130,81 @@ def lion(w, g, s, k):
     return w - k.lr * np.sign(c), {"m": k.beta2 * s["m"] + k.one_minus_beta2 * g}
 
 
+def signum(w, g, s, k):
+    m = k.beta * s["m"] + k.one_minus_beta * g
+    return w - k.lr * np.sign(m), {"m": m}
+
+
+def radam(w, g, s, k):
+    s = means(g, s, k)
+    return w - k.plain * s["m"] - k.adaptive * s["m"] / root(k.r_scale * s["r"], k), s
+
+
+def adabelief(w, g, s, k):
+    m = k.beta1 * s["m"] + k.one_minus_beta1 * g
+    r = k.beta2 * s["r"] + k.one_minus_beta2 * (g - m) ** 2
+    return w - k.rate * m / root(k.r_scale * r, k), {"m": m, "r": r}
+
+
+def yogi(w, g, s, k):
+    """r and m are 0 until the first gradient that is not, and then start from the knobs."""
+    fresh = s["r"] == 0
+    started = ~(fresh & (g == 0))
+    r = np.where(fresh, k.first_r, s["r"])
+    m = np.where(fresh & (s["m"] == 0), k.first_m, s["m"])
+    m = started * (k.beta1 * m + k.one_minus_beta1 * g)
+    r = started * (r - k.one_minus_beta2 * np.sign(r - g**2) * g**2)
+    return w - k.rate * m / root(k.r_scale * r, k), {"m": m, "r": r}
+
+
+def adan(w, g, s, k):
+    d = k.known * (g - s["previous"])
+    m = k.beta1 * s["m"] + k.one_minus_beta1 * g
+    v = k.beta2 * s["v"] + k.one_minus_beta2 * d
+    r = k.beta3 * s["r"] + k.one_minus_beta3 * (g + k.mix * d) ** 2
+    step = (k.rate_m * m + k.rate_v * v) / root(k.r_scale * r, k)
+    late = k.proximal * k.decay_now
+    w = (w - (k.decay_now - late) * w - step) / (1 + late)
+    return w, {"m": m, "v": v, "r": r, "previous": g}
+
+
+def ademamix(w, g, s, k):
+    new = means(g, s, k) | {"slow": k.beta3 * s["slow"] + k.one_minus_beta3 * g}
+    step = k.rate * new["m"] + k.rate_slow * new["slow"]
+    return w - step / root(k.r_scale * new["r"], k), new
+
+
+def rprop(w, g, s, k):
+    turn = np.sign(g) * np.sign(s["previous"])
+    before = np.where(s["eta"] == 0, k.lr, s["eta"])
+    factor = np.where(turn > 0, k.eta_plus, k.eta_minus)
+    changed = np.minimum(np.maximum(before * factor, k.least), k.most)
+    eta, kept = np.where(turn == 0, before, changed), np.where(turn < 0, 0, g)
+    w = w - k.now * eta * np.sign(kept) - k.late * before * np.sign(s["previous"]) * (turn >= 0)
+    return w, {"eta": np.where((s["eta"] == 0) & (g == 0), 0, eta), "previous": kept}
+
+
+def asgd(w, g, s, k):
+    w = w - k.rate * g
+    return w, {"average": k.one_minus_mu * s["average"] + k.mu * w}
+
+
+def schedule_free(w, g, s, k, step):
+    e = s["v"] - k.lr * step - k.decay_now * (w + k.look * s["v"])
+    return w + k.share * e, {"v": k.one_minus_share * e}
+
+
+def schedule_free_sgd(w, g, s, k):
+    return schedule_free(w, g, s, k, g)
+
+
+def schedule_free_adam(w, g, s, k):
+    r = k.beta2 * s["r"] + k.one_minus_beta2 * g**2
+    w, new = schedule_free(w, g, s, k, g / root(k.r_scale * r, k))
+    return w, new | {"r": r}
+
+
+OWN_DECAY = {adan, schedule_free_sgd, schedule_free_adam}  # take it as a knob, not before the step
 RULES = {
     "sgd": sgd,
     "momentum": momentum,
@@ -106,14 +213,33 @@ RULES = {
     "adagrad": adagrad,
     "rmsprop": rmsprop,
     "rmsprop_momentum": rmsprop_momentum,
-    "rmsprop_nesterov": rmsprop_momentum,
+    "rmsprop_nesterov": rmsprop_nesterov,
+    "rmsprop_centered": rmsprop_centered,
+    "rmsprop_centered_momentum": rmsprop_centered_momentum,
+    "rmsprop_centered_nesterov": rmsprop_centered_nesterov,
     "adam": adam,
     "amsgrad": amsgrad,
     "adamax": adamax,
     "nadam": nadam,
     "adadelta": adadelta,
     "lion": lion,
+    "signum": signum,
+    "rprop": rprop,
+    "radam": radam,
+    "adabelief": adabelief,
+    "yogi": yogi,
+    "adan": adan,
+    "ademamix": ademamix,
+    "asgd": asgd,
+    "schedule_free_sgd": schedule_free_sgd,
+    "schedule_free_adam": schedule_free_adam,
 }
+
+
+def update(rule, w, g, s, k):
+    """Return weights and slots after a step of a native rule and the decoupled decay beside it."""
+    own = RULES[rule] in OWN_DECAY
+    return RULES[rule](w if own else w - k.decay_now * w, g, s, k)
 
 
 class At:
@@ -143,9 +269,10 @@ class At:
     look = property(lambda k: k.mu * k.rate_out if k.ahead else 0.0)
 
     mu = property(lambda k: k.momentum)
-    rate_in = property(lambda k: k.lr if k.lr_in_velocity else 1.0)
+    rate_in = property(lambda k: k.damped * (k.lr if k.lr_in_velocity else 1.0))
     rate_out = property(lambda k: 1.0 if k.lr_in_velocity else k.lr)
     rate_direct = property(lambda k: k.lr)
+    damped = property(lambda k: 1 - k.of(getattr(k.optimizer, "dampening", 0.0)) if k.step else 1.0)
 
     eps_in = property(lambda k: k.eps if k.eps_inside else 0.0)
     eps_out = property(lambda k: 0.0 if k.eps_inside else k.eps)
@@ -161,7 +288,17 @@ class AtAdam(At):
 
     keras = property(lambda k: k.like == "keras")
     rate = property(lambda k: k.lr / k.first * (math.sqrt(k.second) if k.keras else 1.0))
-    r_scale = property(lambda k: 1.0 if k.keras else 1 / k.second)
+    optax = property(lambda k: k.like == "optax" and k.amsgrad)
+    r_kept = property(lambda k: 1 / k.second if k.optax else 1.0)
+    r_scale = property(lambda k: 1.0 if k.keras or k.optax else 1 / k.second)
+
+
+class AtRMSProp(At):
+    """Optax's Nesterov momentum looks back."""
+
+    back = property(lambda k: k.nesterov and not k.ahead)
+    rate_out = property(lambda k: At.rate_out.fget(k) * (k.mu if k.back else 1.0))
+    rate_direct = property(lambda k: k.lr if k.back else 0.0)
 
 
 class AtAdamax(At):
@@ -175,6 +312,8 @@ class AtNAdam(At):
     """The momentum grows, and is corrected by the product of all of its values."""
 
     def mu_at(self, t):
+        if self.like == "optax":
+            return self.beta1
         return self.beta1 * (1 - 0.5 * 0.96 ** (t * self.momentum_decay))
 
     def lost(self, t):
@@ -184,7 +323,121 @@ class AtNAdam(At):
     rate_m = property(lambda k: k.lr * k.mu_at(k.t + 1) / (1 - k.lost(k.t + 1)))
 
 
-KNOBS = {"adam": AtAdam, "amsgrad": AtAdam, "adamax": AtAdamax, "nadam": AtNAdam}  # At elsewhere
+class AtRAdam(At):
+    """The factor of Liu et al., where rho is above the threshold; PyTorch corrects r beside eps."""
+
+    late = property(lambda k: k.like == "torch")
+    limit = property(lambda k: 2 / (1 - k.beta2) - 1)
+    rho = property(lambda k: k.limit - 2 * k.t * k.beta2**k.t / (1 - k.beta2**k.t))
+    known = property(lambda k: k.rho > k.threshold)
+    plain = property(lambda k: 0.0 if k.known else k.rate)
+    r_scale = property(lambda k: 1.0 if k.late else 1 / k.second)
+
+    @property
+    def adaptive(self):
+        if not self.known:
+            return 0.0
+        above = (self.rho - 4) * (self.rho - 2) * self.limit
+        below = (self.limit - 4) * (self.limit - 2) * self.rho
+        late = math.sqrt(self.second) if self.late else 1.0
+        return self.rate * math.sqrt(above / below) * late
+
+
+class AtAdaBelief(At):
+    """What eps adds to r in all steps stands under the root at once."""
+
+    eps_out = property(lambda k: 0.0 if k.eps_inside else k.eps)
+    eps_in = property(
+        lambda k: k.r_scale * math.fsum(k.eps * k.beta2**i for i in range(k.step + 1))
+    )
+
+
+class AtYogi(At):
+    """Optax has m, too, start from the accumulator."""
+
+    first_r = property(lambda k: k.initial_accumulator)
+    first_m = property(lambda k: k.initial_accumulator if k.like == "optax" else 0.0)
+
+
+class AtAdan(At):
+    """Optax has 1 - beta2 for beta2, and decay before the step."""
+
+    mix = property(lambda k: 1 - k.beta2 if k.like == "optax" else k.beta2)
+    known = property(lambda k: float(k.step > 0))
+    proximal = property(lambda k: float(k.like != "optax"))
+    rate_m = property(lambda k: k.rate)
+    rate_v = property(lambda k: k.lr * k.mix / k.second)
+    third = property(lambda k: 1 - k.beta3**k.t if k.bias_correction else 1.0)
+    r_scale = property(lambda k: 1 / k.third)
+
+
+class AtAdEMAMix(At):
+    """The slow mean is not corrected."""
+
+    rate_slow = property(lambda k: k.lr * k.alpha)
+
+
+class AtRprop(At):
+    """Optax does at each step what was due at the one before."""
+
+    optax = property(lambda k: k.like == "optax")
+    least = property(lambda k: k.step_min)
+    most = property(lambda k: k.step_max)
+    start = property(lambda k: type(k)(k.optimizer, 0, 0).of(k.optimizer.lr))
+    lr = property(lambda k: k.start if k.optax else min(max(k.start, k.least), k.most))
+    now = property(lambda k: float(not k.optax))
+    late = property(lambda k: float(k.optax))
+    decay = property(lambda k: k.of(k.optimizer.lr) * k.weight_decay)
+
+
+class AtASGD(At):
+    """Rates fall, weights decay by them."""
+
+    rate = property(lambda k: k.lr / (1 + k.lambd * k.lr * k.step) ** k.alpha)
+    mu = property(lambda k: 1 / max(1, k.step - k.t0))
+    decay = property(lambda k: k.rate * k.lambd + k.lr * k.weight_decay)
+
+
+class AtScheduleFree(At):
+    """The weight of each step so far, and the share of the last one."""
+
+    ahead = True
+    part = property(lambda k: k.beta1 if hasattr(k.optimizer, "beta1") else k.momentum)
+    look = property(lambda k: 1 - k.part)
+    lr = property(lambda k: k.rate_at(k.step))
+    decay = property(lambda k: k.lr * k.weight_decay)
+
+    def rate_at(self, step):
+        given, warm = self.optimizer.lr, self.optimizer.warmup_steps
+        rate = given(step) if callable(given) else given
+        return rate * min(1, (step + 1) / warm) if warm else rate
+
+    @property
+    def share(self):
+        weights, largest = [], 0.0
+        for step in range(self.step + 1):
+            largest = max(largest, self.rate_at(step))
+            weights.append((step + 1) ** self.r * largest**self.weight_lr_power)
+        return weights[-1] / math.fsum(weights) if weights[-1] else 0.0
+
+
+KNOBS = {  # At elsewhere
+    "adam": AtAdam,
+    "amsgrad": AtAdam,
+    "adamax": AtAdamax,
+    "nadam": AtNAdam,
+    "rmsprop_momentum": AtRMSProp,
+    "rmsprop_centered_momentum": AtRMSProp,
+    "radam": AtRAdam,
+    "adabelief": AtAdaBelief,
+    "yogi": AtYogi,
+    "adan": AtAdan,
+    "ademamix": AtAdEMAMix,
+    "rprop": AtRprop,
+    "asgd": AtASGD,
+    "schedule_free_sgd": AtScheduleFree,
+    "schedule_free_adam": AtScheduleFree,
+}
 
 
 def knobs_at(optimizer, step, epoch):
@@ -193,7 +446,7 @@ def knobs_at(optimizer, step, epoch):
 
 def first_slots(optimizer):
     """Every slot is 0 until it is written, but for AdaGrad's sum."""
-    start = getattr(optimizer, "initial_accumulator", 0.0)
+    start = optimizer.initial_accumulator if optimizer.rule == "adagrad" else 0.0
     return defaultdict(lambda: start)
 
 
@@ -204,7 +457,8 @@ def point(w, s, k):
 
 def move(w, s, g, k, decayed=1.0):
     """Return weights and slots after decay and the rule, of the gradient at the point."""
-    w, new = RULES[k.optimizer.rule](w - decayed * k.decay * w, g, s, k)
+    k.decay_now = decayed * k.decay
+    w, new = update(k.optimizer.rule, w, g, s, k)
     return w, s | new
 
 

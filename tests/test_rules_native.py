@@ -19,10 +19,10 @@ LOOKING_AHEAD = [name for name in NAMES if _core.rules()[name]["look_ahead"]]
 
 
 def some_knobs(name, seed, eps=True):
-    """Any values in [0.1, 0.9], which float32 holds exactly; eps may be 0."""
+    """Any values in [0.1, 0.9], which float32 holds exactly; eps and starts of slots may be 0."""
     names = _core.rules()[name]["knobs"]
     values = np.random.default_rng(seed).integers(26, 230, len(names)) / 256
-    zeroed = [not eps and name.startswith("eps") for name in names]
+    zeroed = [not eps and name.startswith(("eps", "first")) for name in names]
     return np.where(zeroed, 0.0, values)
 
 
@@ -53,8 +53,8 @@ def test_each_step_is_the_formula(name, scale, decay, precision):
         w, slots = sweep.w.astype(np.float64), slots_of(name, sweep)
         g, named = gradient(step, precision), named_knobs(name, step, named)
         assert sweep.step(g, np.array([*named.values()]), scale, decay)
-        g64, knobs = scale * g.astype(np.float64), SimpleNamespace(**named)
-        want, new = reference.RULES[name](w - decay * w, g64, slots, knobs)
+        g64, knobs = scale * g.astype(np.float64), SimpleNamespace(**named, decay_now=decay)
+        want, new = reference.update(name, w, g64, slots, knobs)
         # A step is a sum of a few terms, none above 8, each of up to 16 rounded factors.
         bound = dict(rtol=16 * UNIT[precision], atol=8 * 16 * UNIT[precision])
         np.testing.assert_allclose(sweep.w, want, **bound)
@@ -149,9 +149,10 @@ def test_how_far_it_looks_does_not_change_what_a_gradient_does(name, precision):
     for step in range(1, 40):
         before = plain.w.astype(np.float64)
         g, knobs = gradient(step, precision) / 8, named_knobs(name, step, knobs)
-        assert ahead.step(g, np.array([*knobs.values()]), 0.5, 1 / 64)
+        decay = 0.0 if reference.RULES[name] in reference.OWN_DECAY else 1 / 64  # that of the point
+        assert ahead.step(g, np.array([*knobs.values()]), 0.5, decay)
         blind = knobs | {"look": 0, "look_next": 0}
-        assert plain.step(g, np.array([*blind.values()]), 0.5, 1 / 64)
+        assert plain.step(g, np.array([*blind.values()]), 0.5, decay)
         moved += np.abs(plain.w - before)
         for slot in _core.rules()[name]["slots"]:
             assert ahead.slot(slot).tobytes() == plain.slot(slot).tobytes()

@@ -100,12 +100,24 @@ RULES = {
     "adamax": optax.adamax,
     "nadam": optax.nadam,
     "adadelta": lambda lr: optax.adadelta(1.0, rho=0.95),
+    "radam": optax.radam,
+    "adabelief": optax.adabelief,
+    "yogi": optax.yogi,
+    "adan": optax.adan,
+    "ademamix": optax.contrib.ademamix,
+    "lion": optax.lion,
+    "signum": optax.signum,
+    "rprop": optax.rprop,
+    "schedulefreesgd": optax.contrib.schedule_free_sgd,
+    "schedulefreeadamw": optax.contrib.schedule_free_adamw,
 }
 
 
 def rule(case, bench):
     """Prepare one optimizer update; weights and slots are donated."""
     w, g = bench.rule_data(case)
+    if case.rule not in RULES:
+        raise UnsupportedError(f"Optax has no {case.rule}")
     update = RULES[case.rule](bench.LEARNING_RATE)
     gradient = jnp.asarray(g)
     state = [jnp.asarray(w)]

@@ -52,7 +52,12 @@ def optimizer(name, parameters, lr, **how):
         "adamax": lambda: o.Adamax(parameters, lr, **how),
         "nadam": lambda: o.NAdam(parameters, lr, **how),
         "adadelta": lambda: o.Adadelta(parameters, 1.0, rho=0.95, eps=1e-6, **how),
+        "radam": lambda: o.RAdam(parameters, lr, **how),
+        "rprop": lambda: o.Rprop(parameters, lr, **how),
+        "asgd": lambda: o.ASGD(parameters, lr, **how),
     }
+    if name not in make:
+        raise UnsupportedError(f"PyTorch has no {name}")
     return make[name]()
 
 

@@ -15,7 +15,7 @@
 
 namespace steep {
 
-constexpr int kMaxSlots = 3;  // optimizer slots of the hungriest rule (AMSGrad)
+constexpr int kMaxSlots = 4;  // optimizer slots of the hungriest rule (Adan)
 constexpr int kMaxTerms = 2;  // sums over a whole parameter that a rule of two passes may want
 
 // C = relu?( init + sum_i A_i B_i ) over one panel of columns; init is C, the bias row, or zero.

@@ -4,14 +4,15 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from cases import RULES
+from cases import EVERY, RULES
 from steep import lab, optimizers
 from steep.optimizers import SGD, Adam, Adamax, AdamW, AMSGrad, RMSProp
 from steep.schedules import Linear
 
 CLASSES = tuple(made for made in optimizers.TABLE.values() if isinstance(made, type))
 VALUES = {
-    "like": ("torch", "keras"),
+    "like": EVERY,
+    "centered": (True,),
     "nesterov": (True,),
     "lr_in_velocity": (False, True),
     "eps_inside": (True, False),
@@ -30,7 +31,7 @@ def path(optimizer):
 
 def given(optimizer):
     """Return the arguments of a row that are not their defaults, with numbers that show forms."""
-    kind, numbers = type(optimizer), {"lr": Linear(0.3, 0.03, 12), "eps": 0.05, "beta2": 0.3}
+    kind, numbers = type(optimizer), {"lr": Linear(0.3, 0.03, 12), "eps": 0.05, "beta2": 0.8}
     plain = kind()
     changed = {n: v for n, v in vars(optimizer).items() if v != getattr(plain, n)}
     return changed | {name: value for name, value in numbers.items() if name in kind.ranges}
@@ -88,6 +89,6 @@ def test_f12_a_rate_outside_of_no_velocity_is_refused(kind):
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_f12_configurations_come_back(kind):
-    for like in (None, "torch", "keras"):
+    for like in (None, *EVERY):
         given = kind(like=like)
         assert optimizers.from_config(given.get_config()) == given

@@ -27,6 +27,18 @@ STEEP_HD bool finite(Bits<T> raised_bits) {
   return raised_bits <= BitsOf<T>::kMagnitude;
 }
 
+// A rule whose step has the decay for an argument does with it what it says; of others the weight
+// loses it before.
+template <class T, class Rule>
+STEEP_HD void step(T& weight, T g, T* s, const typename Rule::template Knobs<T>& knobs, T decay) {
+  if constexpr (requires { Rule::template step<T>(weight, g, s, knobs, decay); }) {
+    Rule::template step<T>(weight, g, s, knobs, decay);
+  } else {
+    weight = fma_(-decay, weight, weight);
+    Rule::template step<T>(weight, g, s, knobs);
+  }
+}
+
 template <class T, class Rule>
 bool sweep(const UpdateArgs<T>& a) {
   constexpr size_t count = Rule::kSlots.size();
@@ -37,7 +49,7 @@ bool sweep(const UpdateArgs<T>& a) {
   std::memcpy(&knobs, a.knobs, sizeof(knobs));
   T* const w = a.w;
   const T* const g = a.g;
-  T *const s0 = a.slots[0], *const s1 = a.slots[1], *const s2 = a.slots[2];
+  T *const s0 = a.slots[0], *const s1 = a.slots[1], *const s2 = a.slots[2], *const s3 = a.slots[3];
   const T scale = a.scale, decay = a.decay, factor = a.factor;
   const long n = a.n / kLane * kLane;
   Bits<T> seen = 0;
@@ -48,6 +60,7 @@ bool sweep(const UpdateArgs<T>& a) {
     if constexpr (count > 0) s[0] = s0[i];
     if constexpr (count > 1) s[1] = s1[i];
     if constexpr (count > 2) s[2] = s2[i];
+    if constexpr (count > 3) s[3] = s3[i];
     if constexpr (Rule::kLookAhead) {
       weight = rules::look_back_weight(weight, s[count - 1], knobs.look);
     }
@@ -55,8 +68,7 @@ bool sweep(const UpdateArgs<T>& a) {
       const T gradient = rules::kKeepsGradient<Rule> ? g[i] * scale : T(0);
       Rule::template step<T>(weight, gradient, s, knobs, decay, factor);
     } else {
-      weight = fma_(-decay, weight, weight);
-      Rule::template step<T>(weight, g[i] * scale, s, knobs);
+      step<T, Rule>(weight, g[i] * scale, s, knobs, decay);
     }
     if constexpr (Rule::kLookAhead) {
       weight = rules::look_ahead_point(weight, s[count - 1], knobs.look_next);
@@ -65,6 +77,7 @@ bool sweep(const UpdateArgs<T>& a) {
     if constexpr (count > 0) s0[i] = s[0];
     if constexpr (count > 1) s1[i] = s[1];
     if constexpr (count > 2) s2[i] = s[2];
+    if constexpr (count > 3) s3[i] = s[3];
     seen |= raised(weight);
   }
   return finite<T>(seen);

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from .. import _core, optimizers
 from .images import CONVOLUTIONS, IMAGE_STEPS, Convolution, ImageStep, find_convolution
 
 
@@ -95,20 +96,13 @@ class Gemm:
         return self.flops < 1e6
 
 
+RULES = (
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "adamax", "nadam",
+    "adadelta", "amsgrad", "radam", "adabelief", "yogi", "adan", "ademamix", "lion",
+    "signum", "rprop", "asgd", "schedulefreesgd", "schedulefreeadamw",
+)  # fmt: skip
 # Streams of float32 a single pass over the parameters must read or write.
-STREAMS = {
-    "sgd": 3,
-    "momentum": 5,
-    "nesterov": 5,
-    "adagrad": 5,
-    "rmsprop": 5,
-    "adam": 7,
-    "adamw": 7,
-    "adamax": 7,
-    "nadam": 7,
-    "adadelta": 7,
-    "amsgrad": 9,
-}
+STREAMS = {name: 3 + 2 * len(_core.rules()[optimizers.get(name).rule]["slots"]) for name in RULES}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Adam and its family: AdamW, AMSGrad, Adamax, NAdam, Lion."""
+"""Adam and its nearest family: AdamW, AMSGrad, Adamax, NAdam. Later ones are in moments.py."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range, Ranges
+from ..checks.numbers import NOT_NEGATIVE, Ranges
 from ..schedules.base import Number, Times
-from .base import Moments, Optimizer
+from .base import BETAS, Moments
 from .clock import Clock, Value
 
 __all__ = [
@@ -16,16 +16,8 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
-    "Lion",
     "NAdam",
 ]
-
-_BETAS: dict[str, Range] = {
-    "lr": NOT_NEGATIVE,
-    "beta1": FRACTION,
-    "beta2": FRACTION,
-    "eps": NOT_NEGATIVE,
-}
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,7 +41,8 @@ class Adam(Moments):
     eps
         Keeps the root from zero, >= 0.
     amsgrad
-        Divide by the largest r so far, as `AMSGrad` does.
+        Divide by the largest r so far, as `AMSGrad` does; ``like="optax"`` keeps the largest of the
+        corrected r instead.
     """
 
     lr: Number = 1e-3
@@ -58,7 +51,7 @@ class Adam(Moments):
     eps: Number = 1e-8
     amsgrad: bool = field(default=False, kw_only=True)
 
-    ranges: ClassVar[Ranges] = _BETAS
+    ranges: ClassVar[Ranges] = BETAS
     flags: ClassVar[tuple[str, ...]] = ("amsgrad",)
 
     @property
@@ -69,15 +62,17 @@ class Adam(Moments):
     def _columns(self, clock: Clock) -> dict[str, Value]:
         columns = super()._columns(clock)
         rate: Value = self._sign * self._at("lr", clock)
-        r_scale: Value = 1.0
-        if self.bias_correction:
-            t = clock.count(self.bias_time)
-            first, second = 1.0 - columns["beta1"] ** t, 1.0 - columns["beta2"] ** t
-            if self.like == "keras":
-                rate = rate * np.sqrt(second) / first
-            else:
-                rate, r_scale = rate / first, 1.0 / second
-        return columns | {"rate": rate, "r_scale": r_scale}
+        first, second = self._grown("beta1", clock), self._grown("beta2", clock)
+        if self.like == "keras":
+            return columns | self._kept(1.0) | {"rate": rate * np.sqrt(second) / first}
+        return columns | self._kept(1.0 / second) | {"rate": rate / first}
+
+    def _kept(self, scale: Value) -> dict[str, Value]:
+        """Return the correction of r: below the root, or before the largest r is taken."""
+        if not self.amsgrad:
+            return {"r_scale": scale}
+        early = self.like == "optax"
+        return {"r_kept": scale if early else 1.0, "r_scale": 1.0 if early else scale}
 
     def _lines(self) -> list[str]:
         *lines, last = super()._lines()
@@ -85,8 +80,9 @@ class Adam(Moments):
             last = last.replace("r/(1-beta2^t)", "r")
             last = last.replace("m/(1-beta1^t)", "sqrt(1-beta2^t)/(1-beta1^t) * m")
         if self.amsgrad:
-            lines.append("r_max = max(r_max, r)")
-            last = last.replace("sqrt(r", "sqrt(r_max")
+            kept = "r" if self.like != "optax" or not self.bias_correction else "r/(1-beta2^t)"
+            lines.append(f"r_max = max(r_max, {kept})")
+            last = last.replace(f"sqrt({kept}", "sqrt(r_max")
         return [*lines, last]
 
 
@@ -160,7 +156,7 @@ class Adamax(Moments):
     eps: Number = 1e-8
 
     rule = "adamax"
-    ranges: ClassVar[Ranges] = _BETAS
+    ranges: ClassVar[Ranges] = BETAS
 
     def __post_init__(self) -> None:
         """Check the arguments; there is no root for eps to stand in."""
@@ -171,8 +167,7 @@ class Adamax(Moments):
     def _columns(self, clock: Clock) -> dict[str, Value]:
         columns = super()._columns(clock)
         rate: Value = self._sign * self._at("lr", clock)
-        if self.bias_correction:
-            rate = rate / (1.0 - columns["beta1"] ** clock.count(self.bias_time))
+        rate = rate / self._grown("beta1", clock)
         if self.like != "keras":  # eps stands beside |g|, there is no root
             columns["eps_in"], columns["eps_out"] = columns["eps_out"], columns["eps_in"]
         return columns | {"rate": rate}
@@ -194,6 +189,8 @@ class NAdam(Moments):
         n = (1-mu_t)/(1-prod mu_1..mu_t)*g + mu_t+1/(1-prod mu_1..mu_t+1)*m
         w = w - lr*n / (sqrt(r/(1-beta2^t)) + eps)
 
+    ``like="optax"`` has mu_t = beta1 at every step.
+
     Parameters
     ----------
     lr, beta1, beta2, eps
@@ -209,58 +206,38 @@ class NAdam(Moments):
     momentum_decay: float = 0.004
 
     rule = "nadam"
-    ranges: ClassVar[Ranges] = _BETAS | {"momentum_decay": NOT_NEGATIVE}
+    ranges: ClassVar[Ranges] = BETAS | {"momentum_decay": NOT_NEGATIVE}
     _counts_time: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the arguments."""
         super().__post_init__()
-        if not isinstance(self.momentum_decay, float):
-            raise TypeError("NAdam: momentum_decay must be a number, not a schedule")
+        self._refuse_schedules("momentum_decay")
+        if self.like == "optax" and self.momentum_decay != type(self).momentum_decay:
+            raise ValueError("NAdam: like='optax' has no momentum_decay; leave one of them out")
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
         columns = super()._columns(clock)
-        beta1, beta2 = columns["beta1"], columns["beta2"]
-        t = clock.count(self.bias_time)
-        grown = 1.0 - 0.5 * 0.96 ** (t * self.momentum_decay)
-        mu = beta1 * grown
-        mu_next = beta1 * (1.0 - 0.5 * 0.96 ** ((t + 1.0) * self.momentum_decay))
+        beta1, t = columns["beta1"], clock.count(self.bias_time)
+        constant = self.like == "optax"
+        mu, mu_next = (
+            beta1 if constant else beta1 * (1.0 - 0.5 * 0.96 ** (n * self.momentum_decay))
+            for n in (t, t + 1.0)
+        )
         rate = self._sign * self._at("lr", clock)
-        rate_g, rate_m, r_scale = rate * (1.0 - mu), rate * mu_next, np.ones_like(t)
+        rate_g, rate_m = rate * (1.0 - mu), rate * mu_next
         if self.bias_correction:
-            product = beta1**t * _product(t, self.momentum_decay)
+            product = beta1**t * (1.0 if constant else _product(t, self.momentum_decay))
             rate_g = rate_g / (1.0 - product)
             rate_m = rate_m / (1.0 - product * mu_next)
-            r_scale = 1.0 / (1.0 - beta2**t)
+        r_scale = 1.0 / self._grown("beta2", clock)
         return columns | {"rate_g": rate_g, "rate_m": rate_m, "r_scale": r_scale}
 
-
-@dataclass(frozen=True, repr=False)
-class Lion(Optimizer):
-    """The sign of a mean of g and its running mean (Chen et al. 2023).
-
-        c = beta1*m + (1-beta1)*g
-        w = w - lr*sign(c)
-        m = beta2*m + (1-beta2)*g
-
-    Parameters
-    ----------
-    lr
-        Learning rate, >= 0: the size of every step.
-    beta1, beta2
-        Parts of m that are kept in c and in m, in [0, 1).
-    """
-
-    lr: Number = 1e-4
-    beta1: Number = 0.9
-    beta2: Number = 0.99
-
-    rule = "lion"
-    ranges: ClassVar[Ranges] = {
-        "lr": NOT_NEGATIVE,
-        "beta1": FRACTION,
-        "beta2": FRACTION,
-    }
+    def _lines(self) -> list[str]:
+        lines = super()._lines()
+        if self.like == "optax":
+            lines[1 if lines[0].startswith("t = ") else 0] = "mu_t = beta1"
+        return lines
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,7 @@ from ..checks.numbers import FRACTION, NOT_NEGATIVE, Ranges
 from ..schedules.base import Number
 from .base import Damped
 from .clock import Clock, Value
-from .velocity import check_nesterov, check_rate_place, velocity, with_velocity
+from .velocity import check_nesterov, check_rate_place, looking_back, velocity, with_velocity
 
 __all__ = [
     "AdaDelta",
@@ -29,7 +29,7 @@ class AdaGrad(Damped):
     lr
         Learning rate, >= 0.
     eps
-        Keeps the root from zero, >= 0; inside the root with ``eps_inside`` or ``like="keras"``.
+        Keeps the root from zero, >= 0; inside the root with ``eps_inside``, as in Keras and Optax.
     initial_accumulator
         What r starts from, >= 0; Keras and Optax take 0.1.
     """
@@ -48,9 +48,8 @@ class AdaGrad(Damped):
     def __post_init__(self) -> None:
         """Check the arguments; settle where eps stands."""
         super().__post_init__()
-        self._resolve("eps_inside", False, torch=False, keras=True)
-        if not isinstance(self.initial_accumulator, float):
-            raise TypeError("AdaGrad: initial_accumulator must be a number, not a schedule")
+        self._resolve("eps_inside", False, torch=False, keras=True, optax=True)
+        self._refuse_schedules("initial_accumulator")
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
         columns = super()._columns(clock)
@@ -67,7 +66,9 @@ class RMSProp(Damped):
     """r = rho*r + (1-rho)*g^2, w = w - lr*g / (sqrt(r) + eps) (Hinton 2012).
 
     With momentum the scaled gradient feeds a velocity: v = momentum*v - lr*g / (sqrt(r) + eps),
-    w = w + v. With `nesterov` g, and so r, belongs to the point w + momentum*v.
+    w = w + v. With `nesterov` g, and so r, belongs to the point w + momentum*v; Optax's form
+    instead takes it at w and steps on to momentum*v again. `centered` divides by the root of the
+    variance, r - m^2 with m = rho*m + (1-rho)*g (Graves 2013).
 
     Parameters
     ----------
@@ -76,9 +77,12 @@ class RMSProp(Damped):
     rho
         Part of the running mean of squares that is kept, in [0, 1).
     eps
-        Keeps the root from zero, >= 0; inside the root with ``eps_inside`` or ``like="keras"``.
+        Keeps the root from zero, >= 0; inside the root with ``eps_inside``, as in Keras, and in
+        Optax unless it is False.
     momentum, nesterov, lr_in_velocity
         As in `SGD`; ``like="torch"`` has the rate outside.
+    centered
+        Divide by the root of the variance instead of that of the mean square.
     preset
         ``"kathuria"``: rho 0.9, eps 1e-10 inside the root, as in his tutorial.
     """
@@ -89,6 +93,7 @@ class RMSProp(Damped):
     momentum: Number = 0.0
     nesterov: bool = False
     lr_in_velocity: bool | None = field(default=None, kw_only=True)
+    centered: bool = field(default=False, kw_only=True)
     preset: str | None = field(default=None, kw_only=True)
 
     ranges: ClassVar[Ranges] = {
@@ -97,18 +102,18 @@ class RMSProp(Damped):
         "eps": NOT_NEGATIVE,
         "momentum": FRACTION,
     }
-    flags: ClassVar[tuple[str, ...]] = ("nesterov",)
+    flags: ClassVar[tuple[str, ...]] = ("nesterov", "centered")
 
     def __post_init__(self) -> None:
         """Check the arguments; settle the preset, and where eps and the rate stand."""
         super().__post_init__()
         if self.preset is not None:
             self._apply(choose("RMSProp preset", self.preset, PRESETS))
-        self._resolve("eps_inside", False, torch=False, keras=True)
-        self._resolve("lr_in_velocity", True, torch=False, keras=True)
+        self._resolve("eps_inside", self.like == "optax", torch=False, keras=True)
+        self._resolve("lr_in_velocity", True, torch=False, keras=True, optax=True)
         check_nesterov(self)
         check_rate_place(self)
-        if self.nesterov and self.like is not None:
+        if self.nesterov and self.like in ("torch", "keras"):
             raise ValueError(f"RMSProp: {self.like} has no Nesterov momentum; leave out like")
 
     def _apply(self, preset: Mapping[str, Any]) -> None:
@@ -123,20 +128,33 @@ class RMSProp(Damped):
 
     @property
     def rule(self) -> str:
-        """Native rule: plain, with velocity, or looking ahead."""
+        """Native rule: by mean square or variance; plain, with velocity, or looking ahead."""
+        plain = "rmsprop_centered" if self.centered else "rmsprop"
         if self.momentum == 0.0:
-            return "rmsprop"
-        return "rmsprop_nesterov" if self.nesterov else "rmsprop_momentum"
+            return plain
+        return f"{plain}_nesterov" if self._looks_ahead else f"{plain}_momentum"
+
+    @property
+    def _looks_ahead(self) -> bool:
+        return self.nesterov and self.like is None
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
         columns = super()._columns(clock)
-        if self.rule == "rmsprop":
+        if self.momentum == 0.0:
             return columns
-        return columns | velocity(self, clock, look=self.nesterov)
+        columns |= velocity(self, clock, look=self._looks_ahead)
+        if self._looks_ahead:
+            return columns
+        if not self.nesterov:
+            return columns | {"rate_direct": 0.0}
+        return columns | looking_back(self, columns, clock)
 
     def _lines(self) -> list[str]:
-        lines = super()._lines()
-        return lines if self.rule == "rmsprop" else with_velocity(self, lines, look=self.nesterov)
+        mean, step = super()._lines()
+        if self.centered:
+            step = step.replace("sqrt(r", "sqrt(r - m^2")
+        lines = ["m = rho*m + (1-rho)*g"] * self.centered + [mean, step]
+        return lines if self.momentum == 0.0 else with_velocity(self, lines, self._looks_ahead)
 
 
 PRESETS: dict[str, dict[str, Any]] = {"kathuria": {"rho": 0.9, "eps": 1e-10, "eps_inside": True}}
@@ -176,7 +194,7 @@ class AdaDelta(Damped):
     def __post_init__(self) -> None:
         """Check the arguments; warn of a rate meant for another algorithm."""
         super().__post_init__()
-        self._resolve("eps_inside", True, torch=True, keras=True)
+        self._resolve("eps_inside", True, torch=True, keras=True, optax=True)
         if isinstance(self.lr, float) and self.lr <= 0.01:
             warnings.warn(
                 f"AdaDelta: lr={self.lr:g} hardly moves the weights; the paper's rate is 1.0",

@@ -16,14 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _core, schedules
 from ..checks.described import Described, settle
 from ..checks.names import choose
-from ..checks.numbers import NOT_NEGATIVE, Range, flag, keeps_kind
+from ..checks.numbers import FRACTION, NOT_NEGATIVE, Range, flag, keeps_kind
 from ..schedules.base import Number, Schedule
 from .clock import Clock, Value, times
 from .formulas import written
 
-LIKE = {"torch": "torch", "keras": "keras"}
+LIKE = {"torch": "torch", "keras": "keras", "optax": "optax"}
 BIAS_TIMES = {"step": "step", "epoch": "epoch"}
 Shape: TypeAlias = tuple[int, ...]
+BETAS = {"lr": NOT_NEGATIVE, "beta1": FRACTION, "beta2": FRACTION, "eps": NOT_NEGATIVE}
 DECAY = {"weight_decay": NOT_NEGATIVE}  # of every rule
 _ROOT = r"\(sqrt\((\S+)\) \+ eps\)|sqrt\((\S+) \+ eps\)"  # in a formula, eps outside or inside
 
@@ -41,8 +42,8 @@ class Optimizer(Described, ABC):
         Decoupled decay of weights, not of biases, >= 0; it is multiplied by the rate. What PyTorch
         adds to the gradient under this name is `l2` of `Trainer`.
     like
-        ``"torch"`` or ``"keras"``: write the update as that library does, where it differs. It
-        chooses the form only, never a number.
+        ``"torch"``, ``"keras"`` or ``"optax"``: write the update as that library does, where it
+        differs. It chooses the form only, never a number.
     maximize
         Climb instead of descend.
 
@@ -73,6 +74,12 @@ class Optimizer(Described, ABC):
         if self.like is not None:
             settle(self, like=choose(f"{type(self).__name__} like", self.like, LIKE))
 
+    def _refuse_schedules(self, *names: str) -> None:
+        """Refuse all but numbers for hyper-parameters whose past values count at every step."""
+        for name in names:
+            if not isinstance(getattr(self, name), float):
+                raise TypeError(f"{type(self).__name__}: {name} must be a number, not a schedule")
+
     def _number(self, name: str, value: object, allowed: Range) -> float | Schedule:
         return schedules.base.of(type(self).__name__, name, value, allowed)
 
@@ -92,7 +99,8 @@ class Optimizer(Described, ABC):
                 value = self._at(name, clock)
                 columns[name] = self._sign * value if name == "lr" else value
             elif plain in self.ranges:
-                columns[name] = 1.0 - columns[plain]  # once, in float64; float32 loses digits
+                kept = columns[plain] if plain in columns else self._at(plain, clock)
+                columns[name] = 1.0 - kept  # once, in float64; float32 loses digits
         return columns
 
     def _lines(self) -> list[str]:
@@ -142,9 +150,11 @@ class Optimizer(Described, ABC):
 
         Parameters and errors are those of `knobs`.
         """
+        return self._decay(Clock(times(steps), times(epochs)))
+
+    def _decay(self, clock: Clock) -> Value:
         if self.weight_decay == 0.0:
             return 0.0
-        clock = Clock(times(steps), times(epochs))
         return self._at("lr", clock) * self._at("weight_decay", clock)
 
     def parts(self, shapes: Mapping[str, Shape]) -> list[tuple["Optimizer", list[str]]]:
@@ -191,25 +201,32 @@ class Optimizer(Described, ABC):
             Whether to print it; False only returns the text.
         """
         g = "g = -dL/dw" if self.maximize else "g = dL/dw"
-        decay = ["w = w - lr*weight_decay*w (weights, not biases)"] * self._says_decay
+        decays = self._decay_line and (self.weight_decay or type(self).weight_decay)
+        decay = [self._decay_line] if decays else []
         text = "\n".join([repr(self), *("  " + line for line in [g, *decay, *self._lines()])])
         if show:
             print(text)
         return text
 
     def __repr__(self) -> str:
-        """Name every hyper-parameter, and the switches that are not at their default."""
+        """Name every hyper-parameter, and what is optional where it is not at its default.
+
+        Optional are switches, and numbers by keyword that are 0 where they are left out.
+        """
         plain = type(self)()
-        switches = [item.name for item in fields(self) if item.name not in self.ranges]
-        numbers = [n for n in self.ranges if n not in DECAY or self._says_decay]
-        names = [*numbers, *(n for n in switches if getattr(self, n) != getattr(plain, n))]
+        optional = [n.name for n in fields(self) if n.name not in self.ranges]
+        numbers = [n.name for n in fields(self) if n.name in self.ranges and n.kw_only]
+        optional += [n for n in numbers if getattr(plain, n) == 0.0]
+        changed = {n for n in optional if getattr(self, n) != getattr(plain, n)}
+        order = [*self.ranges, *(n for n in optional if n not in self.ranges)]
+        names = [n for n in order if n not in optional or n in changed]
         shown = [f"{name}={getattr(self, name)!r}" for name in names]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     @property
-    def _says_decay(self) -> bool:
-        """Whether decay is worth a word: there is some, or would be by default."""
-        return self.weight_decay != 0.0 or type(self).weight_decay != 0.0
+    def _decay_line(self) -> str:
+        """How weights decay beside the step; empty where the formula of the step says it."""
+        return "w = w - lr*weight_decay*w (weights, not biases)"
 
     @property
     def _sign(self) -> float:
@@ -308,6 +325,12 @@ class Moments(Damped):
                 f'{type(self).__name__}: bias_time="{self.bias_time}" counts for the correction, '
                 "which bias_correction=False leaves out; leave one of them out"
             )
+
+    def _grown(self, beta: str, clock: Clock) -> Value:
+        """Return the part of a running mean that is there yet: 1 - beta^t, or 1 uncorrected."""
+        if not self.bias_correction:
+            return 1.0
+        return 1.0 - self._at(beta, clock) ** clock.count(self.bias_time)
 
     def _lines(self) -> list[str]:
         lines = super()._lines()

@@ -43,10 +43,24 @@ def velocity(optimizer: Any, clock: Clock, look: bool) -> dict[str, Value]:
     return columns
 
 
+def looking_back(optimizer: Any, columns: dict[str, Value], clock: Clock) -> dict[str, Value]:
+    """Return the knobs of w = w + rate_out*v - rate_direct*d that differ with Nesterov's step back.
+
+    The gradient is taken at w; w then goes on to mu*v again, as the libraries have it.
+    """
+    return {
+        "rate_out": columns["rate_out"] * columns["mu"],
+        "rate_direct": optimizer._sign * optimizer._at("lr", clock),
+    }
+
+
 def with_velocity(optimizer: Any, lines: list[str], look: bool) -> list[str]:
     """Return a formula whose last line, w = w - lr*x, feeds a velocity instead."""
     *before, last = lines
     inner, outer = ("lr*", "") if optimizer.lr_in_velocity else ("", "lr*")
     ahead = [f"g is taken at w + momentum*{outer}v"] if look else []
-    moved = f"v = momentum*v - {inner}{last.removeprefix('w = w - lr*')}"
-    return [*ahead, *before, moved, f"w = w + {outer}v"]
+    change = last.removeprefix("w = w - lr*")
+    moved = f"v = momentum*v - {inner}{change}"
+    back = optimizer.nesterov and not look
+    onward = f"momentum*{outer}v - lr*{change}" if back else f"{outer}v"
+    return [*ahead, *before, moved, f"w = w + {onward}"]
