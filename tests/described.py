@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import own_layers
 import steep
-from steep import averages, callbacks, data, layers, losses, ops, optimizers, schedules
+from steep import averages, callbacks, data, initializers, layers, losses, ops
+from steep import optimizers, schedules
 
 
 @dataclass(frozen=True)
@@ -223,8 +224,9 @@ def _chain(lines: list[str], nodes: tuple[Node, ...], x: str, count: list[int]) 
 
 
 ROOMS = {
-    "callbacks": callbacks, "data": data, "layers": layers, "losses": losses, "ops": ops,
-    "averages": averages, "optimizers": optimizers, "schedules": schedules,
+    "averages": averages, "callbacks": callbacks, "data": data, "initializers": initializers,
+    "layers": layers, "losses": losses, "ops": ops, "optimizers": optimizers,
+    "schedules": schedules,
 }  # fmt: skip
 
 

@@ -3,13 +3,21 @@
 import math
 
 from cases import ACTIVATIONS
-from described import Call, Fork, Meet, Use, call
+from described import Call, Fork, Meet, Source, Use, call
 from shapes import Misfit, after
 
 PLAIN = tuple(name for name, row in ACTIVATIONS.items() if row.tame)
 BENT = tuple(name for name in PLAIN if name != "linear")
 STEEP = tuple(name for name in ACTIVATIONS if name not in PLAIN)  # only where their input is tame
 CLASSES = ("ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "GELU", "SiLU")
+# What weights may begin with; what is no matrix has no "identity", what is no kernel no "dirac".
+INITS = ("he", "xavier", "xavier_in", "glorot_normal", "lecun_uniform", "truncated_normal",
+         *map(Source, ("initializers.VarianceScaling(2, 'fan_out')", "initializers.Normal(0.1)",
+                       "initializers.TruncatedNormal(0.2, cut=1)", "initializers.Constant(0.1)",
+                       "initializers.Uniform(0.2)", "initializers.Orthogonal(1.2)")))  # fmt: skip
+MATRICES = (Source("initializers.Sparse(0.5, 0.3)"), Source("initializers.Identity()"))
+KERNELS = (Source("initializers.Dirac(0.9)"),)
+DELTAS = (Source("initializers.DeltaOrthogonal()"), "delta_orthogonal")
 LARGEST = 2500  # elements of an image on the way
 
 
@@ -88,7 +96,7 @@ class Body:
     def dense(self, units, init=True):
         return layer(
             "Dense", units, self.activation(), use_bias=self.maybe(0.2, False),
-            init=self.maybe(0.25 * init, self.choose("he", "xavier", "xavier_in", 0.2)),
+            init=self.maybe(0.25 * init, self.choose(0.2, *INITS, *MATRICES)),
         )  # fmt: skip
 
     def dropout(self):
@@ -265,7 +273,9 @@ class Body:
             dilation=self.maybe(0.2, self.pair(lambda: self.whole(1, 3))),
             activation=self.activation(image=True),
             use_bias=self.maybe(0.25, False),
-            init=self.maybe(0.1, self.choose("he", "xavier", "xavier_in", 0.1)),
+            init=self.maybe(0.2, self.choose(
+                0.1, *INITS, *KERNELS, *DELTAS * (c // groups <= filters // groups)
+            )),
         )  # fmt: skip
 
     def pool(self):

@@ -639,14 +639,14 @@ def draws(name, n_in, n_out, units=4000):
 
 
 def test_s2_row53_xavier_by_inputs():
-    assert initializers.bound("xavier_in", 6, 99) == 1.0 == reference.xavier_in_bound(6)
+    assert initializers.NAMED["xavier_in"].spread(6, 99) == 1.0 == reference.xavier_in_bound(6)
     values = draws("xavier_in", 6, 99)
     assert -1.0 <= values.min() < -0.999
     assert 0.999 < values.max() < 1.0
 
 
 def test_s2_row54_xavier_by_inputs_and_outputs():
-    assert initializers.bound("xavier", 2, 4) == 1.0 == reference.xavier_bound(2, 4)
+    assert initializers.NAMED["xavier"].spread(2, 4) == 1.0 == reference.xavier_bound(2, 4)
     values = draws("xavier", 2, 4)
     assert -1.0 <= values.min() < -0.999
     assert 0.999 < values.max() < 1.0
@@ -656,7 +656,7 @@ def test_s2_row54_xavier_by_inputs_and_outputs():
 
 
 def test_s2_s1_row55_he_by_standard_deviation():
-    assert initializers.std("he", 8) == 0.5 == reference.he_std(8)
+    assert initializers.NAMED["he"].spread(8, 99) == 0.5 == reference.he_std(8)
     values = draws("he", 8, 3)
     assert abs(values.mean()) < 5 * 0.5 / math.sqrt(values.size)
     assert abs(values.std() - 0.5) < 5 * 0.5 / math.sqrt(2 * values.size)

@@ -18,7 +18,7 @@ from hunt.__main__ import Hunt, smallest
 from hunt.crew import Worker
 from laws import batching, looks, parity, playing, refusals, table
 from shapes import after, each
-from steep import _core, layers, losses, optimizers, schedules
+from steep import _core, initializers, layers, losses, optimizers, schedules
 
 # Softmax before cross-entropy, batches of one under BatchNorm: meant here.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -63,6 +63,11 @@ def test_every_activation_is_drawn():
 def test_every_loss_is_drawn_by_name_and_by_class():
     assert called("losses") == {made.__name__ for made in losses.TABLE.values()}
     assert set(losses.TABLE) <= {case.loss for case in CASES if isinstance(case.loss, str)}
+
+
+def test_every_initializer_is_drawn():
+    assert called("initializers") == set(initializers.TABLE)
+    assert "init='delta_orthogonal'" in TEXT
 
 
 def test_every_rule_is_drawn():

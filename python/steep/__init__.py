@@ -5,7 +5,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from . import averages, callbacks, layers, losses, ops, optimizers, schedules
+from . import averages, callbacks, initializers, layers, losses, ops, optimizers, schedules
 from ._core import __version__
 from .network import Tensor
 from .network.model import Input, Model, Sequential
@@ -31,6 +31,7 @@ __all__ = [
     "data",
     "get_num_threads",
     "info",
+    "initializers",
     "lab",
     "layers",
     "losses",

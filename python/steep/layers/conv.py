@@ -33,10 +33,10 @@ class Conv2D(Layer):
     use_bias
         Whether there is a b; leave it out before `BatchNorm`, which has its own.
     init
-        Of W, shape (rows, columns, channels / groups, filters): ``"he"``, ``"xavier"``,
-        ``"xavier_in"``, ``"zeros"``, a number or an array. None: "he" before ReLU-like activations,
-        also through `BatchNorm`, "xavier" before others. A filter has rows * columns * channels /
-        groups inputs. b begins at 0.
+        Of W, shape (rows, columns, channels / groups, filters): a name such as ``"he"`` or
+        ``"delta_orthogonal"``, one of `steep.initializers`, a number or an array. None: "he" before
+        ReLU-like activations, also through `BatchNorm`, "xavier" before others. A filter has rows *
+        columns * channels / groups inputs. b begins at 0.
     name
         Begins the names of the weights, ``name.weight`` and ``name.bias``.
 

@@ -18,8 +18,9 @@ class Dense(Layer):
     use_bias
         Whether there is a b.
     init
-        Of W, shape (n, units): ``"he"``, ``"xavier"``, ``"xavier_in"``, ``"zeros"``, a number or an
-        array. None: "he" before ReLU-like activations, "xavier" before others. b begins at 0.
+        Of W, shape (n, units): a name such as ``"he"`` or ``"orthogonal"``, one of
+        `steep.initializers`, a number or an array. None: "he" before ReLU-like activations,
+        "xavier" before others. b begins at 0.
     name
         Begins the names of the weights, ``name.weight`` and ``name.bias``.
 

@@ -1,38 +1,21 @@
-"""First values of the weights: named distributions scaled by fan-in and fan-out.
+"""First values of one parameter: whatever a layer was given as `init`, made an array and checked.
 
-Draws are Philox words: functions of (seed, stream, index) alone, the same on every machine.
+The distributions themselves are in `steep.initializers`.
 """
 
+import inspect
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core
 from ..checks.names import choose
 from ..checks.numbers import ANY, LIMIT, number
+from ..initializers import NAMED, Initializer, Place
 
-Init: TypeAlias = "str | float | NDArray[Any]"
-
-
-def bound(name: str, fan_in: int, fan_out: int) -> float:
-    """Return the half-width b of the uniform distribution U(-b, b) of an initialiser.
-
-    ``"xavier"``: sqrt(6/(fan_in+fan_out)) (Glorot & Bengio 2010); ``"xavier_in"``: sqrt(6/fan_in),
-    which others call He-uniform.
-    """
-    return choose("uniform initialiser", name, BOUNDS)(fan_in, fan_out)
-
-
-def std(name: str, fan_in: int) -> float:
-    """Return the standard deviation of the normal distribution of an initialiser.
-
-    ``"he"``: sqrt(2/fan_in) (He et al. 2015).
-    """
-    return choose("normal initialiser", name, STDS)(fan_in)
+Init: TypeAlias = "str | float | NDArray[Any] | Initializer"
 
 
 def fans(shape: tuple[int, ...], groups: int = 1) -> tuple[int, int]:
@@ -45,12 +28,9 @@ def fans(shape: tuple[int, ...], groups: int = 1) -> tuple[int, int]:
     return taps * shape[-2 if len(shape) > 1 else 0], taps * shape[-1] // groups
 
 
-BOUNDS: dict[str, Callable[[int, int], float]] = {
-    "xavier": lambda fan_in, fan_out: math.sqrt(6.0 / (fan_in + fan_out)),
-    "xavier_in": lambda fan_in, fan_out: math.sqrt(6.0 / fan_in),
-}
-STDS: dict[str, Callable[[int], float]] = {"he": lambda fan_in: math.sqrt(2.0 / fan_in)}
-NAMES: dict[str, str] = {name: name for name in (*STDS, *BOUNDS, "zeros")}
+def named(where: str, init: object) -> object:
+    """Return the initialiser of a name; anything else as it is."""
+    return choose(f"{where} initialiser", init, NAMED) if isinstance(init, str) else init
 
 
 def draw(
@@ -61,6 +41,7 @@ def draw(
     *,
     seed: int,
     stream: int,
+    groups: int = 1,
     where: str = "init",
 ) -> NDArray[np.float64]:
     """Return first values for one parameter; the last axis of its shape counts the units.
@@ -68,27 +49,33 @@ def draw(
     Parameters
     ----------
     init
-        ``"he"``, ``"xavier"``, ``"xavier_in"``, ``"zeros"``, a number, or an array of the shape.
+        A name, an `Initializer`, a number, or an array of the shape.
     seed, stream
         Which random numbers: the network's seed and the parameter's own number.
+    groups
+        Of a convolution's kernel.
+    where
+        The layer, for messages.
 
     Raises
     ------
     TypeError, ValueError
-        If `init` is none of these, not finite, or of another shape.
+        If `init` is none of these, not finite, of another shape, or nothing for such a parameter.
 
     Warns
     -----
     UserWarning
         If all units of a weight matrix start equal: they stay equal for ever.
     """
-    if isinstance(init, str):
-        name = choose(f"{where} initialiser", init, NAMES)
-        values = _named(name, shape, (fan_in, fan_out), seed, stream)
-    elif isinstance(init, np.ndarray) and init.ndim > 0:
-        values = _given(where, init, shape)
+    made = named(where, init)
+    if isinstance(made, Initializer):
+        values = _made(where, made, Place(shape, fan_in, fan_out, groups, seed, stream))
+    elif isinstance(made, np.ndarray) and made.ndim > 0:
+        values = _given(where, made, shape)
+    elif inspect.isclass(made) and issubclass(made, Initializer):
+        raise TypeError(f"{where}: init is the class {made.__name__}; write its parentheses")
     else:
-        values = np.full(shape, number(where, "init", init, ANY, single=True))
+        values = np.full(shape, number(where, "init", made, ANY, single=True))
     if len(shape) >= 2 and shape[-1] > 1 and bool(np.all(values == values[..., :1])):
         warnings.warn(
             f"{where}: all {shape[-1]} units start with equal weights, get equal gradients and "
@@ -98,16 +85,12 @@ def draw(
     return values
 
 
-def _named(
-    name: str, shape: tuple[int, ...], fans: tuple[int, int], seed: int, stream: int
-) -> NDArray[np.float64]:
-    count = math.prod(shape)
-    if name == "zeros":
-        return np.zeros(shape)
-    if name in STDS:
-        return (std(name, fans[0]) * _core.normal(seed, stream, count)).reshape(shape)
-    half = bound(name, *fans)
-    return (half * (2.0 * _core.uniform(seed, stream, count) - 1.0)).reshape(shape)
+def _made(where: str, made: Initializer, place: Place) -> NDArray[np.float64]:
+    try:
+        values = made.values(place)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    return _given(f"{where}: {type(made).__name__}", np.asarray(values), place.shape)
 
 
 def _given(where: str, init: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -120,9 +120,9 @@ class Layer:
         shape
             (in, out), (n,), or (height, width, in / groups, out) of a convolution.
         init
-            A name, a number, an array or an initializer. None: "he" where the product goes into a
-            ReLU-like activation, directly or through batch normalisation, "xavier" elsewhere, zeros
-            for a vector.
+            A name, a number, an array or one of `steep.initializers`. None: "he" where the product
+            goes into a ReLU-like activation, directly or through batch normalisation, "xavier"
+            elsewhere, zeros for a vector.
         decay
             Whether penalties and weight decay apply; None: to all but vectors.
         trained

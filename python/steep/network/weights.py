@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _core
 from ..checks.arrays import Array
+from ..initializers import Initializer, VarianceScaling
 from . import initializers
 from .description import Weight
 
@@ -69,6 +70,7 @@ def first_value(weight: Weight, seed: int, index: int) -> Array:
             *initializers.fans(shape, weight.groups),
             seed=seed,
             stream=index,
+            groups=weight.groups,
             where=weight.title,
         )
 
@@ -84,10 +86,14 @@ def init_name(weight: Weight) -> str:
     if weight.taken:
         return "taken over"
     init = _init_of(weight)
-    if isinstance(init, str):
-        n, m = initializers.fans(weight.shape, weight.groups)
-        if init in initializers.STDS:
-            return f"{init}: normal, std {initializers.std(init, n):.4g}"
-        if init in initializers.BOUNDS:
-            return f"{init}: uniform +-{initializers.bound(init, n, m):.4g}"
+    made = initializers.named(weight.title, init)
+    if isinstance(made, VarianceScaling):
+        name = init if isinstance(init, str) else "VarianceScaling"
+        spread = made.spread(*initializers.fans(weight.shape, weight.groups))
+        if made.distribution == "uniform":
+            return f"{name}: uniform +-{spread:.4g}"
+        cut = "truncated " if made.distribution == "truncated_normal" else ""
+        return f"{name}: {cut}normal, std {spread:.4g}"
+    if isinstance(init, Initializer):
+        return repr(init)
     return init if isinstance(init, str) else "given"

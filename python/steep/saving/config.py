@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import layers
+from .. import initializers, layers
 from ..checks.names import choose
 from ..network.layer import TALL, Layer, Op, levels_inside
 from ..network.model import Model, Sequential
@@ -34,12 +34,12 @@ class Encoder:
         Raises
         ------
         TypeError
-            If it is neither a layer nor made of numbers, text, lists, dicts and arrays.
+            If it is no layer, no initialiser, nor made of numbers, text, lists, dicts and arrays.
         """
+        if isinstance(value, np.generic):
+            value = value.item()
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
-        if isinstance(value, np.generic):
-            return value.item()
         if isinstance(value, (list, tuple)):
             return [self.encode(item) for item in value]
         if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
@@ -51,6 +51,8 @@ class Encoder:
             return {"dict": {key: self.encode(value[key]) for key in sorted(value)}}
         if isinstance(value, Layer):
             return self._layer(value)
+        if initializers.TABLE.get(type(value).__name__) is type(value):
+            return value.get_config()
         raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}")
 
     def _layer(self, layer: Layer) -> dict[str, Any]:
@@ -102,10 +104,13 @@ class Decoder:
             return value
         if "array" in value:
             return self._arrays[value["array"]]
+        if "initializer" in value:
+            return initializers.from_config(value)
         if "dict" in value:
             return {key: self.decode(item) for key, item in value["dict"].items()}
-        if "same" in value:
-            return self._seen[value["same"]]
+        return self._seen[value["same"]] if "same" in value else self._layer(value)
+
+    def _layer(self, value: dict[str, Any]) -> Layer:
         for inner in value.get("inner", ()):
             self.decode(inner)
         name = value["layer"]

@@ -46,7 +46,7 @@ def check_size(description: Any) -> None:
             size = sizes[item.number] = min(counts.pop() + 1, MOST)
             counts[-1] += size
             made += size if item.functional else 0
-        elif isinstance(item, dict) and "array" not in item:
+        elif isinstance(item, dict) and not {"array", "initializer"} & item.keys():
             if "dict" in item:
                 todo.append(list(item["dict"].values()))
             elif "same" in item:
