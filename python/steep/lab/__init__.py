@@ -1,4 +1,4 @@
-"""The lab: instruments for looking at descent, gradients and networks, outside of training."""
+"""The lab: descent, gradients and signals looked at outside of training; weights from data."""
 
 from .descend import DivergedError, Minimum, behaviour, descend, minimize
 from .flow import GradientNorm, gradient_flow
@@ -9,11 +9,13 @@ from .gradients import (
     gradient_errors,
     least_squares,
 )
+from .lsuv import UnitVariance, lsuv
 
 __all__ = [
     "DivergedError",
     "GradientNorm",
     "Minimum",
+    "UnitVariance",
     "behaviour",
     "chain_gradients",
     "check_gradients",
@@ -22,5 +24,6 @@ __all__ = [
     "gradient_errors",
     "gradient_flow",
     "least_squares",
+    "lsuv",
     "minimize",
 ]

@@ -62,6 +62,7 @@ class Description:
     kinds: dict[int, str]  # op that makes a tensor
     rows: list[Row]
     weights: dict[Key, Weight]  # in order of definition
+    products: list[tuple[int, Weight]]  # tensors that a weight makes, products and convolutions
     first: dict[int, str]  # label of the layer that takes a tensor first
     log: list[tuple[str, Shape]]  # parameters as they were asked for
     parts: list[Part]  # nested networks

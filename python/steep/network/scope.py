@@ -26,6 +26,8 @@ WEIGHTED = {
     "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
 }
 
+MULTIPLY = ("matmul", "conv2d")
+
 being_described: ContextVar["Scope"] = ContextVar("steep_scope")
 
 
@@ -111,7 +113,7 @@ class Scope:
             out = getattr(self.graph, kind)(*index, **attributes)
         y = Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
         self._kinds[out] = attributes.get("kind", kind)
-        if kind in ("matmul", "conv2d"):
+        if kind in MULTIPLY:
             weight = self._products[out] = self._parameters[str(inputs[1]._parameter)][1]
             weight.groups = attributes.get("groups", 1)
             if self._stack:  # every output pixel costs the whole weight once
@@ -192,6 +194,7 @@ class Scope:
             self._kinds,
             self.rows,
             self.weights,
+            [(x, w) for x, w in self._products.items() if self._kinds[x] in MULTIPLY],
             self._first,
             self.log,
             list(self.parts.values()),
