@@ -55,6 +55,16 @@ bool sweep(const Store& columns, int rule, const void* gradient, const double* k
 // out = first column - look * column v: the weights of a look-ahead rule.
 void look_back(const Store& columns, int v, double look, void* out);
 
+// Newton-Schulz on every matrix of a Store's first column, in place; see cpu/newton_schulz.h. The Store
+// must outlive it. Results do not depend on the number of threads. One call at a time.
+class Orthogonal {
+ public:
+  virtual ~Orthogonal() = default;
+  virtual void run(int steps, double a, double b, double c, double eps) = 0;
+  virtual long bytes() const = 0;  // of scratch memory
+};
+std::unique_ptr<Orthogonal> orthogonal(const Store& columns);
+
 // Convolutions of batches in plain arrays: x (batch, height, width, channels), w (kernel height, kernel
 // width, channels/groups, filters), y and dy (batch, out height, out width, filters); float32, C order.
 // Results do not depend on the number of threads. One call at a time.

@@ -13,7 +13,13 @@ import pytest
 import steep
 
 HERE = Path(__file__).parent
-FILES = ("test_kernels.py", "test_kernels_rows.py", "test_images.py", "test_determinism.py")
+FILES = (
+    "test_kernels.py",
+    "test_kernels_rows.py",
+    "test_images.py",
+    "test_determinism.py",
+    "test_newton_schulz.py",
+)
 
 
 def run(isa, *arguments):

@@ -95,6 +95,63 @@ class PySweep {
   std::shared_ptr<Store> columns_;
 };
 
+class PyOrthogonal {
+ public:
+  explicit PyOrthogonal(const std::vector<py::array>& matrices) {
+    std::vector<Parameter> parameters;
+    for (const py::array& m : matrices) {
+      if (m.ndim() != 2 || m.size() == 0) {
+        refuse("Orthogonal: matrix ", parameters.size(), " must have two axes and an element");
+      }
+      if (format_of(m) != format_of(matrices[0]) ||
+          format_of(m).value_or(Format::UInt8) == Format::UInt8) {
+        throw py::type_error("Orthogonal: matrices must all be float32 or all float64");
+      }
+      parameters.push_back(
+          {std::to_string(parameters.size()), {m.shape(0), m.shape(1)}, true, true});
+    }
+    if (parameters.empty()) refuse("Orthogonal: expects at least one matrix");
+    format_ = *format_of(matrices[0]);
+    columns_ = cpu::device().store(std::make_shared<Layout>(parameters, format_), 1);
+    native_ = cpu::orthogonal(*columns_);
+    set(matrices);
+  }
+
+  void set(const std::vector<py::array>& matrices) {
+    const auto& slices = columns_->layout().slices;
+    if (matrices.size() != slices.size()) {
+      refuse("Orthogonal: expects ", slices.size(), " matrices, got ", matrices.size());
+    }
+    for (std::size_t i = 0; i < slices.size(); ++i) {
+      const Shape got(matrices[i].shape(), matrices[i].shape() + matrices[i].ndim());
+      if (got != slices[i].shape) {
+        refuse("Orthogonal: matrix ", i, " has shape ", text_of(got), ", before ",
+               text_of(slices[i].shape));
+      }
+      columns_->set(0, static_cast<int>(i), dense(matrices[i], format_).data());
+    }
+  }
+  void run(int steps, double a, double b, double c, double eps) {
+    if (steps < 0) refuse("Orthogonal: steps must be 0 or more, got ", steps);
+    const Released released;
+    native_->run(steps, a, b, c, eps);
+  }
+  std::vector<py::array> get() const {
+    std::vector<py::array> out;
+    for (const Slice& slice : columns_->layout().slices) {
+      out.push_back(empty(format_, slice.shape));
+      columns_->get(0, static_cast<int>(out.size()) - 1, out.back().mutable_data());
+    }
+    return out;
+  }
+  long bytes() const { return native_->bytes(); }
+
+ private:
+  Format format_;
+  std::shared_ptr<Store> columns_;
+  std::unique_ptr<cpu::Orthogonal> native_;
+};
+
 bool all_finite(const py::array& a, double limit) {
   if (a.dtype().kind() == 'u' || a.dtype().kind() == 'i' || a.dtype().kind() == 'b') return true;
   if (!format_of(a)) {
@@ -145,6 +202,13 @@ void bind_kernels(py::module_& m) {
       .def_property_readonly("w", &PySweep::w)
       .def_property_readonly("point", &PySweep::point)
       .def("slot", &PySweep::slot, arg("name"));
+  py::class_<PyOrthogonal>(m, "Orthogonal")
+      .def(py::init<const std::vector<py::array>&>(), arg("matrices"))
+      .def("set", &PyOrthogonal::set, arg("matrices"))
+      .def("run", &PyOrthogonal::run, arg("steps") = 5, arg("a") = 3.4445, arg("b") = -4.775,
+           arg("c") = 2.0315, arg("eps") = 1e-7)
+      .def("get", &PyOrthogonal::get)
+      .def_property_readonly("bytes", &PyOrthogonal::bytes);
 }
 
 }  // namespace steep::bind

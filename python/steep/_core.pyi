@@ -65,6 +65,24 @@ class Sweep:
     ) -> Array: ...  # where the next gradient is to be taken (w unless the rule looks ahead)
     def slot(self, name: str) -> Array: ...
 
+class Orthogonal:
+    """Newton-Schulz on many matrices at once, all float32 or all float64."""
+
+    def __init__(self, matrices: Sequence[Array]) -> None: ...
+    def set(self, matrices: Sequence[Array]) -> None: ...  # others of the same shapes
+    # X = U/(|U| + eps), then X = X(aI + bA + cAA), A = X^T X, so many times, in place
+    def run(
+        self,
+        steps: int = 5,
+        a: float = 3.4445,
+        b: float = -4.775,
+        c: float = 2.0315,
+        eps: float = 1e-7,
+    ) -> None: ...
+    def get(self) -> list[Array]: ...
+    @property
+    def bytes(self) -> int: ...  # of scratch memory
+
 class Convolution:
     """One convolution of a batch of images by itself, for benchmarks and tests; float32."""
 

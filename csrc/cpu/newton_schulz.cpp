@@ -1,0 +1,286 @@
+// The stages of Newton-Schulz and their blocks: symmetric products by their upper triangle, one product
+// to step by, operands that stay in the second-level cache.
+#include "cpu/newton_schulz.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "cpu/threads.h"
+
+namespace steep {
+
+namespace {
+
+constexpr double kWaveFlops = 4e7;     // of a step, after which matrices begin another wave
+constexpr int kStages = 3;             // of a step
+constexpr double kStageFlops = 1.6e5;  // fewer are done sooner by one thread than by two that meet
+constexpr long kDepth = 1024;   // rows of a panel (128 KB) that a symmetric product adds at a time
+constexpr long kMostGroup = 4;  // panels each way in a unit of a symmetric product
+constexpr long kUnits = 8;      // each way, where a matrix is large enough
+constexpr long kRowElements =
+    1L << 17;  // of x: what a unit of a product reads again for each panel
+
+void meet(int threads) {
+  if (threads > 1) pool().meet();
+}
+
+// Calls f(first, last) for parts of n, as few as have at most `most`, and alike but for one.
+template <class F> void in_parts(long n, long most, F&& f) {
+  const long parts = ceil_div(n, most);
+  for (long i = 0; i < parts; ++i) f(n * i / parts, n * (i + 1) / parts);
+}
+
+}  // namespace
+
+template <class T> double NewtonSchulz<T>::Matrix::flops() const {
+  const double rows = static_cast<double>(x.rows), columns = static_cast<double>(x.columns);
+  return columns * columns * (3 * rows + columns);  // one half of A and of AA
+}
+
+template <class T>
+NewtonSchulz<T>::NewtonSchulz(const std::vector<Panels>& matrices) : k_(kernels<T>()) {
+  long used = 0, most = 0;
+  for (const Panels& stored : matrices) {
+    const bool turned = stored.rows < stored.columns;
+    const Panels x = turned ? Panels{stored.columns, stored.rows} : stored;
+    if (waves_.empty() || waves_.back().flops >= kWaveFlops) {
+      waves_.emplace_back();
+      used = 0;
+    }
+    Matrix m{.index = static_cast<int>(matrices_.size()),
+             .stored = stored,
+             .turned = turned,
+             .x = x,
+             .square = {x.columns, x.columns},
+             .scratch = used};
+    for (long i = 0; i < x.columns / kPanel; ++i) m.terms.push_back(x.offset(i));
+    for (long i = static_cast<long>(wide_terms_.size()); i < x.columns / kPanel; ++i) {
+      wide_terms_.push_back(i * kPanel * kPanel);
+      slim_terms_.push_back(i * kPanel * kLane);
+    }
+    plan(waves_.back(), m);
+    used += m.elements();
+    most = std::max(most, used);
+    matrices_.push_back(std::move(m));
+  }
+  memory_ = Block(static_cast<std::size_t>(most) * sizeof(T));
+  for (Matrix& m : matrices_) {
+    m.a = reinterpret_cast<T*>(memory_.data()) + m.scratch;
+    m.p = m.a + m.square.size();
+    m.odd = m.p + m.square.size();
+    m.even = m.odd + m.x.size();
+  }
+}
+
+template <class T> void NewtonSchulz<T>::plan(Wave& wave, const Matrix& m) {
+  wave.flops += m.flops();
+  for (long p = 0; p < m.stored.count(); ++p) wave.copies.push_back({m.index, p, p + 1, 0, 0});
+  const long panels = m.square.count();
+  const long group = std::clamp(panels / kUnits, 1L, kMostGroup);
+  in_parts(panels, group, [&](long first, long last) {
+    in_parts(panels, group, [&](long left, long right) {
+      if (left >= first) wave.squares.push_back({m.index, first, last, left, right});
+    });
+  });
+  const long rows =
+      std::max(std::min(kRowElements / m.x.columns, ceil_div(m.x.rows, kUnits)), 2 * k_.tile_rows);
+  in_parts(m.x.rows, rows, [&](long first, long last) {
+    in_parts(panels, std::max(kMostGroup, ceil_div(panels, kUnits)), [&](long left, long right) {
+      wave.products.push_back({m.index, first, last, left, right});
+    });
+  });
+}
+
+template <class T> double NewtonSchulz<T>::flops(int steps) const {
+  double sum = 0;
+  for (const Wave& wave : waves_) sum += wave.flops;
+  return steps * sum;
+}
+
+template <class T>
+void NewtonSchulz<T>::run(T* const* matrices, const double* squares, const Quintic& quintic,
+                          int thread, int threads) {
+  const Run together{matrices, squares, quintic, thread, threads};
+  const Run alone{matrices, squares, quintic, 0, 1};
+  if (thread == 0) next_[0] = 0;
+  meet(threads);
+  int number = 0;  // of the stage: all threads count them
+  for (const Wave& wave : waves_) {
+    if (wave.flops > kStages * kStageFlops) {
+      walk(wave, number, together);
+    } else {
+      if (thread == 0) walk(wave, number, alone);
+      meet(threads);
+    }
+    number += 2 + kStages * quintic.steps;
+  }
+}
+
+template <class T> void NewtonSchulz<T>::walk(const Wave& wave, int number, const Run& run) {
+  stage(number++, wave.copies, run, [&](const Unit& u, const Matrix& m) { begin(u, m, run); });
+  for (int left = run.quintic.steps; left > 0; --left) {
+    stage(number++, wave.squares, run, [&](const Unit& u, const Matrix& m) {
+      square(u, m, x_at(m, run, left), m.x, m.a);
+      mirror(u, m, m.a);
+    });
+    stage(number++, wave.squares, run, [&](const Unit& u, const Matrix& m) {
+      square(u, m, m.a, m.square, m.p);
+      polynomial(u, m, run.quintic);
+      mirror(u, m, m.p);
+    });
+    stage(number++, wave.products, run, [&](const Unit& u, const Matrix& m) {
+      product(u, m, x_at(m, run, left), x_at(m, run, left - 1));
+    });
+  }
+  stage(number++, wave.copies, run, [&](const Unit& u, const Matrix& m) { end(u, m, run); });
+}
+
+// All threads take units of the list until none is left, and meet. The next stage's counter was last
+// used before they met the last time.
+template <class T>
+template <class F>
+void NewtonSchulz<T>::stage(int number, const Units& units, const Run& run, F&& work) {
+  if (run.thread == 0) next_[(number + 1) % 2].store(0, std::memory_order_relaxed);
+  std::atomic<std::size_t>& next = next_[number % 2];
+  for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < units.size();)
+    work(units[i], matrices_[units[i].matrix]);
+  meet(run.threads);
+}
+
+// X before so many steps that are left: by turns in scratch memory and, unless turned, at the caller's.
+template <class T> T* NewtonSchulz<T>::x_at(const Matrix& m, const Run& run, int left) const {
+  return left % 2 == 1 ? m.odd : m.turned ? m.even : run.matrices[m.index];
+}
+
+template <class T>
+void NewtonSchulz<T>::begin(const Unit& u, const Matrix& m, const Run& run) const {
+  const double length = std::sqrt(run.squares[m.index]) + run.quintic.eps;
+  const T factor = static_cast<T>(length == 0 ? 0 : 1 / length);
+  T* const x = x_at(m, run, run.quintic.steps);
+  const auto scale = [&](const T* from, T* to, long rows, long columns, long width) {
+    for (long r = 0; r < rows; ++r)
+      for (long c = 0; c < columns; ++c) to[r * width + c] = factor * from[r * width + c];
+  };
+  for (long p = u.first; p < u.last; ++p) {
+    const T* const from = run.matrices[m.index] + m.stored.offset(p);
+    const long width = m.stored.width(p), columns = m.stored.present(p);
+    if (!m.turned) {
+      scale(from, x + m.stored.offset(p), m.stored.rows, columns, width);
+      continue;
+    }
+    for (long i = 0; i < m.x.count(); ++i) {
+      T* const to = x + m.x.at(p * kPanel, i * kPanel);
+      k_.transpose(from + i * kPanel * width, width, to, m.x.width(i), m.x.present(i), columns);
+      scale(to, to, columns, m.x.present(i), m.x.width(i));
+    }
+  }
+}
+
+template <class T>
+void NewtonSchulz<T>::end(const Unit& u, const Matrix& m, const Run& run) const {
+  if (!m.turned) return;
+  const T* const x = x_at(m, run, 0);
+  for (long p = u.first; p < u.last; ++p) {
+    const long width = m.stored.width(p);
+    for (long i = 0; i < m.x.count(); ++i) {
+      k_.transpose(x + m.x.at(p * kPanel, i * kPanel), m.x.width(i),
+                   run.matrices[m.index] + m.stored.offset(p) + i * kPanel * width, width,
+                   m.stored.present(p), m.x.present(i));
+    }
+  }
+}
+
+// Blocks (row, column) of a unit on and above the diagonal, in panels.
+template <class T> template <class F> void NewtonSchulz<T>::over_blocks(const Unit& u, F&& f) {
+  for (long column = u.left; column < u.right; ++column)
+    for (long row = u.first; row < std::min(u.last, column + 1); ++row) f(row, column);
+}
+
+// out = x^T x, in the unit's blocks. Sums do not depend on how rows are cut. Padding of scratch memory
+// may hold anything: it is only ever multiplied into padding.
+template <class T>
+void NewtonSchulz<T>::square(const Unit& u, const Matrix& m, const T* x, const Panels& of,
+                             T* out) const {
+  in_parts(of.rows, kDepth, [&](long first, long last) {
+    over_blocks(u, [&](long row, long column) {
+      k_.gemm_panel({.a = x + of.at(first, row * kPanel),
+                     .lda = of.width(row),
+                     .a_transposed = true,
+                     .b = x + of.at(first, column * kPanel),
+                     .ldb = of.width(column),
+                     .c = out + m.square.at(row * kPanel, column * kPanel),
+                     .ldc = m.square.width(column),
+                     .rows = m.square.present(row),
+                     .columns = m.square.width(column),
+                     .depth = last - first,
+                     .accumulate = first > 0,
+                     .present = m.square.present(column)});
+    });
+  });
+}
+
+// P = aI + bA + cAA, where P holds AA.
+template <class T>
+void NewtonSchulz<T>::polynomial(const Unit& u, const Matrix& m, const Quintic& q) const {
+  const T a = static_cast<T>(q.a), b = static_cast<T>(q.b), c = static_cast<T>(q.c);
+  over_blocks(u, [&](long row, long column) {
+    const long at = m.square.at(row * kPanel, column * kPanel), width = m.square.width(column);
+    for (long r = 0; r < m.square.present(row); ++r) {
+      const T* const gram = m.a + at + r * width;
+      T* const p = m.p + at + r * width;
+      for (long i = 0; i < m.square.present(column); ++i) p[i] = c * p[i] + b * gram[i];
+      if (row == column) p[r] += a;
+    }
+  });
+}
+
+template <class T>
+void NewtonSchulz<T>::mirror(const Unit& u, const Matrix& m, T* out) const {
+  const Panels& s = m.square;
+  over_blocks(u, [&](long row, long column) {
+    if (row == column) return;
+    k_.transpose(out + s.at(row * kPanel, column * kPanel), s.width(column),
+                 out + s.at(column * kPanel, row * kPanel), s.width(row), s.present(row),
+                 s.present(column));
+  });
+}
+
+// out = x P. Whole panels of x are one batch reduction; the last one, narrower, comes by itself.
+template <class T>
+void NewtonSchulz<T>::product(const Unit& u, const Matrix& m, const T* x, T* out) const {
+  const long whole = static_cast<long>(m.terms.size()), rest = m.x.columns - whole * kPanel;
+  for (long column = u.left; column < u.right; ++column) {
+    const long width = m.x.width(column);
+    GemmPanel<T> g{.b = m.p + m.square.offset(column),
+                   .ldb = width,
+                   .c = out + m.x.at(u.first, column * kPanel),
+                   .ldc = width,
+                   .rows = u.last - u.first,
+                   .columns = width,
+                   .present = m.x.present(column)};
+    if (whole > 0) {
+      g.a = x + u.first * kPanel;
+      g.lda = kPanel;
+      g.depth = kPanel;
+      g.count = whole;
+      g.a_offsets = m.terms.data();
+      g.b_offsets = (width == kPanel ? wide_terms_ : slim_terms_).data();
+      k_.gemm_panel(g);
+    }
+    if (rest > 0) {
+      g.a = x + m.x.at(u.first, whole * kPanel);
+      g.lda = m.x.width(whole);
+      g.b += whole * kPanel * width;
+      g.depth = rest;
+      g.count = 1;
+      g.a_offsets = g.b_offsets = nullptr;
+      g.accumulate = whole > 0;
+      k_.gemm_panel(g);
+    }
+  }
+}
+
+template class NewtonSchulz<float>;
+template class NewtonSchulz<double>;
+
+}  // namespace steep

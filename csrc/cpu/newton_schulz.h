@@ -1,0 +1,90 @@
+// The Newton-Schulz iteration, which makes many matrices orthogonal at once, where they lie in panels.
+// No rule and no norm lives here.
+#pragma once
+#include <atomic>
+#include <vector>
+
+#include "base/memory.h"
+#include "base/panels.h"
+#include "cpu/kernels.h"
+
+namespace steep {
+
+// X = U/(|U| + eps), then so many times X = X(aI + bA + cAA), A = X^T X (Jordan et al. 2024); |U| is the
+// Frobenius norm. A matrix with fewer rows than columns is worked on as its transpose.
+struct Quintic {
+  double a, b, c;
+  int steps;
+  double eps;
+};
+
+// Allocates when it is made and never after. No result depends on the number of threads, nor on which
+// matrices are done together.
+template <class T> class NewtonSchulz {
+ public:
+  explicit NewtonSchulz(const std::vector<Panels>& matrices);
+
+  // Called by every thread of a job of the pool: they meet before the first stage and after each. In
+  // place; padding is left as it is. squares[i] is the sum of the squares of matrix i.
+  void run(T* const* matrices, const double* squares, const Quintic& quintic, int thread,
+           int threads);
+  double flops(int steps) const;  // of a run
+  std::size_t bytes() const { return memory_.bytes(); }
+
+ private:
+  struct Matrix {
+    int index;      // among the caller's
+    Panels stored;  // as the caller has it
+    bool turned;
+    Panels x;                      // what is worked on: at least as many rows as columns
+    Panels square;                 // A, and P = aI + bA + cAA
+    long scratch;                  // where its part of the memory begins
+    std::vector<long> terms = {};  // where the whole panels of x begin
+    T *a = nullptr, *p = nullptr, *odd = nullptr, *even = nullptr;  // even: where turned
+
+    double flops() const;  // of a step
+    long elements() const { return 2 * square.size() + (turned ? 2 : 1) * x.size(); }
+  };
+  // What a thread does between two looks at the list, of one matrix. Copies: panels [first, last) as
+  // stored. Squares: blocks of rows [first, last) and columns [left, right), in panels, on and above
+  // the diagonal. Products: rows [first, last) of x by panels [left, right).
+  struct Unit {
+    int matrix;
+    long first, last, left, right;
+  };
+  using Units = std::vector<Unit>;
+  // Matrices that go through the stages together: enough for meetings to cost little, not more, since
+  // the scratch memory is that of the largest wave.
+  struct Wave {
+    Units copies, squares, products;
+    double flops = 0;  // of a step
+  };
+  struct Run {
+    T* const* matrices;
+    const double* squares;
+    const Quintic& quintic;
+    int thread, threads;
+  };
+
+  void plan(Wave& wave, const Matrix& m);
+  void walk(const Wave& wave, int number, const Run& run);
+  template <class F> void stage(int number, const Units& units, const Run& run, F&& work);
+
+  T* x_at(const Matrix& m, const Run& run, int left) const;
+  void begin(const Unit& u, const Matrix& m, const Run& run) const;
+  void end(const Unit& u, const Matrix& m, const Run& run) const;
+  template <class F> static void over_blocks(const Unit& u, F&& f);
+  void square(const Unit& u, const Matrix& m, const T* x, const Panels& of, T* out) const;
+  void polynomial(const Unit& u, const Matrix& m, const Quintic& q) const;
+  void mirror(const Unit& u, const Matrix& m, T* out) const;
+  void product(const Unit& u, const Matrix& m, const T* x, T* out) const;
+
+  const Kernels<T>& k_;
+  std::vector<Matrix> matrices_;
+  std::vector<Wave> waves_;
+  std::vector<long> wide_terms_, slim_terms_;  // where the terms of a panel of P begin
+  Block memory_;
+  alignas(64) std::atomic<std::size_t> next_[2] = {0, 0};  // unit of stages of even and odd number
+};
+
+}  // namespace steep
