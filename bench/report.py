@@ -48,6 +48,9 @@ SENTENCES = {
         "gradient of the input": ("PyTorch", "conv/.*/backward_data"),
         "gradient of the weights": ("PyTorch", "conv/.*/backward_weights"),
     },
+    "Newton-Schulz, PyTorch's time over steep's: {} shapes.": {
+        "float32": ("PyTorch", "newton_schulz/.*")
+    },
     **{
         f"Update rules on {size:,} parameters: {{}}.": {"PyTorch": ("PyTorch", f"rule/.*/{size}")}
         for size in (10_000, 1_000_000, 25_000_000)
@@ -75,6 +78,8 @@ def describe(case):
         return f"{size} images, batch {case.batch}, SGD with momentum; time of a step"
     if isinstance(case, bench.Convolution):
         return "time of a pass"
+    if isinstance(case, bench.NewtonSchulz):
+        return "five steps, time of all matrices"
     return "time of a product" if isinstance(case, bench.Gemm) else "time of an update"
 
 

@@ -17,7 +17,13 @@ from rivals import IMPLEMENTATIONS, UnsupportedError, choose
 from worker import load_cases
 
 # Largest relative deviation of the common check from the median of all implementations.
-AGREEMENT = {"Step": 0.02, "ImageStep": 0.02, "Gemm": 1e-4, "Convolution": 1e-4}
+AGREEMENT = {
+    "Step": 0.02,
+    "ImageStep": 0.02,
+    "Gemm": 1e-4,
+    "Convolution": 1e-4,
+    "NewtonSchulz": 1e-4,
+}
 
 
 @dataclass

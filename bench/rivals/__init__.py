@@ -33,12 +33,12 @@ def _jax(*kinds: str) -> Implementation:
 
 IMAGES = ("ImageStep", "Convolution")
 IMPLEMENTATIONS = {
-    "steep": Implementation("steep", ("steep",), ("Step", "Gemm", "Rule", *IMAGES)),
-    "torch": _torch("Step", "Gemm", "Rule", *IMAGES),
+    "steep": Implementation("steep", ("steep",), ("Step", "Gemm", "NewtonSchulz", "Rule", *IMAGES)),
+    "torch": _torch("Step", "Gemm", "NewtonSchulz", "Rule", *IMAGES),
     "torch-foreach": _torch("Step", "Rule"),
     "torch-fused": _torch("Step", "Rule"),
     "torch-channels-last": _torch(*IMAGES),
-    "torch-compile": _torch("Step", "Rule", *IMAGES),
+    "torch-compile": _torch("Step", "NewtonSchulz", "Rule", *IMAGES),
     "torch-compile-channels-last": _torch(*IMAGES),
     "jax": _jax("Step", "Rule", *IMAGES),
     "jax-scan": _jax("Step", "ImageStep"),

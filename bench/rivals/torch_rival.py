@@ -27,13 +27,8 @@ def prepare(case, variant, threads, bench):
         return eager(case, variant, bench)
     if isinstance(case, bench.Gemm):
         return gemm(case, bench)
-    if variant == "torch-compile":
-        return best(
-            [
-                (note, lambda wrap=wrap: compiled_rule(case, bench, wrap))
-                for note, wrap in RULE_OPTIONS[: 2 if case.small else 1]
-            ]
-        )
+    if isinstance(case, bench.NewtonSchulz):
+        return newton_schulz(case, variant, bench)
     return rule(case, variant, bench)
 
 
@@ -183,6 +178,49 @@ def gemm(case, bench):
     return bench.Work(lambda: torch.mm(left, right, out=c), check=c.double().square().mean().item())
 
 
+def orthogonal(u):
+    """Return what `torch.optim.Muon` makes of a matrix, in float32 in place of its bfloat16."""
+    x = u.T if u.size(0) > u.size(1) else u
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(5):
+        square = x @ x.T
+        step = torch.addmm(square, square, square, beta=-4.775, alpha=2.0315)
+        x = torch.addmm(x, step, x, beta=3.4445)
+    return x.T if u.size(0) > u.size(1) else x
+
+
+def orthogonal_batch(u):
+    """Return the same of many matrices (count, rows, columns) at once, as its author does it."""
+    x = u.mT if u.size(1) > u.size(2) else u
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(5):
+        square = x @ x.mT
+        step = torch.baddbmm(square, square, square, beta=-4.775, alpha=2.0315)
+        x = torch.baddbmm(x, step, x, beta=3.4445)
+    return x.mT if u.size(1) > u.size(2) else x
+
+
+def newton_schulz(case, variant, bench):
+    """Prepare the faster of one matrix after the other and all of them at once."""
+    matrices = [torch.from_numpy(array) for array in bench.matrix_data(case)]
+    stacked = torch.stack(matrices)
+    wrap = torch.compile if variant == "torch-compile" else lambda f: f
+
+    def work(call):
+        check = torch.stack([x.double().square().mean() for x in call()]).mean().item()
+        return bench.Work(call, check=check)
+
+    def one_by_one():
+        one = wrap(orthogonal)
+        return work(lambda: [one(u) for u in matrices])
+
+    def batched():
+        many = wrap(orthogonal_batch)
+        return work(lambda: many(stacked))
+
+    return best([("one by one", one_by_one), ("all at once", batched)])
+
+
 def rule_problem(case, bench, **how):
     """Return an optimizer over one flat tensor, whose gradient is set."""
     w, g = (torch.from_numpy(array) for array in bench.rule_data(case))
@@ -192,7 +230,14 @@ def rule_problem(case, bench, **how):
 
 
 def rule(case, variant, bench):
-    """Prepare one eager optimizer step."""
+    """Prepare one optimizer step."""
+    if variant == "torch-compile":
+        return best(
+            [
+                (note, lambda wrap=wrap: compiled_rule(case, bench, wrap))
+                for note, wrap in RULE_OPTIONS[: 2 if case.small else 1]
+            ]
+        )
     if variant == "torch-fused" and case.rule not in FUSED:
         raise UnsupportedError(f"PyTorch has no fused {case.rule} on CPU")
     return bench.Work(rule_problem(case, bench, **HOW[variant]).step)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .cases import CASES, Case, Gemm, Rule, Step, find, select
+from .cases import CASES, Case, Gemm, NewtonSchulz, Rule, Step, find, select
 from .images import Conv2D, Convolution, Dense, ImageStep, Pool2D, Residual, branch, products
 from .work import (
     CHECK_STEPS,
@@ -17,6 +17,7 @@ from .work import (
     duration,
     gemm_data,
     image_data,
+    matrix_data,
     row,
     rule_data,
     step_data,
@@ -33,6 +34,7 @@ __all__ = [
     "Dense",
     "Gemm",
     "ImageStep",
+    "NewtonSchulz",
     "Pool2D",
     "Residual",
     "Rule",
@@ -45,6 +47,7 @@ __all__ = [
     "find",
     "gemm_data",
     "image_data",
+    "matrix_data",
     "products",
     "row",
     "rule_data",

@@ -138,7 +138,42 @@ class Rule:
         return self.size <= 100_000
 
 
-Case: TypeAlias = Step | ImageStep | Gemm | Convolution | Rule
+@dataclass(frozen=True)
+class NewtonSchulz:
+    """Five steps X = X (a I + b A + c A A), A = X^T X, on `count` float32 matrices: Muon's part."""
+
+    rows: int
+    columns: int
+    count: int = 1
+
+    @property
+    def name(self) -> str:
+        """Name of the case."""
+        return f"newton_schulz/{self.rows},{self.columns},x{self.count}"
+
+    @property
+    def flops(self) -> float:
+        """Arithmetic of a program that computes one half of A and of A A."""
+        long, short = max(self.rows, self.columns), min(self.rows, self.columns)
+        return 5.0 * self.count * short**2 * (3 * long + short)
+
+    @property
+    def bytes(self) -> float:
+        """The matrices, read and written once."""
+        return 8.0 * self.count * self.rows * self.columns
+
+    @property
+    def working_set(self) -> float:
+        """Bytes touched by every call, the steps between left out."""
+        return self.bytes / 2
+
+    @property
+    def small(self) -> bool:
+        """Whether one thread may be faster than several."""
+        return self.flops < 2e7
+
+
+Case: TypeAlias = Step | ImageStep | Gemm | Convolution | NewtonSchulz | Rule
 
 _SHAPES = (
     (32, 128, 784),
@@ -150,6 +185,15 @@ _SHAPES = (
     (2048, 2048, 2048),
     (128, 4096, 1024),
 )
+_MATRICES = (
+    (1024, 1024),
+    (4608, 512),
+    (784, 128),
+    (128, 784),
+    (288, 64, 20),
+    (64, 32, 20),
+    (128, 10),
+)
 
 CASES: tuple[Case, ...] = (
     Step("mlp_tiny", (30, 64, 2), 32, 400),
@@ -159,12 +203,13 @@ CASES: tuple[Case, ...] = (
     *IMAGE_STEPS,
     *(Gemm(*shape, layout) for shape in _SHAPES for layout in ("nn", "nt", "tn")),
     *CONVOLUTIONS,
+    *(NewtonSchulz(*shape) for shape in _MATRICES),
     *(Rule(rule, size) for size in (10_000, 1_000_000, 25_000_000) for rule in STREAMS),
 )
 
 
 def find(name: str) -> Case:
-    """Return the case of this exact name; products, convolutions and rules of any size have one.
+    """Return the case of this exact name; all kinds but steps have one of any size.
 
     Raises
     ------
@@ -180,13 +225,17 @@ def find(name: str) -> Case:
             return Gemm(m, n, k, found[4])
     if convolution := find_convolution(name):
         return convolution
+    if found := re.fullmatch(r"newton_schulz/(\d+),(\d+),x(\d+)", name):
+        rows, columns, count = (int(found[i]) for i in (1, 2, 3))
+        if min(rows, columns, count) > 0:
+            return NewtonSchulz(rows, columns, count)
     found = re.fullmatch(r"rule/(\w+)/(\d+)", name)
     if found and found[1] in STREAMS and int(found[2]) > 0:
         return Rule(found[1], int(found[2]))
     kinds = (
         "mlp_tiny mlp_small mlp_mnist mlp_wide lenet5 resnet20 gemm/M,N,K/nn|nt|tn "
         "conv/CIN-COUT,KxK,HxW,bN[,sS][,pP][,gG]/forward|backward_data|backward_weights "
-        "rule/NAME/SIZE"
+        "newton_schulz/ROWS,COLUMNS,xCOUNT rule/NAME/SIZE"
     )
     raise ValueError(f"no benchmark case starts with {name!r}; there are {kinds}")
 

@@ -10,7 +10,7 @@ from ..losses import CrossEntropy
 from ..network.model import Sequential
 from ..threads import set_num_threads
 from ..training.trainer import Trainer
-from .cases import Case, Gemm, Rule, Step
+from .cases import Case, Gemm, NewtonSchulz, Rule, Step
 from .images import Convolution, ImageStep
 from .work import (
     CHECK_STEPS,
@@ -21,6 +21,7 @@ from .work import (
     convolution_data,
     gemm_data,
     image_data,
+    matrix_data,
     rule_data,
     step_data,
 )
@@ -43,6 +44,8 @@ def prepare(case: Case, threads: int) -> Work:
         return _prepare_image_step(case)
     if isinstance(case, Convolution):
         return _prepare_convolution(case)
+    if isinstance(case, NewtonSchulz):
+        return _prepare_newton_schulz(case)
     return _prepare_gemm(case) if isinstance(case, Gemm) else _prepare_rule(case)
 
 
@@ -137,6 +140,13 @@ def _prepare_gemm(case: Gemm) -> Work:
     ta, tb = case.layout[0] == "t", case.layout[1] == "t"
     _core.gemm(a, b, c, ta, tb)
     return Work(lambda: _core.gemm(a, b, c, ta, tb), check=float(np.square(c).mean()))
+
+
+def _prepare_newton_schulz(case: NewtonSchulz) -> Work:
+    native = _core.Orthogonal(matrix_data(case))
+    native.run()
+    check = float(np.mean([np.square(x).mean() for x in native.get()]))
+    return Work(native.run, check=check, note="in place, the lengths included")
 
 
 def _prepare_rule(case: Rule) -> Work:

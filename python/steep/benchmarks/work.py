@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .cases import Case, Gemm, Rule, Step
+from .cases import Case, Gemm, NewtonSchulz, Rule, Step
 from .images import Convolution, ImageStep, products
 
 FloatArray: TypeAlias = NDArray[np.float32]
@@ -79,6 +79,13 @@ def gemm_data(case: Gemm) -> tuple[FloatArray, FloatArray, FloatArray]:
         random.standard_normal(b, dtype=np.float32),
         np.zeros((case.m, case.n), np.float32),
     )
+
+
+def matrix_data(case: NewtonSchulz) -> list[FloatArray]:
+    """Return the matrices (rows, columns), all random normal."""
+    random = _generator(case)
+    shape = (case.rows, case.columns)
+    return [random.standard_normal(shape, dtype=np.float32) for _ in range(case.count)]
 
 
 def rule_data(case: Rule) -> tuple[FloatArray, FloatArray]:
