@@ -212,9 +212,9 @@ def test_a_transpose_goes_the_same_way(precision):
 
 
 def test_scratch_memory_is_that_of_what_is_done_together():
-    one = _core.Orthogonal([matrix((256, 256))]).bytes
-    assert one >= 3 * 4 * 256 * 256
-    assert _core.Orthogonal([matrix((256, 256))] * 20).bytes == one
+    one = _core.Orthogonal([matrix((512, 512))]).bytes
+    assert one >= 3 * 4 * 512 * 512
+    assert _core.Orthogonal([matrix((512, 512))] * 20).bytes == one
 
 
 def test_refuses_what_it_cannot_take():

@@ -11,14 +11,16 @@ namespace steep {
 
 namespace {
 
-constexpr double kWaveFlops = 4e7;     // of a step, after which matrices begin another wave
-constexpr int kStages = 3;             // of a step
-constexpr double kStageFlops = 1.6e5;  // fewer are done sooner by one thread than by two that meet
+constexpr double kWaveFlops = 8e7;   // of a step, after which matrices begin another wave
+constexpr double kWholeFlops = 5e5;  // of a step: by threads that meet it would take longer
+constexpr double kTurns =
+    4;  // of each thread at a wave's matrices: then nobody waits long at the end
+constexpr double kUnitFlops = 2e5;  // that are worth a look at the list
 constexpr long kDepth = 1024;   // rows of a panel (128 KB) that a symmetric product adds at a time
 constexpr long kMostGroup = 4;  // panels each way in a unit of a symmetric product
 constexpr long kUnits = 8;      // each way, where a matrix is large enough
-constexpr long kRowElements =
-    1L << 17;  // of x: what a unit of a product reads again for each panel
+constexpr long kKept =
+    1 << 17;  // elements of x that a unit of a product reads for each of its panels
 
 void meet(int threads) {
   if (threads > 1) pool().meet();
@@ -44,7 +46,7 @@ NewtonSchulz<T>::NewtonSchulz(const std::vector<Panels>& matrices) : k_(kernels<
     const bool turned = stored.rows < stored.columns;
     const Panels x = turned ? Panels{stored.columns, stored.rows} : stored;
     if (waves_.empty() || waves_.back().flops >= kWaveFlops) {
-      waves_.emplace_back();
+      waves_.emplace_back().first = matrices_.size();
       used = 0;
     }
     Matrix m{.index = static_cast<int>(matrices_.size()),
@@ -58,7 +60,8 @@ NewtonSchulz<T>::NewtonSchulz(const std::vector<Panels>& matrices) : k_(kernels<
       wide_terms_.push_back(i * kPanel * kPanel);
       slim_terms_.push_back(i * kPanel * kLane);
     }
-    plan(waves_.back(), m);
+    plan(m);
+    waves_.back().take(m);
     used += m.elements();
     most = std::max(most, used);
     matrices_.push_back(std::move(m));
@@ -72,23 +75,36 @@ NewtonSchulz<T>::NewtonSchulz(const std::vector<Panels>& matrices) : k_(kernels<
   }
 }
 
-template <class T> void NewtonSchulz<T>::plan(Wave& wave, const Matrix& m) {
-  wave.flops += m.flops();
-  for (long p = 0; p < m.stored.count(); ++p) wave.copies.push_back({m.index, p, p + 1, 0, 0});
-  const long panels = m.square.count();
+template <class T> void NewtonSchulz<T>::plan(Matrix& m) const {
+  const long panels = m.square.count(), across = std::max(kMostGroup, ceil_div(panels, kUnits));
+  for (long p = 0; p < m.stored.count(); ++p) m.units.copies.push_back({m.index, p, p + 1, 0, 0});
   const long group = std::clamp(panels / kUnits, 1L, kMostGroup);
   in_parts(panels, group, [&](long first, long last) {
     in_parts(panels, group, [&](long left, long right) {
-      if (left >= first) wave.squares.push_back({m.index, first, last, left, right});
+      if (left >= first) m.units.squares.push_back({m.index, first, last, left, right});
     });
   });
+  const long columns = m.x.columns, width = std::min(columns, across * kPanel);
+  const long least = static_cast<long>(kUnitFlops) / (2 * columns * width);
   const long rows =
-      std::max(std::min(kRowElements / m.x.columns, ceil_div(m.x.rows, kUnits)), 2 * k_.tile_rows);
+      std::max({std::min(kKept / columns, ceil_div(m.x.rows, kUnits)), least, 2 * k_.tile_rows});
   in_parts(m.x.rows, rows, [&](long first, long last) {
-    in_parts(panels, std::max(kMostGroup, ceil_div(panels, kUnits)), [&](long left, long right) {
-      wave.products.push_back({m.index, first, last, left, right});
+    in_parts(panels, across, [&](long left, long right) {
+      m.units.products.push_back({m.index, first, last, left, right});
     });
   });
+}
+
+template <class T> void NewtonSchulz<T>::Wave::take(const Matrix& m) {
+  const auto append = [](Units& to, const Units& from) {
+    to.insert(to.end(), from.begin(), from.end());
+  };
+  append(units.copies, m.units.copies);
+  append(units.squares, m.units.squares);
+  append(units.products, m.units.products);
+  ++count;
+  flops += m.flops();
+  largest = std::max(largest, m.flops());
 }
 
 template <class T> double NewtonSchulz<T>::flops(int steps) const {
@@ -100,51 +116,57 @@ template <class T> double NewtonSchulz<T>::flops(int steps) const {
 template <class T>
 void NewtonSchulz<T>::run(T* const* matrices, const double* squares, const Quintic& quintic,
                           int thread, int threads) {
-  const Run together{matrices, squares, quintic, thread, threads};
-  const Run alone{matrices, squares, quintic, 0, 1};
+  const Run run{matrices, squares, quintic};
   if (thread == 0) next_[0] = 0;
   meet(threads);
-  int number = 0;  // of the stage: all threads count them
+  int lists = 0;
+  const auto share = [&](long count, auto&& work) { take(lists++, count, thread, threads, work); };
   for (const Wave& wave : waves_) {
-    if (wave.flops > kStages * kStageFlops) {
-      walk(wave, number, together);
+    if (wave.flops <= kWholeFlops || wave.flops >= wave.largest * kTurns * threads) {
+      share(wave.count, [&](long i) {
+        walk(matrices_[wave.first + i].units, run, [&](const Units& units, auto&& work) {
+          for (const Unit& u : units) work(u, matrices_[u.matrix]);
+        });
+      });
     } else {
-      if (thread == 0) walk(wave, number, alone);
-      meet(threads);
+      walk(wave.units, run, [&](const Units& units, auto&& work) {
+        share(units.size(), [&](long i) { work(units[i], matrices_[units[i].matrix]); });
+      });
     }
-    number += 2 + kStages * quintic.steps;
   }
 }
 
-template <class T> void NewtonSchulz<T>::walk(const Wave& wave, int number, const Run& run) {
-  stage(number++, wave.copies, run, [&](const Unit& u, const Matrix& m) { begin(u, m, run); });
+// Threads take from a list of so many until nothing is left, and meet. The counter of the next list was
+// last used before they met the last time.
+template <class T>
+template <class F>
+void NewtonSchulz<T>::take(int list, long count, int thread, int threads, F&& work) {
+  if (thread == 0) next_[(list + 1) % 2].store(0, std::memory_order_relaxed);
+  std::atomic<long>& next = next_[list % 2];
+  for (long i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) work(i);
+  meet(threads);
+}
+
+// each(units, work) does the work of a stage before it returns.
+template <class T>
+template <class F>
+void NewtonSchulz<T>::walk(const Lists& lists, const Run& run, F&& each) {
+  each(lists.copies, [&](const Unit& u, const Matrix& m) { begin(u, m, run); });
   for (int left = run.quintic.steps; left > 0; --left) {
-    stage(number++, wave.squares, run, [&](const Unit& u, const Matrix& m) {
+    each(lists.squares, [&](const Unit& u, const Matrix& m) {
       square(u, m, x_at(m, run, left), m.x, m.a);
       mirror(u, m, m.a);
     });
-    stage(number++, wave.squares, run, [&](const Unit& u, const Matrix& m) {
+    each(lists.squares, [&](const Unit& u, const Matrix& m) {
       square(u, m, m.a, m.square, m.p);
       polynomial(u, m, run.quintic);
       mirror(u, m, m.p);
     });
-    stage(number++, wave.products, run, [&](const Unit& u, const Matrix& m) {
+    each(lists.products, [&](const Unit& u, const Matrix& m) {
       product(u, m, x_at(m, run, left), x_at(m, run, left - 1));
     });
   }
-  stage(number++, wave.copies, run, [&](const Unit& u, const Matrix& m) { end(u, m, run); });
-}
-
-// All threads take units of the list until none is left, and meet. The next stage's counter was last
-// used before they met the last time.
-template <class T>
-template <class F>
-void NewtonSchulz<T>::stage(int number, const Units& units, const Run& run, F&& work) {
-  if (run.thread == 0) next_[(number + 1) % 2].store(0, std::memory_order_relaxed);
-  std::atomic<std::size_t>& next = next_[number % 2];
-  for (std::size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < units.size();)
-    work(units[i], matrices_[units[i].matrix]);
-  meet(run.threads);
+  each(lists.copies, [&](const Unit& u, const Matrix& m) { end(u, m, run); });
 }
 
 // X before so many steps that are left: by turns in scratch memory and, unless turned, at the caller's.

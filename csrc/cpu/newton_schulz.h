@@ -24,14 +24,23 @@ template <class T> class NewtonSchulz {
  public:
   explicit NewtonSchulz(const std::vector<Panels>& matrices);
 
-  // Called by every thread of a job of the pool: they meet before the first stage and after each. In
-  // place; padding is left as it is. squares[i] is the sum of the squares of matrix i.
+  // Called by every thread of a job of the pool; they meet before anything is read, and after all is
+  // written. In place; padding is left as it is. squares[i] is the sum of the squares of matrix i.
   void run(T* const* matrices, const double* squares, const Quintic& quintic, int thread,
            int threads);
   double flops(int steps) const;  // of a run
   std::size_t bytes() const { return memory_.bytes(); }
 
  private:
+  // Of one matrix, what a thread takes at a time. Copies: panels [first, last) as stored. Squares:
+  // blocks of rows [first, last) and columns [left, right), in panels, on and above the diagonal.
+  // Products: rows [first, last) of x by panels [left, right).
+  struct Unit {
+    int matrix;
+    long first, last, left, right;
+  };
+  using Units = std::vector<Unit>;
+  struct Lists { Units copies, squares, products; };
   struct Matrix {
     int index;      // among the caller's
     Panels stored;  // as the caller has it
@@ -40,35 +49,30 @@ template <class T> class NewtonSchulz {
     Panels square;                 // A, and P = aI + bA + cAA
     long scratch;                  // where its part of the memory begins
     std::vector<long> terms = {};  // where the whole panels of x begin
+    Lists units = {};
     T *a = nullptr, *p = nullptr, *odd = nullptr, *even = nullptr;  // even: where turned
 
     double flops() const;  // of a step
     long elements() const { return 2 * square.size() + (turned ? 2 : 1) * x.size(); }
   };
-  // What a thread does between two looks at the list, of one matrix. Copies: panels [first, last) as
-  // stored. Squares: blocks of rows [first, last) and columns [left, right), in panels, on and above
-  // the diagonal. Products: rows [first, last) of x by panels [left, right).
-  struct Unit {
-    int matrix;
-    long first, last, left, right;
-  };
-  using Units = std::vector<Unit>;
-  // Matrices that go through the stages together: enough for meetings to cost little, not more, since
-  // the scratch memory is that of the largest wave.
+  // Matrices that are done together, each by one thread or stage by stage by all: enough for meetings
+  // to cost little, not more, since the scratch memory is that of the largest wave.
   struct Wave {
-    Units copies, squares, products;
-    double flops = 0;  // of a step
+    Lists units;  // of all of them
+    std::size_t first = 0;
+    long count = 0;
+    double flops = 0, largest = 0;  // of a step
+    void take(const Matrix& m);
   };
   struct Run {
     T* const* matrices;
     const double* squares;
     const Quintic& quintic;
-    int thread, threads;
   };
 
-  void plan(Wave& wave, const Matrix& m);
-  void walk(const Wave& wave, int number, const Run& run);
-  template <class F> void stage(int number, const Units& units, const Run& run, F&& work);
+  void plan(Matrix& m) const;
+  template <class F> void take(int list, long count, int thread, int threads, F&& work);
+  template <class F> void walk(const Lists& lists, const Run& run, F&& each);
 
   T* x_at(const Matrix& m, const Run& run, int left) const;
   void begin(const Unit& u, const Matrix& m, const Run& run) const;
@@ -84,7 +88,7 @@ template <class T> class NewtonSchulz {
   std::vector<Wave> waves_;
   std::vector<long> wide_terms_, slim_terms_;  // where the terms of a panel of P begin
   Block memory_;
-  alignas(64) std::atomic<std::size_t> next_[2] = {0, 0};  // unit of stages of even and odd number
+  alignas(64) std::atomic<long> next_[2] = {0, 0};  // of lists of even and of odd number
 };
 
 }  // namespace steep

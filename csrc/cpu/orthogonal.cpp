@@ -1,5 +1,6 @@
 // Newton-Schulz of the matrices of a Store, with its own sums of squares: the door for tests and benchmarks.
-#include "base/error.h"
+#include <limits>
+
 #include "cpu.h"
 #include "cpu/newton_schulz.h"
 #include "cpu/store.h"
