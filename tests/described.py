@@ -10,8 +10,17 @@ from typing import Any
 import numpy as np
 import own_layers
 import steep
-from steep import averages, callbacks, data, initializers, layers, losses, ops
-from steep import optimizers, schedules
+from steep import (
+    averages,
+    callbacks,
+    data,
+    initializers,
+    layers,
+    losses,
+    ops,
+    optimizers,
+    schedules,
+)
 
 
 @dataclass(frozen=True)

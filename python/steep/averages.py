@@ -148,8 +148,8 @@ class SWA(Average):
     """Stochastic weight averaging: the mean of the weights of all moves (Izmailov et al. 2018).
 
     ``SWA(start=15, unit="epoch")`` is the mean of the weights at the end of epochs 16, 17, ...; the
-    rate should be high and constant, or cyclic, by then. Statistics of batch normalisation are those
-    of the network that is trained.
+    rate should be high and constant, or cyclic, by then. Statistics of batch normalisation
+    are those of the network that is trained.
     """
 
     def _rate(self, moves: Times, steps: Times, epochs: Times) -> Times:
