@@ -152,11 +152,17 @@ def test_random_dense_networks(*, widths, kinds, loss, rows, outputs, penalties,
     net = steep.Sequential(*body, layers.Dense(outputs)).build(3, seed=seed)
     random = np.random.default_rng(seed)
     X, y = random.standard_normal((rows, 3)), targets(loss, random, rows, outputs)
-    error = lab.check_gradients(
-        net, X, y, cases.LOSSES[loss][0], entries=6, l1=penalties[0], l2=penalties[1],
-        reduction=reduction,
-    )  # fmt: skip
-    assert error < LIMIT
+    # Biases of 0 behind dead units are where f'' of an ELU jumps: differences are of first order.
+    moved = {k: w + 0.1 * random.standard_normal(w.shape) for k, w in net.state_dict().items()}
+    net.load_state_dict(moved)
+    options = {"l1": penalties[0], "l2": penalties[1], "reduction": reduction}
+    given = net, X, y, cases.LOSSES[loss][0]
+    trainer = steep.Trainer(net, given[3], "sgd", precision="float64", **options)
+    value, gradients = trainer.gradients(X, y)
+    for name, error in lab.gradient_errors(*given, entries=6, **options).items():
+        # Behind a slope of 0.01 a gradient is no longer large beside what the loss rounds away.
+        rounding = abs(value) * cases.UNIT["float64"] ** (2 / 3)  # of h = eps^(1/3)
+        assert error < LIMIT + 4 * rounding / max(np.abs(gradients[name]).max(), 1e-10)
 
 
 def test_sample_weights_scale_gradients():
