@@ -32,6 +32,7 @@ class Activation:
     high: float = 20.0
     roundings: float = 8.0  # of f, relative to f; of f', relative to max(1, |f'|)
     tail: bool = False  # f falls like e^(-x^2/2)
+    bends: Any = None  # alpha -> where f' jumps; None: it is asked at 0
 
     @property
     def everywhere(self):
@@ -44,12 +45,12 @@ class Activation:
         x = np.linspace(self.low, self.high, 999)
         return self.everywhere and bool(np.all(np.abs(self.f(x, self.alpha)) <= np.abs(x) + 1))
 
-    @cached_property
-    def kink(self):
-        """Whether f' jumps at 0."""
-        return self.everywhere and bool(
-            np.ptp(self.slope(np.array([-1e-9, 1e-9]), self.alpha)) > 1e-6
-        )
+    def kinks(self, alpha):
+        """Return where f' jumps."""
+        if self.bends is not None:
+            return self.bends(alpha)
+        around = np.array([-1e-9, 1e-9])
+        return (0.0,) if self.everywhere and np.ptp(self.slope(around, alpha)) > 1e-6 else ()
 
 
 # What differs from the defaults of a row.
@@ -66,6 +67,14 @@ TRIED = {
     "log": {"low": 1e-3, "high": 1e3},
     "abs": {"roundings": 0.0},
     "sqrt": {"low": 0.01, "high": 1e3},
+    "celu": {"alpha": 0.7},
+    "relu6": {"roundings": 0.0, "bends": lambda a: (0, 6)},
+    "hard_sigmoid": {"bends": lambda a: (-3, 3)},
+    "hard_swish": {"bends": lambda a: (-3, 3)},
+    "hard_tanh": {"roundings": 0.0, "bends": lambda a: (-1, 1)},
+    "log_sigmoid": {"low": -80, "high": 80},
+    "soft_shrink": {"alpha": 0.5, "roundings": 1.0, "bends": lambda a: (-a, a)},
+    "hard_shrink": {"alpha": 0.5, "roundings": 0.0, "bends": lambda a: (-a, a)},
 }
 ACTIVATIONS = {
     name: Activation(f, slope, **TRIED.get(name, {}))
@@ -423,6 +432,17 @@ LAYERS = {
     "Sigmoid": lambda: [layers.Dense(5), layers.Sigmoid()],
     "GELU": lambda: [layers.Dense(5), layers.GELU()],
     "SiLU": lambda: [layers.Dense(5), layers.SiLU()],
+    "CELU": lambda: [layers.Dense(5), layers.CELU(0.8)],
+    "SELU": lambda: [layers.Dense(5), layers.SELU()],
+    "Mish": lambda: [layers.Dense(5), layers.Mish()],
+    "ReLU6": lambda: [layers.Dense(5), layers.ReLU6()],
+    "HardSigmoid": lambda: [layers.Dense(5), layers.HardSigmoid()],
+    "HardSwish": lambda: [layers.Dense(5), layers.HardSwish()],
+    "HardTanh": lambda: [layers.Dense(5), layers.HardTanh()],
+    "LogSigmoid": lambda: [layers.Dense(5), layers.LogSigmoid()],
+    "Softsign": lambda: [layers.Dense(5), layers.Softsign()],
+    "SoftShrink": lambda: [layers.Dense(5), layers.SoftShrink(0.3)],
+    "HardShrink": lambda: [layers.Dense(5), layers.HardShrink(0.3)],
     "Softmax": lambda: [layers.Dense(5), layers.Softmax()],
     "Residual": lambda: [layers.Residual(layers.Dense(6, "tanh"), layers.Dense(6))],
     "Residual recomputed": lambda: [

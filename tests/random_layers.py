@@ -4,12 +4,14 @@ import math
 
 from cases import ACTIVATIONS
 from described import Call, Fork, Meet, Source, Use, call
+from shapes import ACTIVATIONS as BY_CLASS
 from shapes import Misfit, after
 
 PLAIN = tuple(name for name, row in ACTIVATIONS.items() if row.tame)
 BENT = tuple(name for name in PLAIN if name != "linear")
 STEEP = tuple(name for name in ACTIVATIONS if name not in PLAIN)  # only where their input is tame
-CLASSES = ("ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "GELU", "SiLU")
+CLASSES = tuple(BY_CLASS)
+NUMBERED = tuple(kind for kind in CLASSES if ACTIVATIONS[BY_CLASS[kind]].alpha)
 # What weights may begin with; what is no matrix has no "identity", what is no kernel no "dirac".
 INITS = ("he", "xavier", "xavier_in", "glorot_normal", "lecun_uniform", "truncated_normal",
          *map(Source, ("initializers.VarianceScaling(2, 'fan_out')", "initializers.Normal(0.1)",
@@ -68,11 +70,12 @@ class Body:
         return self.choose(*PLAIN) if self.chance(0.7) else self.by_class()
 
     def by_class(self):
-        kind = self.choose(*CLASSES, "LeakyReLU", "ELU", "Activation")
-        if kind in ("LeakyReLU", "ELU"):
-            return layer(kind, self.choose(0.0, 0.1, 0.7, 1.5))
+        kind = self.choose(*CLASSES, *NUMBERED, "Activation", "Activation")
+        if kind in NUMBERED:
+            return layer(kind, self.choose(0.1 * (kind == "CELU"), 0.1, 0.7, 1.5))
         if kind == "Activation":
-            name = self.choose("leaky_relu", "elu", "softplus", "abs", "swish", "logistic")
+            numbered = (BY_CLASS[kind] for kind in NUMBERED)
+            name = self.choose(*numbered, "softplus", "abs", "swish", "hard_silu", "logistic")
             takes = name in ACTIVATIONS and ACTIVATIONS[name].alpha
             alpha = self.number(0.05, 0.9) if takes else None
             return layer(kind, name, alpha=self.maybe(0.7, alpha))

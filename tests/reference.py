@@ -590,6 +590,8 @@ def normal_density(x):
     return np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
 
 
+SELU_A, SELU_S = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
 ACTIVATIONS = {
     "linear": (lambda x, a: x, lambda x, a: np.ones_like(x)),
     "relu": (lambda x, a: np.maximum(x, 0), lambda x, a: (x > 0) * 1.0),
@@ -619,6 +621,34 @@ ACTIVATIONS = {
         lambda x, a: (
             np.tanh(np.logaddexp(0, x)) + x * sigmoid(x) / np.cosh(np.logaddexp(0, x)) ** 2
         ),
+    ),
+    "selu": (
+        lambda x, a: SELU_S * np.where(x > 0, x, SELU_A * np.expm1(np.minimum(x, 0))),
+        lambda x, a: SELU_S * np.where(x > 0, 1.0, SELU_A * np.exp(np.minimum(x, 0))),
+    ),
+    "celu": (
+        lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0) / a)),
+        lambda x, a: np.where(x > 0, 1.0, np.exp(np.minimum(x, 0) / a)),
+    ),
+    "relu6": (lambda x, a: np.clip(x, 0, 6), lambda x, a: ((x > 0) & (x < 6)) * 1.0),
+    "hard_sigmoid": (
+        lambda x, a: np.clip(x + 3, 0, 6) / 6,
+        lambda x, a: (np.abs(x) < 3) / 6.0,
+    ),
+    "hard_swish": (
+        lambda x, a: x * np.clip(x + 3, 0, 6) / 6,
+        lambda x, a: np.where(np.abs(x) < 3, x / 3 + 0.5, x > 0),
+    ),
+    "hard_tanh": (lambda x, a: np.clip(x, -1, 1), lambda x, a: (np.abs(x) < 1) * 1.0),
+    "log_sigmoid": (lambda x, a: -np.logaddexp(0, -x), lambda x, a: sigmoid(-x)),
+    "softsign": (lambda x, a: x / (1 + np.abs(x)), lambda x, a: 1 / (1 + np.abs(x)) ** 2),
+    "soft_shrink": (
+        lambda x, a: np.sign(x) * np.maximum(np.abs(x) - a, 0),
+        lambda x, a: (np.abs(x) > a) * 1.0,
+    ),
+    "hard_shrink": (
+        lambda x, a: np.where(np.abs(x) > a, x, 0.0),
+        lambda x, a: (np.abs(x) > a) * 1.0,
     ),
     "exp": (lambda x, a: np.exp(x), lambda x, a: np.exp(x)),
     "log": (lambda x, a: np.log(x), lambda x, a: 1 / x),

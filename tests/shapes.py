@@ -4,6 +4,15 @@ import math
 
 from described import Call, Fork, Meet, Use
 
+# Classes of activations, and what functions they are.
+ACTIVATIONS = {
+    "ReLU": "relu", "ReLU6": "relu6", "LeakyReLU": "leaky_relu", "ELU": "elu", "CELU": "celu",
+    "SELU": "selu", "Tanh": "tanh", "HardTanh": "hard_tanh", "Softsign": "softsign",
+    "Sigmoid": "sigmoid", "HardSigmoid": "hard_sigmoid", "LogSigmoid": "log_sigmoid",
+    "GELU": "gelu", "SiLU": "silu", "HardSwish": "hard_swish", "Mish": "mish",
+    "SoftShrink": "soft_shrink", "HardShrink": "hard_shrink",
+}  # fmt: skip
+
 
 class Misfit(ValueError):
     """The layer does not take this shape."""
@@ -186,8 +195,7 @@ RULES = {
     "Residual": _residual, "Branches": _branches, "diamond": _diamond,
     "Sequential": lambda layer, shape, shared: after(layer.args, shape, shared),
     **dict.fromkeys(
-        ("ReLU", "LeakyReLU", "ELU", "Tanh", "Sigmoid", "GELU", "SiLU", "BatchNorm", "Dropout",
-         "Rescale", "Rung", "Shift"), _same,
+        (*ACTIVATIONS, "BatchNorm", "Dropout", "Rescale", "Rung", "Shift"), _same
     ),
 }  # fmt: skip
 

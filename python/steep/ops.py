@@ -47,10 +47,27 @@ __all__ = [
     "zero_pad",
 ]
 
-ALIASES: Mapping[str, str] = {"swish": "silu", "logistic": "sigmoid"}
-# Of the activations with a number. ELU takes its gradient from y, which tells its side of 0 only
-# where alpha is not negative.
-ALPHAS: Mapping[str, Range] = {"leaky_relu": ANY, "elu": NOT_NEGATIVE}
+ALIASES: Mapping[str, str] = {
+    "swish": "silu",
+    "hard_silu": "hard_swish",
+    "logistic": "sigmoid",
+}
+# Of the activations with a number, and what layers take unless told. All but the leaky ReLU take
+# their gradient from y, which tells the side of 0 only where alpha is not negative.
+ALPHAS: Mapping[str, Range] = {
+    "leaky_relu": ANY,
+    "elu": NOT_NEGATIVE,
+    "celu": POSITIVE,
+    "soft_shrink": NOT_NEGATIVE,
+    "hard_shrink": NOT_NEGATIVE,
+}
+DEFAULTS: Mapping[str, float] = {
+    "leaky_relu": 0.01,
+    "elu": 1.0,
+    "celu": 1.0,
+    "soft_shrink": 0.5,
+    "hard_shrink": 0.5,
+}
 
 
 def activation_kind(name: str) -> str:
@@ -120,7 +137,11 @@ def normalize(x: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
 
 
 def activation(x: Tensor, kind: str, alpha: float = 0.0) -> Tensor:
-    """Return f(x); `alpha` is the slope of "leaky_relu" and the depth, >= 0, of "elu"."""
+    """Return f(x); `alpha` is the number of those that have one.
+
+    It is the slope of "leaky_relu", the depth of "elu" and "celu", the threshold of "soft_shrink"
+    and "hard_shrink": at least 0 but for the first, above 0 for "celu".
+    """
     kind = activation_kind(kind)
     return emit("activation", x, kind=kind, alpha=activation_number("activation", kind, alpha))
 

@@ -5,6 +5,7 @@ import numpy as np
 import reference
 import torch
 from described import Fork, Meet, Use
+from shapes import ACTIVATIONS as BY_CLASS
 from shapes import around, both, image, window
 
 F = torch.nn.functional
@@ -19,6 +20,16 @@ ACTIVATIONS = {
     "gelu": lambda x, a: F.gelu(x),
     "silu": lambda x, a: F.silu(x),
     "mish": lambda x, a: F.mish(x),
+    "selu": lambda x, a: F.selu(x),
+    "celu": F.celu,
+    "relu6": lambda x, a: F.relu6(x),
+    "hard_sigmoid": lambda x, a: F.relu6(x + 3) / 6,  # F.hardsigmoid has float32's sixth in f'
+    "hard_swish": lambda x, a: F.hardswish(x),
+    "hard_tanh": lambda x, a: F.hardtanh(x),
+    "log_sigmoid": lambda x, a: F.logsigmoid(x),
+    "softsign": lambda x, a: F.softsign(x),
+    "soft_shrink": F.softshrink,
+    "hard_shrink": F.hardshrink,
     "exp": lambda x, a: torch.exp(x),
     "log": lambda x, a: torch.log(x),
     "square": lambda x, a: x * x,
@@ -37,8 +48,8 @@ LOSSES = {
         z, y, reduction="none"
     ),
 }
-ALIASES = {"swish": "silu", "logistic": "sigmoid"}
-DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0}
+ALIASES = {"swish": "silu", "hard_silu": "hard_swish", "logistic": "sigmoid"}
+DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "soft_shrink": 0.5, "hard_shrink": 0.5}
 
 
 class Twin:
@@ -97,8 +108,8 @@ class Twin:
         name = ALIASES.get(name, name)
         if name == "softmax":
             return torch.softmax(x, -1)
-        if cases.ACTIVATIONS[name].kink:
-            near = x.detach().abs()
+        for place in cases.ACTIVATIONS[name].kinks(alpha):
+            near = (x.detach() - place).abs()
             self.unclear |= bool(((near > 0) & (near < self.close)).any())
         return apply(name, x, alpha)
 
@@ -319,13 +330,7 @@ LAYERS = {
     "Flatten": lambda twin, node, x, key: x.flatten(1),
     "Reshape": lambda twin, node, x, key: x.reshape(len(x), *node.args[0]),
     "Sequential": lambda twin, node, x, key: twin.chain(node.args, x, key),
-    "ReLU": _named("relu"),
-    "LeakyReLU": _named("leaky_relu"),
-    "ELU": _named("elu"),
-    "Tanh": _named("tanh"),
-    "Sigmoid": _named("sigmoid"),
-    "GELU": _named("gelu"),
-    "SiLU": _named("silu"),
+    **{kind: _named(name) for kind, name in BY_CLASS.items()},
 }
 
 

@@ -4,7 +4,28 @@ The base class is in `graph`, activations are in `activations`, networks in `mod
 out the batch axis; an image is (height, width, channels).
 """
 
-from ..activations import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softmax, Tanh
+from ..activations import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    HardShrink,
+    HardSigmoid,
+    HardSwish,
+    HardTanh,
+    LeakyReLU,
+    LogSigmoid,
+    Mish,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    SoftShrink,
+    Softsign,
+    Tanh,
+)
 from ..network import Layer
 from .combine import Branches, Residual
 from .conv import Conv2D
@@ -15,8 +36,10 @@ from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from .shape import Flatten, Reshape, UpSample2D, ZeroPad2D
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "SELU",
     "Activation",
     "AvgPool2D",
     "BatchNorm",
@@ -26,18 +49,27 @@ __all__ = [
     "Dropout",
     "Flatten",
     "GlobalAvgPool2D",
+    "HardShrink",
+    "HardSigmoid",
+    "HardSwish",
+    "HardTanh",
     "Layer",
     "LeakyReLU",
     "LocalResponseNorm",
+    "LogSigmoid",
     "MaxPool2D",
+    "Mish",
     "Normalize",
     "ReLU",
+    "ReLU6",
     "Rescale",
     "Reshape",
     "Residual",
     "SiLU",
     "Sigmoid",
+    "SoftShrink",
     "Softmax",
+    "Softsign",
     "Tanh",
     "UpSample2D",
     "ZeroPad2D",
