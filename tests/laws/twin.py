@@ -9,19 +9,26 @@ from shapes import ACTIVATIONS as BY_CLASS
 from shapes import around, both, image, window
 
 F = torch.nn.functional
+
+
+def elu(x, alpha):
+    """PyTorch's own forms take 1 from e^x: near 0 their digits are gone."""
+    return torch.where(x > 0, x, alpha * torch.expm1(torch.clamp(x, max=0.0)))
+
+
 # Those that PyTorch has; others are taken from the reference.
 ACTIVATIONS = {
     "linear": lambda x, a: x,
     "relu": lambda x, a: torch.relu(x),
     "leaky_relu": F.leaky_relu,
-    "elu": lambda x, a: torch.where(x > 0, x, a * torch.expm1(torch.clamp(x, max=0.0))),
+    "elu": lambda x, a: elu(x, a),
     "sigmoid": lambda x, a: torch.sigmoid(x),
     "tanh": lambda x, a: torch.tanh(x),
     "gelu": lambda x, a: F.gelu(x),
     "silu": lambda x, a: F.silu(x),
     "mish": lambda x, a: F.mish(x),
-    "selu": lambda x, a: F.selu(x),
-    "celu": F.celu,
+    "selu": lambda x, a: reference.SELU_S * elu(x, reference.SELU_A),
+    "celu": lambda x, a: a * elu(x / a, 1.0),
     "relu6": lambda x, a: F.relu6(x),
     "hard_sigmoid": lambda x, a: F.relu6(x + 3) / 6,  # F.hardsigmoid has float32's sixth in f'
     "hard_swish": lambda x, a: F.hardswish(x),
