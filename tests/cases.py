@@ -360,6 +360,27 @@ OPS = {
     "softmax": Op(lambda g, x: g.softmax(x), reference.softmax, ((7,),)),
     # Its gradient is that of one drawn mask; what it draws has tests of its own.
     "dropout": Op(lambda g, x: g.dropout(x, 0.4, False, False), lambda x: x, ((7,),)),
+    "alpha_dropout": Op(lambda g, x: g.alpha_dropout(x, 0.4), lambda x: x, ((7,),)),  # likewise
+    "rrelu": Op(
+        lambda g, x: g.rrelu(x, 0.1, 0.4), lambda x: np.where(x > 0, x, 0.25 * x), ((17,),)
+    ),
+    "prelu": Op(
+        lambda g, x, p: g.prelu(x, p),
+        lambda x, p: np.where(x > 0, x, p * x),
+        (_IMAGE,),
+        ((3,),),
+    ),
+    "glu": Op(
+        lambda g, x: g.glu(x, "tanh"),
+        lambda x: x[..., :11] * np.tanh(x[..., 11:]),
+        ((3, 2, 22),),
+    ),
+    "maxout": Op(
+        lambda g, x: g.maxout(x, 3),
+        lambda x: x.reshape(*x.shape[:-1], -1, 3).max(axis=-1),
+        ((4, 15),),
+        roundings=0.0,
+    ),
     "conv2d": Op(
         lambda g, x, w, b: g.conv2d(x, w, b, **_FILTERS),
         lambda x, w, b: reference.conv2d(x, w, b, **_FILTERS),
@@ -421,6 +442,19 @@ LAYERS = {
     "Dropout": lambda: [layers.Dense(8), layers.Dropout(0.4)],
     "Dropout by epoch": lambda: [layers.Dense(8), layers.Dropout(0.4, redraw="epoch")],
     "Dropout classic": lambda: [layers.Dense(8), layers.Dropout(0.4, scale_at="test")],
+    "AlphaDropout": lambda: [layers.Dense(8), layers.AlphaDropout(0.4)],
+    "PReLU": lambda: [layers.Dense(5, layers.PReLU())],
+    "PReLU shared": lambda: [layers.Dense(5), layers.PReLU(0.1, shared=True)],
+    "PReLU of images": lambda: _image((5, 6, 3), layers.PReLU(), layers.Conv2D(2, 3)),
+    "PReLU of images, shared": lambda: _image((4, 5, 3), layers.PReLU(shared=True)),
+    "RReLU": lambda: [layers.Dense(5), layers.RReLU()],
+    "GLU": lambda: [layers.Dense(10), layers.GLU()],
+    "GLU of images": lambda: _image((5, 4, 6), layers.GLU("tanh"), layers.Conv2D(2, 3)),
+    "SwiGLU": lambda: [layers.Dense(10, layers.SwiGLU())],
+    "GEGLU": lambda: [layers.Dense(10, "geglu")],
+    "ReGLU": lambda: [layers.Dense(10), layers.ReGLU()],
+    "Maxout": lambda: [layers.Dense(15), layers.Maxout(3)],
+    "Maxout of images": lambda: _image((3, 4, 6), layers.Maxout(2), layers.Conv2D(2, 3)),
     "Reshape": lambda: [layers.Dense(12), layers.Reshape((3, 4)), layers.Flatten()],
     "Flatten": lambda: [layers.Dense(12), layers.Reshape((2, -1)), layers.Tanh(), layers.Flatten()],
     "Rescale": lambda: [layers.Rescale(0.5, 0.1), layers.Dense(5), layers.Rescale(3.0, -1.0)],

@@ -144,6 +144,11 @@ class Case:
         """All that is called, as one text to look names up in."""
         return "\n".join([self.code(), *(deed.code() for deed in self.script)])
 
+    @property
+    def draws(self) -> bool:
+        """Whether training draws numbers that prediction does not."""
+        return self.uses("Dropout", "AlphaDropout", "RReLU")
+
     def uses(self, *names: str) -> bool:
         return any(f".{name}(" in self.text or f"{name}(" in self.text for name in names)
 

@@ -2,16 +2,10 @@
 
 import math
 
-from cases import ACTIVATIONS
 from described import Call, Fork, Meet, Source, Use, call
-from shapes import ACTIVATIONS as BY_CLASS
+from random_activations import BENT, PLAIN, STEEP, Activations, layer
 from shapes import Misfit, after
 
-PLAIN = tuple(name for name, row in ACTIVATIONS.items() if row.tame)
-BENT = tuple(name for name in PLAIN if name != "linear")
-STEEP = tuple(name for name in ACTIVATIONS if name not in PLAIN)  # only where their input is tame
-CLASSES = tuple(BY_CLASS)
-NUMBERED = tuple(kind for kind in CLASSES if ACTIVATIONS[BY_CLASS[kind]].alpha)
 # What weights may begin with; what is no matrix has no "identity", what is no kernel no "dirac".
 INITS = ("he", "xavier", "xavier_in", "glorot_normal", "lecun_uniform", "truncated_normal",
          *map(Source, ("initializers.VarianceScaling(2, 'fan_out')", "initializers.Normal(0.1)",
@@ -23,76 +17,19 @@ DELTAS = (Source("initializers.DeltaOrthogonal()"), "delta_orthogonal")
 LARGEST = 2500  # elements of an image on the way
 
 
-def layer(kind, *args, **named):
-    return call("layers", kind, *args, **named)
-
-
-class Body:
+class Body(Activations):
     """Draws the layers of one network."""
 
     def __init__(self, random, large=False):
-        self.random, self.shared = random, []
+        super().__init__(random)
+        self.shared = []
         self.large = large  # enough for several threads, and for sums in several parts
-
-    # -- chances -------------------------------------------------------------------------------
-
-    def whole(self, low, high):
-        return int(self.random.integers(low, high + 1))
-
-    def choose(self, *items):
-        return items[int(self.random.integers(len(items)))]
-
-    def chance(self, p):
-        return bool(self.random.random() < p)
 
     def width(self):
         """Odd widths from 1 to 40; often around the 16 elements that rows are padded to."""
         if self.large and self.chance(0.7):
             return self.choose(self.whole(41, 200), 63, 64, 65, 127, 128, 129)
         return self.choose(self.whole(1, 5), self.whole(1, 40), self.choose(15, 16, 17, 31, 32, 33))
-
-    def number(self, low, high):
-        return round(float(self.random.uniform(low, high)), 3)
-
-    def maybe(self, p, value):
-        return value if self.chance(p) else None
-
-    # -- activations ---------------------------------------------------------------------------
-
-    def activation(self, image=False):
-        """Return what stands as `activation=`: a name, a layer or nothing."""
-        if self.chance(0.15):
-            return None
-        if not image and self.chance(0.05):
-            return "softmax"
-        if self.chance(0.06):
-            return self.choose(*(name for name in STEEP if ACTIVATIONS[name].everywhere))
-        return self.choose(*PLAIN) if self.chance(0.7) else self.by_class()
-
-    def by_class(self):
-        kind = self.choose(*CLASSES, *NUMBERED, "Activation", "Activation")
-        if kind in NUMBERED:
-            return layer(kind, self.choose(0.1 * (kind == "CELU"), 0.1, 0.7, 1.5))
-        if kind == "Activation":
-            numbered = (BY_CLASS[kind] for kind in NUMBERED)
-            name = self.choose(*numbered, "softplus", "abs", "swish", "hard_silu", "logistic")
-            takes = name in ACTIVATIONS and ACTIVATIONS[name].alpha
-            alpha = self.number(0.05, 0.9) if takes else None
-            return layer(kind, name, alpha=self.maybe(0.7, alpha))
-        return layer(kind)
-
-    def activations(self, shape):
-        """Return layers that only activate; steep functions get an input they can bear."""
-        if self.chance(0.3):
-            name = self.choose(*STEEP)
-            if not ACTIVATIONS[name].everywhere:
-                tame = [layer("Activation", "softplus"), layer("Rescale", 1.0, 0.1)]
-            else:
-                tame = [layer("Tanh")] if self.chance(0.6) else []
-            return [*tame, layer("Activation", name)]
-        if len(shape) == 1 and self.chance(0.1):
-            return [layer("Softmax")]
-        return [self.by_class()]
 
     # -- of vectors ----------------------------------------------------------------------------
 
@@ -117,6 +54,8 @@ class Body:
     def pointwise(self, shape):  # noqa: PLR0911 - one for each kind
         """Return layers that keep the shape, whatever it is."""
         kind = self.choose("activation", "activation", "dropout", "norm", "rescale", "own")
+        if kind == "dropout" and self.chance(0.3):
+            return [layer("AlphaDropout", self.choose(0.0, 0.0, 0.1, 0.5))]
         if kind == "activation":
             return self.activations(shape)
         if kind == "dropout":
@@ -136,8 +75,8 @@ class Body:
     def vector_block(self, shape, depth):  # noqa: PLR0911 - one for each kind
         """Return a few layers from one vector to another."""
         kind = self.choose(
-            "dense", "dense", "dense", "dense", "pointwise", "pointwise", "gate", "residual",
-            "branches", "nest", "share", "image",
+            "dense", "dense", "dense", "dense", "pointwise", "pointwise", "gate", "gated",
+            "residual", "branches", "nest", "share", "image",
         )  # fmt: skip
         if depth > 1 and kind in ("residual", "branches", "nest", "image"):
             kind = "dense"
@@ -145,6 +84,9 @@ class Body:
             return self.pointwise(shape)
         if kind == "gate":
             return [call("", "Gate", self.width())]
+        if kind == "gated":
+            times, unit = self.gated()
+            return [layer("Dense", times * self.width(), unit)]
         if kind == "nest" and self.chance(0.4):
             return [call("", "diamond", shape[0], self.width())]
         if kind == "nest":
@@ -293,8 +235,8 @@ class Body:
 
     def image_block(self, shape, depth):  # noqa: PLR0911 - one for each kind
         kind = self.choose(
-            "conv", "conv", "conv", "conv", "pool", "pool", "norm", "pointwise", "lrn", "upsample",
-            "pad", "residual", "branches", "share",
+            "conv", "conv", "conv", "conv", "pool", "pool", "norm", "pointwise", "gated", "lrn",
+            "upsample", "pad", "residual", "branches", "share",
         )  # fmt: skip
         if depth > 1 and kind in ("residual", "branches", "share"):
             kind = "conv"
@@ -306,6 +248,9 @@ class Body:
             return [self.batch_norm(), *self.maybe_list(0.5, self.pointwise_plain)]
         if kind == "pointwise":
             return self.pointwise(shape)
+        if kind == "gated":
+            times, unit = self.gated(named=False)
+            return [self.conv(shape, times * self.whole(1, 9), same=True), unit]
         if kind == "lrn":
             return [layer("LocalResponseNorm", self.maybe(0.7, self.choose(1, 3, 7)) or 5,
                           alpha=self.choose(1e-4, 0.3), beta=self.choose(0.75, 0.5),

@@ -882,6 +882,15 @@ def philox(counter, key):
     return c0, c1, c2, c3
 
 
+def drawn(seed, step, stream, rows, columns):
+    """The words that an op draws at a step: the number `stream` among those of its network."""
+    key = seed ^ ((step + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    key = key & MASK, key >> 32
+    return np.array(
+        [[philox((c // 4, r, 0, stream), key)[c % 4] for c in range(columns)] for r in range(rows)]
+    )
+
+
 def words(seed, stream, index):
     """The Philox block of initial weights number 2*index and 2*index + 1."""
     counter = (index & MASK, stream & MASK, stream >> 32, 0x494E4954)  # "INIT"

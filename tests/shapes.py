@@ -105,14 +105,28 @@ def slid(layer, shape):
 def _dense(layer, shape, shared):
     if len(shape) != 1:
         raise Misfit("one axis")
-    return (layer.args[0],)
+    given = layer.args[1] if len(layer.args) > 1 and layer.kind == "Dense" else None
+    return _activated(layer.get("activation", given), (layer.args[0],))
+
+
+def _activated(given, shape):
+    """Return the shape after what stands as `activation=`."""
+    if isinstance(given, str):
+        return _joined(2, shape) if given in ("glu", "swiglu", "geglu", "reglu") else shape
+    return shape if given is None else tuple(RULES[given.kind](given, shape, {}))
+
+
+def _joined(count, shape):
+    if shape[-1] % count:
+        raise Misfit("parts of the last axis")
+    return (*shape[:-1], shape[-1] // count)
 
 
 def _conv(layer, shape, shared):
     shape, groups = image(shape), layer.get("groups", 1)
     if shape[2] % groups or layer.args[0] % groups:
         raise Misfit("groups")
-    return (*slid(layer, shape), layer.args[0])
+    return _activated(layer.get("activation"), (*slid(layer, shape), layer.args[0]))
 
 
 def _pool(layer, shape, shared):
@@ -195,8 +209,13 @@ RULES = {
     "Residual": _residual, "Branches": _branches, "diamond": _diamond,
     "Sequential": lambda layer, shape, shared: after(layer.args, shape, shared),
     **dict.fromkeys(
-        (*ACTIVATIONS, "BatchNorm", "Dropout", "Rescale", "Rung", "Shift"), _same
+        (*ACTIVATIONS, "PReLU", "RReLU", "BatchNorm", "Dropout", "AlphaDropout", "Rescale", "Rung",
+         "Shift"), _same,
     ),
+    **dict.fromkeys(
+        ("GLU", "SwiGLU", "GEGLU", "ReGLU"), lambda layer, shape, shared: _joined(2, shape)
+    ),
+    "Maxout": lambda layer, shape, shared: _joined(layer.args[0], shape),
 }  # fmt: skip
 
 

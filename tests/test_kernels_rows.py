@@ -141,14 +141,7 @@ def test_dropout_masks_are_philox(stream):
         session = engine.session(net, seed=seed, mean=False)
         session.set_progress(0, 0, step, 0.0, 0.0, 0.0)
         _, found = session.gradients([eye], target, None, 0.0, 0.0)
-        key = seed ^ ((step + 1) * 0x9E3779B97F4A7C15 % 2**64)
-        key = key & reference.MASK, key >> 32
-        word = np.array(
-            [
-                [reference.philox((c // 4, r, 0, 1 - stream), key)[c % 4] for c in range(width)]
-                for r in range(rows)
-            ]
-        )
+        word = reference.drawn(seed, step, 1 - stream, rows, width)
         kept = word >= round(rate * 2**32)
         assert np.array_equal(found["w"] != 0, kept)
         want = 2 * (scale + 1) / width * scale

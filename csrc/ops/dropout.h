@@ -1,4 +1,5 @@
-// Dropout (Srivastava et al. 2014), inverted or as published.
+// Ops that draw numbers while training: dropout (Srivastava et al. 2014), inverted or as published,
+// that of SELU (Klambauer et al. 2017), and ReLU of random slopes (Xu et al. 2015).
 #pragma once
 #include "ops/op.h"
 
@@ -21,5 +22,42 @@ struct Dropout {
   uint32_t stream = 0;  // number of the mask in its network
   double scale = 1;
 };
+
+// out = scale*(keep ? in0 : kLow) + shift, of mean 0 and variance 1 where in0 is; alone at test time.
+struct AlphaDropout {
+  static constexpr const char* kName = "alpha_dropout";
+  static constexpr std::array kTensors{"x"};
+  static constexpr auto fields() { return std::tuple{Field{"rate", &AlphaDropout::rate}}; }
+  static constexpr double kLow = -1.7580993408473768599402175208123;  // of SELU, far below 0
+  Shape shape(const Given& given);
+  void lower(Lowering& to, Op& op) const;
+  void gradient(Gradients& to, const Op& op) const;
+  double dropped() const { return scale * kLow + shift; }
+
+  double rate = 0;
+  uint32_t stream = 0;
+  double scale = 1, shift = 0;
+};
+
+struct Sloping {
+  double low = 0, high = 0;  // of the slopes
+  uint32_t stream = 0;
+};
+
+// out = in0 where it is positive, else slope*in0, each slope drawn from [low, high]; at test time it is
+// their mean.
+struct RReLU : Sloping {
+  static constexpr const char* kName = "rrelu";
+  static constexpr std::array kTensors{"x"};
+  static constexpr auto fields() {
+    return std::tuple{Field{"lower", &Sloping::low}, Field{"upper", &Sloping::high}};
+  }
+  Shape shape(const Given& given);
+  void lower(Lowering& to, Op& op) const;
+  void gradient(Gradients& to, const Op& op) const;
+};
+
+// out (+)= in0 (dy) where in1 (x) is positive, else slope*in0, of the same slopes.
+struct RReLUGrad : Sloping { static constexpr const char* kName = "rrelu_grad"; };
 
 }  // namespace steep::ops

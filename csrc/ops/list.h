@@ -8,6 +8,7 @@
 #include "ops/dense.h"
 #include "ops/dropout.h"
 #include "ops/ends.h"
+#include "ops/gates.h"
 #include "ops/lrn.h"
 #include "ops/norm.h"
 #include "ops/pointwise.h"
@@ -25,7 +26,8 @@ using All = List<Input, MatMul, MatMulGrad, Activation, ActivationGrad, Add, Sub
                  SoftmaxGrad, Dropout, Loss, Conv, ConvPack, ConvGrad, ConvGradWeight, SumPixels,
                  MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad, Upsample, UpsampleGrad, LocalNorm,
                  LocalNormGrad, Pad, Crop, BatchMoments, BatchStatistics, FrozenStatistics,
-                 BatchNorm, BatchNormSums, BatchNormGradients, BatchNormGrad>;
+                 BatchNorm, BatchNormSums, BatchNormGradients, BatchNormGrad, PReLU, PReLUGrad,
+                 PReLUShares, GLU, GLUGrad, Maxout, MaxoutGrad, AlphaDropout, RReLU, RReLUGrad>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };

@@ -8,7 +8,17 @@ from collections.abc import Mapping, Sequence
 
 from . import _core
 from .checks.names import choose
-from .checks.numbers import ANY, FRACTION, LIMIT, NOT_NEGATIVE, POSITIVE, Range, keeps_kind, number
+from .checks.numbers import (
+    ANY,
+    FRACTION,
+    LIMIT,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Range,
+    keeps_kind,
+    number,
+    whole,
+)
 from .network import Shape, Tensor, emit, shape_of, title_of
 from .network.image_ops import (
     as_image,
@@ -27,6 +37,7 @@ __all__ = [
     "activation_kind",
     "add",
     "affine",
+    "alpha_dropout",
     "as_image",
     "avg_pool",
     "batch_norm",
@@ -35,12 +46,16 @@ __all__ = [
     "dropout",
     "flatten",
     "global_avg_pool",
+    "glu",
     "lrn",
     "matmul",
     "max_pool",
+    "maxout",
     "multiply",
     "normalize",
+    "prelu",
     "reshape",
+    "rrelu",
     "softmax",
     "subtract",
     "upsample",
@@ -52,8 +67,8 @@ ALIASES: Mapping[str, str] = {
     "hard_silu": "hard_swish",
     "logistic": "sigmoid",
 }
-# Of the activations with a number, and what layers take unless told. All but the leaky ReLU take
-# their gradient from y, which tells the side of 0 only where alpha is not negative.
+# Of the activations with a number, and what layers take unless told. Where the gradient is taken
+# from y, that tells the side of 0 only for an alpha that is not negative.
 ALPHAS: Mapping[str, Range] = {
     "leaky_relu": ANY,
     "elu": NOT_NEGATIVE,
@@ -151,6 +166,44 @@ def softmax(x: Tensor) -> Tensor:
     return emit("softmax", x)
 
 
+def prelu(x: Tensor, slope: Tensor) -> Tensor:
+    """Return x where it is positive, else slope*x (He et al. 2015).
+
+    `slope` is a parameter: (channels,), for each place of the last axis of x, or (1,) for all.
+    """
+    return emit("prelu", x, slope)
+
+
+def rrelu(x: Tensor, lower: float = 1 / 8, upper: float = 1 / 3) -> Tensor:
+    """Return x where it is positive, else slope*x, slopes drawn while training (Xu et al. 2015).
+
+    Parameters
+    ----------
+    x
+        Any shape.
+    lower, upper
+        Every element of every step draws its slope from [lower, upper]; predictions take the
+        middle. At least 0, lower <= upper.
+    """
+    return emit(
+        "rrelu",
+        x,
+        lower=number("rrelu", "lower", lower, NOT_NEGATIVE, single=True),
+        upper=number("rrelu", "upper", upper, NOT_NEGATIVE, single=True),
+    )
+
+
+def glu(x: Tensor, gate: str = "sigmoid") -> Tensor:
+    """Return a * f(b) of the halves a, b of the last axis; f by name (Dauphin et al. 2017)."""
+    kind = activation_kind(gate)
+    return emit("glu", x, kind=kind, alpha=DEFAULTS.get(kind, 0.0))
+
+
+def maxout(x: Tensor, pieces: int = 2) -> Tensor:
+    """Return the largest of each `pieces` neighbours of the last axis (Goodfellow et al. 2013)."""
+    return emit("maxout", x, pieces=whole("maxout", "pieces", pieces))
+
+
 def concat(tensors: Sequence[Tensor]) -> Tensor:
     """Return tensors side by side along their last axis: (h, w, c1), (h, w, c2) as (h, w, c1 + c2).
 
@@ -211,6 +264,17 @@ def dropout(x: Tensor, rate: float, redraw: str = "step", scale_at: str = "train
     by_epoch = choose("dropout redraw", redraw, {"step": False, "epoch": True})
     at_test = choose("dropout scale_at", scale_at, {"train": False, "test": True})
     return emit("dropout", x, rate=rate, redraw_epoch=by_epoch, scale_at_test=at_test)
+
+
+def alpha_dropout(x: Tensor, rate: float) -> Tensor:
+    """Return x with a part `rate` of it at SELU's lower end while training (Klambauer et al. 2017).
+
+    All is then scaled and shifted such that mean 0 and variance 1 stay what they are. The rate is
+    in [0, 1).
+    """
+    return emit(
+        "alpha_dropout", x, rate=number("alpha_dropout", "rate", rate, FRACTION, single=True)
+    )
 
 
 def _size(shape: Shape) -> int:

@@ -26,7 +26,7 @@ def concurrency(case):
 
 def reason(case):
     """Say why a case is left out, or None: what a reader sees must be a function of weights."""
-    if case.uses("Dropout"):
+    if case.draws:
         return "a mask belongs to a step"
     if any(not isinstance(case.option(name, 0.0), float) for name in ("l1", "l2")):
         return "a penalty that belongs to a step"

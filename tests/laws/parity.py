@@ -55,7 +55,7 @@ def follow(case, bound):
     """Train in steep and in PyTorch, and there once more from a start a little moved."""
     if not with_torch():
         raise Skip("no PyTorch")
-    if any(node.kind == "Dropout" and node.args[0] for node in nodes(case)):
+    if any(map(draws, nodes(case))):
         raise Skip("random")
     plain = tuple(d.changed(augment=None) if d.kind == "fit" else d for d in case.script)
     case = replace(case, script=plain).with_options(precision=bound.precision)
@@ -74,6 +74,13 @@ def follow(case, bound):
         compare(run, theirs, near, bound)
     except Broken:  # signs of one draw may cancel: before it is said, others are asked
         compare(run, theirs, near + [moved_end(run, first, bound, k) for k in range(1, 8)], bound)
+
+
+def draws(node):
+    """Say whether a layer draws numbers that matter."""
+    if node.kind == "RReLU":
+        return node.args[0] < node.args[1]
+    return node.kind in ("Dropout", "AlphaDropout") and node.args[0] > 0
 
 
 def moved_end(run, first, bound, draw):

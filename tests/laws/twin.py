@@ -21,7 +21,7 @@ ACTIVATIONS = {
     "linear": lambda x, a: x,
     "relu": lambda x, a: torch.relu(x),
     "leaky_relu": F.leaky_relu,
-    "elu": lambda x, a: elu(x, a),
+    "elu": elu,
     "sigmoid": lambda x, a: torch.sigmoid(x),
     "tanh": lambda x, a: torch.tanh(x),
     "gelu": lambda x, a: F.gelu(x),
@@ -56,6 +56,7 @@ LOSSES = {
     ),
 }
 ALIASES = {"swish": "silu", "hard_silu": "hard_swish", "logistic": "sigmoid"}
+GATES = {"glu": "sigmoid", "swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
 DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "soft_shrink": 0.5, "hard_shrink": 0.5}
 
 
@@ -103,22 +104,42 @@ class Twin:
             return join(node.op, [x, self.chain(node.way, self._second, (*key, "way"))])
         return LAYERS[node.kind](self, node, x, key)
 
-    def activate(self, given, x):
+    def activate(self, given, x, key=()):
         """Apply what stands as `activation=`, a name or a layer."""
         if given is None:
             return x
+        if given in GATES:
+            return self.gated(GATES[given], x)
         if not isinstance(given, str):
-            return LAYERS[given.kind](self, given, x, ())
+            return LAYERS[given.kind](self, given, x, (*key, "activation"))
         return self.function(given, x, DEFAULTS.get(given, 0.0))
+
+    def gated(self, name, x):
+        a, b = x.chunk(2, -1)
+        return a * self.function(name, b, DEFAULTS.get(name, 0.0))
 
     def function(self, name, x, alpha):
         name = ALIASES.get(name, name)
         if name == "softmax":
             return torch.softmax(x, -1)
-        for place in cases.ACTIVATIONS[name].kinks(alpha):
+        self.look(x, cases.ACTIVATIONS[name].kinks(alpha))
+        return apply(name, x, alpha)
+
+    def look(self, x, kinks):
+        """Note whether a value is near to a kink; on it is clear."""
+        for place in kinks:
             near = (x.detach() - place).abs()
             self.unclear |= bool(((near > 0) & (near < self.close)).any())
-        return apply(name, x, alpha)
+
+    def largest(self, parts):
+        """Note whether the two largest along the last axis are as good as equal, and return one.
+
+        Rounding says then who gets dy.
+        """
+        if parts.shape[-1] > 1:
+            first, second = parts.detach().topk(2, dim=-1).values.unbind(-1)
+            self.unclear |= bool(((first - second < self.close) & (first != 0)).any())
+        return parts.max(-1).values
 
 
 class Reference(torch.autograd.Function):
@@ -174,7 +195,7 @@ def dense(twin, node, x, key):
     if node.get("use_bias", True):
         y = y + twin.take(key, "bias")
     given = node.get("activation", node.args[1] if len(node.args) > 1 else None)
-    return twin.activate(given, y)
+    return twin.activate(given, y, key)
 
 
 def gate(twin, node, x, key):
@@ -207,17 +228,16 @@ def conv(twin, node, x, key):
     bias = twin.take(key, "bias") if node.get("use_bias", True) else None
     groups = node.get("groups", 1)
     y = F.conv2d(padded(nchw(x), zeros).contiguous(), weight, bias, stride, 0, dilation, groups)
-    return twin.activate(node.get("activation"), nhwc(y))
+    return twin.activate(node.get("activation"), nhwc(y), key)
 
 
 def max_pool(twin, node, x, key):
     x = as_image(x)
     size, stride, _, zeros = window(node, tuple(x.shape[1:]))
     wide = padded(nchw(x), zeros, -torch.inf)
-    top = wide.detach().unfold(2, size[0], stride[0]).unfold(3, size[1], stride[1]).flatten(4)
-    if top.shape[4] > 1:  # where the two largest are as good as equal, rounding says who gets dy
-        first, second = top.topk(2, dim=4).values.unbind(4)
-        twin.unclear |= bool(((first - second < twin.close) & (first != 0)).any())
+    twin.largest(
+        wide.detach().unfold(2, size[0], stride[0]).unfold(3, size[1], stride[1]).flatten(4)
+    )
     return nhwc(F.max_pool2d(wide, size, stride))
 
 
@@ -289,7 +309,7 @@ def residual(twin, node, x, key):
     y = twin.chain(node.args, x, key)
     short = node.get("shortcut")
     past = x if short is None else twin.node(short, x, (*key, "shortcut"))
-    return twin.activate(node.get("activation"), y + past)
+    return twin.activate(node.get("activation"), y + past, key)
 
 
 def branches(twin, node, x, key):
@@ -301,6 +321,24 @@ def dropout(twin, node, x, key):
     if twin.training or node.get("scale_at") != "test":
         return x  # the law leaves out cases that drop something
     return x * (1 - node.args[0])
+
+
+def alpha_dropout(twin, node, x, key):
+    return x  # likewise
+
+
+def prelu(twin, node, x, key):
+    twin.look(x, (0.0,))
+    return torch.where(x > 0, x, twin.take(key, "slope") * x)
+
+
+def rrelu(twin, node, x, key):
+    twin.look(x, (0.0,))
+    return torch.where(x > 0, x, sum(node.args) / 2 * x)
+
+
+def maxout(twin, node, x, key):
+    return twin.largest(x.unflatten(-1, (-1, node.args[0])))
 
 
 def activation(twin, node, x, key):
@@ -332,6 +370,14 @@ LAYERS = {
     "Residual": residual,
     "Branches": branches,
     "Dropout": dropout,
+    "AlphaDropout": alpha_dropout,
+    "PReLU": prelu,
+    "RReLU": rrelu,
+    "GLU": lambda twin, node, x, key: twin.gated((*node.args, "sigmoid")[0], x),
+    "SwiGLU": lambda twin, node, x, key: twin.gated("silu", x),
+    "GEGLU": lambda twin, node, x, key: twin.gated("gelu", x),
+    "ReGLU": lambda twin, node, x, key: twin.gated("relu", x),
+    "Maxout": maxout,
     "Activation": activation,
     "Softmax": lambda twin, node, x, key: torch.softmax(x, -1),
     "Flatten": lambda twin, node, x, key: x.flatten(1),

@@ -1,40 +1,67 @@
-// Dropout of rows: the mask is found again wherever it is needed, none is stored.
+// Dropout of rows, and ReLU of random slopes.
 #include "ops/dropout.h"
 
-#include "base/philox.h"
-#include "cpu/kernels/each.h"
 #include "cpu/ops/call.h"
+#include "cpu/ops/drawn.h"
 
 namespace steep::STEEP_ISA {
+namespace {
 
-// Element (r, c) is kept where the Philox4x32-10 word at counter {c/4, r, stream}, lane c%4, reaches a
-// threshold: probability 1 - rate to 32 bits.
+// An element is kept where its word reaches this: probability 1 - rate to 32 bits.
+STEEP_HD uint32_t threshold_of(double rate) {
+  return uint32_t(__builtin_llround(rate * 4294967296.0));
+}
+
+// out (+)= dy where x is positive, else slope*dy, of a random slope.
+template <class T>
+STEEP_HD void slope_down(const ops::Sloping& op, const Work<T>& w, const Step<T>& s,
+                         const View<T>& dy, const View<T>& x, long lo, long hi) {
+  const T lower = T(op.low), range = T((op.high - op.low) * 0x1p-32);
+  each_drawn(w.out, w.accumulate, s.seed, s.step, op.stream, lo, hi,
+             [=, dy = dy.data, ldy = dy.ld, x = x.data, ldx = x.ld](uint32_t word, long r, long c) {
+               const T up = dy[r * ldy + c], slope = fma_(range, T(word), lower);
+               return x[r * ldx + c] > T(0) ? up : slope * up;
+             });
+  clear_padding(w.out, lo, hi);
+}
+
+}  // namespace
+
 template <class T>
 void run(const ops::Dropout& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
-  constexpr long kChunk = 256;  // columns whose words are drawn at once
-  const auto threshold = uint32_t(__builtin_llround(op.rate * 4294967296.0));
+  const uint32_t threshold = threshold_of(op.rate);
   // Per epoch: one mask for all batches, by the row's place in the batch.
   const uint64_t counter = op.redraw_epoch ? ~s.epoch : s.step;
-  const uint64_t key = s.seed ^ (counter + 1) * 0x9E3779B97F4A7C15u;
-  const uint32_t key_low = uint32_t(key), key_high = uint32_t(key >> 32);
   const T scale = T(op.scale);
-  const long width = w.out.width();
-  for (long r = lo; r < hi; ++r) {
-    const uint32_t row_low = uint32_t(r), row_high = uint32_t(uint64_t(r) >> 32);
-    for (long c = 0; c < width; c += kChunk) {
-      const long columns = width - c < kChunk ? width - c : kChunk;
-      uint32_t word[kChunk];
-      for (long q = 0; q < columns / 4; ++q) {
-        const Philox4 bits =
-            philox(uint32_t(c / 4 + q), row_low, row_high, op.stream, key_low, key_high);
-        for (int lane = 0; lane < 4; ++lane) word[4 * q + lane] = bits.word[lane];
-      }
-      const T* const from = w.in[0].at(r) + c;
-      each(w.out.at(r) + c, 0, 1, columns, w.accumulate,
-           [&](long, long k) { return word[k] >= threshold ? from[k] * scale : T(0); });
-    }
-  }
+  each_drawn(w.out, w.accumulate, s.seed, counter, op.stream, lo, hi,
+             [=, x = w.in[0].data, ld = w.in[0].ld](uint32_t word, long r, long c) {
+               return word >= threshold ? x[r * ld + c] * scale : T(0);
+             });
 }
 STEEP_CALL(Dropout)
+
+template <class T>
+void run(const ops::AlphaDropout& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  const uint32_t threshold = threshold_of(op.rate);
+  const T scale = T(op.scale), shift = T(op.shift), dropped = T(op.dropped());
+  each_drawn(w.out, false, s.seed, s.step, op.stream, lo, hi,
+             [=, x = w.in[0].data, ld = w.in[0].ld](uint32_t word, long r, long c) {
+               return word >= threshold ? fma_(x[r * ld + c], scale, shift) : dropped;
+             });
+  clear_padding(w.out, lo, hi);
+}
+STEEP_CALL(AlphaDropout)
+
+template <class T>
+void run(const ops::RReLU& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  slope_down(op, w, s, w.in[0], w.in[0], lo, hi);
+}
+STEEP_CALL(RReLU)
+
+template <class T>
+void run(const ops::RReLUGrad& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  slope_down(op, w, s, w.in[0], w.in[1], lo, hi);
+}
+STEEP_CALL(RReLUGrad)
 
 }  // namespace steep::STEEP_ISA

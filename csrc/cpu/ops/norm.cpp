@@ -4,15 +4,14 @@
 #include "ops/norm.h"
 
 #include "cpu/ops/call.h"
+#include "cpu/ops/channels.h"
 #include "cpu/simd/lanes.h"
 
 namespace steep::STEEP_ISA {
 namespace {
 
-constexpr int kInterleave = 4;   // partial sums, of every fourth pixel each: hides the latency of +
-constexpr long kStretch = 256;   // pixels a partial sum covers: rounding grows with pixels/256 + 64
-constexpr long kMaxRepeat = 64;  // channels up to which vectors are repeated
-constexpr long kMinPeriod = 256;  // of repeated vectors, in elements
+constexpr int kInterleave = 4;  // partial sums, of every fourth pixel each: hides the latency of +
+constexpr long kStretch = 256;  // pixels a partial sum covers: rounding grows with pixels/256 + 64
 
 // total[k] = sum over pixels of what step(sums, p) adds to sums[k]. The order is the same for every
 // channel, whatever the width of L.
@@ -84,35 +83,6 @@ void channel_sums(const T* dy, const T* x, const T* mean, long pixels, long chan
     total[0].store(sum + c);
     total[1].store(product + c);
   });
-}
-
-// Vectors over channels as the elementwise loops read them: with few channels repeated, so that a
-// loop over neighbouring elements runs long and its length is a multiple of kLane.
-template <class T, int count> struct Periodic {
-  const T* of[count];
-  long period;
-  T repeated[count][kMaxRepeat * kLane];
-
-  Periodic(const T* const (&vectors)[count], long pixels, long channels) : period(channels) {
-    for (int v = 0; v < count; ++v) of[v] = vectors[v];
-    if (channels > kMaxRepeat || pixels < kLane) return;
-    while (period % kLane || period < kMinPeriod) period += channels;
-    for (int v = 0; v < count; ++v) {
-      for (long at = 0; at < period; at += channels)
-        for (long c = 0; c < channels; ++c) repeated[v][at + c] = vectors[v][c];
-      of[v] = repeated[v];
-    }
-  }
-};
-
-// y(p, c) = value(element, c) over all elements of an image
-template <class T, class Value>
-STEEP_HD void each_element(T* y, long size, long period, Value value) {
-  for (long first = 0; first < size; first += period) {
-    const long n = size - first < period ? size - first : period;
-#pragma GCC ivdep
-    for (long k = 0; k < n; ++k) y[first + k] = value(first + k, k);
-  }
 }
 
 template <class T>

@@ -7,7 +7,9 @@ out the batch axis; an image is (height, width, channels).
 from ..activations import (
     CELU,
     ELU,
+    GEGLU,
     GELU,
+    GLU,
     SELU,
     Activation,
     HardShrink,
@@ -16,14 +18,19 @@ from ..activations import (
     HardTanh,
     LeakyReLU,
     LogSigmoid,
+    Maxout,
     Mish,
+    PReLU,
+    ReGLU,
     ReLU,
     ReLU6,
+    RReLU,
     Sigmoid,
     SiLU,
     Softmax,
     SoftShrink,
     Softsign,
+    SwiGLU,
     Tanh,
 )
 from ..network import Layer
@@ -31,16 +38,19 @@ from .combine import Branches, Residual
 from .conv import Conv2D
 from .dense import Dense
 from .norm import BatchNorm, LocalResponseNorm
-from .pointwise import Dropout, Normalize, Rescale
+from .pointwise import AlphaDropout, Dropout, Normalize, Rescale
 from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
 from .shape import Flatten, Reshape, UpSample2D, ZeroPad2D
 
 __all__ = [
     "CELU",
     "ELU",
+    "GEGLU",
     "GELU",
+    "GLU",
     "SELU",
     "Activation",
+    "AlphaDropout",
     "AvgPool2D",
     "BatchNorm",
     "Branches",
@@ -58,8 +68,12 @@ __all__ = [
     "LocalResponseNorm",
     "LogSigmoid",
     "MaxPool2D",
+    "Maxout",
     "Mish",
     "Normalize",
+    "PReLU",
+    "RReLU",
+    "ReGLU",
     "ReLU",
     "ReLU6",
     "Rescale",
@@ -70,6 +84,7 @@ __all__ = [
     "SoftShrink",
     "Softmax",
     "Softsign",
+    "SwiGLU",
     "Tanh",
     "UpSample2D",
     "ZeroPad2D",

@@ -38,6 +38,29 @@ class Dropout(Layer):
         return ops.dropout(x, self.rate, self.redraw, self.scale_at)
 
 
+class AlphaDropout(Layer):
+    """Drops a random part of its input to SELU's lower end while training (Klambauer et al. 2017).
+
+    y = scale*(x or -1.7580993408473766) + shift, such that an input of mean 0 and variance 1 keeps
+    both; predictions take x as it is.
+
+    Parameters
+    ----------
+    rate
+        Probability of dropping, in [0, 1), at most 1 - 2^-24.
+    name
+        Shown in summaries.
+    """
+
+    def __init__(self, rate: float, name: str | None = None) -> None:
+        super().__init__(name)
+        self.rate = number(label(self), "rate", rate, FRACTION, single=True)
+
+    def call(self, x: Tensor) -> Tensor:
+        """Drop."""
+        return ops.alpha_dropout(x, self.rate)
+
+
 class Normalize(Layer):
     """y = (x - mean)/std of each channel; as the first layer it is done while images are read.
 

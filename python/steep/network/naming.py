@@ -44,7 +44,7 @@ def label(layer: LayerLike) -> str:
 
 def snake(name: str) -> str:
     """Return a class name as weights spell it: LeakyReLU gives leaky_relu, Conv2D conv2d."""
-    for word in ("ReLU", "GELU", "SiLU", "ELU"):
+    for word in ("ReLU", "GELU", "SiLU", "ELU", "SwiGLU", "ReGLU"):
         name = name.replace(word, word.capitalize())
     name = name.replace("2D", "2d")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -18,11 +18,13 @@ DEEPEST = 250  # layers inside layers: each takes some of Python's stack while i
 
 # Before these the weights start with He's variance: about half of their input's is cut away.
 RELU_LIKE = frozenset(_core.relu_like())
+SLOPED = ("prelu", "rrelu")  # ops that are like them, too
 
 # Ops whose first input is a tensor and whose others are parameters, and how a mistake is told.
 WEIGHTED = {
     "matmul": "x @ w expects w to be a parameter",
     "conv2d": "conv2d expects weight and bias to be parameters",
+    "prelu": "prelu expects its slope to be a parameter",
     "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
 }
 
@@ -112,7 +114,7 @@ class Scope:
         else:
             out = getattr(self.graph, kind)(*index, **attributes)
         y = Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
-        self._kinds[out] = attributes.get("kind", kind)
+        self._kinds[out] = attributes["kind"] if kind == "activation" else kind
         if kind in MULTIPLY:
             weight = self._products[out] = self._parameters[str(inputs[1]._parameter)][1]
             weight.groups = attributes.get("groups", 1)
@@ -120,8 +122,8 @@ class Scope:
                 self._stack[-1][0].multiply_adds += math.prod((*weight.shape, *y.shape[:-1]))
         elif index[0] in self._products and kind == "batch_norm":
             self._products[out] = self._products[index[0]]
-        elif index[0] in self._products and kind == "activation":
-            self._products[index[0]].relu |= attributes["kind"] in RELU_LIKE
+        elif index[0] in self._products and kind in ("activation", *SLOPED):
+            self._products[index[0]].relu |= kind in SLOPED or attributes["kind"] in RELU_LIKE
         return y
 
     @contextmanager

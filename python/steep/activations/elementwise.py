@@ -1,13 +1,10 @@
-"""Activations as layers, and how a name or a layer becomes one. Their arithmetic is native."""
+"""Activations that treat every number by itself, as layers. Those of several are in `units`."""
 
-from collections.abc import Callable, Mapping
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
-from . import ops
-from .checks.numbers import NOT_NEGATIVE, POSITIVE, number
-from .network import Layer, Tensor
-
-ActivationLike: TypeAlias = str | Layer | None
+from .. import ops
+from ..checks.numbers import NOT_NEGATIVE, POSITIVE, number
+from ..network import Layer, Tensor
 
 
 class Activation(Layer):
@@ -208,33 +205,3 @@ class HardShrink(Activation):
     def __init__(self, threshold: float = 0.5, name: str | None = None) -> None:
         given = number("HardShrink", "threshold", threshold, NOT_NEGATIVE, single=True)
         super().__init__("hard_shrink", given, name)
-
-
-class Softmax(Layer):
-    """y_i = exp(x_i)/sum_j exp(x_j) over the one axis; not before cross entropy, which has it."""
-
-    def call(self, x: Tensor) -> Tensor:
-        """Apply softmax."""
-        return ops.softmax(x)
-
-
-_NAMED: Mapping[str, Callable[[], Layer]] = {"softmax": Softmax}
-
-
-def activation_layer(activation: ActivationLike) -> Layer | None:
-    """Return an activation given as a name, a layer or None as a layer or None.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is something else, or a name nobody knows.
-    """
-    if activation is None or activation == "linear":
-        return None
-    if isinstance(activation, Layer):
-        return activation
-    if isinstance(activation, type) and issubclass(activation, Layer):
-        raise TypeError(f"activation: got the class {activation.__name__}; write its parentheses")
-    if not isinstance(activation, str):
-        raise TypeError(f"activation: expects a name or a layer, got {activation!r}")
-    return _NAMED[activation]() if activation in _NAMED else Activation(activation)
