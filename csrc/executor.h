@@ -126,6 +126,27 @@ class Training {
   virtual long plan_bytes(long rows) const = 0;  // of what would be
 };
 
+// What to derive of one batch in training mode, and where it goes: arrays of doubles, one a parameter,
+// null for those that do not move or are not wanted.
+struct Derivative {
+  enum Kind { kHessian, kGaussNewton, kOutputs };
+  Kind kind;
+  std::vector<double> l2;            // of each group, part of the objective
+  std::vector<const double*> along;  // the direction; empty for none
+  const double* back;                // of kOutputs, what their gradient is multiplied by; or null
+  double* outputs;                   // the outputs' derivative along the direction, or null
+  std::vector<double*> gradients;    // the product with the direction, or of kOutputs with `back`
+};
+
+// Derivatives along directions in the space of a network's weights, in double whatever the weights are.
+// One call at a time; the caller stands inside the weights' gate. Nothing of the network is moved.
+class Tangent {
+ public:
+  virtual ~Tangent() = default;
+  // As after `step` updates, which dropout counts by. Where the halt is wanted it returns soon.
+  virtual void derive(const Batcher& data, long step, const Derivative& wanted, Halt& halt) = 0;
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -134,6 +155,8 @@ class Device {
                                            long rows) const = 0;
   virtual std::unique_ptr<Training> training(Program program, std::shared_ptr<Store> weights,
                                              const Recipe& recipe) const = 0;
+  virtual std::unique_ptr<Tangent> tangent(Program program, std::shared_ptr<Store> weights,
+                                           const Recipe& recipe) const = 0;
 };
 
 // The devices: the same functions each, in every build.

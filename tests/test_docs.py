@@ -33,8 +33,8 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
 # What users may call and read, beside the arguments a class is made with. A name without an
 # underscore that is not here is an internal among the public names.
 MEMBERS = {
-    "Trainer": "averaged epoch evaluate finished fit gradients history load logged memory optimizer"
-    " save step steps",
+    "Trainer": "averaged epoch evaluate finished fit gnvp gradients history hvp jvp load logged "
+    "memory optimizer save step steps vjp",
     "Network": "build built input_shapes load_state_dict load_weights multiply_adds num_parameters "
     "output_shapes predict save_weights state_dict summary",
     "Layer": "call config from_config name parameter",

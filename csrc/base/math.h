@@ -60,6 +60,10 @@ STEEP_HD T sign_(T x) {
   return T(x > T(0)) - T(x < T(0));
 }
 
+// max(x, 0); keeps NaN.
+STEEP_HD float relu_(float x) { return x < 0.0f ? 0.0f : x; }
+STEEP_HD double relu_(double x) { return x < 0.0 ? 0.0 : x; }
+
 // a / b for b >= 0, and a itself where b is 0. A root of squares is 0 only where the step above it
 // is 0 as well, or so small that its square vanished: such weights stay put instead of turning NaN.
 template <class T>

@@ -141,6 +141,57 @@ class PySession {
     return {loss, named};
   }
 
+  // The outputs' derivative along the direction, (samples, width), where there is one; and the product
+  // with it, or of outputs with `back` (samples, width), by parameter: all in float64.
+  py::tuple derive(const std::vector<py::array>& inputs, const std::optional<py::array>& targets,
+                   const std::optional<py::array>& weights, const std::string& what, const Penalty& l2,
+                   const std::map<std::string, py::array>& along,
+                   const std::optional<py::array>& back) {
+    static const std::map<std::string, Derivative::Kind> kinds{
+        {"hessian", Derivative::kHessian},
+        {"gauss_newton", Derivative::kGaussNewton},
+        {"outputs", Derivative::kOutputs}};
+    if (!kinds.count(what)) refuse("no derivative is called \"", what, "\"");
+    const Graph& graph = network_->graph();
+    if (!targets && what != "outputs") refuse("the derivative of a loss needs targets");
+    const HeldData held =
+        targets ? hold(graph, inputs, *targets, weights) : hold_inputs(graph, inputs);
+    Session& s = session();
+    Derivative wanted{kinds.at(what), by_group(s, l2), {}, nullptr, nullptr, {}};
+    std::vector<py::array> directions;  // held while they are read
+    Arrays out{Format::Float64};
+    for (const Parameter& p : graph.parameters()) {
+      out.add(p.shape);
+      wanted.gradients.push_back(p.trained ? static_cast<double*>(out.data.back()) : nullptr);
+      wanted.along.push_back(nullptr);
+      if (!along.count(p.name)) continue;
+      if (!p.trained) refuse("parameter \"", p.name, "\" is not trained");
+      directions.push_back(fitting(p, along.at(p.name), Format::Float64));
+      wanted.along.back() = static_cast<const double*>(directions.back().data());
+    }
+    const Shape rows{held.data.samples, graph.tensor(graph.outputs()[0]).width};
+    Arrays outputs{Format::Float64};
+    if (!along.empty()) {
+      outputs.add(rows);
+      wanted.outputs = static_cast<double*>(outputs.data[0]);
+    }
+    std::optional<py::array> given;
+    if (back) {
+      given = dense(*back, Format::Float64);
+      if (given->size() != rows[0] * rows[1]) refuse("back expects ", text_of(rows));
+      wanted.back = static_cast<const double*>(given->data());
+    }
+    heedful([&](Halt& halt) {
+      s.derive(held.data, wanted, halt);
+      return true;
+    });
+    py::dict named;
+    for (std::size_t i = 0; i < out.arrays.size(); ++i) {
+      if (wanted.gradients[i]) named[py::str(graph.parameters()[i].name)] = out.arrays[i];
+    }
+    return py::make_tuple(along.empty() ? py::object(py::none()) : outputs.arrays[0], named);
+  }
+
   py::tuple evaluate(const std::vector<py::array>& inputs, const py::array& targets,
                      const std::optional<py::array>& weights, long batch_size) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
@@ -278,6 +329,8 @@ void bind_session(py::module_& m) {
       .def("losses", &PySession::losses, arg("first"))
       .def("gradients", &PySession::gradients, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("l1"), arg("l2"))
+      .def("derive", &PySession::derive, arg("inputs"), arg("targets"), arg("sample_weight"),
+           arg("what"), arg("l2"), arg("along"), arg("back"))
       .def("evaluate", &PySession::evaluate, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"))
       .def_property_readonly("slots", &PySession::slots)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cpu/tangent.h"
 #include "cpu/threads.h"
 #include "cpu/training.h"
 
@@ -103,6 +104,10 @@ class Cpu final : public Device {
   std::unique_ptr<Training> training(Program program, std::shared_ptr<Store> weights,
                                      const Recipe& recipe) const override {
     return made<Training, CpuTraining>(std::move(program), weights, recipe);
+  }
+  std::unique_ptr<Tangent> tangent(Program program, std::shared_ptr<Store> weights,
+                                   const Recipe& recipe) const override {
+    return std::make_unique<CpuTangent>(std::move(program), std::move(weights), recipe);
   }
 };
 

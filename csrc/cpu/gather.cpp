@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/dual.h"
 #include "cpu.h"
 #include "cpu/kernels.h"
 #include "data/batcher.h"
@@ -158,6 +159,7 @@ bool cpu::all_within(const Source& values, double limit) {
   template Gathered gather_targets(const PerRow<T>&, const Kernels<T>&, const Step<T>&, long, long);
 STEEP_GATHER(float)
 STEEP_GATHER(double)
+STEEP_GATHER(portable::Dual)
 #undef STEEP_GATHER
 
 }  // namespace steep

@@ -1,4 +1,5 @@
 // Gradient tasks: cuts parameters into blocks and sums their gradients.
+#include "base/dual.h"
 #include "base/prefetch.h"
 #include "cpu/plan.h"
 
@@ -126,12 +127,13 @@ void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
   }
 }
 
-template void Plan<float>::bind_tasks();
-template void Plan<float>::add_task(int, long, long);
-template void Plan<float>::gradient(const GradTask<float>&, long, float*, int, float* const*) const;
-template void Plan<double>::bind_tasks();
-template void Plan<double>::add_task(int, long, long);
-template void Plan<double>::gradient(const GradTask<double>&, long, double*, int,
-                                     double* const*) const;
+#define STEEP_GRADIENT(T)                           \
+  template void Plan<T>::bind_tasks();              \
+  template void Plan<T>::add_task(int, long, long); \
+  template void Plan<T>::gradient(const GradTask<T>&, long, T*, int, T* const*) const;
+STEEP_GRADIENT(float)
+STEEP_GRADIENT(double)
+STEEP_GRADIENT(portable::Dual)
+#undef STEEP_GRADIENT
 
 }  // namespace steep

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/dual.h"
 #include "base/error.h"
 #include "cpu.h"
 
@@ -57,7 +58,7 @@ template <class T> void check_padding(const CpuStore<T>& store, const char* what
         const T* row = store.column(i) + s.offset + panels.at(r, last * kPanel);
         for (long c = panels.present(last); c < panels.width(last); ++c) {
           if (row[c] == 0) continue;
-          return report_broken(text(what, " of \"", s.name, "\" has ", row[c],
+          return report_broken(text(what, " of \"", s.name, "\" has ", portable::plain(row[c]),
                                     " in the padding of row ", r, ", place ", last * kPanel + c,
                                     " of ", s.columns));
         }
@@ -68,5 +69,6 @@ template <class T> void check_padding(const CpuStore<T>& store, const char* what
 
 template void check_padding(const CpuStore<float>&, const char*);
 template void check_padding(const CpuStore<double>&, const char*);
+template void check_padding(const CpuStore<portable::Dual>&, const char*);
 
 }  // namespace steep

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/dual.h"
 #include "base/error.h"
 #include "cpu.h"
 #include "cpu/kernels.h"
@@ -12,6 +13,7 @@ namespace steep {
 namespace portable {
 Kernels<float> float_kernels();
 Kernels<double> double_kernels();
+Kernels<Dual> dual_kernels();
 }  // namespace portable
 namespace avx2 {
 Kernels<float> float_kernels();
@@ -80,6 +82,12 @@ Kernels<double> portable_double() {
   return table;
 }
 
+Kernels<portable::Dual> portable_dual() {
+  Kernels<portable::Dual> table = portable::dual_kernels();
+  table.isa = kLevels[0];
+  return table;
+}
+
 }  // namespace
 
 std::vector<std::string> cpu::isas() {
@@ -98,6 +106,12 @@ const Kernels<float>& kernels<float>() {
 template <>
 const Kernels<double>& kernels<double>() {
   static const Kernels<double> table = portable_double();
+  return table;
+}
+
+template <>
+const Kernels<portable::Dual>& kernels<portable::Dual>() {
+  static const Kernels<portable::Dual> table = portable_dual();
   return table;
 }
 

@@ -5,6 +5,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "base/dual.h"
 #include "base/error.h"
 #include "cpu/plan.h"
 
@@ -12,13 +13,17 @@ namespace steep {
 
 namespace {
 
+// What a number's value is.
+template <class T> using Real = std::conditional_t<sizeof(T) == 4, float, double>;
 template <class T>
-constexpr Format kFormat = sizeof(T) == 4 ? Format::Float32 : Format::Float64;
+constexpr Format kFormat = sizeof(T) == 4   ? Format::Float32
+                           : sizeof(T) == 8 ? Format::Float64
+                                            : Format::Dual;
 template <class T> constexpr const char* kFormatName = sizeof(T) == 4 ? "float32" : "float64";
 
 // A number as T, where T holds it.
 template <class T> T number(const std::string& who, double value) {
-  if (!(std::abs(value) <= static_cast<double>(std::numeric_limits<T>::max()))) {
+  if (!(std::abs(value) <= static_cast<double>(std::numeric_limits<Real<T>>::max()))) {
     refuse(who, ": ", value, " is more than ", kFormatName<T>, " holds");
   }
   return static_cast<T>(value);
@@ -35,7 +40,7 @@ template <class T> void check_numbers(const Op& op) {
         if constexpr (requires { a.beta; }) number<T>(op.layer, a.beta);
         if constexpr (requires { a.bias; }) number<T>(op.layer, a.bias);
         if constexpr (requires { a.option; }) {  // smaller ones would be flushed to 0: another loss
-          const double least = static_cast<double>(std::numeric_limits<T>::min());
+          const double least = static_cast<double>(std::numeric_limits<Real<T>>::min());
           if (a.option != 0 && std::abs(a.option) < least) {
             refuse("loss: its number ", a.option, " is less than ", kFormatName<T>, " holds, ",
                    least);
@@ -257,6 +262,7 @@ long Plan<T>::bytes(Program program, const Kernels<T>& kernels,
   template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long, int);
 STEEP_PLAN(float)
 STEEP_PLAN(double)
+STEEP_PLAN(portable::Dual)
 #undef STEEP_PLAN
 
 }  // namespace steep

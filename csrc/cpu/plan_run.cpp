@@ -3,12 +3,15 @@
 #include <tuple>
 #include <utility>
 
+#include "base/dual.h"
 #include "base/error.h"
 #include "cpu/invariants.h"
 #include "cpu/plan.h"
 #include "cpu/threads.h"
 
 namespace steep {
+
+using portable::plain;
 
 template <class T> void Plan<T>::reserve_threads(int threads) {
   while (static_cast<int>(scratch_.size()) < threads) {
@@ -25,8 +28,8 @@ void Plan<T>::check_output(const BoundCall<T>& call, long lo, long hi) const {
       for (long c = columns; c < padded(columns); ++c) {
         const T value = row(tensor, r)[c];
         if (value == 0) continue;
-        return report_broken(text(call.name, ": leaves ", value, " in the padding of row ", r,
-                                  ", place ", c, " of ", columns));
+        return report_broken(text(call.name, ": leaves ", plain(value), " in the padding of row ",
+                                  r, ", place ", c, " of ", columns));
       }
     }
   }
@@ -111,10 +114,10 @@ template <class T> std::pair<T, T> followed(const Running<T>& r, long rows, long
   const double n = static_cast<double>(rows) * static_cast<double>(r.pixels);
   const double unbiased = n > 1 ? n / (n - 1) : 1.0;
   const auto follow = [&](T running, double batch) {
-    return static_cast<T>(r.momentum * static_cast<double>(running) + (1 - r.momentum) * batch);
+    return static_cast<T>(r.momentum * plain(running) + (1 - r.momentum) * batch);
   };
-  return {follow(r.mean[c], static_cast<double>(r.batch_mean[c])),
-          follow(r.variance[c], unbiased * static_cast<double>(r.batch_variance[c]))};
+  return {follow(r.mean[c], plain(r.batch_mean[c])),
+          follow(r.variance[c], unbiased * plain(r.batch_variance[c]))};
 }
 
 }  // namespace
@@ -125,7 +128,7 @@ bool Plan<T>::finite_statistics(long rows, int thread, int threads) const {
   for (std::size_t i = thread; i < running_.size(); i += threads) {
     for (long c = 0; c < running_[i].channels; ++c) {
       const auto [mean, variance] = followed(running_[i], rows, c);
-      if (!std::isfinite(mean) || !std::isfinite(variance)) return false;
+      if (!std::isfinite(plain(mean)) || !std::isfinite(plain(variance))) return false;
     }
   }
   return true;
@@ -159,7 +162,7 @@ template <class T> bool Plan<T>::finite_output(const BoundCall<T>& call, long sa
   for (long r = 0; r < rows; ++r) {
     const T* x = row(call.out, r);
     for (long c = 0; c < width(call.out); ++c) {
-      if (!std::isfinite(static_cast<double>(x[c]))) return false;
+      if (!std::isfinite(plain(x[c]))) return false;
     }
   }
   return true;
@@ -174,6 +177,7 @@ template <class T> bool Plan<T>::finite_output(const BoundCall<T>& call, long sa
   template std::string Plan<T>::first_fault(const Step<T>&) const;
 STEEP_ROWS(float)
 STEEP_ROWS(double)
+STEEP_ROWS(portable::Dual)
 #undef STEEP_ROWS
 
 }  // namespace steep

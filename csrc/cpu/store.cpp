@@ -1,6 +1,8 @@
 // Converts between packed and logical order.
 #include "cpu/store.h"
 
+#include "base/dual.h"
+
 namespace steep {
 
 namespace {
@@ -68,5 +70,6 @@ template <class T> void CpuStore<T>::set(int column, int parameter, const void* 
 
 template class CpuStore<float>;
 template class CpuStore<double>;
+template class CpuStore<portable::Dual>;
 
 }  // namespace steep

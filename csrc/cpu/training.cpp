@@ -3,9 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <limits>
 
+#include "cpu/objective.h"
 #include "cpu/threads.h"
 
 namespace steep {
@@ -138,41 +137,17 @@ double CpuTraining<T>::gradients(const Batcher& data, long number, const Penalti
                                  const std::vector<void*>& outs, Halt& halt) {
   Step<T> step = at(data, {0, 0, number});
   step.halt = &halt;
-  const auto& tasks = plan_->tasks();
   keep_gradients();
-  T* g = gradients_->column(0);
-  T* w = weights_->column(0);
-  const auto of = [&](const GradTask<T>& task, const std::vector<double>& penalty) {
-    return task.decay || recipe_.decay_bias ? penalty[ruled_[task.parameter].group] : 0;
-  };
-  pool().run(threads_for_rows(step.rows), [&](int thread, int threads) {
-    plan_->run(step, thread, threads);
-    if (threads > 1) pool().meet();
-    for (std::size_t i = thread; i < tasks.size(); i += threads) {
-      if (thread == 0) halt.ask();
-      if (halt.wanted()) return;
-      plan_->gradient(tasks[i], step.rows, g + tasks[i].offset);
-      k_.finish_gradient(g + tasks[i].offset, w + tasks[i].offset, tasks[i].size,
-                         static_cast<T>(of(tasks[i], penalties.l1)),
-                         static_cast<T>(of(tasks[i], penalties.l2)), static_cast<T>(kNoLimit));
-    }
-  });
-  if (halt.wanted()) return std::numeric_limits<double>::quiet_NaN();
-  double objective = 0;
-  for (long r = 0; r < step.rows; ++r) objective += plan_->values()[r];
-  if (recipe_.mean) objective /= static_cast<double>(step.rows);
-  for (const GradTask<T>& task : tasks) {
-    const double l1 = of(task, penalties.l1), l2 = of(task, penalties.l2);
-    if (l1 == 0 && l2 == 0) continue;
-    for (long i = task.offset; i < task.offset + task.size; ++i) {
-      const double x = static_cast<double>(w[i]);
-      objective += 0.5 * l2 * x * x + l1 * std::abs(x);
-    }
-  }
+  const Layout& layout = weights_->layout();
+  const double value = objective(*plan_, *weights_, step,
+                                 {recipe_.mean, by_parameter(recipe_, layout, penalties.l1),
+                                  by_parameter(recipe_, layout, penalties.l2)},
+                                 gradients_->column(0), threads_for_rows(step.rows));
+  if (halt.wanted()) return value;
   for (std::size_t i = 0; i < outs.size(); ++i) {
     if (outs[i] != nullptr) gradients_->get(0, static_cast<int>(i), outs[i]);
   }
-  return objective;
+  return value;
 }
 
 template <class T> void CpuTraining<T>::save() {

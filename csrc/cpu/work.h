@@ -19,6 +19,18 @@ template <class T> struct View {  // a tensor in the Arena
   STEEP_HD long width() const { return padded(columns); }
 };
 
+// Of a pass in dual numbers: what goes backward from the outputs, and where their derivatives go.
+struct Probe {
+  enum Kind {
+    kLoss,       // the loss's gradient, with its derivative
+    kCurvature,  // the derivative alone: the loss's second derivative times the outputs'
+    kGiven,      // `back`; targets and loss are not looked at
+  };
+  Kind kind = kLoss;
+  const double* back = nullptr;  // (rows, columns), or null for 0
+  double* outputs = nullptr;     // (rows, columns), or null
+};
+
 // What changes from step to step; written before the threads start on it.
 template <class T> struct Step {
   const Batcher* batcher = nullptr;
@@ -31,7 +43,8 @@ template <class T> struct Step {
   long* order = nullptr;  // (rows) sample numbers
   T* scratch = nullptr;   // of one thread alone: set by the plan
   Halt* halt = nullptr;   // looked at between chunks of rows; null where a call is short
-  bool asks = false;      // whether this thread asks the caller: set by the plan
+  const Probe* probe = nullptr;
+  bool asks = false;  // whether this thread asks the caller: set by the plan
 };
 
 // Arrays with one value, or one target, a row of the batch.

@@ -18,7 +18,7 @@ struct BinaryCrossEntropy {
   }
   template <class T>
   STEEP_HD static T grad(T z, T t, T) {
-    const T tail = logistic_(-abs_(z));
+    const T tail = logistic_(z > T(0) ? -z : z);
     return z > T(0) ? (T(1) - t) - tail : tail - t;
   }
 };

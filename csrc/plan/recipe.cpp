@@ -36,6 +36,16 @@ void check(const Recipe& recipe, std::size_t parameters) {
   }
 }
 
+std::vector<double> by_parameter(const Recipe& recipe, const Layout& weights,
+                                 const std::vector<double>& of_groups) {
+  std::vector<double> penalties;
+  for (std::size_t p = 0; p < recipe.groups.size(); ++p) {
+    const bool decayed = weights.slices[p].decay || recipe.decay_bias;
+    penalties.push_back(decayed ? of_groups[recipe.groups[p]] : 0);
+  }
+  return penalties;
+}
+
 std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights) {
   std::vector<SlotColumn> columns;
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {

@@ -31,6 +31,10 @@ void check(const Recipe& recipe, std::size_t parameters);
 
 inline constexpr const char* kAverageSlot = "average";
 
+// A penalty of each parameter, from those of the groups: 0 where it is not decayed.
+std::vector<double> by_parameter(const Recipe& recipe, const Layout& weights,
+                                 const std::vector<double>& of_groups);
+
 // One number, or more, for each number of the parameters whose rule has a slot of that name; the
 // others have none.
 struct SlotColumn {

@@ -240,6 +240,19 @@ double Session::gradients(const Dataset& data, const Penalties& penalties,
   return training_->gradients(batcher, progress_.steps, penalties, outs, halt);
 }
 
+void Session::derive(const Dataset& data, const Derivative& wanted, Halt& halt) {
+  const Inside alone(gate_, Inside::kWrite, &halt);
+  if (!alone) return;
+  const Inside looking = look(&halt);
+  if (!looking) return;
+  if (!tangent_) {
+    tangent_ = network_->device().tangent(training(network_->graph(), objective_),
+                                          network_->weights(), recipe_);
+  }
+  const Batcher batcher(data, {.batch_size = data.samples}, recipe_.seed);
+  tangent_->derive(batcher, progress_.steps, wanted, halt);
+}
+
 Totals Session::evaluate(const Dataset& data, long batch_size, Halt& halt) {
   batch_size = std::min(batch_size, data.samples);
   const Inside looking = look(&halt);

@@ -65,6 +65,8 @@ class Session {
   // null. NaN where the halt was wanted.
   double gradients(const Dataset& data, const Penalties& penalties, const std::vector<void*>& outs,
                    Halt& halt);
+  // Derivatives of one batch in training mode; see executor.h.
+  void derive(const Dataset& data, const Derivative& wanted, Halt& halt);
   Totals evaluate(const Dataset& data, long batch_size, Halt& halt);
 
   // Everything at one moment: parameters to weights, slot by slot to slots, null where a parameter has
@@ -121,6 +123,7 @@ class Session {
   const Recipe recipe_;
   const std::vector<std::string> slots_;
   const std::unique_ptr<Training> training_;
+  std::unique_ptr<Tangent> tangent_;  // made when first asked for
   Shelf evaluation_;
   Data data_;
   std::vector<std::shared_ptr<Block>> copies_;  // of batches, used again where nobody has them

@@ -227,6 +227,20 @@ class Session:
         l1: float | list[float],  # of all groups, or each
         l2: float | list[float],
     ) -> tuple[float, dict[str, Array]]: ...
+    # Derivatives of one batch in training mode along a direction, all in float64. what: "hessian"
+    # or "gauss_newton", of the objective with l2; "outputs", without targets: their derivative
+    # along the direction, (samples, width), None where it is empty, and the gradient of
+    # <back, outputs>.
+    def derive(
+        self,
+        inputs: list[Array],
+        targets: Array | None,
+        sample_weight: Array | None,
+        what: str,
+        l2: float | list[float],
+        along: dict[str, Array],
+        back: Array | None,
+    ) -> tuple[Array | None, dict[str, Array]]: ...
     # Forward only, inference mode: (sum of weighted losses, sum of weighted correct, sum of
     # weights)
     def evaluate(

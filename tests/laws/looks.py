@@ -61,6 +61,12 @@ def _gradients(run, trainer):
     trainer.gradients(run.X, run.y, run.weights)
 
 
+def _derivatives(run, trainer):
+    direction = trainer.gradients(run.X, run.y)[1]
+    trainer.hvp(run.X, run.y, direction, run.weights)
+    trainer.vjp(run.X, trainer.jvp(run.X, direction))
+
+
 def _check(run, trainer):
     # float64 and central differences; of a few weights, since each costs two evaluations.
     if run.case.data.samples > 6 or trainer.net.num_parameters > 40:
@@ -80,6 +86,7 @@ LOOKS = (
     lambda run, trainer: trainer.evaluate(run.X, run.y, 3),
     lambda run, trainer: trainer.memory(7),
     _gradients,
+    _derivatives,
     lambda run, trainer: (repr(trainer), repr(trainer.net), trainer.net.num_parameters),
     lambda run, trainer: copy.deepcopy(trainer.net).predict(run.X),
     lambda run, trainer: pickle.dumps(trainer.net),

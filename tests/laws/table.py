@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from laws import batching, concurrency, killing, looks, parity, refusals, reload, resuming, threads
+from laws import (
+    batching,
+    concurrency,
+    derivatives,
+    killing,
+    looks,
+    parity,
+    refusals,
+    reload,
+    resuming,
+    threads,
+)
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,7 @@ class Law:
 LAWS = {
     "parity": Law(parity.steps, few=30),
     "parity_single": Law(parity.single, every=3),
+    "derivatives": Law(derivatives.derivatives, every=2, few=40),
     "threads": Law(threads.threads, every=2),
     "weights": Law(reload.weights, few=40),
     "going_on": Law(reload.going_on, every=2),

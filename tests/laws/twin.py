@@ -73,6 +73,7 @@ class Twin:
             self.leaves[name].requires_grad_(True)
         self._names, self._where = iter(state), {}
         self.training = True
+        self.once = False  # whether a function in it has a first derivative only
         self.unclear = (
             False  # whether rounding decides: a value near a kink, equal values normalised
         )
@@ -123,6 +124,7 @@ class Twin:
         if name == "softmax":
             return torch.softmax(x, -1)
         self.look(x, cases.ACTIVATIONS[name].kinks(alpha))
+        self.once |= name not in ACTIVATIONS
         return apply(name, x, alpha)
 
     def look(self, x, kinks):

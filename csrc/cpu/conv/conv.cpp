@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/dual.h"
+
 namespace steep {
 
 namespace {
@@ -287,5 +289,6 @@ void Conv<T>::weights_in_groups(const T* in, const T* dy, long n, T* dw, T* bloc
 // What this file defines of them.
 template class Conv<float>;
 template class Conv<double>;
+template class Conv<portable::Dual>;
 
 }  // namespace steep

@@ -2,6 +2,7 @@
 // and which way each pass takes.
 #include <algorithm>
 
+#include "base/dual.h"
 #include "cpu/conv/conv.h"
 
 namespace steep {
@@ -190,5 +191,6 @@ template <class T> void Conv<T>::plan_data() {
 // What this file defines of them.
 template class Conv<float>;
 template class Conv<double>;
+template class Conv<portable::Dual>;
 
 }  // namespace steep

@@ -1,6 +1,8 @@
 // One product for each row of results, and one for each row of taps of the gradient of W.
 #include "cpu/conv/narrow.h"
 
+#include "base/dual.h"
+
 namespace steep {
 
 namespace {
@@ -196,5 +198,6 @@ template <class T> void NarrowConv<T>::fold(const T* wide, T* dw, bool accumulat
 
 template class NarrowConv<float>;
 template class NarrowConv<double>;
+template class NarrowConv<portable::Dual>;
 
 }  // namespace steep

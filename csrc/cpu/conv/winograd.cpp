@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/dual.h"
+
 namespace steep {
 
 namespace {
@@ -214,5 +216,6 @@ void Winograd<T>::weights(long panel, const T* x, long ldx, const T* dy, long ld
 
 template class Winograd<float>;
 template class Winograd<double>;
+template class Winograd<portable::Dual>;
 
 }  // namespace steep

@@ -6,10 +6,21 @@
 namespace steep::STEEP_ISA {
 namespace {
 
+// The derivative of f is what f says it is, at kinks, too.
+template <class F, class T>
+STEEP_HD T value(T x, T alpha) {
+  if constexpr (kDual<T>) {
+    const double y = F::template value<double>(x.v, alpha.v);
+    return {y, F::template grad<double>(x.d, F::kReadsInput ? x.v : y, alpha.v)};
+  } else {
+    return F::template value<T>(x, alpha);
+  }
+}
+
 template <class T, class F>
 void activate(const T* x, long ldx, T* y, long ldy, long rows, long width, T alpha) {
   each(y, ldy, rows, width / kLane * kLane, false,
-       [=](long r, long c) { return F::template value<T>(x[r * ldx + c], alpha); });
+       [=](long r, long c) { return value<F>(x[r * ldx + c], alpha); });
 }
 
 template <class T, class F>
@@ -36,6 +47,6 @@ void fill_activations(Kernels<T>& table) {
   fill(table, activations::All{});
 }
 
-STEEP_FILL(fill_activations)
+STEEP_FILL_DUAL(fill_activations)
 
 }  // namespace steep::STEEP_ISA

@@ -192,6 +192,6 @@ template <class T> void fill_depthwise(Kernels<T>& table) {
   table.depthwise_grad_weight = depthwise_grad_weight<T>;
 }
 
-STEEP_FILL(fill_depthwise)
+STEEP_FILL_DUAL(fill_depthwise)
 
 }  // namespace steep::STEEP_ISA

@@ -1,6 +1,7 @@
 // Cross entropy of few classes, kLane samples side by side, so that a row of two logits does not pay
 // for sixteen. Any number of classes, and targets that are not labels: loss.cpp.
 #pragma once
+#include "base/dual.h"
 #include "cpu/kernels.h"
 #include "losses/cross_entropy.h"
 
@@ -61,9 +62,9 @@ struct FewClasses {
       largest[j] = Loss::grad_of_largest(others[j], others_t, scale[j], factor[j] * keep,
                                          factor[j] * spread, T(a.columns));
     }
-    for (long j = 0; j < rows; ++j) a.values[first + j] = double(value[j]);
+    for (long j = 0; j < rows; ++j) a.values[first + j] = plain(value[j]);
     if (a.correct)
-      for (long j = 0; j < rows; ++j) a.correct[first + j] = double(right[j]);
+      for (long j = 0; j < rows; ++j) a.correct[first + j] = plain(right[j]);
     if (!a.dz) return;
     for (long c = 0; c < a.columns; ++c)
       for (long j = 0; j < kLane; ++j) {

@@ -1,6 +1,7 @@
 // Declares the functions that enter this instruction set's kernels into its table, and what their
 // loops share. What each kernel means: kernels.h. No kernel lives here.
 #pragma once
+#include "base/dual.h"
 #include "base/math.h"
 #include "cpu/kernels.h"
 #include "cpu/work.h"
@@ -21,6 +22,10 @@ template <int n, class T>
 STEEP_HD T fold(const T* x) {
   if constexpr (n == 1) {
     return x[0];
+  } else if constexpr (kDual<T>) {
+    T half[n / 2];
+    for (int i = 0; i < n / 2; ++i) half[i] = x[i] + x[n / 2 + i];
+    return fold<n / 2>(half);
   } else {
     typedef T Half __attribute__((vector_size(n / 2 * sizeof(T))));
     Half low, high;
@@ -41,7 +46,8 @@ STEEP_HD T sum_lanes(const T* lane) {
 
 }  // namespace steep::STEEP_ISA
 
-// Every instruction set has the float kernels; double, for checks, is portable only.
+// Every instruction set has the float kernels; double, for checks, is portable only, and so are dual
+// numbers, for kernels that derivatives pass through.
 #define STEEP_DOUBLE_portable 1
 #define STEEP_JOIN2(a, b) a##b
 #define STEEP_JOIN(a, b) STEEP_JOIN2(a, b)
@@ -49,6 +55,10 @@ STEEP_HD T sum_lanes(const T* lane) {
 #define STEEP_FILL(function)                      \
   template void function<float>(Kernels<float>&); \
   template void function<double>(Kernels<double>&);
+#define STEEP_FILL_DUAL(function) \
+  STEEP_FILL(function)            \
+  template void function<Dual>(Kernels<Dual>&);
 #else
 #define STEEP_FILL(function) template void function<float>(Kernels<float>&);
+#define STEEP_FILL_DUAL(function) STEEP_FILL(function)
 #endif

@@ -115,6 +115,8 @@ template void transpose<float>(const float*, long, float*, long, long, long);
 #if STEEP_PASTE(STEEP_ID_, STEEP_ISA) == STEEP_ID_portable
 template void gemm_panel<double>(const GemmPanel<double>&);
 template void transpose<double>(const double*, long, double*, long, long, long);
+template void gemm_panel<Dual>(const GemmPanel<Dual>&);
+template void transpose<Dual>(const Dual*, long, Dual*, long, long, long);
 #endif
 
 }  // namespace steep::STEEP_ISA

@@ -51,8 +51,8 @@ void column_rows(const LossArgs<T>& a) {
           dz[c + j] = c + j < a.columns ? grad : T(0);
         }
     }
-    a.values[r] = double(weight) * double(sum_lanes(sum)) / double(a.columns);
-    if (a.correct) a.correct[r] = double(sum_lanes(hits)) / double(a.columns);
+    a.values[r] = plain(weight) * plain(sum_lanes(sum)) / double(a.columns);
+    if (a.correct) a.correct[r] = plain(sum_lanes(hits)) / double(a.columns);
   }
 }
 
@@ -115,7 +115,7 @@ void cross_entropy_rows(const LossArgs<T>& a) {
     const T label_d = kTarget ? T(0) : z[label] - top;  // before dz, which may be z itself
     RowSums<T> s = row_sums<T, kTarget>(a, r, top, best, dz);
     if (!kTarget) s.td = label_d, s.others_t = best == label ? T(0) : T(1);
-    a.values[r] = double(weight) * double(Loss::value(s.others, s.d, s.t, s.td, a.option, spread));
+    a.values[r] = plain(weight) * plain(Loss::value(s.others, s.d, s.t, s.td, a.option, spread));
     if (!dz) continue;
     const T scale = factor * fma_(keep, s.t, a.option) / (T(1) + s.others);
     for (long c = 0; c < a.columns; c += kLane) {
@@ -158,6 +158,6 @@ void fill_losses(Kernels<T>& table) {
   table.loss = all_rows<T>(losses::All{});
 }
 
-STEEP_FILL(fill_losses)
+STEEP_FILL_DUAL(fill_losses)
 
 }  // namespace steep::STEEP_ISA

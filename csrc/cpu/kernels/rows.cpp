@@ -60,6 +60,6 @@ void fill_rows(Kernels<T>& table) {
   table.read_u8 = read<T, uint8_t>;
 }
 
-STEEP_FILL(fill_rows)
+STEEP_FILL_DUAL(fill_rows)
 
 }  // namespace steep::STEEP_ISA

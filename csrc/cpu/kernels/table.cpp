@@ -41,6 +41,7 @@ Kernels<T> filled() {
 Kernels<float> float_kernels() { return filled<float>(); }
 #if STEEP_JOIN(STEEP_DOUBLE_, STEEP_ISA)
 Kernels<double> double_kernels() { return filled<double>(); }
+Kernels<Dual> dual_kernels() { return filled<Dual>(); }
 #endif
 
 }  // namespace steep::STEEP_ISA

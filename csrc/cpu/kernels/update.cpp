@@ -159,7 +159,7 @@ double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
       x = x > bound ? bound : x;  // written so that NaN passes
       x = x < -bound ? -bound : x;
       g[i + j] = x;
-      lane[j] = fma_(double(x), double(x), lane[j]);
+      lane[j] = fma_(plain(x), plain(x), lane[j]);
     }
   }
   return sum_lanes(lane);
@@ -208,16 +208,18 @@ void fill_passes(Kernels<T>& table, List<Rules...>) {
 
 template <class T>
 void fill_updates(Kernels<T>& table) {
-  table.update = sweeps<T>(rules::All{});
-  fill_passes(table, rules::All{});
-  table.average = average<T>;
-  table.look_ahead = look_ahead<T>;
-  table.look_back = look_back<T>;
   table.finish_gradient = finish_gradient<T>;
-  table.all_finite = all_finite<T>;
-  table.all_within = all_within<T>;
+  if constexpr (!kDual<T>) {  // nothing is updated in dual numbers
+    table.update = sweeps<T>(rules::All{});
+    fill_passes(table, rules::All{});
+    table.average = average<T>;
+    table.look_ahead = look_ahead<T>;
+    table.look_back = look_back<T>;
+    table.all_finite = all_finite<T>;
+    table.all_within = all_within<T>;
+  }
 }
 
-STEEP_FILL(fill_updates)
+STEEP_FILL_DUAL(fill_updates)
 
 }  // namespace steep::STEEP_ISA

@@ -212,6 +212,6 @@ void fill_winograd(Kernels<T>& table) {
   table.winograd_filter_gradient = winograd_filter_gradient<T>;
 }
 
-STEEP_FILL(fill_winograd)
+STEEP_FILL_DUAL(fill_winograd)
 
 }  // namespace steep::STEEP_ISA

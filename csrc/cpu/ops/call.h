@@ -58,9 +58,10 @@ STEEP_HD void activate_grad(const Work<T>& w, const Fused& f, const View<T>& dy,
   };                                                                         \
   template void call<ops::op, float>(const Work<float>&, const Step<float>&, long, long);
 #if STEEP_JOIN(STEEP_DOUBLE_, STEEP_ISA)
-#define STEEP_CALL(op) \
-  STEEP_BODY(op)       \
-  template void call<ops::op, double>(const Work<double>&, const Step<double>&, long, long);
+#define STEEP_CALL(op)                                                                       \
+  STEEP_BODY(op)                                                                             \
+  template void call<ops::op, double>(const Work<double>&, const Step<double>&, long, long); \
+  template void call<ops::op, Dual>(const Work<Dual>&, const Step<Dual>&, long, long);
 #else
 #define STEEP_CALL(op) STEEP_BODY(op)
 #endif

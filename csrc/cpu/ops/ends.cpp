@@ -16,11 +16,38 @@ void run(const ops::Input& op, const Work<T>& w, const Step<T>& s, long lo, long
 }
 STEEP_CALL(Input)
 
+namespace {
+
+// Hands the outputs' derivatives out; true where what goes backward is given.
+STEEP_HD bool begin(const Probe& probe, const PerRow<Dual>& each, const View<Dual>& z,
+                    const View<Dual>& dz, long lo, long hi) {
+  const bool given = probe.kind == Probe::kGiven;
+  for (long r = lo; r < hi; ++r) {
+    for (long c = 0; c < z.columns; ++c) {
+      const long i = r * z.columns + c;
+      if (probe.outputs) probe.outputs[i] = z.at(r)[c].d;
+      if (given && dz.data) dz.at(r)[c] = probe.back ? probe.back[i] : 0.0;
+    }
+    if (given) each.values[r] = 0;
+  }
+  if (given && dz.data) clear_padding(dz, lo, hi);
+  return given;
+}
+
+STEEP_HD void leave_curvature(const View<Dual>& dz, long lo, long hi) {
+  for (long r = lo; dz.data && r < hi; ++r)
+    for (long c = 0; c < dz.columns; ++c) dz.at(r)[c].v = 0;
+}
+
+}  // namespace
+
 template <class T>
 void run(const ops::Loss& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const PerRow<T>& each = *static_cast<const PerRow<T>*>(w.made);
-  const Gathered is = gather_targets(each, *w.k, s, lo, hi);
   const View<T>&z = w.in[0], &dz = w.out;
+  if constexpr (kDual<T>)
+    if (s.probe && begin(*s.probe, each, z, dz, lo, hi)) return;
+  const Gathered is = gather_targets(each, *w.k, s, lo, hi);
   w.k->loss[op.loss]({.z = z.at(lo),
                       .ldz = z.ld,
                       .columns = z.columns,
@@ -35,6 +62,8 @@ void run(const ops::Loss& op, const Work<T>& w, const Step<T>& s, long lo, long 
                       .dz = dz.data ? dz.at(lo) : nullptr,
                       .lddz = dz.ld,
                       .rows = hi - lo});
+  if constexpr (kDual<T>)
+    if (s.probe && s.probe->kind == Probe::kCurvature) leave_curvature(dz, lo, hi);
 }
 STEEP_CALL(Loss)
 

@@ -90,18 +90,17 @@ void normalize(const T* x, const T* mean, const T* scale, const T* shift, const 
                bool relu, long pixels, long channels, T* y) {
   const Periodic<T, 3> vectors({mean, scale, shift}, pixels, channels);
   const T *const m = vectors.of[0], *const s = vectors.of[1], *const t = vectors.of[2];
-  const auto plain = [=](long at, long k) { return fma_(x[at] - m[k], s[k], t[k]); };
-  const auto added = [=](long at, long k) { return plain(at, k) + residual[at]; };
-  const auto positive = [](T v) { return v < T(0) ? T(0) : v; };  // keeps NaN
+  const auto normal = [=](long at, long k) { return fma_(x[at] - m[k], s[k], t[k]); };
+  const auto added = [=](long at, long k) { return normal(at, k) + residual[at]; };
   const long size = pixels * channels, period = vectors.period;
   if (residual && relu)
-    each_element(y, size, period, [=](long at, long k) { return positive(added(at, k)); });
+    each_element(y, size, period, [=](long at, long k) { return relu_(added(at, k)); });
   else if (residual)
     each_element(y, size, period, added);
   else if (relu)
-    each_element(y, size, period, [=](long at, long k) { return positive(plain(at, k)); });
+    each_element(y, size, period, [=](long at, long k) { return relu_(normal(at, k)); });
   else
-    each_element(y, size, period, plain);
+    each_element(y, size, period, normal);
 }
 
 template <class T>
@@ -127,14 +126,14 @@ template <class F> STEEP_HD void over_units(const ops::Normalizing& op, long lo,
 }
 
 template <class T>
-STEEP_HD void write_statistics(const ops::Normalizing& op, const Work<T>& w, long c, double mean,
-                               double variance) {
+STEEP_HD void write_statistics(const ops::Normalizing& op, const Work<T>& w, long c, Wide<T> mean,
+                               Wide<T> variance) {
   const long n = padded(op.channels);
-  const double inverse = 1 / sqrt_(variance + op.eps);
+  const Wide<T> inverse = 1 / sqrt_(variance + op.eps);
   T* const out = w.out.data + c;
   out[0] = T(mean);
   out[n] = T(inverse);
-  out[2 * n] = T(double(w.parameters[0][c]) * inverse);
+  out[2 * n] = T(Wide<T>(w.parameters[0][c]) * inverse);
   out[3 * n] = T(variance);
 }
 
@@ -154,14 +153,14 @@ void run(const ops::BatchStatistics& op, const Work<T>& w, const Step<T>& s, lon
   const long n = padded(op.channels);
   const double rows = double(s.rows), pixels = double(op.pixels);
   over_units(op, lo, hi, [&](long c) {
-    double mean = 0, squares = 0;
-    for (long r = 0; r < s.rows; ++r) mean += double(w.in[0].at(r)[c]);
+    Wide<T> mean = 0, squares = 0;
+    for (long r = 0; r < s.rows; ++r) mean += Wide<T>(w.in[0].at(r)[c]);
     mean /= rows;
     for (long r = 0; r < s.rows; ++r) {
-      const double away = double(w.in[0].at(r)[c]) - mean;
-      squares += double(w.in[0].at(r)[n + c]) + pixels * away * away;
+      const Wide<T> away = Wide<T>(w.in[0].at(r)[c]) - mean;
+      squares += Wide<T>(w.in[0].at(r)[n + c]) + pixels * away * away;
     }
-    write_statistics(op, w, c, mean, squares / (rows * pixels));
+    write_statistics<T>(op, w, c, mean, squares / (rows * pixels));
   });
 }
 STEEP_CALL(BatchStatistics)
@@ -169,7 +168,7 @@ STEEP_CALL(BatchStatistics)
 template <class T>
 void run(const ops::FrozenStatistics& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
   over_units(op, lo, hi, [&](long c) {
-    write_statistics(op, w, c, double(w.parameters[1][c]), double(w.parameters[2][c]));
+    write_statistics<T>(op, w, c, w.parameters[1][c], w.parameters[2][c]);
   });
 }
 STEEP_CALL(FrozenStatistics)
@@ -203,13 +202,13 @@ void run(const ops::BatchNormGradients& op, const Work<T>& w, const Step<T>& s, 
   const long n = padded(op.channels);
   const double count = double(s.rows) * double(op.pixels);
   over_units(op, lo, hi, [&](long c) {
-    double sum = 0, product = 0;
+    Wide<T> sum = 0, product = 0;
     for (long r = 0; r < s.rows; ++r) {
-      sum += double(w.in[0].at(r)[c]);
-      product += double(w.in[0].at(r)[n + c]);
+      sum += Wide<T>(w.in[0].at(r)[c]);
+      product += Wide<T>(w.in[0].at(r)[n + c]);
     }
     w.out.data[c] = T(sum / count);
-    w.out.data[n + c] = T(product / count * double(w.in[1].data[n + c]));
+    w.out.data[n + c] = T(product / count * Wide<T>(w.in[1].data[n + c]));
   });
 }
 STEEP_CALL(BatchNormGradients)

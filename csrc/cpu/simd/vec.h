@@ -6,6 +6,7 @@
 #define STEEP_PASTE2(a, b) a##b
 #define STEEP_PASTE(a, b) STEEP_PASTE2(a, b)
 
+#include "cpu/simd/vec_dual.h"
 #include "cpu/simd/vec_portable.h"
 #if STEEP_PASTE(STEEP_ID_, STEEP_ISA) == STEEP_ID_avx512
 #include "cpu/simd/vec_avx512.h"

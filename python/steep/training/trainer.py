@@ -14,6 +14,7 @@ from ..network import Layer
 from ..network.network import Network
 from . import resume
 from .data import checked_augment, checked_validation, warn_of_single_sample
+from .derivatives import Derivatives
 from .history import History
 from .hooks import Callbacks
 from .loop import Loop
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from ..data.augment import Augment
 
 
-class Trainer:
+class Trainer(Derivatives):
     """Trains a network: w is moved to make the mean over samples of loss(net(x), y) small.
 
     Penalties, limits and every hyper-parameter of the optimizer are attributes, which may be

@@ -1,0 +1,57 @@
+// Runs a batch forward and backward and adds the gradients of all blocks up.
+#include "cpu/objective.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/dual.h"
+#include "cpu/threads.h"
+#include "plan/rules.h"
+
+namespace steep {
+
+using portable::plain;
+
+template <class T>
+double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>& step,
+                 const Terms& terms, T* g, int threads) {
+  const auto& tasks = plan.tasks();
+  T* const w = weights.column(0);
+  Halt* const halt = step.halt;
+  pool().run(threads, [&](int thread, int members) {
+    plan.run(step, thread, members);
+    if (members > 1) pool().meet();
+    for (std::size_t i = thread; i < tasks.size(); i += members) {
+      if (halt != nullptr && thread == 0) halt->ask();
+      if (halt != nullptr && halt->wanted()) return;
+      const GradTask<T>& task = tasks[i];
+      plan.gradient(task, step.rows, g + task.offset);
+      kernels<T>().finish_gradient(
+          g + task.offset, w + task.offset, task.size, static_cast<T>(terms.l1[task.parameter]),
+          static_cast<T>(terms.l2[task.parameter]), static_cast<T>(kNoLimit));
+    }
+  });
+  if (halt != nullptr && halt->wanted()) return std::numeric_limits<double>::quiet_NaN();
+  double sum = 0;
+  for (long r = 0; r < step.rows; ++r) sum += plan.values()[r];
+  if (terms.mean) sum /= static_cast<double>(step.rows);
+  for (const GradTask<T>& task : tasks) {
+    const double l1 = terms.l1[task.parameter], l2 = terms.l2[task.parameter];
+    if (l1 == 0 && l2 == 0) continue;
+    for (long i = task.offset; i < task.offset + task.size; ++i) {
+      const double x = plain(w[i]);
+      sum += 0.5 * l2 * x * x + l1 * std::abs(x);
+    }
+  }
+  return sum;
+}
+
+#define STEEP_OBJECTIVE(T)                                                                        \
+  template double objective(const Plan<T>&, const CpuStore<T>&, const Step<T>&, const Terms&, T*, \
+                            int);
+STEEP_OBJECTIVE(float)
+STEEP_OBJECTIVE(double)
+STEEP_OBJECTIVE(portable::Dual)
+#undef STEEP_OBJECTIVE
+
+}  // namespace steep
