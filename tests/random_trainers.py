@@ -326,6 +326,8 @@ class Training:
             "clip_value": self.maybe(0.12, self.value(self.choose(0.01, 0.1, 1.0), 0.15)),
             "clip_parameter": self.maybe(0.1, self.value(self.choose(0.02, 0.3, 3.0), 0.15)),
             "groups": self.maybe(0.15, self.groups()),
+            "sam": self.maybe(0.12, self.value(self.choose(0.05, 0.5), 0.2)),
+            "sam_adaptive": self.maybe(0.1, True),
             "average": self.maybe(0.15, self.average()),
             "metrics": self.maybe(0.05, ()),
             "reduction": self.maybe(0.2, "sum"), "precision": self.maybe(0.35, "float64"),
@@ -356,11 +358,13 @@ class Training:
         size = self.choose(1, n, n, n + 3, *[self.whole(1, n)] * 2, max(1, n - 1))
         if self.large:  # few batches, each large
             size = self.choose(n, n, self.whole(64, n), max(64, n - 1), 64)
+        accumulate = self.maybe(0.15, self.whole(1, 4))
+        drop_last = self.maybe(0.1, True) if size * (accumulate or 1) <= n else None
         return call(
             "", "fit", Source("X"), Source("y"), epochs=self.whole(1, 1 if self.large else 3),
             batch_size=size,
             sample_weight=weights, class_weight=classes, shuffle=self.maybe(0.4, False),
-            drop_last=self.maybe(0.1, True) if size <= n else None, augment=augment,
+            drop_last=drop_last, accumulate=accumulate, augment=augment,
             validation=validation,
             progress=False,
         )  # fmt: skip

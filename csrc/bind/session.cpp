@@ -29,11 +29,12 @@ class PySession {
  public:
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
             const std::vector<std::string>& rules, const std::vector<int>& groups, uint64_t seed,
-            bool mean, bool decay_bias, bool average)
+            bool mean, bool decay_bias, bool average, bool adaptive,
+            const std::vector<bool>& sparse)
       : network_(std::move(network)), trained_(network_->get()),
         session_(std::make_unique<Session>(
             trained_, Objective{loss_index(loss), loss_option},
-            Recipe{indices(rules), groups, seed, mean, decay_bias, average})) {}
+            Recipe{indices(rules), groups, seed, mean, decay_bias, average, adaptive, sparse})) {}
 
   // The network may have been converted since: this session's weights would no longer be its own.
   Session& session() const {
@@ -53,12 +54,12 @@ class PySession {
 
   void set_data(const std::vector<py::array>& inputs, const py::array& targets,
                 const std::optional<py::array>& weights, long batch_size, bool shuffle,
-                bool drop_last, const std::optional<AugmentSettings>& settings) {
+                bool drop_last, const std::optional<AugmentSettings>& settings, long at_once) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     HeldData held = hold(network_->graph(), inputs, targets, weights);
     if (settings) augment(held, inputs, *settings);
     ++data_set_;  // first: where it fails there are no data
-    released([&](Session& s) { s.set_data(held.data, {batch_size, shuffle, drop_last}); });
+    released([&](Session& s) { s.set_data(held.data, {batch_size, at_once, shuffle, drop_last}); });
     std::swap(held_, held);
   }
   void set_batch(const std::vector<py::array>& inputs, const py::array& targets,
@@ -144,8 +145,8 @@ class PySession {
   // The outputs' derivative along the direction, (samples, width), where there is one; and the product
   // with it, or of outputs with `back` (samples, width), by parameter: all in float64.
   py::tuple derive(const std::vector<py::array>& inputs, const std::optional<py::array>& targets,
-                   const std::optional<py::array>& weights, const std::string& what, const Penalty& l2,
-                   const std::map<std::string, py::array>& along,
+                   const std::optional<py::array>& weights, const std::string& what,
+                   const Penalty& l2, const std::map<std::string, py::array>& along,
                    const std::optional<py::array>& back) {
     static const std::map<std::string, Derivative::Kind> kinds{
         {"hessian", Derivative::kHessian},
@@ -309,11 +310,13 @@ void bind_session(py::module_& m) {
   py::class_<PySession>(m, "Session")
       .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double,
                     const std::vector<std::string>&, const std::vector<int>&, uint64_t, bool, bool,
-                    bool>(),
+                    bool, bool, const std::vector<bool>&>(),
            arg("network"), arg("loss"), arg("loss_option"), arg("rules"), arg("groups"),
-           arg("seed"), arg("mean"), arg("decay_bias"), arg("average") = false)
+           arg("seed"), arg("mean"), arg("decay_bias"), arg("average") = false,
+           arg("adaptive") = false, arg("sparse") = std::vector<bool>{})
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
-           arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none())
+           arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none(),
+           arg("at_once") = 0)
       .def("set_batch", &PySession::set_batch, arg("inputs"), arg("targets"), arg("sample_weight"))
       .def("release_data", &PySession::release_data)
       .def_property_readonly("data_set", &PySession::data_set)

@@ -85,7 +85,17 @@ template <class T>
 void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
                        T* const* blocks) const {
   if (task.terms.empty()) std::fill_n(g, task.size, T(0));
-  bool accumulate = false;
+  sum_terms(task, rows, g, false, columns, blocks);
+}
+
+template <class T>
+void Plan<T>::add_gradient(const GradTask<T>& task, long rows, T* g) const {
+  sum_terms(task, rows, g, true, 0, nullptr);
+}
+
+template <class T>
+void Plan<T>::sum_terms(const GradTask<T>& task, long rows, T* g, bool accumulate, int columns,
+                        T* const* blocks) const {
   for (const Term<T>& term : task.terms) {
     if (term.form == GradTerm::Form::Partial) {
       const long groups = (rows + term.samples - 1) / term.samples;
@@ -127,10 +137,11 @@ void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
   }
 }
 
-#define STEEP_GRADIENT(T)                           \
-  template void Plan<T>::bind_tasks();              \
-  template void Plan<T>::add_task(int, long, long); \
-  template void Plan<T>::gradient(const GradTask<T>&, long, T*, int, T* const*) const;
+#define STEEP_GRADIENT(T)                                                              \
+  template void Plan<T>::bind_tasks();                                                 \
+  template void Plan<T>::add_task(int, long, long);                                    \
+  template void Plan<T>::gradient(const GradTask<T>&, long, T*, int, T* const*) const; \
+  template void Plan<T>::add_gradient(const GradTask<T>&, long, T*) const;
 STEEP_GRADIENT(float)
 STEEP_GRADIENT(double)
 STEEP_GRADIENT(portable::Dual)

@@ -96,8 +96,12 @@ template <class T> class Plan {
   // once for as long as the weights stay, then rows [lo, hi) of a batch.
   void prepare(int thread, int threads) const;
   bool run_rows(const Step<T>& step, int thread, long lo, long hi) const;
-  // Lets running statistics follow those of the last batch.
+  // Lets running statistics follow those of the last batch. They can be kept, in room for so many
+  // numbers, and put back.
   void follow_statistics(long rows) const;
+  std::size_t statistics() const;
+  void keep_statistics(T* kept) const;
+  void put_statistics(const T* kept) const;
 
   const std::vector<GradTask<T>>& tasks() const { return tasks_; }
   // The tasks of parameter p lie from first_task(p) to first_task(p + 1).
@@ -106,6 +110,8 @@ template <class T> class Plan {
   // that the update will read from memory.
   void gradient(const GradTask<T>& task, long rows, T* g, int columns = 0,
                 T* const* blocks = nullptr) const;
+  // Adds it to g, which has that of earlier rows.
+  void add_gradient(const GradTask<T>& task, long rows, T* g) const;
 
   T* row(int tensor, long r) const { return buffers_[tensor] + r * strides_[tensor]; }
   long width(int tensor) const { return program_.tensors[tensor].width; }
@@ -142,6 +148,8 @@ template <class T> class Plan {
   T* parameter(int p) const { return weights_->column(0) + weights_->layout().slices[p].offset; }
   void bind_tasks();
   void add_task(int parameter, long panel, long lo);
+  void sum_terms(const GradTask<T>& task, long rows, T* g, bool accumulate, int columns,
+                 T* const* blocks) const;
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
              T* g, bool accumulate) const;
   void prefetch(const GradTask<T>& task, long lo, long hi, int columns, T* const* blocks) const;

@@ -1,4 +1,5 @@
 // Runs a plan's calls phase by phase, and looks for where a value stopped being finite.
+#include <algorithm>
 #include <cmath>
 #include <tuple>
 #include <utility>
@@ -77,7 +78,7 @@ template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int thre
   const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
   if (thread == 0 && checking()) check_padding(*weights_, "the weight");
-  step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
+  step.batcher->order(step.epoch, step.batch, step.first, lo, hi, step.order);
   for (std::size_t p = 0; p < phases_.size(); ++p) {
     if (phases_[p].meets && threads > 1) pool().meet();
     if (phases_[p].crosses) {
@@ -100,7 +101,7 @@ template <class T> void Plan<T>::prepare(int thread, int threads) const {
 template <class T>
 bool Plan<T>::run_rows(const Step<T>& common, int thread, long lo, long hi) const {
   const Step<T> step = own(common, thread);
-  step.batcher->order(step.epoch, step.batch, lo, hi, step.order);
+  step.batcher->order(step.epoch, step.batch, step.first, lo, hi, step.order);
   for (const Phase<T>& phase : phases_) {
     if (!phase.crosses) run_phase(phase, step, lo, hi);
   }
@@ -142,6 +143,27 @@ template <class T> void Plan<T>::follow_statistics(long rows) const {
   }
 }
 
+template <class T> std::size_t Plan<T>::statistics() const {
+  std::size_t count = 0;
+  for (const Running<T>& r : running_) count += 2 * static_cast<std::size_t>(r.channels);
+  return count;
+}
+
+template <class T> void Plan<T>::keep_statistics(T* kept) const {
+  for (const Running<T>& r : running_) {
+    kept = std::copy_n(r.variance, r.channels, std::copy_n(r.mean, r.channels, kept));
+  }
+}
+
+template <class T> void Plan<T>::put_statistics(const T* kept) const {
+  for (const Running<T>& r : running_) {
+    for (T* to : {r.mean, r.variance}) {
+      std::copy_n(kept, r.channels, to);
+      kept += r.channels;
+    }
+  }
+}
+
 // Runs the step again, looking at what each call wrote: later ones may use the same memory.
 template <class T> std::string Plan<T>::first_fault(const Step<T>& common) const {
   const Step<T> step = own(common, 0);
@@ -174,6 +196,9 @@ template <class T> bool Plan<T>::finite_output(const BoundCall<T>& call, long sa
   template void Plan<T>::prepare(int, int) const;                         \
   template bool Plan<T>::run_rows(const Step<T>&, int, long, long) const; \
   template void Plan<T>::follow_statistics(long) const;                   \
+  template std::size_t Plan<T>::statistics() const;                       \
+  template void Plan<T>::keep_statistics(T*) const;                       \
+  template void Plan<T>::put_statistics(const T*) const;                  \
   template std::string Plan<T>::first_fault(const Step<T>&) const;
 STEEP_ROWS(float)
 STEEP_ROWS(double)

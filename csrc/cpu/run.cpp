@@ -13,7 +13,7 @@ namespace steep {
 
 // What the threads of one stretch share.
 template <class T> struct CpuTraining<T>::Loop {
-  const CpuTraining& t;
+  CpuTraining& t;
   const Update<T>& update;
   const Stretch& stretch;
   Halt* const halt;
@@ -24,7 +24,12 @@ template <class T> struct CpuTraining<T>::Loop {
   long done = 0;
   long end = 0;  // of the steps the threads are about to run
 
+  using Share = typename Update<T>::Share;
+  using Knobs = typename Update<T>::Knobs;
   void run(int thread, int threads, long first_step);
+  bool pass(Step<T> step, long i, Share share, int thread, int threads, bool first);
+  bool uphill(const Step<T>& step, long i, Share share, const Knobs& knobs, int thread,
+              int threads);
   void record(const Step<T>& step, long i) const;
   bool late_now() const;
   void check() const;  // see invariants.h
@@ -47,9 +52,57 @@ template <class T> void CpuTraining<T>::Loop::record(const Step<T>& step, long i
       weight += each;
     }
   }
-  stretch.loss[i] = loss;
-  stretch.right[i] = right;
-  stretch.weight[i] = weight;
+  const auto add = [&](double& sum, double part) { sum = step.first > 0 ? sum + part : part; };
+  add(stretch.loss[i], loss);
+  add(stretch.right[i], right);
+  add(stretch.weight[i], weight);
+}
+
+// All rows of a step forward and backward, at once or part by part: then gradients are added up. False
+// where the step ends here; where it is the first pass it has left nothing behind.
+template <class T>
+bool CpuTraining<T>::Loop::pass(Step<T> step, long i, Share share, int thread, int threads,
+                                bool first) {
+  const auto meet = [threads] {
+    if (threads > 1) pool().meet();
+  };
+  const Plan<T>& plan = *t.plan_;
+  const long rows = step.rows, part = stretch.data->at_once(rows);
+  const bool parts = part < rows;
+  step.halt = first ? halt : nullptr;  // a step that is half done is finished
+  if (thread == 0 && parts && first) plan.keep_statistics(t.kept_statistics_.data());
+  for (step.first = 0; step.first < rows; step.first += part) {
+    step.rows = std::min(part, rows - step.first);
+    if (!plan.run(step, thread, threads)) (first ? bad_loss : bad_gradient) = true;
+    // Only the caller's own thread notes it; the others see it after the next meeting.
+    if (step.halt != nullptr && thread == 0 && halt->wanted()) halted_rows = true;
+    meet();
+    const bool ends = halted_rows || bad_loss || bad_gradient;
+    if (thread == 0 && parts && first && ends) plan.put_statistics(t.kept_statistics_.data());
+    if (halted_rows) return false;
+    if (thread == 0 && first) record(step, i);
+    if (ends || !parts) return !ends;
+    update.collect(share, step.rows, step.first > 0);
+    if (thread == 0 && first) plan.follow_statistics(step.rows);
+    meet();
+  }
+  return true;
+}
+
+// The gradient of the point uphill in place of that of the weights. Statistics follow the weights' own.
+template <class T>
+bool CpuTraining<T>::Loop::uphill(const Step<T>& step, long i, Share share, const Knobs& knobs,
+                                  int thread, int threads) {
+  const bool parts = stretch.data->at_once(step.rows) < step.rows;
+  T* const kept = t.kept_weights_->column(0);
+  if (!parts) update.collect(share, step.rows, false);
+  if (thread == 0 && !parts) t.plan_->follow_statistics(step.rows);
+  if (!update.climb(share, knobs, kept, threads)) bad_gradient = true;
+  if (threads > 1) pool().meet();
+  if (bad_gradient) return false;
+  const bool went = pass(step, i, share, thread, threads, false);
+  update.come_back(share, kept);
+  return went;
 }
 
 // Past its time, or others wait for the weights and it had a fair share.
@@ -73,22 +126,19 @@ template <class T> void CpuTraining<T>::Loop::run(int thread, int threads, long 
   const auto share = update.share(thread, threads);
   for (long i = first_step; i < end; ++i) {
     auto knobs = update.read(stretch.knobs, i);
-    Step<T> step =
+    const Step<T> step =
         t.at(*stretch.data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i});
-    step.halt = halt;
-    if (!t.plan_->run(step, thread, threads)) bad_loss = true;
-    // Only the caller's own thread notes it; the others see it after the next meeting.
-    if (halt != nullptr && thread == 0 && halt->wanted()) halted_rows = true;
-    meet();
-    if (halted_rows) return;
-    if (thread == 0) record(step, i);
-    if (bad_loss) return;
-    const bool finite = stretch.separate ? update.separate(share, step.rows, knobs, thread, threads,
-                                                           halt, halted_gradients)
-                                         : update.fused(share, step.rows, knobs, threads);
+    if (!pass(step, i, share, thread, threads, true)) return;
+    const bool parts = stretch.data->at_once(step.rows) < step.rows;
+    const bool twice = knobs.shared(kSharpness) > 0;
+    if (twice && !uphill(step, i, share, knobs, thread, threads)) return;
+    const bool finite = stretch.separate
+                            ? update.separate(share, step.rows, parts, knobs, thread, threads,
+                                              parts || twice ? nullptr : halt, halted_gradients)
+                            : update.fused(share, step.rows, knobs, threads);
     if (halted_gradients) return;
     if (!finite) bad_gradient = true;
-    if (thread == 0) t.plan_->follow_statistics(step.rows);
+    if (thread == 0 && !parts && !twice) t.plan_->follow_statistics(step.rows);
     if (thread == 0 && late_now()) late = true;
     meet();
     if (bad_gradient) return;
@@ -103,11 +153,14 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
   // are not left.
   constexpr double kLongStep = 0.1, kLongForward = 2e10;  // seconds; flops
   const double begun = now();
-  const long rows = stretch.data->rows(stretch.at.batch);
+  const long rows = stretch.data->at_once(stretch.data->rows(stretch.at.batch));
   const int wanted = threads_for_rows(rows);
   const bool polite = halt != nullptr;
   const double forward = plan_->cost_per_row() * static_cast<double>(rows);
   if (stretch.separate) keep_gradients();
+  if (climbs(stretch) && !kept_weights_) {
+    kept_weights_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
+  }
   Update<T> update = this->update();
   if (halt != nullptr && update.looks_ahead()) {
     if (stretch.separate || step_seconds_ > kLongStep || forward > kLongForward) {

@@ -33,7 +33,8 @@ CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weight
       ruled_(ruled(recipe_, *weights_, columns, slots_)) {}
 
 template <class T> long CpuTraining<T>::bytes() const {
-  return slots_.bytes() + (gradients_ ? gradients_->bytes() : 0);
+  return slots_.bytes() + (gradients_ ? gradients_->bytes() : 0) +
+         (kept_weights_ ? kept_weights_->bytes() : 0);
 }
 
 template <class T> long CpuTraining<T>::plan_bytes(long rows) const {
@@ -46,6 +47,22 @@ template <class T> void CpuTraining<T>::reserve(long rows) {
   auto larger = std::make_unique<Plan<T>>(program_, k_, weights_, rows);
   sums_.resize(larger->tasks().size());
   plan_ = std::move(larger);
+  kept_statistics_.resize(plan_->statistics());
+}
+
+template <class T> template <class F> void CpuTraining<T>::each_part(Step<T> step, F&& f) const {
+  const long rows = step.rows, part = step.batcher->at_once(rows);
+  for (step.first = 0; step.first < rows; step.first += part) {
+    step.rows = std::min(part, rows - step.first);
+    if (!f(step)) return;
+  }
+}
+
+template <class T> bool CpuTraining<T>::climbs(const Stretch& stretch) const {
+  for (long i = 0; i < stretch.count; ++i) {
+    if (stretch.knobs[i * recipe_.columns() + kSharpness] > 0) return true;
+  }
+  return false;
 }
 
 template <class T> void CpuTraining<T>::keep_gradients() {
@@ -81,16 +98,23 @@ template <class T> int CpuTraining<T>::threads_for_rows(long rows) {
 }
 
 template <class T> bool CpuTraining<T>::finite_at(const Batcher& data, Position at) {
-  const Step<T> step = this->at(data, at);
   std::atomic<bool> finite{true};
-  pool().run(threads_for_rows(step.rows), [&](int thread, int threads) {
-    if (!plan_->run(step, thread, threads)) finite = false;
+  each_part(this->at(data, at), [&](const Step<T>& step) {
+    pool().run(threads_for_rows(step.rows), [&](int thread, int threads) {
+      if (!plan_->run(step, thread, threads)) finite = false;
+    });
+    return finite.load();
   });
   return finite;
 }
 
 template <class T> std::string CpuTraining<T>::first_fault(const Batcher& data, Position at) {
-  return plan_->first_fault(this->at(data, at));
+  std::string fault = "loss";
+  each_part(this->at(data, at), [&](const Step<T>& step) {
+    fault = plan_->first_fault(step);
+    return fault == "loss" && plan_->run(step, 0, 1);
+  });
+  return fault;
 }
 
 template <class T>
@@ -99,17 +123,18 @@ std::string CpuTraining<T>::faulty_parameter(const Batcher& data, Position at,
   Update<T> update = this->update();
   update.keep_weights();
   update.begin(knobs);
-  const Step<T> step = this->at(data, at);
-  plan_->run(step, 0, 1);
   std::string name = "update of the weights: too large for the number format";
-  for (const GradTask<T>& task : plan_->tasks()) {
-    alignas(64) T g[kLargestTask];
-    plan_->gradient(task, step.rows, g);
-    if (!k_.all_finite(g, task.size)) {
+  each_part(this->at(data, at), [&](const Step<T>& step) {
+    plan_->run(step, 0, 1);
+    for (const GradTask<T>& task : plan_->tasks()) {
+      alignas(64) T g[kLargestTask];
+      plan_->gradient(task, step.rows, g);
+      if (k_.all_finite(g, task.size)) continue;
       name = weights_->layout().slices[task.parameter].name;
-      break;
+      return false;
     }
-  }
+    return true;
+  });
   update.end(knobs, 0);
   return name;
 }

@@ -38,14 +38,19 @@ template <class T> class CpuTraining final : public Training {
   Update<T> update();
   int threads_for_rows(long rows);
   void keep_gradients();
+  // f(a step) for the parts of it that go forward and backward at once, until it is false.
+  template <class F> void each_part(Step<T> step, F&& f) const;
+  bool climbs(const Stretch& stretch) const;
 
   const Program program_;
   const std::shared_ptr<CpuStore<T>> weights_;
   const Kernels<T>& k_;
   const Recipe recipe_;
   CpuStore<T> slots_;
-  const std::vector<Ruled<T>> ruled_;       // by parameter
-  std::unique_ptr<CpuStore<T>> gradients_;  // made when first asked for
+  const std::vector<Ruled<T>> ruled_;          // by parameter
+  std::unique_ptr<CpuStore<T>> gradients_;     // made when first asked for
+  std::unique_ptr<CpuStore<T>> kept_weights_;  // of steps whose gradient is taken uphill
+  std::vector<T> kept_statistics_;             // of steps that go in parts
   std::unique_ptr<Plan<T>> plan_;
   std::vector<TaskSums> sums_;  // of each task
   std::vector<T> saved_weights_, saved_slots_;

@@ -26,11 +26,15 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
   for (std::size_t p = 0; p < recipe.groups.size(); ++p) {
     const int group = recipe.groups[p];
     const RuleInfo& info = recipe.rule(group);
+    const Slice& slice = weights.layout().slices[p];
     Ruled<T> r{recipe.rules[group],
                &info,
                group,
                recipe.knobs(group),
-               weights.layout().slices[p].offset,
+               recipe.is_sparse(group) && slice.matrix,
+               slice.narrow,
+               slice.panels().count(),
+               slice.offset,
                {},
                nullptr};
     for (std::size_t c = 0; c < columns.size(); ++c) {
@@ -52,8 +56,9 @@ Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStor
                   const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients,
                   TaskSums* sums)
     : plan_(plan), k_(kernels<T>()), ruled_(ruled), decay_bias_(recipe.decay_bias),
-      columns_(recipe.columns()), large_(weights.bytes() + slots.bytes() > kCache),
-      size_(weights.layout().size), w_(weights.column(0)), gradients_(gradients), sums_(sums) {
+      adaptive_(recipe.adaptive), columns_(recipe.columns()),
+      large_(weights.bytes() + slots.bytes() > kCache), size_(weights.layout().size),
+      w_(weights.column(0)), gradients_(gradients), sums_(sums) {
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
     looks_ahead_ |= recipe.rule(static_cast<int>(g)).look_ahead;
     two_passes_ |= recipe.rule(static_cast<int>(g)).sums > 0;
@@ -169,9 +174,11 @@ UpdateArgs<T> Update<T>::arguments(const GradTask<T>& task, const T* g, Knobs& k
 
 // The rule, and the average that follows the weights while they are in cache.
 template <class T>
-bool Update<T>::step(const GradTask<T>& task, const UpdateArgs<T>& a, const Knobs& knobs) const {
+bool Update<T>::step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
+  const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
-  if (r.average == nullptr) return k_.update[r.rule](a);
+  const auto move = [&] { return r.sparse ? sparse_step(i, a) : k_.update[r.rule](a); };
+  if (r.average == nullptr) return move();
   const auto follow = [&](const char* look, double rate, bool pull) {
     const bool ahead = r.info->look_ahead;
     k_.average({.average = r.average + (task.offset - r.offset),
@@ -183,7 +190,7 @@ bool Update<T>::step(const GradTask<T>& task, const UpdateArgs<T>& a, const Knob
                 .pull = pull});
   };
   if (knobs.shared(kStart) != 0) follow("look", 1, false);
-  const bool finite = k_.update[r.rule](a);
+  const bool finite = move();
   const double rate = knobs.shared(kAverage);
   const bool pull = knobs.shared(kPull) != 0;
   if (rate != 0 || pull) follow("look_next", rate, pull);
@@ -196,7 +203,7 @@ bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
   const UpdateArgs<T> a = arguments(task, g, knobs, scale);
-  if (r.info->sums == 0) return step(task, a, knobs);
+  if (r.info->sums == 0) return step(i, a, knobs);
   k_.measure[r.rule](a, sums_[i].terms);
   return true;
 }
@@ -228,7 +235,7 @@ template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
     const T* const g = gradients == nullptr ? nullptr : gradients + task.offset;
     UpdateArgs<T> a = arguments(task, g, knobs, g == nullptr ? 1 : sums_[i].scale);
     a.factor = static_cast<T>(factor);
-    finite &= step(task, a, knobs);
+    finite &= step(i, a, knobs);
   }
   return finite;
 }
@@ -261,14 +268,16 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int threads) const {
 }
 
 template <class T>
-bool Update<T>::separate(Share share, long rows, Knobs& knobs, int thread, int threads, Halt* halt,
-                         std::atomic<bool>& halted) const {
+bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, int thread,
+                         int threads, Halt* halt, std::atomic<bool>& halted) const {
   const auto& tasks = plan_.tasks();
   for (std::size_t i = share.first; i < share.last; ++i) {
     if (halt != nullptr && thread == 0) halt->ask();
     if (halt != nullptr && halt->wanted()) break;
-    plan_.gradient(tasks[i], rows, gradients_ + tasks[i].offset);
-    sums_[i].squares = finish(tasks[i], gradients_ + tasks[i].offset, knobs);
+    T* const g = gradients_ + tasks[i].offset;
+    if (!collected) plan_.gradient(tasks[i], rows, g);
+    if (rule_of(i).sparse) sums_[i].rows = moving_rows(tasks[i], g);
+    sums_[i].squares = finish(tasks[i], g, knobs);
   }
   if (halt != nullptr && thread == 0 && halt->wanted()) halted = true;
   const Lengths lengths = norm(share, knobs, threads);
@@ -294,7 +303,8 @@ bool Update<T>::separate(Share share, long rows, Knobs& knobs, int thread, int t
   template void Update<T>::end(const double*, long) const;                                  \
   template auto Update<T>::share(int, int) const -> Share;                                  \
   template bool Update<T>::fused(Share, long, Knobs&, int) const;                           \
-  template bool Update<T>::separate(Share, long, Knobs&, int, int, Halt*, std::atomic<bool>&) const;
+  template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,             \
+                                    std::atomic<bool>&) const;
 STEEP_UPDATE(float)
 STEEP_UPDATE(double)
 #undef STEEP_UPDATE

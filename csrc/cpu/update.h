@@ -15,6 +15,9 @@ template <class T> struct Ruled {
   int rule;
   const RuleInfo* info;
   int group, knobs;
+  bool sparse;  // and a matrix: rows without a gradient are left alone
+  bool turned;  // its rows are stored as columns
+  long panels;
   long offset;  // of the parameter in a column of weights
   T* slots[kMaxSlots];
   T* average;  // of its weights, or null
@@ -27,7 +30,10 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
                             const std::vector<SlotColumn>& columns, const CpuStore<T>& slots);
 
 // What a task gives to numbers of its whole parameter or of all, and its factor of clipping.
-struct TaskSums { double squares, terms[kMaxTerms], scale; };
+struct TaskSums {
+  double squares, terms[kMaxTerms], scale;
+  uint64_t rows;  // those with a gradient, a bit each
+};
 
 template <class T> class Update {
  public:
@@ -71,10 +77,18 @@ template <class T> class Update {
   // Each gradient, and its update while it is in cache. Where a rule wants sums over whole parameters,
   // the threads meet before its second pass. False where a new weight is not finite.
   bool fused(Share share, long rows, Knobs& knobs, int threads) const;
-  // All gradients first, which are clipped together; no update where their norm is not finite, or where
-  // the halt was wanted: then thread 0 has noted it. The threads meet inside.
-  bool separate(Share share, long rows, Knobs& knobs, int thread, int threads, Halt* halt,
-                std::atomic<bool>& halted) const;
+  // All gradients first, or those that were collected, which are clipped together; no update where their
+  // norm is not finite, or where the halt was wanted: then thread 0 has noted it. The threads meet inside.
+  bool separate(Share share, long rows, bool collected, Knobs& knobs, int thread, int threads,
+                Halt* halt, std::atomic<bool>& halted) const;
+
+  // Gradients of some rows, added to those of earlier ones or the first.
+  void collect(Share share, long rows, bool add) const;
+  // Moves the weights uphill along the gradients that were collected (Foret et al. 2021), and keeps what
+  // they were; the threads meet inside, and must before the weights are read. False, and nothing moved,
+  // where a gradient is not finite.
+  bool climb(Share share, const Knobs& knobs, T* kept, int threads) const;
+  void come_back(Share share, const T* kept) const;
 
  private:
   struct Lengths { double total, shrunk; };  // of all gradients, made smaller by `shrunk`
@@ -83,8 +97,11 @@ template <class T> class Update {
   bool plain(Share share, const Knobs& knobs) const;
   double finish(const GradTask<T>& task, T* g, const Knobs& knobs) const;
   UpdateArgs<T> arguments(const GradTask<T>& task, const T* g, Knobs& knobs, double scale) const;
+  uint64_t moving_rows(const GradTask<T>& task, const T* g) const;
+  bool sparse_step(std::size_t task, const UpdateArgs<T>& a) const;
+  bool turned_step(const GradTask<T>& task, const UpdateArgs<T>& a, uint64_t rows) const;
   bool first_pass(std::size_t task, const T* g, Knobs& knobs, double scale) const;
-  bool step(const GradTask<T>& task, const UpdateArgs<T>& a, const Knobs& knobs) const;
+  bool step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
   bool second_pass(Share share, Knobs& knobs, const T* gradients) const;
   double factor(int parameter, Knobs& knobs) const;
   double length(int parameter) const;
@@ -97,7 +114,7 @@ template <class T> class Update {
   const Plan<T>& plan_;
   const Kernels<T>& k_;
   const std::vector<Ruled<T>>& ruled_;
-  const bool decay_bias_;
+  const bool decay_bias_, adaptive_;
   const int columns_;  // of a knob table
   const bool large_;   // more than stays in cache from one step to the next
   const long size_;    // elements of a column of weights

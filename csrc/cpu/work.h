@@ -38,7 +38,8 @@ template <class T> struct Step {
   long batch = 0;
   uint64_t step = 0;  // updates done before this one: the counter of dropout masks
   uint64_t seed = 0;
-  long rows = 0;          // samples of this batch
+  long first = 0;         // of the batch's samples, the one in row 0
+  long rows = 0;          // samples at once: all of the batch, or a part of it
   T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
   long* order = nullptr;  // (rows) sample numbers
   T* scratch = nullptr;   // of one thread alone: set by the plan

@@ -33,6 +33,7 @@ Dataset copy_into(std::shared_ptr<Block> block, const Dataset& data);
 // How samples are dealt into batches.
 struct Order {
   long batch_size = 1;
+  long at_once = 0;  // samples that go forward and backward together; 0 for all of a batch
   bool shuffle = false;
   bool drop_last = false;  // a short last batch
 };
@@ -51,9 +52,13 @@ class Batcher {
   long rows(long batch) const {
     return std::min(order_.batch_size, data_.samples - batch * order_.batch_size);
   }
-  // Sample numbers of rows [lo, hi) of a batch, into order[lo..hi).
-  void order(uint64_t epoch, long batch, long lo, long hi, long* order) const {
-    const long first = batch * order_.batch_size;
+  // Of a batch of so many rows.
+  long at_once(long rows) const {
+    return order_.at_once > 0 ? std::min(order_.at_once, rows) : rows;
+  }
+  // Sample numbers of rows [lo, hi), of which row 0 is sample `from` of a batch, into order[lo..hi).
+  void order(uint64_t epoch, long batch, long from, long lo, long hi, long* order) const {
+    const long first = batch * order_.batch_size + from;
     if (!order_.shuffle) {
       for (long r = lo; r < hi; ++r) order[r] = first + r;
       return;

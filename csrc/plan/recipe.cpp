@@ -14,7 +14,8 @@ int Recipe::knobs(int group) const {
 }
 
 bool Recipe::keeps_gradients() const {
-  return std::any_of(rules.begin(), rules.end(),
+  return std::count(sparse.begin(), sparse.end(), true) > 0 ||
+         std::any_of(rules.begin(), rules.end(),
                      [](int rule) { return rule_infos()[rule].keeps_gradient; });
 }
 
@@ -23,6 +24,15 @@ void check(const Recipe& recipe, std::size_t parameters) {
   if (recipe.groups.size() != parameters) {
     refuse("there are ", parameters, " parameters, the groups of ", recipe.groups.size(),
            " were given");
+  }
+  if (!recipe.sparse.empty() && recipe.sparse.size() != recipe.rules.size()) {
+    refuse(recipe.rules.size(), " groups, ", recipe.sparse.size(), " of them said to be sparse");
+  }
+  for (int g = 0; g < static_cast<int>(recipe.rules.size()); ++g) {
+    const RuleInfo& rule = recipe.rule(g);
+    if (recipe.is_sparse(g) && (rule.sums > 0 || rule.look_ahead)) {
+      refuse("the rule ", rule.name, " moves whole parameters, not some of their rows");
+    }
   }
   for (const int rule : recipe.rules) {
     if (recipe.average && rule_infos()[rule].slot(kAverageSlot) >= 0) {

@@ -18,10 +18,14 @@ struct Recipe {
   bool mean = true;         // of the losses of a batch, not their sum
   bool decay_bias = false;  // penalties and decay apply to all parameters
   bool average = false;     // one of the weights follows them, a slot of all parameters
+  bool adaptive = false;    // the point uphill is as far in the measure of each weight
+  std::vector<bool> sparse =
+      {};  // of each group: rows without a gradient are left alone; or none is
 
   const RuleInfo& rule(int group) const { return rule_infos()[rules[group]]; }
   int knobs(int group) const;  // the first column of a group in a knob table, or how many there are
   int columns() const { return knobs(static_cast<int>(rules.size())); }
+  bool is_sparse(int group) const { return !sparse.empty() && sparse[group]; }
   // Whether a rule wants all gradients before it moves the first weight.
   bool keeps_gradients() const;
 };

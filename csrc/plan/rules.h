@@ -9,11 +9,13 @@ namespace steep {
 // A row of a knob table has what holds for all parameters, and then, for each group of them, what all
 // rules share and the rule's own knobs. Limits of clipping may be 0; there is none where they are
 // kNoLimit. An average of the weights may follow them: it is set to them before a step where kStart is
-// not 0, goes a part of the way to them after it, kAverage, and they may be set to it then, kPull.
-enum SharedKnob { kClipNorm, kStart, kAverage, kPull, kSharedKnobs };
+// not 0, goes a part of the way to them after it, kAverage, and they may be set to it then, kPull. The
+// gradient may be that of a point uphill, kSharpness away.
+enum SharedKnob { kClipNorm, kStart, kAverage, kPull, kSharpness, kSharedKnobs };
 enum GroupKnob { kL1, kL2, kClipValue, kClipParameter, kDecay, kGroupKnobs };
 inline constexpr double kNoLimit = std::numeric_limits<double>::infinity();
-inline constexpr const char* kSharedKnobNames[] = {"clip_norm", "start", "average", "pull"};
+inline constexpr const char* kSharedKnobNames[] = {"clip_norm", "start", "average", "pull",
+                                                   "sharpness"};
 inline constexpr const char* kGroupKnobNames[] = {"l1", "l2", "clip_value", "clip_parameter",
                                                   "decay"};
 

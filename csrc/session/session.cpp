@@ -40,7 +40,8 @@ Session::~Session() = default;
 
 void Session::set_data(Dataset data, Order order) {
   const Inside alone(gate_, Inside::kWrite);
-  training_->reserve(std::min(order.batch_size, data.samples));
+  const long rows = std::min(order.batch_size, data.samples);
+  training_->reserve(order.at_once > 0 ? std::min(order.at_once, rows) : rows);
   take(std::make_shared<const Batcher>(std::move(data), order, recipe_.seed), false);
 }
 
@@ -87,11 +88,11 @@ void Session::take(Data data, bool single) {
 
 bool Session::separate(const double* knobs, long count, long rows) const {
   constexpr double kLongGradient = 4e10;  // flops: about 0.2 s on two cores
-  if (recipe_.keeps_gradients()) return true;
+  if (recipe_.keeps_gradients() || data_->at_once(rows) < rows) return true;
   const int groups = static_cast<int>(recipe_.rules.size());
   for (long i = 0; i < count; ++i) {
     const double* row = knobs + i * knob_columns();
-    if (row[kClipNorm] < kNoLimit) return true;
+    if (row[kClipNorm] < kNoLimit || row[kSharpness] > 0) return true;
     for (int g = 0; g < groups; ++g) {
       if (row[recipe_.knobs(g) + kClipParameter] < kNoLimit) return true;
     }

@@ -163,6 +163,8 @@ class Session:
         mean: bool,  # reduction
         decay_bias: bool,
         average: bool = False,  # a slot of all parameters that follows their weights
+        adaptive: bool = False,  # sharpness in the measure of each weight
+        sparse: list[bool] = ...,  # of each group: rows without a gradient are left alone
     ) -> None: ...
     # Keeps references to the arrays until release_data, labels aside; float32/float64/uint8 inputs
     # of any strides; targets int (N,) labels (any integer dtype) or float (N, ...) values;

@@ -170,7 +170,8 @@ class Course:
             if deed.kind == "step":
                 self._step_deed(deed)
                 continue
-            n, size = len(self.y), named["batch_size"]
+            n, part = len(self.y), named["batch_size"]
+            size = part * named.get("accumulate", 1)
             for _ in range(named["epochs"]):
                 order = np.arange(n)
                 if named.get("shuffle", True):
@@ -178,7 +179,8 @@ class Course:
                 last = n - n % min(size, n) if named.get("drop_last") else n
                 for first in range(0, last, size):
                     ends = first + size >= last
-                    self.update(order[first : first + size], self.weights(named), ends)
+                    rows = order[first : first + size]
+                    self.update(rows, self.weights(named), ends, part if size > part else size)
                 self.epoch += 1
 
     def weights(self, named):
@@ -205,8 +207,9 @@ class Course:
             weights[part] = given[2]
         self.update(part, weights)
 
-    def update(self, index, weights, ends=False):
-        """Do one step on some samples; `ends` where it is the last of its epoch."""
+    def update(self, index, weights, ends=False, part=None):
+        """Do one step on some samples, a part at a time; `ends` where it is an epoch's last."""
+        part = part or len(index)
         knobs = {
             name: reference.knobs_at(group.optimizer, self.step, self.epoch)
             for name, group in self.groups.items()
@@ -216,26 +219,54 @@ class Course:
             for name, p in zip(self.twin.trained, self.leaves, strict=True)
         }
         points = {n: reference.point(w, self.states[n], knobs[n]) for n, w in first.items()}
-        g = self.gradient(flat(points.values()), index, weights)
+        g = self.gradient(flat(points.values()), index, weights, part)
+        g = self.uphill(g, flat(points.values()), index, weights, part)
         # A gradient that is 0 is a sum that cancels: of terms of some size all the same.
         size = self.noise * (np.abs(g).max(initial=0.0) + 0.01)
-        g = g + size * self.random.choice([-1.0, 1.0], g.shape)
-        found, at = {}, 0
+        noise = size * self.random.choice([-1.0, 1.0], g.shape)
+        found, moving, at = {}, {}, 0
         for name, w in points.items():
             each = g[at : at + w.size].reshape(w.shape)
+            moving[name] = self.moving(name, each)
+            each = each + moving[name] * noise[at : at + w.size].reshape(w.shape)
             at += w.size
             k = knobs[name]
             found[name] = self.penalised(name, -each if k.maximize else each, w, k)
         moved = []
         for name, each in self.clipped(found).items():
-            w, self.states[name] = reference.move(
+            w, state = reference.move(
                 first[name], self.states[name], each, knobs[name], self.decayed[name]
             )
-            moved.append(w)
+            old = self.states[name]
+            self.states[name] = old | {
+                slot: np.where(moving[name], value, old[slot]) for slot, value in state.items()
+            }
+            moved.append(np.where(moving[name], w, first[name]))
         if self.following is not None:
             moved = self.following.step([*first.values()], moved, self.step, self.epoch, ends)
         fill(self.leaves, flat(moved))
         self.step += 1
+
+    def moving(self, name, g):
+        """Return which weights a sparse rule moves: rows of matrices with a gradient."""
+        sparse = getattr(self.groups[name].optimizer, "sparse", False)
+        return (g != 0).any(axis=-1, keepdims=True) if sparse and g.ndim > 1 else True
+
+    def uphill(self, g, point, index, weights, part):
+        """Return the gradient of the point that sharpness-aware minimisation takes it at."""
+        rho = reference.knobs_at(self.trainer.optimizer, self.step, self.epoch).of(self.trainer.sam)
+        if rho == 0:
+            return g
+        adaptive = self.trainer.sam_adaptive
+        length = math.sqrt(float(np.sum((point * g if adaptive else g) ** 2)))
+        if length == 0:
+            return g
+        self.twin.follows = False
+        moved = point + rho / length * (point**2 * g if adaptive else g)
+        found = self.gradient(moved, index, weights, part)
+        self.twin.follows = True
+        self.losses.pop()
+        return found
 
     def penalised(self, name, g, w, k):
         """Return a parameter's gradient with penalties, clipped by itself."""
@@ -261,7 +292,18 @@ class Course:
         norm = math.sqrt(sum(float(np.sum(g * g)) for g in gradients.values()))
         return {n: g * limit / norm if norm > limit else g for n, g in gradients.items()}
 
-    def gradient(self, point, index, weights):
+    def gradient(self, point, index, weights, part):
+        """Return the gradient of the batch's loss, in parts that go through the network alone."""
+        losses, total = len(self.losses), 0.0
+        for first in range(0, len(index), part):
+            rows = index[first : first + part]
+            share = len(rows) / len(index) if self.trainer.reduction == "mean" else 1.0
+            total = total + share * self.part_gradient(point, rows, weights)
+            self.losses[-1] *= share
+        self.losses[losses:] = [sum(self.losses[losses:])]
+        return total
+
+    def part_gradient(self, point, index, weights):
         fill(self.leaves, point)
         z = self.twin.run([torch.from_numpy(x[index]) for x in self.X])
         rows = twin.loss_rows(self.trainer.loss, z, torch.from_numpy(self.y[index]))

@@ -55,7 +55,8 @@ def resuming(case):
     with steep.threads(1):
         play(run, case.script[:cut])
         _, named = arguments(case.script[cut], run.space)
-        steps = named["epochs"] * -(-len(run.y) // named["batch_size"])
+        size = named["batch_size"] * named.get("accumulate", 1)
+        steps = named["epochs"] * -(-len(run.y) // size)
         after = run.trainer.steps + int(random.integers(1, steps + 1))
         last = run.trainer.epoch + named["epochs"]
         with contextlib.suppress(Cut, KeyboardInterrupt):

@@ -63,6 +63,8 @@ DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "soft_shrink": 0.5, "ha
 class Twin:
     """A described network with weights by name, in the order in which steep defines them."""
 
+    follows = True  # running statistics, what they see
+
     def __init__(self, case, state, close):
         self.case, self.close = case, close  # nearer to a kink than `close` is not clear
         self.leaves = {
@@ -271,9 +273,10 @@ def batch_norm(twin, node, x, key):
         # Of equal values, what is divided by sqrt(eps) is rounding, and so are gradients before it.
         twin.unclear |= bool((v.sqrt() <= twin.close * m.abs()).any())
         count = x.numel() // x.shape[-1]
-        with torch.no_grad():
-            mean.copy_(momentum * mean + (1 - momentum) * m)
-            var.copy_(momentum * var + (1 - momentum) * v * count / max(1, count - 1))
+        if twin.follows:
+            with torch.no_grad():
+                mean.copy_(momentum * mean + (1 - momentum) * m)
+                var.copy_(momentum * var + (1 - momentum) * v * count / max(1, count - 1))
         mean, var = m, v
     return (x - mean) / torch.sqrt(var + eps) * weight + bias
 

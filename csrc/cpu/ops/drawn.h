@@ -7,17 +7,18 @@
 
 namespace steep::STEEP_ISA {
 
-// out(r, c) (+)= value(word, r, c): lane c%4 of the Philox4x32-10 block at {c/4, r, stream}, under a key
+// out(r, c) (+)= value(word, r, c), where row 0 is the batch's sample `first`: lane c%4 of the Philox4x32-10 block at {c/4, first + r, stream}, under a key
 // of the seed and of `counter`.
 template <class T, class Value>
 STEEP_HD void each_drawn(const View<T>& out, bool accumulate, uint64_t seed, uint64_t counter,
-                         uint32_t stream, long lo, long hi, Value value) {
+                         uint32_t stream, long first, long lo, long hi, Value value) {
   constexpr long kChunk = 256;  // columns whose words are drawn at once
   const uint64_t key = seed ^ (counter + 1) * 0x9E3779B97F4A7C15u;
   const uint32_t key_low = uint32_t(key), key_high = uint32_t(key >> 32);
   const long width = out.width();
   for (long r = lo; r < hi; ++r) {
-    const uint32_t row_low = uint32_t(r), row_high = uint32_t(uint64_t(r) >> 32);
+    const uint64_t row = uint64_t(first + r);
+    const uint32_t row_low = uint32_t(row), row_high = uint32_t(row >> 32);
     for (long c = 0; c < width; c += kChunk) {
       const long columns = width - c < kChunk ? width - c : kChunk;
       uint32_t word[kChunk];

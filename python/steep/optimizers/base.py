@@ -306,12 +306,17 @@ class Moments(Damped):
         Divide the running means by 1 - beta^t.
     bias_time
         What t counts: ``"step"``, as in the paper, or ``"epoch"``.
+    sparse
+        Rows of a matrix whose gradient is 0 at a step are left alone by it, with their moments and
+        their decay, as PyTorch's SparseAdam and the lazy Adam of others do: for inputs of which few
+        are not 0. t counts all steps.
     """
 
     bias_correction: bool = field(default=True, kw_only=True)
     bias_time: str = field(default="step", kw_only=True)
+    sparse: bool = field(default=False, kw_only=True)
 
-    flags: ClassVar[tuple[str, ...]] = ("bias_correction",)
+    flags: ClassVar[tuple[str, ...]] = ("bias_correction", "sparse")
     _counts_time: ClassVar[bool] = False  # is t used without the correction, too?
 
     def __post_init__(self) -> None:

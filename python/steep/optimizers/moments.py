@@ -212,6 +212,12 @@ class Adan(Moments):
     rule = "adan"
     ranges: ClassVar[Ranges] = BETAS | {"beta3": FRACTION}
 
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        super().__post_init__()
+        if self.sparse:
+            raise ValueError("Adan: takes every gradient from the one before; leave out sparse")
+
     def _columns(self, clock: Clock) -> dict[str, Value]:
         columns = super()._columns(clock)
         rate, optax = self._sign * self._at("lr", clock), self.like == "optax"

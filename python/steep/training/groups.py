@@ -35,6 +35,11 @@ class Assignment:
     members: tuple[int, ...]
 
     @property
+    def sparse(self) -> list[bool]:
+        """Of each group, whether rows without a gradient are left alone."""
+        return [getattr(group.optimizer, "sparse", False) for group in self.groups]
+
+    @property
     def rules(self) -> list[str]:
         """The native rule of each group."""
         return [group.optimizer.rule for group in self.groups]
@@ -50,7 +55,7 @@ class Assignment:
 
 def common(name: str, value: Any) -> Any:
     """Return a penalty or a limit checked: a float, a schedule, or None for no limit."""
-    if name in PENALTIES:
+    if name in PENALTIES or name == "sam":
         return schedules.base.of("Trainer", name, value, NOT_NEGATIVE)
     return None if value is None else schedules.base.of("Trainer", name, value, POSITIVE)
 

@@ -79,7 +79,8 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
     follows: tuple[Any, ...] = (0.0, 0.0, 0.0)
     if settings.average is not None:
         follows = settings.average.rates(steps, now, epochs[1:])
-    shared = [_common("clip_norm", settings.common["clip_norm"], steps, now), *follows]
+    clip, sam = (_common(n, settings.common[n], steps, now) for n in ("clip_norm", "sam"))
+    shared = [clip, *follows, sam]
     parts = [_filled(len(steps), shared)]
     for group in settings.assigned.groups:
         optimizer = group.optimizer

@@ -28,12 +28,13 @@ class Loop:
         *,
         progress: bool,
         augment: tuple[bool, int, int, list[float]] | None = None,
+        at_once: int = 0,
     ) -> None:
         self.run, self.place, self.session = run, run.place, run.session()
         self.validation, self.callbacks = validation, callbacks
         assert self.place.layout is not None and self.place.call is not None
         samples, self.batch_size, shuffle, drop_last = self.place.layout
-        self.data = (*data, self.batch_size, shuffle, drop_last, augment)
+        self.data = (*data, self.batch_size, shuffle, drop_last, augment, at_once)
         self.call = self.place.call
         self.last = self.call.first + self.call.epochs
         self.batches = (samples if drop_last else samples + self.batch_size - 1) // self.batch_size

@@ -45,7 +45,7 @@ def describe(settings: Settings) -> dict[str, Any]:
     ValueError
         If a schedule is a Python function.
     """
-    kept = ("metrics", "decay_bias", "reduction", "precision", "device", "seed")
+    kept = ("metrics", "sam_adaptive", "decay_bias", "reduction", "precision", "device", "seed")
     return {
         "format": "trainer",
         "version": VERSION,

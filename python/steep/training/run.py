@@ -124,6 +124,8 @@ class Run:
                 settings.reduction == "mean",
                 settings.decay_bias,
                 settings.average is not None,
+                settings.sam_adaptive,
+                settings.assigned.sparse,
             )
             self._native = native
 

@@ -15,10 +15,10 @@ from ..network.network import Network
 from ..network.weights import PRECISIONS
 from . import groups
 
-COMMON = (*groups.PENALTIES, "clip_norm", *groups.LIMITS)
+COMMON = (*groups.PENALTIES, "clip_norm", *groups.LIMITS, "sam")
 # What a session is made with.
 FIXED = (
-    "net", "loss", "average", "decay_bias", "reduction", "precision", "device", "seed", "metrics",
+    "net", "loss", "average", "sam_adaptive", "decay_bias", "reduction", "precision", "device", "seed", "metrics",
 )  # fmt: skip
 
 
@@ -43,6 +43,7 @@ class Settings:
         self.loss = losses.get(loss)
         self.metrics = _metrics(fixed["metrics"], self.loss)
         self.average = averages.get(fixed["average"])
+        self.sam_adaptive = flag("Trainer", "sam_adaptive", fixed["sam_adaptive"])
         self.decay_bias = flag("Trainer", "decay_bias", fixed["decay_bias"])
         self.reduction = choose("reduction", fixed["reduction"], {"mean": "mean", "sum": "sum"})
         self.precision = choose("precision", fixed["precision"], {k: k for k in PRECISIONS})

@@ -70,6 +70,11 @@ class Trainer(Derivatives):
     average
         One of `steep.averages`, or its name: an average of the weights that follows them
         (`averaged`), or that they come back to (`Lookahead`).
+    sam
+        Sharpness-aware minimisation (Foret et al. 2021): the gradient is taken at w + sam*g/|g|, so
+        that each step costs two; >= 0, 0 for none.
+    sam_adaptive
+        In the measure of each weight (Kwon et al. 2021): at w + sam*w^2*g/|w*g|.
     reduction
         ``"mean"`` over the batch, or ``"sum"``. Histories show means either way, except the losses
         of single steps.
@@ -93,6 +98,7 @@ class Trainer(Derivatives):
     loss: losses.Loss
     metrics: tuple[str, ...]
     average: Average | None
+    sam_adaptive: bool
     decay_bias: bool
     reduction: str
     precision: str
@@ -114,13 +120,15 @@ class Trainer(Derivatives):
         clip_value: Any = None,
         clip_parameter: Any = None,
         average: Any = None,
+        sam: Any = 0.0,
+        sam_adaptive: bool = False,
         reduction: str = "mean",
         precision: str = "float32",
         device: str = "cpu",
         seed: int = 0,
     ) -> None:
         common = {"l1": l1, "l2": l2, "clip_norm": clip_norm, "clip_value": clip_value}
-        common["clip_parameter"] = clip_parameter
+        common |= {"clip_parameter": clip_parameter, "sam": sam}
         fixed: dict[str, Any] = {"metrics": metrics, "decay_bias": decay_bias, "seed": seed}
         fixed |= {
             "average": average,
@@ -128,6 +136,7 @@ class Trainer(Derivatives):
             "precision": precision,
             "device": device,
         }
+        fixed["sam_adaptive"] = sam_adaptive
         self._run = Run(Settings(net, loss, optimizer, common, fixed, given=groups))
 
     def __repr__(self) -> str:
@@ -207,6 +216,7 @@ class Trainer(Derivatives):
         class_weight: Any = None,
         shuffle: bool = True,
         drop_last: bool = False,
+        accumulate: int = 1,
         augment: "Augment | None" = None,
         callbacks: Any = (),
         progress: bool = True,
@@ -245,6 +255,10 @@ class Trainer(Derivatives):
         drop_last
             Whether a short last batch is left out, as batch normalisation wants it where that is
             one sample. With `shuffle`, other samples each epoch.
+        accumulate
+            Batches of one update: it is that of a batch of ``accumulate*batch_size`` samples, which
+            go forward and backward `batch_size` at a time, in the memory of so many. Batch
+            normalisation sees each by itself. Histories and schedules count updates.
         augment
             A `steep.data.Augment`: random flips, shifts and cutout of images while training. Like
             the data it is not saved: to go on from a checkpoint, give the same one.
@@ -268,19 +282,23 @@ class Trainer(Derivatives):
         epochs, size = whole("", "epochs", epochs), whole("", "batch_size", batch_size)
         shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
         drop_last = flag("fit", "drop_last", drop_last)
+        accumulate = whole("fit", "accumulate", accumulate)
         run = self._run
         with run.training("fit"):
             with run.untouched():
                 data = run.data(X, y, sample_weight, class_weight)
                 held = checked_validation(run.settings, validation)
                 changes = checked_augment(augment, self.net)
-                layout = layout_of(data.samples, size, shuffle, drop_last)
-                run.refuse_too_large(layout[1])
-                warn_of_single_sample(self.net, layout)
+                layout = layout_of(data.samples, size * accumulate, shuffle, drop_last)
+                run.refuse_too_large(min(size, layout[1]))
+                warn_of_single_sample(
+                    self.net, layout_of(data.samples, size, shuffle, drop_last)
+                )
                 called = Callbacks(callbacks, self, run.place)
                 run.announce(called, validated=held is not None)
             run.begin(epochs, layout, progress)
-            Loop(run, data, held, called, progress=progress, augment=changes).train()
+            at_once = size if accumulate > 1 else 0
+            Loop(run, data, held, called, progress=progress, augment=changes, at_once=at_once).train()
         return self.history
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
