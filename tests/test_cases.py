@@ -1,7 +1,9 @@
-"""The tables of cases.py are complete, and benchmark cases are what their names say."""
+"""Tables of cases and of rules are complete, and benchmark cases are what their names say."""
 
+import re
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import cases
 import numpy as np
@@ -31,6 +33,32 @@ def test_every_rule_has_a_row_and_a_formula():
     assert set(_core.rules()) == set(reference.RULES)
     made = {made for made in optimizers.TABLE.values() if isinstance(made, type)}
     assert {type(row.optimizer) for row in cases.RULES.values()} == made
+
+
+def rows_of_the_document():
+    """Return the table of rules in docs/algorithms.md: for each row its cells by column."""
+    text = (Path(__file__).parent.parent / "docs/algorithms.md").read_text(encoding="utf-8")
+    table = re.search(r"## The table of rules\n.*?\n\n(\| rule .*?)\n\n", text, re.DOTALL)[1]
+    cells = [[cell.strip(" `") for cell in line[1:-1].split("|")] for line in table.split("\n")]
+    return [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
+
+
+def test_the_document_has_every_rule_and_every_optimizer():
+    rows = rows_of_the_document()
+    made = [eval(row["as"], vars(optimizers)) for row in rows]
+    assert {row["rule"] for row in rows} == set(_core.rules())
+    assert {type(optimizer) for optimizer in made} == {
+        kind for kind in optimizers.TABLE.values() if isinstance(kind, type)
+    }
+    for row, optimizer in zip(rows, made, strict=True):
+        slots = _core.rules()[row["rule"]]["slots"]
+        assert optimizer.rule == row["rule"]
+        assert row["slots"] == (", ".join(slots) or "–")
+        assert int(row["bytes"]) == 8 * (1 + len(slots)), row["rule"]
+        plain = type(optimizer)()
+        for given in row["defaults"].split(", "):
+            name, value = given.split(" ")
+            assert float(value) == getattr(plain, name), row["rule"]
 
 
 @pytest.mark.parametrize("name", cases.RULES)

@@ -110,10 +110,24 @@ RULES = {
     "rmsprop of kathuria": lambda: optimizers.RMSProp(preset="kathuria"),
     "rmsprop momentum": lambda: optimizers.RMSProp(1e-3, momentum=0.8, like="torch"),
     "rmsprop nesterov": lambda: optimizers.RMSProp(1e-3, momentum=0.8, nesterov=True),
+    "momentum dampened": lambda: optimizers.SGD(0.02, 0.9, dampening=0.5, weight_decay=0.1),
+    "rmsprop nesterov of optax": lambda: optimizers.RMSProp(
+        1e-3, momentum=0.8, nesterov=True, like="optax"
+    ),
+    "radam of torch": lambda: optimizers.RAdam(beta2=0.9, like="torch"),
+    "yogi of optax": lambda: optimizers.Yogi(like="optax"),
+    "adan of optax": lambda: optimizers.Adan(weight_decay=0.1, like="optax"),
+    "rprop of optax": lambda: optimizers.Rprop(1e-3, like="optax"),
+    "schedule-free sgd": lambda: optimizers.ScheduleFreeSGD(
+        0.1, warmup_steps=3, r=1.0, weight_decay=0.1
+    ),
+    "schedule-free adam": lambda: optimizers.ScheduleFreeAdamW(weight_decay=0.1),
     "adadelta outside": lambda: optimizers.AdaDelta(1.0, eps_inside=False),
     "adam of keras": lambda: optimizers.Adam(like="keras", eps_inside=True),
     "adam uncorrected": lambda: optimizers.Adam(bias_correction=False),
     "adam by epoch": lambda: optimizers.Adam(bias_time="epoch"),
+    "amsgrad of optax": lambda: optimizers.AMSGrad(like="optax"),
+    "nadam of optax": lambda: optimizers.NAdam(like="optax"),
     "adam amsgrad": lambda: optimizers.Adam(amsgrad=True, maximize=True),
     "adamw decay": lambda: optimizers.AdamW(weight_decay=0.1),
     "adamw amsgrad": lambda: optimizers.AdamW(weight_decay=0.1, amsgrad=True),
