@@ -343,6 +343,11 @@ NAN = float("nan")
         (lambda: ScheduleFreeSGD(warmup_steps=1.5), ValueError, "warmup_steps must be whole"),
         (lambda: ScheduleFreeSGD(r=RATE), TypeError, "r must be a number, not a schedule"),
         (
+            lambda: ScheduleFreeSGD(schedules.Warmup(lambda step: 0.1, 3)),
+            ValueError,
+            "the schedule of lr calls Python; give a number",
+        ),
+        (
             lambda: ScheduleFreeAdamW(schedules.Linear(0.1, 0.2, 3, unit="epoch")),
             ValueError,
             "the average needs the rates of all steps before",

@@ -5,12 +5,13 @@ Averages beside any other rule are the trainer's.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, Ranges
-from ..schedules.base import Number, Schedule, Times
+from ..schedules.base import Number, Schedule, Times, calls_python
 from .base import BETAS, Moments, Optimizer
 from .clock import Clock, Value
 
@@ -87,7 +88,8 @@ class _ScheduleFree(Optimizer):
     Raises
     ------
     ValueError
-        If the rate is a schedule by epoch: the average needs the rates of all steps before.
+        If the rate is a schedule by epoch or a function: the average needs the rates of all steps
+        before.
     """
 
     lr: Number = 1.0
@@ -111,10 +113,12 @@ class _ScheduleFree(Optimizer):
             raise ValueError(
                 f"{type(self).__name__}: warmup_steps must be whole, got {self.warmup_steps}"
             )
-        if isinstance(self.lr, Schedule) and self.lr.unit == "epoch":
+        by_epoch = isinstance(self.lr, Schedule) and self.lr.unit == "epoch"
+        if by_epoch or calls_python(self.lr):
+            what = "is one by epoch" if by_epoch else "calls Python"
             raise ValueError(
-                f'{type(self).__name__}: lr is a schedule with unit="epoch", but the average needs '
-                "the rates of all steps before; give a number or a schedule by step"
+                f"{type(self).__name__}: the average needs the rates of all steps before, but the "
+                f"schedule of lr {what}; give a number or one of steep.schedules by step"
             )
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
@@ -139,11 +143,9 @@ class _ScheduleFree(Optimizer):
         last = int(steps.max(initial=0))
         if isinstance(self.lr, float) and self.r == 0.0:  # after the warm-up all weigh the same
             last = min(last, int(self.warmup_steps))
-        k = np.arange(last + 1.0)
-        rates = np.broadcast_to(self._rate(Clock(k, k)), k.shape)
-        weights = (k + 1.0) ** self.r * np.maximum.accumulate(rates) ** self.weight_lr_power
+        weights, sums = _weights(self, 1 << last.bit_length())
         known = np.minimum(steps, last)
-        total = np.cumsum(weights)[known] + (steps - known) * weights[last]
+        total = sums[known] + (steps - known) * weights[last]
         return np.where(total > 0.0, weights[known] / np.where(total > 0.0, total, 1.0), 0.0)
 
     def _decay(self, clock: Clock) -> Value:
@@ -215,3 +217,12 @@ class ScheduleFreeAdamW(_ScheduleFree, Moments):
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
         return super()._columns(clock) | {"r_scale": 1.0 / self._grown("beta2", clock)}
+
+
+@lru_cache(maxsize=8)
+def _weights(rule: _ScheduleFree, count: int) -> tuple[Times, Times]:
+    """Return the weights of z of the first steps, and their running sums."""
+    k = np.arange(float(count))
+    rates = np.broadcast_to(rule._rate(Clock(k, k)), k.shape)
+    weights = (k + 1.0) ** rule.r * np.maximum.accumulate(rates) ** rule.weight_lr_power
+    return weights, np.cumsum(weights)

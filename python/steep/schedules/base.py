@@ -204,3 +204,10 @@ def evaluate(value: float | Schedule, steps: Times, epochs: Times) -> float | Ti
     if isinstance(value, Constant):
         return value.value
     return value.at(steps if value.unit == "step" else epochs)
+
+
+def calls_python(value: object) -> bool:
+    """Say whether a schedule is a function of the user's, or made of one."""
+    if not isinstance(value, Schedule):
+        return False
+    return isinstance(value, Function) or any(map(calls_python, vars(value).values()))

@@ -34,7 +34,7 @@ class Knobs:
         given = list(settings.common.values())
         for group in settings.assigned.groups:
             given += [*vars(group.optimizer).values(), *group.common.values()]
-        if any(_calls_python(v) for v in given):
+        if any(schedules.base.calls_python(v) for v in given):
             self._changes = -1
 
     def rows(self, step: int, epoch: int, batch: int, batches: int, left: int) -> Array:
@@ -139,10 +139,3 @@ def penalties(settings: Settings, step: int, epoch: int) -> tuple[list[float], l
         for name in PENALTIES
     )
     return l1, l2
-
-
-def _calls_python(value: Any) -> bool:
-    """Say whether a schedule is a function of the user's, or made of one."""
-    if not isinstance(value, Schedule):
-        return False
-    return isinstance(value, schedules.Function) or any(map(_calls_python, vars(value).values()))
