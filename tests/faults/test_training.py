@@ -130,7 +130,7 @@ def test_f5_every_hyper_parameter_is_assignable(name, tmp_path):
 
 def test_f5_what_would_have_no_effect_is_refused():
     t = trainer("adam")
-    for name in ("learning_rate", "momentum", "weight_decay"):
+    for name in ("learning_rate", "momentum", "rho"):
         with pytest.raises(AttributeError, match=r"settings are .*lr"):
             setattr(t, name, 0.1)
     for name in ("seed", "loss", "net", "precision", "reduction"):
