@@ -165,6 +165,9 @@ RULES = {
     "signum": Rule(optimizers.Signum(1e-3), same=EVERY, scale_free=True),
     "rprop": Rule(optimizers.Rprop(1e-3), same=("torch", "keras"), scale_free=True),
     "asgd": Rule(optimizers.ASGD(0.05, lambd=0.1, t0=3), same=EVERY),
+    "ftrl": Rule(  # its first step leads near 0 from everywhere
+        optimizers.FTRL(0.1, 0.4, l1_strength=1e-3, beta=1.0), same=EVERY, scale_free=True
+    ),
     "schedule_free_sgd": Rule(
         optimizers.ScheduleFreeSGD(0.1, warmup_steps=5, weight_decay=0.1), same=EVERY
     ),

@@ -90,7 +90,7 @@ class Training:
         named = draw() if draw else self.numbers(CLASSES[kind])
         if "weight_decay" not in named and self.chance(0.15):
             named["weight_decay"] = self.value(self.choose(0.1, 0.01), 0.1)
-        return call("optimizers", kind, maximize=self.maybe(0.06, True), **named)
+        return call("optimizers", kind, maximize=self.maybe(0.12, True), **named)
 
     def numbers(self, kind):
         """Return arguments of a class of which nothing is known here: what its fields allow."""
@@ -213,6 +213,15 @@ class Training:
         return {
             "lr": self.value(0.03), "lambd": self.choose(None, 0.1),
             "alpha": self.choose(None, 0.5), "t0": self.choose(None, 0.0, 2.0),
+            "like": self.maybe(0.3, self.choose(*cases.EVERY)),
+        }  # fmt: skip
+
+    def _ftrl(self):
+        return {
+            "lr": self.value(0.1), "lr_power": self.choose(None, 0.3, 1.0),
+            "initial_accumulator": self.choose(None, 1e-3), "beta": self.choose(None, 1.0),
+            "l1_strength": self.choose(None, 1e-3), "l2_strength": self.choose(None, 0.01),
+            "l2_shrinkage": self.choose(None, 0.01),
             "like": self.maybe(0.3, self.choose(*cases.EVERY)),
         }  # fmt: skip
 

@@ -189,6 +189,22 @@ def asgd(w, g, s, k):
     return w, {"average": k.one_minus_mu * s["average"] + k.mu * w}
 
 
+def ftrl(w, g, s, k):
+    """The weight is 0 but for what z has beyond l1; one without a gradient yet stays."""
+    fresh = s["r"] == 0
+    touched = ~(fresh & (g == 0))
+    before = np.where(fresh, k.first_r, s["r"])
+    after = before + g**2
+    # after^power - before^power, which cancels
+    with np.errstate(divide="ignore", invalid="ignore"):
+        grown = before**k.power * np.expm1(k.power * np.log1p(g**2 / before))
+    grown = np.where(before == 0, after**k.power, grown)
+    z = s["z"] + k.toward * g + k.shrinkage * w - grown / k.lr * w
+    below = after**k.power / k.lr + k.l2
+    moved = (np.clip(z, -k.l1, k.l1) - z) / np.where(below == 0, 1, below)
+    return np.where(touched, moved, w), {"r": touched * after, "z": touched * z}
+
+
 def schedule_free(w, g, s, k, step):
     e = s["v"] - k.lr * step - k.decay_now * (w + k.look * s["v"])
     return w + k.share * e, {"v": k.one_minus_share * e}
@@ -231,6 +247,7 @@ RULES = {
     "adan": adan,
     "ademamix": ademamix,
     "asgd": asgd,
+    "ftrl": ftrl,
     "schedule_free_sgd": schedule_free_sgd,
     "schedule_free_adam": schedule_free_adam,
 }
@@ -398,6 +415,17 @@ class AtASGD(At):
     decay = property(lambda k: k.rate * k.lambd + k.lr * k.weight_decay)
 
 
+class AtFTRL(At):
+    """Keras's numbers as the rule has them."""
+
+    power = property(lambda k: k.lr_power)
+    l1 = property(lambda k: k.l1_strength)
+    l2 = property(lambda k: 2 * k.l2_strength + k.beta / k.lr)
+    shrinkage = property(lambda k: 2 * k.l2_shrinkage)
+    first_r = property(lambda k: k.initial_accumulator)
+    toward = 1.0
+
+
 class AtScheduleFree(At):
     """The weight of each step so far, and the share of the last one."""
 
@@ -435,6 +463,7 @@ KNOBS = {  # At elsewhere
     "ademamix": AtAdEMAMix,
     "rprop": AtRprop,
     "asgd": AtASGD,
+    "ftrl": AtFTRL,
     "schedule_free_sgd": AtScheduleFree,
     "schedule_free_adam": AtScheduleFree,
 }

@@ -12,6 +12,7 @@ import reference
 from steep import _core, lab, optimizers, schedules
 from steep.optimizers import (
     ASGD,
+    FTRL,
     SGD,
     AdaBelief,
     AdaDelta,
@@ -117,6 +118,8 @@ VARIANTS = {
     "rprop_torch": Rprop(9.0, step_max=0.3, like="torch"),
     "rprop_optax": Rprop(0.9, step_max=0.3, like="optax"),
     "asgd_scheduled": ASGD(RATE, 0.1, 0.5, 20, weight_decay=0.3),
+    "ftrl_scheduled": FTRL(RATE, 0.3, l2_strength=schedules.Linear(0.1, 0.0, 60), beta=0.5),
+    "ftrl_sparse": FTRL(0.5, initial_accumulator=0.0, l1_strength=0.3, l2_shrinkage=0.1),
     "schedule_free_sgd": ScheduleFreeSGD(0.1, RAMP, weight_decay=0.3),
     "schedule_free_sgd_warm": ScheduleFreeSGD(RATE, 0.8, warmup_steps=10, r=1.5),
     "schedule_free_adam": ScheduleFreeAdamW(0.05, 0.8, 0.97, 1e-4, weight_lr_power=1.0),
@@ -337,6 +340,8 @@ NAN = float("nan")
         (lambda: RAdam(threshold=3.0), ValueError, r"threshold must be in \[4, inf\), got 3.0"),
         (lambda: RAdam(beta2=RAMP), TypeError, "RAdam: beta2 must be a number, not a schedule"),
         (lambda: Yogi(initial_accumulator=RATE), TypeError, "must be a number, not a schedule"),
+        (lambda: FTRL(0.0), ValueError, r"FTRL: lr must be in \(0, inf\), got 0.0"),
+        (lambda: FTRL(lr_power=-0.5), ValueError, r"lr_power must be in \(0, 1\], got -0.5"),
         (lambda: Rprop(eta_minus=1.0), ValueError, r"eta_minus must be in \(0, 1\), got 1.0"),
         (lambda: Rprop(eta_plus=1.0), ValueError, r"eta_plus must be in \(1, inf\), got 1.0"),
         (lambda: Rprop(step_min=1.0, step_max=0.5), ValueError, "step_min must not be above"),

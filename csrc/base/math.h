@@ -106,7 +106,7 @@ STEEP_HD float exp_with_tail(float x, float tail) {
 STEEP_HD float exp_(float x) { return exp_with_tail(x, 0.0f); }
 STEEP_HD double exp_(double x) { return std::exp(x); }
 
-// e^x - 1 for x <= 0
+// e^x - 1 for x < 88
 STEEP_HD float expm1_(float x) {
   x = x < -18.0f ? -18.0f : x;
   int32_t n;

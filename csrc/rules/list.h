@@ -10,6 +10,7 @@
 #include "rules/ademamix.h"
 #include "rules/amsgrad.h"
 #include "rules/asgd.h"
+#include "rules/ftrl.h"
 #include "rules/lion.h"
 #include "rules/momentum.h"
 #include "rules/nadam.h"
@@ -34,7 +35,7 @@ namespace steep::STEEP_ISA::rules {
 using All = List<  // in any order
     SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum, RMSPropNesterov,
     Adam, AMSGrad, Adamax, NAdam, AdaDelta, Lion, RMSPropCentered, RMSPropCenteredMomentum,
-    RMSPropCenteredNesterov, RAdam, AdaBelief, Yogi, Adan, AdEMAMix, Rprop, Signum, ASGD,
+    RMSPropCenteredNesterov, RAdam, AdaBelief, Yogi, Adan, AdEMAMix, Rprop, Signum, ASGD, FTRL,
     ScheduleFreeSGD, ScheduleFreeAdam>;
 
 }  // namespace steep::STEEP_ISA::rules

@@ -99,7 +99,7 @@ class Gemm:
 RULES = (
     "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "adamax", "nadam",
     "adadelta", "amsgrad", "radam", "adabelief", "yogi", "adan", "ademamix", "lion",
-    "signum", "rprop", "asgd", "schedulefreesgd", "schedulefreeadamw",
+    "signum", "rprop", "asgd", "ftrl", "schedulefreesgd", "schedulefreeadamw",
 )  # fmt: skip
 # Streams of float32 a single pass over the parameters must read or write.
 STREAMS = {name: 3 + 2 * len(_core.rules()[optimizers.get(name).rule]["slots"]) for name in RULES}

@@ -1,4 +1,4 @@
-"""Rates scaled by past squares of the gradient: AdaGrad, RMSProp, AdaDelta. No mean of it."""
+"""Rates scaled by past squares of the gradient: AdaGrad, RMSProp, AdaDelta, FTRL. No mean of it."""
 
 import warnings
 from collections.abc import Mapping
@@ -7,13 +7,14 @@ from typing import Any, ClassVar
 
 from ..checks.described import settle
 from ..checks.names import choose
-from ..checks.numbers import FRACTION, NOT_NEGATIVE, Ranges
+from ..checks.numbers import FRACTION, NOT_NEGATIVE, POSITIVE, Range, Ranges
 from ..schedules.base import Number
-from .base import Damped
+from .base import Damped, Optimizer
 from .clock import Clock, Value
 from .velocity import check_nesterov, check_rate_place, looking_back, velocity, with_velocity
 
 __all__ = [
+    "FTRL",
     "AdaDelta",
     "AdaGrad",
     "RMSProp",
@@ -200,3 +201,68 @@ class AdaDelta(Damped):
                 f"AdaDelta: lr={self.lr:g} hardly moves the weights; the paper's rate is 1.0",
                 stacklevel=3,
             )
+
+
+@dataclass(frozen=True, repr=False)
+class FTRL(Optimizer):
+    """Weights from the sum of all gradients, many of them exactly 0 (McMahan et al. 2013).
+
+        n = r + g^2
+        z = z + g + 2*l2_shrinkage*w - (n^lr_power - r^lr_power)/lr*w
+        r = n
+        w = (clip(z, -l1_strength, l1_strength) - z) / (r^lr_power/lr + beta/lr + 2*l2_strength)
+
+    As Keras has it: a weight begins near 0 at its first gradient, whatever it was. One whose every
+    gradient was 0 stays as it is, where Keras sets it to 0.
+
+    Parameters
+    ----------
+    lr
+        Learning rate, > 0.
+    lr_power
+        Power of r by which rates fall, in (0, 1]; Keras's `learning_rate_power` is its negative.
+    initial_accumulator
+        What r starts from, >= 0.
+    l1_strength, l2_strength
+        Penalties l1*|w| + l2*w^2 that the minimum in each step has, >= 0.
+    l2_shrinkage
+        A penalty that belongs to the gradient, >= 0.
+    beta
+        Slows early rates down, >= 0.
+    """
+
+    lr: Number = 1e-3
+    lr_power: float = 0.5
+    initial_accumulator: float = field(default=0.1, kw_only=True)
+    l1_strength: Number = field(default=0.0, kw_only=True)
+    l2_strength: Number = field(default=0.0, kw_only=True)
+    l2_shrinkage: Number = field(default=0.0, kw_only=True)
+    beta: Number = field(default=0.0, kw_only=True)
+
+    rule = "ftrl"
+    ranges: ClassVar[Ranges] = {
+        "lr": POSITIVE,
+        "lr_power": Range(0.0, 1.0, low_open=True, high_open=False),
+        "initial_accumulator": NOT_NEGATIVE,
+        "l1_strength": NOT_NEGATIVE,
+        "l2_strength": NOT_NEGATIVE,
+        "l2_shrinkage": NOT_NEGATIVE,
+        "beta": NOT_NEGATIVE,
+    }
+
+    def __post_init__(self) -> None:
+        """Check the arguments: r is a sum of what one power and one start belong to."""
+        super().__post_init__()
+        self._refuse_schedules("lr_power", "initial_accumulator")
+
+    def _columns(self, clock: Clock) -> dict[str, Value]:
+        lr = self._at("lr", clock)
+        return {
+            "lr": lr,
+            "power": self.lr_power,
+            "l1": self._at("l1_strength", clock),
+            "l2": 2.0 * self._at("l2_strength", clock) + self._at("beta", clock) / lr,
+            "shrinkage": 2.0 * self._at("l2_shrinkage", clock),
+            "first_r": self.initial_accumulator,
+            "toward": self._sign,
+        }
