@@ -1,6 +1,7 @@
-"""Optimizers: paths against the papers' formulas and PyTorch, tables, configuration, refusals.
+"""Optimizers: paths against the papers' formulas, tables, configuration, refusals.
 
-The golden numbers of the lectures are in test_golden.py.
+The golden numbers of the lectures are in test_golden.py, those of the libraries in
+test_torch_optim.py, test_keras_optim.py and test_optax.py.
 """
 
 import json
@@ -382,67 +383,3 @@ NAN = float("nan")
 def test_refusals(make, error, words):
     with pytest.raises(error, match=words):
         make()
-
-
-def torch_path(make):
-    torch = pytest.importorskip("torch")
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)  # NAdam keeps its product of mu in this dtype
-    try:
-        w = torch.tensor(START, requires_grad=True)
-        optimizer = make(torch.optim, [w])
-        path = [START]
-        for _ in range(STEPS):
-            w.grad = torch.tensor(gradient(w.detach().numpy()))
-            optimizer.step()
-            path.append(w.detach().numpy().copy())
-    finally:
-        torch.set_default_dtype(before)
-    return np.array(path)
-
-
-BETAS = (0.8, 0.97)
-TORCH = {
-    "sgd": (SGD(0.05), lambda o, p: o.SGD(p, 0.05)),
-    "momentum": (SGD(0.05, 0.8), lambda o, p: o.SGD(p, 0.05, momentum=0.8)),
-    "nesterov": (
-        SGD(0.05, 0.8, True, like="torch"),
-        lambda o, p: o.SGD(p, 0.05, momentum=0.8, nesterov=True),
-    ),
-    "adagrad": (AdaGrad(0.1, 1e-4), lambda o, p: o.Adagrad(p, 0.1, eps=1e-4)),
-    "rmsprop": (
-        RMSProp(0.01, 0.8, 1e-4),
-        lambda o, p: o.RMSprop(p, 0.01, alpha=0.8, eps=1e-4),
-    ),
-    "rmsprop_momentum": (
-        RMSProp(0.01, 0.8, 1e-4, 0.7, like="torch"),
-        lambda o, p: o.RMSprop(p, 0.01, alpha=0.8, eps=1e-4, momentum=0.7),
-    ),
-    "adam": (Adam(0.05, *BETAS, 1e-4), lambda o, p: o.Adam(p, 0.05, BETAS, 1e-4)),
-    "adam_maximize": (
-        Adam(0.01, *BETAS, 1e-4, maximize=True),
-        lambda o, p: o.Adam(p, 0.01, BETAS, 1e-4, maximize=True),
-    ),
-    "adamw": (
-        AdamW(0.05, *BETAS, 1e-4, 0.2),
-        lambda o, p: o.AdamW(p, 0.05, BETAS, 1e-4, weight_decay=0.2),
-    ),
-    "amsgrad": (
-        AMSGrad(0.05, *BETAS, 1e-4),
-        lambda o, p: o.Adam(p, 0.05, BETAS, 1e-4, amsgrad=True),
-    ),
-    "adamax": (Adamax(0.05, *BETAS, 1e-4), lambda o, p: o.Adamax(p, 0.05, BETAS, 1e-4)),
-    "nadam": (NAdam(0.05, *BETAS, 1e-4), lambda o, p: o.NAdam(p, 0.05, BETAS, 1e-4)),
-    "nadam_decayed": (
-        NAdam(0.05, *BETAS, 1e-4, weight_decay=0.2),
-        lambda o, p: o.NAdam(p, 0.05, BETAS, 1e-4, 0.2, decoupled_weight_decay=True),
-    ),
-    "adadelta": (AdaDelta(0.9, 0.8, 1e-4), lambda o, p: o.Adadelta(p, 0.9, 0.8, 1e-4)),
-}
-
-
-@pytest.mark.parametrize("name", TORCH)
-def test_path_equals_pytorch(name):
-    optimizer, make = TORCH[name]
-    path = lab.descend(optimizer, gradient, START, STEPS)
-    np.testing.assert_allclose(path, torch_path(make), rtol=1e-9, atol=1e-10)

@@ -208,6 +208,8 @@ def evaluate(value: float | Schedule, steps: Times, epochs: Times) -> float | Ti
 
 def calls_python(value: object) -> bool:
     """Say whether a schedule is a function of the user's, or made of one."""
+    if isinstance(value, tuple):
+        return any(map(calls_python, value))
     if not isinstance(value, Schedule):
         return False
     return isinstance(value, Function) or any(map(calls_python, vars(value).values()))
