@@ -19,7 +19,7 @@ from steep import callbacks
 from steep import schedules as s
 
 PICTURE = Path(__file__).parent / "pictures" / "schedules.png"
-STEPS = 100
+STEPS, COLUMNS = 100, 6
 # Okabe & Ito (2008): these differ for every kind of colour vision, and so do the lines.
 STYLES = (("#0072B2", "-"), ("#D55E00", "--"), ("#009E73", ":"))
 ONE = s.OneCycle(1.0, STEPS, start=0.1, end=0.0)
@@ -98,19 +98,22 @@ def described() -> dict[str, Any]:
 
 def draw(path: Path) -> None:
     """Draw one panel for each schedule, and one for the plateau."""
-    figure = Figure(figsize=(13, 6.6), layout="constrained")
+    rows = -(-(len(PANELS) + 1) // COLUMNS)
+    figure = Figure(figsize=(13, 2.2 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     t = np.linspace(0, STEPS, 2001)
-    panels = figure.subplots(3, 6, sharex=True)
+    panels = figure.subplots(rows, COLUMNS, sharex=True)
     for axes, (title, lines) in zip(panels.flat, PANELS.items(), strict=False):
         for (words, line), style in zip(lines.items(), STYLES, strict=False):
             plot(axes, t, line(t), words, style)
         finish(axes, title)
     loss, rates = plateau()
-    last = panels.flat[-1]
+    last = panels.flat[len(PANELS)]
     plot(last, np.arange(STEPS), rates, "rate", STYLES[0])
     plot(last, np.arange(STEPS), loss, "loss", STYLES[1])
     finish(last, PLATEAU)
+    for axes in panels.flat[len(PANELS) + 1 :]:
+        axes.set_visible(False)
     for axes in panels[-1]:
         axes.set_xlabel("t")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -150,7 +150,11 @@ CASES = {
     "normal": (Normal(0.2, 1.0), (6, 5), lambda: 1 + 0.2 * reference.normal(4, 2, 30)),
     "truncated": (TruncatedNormal(0.2, 1.0), (6, 5), lambda: 1 + 0.2 * cut(30)),
     "truncated far": (TruncatedNormal(0.2, cut=0.5), (7, 30), lambda: 0.2 * cut(210, 0.5)),
-    "uniform": (Uniform(0.2), (6, 5), lambda: 0.2 * (2 * reference.uniform(4, 2, 30) - 1)),
+    "uniform": (
+        Uniform(0.2, 0.1),
+        (6, 5),
+        lambda: 0.1 + 0.2 * (2 * reference.uniform(4, 2, 30) - 1),
+    ),
     "scaled": (
         VarianceScaling(3.0, "fan_out"),
         (3, 2, 2, 5),

@@ -26,7 +26,14 @@ def schedule(rng):
     """Return a schedule of schedules."""
     inner = of(rng, (0.1, {"schedule": "Constant", "value": 0.1}, -1, 1e300))
     for _ in range(of(rng, (1, 5, 100, 320, 900))):
-        inner = {"schedule": "Warmup", "then": inner, "over": 2}
+        inner = of(
+            rng,
+            (
+                {"schedule": "Warmup", "then": inner, "over": 2},
+                {"schedule": "Join", "schedules": [inner, 1.0], "boundaries": [2]},
+                {"schedule": "Product", "schedules": [[inner]]},
+            ),
+        )
     return inner
 
 
@@ -45,6 +52,9 @@ def layer(rng):
         None,
         True,
         {"array": "config/0"},
+        {"initializer": "Orthogonal", "gain": 2.0},
+        {"initializer": "Normal", "std": -1},
+        {"initializer": ["Sparse"], "layer": "Dense"},
     )
     name, names = of(
         rng,

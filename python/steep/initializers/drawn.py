@@ -82,22 +82,25 @@ class TruncatedNormal(Initializer):
 
 @dataclass(frozen=True)
 class Uniform(Initializer):
-    """w ~ U(-bound, bound).
+    """w ~ U(mean - bound, mean + bound).
 
     Parameters
     ----------
     bound
         Half the width; 0.05 as in Keras, whose "uniform" it is.
+    mean
+        Of the distribution.
     """
 
     bound: float = 0.05
+    mean: float = 0.0
 
-    ranges: ClassVar[Ranges] = {"bound": POSITIVE}
+    ranges: ClassVar[Ranges] = {"bound": POSITIVE, "mean": ANY}
 
     def values(self, place: Place) -> Values:
         """Return uniform numbers."""
         drawn = place.uniform(math.prod(place.shape))
-        return (self.bound * (2.0 * drawn - 1.0)).reshape(place.shape)
+        return (self.mean + self.bound * (2.0 * drawn - 1.0)).reshape(place.shape)
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ def orthonormal(drawn: Values, rows: int, columns: int) -> Values:
         norm, sign = math.sqrt((v * v).sum()), -1.0 if v[0] < 0.0 else 1.0
         if norm > 0.0:
             v[0] += sign * norm
+            block[0, 0] = -sign  # so that the first column becomes the normal vector, at length 1
             block -= v[:, None] * ((v[:, None] * block).sum(axis=0) / (norm * abs(v[0])))
-            block *= -sign  # the first column is the normal vector itself, at length 1
     return q
 
 
@@ -58,6 +58,15 @@ def _parts(values: Values, groups: int) -> Iterator[Values]:
 
 
 @dataclass(frozen=True)
+class _WithGain(Initializer):
+    """A matrix times a number."""
+
+    gain: float = 1.0
+
+    ranges: ClassVar[Ranges] = {"gain": ANY}
+
+
+@dataclass(frozen=True)
 class Constant(Initializer):
     """w = value.
 
@@ -77,21 +86,17 @@ class Constant(Initializer):
 
 
 @dataclass(frozen=True)
-class Orthogonal(Initializer):
+class Orthogonal(_WithGain):
     """W^T W = gain^2 I, or W W^T where there are more units than inputs (Saxe et al. 2014).
 
     A kernel is the matrix (height*width*in/groups, out). Uniform among all such matrices. It takes
-    in*out*min(in, out) operations: half a second for a thousand inputs and units.
+    some in*out*min(in, out) operations: about a second for a thousand inputs and units.
 
     Parameters
     ----------
     gain
         Length of the orthogonal vectors; see `steep.initializers.gain`.
     """
-
-    gain: float = 1.0
-
-    ranges: ClassVar[Ranges] = {"gain": ANY}
 
     def values(self, place: Place) -> Values:
         """Return an orthogonal matrix; refuse a vector."""
@@ -103,7 +108,7 @@ class Orthogonal(Initializer):
 
 
 @dataclass(frozen=True)
-class DeltaOrthogonal(Initializer):
+class DeltaOrthogonal(_WithGain):
     """A kernel that is 0 but for its middle tap, a matrix with W W^T = gain^2 I (Xiao et al. 2018).
 
     A convolution with "same" padding and stride 1 then keeps the length of every image; of groups
@@ -114,10 +119,6 @@ class DeltaOrthogonal(Initializer):
     gain
         Length of the orthogonal rows; see `steep.initializers.gain`.
     """
-
-    gain: float = 1.0
-
-    ranges: ClassVar[Ranges] = {"gain": ANY}
 
     def values(self, place: Place) -> Values:
         """Return the kernel; refuse what is none, and one with more inputs than outputs."""
@@ -137,7 +138,7 @@ class DeltaOrthogonal(Initializer):
 
 
 @dataclass(frozen=True)
-class Dirac(Initializer):
+class Dirac(_WithGain):
     """A kernel that hands channels on: its middle tap is gain*I, all else 0.
 
     Outputs beyond the inputs, of each group, begin as 0. PyTorch's dirac_, but for kernels of even
@@ -149,10 +150,6 @@ class Dirac(Initializer):
         What the channels are multiplied with.
     """
 
-    gain: float = 1.0
-
-    ranges: ClassVar[Ranges] = {"gain": ANY}
-
     def values(self, place: Place) -> Values:
         """Return the kernel; refuse what is none."""
         _kernel("Dirac", place)
@@ -163,7 +160,7 @@ class Dirac(Initializer):
 
 
 @dataclass(frozen=True)
-class Identity(Initializer):
+class Identity(_WithGain):
     """W = gain*I; where a matrix is not square, the first inputs go to the first units.
 
     Parameters
@@ -171,10 +168,6 @@ class Identity(Initializer):
     gain
         What the inputs are multiplied with.
     """
-
-    gain: float = 1.0
-
-    ranges: ClassVar[Ranges] = {"gain": ANY}
 
     def values(self, place: Place) -> Values:
         """Return the matrix; refuse a kernel or a vector."""
