@@ -5,6 +5,7 @@ from typing import Any
 
 from laws import (
     batching,
+    beginning,
     concurrency,
     derivatives,
     killing,
@@ -43,6 +44,7 @@ LAWS = {
     "history": Law(batching.history, few=60),
     "refusals": Law(refusals.refusals, every=3),
     "resuming": Law(resuming.resuming, every=2),
+    "lsuv": Law(beginning.lsuv, every=3, few=10),
     "looks": Law(looks.looks, every=5, few=10),
     "concurrency": Law(concurrency.concurrency, every=50, few=6),
     "killing": Law(killing.killing, every=50, few=3),

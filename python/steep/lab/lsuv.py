@@ -68,7 +68,8 @@ def lsuv(
     tol
         How far a variance may be from 1.
     tries
-        Most scalings of one weight. Where the outputs are x W alone one is enough, rounding aside.
+        Most scalings of one weight: one is enough where biases are 0. What biases give to a
+        variance stays, and may keep it from 1.
     orthogonal
         Whether weights begin as ``initializers.Orthogonal()``, or as they are.
     seed

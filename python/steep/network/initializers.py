@@ -3,7 +3,6 @@
 The distributions themselves are in `steep.initializers`.
 """
 
-import inspect
 import math
 import warnings
 from typing import Any, TypeAlias
@@ -72,7 +71,7 @@ def draw(
         values = _made(where, made, Place(shape, fan_in, fan_out, groups, seed, stream))
     elif isinstance(made, np.ndarray) and made.ndim > 0:
         values = _given(where, made, shape)
-    elif inspect.isclass(made) and issubclass(made, Initializer):
+    elif isinstance(made, type) and issubclass(made, Initializer):
         raise TypeError(f"{where}: init is the class {made.__name__}; write its parentheses")
     else:
         values = np.full(shape, number(where, "init", made, ANY, single=True))
