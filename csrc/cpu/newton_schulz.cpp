@@ -11,16 +11,18 @@ namespace steep {
 
 namespace {
 
-constexpr double kWaveFlops = 8e7;   // of a step, after which matrices begin another wave
-constexpr double kWholeFlops = 5e5;  // of a step: by threads that meet it would take longer
-constexpr double kTurns =
-    4;  // of each thread at a wave's matrices: then nobody waits long at the end
-constexpr double kUnitFlops = 2e5;  // that are worth a look at the list
-constexpr long kDepth = 1024;   // rows of a panel (128 KB) that a symmetric product adds at a time
-constexpr long kMostGroup = 4;  // panels each way in a unit of a symmetric product
-constexpr long kUnits = 8;      // each way, where a matrix is large enough
-constexpr long kKept =
-    1 << 17;  // elements of x that a unit of a product reads for each of its panels
+// Of a step. Matrices beyond so many begin another wave; so few are done sooner by one thread than by
+// several that meet.
+constexpr double kWaveFlops = 8e7, kWholeFlops = 5e5;
+// Where every thread comes to so many of a wave's matrices, each does whole ones: nobody waits long.
+constexpr double kTurns = 4;
+constexpr double kUnitFlops = 2e5;  // that pay for a look at the list
+// Symmetric products add so many rows of a panel at a time (128 KB), of at most so many panels each way:
+// eight of them lie in a second-level cache of 1 MB.
+constexpr long kDepth = 1024, kMostGroup = 4;
+// Elements of x (512 KB) that a unit of a product reads again for each of its panels.
+constexpr long kKept = 1 << 17;
+constexpr long kUnits = 8;  // each way, where a matrix is large enough
 
 void meet(int threads) {
   if (threads > 1) pool().meet();
@@ -61,7 +63,7 @@ NewtonSchulz<T>::NewtonSchulz(const std::vector<Panels>& matrices) : k_(kernels<
       slim_terms_.push_back(i * kPanel * kLane);
     }
     plan(m);
-    waves_.back().take(m);
+    waves_.back().add(m);
     used += m.elements();
     most = std::max(most, used);
     matrices_.push_back(std::move(m));
@@ -95,7 +97,7 @@ template <class T> void NewtonSchulz<T>::plan(Matrix& m) const {
   });
 }
 
-template <class T> void NewtonSchulz<T>::Wave::take(const Matrix& m) {
+template <class T> void NewtonSchulz<T>::Wave::add(const Matrix& m) {
   const auto append = [](Units& to, const Units& from) {
     to.insert(to.end(), from.begin(), from.end());
   };

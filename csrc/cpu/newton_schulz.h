@@ -62,7 +62,7 @@ template <class T> class NewtonSchulz {
     std::size_t first = 0;
     long count = 0;
     double flops = 0, largest = 0;  // of a step
-    void take(const Matrix& m);
+    void add(const Matrix& m);
   };
   struct Run {
     T* const* matrices;
