@@ -220,14 +220,15 @@ template <class T> template <class F> void NewtonSchulz<T>::over_blocks(const Un
     for (long row = u.first; row < std::min(u.last, column + 1); ++row) f(row, column);
 }
 
-// out = x^T x, in the unit's blocks. Sums do not depend on how rows are cut. Padding of scratch memory
-// may hold anything: it is only ever multiplied into padding.
+// out = x^T x, in the unit's blocks; of one on the diagonal, the last kLane rows only from the diagonal
+// on. Sums do not depend on how rows are cut. Padding of scratch memory may hold anything: it is only
+// ever multiplied into padding.
 template <class T>
 void NewtonSchulz<T>::square(const Unit& u, const Matrix& m, const T* x, const Panels& of,
                              T* out) const {
   in_parts(of.rows, kDepth, [&](long first, long last) {
     over_blocks(u, [&](long row, long column) {
-      k_.gemm_panel({.a = x + of.at(first, row * kPanel),
+      GemmPanel<T> g{.a = x + of.at(first, row * kPanel),
                      .lda = of.width(row),
                      .a_transposed = true,
                      .b = x + of.at(first, column * kPanel),
@@ -238,7 +239,19 @@ void NewtonSchulz<T>::square(const Unit& u, const Matrix& m, const T* x, const P
                      .columns = m.square.width(column),
                      .depth = last - first,
                      .accumulate = first > 0,
-                     .present = m.square.present(column)});
+                     .present = m.square.present(column)};
+      if (row == column && g.rows > kLane) {
+        GemmPanel<T> lower = g;
+        lower.a += kLane;
+        lower.b += kLane;
+        lower.c += kLane * g.ldc + kLane;
+        lower.rows -= kLane;
+        lower.columns = kLane;
+        lower.present -= kLane;
+        k_.gemm_panel(lower);
+        g.rows = kLane;
+      }
+      k_.gemm_panel(g);
     });
   });
 }
@@ -258,14 +271,16 @@ void NewtonSchulz<T>::polynomial(const Unit& u, const Matrix& m, const Quintic& 
   });
 }
 
+// Fills what square left out below the diagonal.
 template <class T>
 void NewtonSchulz<T>::mirror(const Unit& u, const Matrix& m, T* out) const {
   const Panels& s = m.square;
   over_blocks(u, [&](long row, long column) {
-    if (row == column) return;
-    k_.transpose(out + s.at(row * kPanel, column * kPanel), s.width(column),
-                 out + s.at(column * kPanel, row * kPanel), s.width(row), s.present(row),
-                 s.present(column));
+    const long r = row * kPanel, c = column * kPanel + (row == column ? kLane : 0);
+    const long rows = row == column ? kLane : s.present(row), columns = s.columns - c;
+    if (columns <= 0) return;
+    k_.transpose(out + s.at(r, c), s.width(column), out + s.at(c, r), s.width(row), rows,
+                 std::min(columns, column * kPanel + kPanel - c));
   });
 }
 
