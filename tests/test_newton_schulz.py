@@ -40,21 +40,42 @@ def normalised(u):
     return run([u], steps=0)[0]
 
 
+def mirrored(square):
+    """Return the square with what is below its diagonal, in blocks of 16, from above."""
+    low, high = (np.arange(len(square)) // 16)[:, None], np.arange(len(square)) // 16
+    return np.where(low > high, square.T, square)
+
+
 def by_products(u, steps, a, b, c):
-    """Return the iteration by whole products in u's own precision, no half of them mirrored."""
+    """Return the iteration by whole products in u's own precision.
+
+    Three steps at a time where a matrix is at least twice as long as it is wide. Of the products
+    between only those are symmetric up to rounding, and half of each counts.
+    """
     rows, columns = u.shape
     turned = rows < columns or rows == columns <= NARROW
     x = normalised(u)
     x = np.ascontiguousarray(x.T if turned else x)
-    square, p = (np.empty((x.shape[1],) * 2, x.dtype) for _ in range(2))
-    for _ in range(steps):
-        _core.gemm(x, x, square, True, False)
-        _core.gemm(square, square, p)
-        p = x.dtype.type(c) * p + x.dtype.type(b) * square
+
+    def times(left, right, transposed=True):
+        out = np.empty((left.shape[1 if transposed else 0], right.shape[1]), x.dtype)
+        _core.gemm(left, right, out, transposed, False)
+        return out
+
+    def polynomial(square):
+        p = x.dtype.type(c) * times(square, square) + x.dtype.type(b) * square
         p[np.diag_indices_from(p)] += x.dtype.type(a)
-        out = np.empty_like(x)
-        _core.gemm(x, p, out)
-        x = out
+        return mirrored(p)
+
+    joined = 3 if x.shape[0] >= 2 * x.shape[1] else 1
+    for first in range(0, steps, joined):
+        square = times(x, x)
+        p = q = polynomial(square)
+        for _ in range(min(joined, steps - first) - 1):
+            square = mirrored(times(mirrored(times(square, p)), p))
+            p = polynomial(square)
+            q = mirrored(times(q, p))
+        x = times(x, q, transposed=False)
     return x.T if turned else x
 
 

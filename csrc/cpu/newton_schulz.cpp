@@ -23,6 +23,9 @@ constexpr long kDepth = 1024, kMostGroup = 4;
 // Elements of x (512 KB) that a unit of a product reads again for each of its panels.
 constexpr long kKept = 1 << 17;
 constexpr long kUnits = 8;  // each way, where a matrix is large enough
+// Of a matrix so many times as long as it is wide, so many steps are taken on A alone, and X is multiplied
+// once. By five at a time small singular values would lose a digit (docs/performance.md).
+constexpr long kTall = 2, kJoined = 3;
 
 void meet(int threads) {
   if (threads > 1) pool().meet();
@@ -38,52 +41,65 @@ template <class F> void in_parts(long n, long most, F&& f) {
 
 template <class T> double NewtonSchulz<T>::Matrix::flops() const {
   const double rows = static_cast<double>(x.rows), columns = static_cast<double>(x.columns);
-  return columns * columns * (3 * rows + columns);  // one half of A and of AA
+  // Of symmetric matrices one half.
+  return columns * columns * (tall ? rows + kJoined * columns : 3 * rows + columns);
 }
 
 template <class T>
 NewtonSchulz<T>::NewtonSchulz(const std::vector<Panels>& matrices) : k_(kernels<T>()) {
   long used = 0, most = 0;
-  for (const Panels& stored : matrices) {
-    const bool turned = stored.rows < stored.columns;
-    const Panels x = turned ? Panels{stored.columns, stored.rows} : stored;
-    if (waves_.empty() || waves_.back().flops >= kWaveFlops) {
-      waves_.emplace_back().first = matrices_.size();
-      used = 0;
+  for (const bool tall : {false, true}) {
+    for (std::size_t i = 0; i < matrices.size(); ++i) {
+      Matrix m = shaped(static_cast<int>(i), matrices[i]);
+      if (m.tall != tall) continue;
+      if (waves_.empty() || waves_.back().flops >= kWaveFlops || waves_.back().tall != tall) {
+        waves_.emplace_back(matrices_.size(), tall);
+        used = 0;
+      }
+      m.scratch = used;
+      used += m.elements();
+      most = std::max(most, used);
+      waves_.back().add(m);
+      matrices_.push_back(std::move(m));
     }
-    Matrix m{.index = static_cast<int>(matrices_.size()),
-             .stored = stored,
-             .turned = turned,
-             .x = x,
-             .square = {x.columns, x.columns},
-             .scratch = used};
-    for (long i = 0; i < x.columns / kPanel; ++i) m.terms.push_back(x.offset(i));
-    for (long i = static_cast<long>(wide_terms_.size()); i < x.columns / kPanel; ++i) {
-      wide_terms_.push_back(i * kPanel * kPanel);
-      slim_terms_.push_back(i * kPanel * kLane);
-    }
-    plan(m);
-    waves_.back().add(m);
-    used += m.elements();
-    most = std::max(most, used);
-    matrices_.push_back(std::move(m));
   }
   memory_ = Block(static_cast<std::size_t>(most) * sizeof(T));
   for (Matrix& m : matrices_) {
-    m.a = reinterpret_cast<T*>(memory_.data()) + m.scratch;
-    m.p = m.a + m.square.size();
-    m.odd = m.p + m.square.size();
-    m.even = m.odd + m.x.size();
+    T* at = reinterpret_cast<T*>(memory_.data()) + m.scratch;
+    for (int i = 0; i < m.squares(); ++i, at += m.square.size()) m.s[i] = at;
+    m.odd = at;
+    m.even = at + m.x.size();
   }
 }
 
-template <class T> void NewtonSchulz<T>::plan(Matrix& m) const {
+// As it is worked on; its units are of the place it will have among the matrices.
+template <class T>
+auto NewtonSchulz<T>::shaped(int index, const Panels& stored) -> Matrix {
+  const bool turned = stored.rows < stored.columns;
+  const Panels x = turned ? Panels{stored.columns, stored.rows} : stored;
+  Matrix m{.index = index,
+           .stored = stored,
+           .turned = turned,
+           .tall = x.rows >= kTall * x.columns,
+           .x = x,
+           .square = {x.columns, x.columns}};
+  const long whole = x.columns / kPanel;
+  for (long i = 0; i < whole; ++i) m.terms.push_back(x.offset(i));
+  for (long i = static_cast<long>(wide_terms_.size()); i < whole; ++i) {
+    wide_terms_.push_back(i * kPanel * kPanel);
+    slim_terms_.push_back(i * kPanel * kLane);
+  }
+  plan(m, static_cast<int>(matrices_.size()));
+  return m;
+}
+
+template <class T> void NewtonSchulz<T>::plan(Matrix& m, int place) const {
   const long panels = m.square.count(), across = std::max(kMostGroup, ceil_div(panels, kUnits));
-  for (long p = 0; p < m.stored.count(); ++p) m.units.copies.push_back({m.index, p, p + 1, 0, 0});
+  for (long p = 0; p < m.stored.count(); ++p) m.units.copies.push_back({place, p, p + 1, 0, 0});
   const long group = std::clamp(panels / kUnits, 1L, kMostGroup);
   in_parts(panels, group, [&](long first, long last) {
     in_parts(panels, group, [&](long left, long right) {
-      if (left >= first) m.units.squares.push_back({m.index, first, last, left, right});
+      if (left >= first) m.units.squares.push_back({place, first, last, left, right});
     });
   });
   const long columns = m.x.columns, width = std::min(columns, across * kPanel);
@@ -92,7 +108,7 @@ template <class T> void NewtonSchulz<T>::plan(Matrix& m) const {
       std::max({std::min(kKept / columns, ceil_div(m.x.rows, kUnits)), least, 2 * k_.tile_rows});
   in_parts(m.x.rows, rows, [&](long first, long last) {
     in_parts(panels, across, [&](long left, long right) {
-      m.units.products.push_back({m.index, first, last, left, right});
+      m.units.products.push_back({place, first, last, left, right});
     });
   });
 }
@@ -126,12 +142,12 @@ void NewtonSchulz<T>::run(T* const* matrices, const double* squares, const Quint
   for (const Wave& wave : waves_) {
     if (wave.flops <= kWholeFlops || wave.flops >= wave.largest * kTurns * threads) {
       share(wave.count, [&](long i) {
-        walk(matrices_[wave.first + i].units, run, [&](const Units& units, auto&& work) {
+        walk(matrices_[wave.first + i].units, wave.tall, run, [&](const Units& units, auto&& work) {
           for (const Unit& u : units) work(u, matrices_[u.matrix]);
         });
       });
     } else {
-      walk(wave.units, run, [&](const Units& units, auto&& work) {
+      walk(wave.units, wave.tall, run, [&](const Units& units, auto&& work) {
         share(units.size(), [&](long i) { work(units[i], matrices_[units[i].matrix]); });
       });
     }
@@ -149,38 +165,63 @@ void NewtonSchulz<T>::take(int list, long count, int thread, int threads, F&& wo
   meet(threads);
 }
 
-// each(units, work) does the work of a stage before it returns.
+// each(units, work) does the work of a stage before it returns. Square 0 is A; p and q are where the last
+// step's P lies, and the product of those since X was multiplied. All of them are polynomials of one
+// symmetric matrix: they commute, products are symmetric, and X'^T X' = P A P.
 template <class T>
 template <class F>
-void NewtonSchulz<T>::walk(const Lists& lists, const Run& run, F&& each) {
-  each(lists.copies, [&](const Unit& u, const Matrix& m) { begin(u, m, run); });
-  for (int left = run.quintic.steps; left > 0; --left) {
-    each(lists.squares, [&](const Unit& u, const Matrix& m) {
-      square(u, m, x_at(m, run, left), m.x, m.a);
-      mirror(u, m, m.a);
+void NewtonSchulz<T>::walk(const Lists& lists, bool tall, const Run& run, F&& each) {
+  const auto multiply = [&](int left, int right, int out) {
+    each(lists.squares, [=, this](const Unit& u, const Matrix& m) {
+      symmetric(u, m, m.s[left], m.s[right], m.square, m.s[out]);
+      mirror(u, m, m.s[out]);
     });
-    each(lists.squares, [&](const Unit& u, const Matrix& m) {
-      square(u, m, m.a, m.square, m.p);
-      polynomial(u, m, run.quintic);
-      mirror(u, m, m.p);
+  };
+  const auto polynomial_of_a = [&](int out) {
+    each(lists.squares, [=, this, &run](const Unit& u, const Matrix& m) {
+      symmetric(u, m, m.s[0], m.s[0], m.square, m.s[out]);
+      polynomial(u, m, run.quintic, m.s[out]);
+      mirror(u, m, m.s[out]);
     });
+  };
+  const int joined = tall ? kJoined : 1;
+  int left = run.quintic.steps, turns = static_cast<int>(ceil_div(left, joined));
+  each(lists.copies,
+       [&](const Unit& u, const Matrix& m) { begin(u, m, run, x_at(m, run, turns)); });
+  for (; turns > 0; --turns) {
+    each(lists.squares, [&](const Unit& u, const Matrix& m) {
+      const T* const x = x_at(m, run, turns);
+      symmetric(u, m, x, x, m.x, m.s[0]);
+      mirror(u, m, m.s[0]);
+    });
+    int p = 1, q = 1;
+    polynomial_of_a(p);
+    for (int more = std::min(left, joined) - 1; more > 0; --more) {
+      const int w = p == q ? 2 : 6 - p - q, out = 6 - q - w;  // of squares 1 to 3, the other ones
+      multiply(0, p, w);
+      multiply(w, p, 0);
+      polynomial_of_a(w);
+      multiply(q, w, out);
+      p = w;
+      q = out;
+    }
     each(lists.products, [&](const Unit& u, const Matrix& m) {
-      product(u, m, x_at(m, run, left), x_at(m, run, left - 1));
+      product(u, m, x_at(m, run, turns), m.s[q], x_at(m, run, turns - 1));
     });
+    left -= joined;
   }
   each(lists.copies, [&](const Unit& u, const Matrix& m) { end(u, m, run); });
 }
 
-// X before so many steps that are left: by turns in scratch memory and, unless turned, at the caller's.
+// X before so many products that are left: by turns in scratch memory and, unless turned, at the caller's.
 template <class T> T* NewtonSchulz<T>::x_at(const Matrix& m, const Run& run, int left) const {
   return left % 2 == 1 ? m.odd : m.turned ? m.even : run.matrices[m.index];
 }
 
 template <class T>
-void NewtonSchulz<T>::begin(const Unit& u, const Matrix& m, const Run& run) const {
+void NewtonSchulz<T>::begin(const Unit& u, const Matrix& m, const Run& run, T* x) const {
   const double length = std::sqrt(run.squares[m.index]) + run.quintic.eps;
   const T factor = static_cast<T>(length == 0 ? 0 : 1 / length);
-  T* const x = x_at(m, run, run.quintic.steps);
   const auto scale = [&](const T* from, T* to, long rows, long columns, long width) {
     for (long r = 0; r < rows; ++r)
       for (long c = 0; c < columns; ++c) to[r * width + c] = factor * from[r * width + c];
@@ -220,18 +261,18 @@ template <class T> template <class F> void NewtonSchulz<T>::over_blocks(const Un
     for (long row = u.first; row < std::min(u.last, column + 1); ++row) f(row, column);
 }
 
-// out = x^T x, in the unit's blocks; of one on the diagonal, the last kLane rows only from the diagonal
-// on. Sums do not depend on how rows are cut. Padding of scratch memory may hold anything: it is only
+// out = left^T right, in the unit's blocks; of one on the diagonal, the last kLane rows only from the
+// diagonal on. Sums do not depend on how rows are cut. Padding of scratch memory may hold anything: it is only
 // ever multiplied into padding.
 template <class T>
-void NewtonSchulz<T>::square(const Unit& u, const Matrix& m, const T* x, const Panels& of,
-                             T* out) const {
+void NewtonSchulz<T>::symmetric(const Unit& u, const Matrix& m, const T* left, const T* right,
+                                const Panels& of, T* out) const {
   in_parts(of.rows, kDepth, [&](long first, long last) {
     over_blocks(u, [&](long row, long column) {
-      GemmPanel<T> g{.a = x + of.at(first, row * kPanel),
+      GemmPanel<T> g{.a = left + of.at(first, row * kPanel),
                      .lda = of.width(row),
                      .a_transposed = true,
-                     .b = x + of.at(first, column * kPanel),
+                     .b = right + of.at(first, column * kPanel),
                      .ldb = of.width(column),
                      .c = out + m.square.at(row * kPanel, column * kPanel),
                      .ldc = m.square.width(column),
@@ -258,20 +299,20 @@ void NewtonSchulz<T>::square(const Unit& u, const Matrix& m, const T* x, const P
 
 // P = aI + bA + cAA, where P holds AA.
 template <class T>
-void NewtonSchulz<T>::polynomial(const Unit& u, const Matrix& m, const Quintic& q) const {
+void NewtonSchulz<T>::polynomial(const Unit& u, const Matrix& m, const Quintic& q, T* out) const {
   const T a = static_cast<T>(q.a), b = static_cast<T>(q.b), c = static_cast<T>(q.c);
   over_blocks(u, [&](long row, long column) {
     const long at = m.square.at(row * kPanel, column * kPanel), width = m.square.width(column);
     for (long r = 0; r < m.square.present(row); ++r) {
-      const T* const gram = m.a + at + r * width;
-      T* const p = m.p + at + r * width;
+      const T* const gram = m.s[0] + at + r * width;
+      T* const p = out + at + r * width;
       for (long i = 0; i < m.square.present(column); ++i) p[i] = c * p[i] + b * gram[i];
       if (row == column) p[r] += a;
     }
   });
 }
 
-// Fills what square left out below the diagonal.
+// Fills what was left out below the diagonal.
 template <class T>
 void NewtonSchulz<T>::mirror(const Unit& u, const Matrix& m, T* out) const {
   const Panels& s = m.square;
@@ -284,13 +325,14 @@ void NewtonSchulz<T>::mirror(const Unit& u, const Matrix& m, T* out) const {
   });
 }
 
-// out = x P. Whole panels of x are one batch reduction; the last one, narrower, comes by itself.
+// out = x q. Whole panels of x are one batch reduction; the last one, narrower, comes by itself.
 template <class T>
-void NewtonSchulz<T>::product(const Unit& u, const Matrix& m, const T* x, T* out) const {
+void NewtonSchulz<T>::product(const Unit& u, const Matrix& m, const T* x, const T* q,
+                              T* out) const {
   const long whole = static_cast<long>(m.terms.size()), rest = m.x.columns - whole * kPanel;
   for (long column = u.left; column < u.right; ++column) {
     const long width = m.x.width(column);
-    GemmPanel<T> g{.b = m.p + m.square.offset(column),
+    GemmPanel<T> g{.b = q + m.square.offset(column),
                    .ldb = width,
                    .c = out + m.x.at(u.first, column * kPanel),
                    .ldc = width,

@@ -44,23 +44,26 @@ template <class T> class NewtonSchulz {
   struct Matrix {
     int index;      // among the caller's
     Panels stored;  // as the caller has it
-    bool turned;
+    bool turned, tall;
     Panels x;                      // what is worked on: at least as many rows as columns
-    Panels square;                 // A, and P = aI + bA + cAA
-    long scratch;                  // where its part of the memory begins
+    Panels square;                 // A, P = aI + bA + cAA; where tall, two more
+    long scratch = 0;              // where its part of the memory begins
     std::vector<long> terms = {};  // where the whole panels of x begin
     Lists units = {};
-    T *a = nullptr, *p = nullptr, *odd = nullptr, *even = nullptr;  // even: where turned
+    T *s[4] = {}, *odd = nullptr, *even = nullptr;  // squares; x, see x_at
 
     double flops() const;  // of a step
-    long elements() const { return 2 * square.size() + (turned ? 2 : 1) * x.size(); }
+    int squares() const { return tall ? 4 : 2; }
+    long elements() const { return squares() * square.size() + (turned ? 2 : 1) * x.size(); }
   };
   // Matrices that are done together, each by one thread or stage by stage by all: enough for meetings
   // to cost little, not more, since the scratch memory is that of the largest wave.
   struct Wave {
-    Lists units;  // of all of them
-    std::size_t first = 0;
+    Wave(std::size_t first, bool tall) : first(first), tall(tall) {}
+    std::size_t first;
+    bool tall;  // all of them, or none
     long count = 0;
+    Lists units = {};               // of all of them
     double flops = 0, largest = 0;  // of a step
     void add(const Matrix& m);
   };
@@ -70,18 +73,20 @@ template <class T> class NewtonSchulz {
     const Quintic& quintic;
   };
 
-  void plan(Matrix& m) const;
+  Matrix shaped(int index, const Panels& stored);
+  void plan(Matrix& m, int place) const;
   template <class F> void take(int list, long count, int thread, int threads, F&& work);
-  template <class F> void walk(const Lists& lists, const Run& run, F&& each);
+  template <class F> void walk(const Lists& lists, bool tall, const Run& run, F&& each);
 
   T* x_at(const Matrix& m, const Run& run, int left) const;
-  void begin(const Unit& u, const Matrix& m, const Run& run) const;
+  void begin(const Unit& u, const Matrix& m, const Run& run, T* x) const;
   void end(const Unit& u, const Matrix& m, const Run& run) const;
   template <class F> static void over_blocks(const Unit& u, F&& f);
-  void square(const Unit& u, const Matrix& m, const T* x, const Panels& of, T* out) const;
-  void polynomial(const Unit& u, const Matrix& m, const Quintic& q) const;
+  void symmetric(const Unit& u, const Matrix& m, const T* left, const T* right, const Panels& of,
+                 T* out) const;
+  void polynomial(const Unit& u, const Matrix& m, const Quintic& q, T* out) const;
   void mirror(const Unit& u, const Matrix& m, T* out) const;
-  void product(const Unit& u, const Matrix& m, const T* x, T* out) const;
+  void product(const Unit& u, const Matrix& m, const T* x, const T* q, T* out) const;
 
   const Kernels<T>& k_;
   std::vector<Matrix> matrices_;

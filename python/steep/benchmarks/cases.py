@@ -153,9 +153,12 @@ class NewtonSchulz:
 
     @property
     def flops(self) -> float:
-        """Arithmetic of a program that computes one half of A and of A A."""
+        """Arithmetic where X is multiplied twice, and of symmetric matrices one half is computed.
+
+        Three steps and two on A alone: see docs/performance.md.
+        """
         long, short = max(self.rows, self.columns), min(self.rows, self.columns)
-        return 5.0 * self.count * short**2 * (3 * long + short)
+        return 2.0 * self.count * short**2 * (3 * long + 7 * short)
 
     @property
     def bytes(self) -> float:
