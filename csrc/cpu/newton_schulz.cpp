@@ -1,5 +1,4 @@
-// The stages of Newton-Schulz and their blocks: symmetric products by their upper triangle, one product
-// to step by, operands that stay in the second-level cache.
+// The stages of Newton-Schulz: symmetric products by their upper triangle, X multiplied as seldom as can be.
 #include "cpu/newton_schulz.h"
 
 #include <algorithm>
@@ -11,125 +10,18 @@ namespace steep {
 
 namespace {
 
-// Of a step. Matrices beyond so many begin another wave; so few are done sooner by one thread than by
-// several that meet.
-constexpr double kWaveFlops = 8e7, kWholeFlops = 5e5;
-// Where every thread comes to so many of a wave's matrices, each does whole ones: nobody waits long.
-constexpr double kTurns = 4;
-constexpr double kUnitFlops = 2e5;  // that pay for a look at the list
-// Symmetric products add so many rows of a panel at a time (128 KB), of at most so many panels each way:
-// eight of them lie in a second-level cache of 1 MB.
-constexpr long kDepth = 1024, kMostGroup = 4;
-// Elements of x (512 KB) that a unit of a product reads again for each of its panels.
-constexpr long kKept = 1 << 17;
-constexpr long kUnits = 8;  // each way, where a matrix is large enough
-// Of a matrix so many times as long as it is wide, so many steps are taken on A alone, and X is multiplied
-// once. By five at a time small singular values would lose a digit (docs/performance.md).
-constexpr long kTall = 2, kJoined = 3;
+constexpr long kDepth = 1024;  // rows of a panel (128 KB) that a symmetric product adds at a time
 
 void meet(int threads) {
   if (threads > 1) pool().meet();
 }
 
-// Calls f(first, last) for parts of n, as few as have at most `most`, and alike but for one.
-template <class F> void in_parts(long n, long most, F&& f) {
-  const long parts = ceil_div(n, most);
-  for (long i = 0; i < parts; ++i) f(n * i / parts, n * (i + 1) / parts);
-}
-
 }  // namespace
 
-template <class T> double NewtonSchulz<T>::Matrix::flops() const {
-  const double rows = static_cast<double>(x.rows), columns = static_cast<double>(x.columns);
-  // Of symmetric matrices one half.
-  return columns * columns * (tall ? rows + kJoined * columns : 3 * rows + columns);
-}
-
 template <class T>
-NewtonSchulz<T>::NewtonSchulz(const std::vector<Panels>& matrices) : k_(kernels<T>()) {
-  long used = 0, most = 0;
-  for (const bool tall : {false, true}) {
-    for (std::size_t i = 0; i < matrices.size(); ++i) {
-      Matrix m = shaped(static_cast<int>(i), matrices[i]);
-      if (m.tall != tall) continue;
-      if (waves_.empty() || waves_.back().flops >= kWaveFlops || waves_.back().tall != tall) {
-        waves_.emplace_back(matrices_.size(), tall);
-        used = 0;
-      }
-      m.scratch = used;
-      used += m.elements();
-      most = std::max(most, used);
-      waves_.back().add(m);
-      matrices_.push_back(std::move(m));
-    }
-  }
-  memory_ = Block(static_cast<std::size_t>(most) * sizeof(T));
-  for (Matrix& m : matrices_) {
-    T* at = reinterpret_cast<T*>(memory_.data()) + m.scratch;
-    for (int i = 0; i < m.squares(); ++i, at += m.square.size()) m.s[i] = at;
-    m.odd = at;
-    m.even = at + m.x.size();
-  }
-}
-
-// As it is worked on; its units are of the place it will have among the matrices.
-template <class T>
-auto NewtonSchulz<T>::shaped(int index, const Panels& stored) -> Matrix {
-  const bool turned = stored.rows < stored.columns;
-  const Panels x = turned ? Panels{stored.columns, stored.rows} : stored;
-  Matrix m{.index = index,
-           .stored = stored,
-           .turned = turned,
-           .tall = x.rows >= kTall * x.columns,
-           .x = x,
-           .square = {x.columns, x.columns}};
-  const long whole = x.columns / kPanel;
-  for (long i = 0; i < whole; ++i) m.terms.push_back(x.offset(i));
-  for (long i = static_cast<long>(wide_terms_.size()); i < whole; ++i) {
-    wide_terms_.push_back(i * kPanel * kPanel);
-    slim_terms_.push_back(i * kPanel * kLane);
-  }
-  plan(m, static_cast<int>(matrices_.size()));
-  return m;
-}
-
-template <class T> void NewtonSchulz<T>::plan(Matrix& m, int place) const {
-  const long panels = m.square.count(), across = std::max(kMostGroup, ceil_div(panels, kUnits));
-  for (long p = 0; p < m.stored.count(); ++p) m.units.copies.push_back({place, p, p + 1, 0, 0});
-  const long group = std::clamp(panels / kUnits, 1L, kMostGroup);
-  in_parts(panels, group, [&](long first, long last) {
-    in_parts(panels, group, [&](long left, long right) {
-      if (left >= first) m.units.squares.push_back({place, first, last, left, right});
-    });
-  });
-  const long columns = m.x.columns, width = std::min(columns, across * kPanel);
-  const long least = static_cast<long>(kUnitFlops) / (2 * columns * width);
-  const long rows =
-      std::max({std::min(kKept / columns, ceil_div(m.x.rows, kUnits)), least, 2 * k_.tile_rows});
-  in_parts(m.x.rows, rows, [&](long first, long last) {
-    in_parts(panels, across, [&](long left, long right) {
-      m.units.products.push_back({place, first, last, left, right});
-    });
-  });
-}
-
-template <class T> void NewtonSchulz<T>::Wave::add(const Matrix& m) {
-  const auto append = [](Units& to, const Units& from) {
-    to.insert(to.end(), from.begin(), from.end());
-  };
-  append(units.copies, m.units.copies);
-  append(units.squares, m.units.squares);
-  append(units.products, m.units.products);
-  ++count;
-  flops += m.flops();
-  largest = std::max(largest, m.flops());
-}
-
-template <class T> double NewtonSchulz<T>::flops(int steps) const {
-  double sum = 0;
-  for (const Wave& wave : waves_) sum += wave.flops;
-  return steps * sum;
-}
+NewtonSchulz<T>::NewtonSchulz(const std::vector<Panels>& matrices)
+    : k_(kernels<T>()), plan_(matrices, k_.tile_rows),
+      memory_(static_cast<std::size_t>(plan_.elements) * sizeof(T)) {}
 
 template <class T>
 void NewtonSchulz<T>::run(T* const* matrices, const double* squares, const Quintic& quintic,
@@ -139,16 +31,17 @@ void NewtonSchulz<T>::run(T* const* matrices, const double* squares, const Quint
   meet(threads);
   int lists = 0;
   const auto share = [&](long count, auto&& work) { take(lists++, count, thread, threads, work); };
-  for (const Wave& wave : waves_) {
-    if (wave.flops <= kWholeFlops || wave.flops >= wave.largest * kTurns * threads) {
+  for (const Plan::Wave& wave : plan_.waves) {
+    if (wave.apart(threads)) {
       share(wave.count, [&](long i) {
-        walk(matrices_[wave.first + i].units, wave.tall, run, [&](const Units& units, auto&& work) {
-          for (const Unit& u : units) work(u, matrices_[u.matrix]);
-        });
+        walk(plan_.matrices[wave.first + i].units, wave.tall, run,
+             [&](const Units& units, auto&& work) {
+               for (const Unit& u : units) work(u, plan_.matrices[u.matrix]);
+             });
       });
     } else {
       walk(wave.units, wave.tall, run, [&](const Units& units, auto&& work) {
-        share(units.size(), [&](long i) { work(units[i], matrices_[units[i].matrix]); });
+        share(units.size(), [&](long i) { work(units[i], plan_.matrices[units[i].matrix]); });
       });
     }
   }
@@ -170,29 +63,29 @@ void NewtonSchulz<T>::take(int list, long count, int thread, int threads, F&& wo
 // symmetric matrix: they commute, products are symmetric, and X'^T X' = P A P.
 template <class T>
 template <class F>
-void NewtonSchulz<T>::walk(const Lists& lists, bool tall, const Run& run, F&& each) {
+void NewtonSchulz<T>::walk(const Plan::Lists& lists, bool tall, const Run& run, F&& each) {
   const auto multiply = [&](int left, int right, int out) {
     each(lists.squares, [=, this](const Unit& u, const Matrix& m) {
-      symmetric(u, m, m.s[left], m.s[right], m.square, m.s[out]);
-      mirror(u, m, m.s[out]);
+      symmetric(u, m, square(m, left), square(m, right), m.square, square(m, out));
+      mirror(u, m, square(m, out));
     });
   };
   const auto polynomial_of_a = [&](int out) {
     each(lists.squares, [=, this, &run](const Unit& u, const Matrix& m) {
-      symmetric(u, m, m.s[0], m.s[0], m.square, m.s[out]);
-      polynomial(u, m, run.quintic, m.s[out]);
-      mirror(u, m, m.s[out]);
+      symmetric(u, m, square(m, 0), square(m, 0), m.square, square(m, out));
+      polynomial(u, m, run.quintic, square(m, out));
+      mirror(u, m, square(m, out));
     });
   };
-  const int joined = tall ? kJoined : 1;
+  const int joined = tall ? Plan::kJoined : 1;
   int left = run.quintic.steps, turns = static_cast<int>(ceil_div(left, joined));
   each(lists.copies,
        [&](const Unit& u, const Matrix& m) { begin(u, m, run, x_at(m, run, turns)); });
   for (; turns > 0; --turns) {
     each(lists.squares, [&](const Unit& u, const Matrix& m) {
       const T* const x = x_at(m, run, turns);
-      symmetric(u, m, x, x, m.x, m.s[0]);
-      mirror(u, m, m.s[0]);
+      symmetric(u, m, x, x, m.x, square(m, 0));
+      mirror(u, m, square(m, 0));
     });
     int p = 1, q = 1;
     polynomial_of_a(p);
@@ -206,16 +99,21 @@ void NewtonSchulz<T>::walk(const Lists& lists, bool tall, const Run& run, F&& ea
       q = out;
     }
     each(lists.products, [&](const Unit& u, const Matrix& m) {
-      product(u, m, x_at(m, run, turns), m.s[q], x_at(m, run, turns - 1));
+      product(u, m, x_at(m, run, turns), square(m, q), x_at(m, run, turns - 1));
     });
     left -= joined;
   }
   each(lists.copies, [&](const Unit& u, const Matrix& m) { end(u, m, run); });
 }
 
+template <class T> T* NewtonSchulz<T>::square(const Matrix& m, int i) const {
+  return reinterpret_cast<T*>(memory_.data()) + m.scratch + i * m.square.size();
+}
+
 // X before so many products that are left: by turns in scratch memory and, unless turned, at the caller's.
 template <class T> T* NewtonSchulz<T>::x_at(const Matrix& m, const Run& run, int left) const {
-  return left % 2 == 1 ? m.odd : m.turned ? m.even : run.matrices[m.index];
+  if (left % 2 == 0 && !m.turned) return run.matrices[m.index];
+  return square(m, static_cast<int>(m.squares())) + (left % 2 == 0 ? m.x.size() : 0);
 }
 
 template <class T>
@@ -304,7 +202,7 @@ void NewtonSchulz<T>::polynomial(const Unit& u, const Matrix& m, const Quintic& 
   over_blocks(u, [&](long row, long column) {
     const long at = m.square.at(row * kPanel, column * kPanel), width = m.square.width(column);
     for (long r = 0; r < m.square.present(row); ++r) {
-      const T* const gram = m.s[0] + at + r * width;
+      const T* const gram = square(m, 0) + at + r * width;
       T* const p = out + at + r * width;
       for (long i = 0; i < m.square.present(column); ++i) p[i] = c * p[i] + b * gram[i];
       if (row == column) p[r] += a;
@@ -345,7 +243,7 @@ void NewtonSchulz<T>::product(const Unit& u, const Matrix& m, const T* x, const 
       g.depth = kPanel;
       g.count = whole;
       g.a_offsets = m.terms.data();
-      g.b_offsets = (width == kPanel ? wide_terms_ : slim_terms_).data();
+      g.b_offsets = (width == kPanel ? plan_.wide_terms : plan_.slim_terms).data();
       k_.gemm_panel(g);
     }
     if (rest > 0) {
