@@ -502,6 +502,13 @@ LAYERS = {
     "AvgPool2D": lambda: _image((5, 5, 2), layers.AvgPool2D(2, padding="same")),
     "GlobalAvgPool2D": lambda: [*_image((3, 4, 5), layers.GlobalAvgPool2D())[:-1]],
     "BatchNorm": lambda: [layers.Dense(7, use_bias=False), layers.BatchNorm()],
+    "BatchNorm of virtual batches": lambda: [
+        layers.Dense(7, use_bias=False),
+        layers.BatchNorm(virtual_batch=3),
+    ],
+    "BatchNorm of virtual images": lambda: _image(
+        (3, 2, 3), layers.BatchNorm(virtual_batch=3), layers.ReLU()
+    ),
     "BatchNorm of images": lambda: _image((3, 2, 3), layers.BatchNorm(), layers.ReLU()),
     "LocalResponseNorm": lambda: _image((2, 2, 6), layers.LocalResponseNorm(alpha=0.3)),
     "UpSample2D": lambda: _image((2, 3, 2), layers.UpSample2D((2, 3)), layers.Conv2D(2, 3)),

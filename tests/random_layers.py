@@ -48,7 +48,8 @@ class Body(Activations):
     def batch_norm(self):
         return layer(
             "BatchNorm", momentum=self.maybe(0.3, self.choose(0.0, 0.5, 0.99)),
-            eps=self.maybe(0.3, self.choose(1e-3, 1e-2)),
+            eps=self.maybe(0.3, self.choose(1e-3, 1e-2)), unbiased=self.maybe(0.3, False),
+            virtual_batch=self.maybe(0.3, self.choose(1, 2, 3, 5, 8, 32)),
         )  # fmt: skip
 
     def pointwise(self, shape):  # noqa: PLR0911 - one for each kind

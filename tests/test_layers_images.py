@@ -1,6 +1,7 @@
 """Layers on images: shapes, names, initial weights, the values of small cases, what is refused."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -173,6 +174,61 @@ def test_batch_norm_in_training_and_inference():
     np.testing.assert_allclose(after, want.reshape(6, -1), rtol=1e-4, atol=1e-5)
 
 
+def test_running_variance_of_the_population():
+    """As ONNX and Keras have it: what training normalised by."""
+    net = built((5, 4, 3), BatchNorm(0.8, unbiased=False), layers.Flatten())
+    X = RNG.normal(size=(2, 5, 4, 3)).astype(np.float32)
+    steep.Trainer(net, "mse", steep.optimizers.SGD(0.0)).step(X, np.zeros((2, 60), np.float32))
+    running = net.state_dict()["batch_norm.running_var"]
+    np.testing.assert_allclose(running, 0.8 + 0.2 * X.var((0, 1, 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 2, 20)])
+@pytest.mark.parametrize("unbiased", [True, False])
+def test_virtual_batches_are_normalised_by_themselves(shape, unbiased):
+    """Groups of 4 of 10 samples, the last of 2; running averages follow one after the other."""
+    norm = BatchNorm(0.6, 1e-3, unbiased, virtual_batch=4)
+    net = built(shape, norm, *[layers.Flatten()] * (len(shape) > 1))
+    X = (3 + 2 * RNG.normal(size=(10, *shape))).astype(np.float64)
+    axes = tuple(range(len(shape)))
+    wanted, mean, var = [], 0.0, 1.0
+    for part in (X[:4], X[4:8], X[8:]):
+        wanted.append((part - part.mean(axes)) / np.sqrt(part.var(axes) + 1e-3))
+        mean = 0.6 * mean + 0.4 * part.mean(axes)
+        var = 0.6 * var + 0.4 * part.var(axes, ddof=int(unbiased))
+    target = RNG.normal(size=(10, math.prod(shape)))
+    trainer = steep.Trainer(net, "mse", steep.optimizers.SGD(0.0), precision="float64")
+    loss = trainer.step(X, target)
+    y = np.concatenate(wanted).reshape(10, -1)
+    assert loss == pytest.approx(np.mean((y - target) ** 2), rel=1e-12)
+    state = net.state_dict()
+    np.testing.assert_allclose(state["batch_norm.running_mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(state["batch_norm.running_var"], var, rtol=1e-12)
+
+
+@pytest.mark.parametrize("virtual", [None, 10, 11, 2**31 - 1])
+def test_a_virtual_batch_as_large_as_the_batch_is_the_batch(virtual):
+    X, y = RNG.normal(size=(10, 6)), RNG.integers(0, 3, 10)
+    found = []
+    for size in (None, virtual):
+        net = built((6,), layers.Dense(5), BatchNorm(virtual_batch=size), layers.Dense(3), seed=1)
+        trainer = steep.Trainer(net, "cross_entropy", "adam")
+        trainer.fit(X, y, epochs=2, batch_size=10, shuffle=False, progress=False)
+        found.append(net.state_dict())
+    assert all(np.array_equal(value, found[1][name]) for name, value in found[0].items())
+
+
+def test_a_virtual_batch_of_one_vector_is_warned_about():
+    X, y = RNG.normal(size=(9, 6)), RNG.integers(0, 3, 9)
+    for virtual, warned in ((4, True), (1, True), (3, False), (None, False)):
+        net = built((6,), BatchNorm(virtual_batch=virtual), layers.Dense(3))
+        trainer = steep.Trainer(net, "cross_entropy", "sgd")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            trainer.fit(X, y, epochs=1, batch_size=9, progress=False)
+        assert warned == any("1 sample has no variance" in str(w.message) for w in caught)
+
+
 def test_evaluate_and_gradients_leave_running_statistics_alone():
     net = built((4, 4, 2), Conv2D(3, 3), BatchNorm(), layers.Flatten(), layers.Dense(2))
     before = net.state_dict()
@@ -306,6 +362,8 @@ ARGUMENTS = [
     (lambda: AvgPool2D(2, count_padding=1), TypeError, "count_padding must be True or False"),
     (lambda: BatchNorm(momentum=1.5), ValueError, r"BatchNorm .*: momentum must be in \[0, 1\]"),
     (lambda: BatchNorm(eps=0), ValueError, "eps must be in"),
+    (lambda: BatchNorm(unbiased=1), TypeError, "unbiased must be True or False, got 1"),
+    (lambda: BatchNorm(virtual_batch=0), ValueError, "virtual_batch must be at least 1, got 0"),
     (lambda: layers.LocalResponseNorm(bias=0.0), ValueError, "bias must be in"),
     (lambda: layers.LocalResponseNorm(2.5), TypeError, "size must be an int"),
     (lambda: ZeroPad2D("same"), ValueError, "padding must be ints"),

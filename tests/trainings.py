@@ -169,13 +169,22 @@ def _flat():
         "dense/dropout": lambda: dense(layers.Dropout(0.4)),
         "dense/dropout by epoch": lambda: dense(layers.Dropout(0.4, redraw="epoch")),
         "dense/dropout classic": lambda: dense(layers.Dropout(0.4, scale_at="test")),
-        "dense/alpha dropout": lambda: dense(layers.Dense(33, "selu"), layers.AlphaDropout(0.2)),
+        "dense/more activations": lambda: dense(
+            layers.Dense(33, layers.SELU()), layers.Dense(33, layers.CELU(0.7)), layers.ReLU6(),
+            layers.Mish(), layers.HardSwish(), layers.Dense(33, layers.HardTanh()),
+            layers.Dense(33, layers.SoftShrink(0.1)), layers.HardShrink(0.1), layers.LogSigmoid(),
+            layers.Dense(33, layers.Softsign()), layers.Dense(33, layers.HardSigmoid()),
+        ),
+        "dense/alpha dropout": lambda: dense(layers.SELU(), layers.AlphaDropout(0.2)),
         "dense/units": lambda: dense(
             layers.PReLU(), layers.Dense(66, layers.GLU()), layers.PReLU(shared=True),
             layers.Dense(60, layers.Maxout(3)), layers.RReLU(), layers.Dense(40, "swiglu"),
             layers.Dense(40, "geglu"), layers.Dense(40, "reglu"),
         ),
         "dense/batch norm": lambda: dense(layers.BatchNorm(), layers.ReLU()),
+        "dense/virtual batches": lambda: dense(
+            layers.BatchNorm(virtual_batch=5, unbiased=False), layers.ReLU()
+        ),
         "dense/rescaled": lambda: dense(layers.Rescale(3.0, -1.0), layers.Normalize([0.3] * 33,
                                                                                     [2.0] * 33)),
         "dense/reshaped": lambda: dense(

@@ -35,12 +35,13 @@ template <class T> struct Phase {
   std::vector<BoundCall<T>> calls;
 };
 
-// Running statistics of one batch normalisation, and the batch's own that they follow.
+// Running statistics of one batch normalisation, and the batch's own that they follow: a row for each
+// group of samples.
 template <class T> struct Running {
   T *mean, *variance;                    // parameters
   const T *batch_mean, *batch_variance;  // biased
-  long channels, pixels;
-  double momentum;
+  long ld;                               // from group to group
+  ops::Normalizing of;
 };
 
 // A block of a parameter and the terms of its gradient: rows [lo, hi) of one panel of a matrix, or

@@ -225,8 +225,7 @@ template <class T> void Plan<T>::bind(const Op& op) {
   if (const auto* statistics = op.as<ops::BatchStatistics>()) {
     const long n = padded(statistics->channels);
     running_.push_back({parameter(op.parameter(1)), parameter(op.parameter(2)), work.out.data,
-                        work.out.data + 3 * n, statistics->channels, statistics->pixels,
-                        statistics->momentum});
+                        work.out.data + 3 * n, work.out.ld, *statistics});
   }
   phases_.back().calls.push_back({run, work, op.out, op.before, units_of(op, work), op.layer});
 }

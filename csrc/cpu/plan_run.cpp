@@ -110,15 +110,20 @@ bool Plan<T>::run_rows(const Step<T>& common, int thread, long lo, long hi) cons
 
 namespace {
 
-// What running statistics become: mean and variance of channel c.
+// What running statistics become: mean and variance of channel c, moved by one group after the other.
 template <class T> std::pair<T, T> followed(const Running<T>& r, long rows, long c) {
-  const double n = static_cast<double>(rows) * static_cast<double>(r.pixels);
-  const double unbiased = n > 1 ? n / (n - 1) : 1.0;
-  const auto follow = [&](T running, double batch) {
-    return static_cast<T>(r.momentum * plain(running) + (1 - r.momentum) * batch);
+  const long size = r.of.group > 0 ? std::min(r.of.group, rows) : rows;
+  double mean = plain(r.mean[c]), variance = plain(r.variance[c]);
+  const auto follow = [&](double& running, double batch) {
+    running = r.of.momentum * running + (1 - r.of.momentum) * batch;
   };
-  return {follow(r.mean[c], plain(r.batch_mean[c])),
-          follow(r.variance[c], unbiased * plain(r.batch_variance[c]))};
+  for (long g = 0; g * size < rows; ++g) {
+    const double n = static_cast<double>(std::min(size, rows - g * size) * r.of.pixels);
+    const double scale = r.of.unbiased && n > 1 ? n / (n - 1) : 1.0;
+    follow(mean, plain(r.batch_mean[g * r.ld + c]));
+    follow(variance, scale * plain(r.batch_variance[g * r.ld + c]));
+  }
+  return {static_cast<T>(mean), static_cast<T>(variance)};
 }
 
 }  // namespace
@@ -127,7 +132,7 @@ template <class T> std::pair<T, T> followed(const Running<T>& r, long rows, long
 template <class T>
 bool Plan<T>::finite_statistics(long rows, int thread, int threads) const {
   for (std::size_t i = thread; i < running_.size(); i += threads) {
-    for (long c = 0; c < running_[i].channels; ++c) {
+    for (long c = 0; c < running_[i].of.channels; ++c) {
       const auto [mean, variance] = followed(running_[i], rows, c);
       if (!std::isfinite(plain(mean)) || !std::isfinite(plain(variance))) return false;
     }
@@ -137,7 +142,7 @@ bool Plan<T>::finite_statistics(long rows, int thread, int threads) const {
 
 template <class T> void Plan<T>::follow_statistics(long rows) const {
   for (const Running<T>& r : running_) {
-    for (long c = 0; c < r.channels; ++c) {
+    for (long c = 0; c < r.of.channels; ++c) {
       std::tie(r.mean[c], r.variance[c]) = followed(r, rows, c);
     }
   }
@@ -145,21 +150,21 @@ template <class T> void Plan<T>::follow_statistics(long rows) const {
 
 template <class T> std::size_t Plan<T>::statistics() const {
   std::size_t count = 0;
-  for (const Running<T>& r : running_) count += 2 * static_cast<std::size_t>(r.channels);
+  for (const Running<T>& r : running_) count += 2 * static_cast<std::size_t>(r.of.channels);
   return count;
 }
 
 template <class T> void Plan<T>::keep_statistics(T* kept) const {
   for (const Running<T>& r : running_) {
-    kept = std::copy_n(r.variance, r.channels, std::copy_n(r.mean, r.channels, kept));
+    kept = std::copy_n(r.variance, r.of.channels, std::copy_n(r.mean, r.of.channels, kept));
   }
 }
 
 template <class T> void Plan<T>::put_statistics(const T* kept) const {
   for (const Running<T>& r : running_) {
     for (T* to : {r.mean, r.variance}) {
-      std::copy_n(kept, r.channels, to);
-      kept += r.channels;
+      std::copy_n(kept, r.of.channels, to);
+      kept += r.of.channels;
     }
   }
 }

@@ -32,7 +32,6 @@ struct AlphaDropout {
   Shape shape(const Given& given);
   void lower(Lowering& to, Op& op) const;
   void gradient(Gradients& to, const Op& op) const;
-  double dropped() const { return scale * kLow + shift; }
 
   double rate = 0;
   uint32_t stream = 0;

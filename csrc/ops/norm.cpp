@@ -15,23 +15,28 @@ Shape BatchNorm::shape(const Given& given) {
     given.refuse("momentum must be in [0, 1], got ", momentum);
   }
   if (!(eps > 0)) given.refuse("eps must be positive, got ", eps);
+  if (group < 0) given.refuse("virtual_batch must be at least 1, or 0 for none, got ", group);
   return given.shape();
 }
 
 // By the statistics of the batch or, once trained, by the running ones.
 void BatchNorm::lower(Lowering& to, Op& op) const {
   const int weight = op.parameter(0), mean = op.parameter(2), variance = op.parameter(3);
-  const Tensor all{.width = 4 * padded(channels), .samples = kAllSamples};
+  const long width = 4 * padded(channels);
   if (!to.training()) {
+    BatchNorm frozen = *this;
+    frozen.group = 0;
+    op.what = frozen;
     op.in.push_back(
-        to.first({.what = FrozenStatistics{*this}, .parameters = {weight, mean, variance}}, all));
+        to.first({.what = FrozenStatistics{frozen}, .parameters = {weight, mean, variance}},
+                 {.width = width, .samples = kAllSamples}));
     return;
   }
   const int moments =
       to.step({.what = BatchMoments{*this}, .in = {op.in[0]}}, {.width = 2 * padded(channels)});
   op.in.push_back(to.step(
       {.what = BatchStatistics{*this}, .in = {moments}, .parameters = {weight, mean, variance}},
-      all));
+      {.width = width, .samples = samples()}));
 }
 
 void BatchNorm::gradient(Gradients& to, const Op& op) const {
@@ -44,7 +49,7 @@ void BatchNorm::gradient(Gradients& to, const Op& op) const {
   to.term(op.parameter(0), {GradTerm::Form::Sum, -1, sums, true});
   if (!to.wanted(0)) return;
   const int means = to.step({.what = BatchNormGradients{*this}, .in = {sums, statistics}},
-                            {.width = width, .samples = kAllSamples});
+                            {.width = width, .samples = samples()});
   to.give(0, {.what = BatchNormGrad{*this}, .in = {dz, x, statistics, means}});
 }
 

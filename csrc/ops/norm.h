@@ -1,5 +1,6 @@
-// Batch normalisation (Ioffe and Szegedy 2015), and the steps it and its gradient are done in. Vectors
-// over channels lie one after the other in a tensor, each padded.
+// Batch normalisation (Ioffe and Szegedy 2015), of virtual batches too (Hoffer et al. 2017), and the
+// steps it and its gradient are done in. Vectors over channels lie one after the other in a tensor,
+// each padded; what is said of all samples has a row for each group of them.
 #pragma once
 #include "base/panels.h"
 #include "ops/op.h"
@@ -10,6 +11,9 @@ namespace steep::ops {
 struct Normalizing {
   long pixels = 1, channels = 1;
   double momentum = 0, eps = 0;
+  long group = 0;        // samples that are normalised together; 0: those of the batch
+  bool unbiased = true;  // the running variance
+  long samples() const { return group > 0 ? group : kAllSamples; }  // of a row of statistics
   long units() const { return ceil_div(channels, kLane); }  // of a step that crosses samples
 };
 
@@ -18,8 +22,11 @@ struct BatchNorm : Normalizing {
   static constexpr const char* kName = "batch_norm";
   static constexpr std::array kTensors{"x"};
   static constexpr std::array kParameters{"weight", "bias", "running_mean", "running_variance"};
+  static constexpr std::size_t kOptional = 2;
   static constexpr auto fields() {
-    return std::tuple{Field{"momentum", &Normalizing::momentum}, Field{"eps", &Normalizing::eps}};
+    return std::tuple{Field{"momentum", &Normalizing::momentum}, Field{"eps", &Normalizing::eps},
+                      Field{"virtual_batch", &Normalizing::group},
+                      Field{"unbiased", &Normalizing::unbiased}};
   }
   Shape shape(const Given& given);
   void lower(Lowering& to, Op& op) const;
@@ -34,7 +41,7 @@ struct BatchMoments : Normalizing {
   static constexpr bool kOnce = true;  // not computed again in a block that is
 };
 
-// out = mean, 1/std, scale, variance over all samples, from in0.
+// out = mean, 1/std, scale, variance over the samples of a group, from in0.
 struct BatchStatistics : Normalizing {
   static constexpr const char* kName = "batch_statistics";
   static constexpr bool kCrosses = true;
@@ -49,7 +56,7 @@ struct FrozenStatistics : Normalizing {
 // out = sums of in0 (dy) and of dy*xhat; in1 = x, in2 = statistics.
 struct BatchNormSums : Normalizing { static constexpr const char* kName = "batch_norm_sums"; };
 
-// out = means of both over all samples, from in0; in1 = statistics.
+// out = means of both over the samples of a group, from in0; in1 = statistics.
 struct BatchNormGradients : Normalizing {
   static constexpr const char* kName = "batch_norm_gradients";
   static constexpr bool kCrosses = true;

@@ -73,6 +73,7 @@ INTS = {
     "ZeroPad2D channels": (lambda n: layers.ZeroPad2D(0, n), "channels"),
     "Reshape": (lambda n: layers.Reshape((4, n)), "shape"),
     "LocalResponseNorm": (layers.LocalResponseNorm, "size"),
+    "BatchNorm": (lambda n: layers.BatchNorm(virtual_batch=n), "virtual_batch"),
     "ops.max_pool": (lambda n: op(lambda x: ops.max_pool(x, 1, n)), "stride"),
     "ops.upsample": (lambda n: op(lambda x: ops.upsample(x, (1, n))) if n != 3 else 0, "size"),
     "Maxout": (layers.Maxout, "pieces"),

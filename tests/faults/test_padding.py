@@ -120,6 +120,7 @@ def test_f1_what_is_not_finite_stays_out_of_the_padding():
     np.testing.assert_array_equal(net.predict(np.full((2, 2), 3e38, np.float32)), [[5.0], [5.0]])
 
 
+@pytest.mark.filterwarnings("ignore:a batch of 1 sample")  # the last of some virtual ones
 @pytest.mark.parametrize("outputs", [1, 2, 5])
 @pytest.mark.parametrize("name", LAYERS)
 def test_f1_every_layer_keeps_the_padding_zero(name, outputs):

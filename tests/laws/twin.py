@@ -265,20 +265,26 @@ def global_pool(twin, node, x, key):
 def batch_norm(twin, node, x, key):
     weight, bias = twin.take(key, "weight"), twin.take(key, "bias")
     mean, var = twin.take(key, "running_mean"), twin.take(key, "running_var")
-    momentum, eps = node.get("momentum", 0.9), node.get("eps", 1e-5)
-    if twin.training:
-        axes = tuple(range(x.dim() - 1))
-        m = x.mean(axes)
-        v = ((x - m) ** 2).mean(axes)
-        # Of equal values, what is divided by sqrt(eps) is rounding, and so are gradients before it.
-        twin.unclear |= bool((v.sqrt() <= twin.close * m.abs()).any())
-        count = x.numel() // x.shape[-1]
-        if twin.follows:
-            with torch.no_grad():
-                mean.copy_(momentum * mean + (1 - momentum) * m)
-                var.copy_(momentum * var + (1 - momentum) * v * count / max(1, count - 1))
-        mean, var = m, v
-    return (x - mean) / torch.sqrt(var + eps) * weight + bias
+    if not twin.training:
+        return (x - mean) / torch.sqrt(var + node.get("eps", 1e-5)) * weight + bias
+    parts = x.split(node.get("virtual_batch", len(x)))
+    return torch.cat([normalized(twin, node, part, mean, var) for part in parts]) * weight + bias
+
+
+def normalized(twin, node, x, mean, var):
+    """Return samples that are normalised together; running averages follow them."""
+    axes = tuple(range(x.dim() - 1))
+    m = x.mean(axes)
+    v = ((x - m) ** 2).mean(axes)
+    # Of equal values, what is divided by sqrt(eps) is rounding, and so are gradients before it.
+    twin.unclear |= bool((v.sqrt() <= twin.close * m.abs()).any())
+    momentum, count = node.get("momentum", 0.9), x.numel() // x.shape[-1]
+    lost = count / max(1, count - 1) if node.get("unbiased", True) else 1.0
+    if twin.follows:
+        with torch.no_grad():
+            mean.copy_(momentum * mean + (1 - momentum) * m)
+            var.copy_(momentum * var + (1 - momentum) * v * lost)
+    return (x - m) / torch.sqrt(v + node.get("eps", 1e-5))
 
 
 def lrn(twin, node, x, key):

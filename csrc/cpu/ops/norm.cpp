@@ -125,12 +125,22 @@ template <class F> STEEP_HD void over_units(const ops::Normalizing& op, long lo,
   for (long c = lo * kLane; c < end; ++c) f(c);
 }
 
+// Calls f(g, first, end) for the groups of samples that are normalised together.
+template <class F> STEEP_HD void over_groups(const ops::Normalizing& op, long rows, F f) {
+  const long size = op.group > 0 && op.group < rows ? op.group : rows;
+  for (long g = 0; g * size < rows; ++g)
+    f(g, g * size, (g + 1) * size < rows ? (g + 1) * size : rows);
+}
+STEEP_HD long group_of(const ops::Normalizing& op, long row) {
+  return op.group > 0 ? row / op.group : 0;
+}
+
 template <class T>
-STEEP_HD void write_statistics(const ops::Normalizing& op, const Work<T>& w, long c, Wide<T> mean,
-                               Wide<T> variance) {
+STEEP_HD void write_statistics(const ops::Normalizing& op, const Work<T>& w, long g, long c,
+                               Wide<T> mean, Wide<T> variance) {
   const long n = padded(op.channels);
   const Wide<T> inverse = 1 / sqrt_(variance + op.eps);
-  T* const out = w.out.data + c;
+  T* const out = w.out.at(g) + c;
   out[0] = T(mean);
   out[n] = T(inverse);
   out[2 * n] = T(Wide<T>(w.parameters[0][c]) * inverse);
@@ -151,16 +161,19 @@ STEEP_CALL(BatchMoments)
 template <class T>
 void run(const ops::BatchStatistics& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const long n = padded(op.channels);
-  const double rows = double(s.rows), pixels = double(op.pixels);
-  over_units(op, lo, hi, [&](long c) {
-    Wide<T> mean = 0, squares = 0;
-    for (long r = 0; r < s.rows; ++r) mean += Wide<T>(w.in[0].at(r)[c]);
-    mean /= rows;
-    for (long r = 0; r < s.rows; ++r) {
-      const Wide<T> away = Wide<T>(w.in[0].at(r)[c]) - mean;
-      squares += Wide<T>(w.in[0].at(r)[n + c]) + pixels * away * away;
-    }
-    write_statistics<T>(op, w, c, mean, squares / (rows * pixels));
+  const double pixels = double(op.pixels);
+  over_groups(op, s.rows, [&](long g, long first, long end) {
+    const double rows = double(end - first);
+    over_units(op, lo, hi, [&](long c) {
+      Wide<T> mean = 0, squares = 0;
+      for (long r = first; r < end; ++r) mean += Wide<T>(w.in[0].at(r)[c]);
+      mean /= rows;
+      for (long r = first; r < end; ++r) {
+        const Wide<T> away = Wide<T>(w.in[0].at(r)[c]) - mean;
+        squares += Wide<T>(w.in[0].at(r)[n + c]) + pixels * away * away;
+      }
+      write_statistics<T>(op, w, g, c, mean, squares / (rows * pixels));
+    });
   });
 }
 STEEP_CALL(BatchStatistics)
@@ -168,18 +181,19 @@ STEEP_CALL(BatchStatistics)
 template <class T>
 void run(const ops::FrozenStatistics& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
   over_units(op, lo, hi, [&](long c) {
-    write_statistics<T>(op, w, c, w.parameters[1][c], w.parameters[2][c]);
+    write_statistics<T>(op, w, 0, c, w.parameters[1][c], w.parameters[2][c]);
   });
 }
 STEEP_CALL(FrozenStatistics)
 
 template <class T>
 void run(const ops::BatchNorm& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
-  const T* const statistics = w.in[1].data;
-  for (long r = lo; r < hi; ++r)
+  for (long r = lo; r < hi; ++r) {
+    const T* const statistics = w.in[1].at(group_of(op, r));
     normalize(w.in[0].at(r), statistics, statistics + 2 * padded(op.channels), w.parameters[1],
               w.in[2].data ? w.in[2].at(r) : nullptr, op.f.any(), op.pixels, op.channels,
               w.out.at(r));
+  }
   clear_padding(w.out, lo, hi);
 }
 STEEP_CALL(BatchNorm)
@@ -187,8 +201,8 @@ STEEP_CALL(BatchNorm)
 template <class T>
 void run(const ops::BatchNormSums& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
   const long n = padded(op.channels);
-  const T* const statistics = w.in[2].data;
   for (long r = lo; r < hi; ++r) {
+    const T* const statistics = w.in[2].at(group_of(op, r));
     T* const to = w.out.at(r);
     channel_sums(w.in[0].at(r), w.in[1].at(r), statistics, op.pixels, op.channels, to, to + n);
     for (long c = 0; c < op.channels; ++c) to[n + c] *= statistics[n + c];
@@ -200,15 +214,18 @@ STEEP_CALL(BatchNormSums)
 template <class T>
 void run(const ops::BatchNormGradients& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const long n = padded(op.channels);
-  const double count = double(s.rows) * double(op.pixels);
-  over_units(op, lo, hi, [&](long c) {
-    Wide<T> sum = 0, product = 0;
-    for (long r = 0; r < s.rows; ++r) {
-      sum += Wide<T>(w.in[0].at(r)[c]);
-      product += Wide<T>(w.in[0].at(r)[n + c]);
-    }
-    w.out.data[c] = T(sum / count);
-    w.out.data[n + c] = T(product / count * Wide<T>(w.in[1].data[n + c]));
+  over_groups(op, s.rows, [&](long g, long first, long end) {
+    const double count = double(end - first) * double(op.pixels);
+    over_units(op, lo, hi, [&](long c) {
+      Wide<T> sum = 0, product = 0;
+      for (long r = first; r < end; ++r) {
+        sum += Wide<T>(w.in[0].at(r)[c]);
+        product += Wide<T>(w.in[0].at(r)[n + c]);
+      }
+      T* const out = w.out.at(g) + c;
+      out[0] = T(sum / count);
+      out[n] = T(product / count * Wide<T>(w.in[1].at(g)[n + c]));
+    });
   });
 }
 STEEP_CALL(BatchNormGradients)
@@ -216,10 +233,12 @@ STEEP_CALL(BatchNormGradients)
 template <class T>
 void run(const ops::BatchNormGrad& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
   const long n = padded(op.channels);
-  const T *const statistics = w.in[2].data, *const means = w.in[3].data;
-  for (long r = lo; r < hi; ++r)
+  for (long r = lo; r < hi; ++r) {
+    const T* const statistics = w.in[2].at(group_of(op, r));
+    const T* const means = w.in[3].at(group_of(op, r));
     normalize_grad(w.in[0].at(r), w.in[1].at(r), statistics, statistics + 2 * n, means, means + n,
                    op.pixels, op.channels, w.out.at(r), w.accumulate);
+  }
   clear_padding(w.out, lo, hi);
 }
 STEEP_CALL(BatchNormGrad)

@@ -1,7 +1,7 @@
 """Layers that normalise: over the batch, and over neighbouring channels."""
 
 from .. import ops
-from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, number, whole
+from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, whole
 from ..network import Layer, Tensor, label
 
 
@@ -9,9 +9,9 @@ class BatchNorm(Layer):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, channel by channel (Ioffe & Szegedy 2015).
 
     Training takes mean and variance over the samples and pixels of the batch; inference takes their
-    running averages, ``running = momentum * running + (1 - momentum) * batch`` (the variance with
-    n - 1), which are kept beside the weights: weight, bias, running_mean, running_var, each
-    (channels,).
+    running averages, ``running = momentum * running + (1 - momentum) * batch``, which are kept
+    beside the weights: weight, bias, running_mean, running_var, each (channels,). Keras and ONNX
+    have ``unbiased=False``, Keras ``momentum=0.99, eps=1e-3`` as well.
 
     Parameters
     ----------
@@ -19,6 +19,14 @@ class BatchNorm(Layer):
         What stays of the running averages at each step, in [0, 1]; PyTorch counts what goes.
     eps
         Added to the variance, positive.
+    unbiased
+        Whether the running variance follows the batch's sum of squares divided by n - 1, as in the
+        paper and PyTorch, or by n: the population's, by which training normalises.
+    virtual_batch
+        Samples of a batch that are normalised together, one after the other, the last ones being
+        fewer where it does not divide the batch (Hoffer et al. 2017, "ghost batches"); None: all.
+        The running averages follow one such group after the other, as in the paper; Keras has them
+        follow the mean of the groups.
     name
         Begins the names of the weights.
 
@@ -28,10 +36,21 @@ class BatchNorm(Layer):
         If a number is out of range.
     """
 
-    def __init__(self, momentum: float = 0.9, eps: float = 1e-5, name: str | None = None) -> None:
+    def __init__(
+        self,
+        momentum: float = 0.9,
+        eps: float = 1e-5,
+        unbiased: bool = True,
+        virtual_batch: int | None = None,
+        name: str | None = None,
+    ) -> None:
         super().__init__(name)
         self.momentum = number(label(self), "momentum", momentum, CLOSED_FRACTION, single=True)
         self.eps = number(label(self), "eps", eps, POSITIVE, single=True)
+        self.unbiased = flag(label(self), "unbiased", unbiased)
+        self.virtual_batch = virtual_batch
+        if virtual_batch is not None:
+            self.virtual_batch = whole(label(self), "virtual_batch", virtual_batch)
 
     def call(self, x: Tensor) -> Tensor:
         """Normalise along the last axis."""
@@ -40,7 +59,10 @@ class BatchNorm(Layer):
         bias = self.parameter("bias", channels)
         mean = self.parameter("running_mean", channels, init=0.0, decay=False, trained=False)
         var = self.parameter("running_var", channels, init=1.0, decay=False, trained=False)
-        return ops.batch_norm(x, weight, bias, mean, var, momentum=self.momentum, eps=self.eps)
+        return ops.batch_norm(
+            x, weight, bias, mean, var, momentum=self.momentum, eps=self.eps,
+            unbiased=self.unbiased, virtual_batch=self.virtual_batch,
+        )  # fmt: skip
 
 
 class LocalResponseNorm(Layer):

@@ -4,7 +4,6 @@ What users call is in `network`; what building leaves is in `built`.
 """
 
 import copy
-import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -193,13 +192,10 @@ class Body(Layer):
         return "" if body is None else body.about.kinds.get(body.about.outputs[0], "")
 
     @property
-    def _normalises_samples(self) -> bool:
-        """Whether a batch normalisation takes its statistics over the samples alone."""
+    def _sample_groups(self) -> list[int]:
+        """Samples that each batch normalisation over them alone takes together; 0: the batch."""
         body = self._body()
-        return body is not None and any(
-            kind == "batch_norm" and math.prod(body.about.graph.shape(tensor)[:-1]) == 1
-            for tensor, kind in body.about.kinds.items()
-        )
+        return [] if body is None else body.about.groups
 
     @property
     def _input_labels(self) -> list[str]:

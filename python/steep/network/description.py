@@ -60,6 +60,7 @@ class Description:
     output_shapes: tuple[Shape, ...]
     outputs: list[int]  # which tensors they are
     kinds: dict[int, str]  # op that makes a tensor
+    groups: list[int]  # samples that batch normalisations of vectors take together; 0: the batch
     rows: list[Row]
     weights: dict[Key, Weight]  # in order of definition
     products: list[tuple[int, Weight]]  # tensors that a weight makes, products and convolutions

@@ -136,12 +136,13 @@ def batch_norm(
     *,
     momentum: float = 0.9,
     eps: float = 1e-5,
+    unbiased: bool = True,
+    virtual_batch: int | None = None,
 ) -> Tensor:
     """Return (x - mean) / sqrt(var + eps) * weight + bias along the last axis (Ioffe 2015).
 
     Training takes mean and variance over the samples and pixels of the batch and moves the running
-    ones: running = momentum*running + (1 - momentum)*batch, with the variance divided by n - 1.
-    Inference takes the running ones.
+    ones: running = momentum*running + (1 - momentum)*batch. Inference takes the running ones.
 
     Parameters
     ----------
@@ -155,6 +156,10 @@ def batch_norm(
         In [0, 1].
     eps
         Positive.
+    unbiased
+        Whether the running variance follows the sum of squares divided by n - 1 rather than n.
+    virtual_batch
+        Samples, one after the other, that are normalised together (Hoffer et al. 2017); None: all.
 
     Raises
     ------
@@ -171,6 +176,8 @@ def batch_norm(
         *parameters,
         momentum=number(where, "momentum", momentum, CLOSED_FRACTION, single=True),
         eps=number(where, "eps", eps, POSITIVE, single=True),
+        unbiased=flag(where, "unbiased", unbiased),
+        virtual_batch=0 if virtual_batch is None else whole(where, "virtual_batch", virtual_batch),
     )
 
 

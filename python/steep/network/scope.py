@@ -54,6 +54,7 @@ class Scope:
         self._names = Names()
         self.rows: list[Row] = []
         self._kinds: dict[int, str] = {}  # op that made a tensor
+        self._groups: list[int] = []  # samples that normalisations of vectors take together
         self._first: dict[int, str] = {}  # label of the layer that takes a tensor first
         self._parameters: dict[str, tuple[Tensor, Weight]] = {}  # by full name
         self._products: dict[int, Weight] = {}  # weight that made a tensor
@@ -115,6 +116,8 @@ class Scope:
             out = getattr(self.graph, kind)(*index, **attributes)
         y = Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
         self._kinds[out] = attributes["kind"] if kind == "activation" else kind
+        if kind == "batch_norm" and math.prod(y.shape[:-1]) == 1:
+            self._groups.append(attributes["virtual_batch"])
         if kind in MULTIPLY:
             weight = self._products[out] = self._parameters[str(inputs[1]._parameter)][1]
             weight.groups = attributes.get("groups", 1)
@@ -194,6 +197,7 @@ class Scope:
             tuple(y.shape for y in outputs),
             [y._index for y in outputs],
             self._kinds,
+            self._groups,
             self.rows,
             self.weights,
             [(x, w) for x, w in self._products.items() if self._kinds[x] in MULTIPLY],

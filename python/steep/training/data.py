@@ -79,11 +79,13 @@ def checked_augment(given: Any, net: Network) -> tuple[bool, int, int, list[floa
 def warn_of_single_sample(net: Network, layout: Layout) -> None:
     """Warn where a batch is so small that a batch normalisation sees one value a channel."""
     samples, size, _, drop_last = layout
-    least = size if drop_last else samples % size or size
-    if least == 1 and net._normalises_samples:
+    last = samples % size or size
+    batches = {min(size, samples), size if drop_last else last}
+    if any((n % (group or n) or group or n) == 1 for n in batches for group in net._sample_groups):
         warnings.warn(
             "a batch of 1 sample has no variance: BatchNorm then learns nothing from it and "
-            "halves its running variance. Use drop_last=True or another batch_size",
+            "halves its running variance. Use drop_last=True or another batch_size or "
+            "virtual_batch",
             stacklevel=3,
         )
 
