@@ -339,7 +339,8 @@ class Training:
             "sam_adaptive": self.maybe(0.1, True),
             "average": self.maybe(0.15, self.average()),
             "metrics": self.maybe(0.05, ()),
-            "reduction": self.maybe(0.2, "sum"), "precision": self.maybe(0.35, "float64"),
+            "reduction": self.maybe(0.35, self.choose("sum", "weighted_mean")),
+            "precision": self.maybe(0.35, "float64"),
             "seed": self.maybe(0.7, self.whole(0, 999)),
         }  # fmt: skip
 

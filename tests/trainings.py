@@ -304,6 +304,9 @@ def _options():
             rule=optimizers.SGD(0.02, 0.9, nesterov=True),
         ),
         "option/sum": lambda: wide(reduction="sum", loss=losses.BinaryCrossEntropy()),
+        "option/weighted mean": lambda: dense(
+            reduction="weighted_mean", fit={"sample_weight": weights}
+        ),
         "option/float64": lambda: wide(precision="float64", kind="float64", clip_norm=0.1),
         "option/float64 images": lambda: images(
             layers.Conv2D(16, 3, activation="relu"), layers.BatchNorm(), layers.MaxPool2D(2),

@@ -29,12 +29,13 @@ class PySession {
  public:
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
             const std::vector<std::string>& rules, const std::vector<int>& groups, uint64_t seed,
-            bool mean, bool decay_bias, bool average, bool adaptive,
+            bool mean, bool decay_bias, bool weighted, bool average, bool adaptive,
             const std::vector<bool>& sparse)
       : network_(std::move(network)), trained_(network_->get()),
         session_(std::make_unique<Session>(
             trained_, Objective{loss_index(loss), loss_option},
-            Recipe{indices(rules), groups, seed, mean, decay_bias, average, adaptive, sparse})) {}
+            Recipe{indices(rules), groups, seed, mean, weighted, decay_bias, average, adaptive,
+                   sparse})) {}
 
   // The network may have been converted since: this session's weights would no longer be its own.
   Session& session() const {
@@ -310,10 +311,10 @@ void bind_session(py::module_& m) {
   py::class_<PySession>(m, "Session")
       .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double,
                     const std::vector<std::string>&, const std::vector<int>&, uint64_t, bool, bool,
-                    bool, bool, const std::vector<bool>&>(),
+                    bool, bool, bool, const std::vector<bool>&>(),
            arg("network"), arg("loss"), arg("loss_option"), arg("rules"), arg("groups"),
-           arg("seed"), arg("mean"), arg("decay_bias"), arg("average") = false,
-           arg("adaptive") = false, arg("sparse") = std::vector<bool>{})
+           arg("seed"), arg("mean"), arg("decay_bias"), arg("weighted") = false,
+           arg("average") = false, arg("adaptive") = false, arg("sparse") = std::vector<bool>{})
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none(),
            arg("at_once") = 0)

@@ -12,6 +12,12 @@ namespace steep {
 
 using portable::plain;
 
+double divisor(const Recipe& recipe, const Batcher& data, Position at) {
+  if (!recipe.mean) return 1;
+  if (recipe.weighted) return data.weight(static_cast<uint64_t>(at.epoch), at.batch);
+  return static_cast<double>(data.rows(at.batch));
+}
+
 template <class T>
 double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>& step,
                  const Terms& terms, T* g, int threads) {
@@ -34,7 +40,7 @@ double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>&
   if (halt != nullptr && halt->wanted()) return std::numeric_limits<double>::quiet_NaN();
   double sum = 0;
   for (long r = 0; r < step.rows; ++r) sum += plan.values()[r];
-  if (terms.mean) sum /= static_cast<double>(step.rows);
+  if (terms.divisor > 0) sum /= terms.divisor;
   for (const GradTask<T>& task : tasks) {
     const double l1 = terms.l1[task.parameter], l2 = terms.l2[task.parameter];
     if (l1 == 0 && l2 == 0) continue;

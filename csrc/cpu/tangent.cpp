@@ -42,7 +42,8 @@ void CpuTangent::run(const Batcher& data, long number, const Probe& probe,
   step.step = static_cast<uint64_t>(number);
   step.seed = recipe_.seed;
   step.rows = rows;
-  step.factor = recipe_.mean ? Dual(1) / static_cast<Dual>(rows) : Dual(1);
+  const double by = divisor(recipe_, data, {0, 0, number});
+  step.factor = by > 0 ? Dual(1) / static_cast<Dual>(by) : Dual(0);
   step.order = plan_->order();
   step.halt = halt;
   step.probe = &probe;
@@ -50,7 +51,7 @@ void CpuTangent::run(const Batcher& data, long number, const Probe& probe,
   const int threads = threads_for(kFlopsPerFlop * n * (plan_->cost_per_row() + 2 * size));
   plan_->reserve_threads(threads);
   const std::vector<double> none(recipe_.rules.size());
-  const Terms terms{recipe_.mean, by_parameter(recipe_, *layout_, none),
+  const Terms terms{by, by_parameter(recipe_, *layout_, none),
                     by_parameter(recipe_, *layout_, l2.empty() ? none : l2)};
   objective(*plan_, *point_, step, terms, gradient_.column(0), threads);
 }

@@ -82,7 +82,8 @@ template <class T> Step<T> CpuTraining<T>::at(const Batcher& data, Position at) 
   step.step = static_cast<uint64_t>(at.step);
   step.seed = recipe_.seed;
   step.rows = data.rows(at.batch);
-  step.factor = recipe_.mean ? T(1) / static_cast<T>(step.rows) : T(1);
+  const T by = static_cast<T>(divisor(recipe_, data, at));
+  step.factor = by >= std::numeric_limits<T>::min() ? T(1) / by : T(0);
   step.order = plan_->order();
   return step;
 }
@@ -164,10 +165,11 @@ double CpuTraining<T>::gradients(const Batcher& data, long number, const Penalti
   step.halt = &halt;
   keep_gradients();
   const Layout& layout = weights_->layout();
-  const double value = objective(*plan_, *weights_, step,
-                                 {recipe_.mean, by_parameter(recipe_, layout, penalties.l1),
-                                  by_parameter(recipe_, layout, penalties.l2)},
-                                 gradients_->column(0), threads_for_rows(step.rows));
+  const double value = objective(
+      *plan_, *weights_, step,
+      {divisor(recipe_, data, {0, 0, number}), by_parameter(recipe_, layout, penalties.l1),
+       by_parameter(recipe_, layout, penalties.l2)},
+      gradients_->column(0), threads_for_rows(step.rows));
   if (halt.wanted()) return value;
   for (std::size_t i = 0; i < outs.size(); ++i) {
     if (outs[i] != nullptr) gradients_->get(0, static_cast<int>(i), outs[i]);

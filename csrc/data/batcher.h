@@ -58,18 +58,32 @@ class Batcher {
   }
   // Sample numbers of rows [lo, hi), of which row 0 is sample `from` of a batch, into order[lo..hi).
   void order(uint64_t epoch, long batch, long from, long lo, long hi, long* order) const {
+    each(epoch, batch, from, lo, hi, [order](long r, long sample) { order[r] = sample; });
+  }
+  // The sum of the weights of a batch, added row by row.
+  double weight(uint64_t epoch, long batch) const {
+    if (data_.weights == nullptr) return static_cast<double>(rows(batch));
+    double sum = 0;
+    each(epoch, batch, 0, 0, rows(batch),
+         [&](long, long sample) { sum += data_.weights[sample]; });
+    return sum;
+  }
+
+ private:
+  // Calls f(r, sample) for rows [lo, hi).
+  template <class F>
+  void each(uint64_t epoch, long batch, long from, long lo, long hi, F f) const {
     const long first = batch * order_.batch_size + from;
     if (!order_.shuffle) {
-      for (long r = lo; r < hi; ++r) order[r] = first + r;
+      for (long r = lo; r < hi; ++r) f(r, first + r);
       return;
     }
     const Permutation shuffled(seed_, epoch, static_cast<uint64_t>(data_.samples));
     for (long r = lo; r < hi; ++r) {
-      order[r] = static_cast<long>(shuffled(static_cast<uint64_t>(first + r)));
+      f(r, static_cast<long>(shuffled(static_cast<uint64_t>(first + r))));
     }
   }
 
- private:
   Dataset data_;
   Order order_;
   uint64_t seed_ = 0;

@@ -16,6 +16,7 @@ struct Recipe {
   std::vector<int> groups;  // of each parameter: the group it is in
   uint64_t seed = 0;
   bool mean = true;         // of the losses of a batch, not their sum
+  bool weighted = false;    // the mean is over the sum of the samples' weights, not their number
   bool decay_bias = false;  // penalties and decay apply to all parameters
   bool average = false;     // one of the weights follows them, a slot of all parameters
   bool adaptive = false;    // the point uphill is as far in the measure of each weight

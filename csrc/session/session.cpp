@@ -152,8 +152,9 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
 // Adds what the loop left to the progress.
 void Session::tally(const Batcher& data, Position at, long done, bool single) {
   for (long i = 0; i < done; ++i) {
-    const double rows = static_cast<double>(data.rows(at.batch + i));
-    log_.push_back(recipe_.mean ? outcome_.loss[i] / rows : outcome_.loss[i]);
+    const double over =
+        recipe_.weighted ? outcome_.weight[i] : static_cast<double>(data.rows(at.batch + i));
+    log_.push_back(recipe_.mean && over > 0 ? outcome_.loss[i] / over : outcome_.loss[i]);
     ++progress_.steps;
     if (single) continue;
     if (at.batch + i == 0) {

@@ -162,6 +162,7 @@ class Session:
         seed: int,
         mean: bool,  # reduction
         decay_bias: bool,
+        weighted: bool = False,  # the mean is over the sum of the weights
         average: bool = False,  # a slot of all parameters that follows their weights
         adaptive: bool = False,  # sharpness in the measure of each weight
         sparse: list[bool] = ...,  # of each group: rows without a gradient are left alone

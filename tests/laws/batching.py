@@ -29,11 +29,13 @@ def evaluation(case):
     with np.errstate(all="ignore"):
         losses = loss.rows(z, targets)
         weights = np.ones(len(z)) if run.weights is None else np.asarray(run.weights, float)
-        wanted = float((losses * weights).mean())
+        over = weights.sum() if run.trainer.reduction == "weighted_mean" else len(weights)
+        wanted = float((losses * weights).sum() / over)
     if not (wanted < 1e30 and np.max(losses) < 1e30):
         raise Skip("the loss is beyond float32")
     # Each sample's loss is a sum of terms of at most this size, each with some roundings.
-    scale = float(np.mean(weights * (np.abs(losses) + np.abs(z).reshape(len(z), -1).max(1) + 1)))
+    sizes = weights * (np.abs(losses) + np.abs(z).reshape(len(z), -1).max(1) + 1)
+    scale = float(sizes.sum() / over)
     bound = 64 * UNIT[case.option("precision", "float32")] * scale
     if not abs(measured["loss"] - wanted) <= bound:
         raise Broken(f"evaluate: loss {measured['loss']!r}, NumPy from predict {wanted!r}")

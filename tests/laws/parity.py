@@ -307,9 +307,11 @@ class Course:
         fill(self.leaves, point)
         z = self.twin.run([torch.from_numpy(x[index]) for x in self.X])
         rows = twin.loss_rows(self.trainer.loss, z, torch.from_numpy(self.y[index]))
+        each = torch.ones(len(rows), dtype=rows.dtype)
         if weights is not None:
-            rows = rows * torch.from_numpy(np.asarray(weights, np.float64)[index])
-        loss = rows.mean() if self.trainer.reduction == "mean" else rows.sum()
+            each = torch.from_numpy(np.asarray(weights, np.float64)[index])
+        over = {"mean": len(rows), "sum": 1.0, "weighted_mean": float(each.sum()) or 1.0}
+        loss = (rows * each).sum() / over[self.trainer.reduction]
         self.losses.append(float(loss.detach()))
         if not self.leaves or not loss.requires_grad:
             return np.zeros_like(point)

@@ -15,8 +15,8 @@ class History:
         val_accuracy after the epoch, lr of its last step, seconds spent training. Losses are means
         over samples, penalties left out. An epoch in which a quantity was not measured has NaN.
     steps : dict of str to list of float
-        ``steps["loss"]``: the loss of every step's batch, its mean or, with ``reduction="sum"``,
-        its sum.
+        ``steps["loss"]``: the loss of every step's batch, its mean (over the sum of weights with
+        ``reduction="weighted_mean"``, as above) or, with ``reduction="sum"``, its sum.
     """
 
     def __init__(self) -> None:

@@ -120,8 +120,10 @@ class Loop:
         """Return loss and accuracy of the epoch in progress."""
         at = self.session.progress
         seen = min(at["batch"] * self.batch_size, self.samples)
-        logs = {"loss": at["loss"] / seen if seen else math.nan}
-        if self.run.settings.metrics:
+        settings = self.run.settings
+        mean = settings.mean_loss(at["loss"], seen, at["weight"]) if seen else math.nan
+        logs = {"loss": mean}
+        if settings.metrics:
             logs["accuracy"] = at["right"] / at["weight"] if at["weight"] > 0 else math.nan
         return logs
 

@@ -121,8 +121,9 @@ class Run:
                 settings.assigned.rules,
                 list(settings.assigned.members),
                 settings.seed,
-                settings.reduction == "mean",
+                settings.reduction != "sum",
                 settings.decay_bias,
+                settings.reduction == "weighted_mean",
                 settings.average is not None,
                 settings.sam_adaptive,
                 settings.assigned.sparse,
@@ -272,7 +273,7 @@ class Run:
     def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:
         """Return loss and metrics."""
         loss, right, weight = self.session().evaluate(*data, batch_size)
-        logs = {"loss": loss / data.samples}
+        logs = {"loss": self.settings.mean_loss(loss, data.samples, weight)}
         if self.settings.metrics:
             logs["accuracy"] = right / weight
         return logs

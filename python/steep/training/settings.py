@@ -22,6 +22,9 @@ FIXED = (
 )  # fmt: skip
 
 
+REDUCTIONS = {name: name for name in ("mean", "sum", "weighted_mean")}
+
+
 class Settings:
     """The settings of a trainer, checked; `Trainer` says what they mean."""
 
@@ -45,7 +48,9 @@ class Settings:
         self.average = averages.get(fixed["average"])
         self.sam_adaptive = flag("Trainer", "sam_adaptive", fixed["sam_adaptive"])
         self.decay_bias = flag("Trainer", "decay_bias", fixed["decay_bias"])
-        self.reduction = choose("reduction", fixed["reduction"], {"mean": "mean", "sum": "sum"})
+        self.reduction = choose(
+            "reduction", fixed["reduction"], {name: name for name in REDUCTIONS}
+        )
         self.precision = choose("precision", fixed["precision"], {k: k for k in PRECISIONS})
         self.device = _device(fixed["device"])
         self.seed = seed(fixed["seed"])
@@ -56,6 +61,11 @@ class Settings:
             optimizer = self._only_groups()
         self.optimizer: optimizers.Optimizer = self.fitting("optimizer", optimizer)
         self.changes = 0  # of settings and of what was trained on: knob tables made before are old
+
+    def mean_loss(self, loss: float, samples: int, weight: float) -> float:
+        """Return the mean of losses that were added up; 0 where no sample weighs anything."""
+        over = weight if self.reduction == "weighted_mean" else samples
+        return loss / over if over else 0.0
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -76,8 +76,10 @@ class Trainer(Derivatives):
     sam_adaptive
         In the measure of each weight (Kwon et al. 2021): at w + sam*w^2*g/|w*g|.
     reduction
-        ``"mean"`` over the batch, or ``"sum"``. Histories show means either way, except the losses
-        of single steps.
+        ``"mean"`` over the batch's samples, ``"sum"``, or ``"weighted_mean"``: the sum of losses
+        times weights over the sum of weights, as PyTorch has it for classes and scikit-learn for
+        samples; where all weights of a batch are 0 it is 0. Histories show means in every case,
+        except the losses of single steps.
     precision
         ``"float32"``, or ``"float64"`` for checks (slow).
     device
@@ -245,8 +247,9 @@ class Trainer(Derivatives):
         validation
             ``(Xv, yv)`` or ``(Xv, yv, sample_weight)``, evaluated after each epoch.
         sample_weight
-            (N,) weights >= 0; each multiplies its sample's loss. Means still divide by N. An
-            accuracy is the share of the weights of right samples.
+            (N,) weights >= 0; each multiplies its sample's loss. Means still divide by N, unless
+            the trainer has ``reduction="weighted_mean"``. An accuracy is the share of the weights
+            of right samples.
         class_weight
             ``{class: weight}`` (1 for those left out), an array (classes,), or ``"balanced"``:
             N / (classes * samples of the class), as in scikit-learn. Multiplies `sample_weight`.
