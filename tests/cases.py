@@ -129,6 +129,7 @@ class Rule:
     rule: str = ""  # the native one, where the row has another name
     same: tuple[str, ...] = ()  # values of `like` that change nothing: the default is their form
     scale_free: bool = False  # steps as large for any gradient: it takes |g| or its sign, no square
+    whole: bool = False  # a weight's step depends on all of its parameter
     starts_by_eps: bool = False  # without eps its first step is 0 everywhere
 
 
@@ -160,6 +161,12 @@ RULES = {
     "yogi": Rule(optimizers.Yogi(1e-3, initial_accumulator=1e-3), same=("torch", "keras")),
     "adan": Rule(optimizers.Adan(1e-3, weight_decay=0.1), same=("torch", "keras")),
     "ademamix": Rule(optimizers.AdEMAMix(1e-3, beta3=0.99), same=EVERY),
+    "lamb": Rule(
+        optimizers.LAMB(1e-2, weight_decay=0.1), same=EVERY, scale_free=True, whole=True
+    ),
+    "lars": Rule(
+        optimizers.LARS(1.0, weight_decay=0.1), same=("torch", "keras"), scale_free=True, whole=True
+    ),
     "adadelta": Rule(optimizers.AdaDelta(1.0), same=EVERY, starts_by_eps=True),
     "lion": Rule(optimizers.Lion(1e-3, weight_decay=0.1), same=EVERY, scale_free=True),
     "signum": Rule(optimizers.Signum(1e-3), same=EVERY, scale_free=True),

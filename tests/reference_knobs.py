@@ -51,6 +51,23 @@ class At:
     r_scale = property(lambda k: 1 / k.second)
 
 
+class AtLAMB(At):
+    """Decay is part of the direction, whose length has no rate in it."""
+
+    decay = property(lambda k: k.weight_decay)
+    m_scale = property(lambda k: 1 / k.first)
+
+
+class AtLARS(At):
+    """Nesterov momentum steps on along the velocity; Optax measures gradient and decay together."""
+
+    decay = property(lambda k: k.weight_decay)
+    ahead = False
+    along = property(lambda k: k.momentum if k.nesterov else 1.0)
+    direct = property(lambda k: 1.0 if k.nesterov else 0.0)
+    joint = property(lambda k: 1.0 if k.like == "optax" else 0.0)
+
+
 class AtAdam(At):
     """Keras follows the paper's shorter form, in which eps is not corrected along with r."""
 
@@ -210,6 +227,8 @@ KNOBS = {  # At elsewhere
     "radam": AtRAdam,
     "adabelief": AtAdaBelief,
     "yogi": AtYogi,
+    "lamb": AtLAMB,
+    "lars": AtLARS,
     "adan": AtAdan,
     "ademamix": AtAdEMAMix,
     "rprop": AtRprop,

@@ -215,8 +215,34 @@ def schedule_free_adam(w, g, s, k):
     return w, new | {"r": r}
 
 
-OWN_DECAY = {adan, schedule_free_sgd, schedule_free_adam}  # take it as a knob, not before the step
+def length(x):
+    return np.sqrt(np.sum(x * x))
+
+
+def lamb(w, g, s, k):
+    """w is a whole parameter."""
+    s = means(g, s, k)
+    below = root(k.r_scale * s["r"], k)
+    d = k.m_scale * s["m"] / np.where(below == 0, 1, below) + k.decay_now * w
+    ratio = length(w) / length(d) if length(w) > 0 and length(d) > 0 else 1.0
+    return w - k.lr * ratio * d, s
+
+
+def lars(w, g, s, k):
+    """w is a whole parameter."""
+    d, joint = g + k.decay_now * w, g + k.joint * k.decay_now * w
+    rate = k.lr
+    if length(w) > 0 and length(joint) > 0:
+        apart = abs((1 - k.joint) * k.decay_now) * length(w)
+        rate = k.lr * k.trust * length(w) / (length(joint) + apart + k.eps)
+    v = k.mu * s["v"] + rate * d
+    return w - k.along * v - k.direct * rate * d, {"v": v}
+
+
+OWN_DECAY = {adan, lamb, lars, schedule_free_sgd, schedule_free_adam}  # take it as a knob, not before the step
 RULES = {
+    "lamb": lamb,
+    "lars": lars,
     "sgd": sgd,
     "momentum": momentum,
     "nesterov": momentum,  # they differ in where the gradient is taken, not in what is done with it

@@ -23,7 +23,8 @@ py::dict rules() {
   for (const steep::RuleInfo& rule : steep::rule_infos()) {
     out[py::str(rule.name)] = py::dict(py::arg("slots") = rule.slots, py::arg("knobs") = rule.knobs,
                                        py::arg("look_ahead") = rule.look_ahead,
-                                       py::arg("passes") = rule.sums > 0 ? 2 : 1);
+                                       py::arg("passes") = rule.sums > 0 ? 2 : 1,
+                                       py::arg("keeps_gradient") = rule.keeps_gradient);
   }
   return out;
 }

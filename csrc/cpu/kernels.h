@@ -106,7 +106,7 @@ template <class T> struct Kernels {
   // Of a rule of two passes, else null: the first, and the number that the second gets for the sums
   // over all blocks of a parameter. That of weight_decay itself stands in `decay`.
   void (*const* measure)(const UpdateArgs<T>&, double* terms);
-  double (*const* factor)(const double* terms, const T* knobs);
+  double (*const* factor)(const double* terms, const T* knobs, T decay);
   void (*average)(const AverageArgs<T>&);
   // Look-ahead rules only. Before a run, w += look*v. After it w = point - look*v, in place or not,
   // so rounded that look_ahead gives the bits of the point again.

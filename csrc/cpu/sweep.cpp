@@ -50,7 +50,7 @@ bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double
       measure(gradient + from, from, std::min(kStretch, lanes * kLane - from));
     }
     if (rest > 0) measure(last, lanes * kLane, kLane);
-    factor = static_cast<T>(kernels<T>().factor[rule](sums, row));
+    factor = static_cast<T>(kernels<T>().factor[rule](sums, row, decay));
   }
   std::atomic<bool> finite{true};
   const auto step = [&](const T* g, long from, long n) {

@@ -209,13 +209,13 @@ bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale
 }
 
 // What a rule makes of the sums over a whole parameter.
-template <class T> double Update<T>::factor(int parameter, Knobs& knobs) const {
+template <class T> double Update<T>::factor(int parameter, Knobs& knobs, T decay) const {
   const Ruled<T>& r = ruled_[parameter];
   double terms[kMaxTerms] = {};
   for (std::size_t i = plan_.first_task(parameter); i < plan_.first_task(parameter + 1); ++i) {
     for (int t = 0; t < r.info->sums; ++t) terms[t] += sums_[i].terms[t];
   }
-  return k_.factor[r.rule](terms, knobs.own(r));
+  return k_.factor[r.rule](terms, knobs.own(r), decay);
 }
 
 // Of rules with sums, once everybody has given his. Without gradients they do not want them.
@@ -228,12 +228,12 @@ template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
     const GradTask<T>& task = plan_.tasks()[i];
     const Ruled<T>& r = ruled_[task.parameter];
     if (r.info->sums == 0) continue;
-    if (task.parameter != parameter) {
-      parameter = task.parameter;
-      factor = this->factor(parameter, knobs);
-    }
     const T* const g = gradients == nullptr ? nullptr : gradients + task.offset;
     UpdateArgs<T> a = arguments(task, g, knobs, g == nullptr ? 1 : sums_[i].scale);
+    if (task.parameter != parameter) {
+      parameter = task.parameter;
+      factor = this->factor(parameter, knobs, a.decay);
+    }
     a.factor = static_cast<T>(factor);
     finite &= step(i, a, knobs);
   }

@@ -103,7 +103,7 @@ template <class T> class Update {
   bool first_pass(std::size_t task, const T* g, Knobs& knobs, double scale) const;
   bool step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
   bool second_pass(Share share, Knobs& knobs, const T* gradients) const;
-  double factor(int parameter, Knobs& knobs) const;
+  double factor(int parameter, Knobs& knobs, T decay) const;
   double length(int parameter) const;
   double clipped(int parameter, const Knobs& knobs, double shrunk) const;
   Lengths norm(Share share, const Knobs& knobs, int threads) const;

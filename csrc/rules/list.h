@@ -11,6 +11,8 @@
 #include "rules/amsgrad.h"
 #include "rules/asgd.h"
 #include "rules/ftrl.h"
+#include "rules/lamb.h"
+#include "rules/lars.h"
 #include "rules/lion.h"
 #include "rules/momentum.h"
 #include "rules/nadam.h"
@@ -33,6 +35,7 @@
 namespace steep::STEEP_ISA::rules {
 
 using All = List<  // in any order
+    LAMB, LARS,
     SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum, RMSPropNesterov,
     Adam, AMSGrad, Adamax, NAdam, AdaDelta, Lion, RMSPropCentered, RMSPropCenteredMomentum,
     RMSPropCenteredNesterov, RAdam, AdaBelief, Yogi, Adan, AdEMAMix, Rprop, Signum, ASGD, FTRL,

@@ -28,7 +28,7 @@ def losses() -> list[str]: ...
 def ops() -> list[str]: ...  # that a network may ask for: methods of Graph
 def rules() -> dict[
     str, dict[str, Any]
-]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool, "passes": 1 or 2}
+]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool, "passes": 1 or 2, "keeps_gradient": bool}
 def slot_shapes(
     rules: list[str], groups: list[int], shapes: Sequence[Sequence[int]], average: bool
 ) -> dict[

@@ -106,10 +106,10 @@ void measure(const UpdateArgs<T>& a, double* terms) {
 }
 
 template <class T, class Rule>
-double factor_of(const double* terms, const T* knobs) {
+double factor_of(const double* terms, const T* knobs, T decay) {
   typename Rule::template Knobs<T> own;
   std::memcpy(&own, knobs, sizeof(own));
-  return Rule::factor(terms, own);
+  return Rule::template factor<T>(terms, own, decay);
 }
 
 template <class T>
@@ -199,7 +199,7 @@ template <class T, class... Rules>
 void fill_passes(Kernels<T>& table, List<Rules...>) {
   static constexpr void (*measures[])(const UpdateArgs<T>&,
                                       double*) = {measure_or_null<T, Rules>()...};
-  static constexpr double (*factors[])(const double*, const T*) = {factor_or_null<T, Rules>()...};
+  static constexpr double (*factors[])(const double*, const T*, T) = {factor_or_null<T, Rules>()...};
   table.measure = measures;
   table.factor = factors;
 }

@@ -99,10 +99,23 @@ class Gemm:
 RULES = (
     "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "adamax", "nadam",
     "adadelta", "amsgrad", "radam", "adabelief", "yogi", "adan", "ademamix", "lion",
-    "signum", "rprop", "asgd", "ftrl", "schedulefreesgd", "schedulefreeadamw",
+    "lamb", "lars", "signum", "rprop", "asgd", "ftrl", "schedulefreesgd", "schedulefreeadamw",
 )  # fmt: skip
-# Streams of float32 a single pass over the parameters must read or write.
-STREAMS = {name: 3 + 2 * len(_core.rules()[optimizers.get(name).rule]["slots"]) for name in RULES}
+
+
+def _streams(name: str) -> int:
+    """Return the streams of float32 that a rule must read or write, the gradient once.
+
+    One in two passes reads weights and slots once more, and where it wants it the gradient.
+    """
+    rule = _core.rules()[optimizers.get(name).rule]
+    slots, again = len(rule["slots"]), 0
+    if rule["passes"] > 1:
+        again = 1 + (1 if rule["keeps_gradient"] else slots)
+    return 3 + 2 * slots + again
+
+
+STREAMS = {name: _streams(name) for name in RULES}
 
 
 @dataclass(frozen=True)

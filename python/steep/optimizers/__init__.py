@@ -12,11 +12,12 @@ from typing import Any
 from .. import schedules
 from ..checks.described import described
 from ..checks.names import choose
-from . import adam, adaptive, averaged, moments, sgd, signs
+from . import adam, adaptive, averaged, layerwise, moments, sgd, signs
 from .adam import *  # noqa: F403
 from .adaptive import *  # noqa: F403
 from .averaged import *  # noqa: F403
 from .base import Optimizer
+from .layerwise import *  # noqa: F403
 from .moments import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .signs import *  # noqa: F403
@@ -28,11 +29,12 @@ __all__ += adam.__all__
 __all__ += moments.__all__
 __all__ += signs.__all__
 __all__ += averaged.__all__
+__all__ += layerwise.__all__
 
 # By name: every class in small letters, and two forms of SGD.
 TABLE: dict[str, Callable[..., Optimizer]] = {
     name.lower(): vars(room)[name]
-    for room in (sgd, adaptive, adam, moments, signs, averaged)
+    for room in (sgd, adaptive, adam, moments, signs, averaged, layerwise)
     for name in room.__all__
 } | {
     "momentum": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, **rest),
