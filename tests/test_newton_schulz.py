@@ -93,7 +93,7 @@ def truth(u, steps, a, b, c):
 def bound(shape, steps, precision):
     """Return how far the matrix may be from the truth, as a part of its own length.
 
-    A step has three sums of at most n = max(shape) terms, whose roundings grow with the root of n
+    A step has up to five sums of at most n = max(shape) terms; their roundings grow with its root
     (Higham & Mary 2019), and |a| + |b| + |c| is about 10. It multiplies an error that is there by
     the largest slope of a s + b s^3 + c s^5 where singular values are, |s| <= 1.2: 4. First comes
     the scaling: the length is summed in 16 lanes, and four more roundings, the reference's too.
