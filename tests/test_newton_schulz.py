@@ -10,7 +10,8 @@ AUTHORS = {"a": 3.4445, "b": -4.775, "c": 2.0315}
 # Multiplying by b and c rounds nothing, so it does not matter whether a compiler fuses the sum.
 EXACT = {"a": 3.0, "b": -4.0, "c": 2.0}
 EDGES = (1, 2, 4, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65)
-# Very tall, very wide, past the rows added at a time, several units each way, a part of a panel.
+# Very tall, very wide, past the rows added at a time, several units each way, a part of a
+# panel, and the least that is tall.
 SHAPES = (
     (784, 128),
     (128, 784),
@@ -20,6 +21,8 @@ SHAPES = (
     (40, 2100),
     (300, 290),
     (520, 520),
+    (48, 32),
+    (47, 32),
 )
 
 NARROW = 4  # columns up to which a Store keeps the transpose
@@ -49,8 +52,8 @@ def mirrored(square):
 def by_products(u, steps, a, b, c):
     """Return the iteration by whole products in u's own precision.
 
-    Three steps at a time where a matrix is at least twice as long as it is wide. Of the products
-    between only those are symmetric up to rounding, and half of each counts.
+    Three steps at a time where a matrix is at least half as long again as it is wide; products
+    between them are symmetric up to rounding, and half of each counts.
     """
     rows, columns = u.shape
     turned = rows < columns or rows == columns <= NARROW
@@ -67,7 +70,7 @@ def by_products(u, steps, a, b, c):
         p[np.diag_indices_from(p)] += x.dtype.type(a)
         return mirrored(p)
 
-    joined = 3 if x.shape[0] >= 2 * x.shape[1] else 1
+    joined = 3 if 2 * x.shape[0] >= 3 * x.shape[1] else 1
     for first in range(0, steps, joined):
         square = times(x, x)
         p = q = polynomial(square)

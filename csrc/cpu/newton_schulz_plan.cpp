@@ -17,13 +17,14 @@ constexpr long kUnits = 8;          // each way, where a matrix is large enough
 constexpr long kMostGroup = 4;
 // Elements of x (512 KB) that a unit of a product reads again for each of its panels.
 constexpr long kKept = 1 << 17;
-constexpr long kTall = 2;  // times as long as wide
+constexpr double kTall = 1.5;  // times as long as wide
 
 }  // namespace
 
 NewtonSchulzPlan::Matrix::Matrix(long index, const Panels& stored)
     : index(index), stored(stored), turned(stored.rows < stored.columns),
-      x(turned ? Panels{stored.columns, stored.rows} : stored), tall(x.rows >= kTall * x.columns),
+      x(turned ? Panels{stored.columns, stored.rows} : stored),
+      tall(static_cast<double>(x.rows) >= kTall * static_cast<double>(x.columns)),
       square{x.columns, x.columns} {
   for (long i = 0; i < x.columns / kPanel; ++i) terms.push_back(x.offset(i));
 }

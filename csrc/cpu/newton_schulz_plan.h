@@ -14,7 +14,7 @@ template <class F> void in_parts(long n, long most, F&& f) {
 }
 
 struct NewtonSchulzPlan {
-  // Of a matrix twice as long as wide so many steps are taken on A alone, and X is multiplied once. By
+  // Of a matrix half as long again as wide so many steps are taken on A alone, and X is multiplied once. By
   // five at a time small singular values would lose a digit (docs/performance.md).
   static constexpr int kJoined = 3;
 
