@@ -43,7 +43,7 @@ STEEP_CALL(Dropout)
 template <class T>
 void run(const ops::AlphaDropout& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const uint32_t threshold = threshold_of(op.rate);
-  const T scale = T(op.scale), shift = T(op.shift), dropped = T(op.dropped());
+  const T scale = T(op.scale), shift = T(op.shift), dropped = T(op.scale * op.kLow + op.shift);
   each_drawn(w.out, false, s.seed, s.step, op.stream, s.first, lo, hi,
              [=, x = w.in[0].data, ld = w.in[0].ld](uint32_t word, long r, long c) {
                return word >= threshold ? fma_(x[r * ld + c], scale, shift) : dropped;
