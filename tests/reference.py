@@ -57,6 +57,23 @@ def cosine(t, start, over, end):
     return end + (start - end) * (1 + math.cos(math.pi * min(t, over) / over)) / 2
 
 
+def restarts(t, start, over, *, multiply, decay, end):
+    """Walk from period to period."""
+    high = start - end
+    while t >= over:
+        t, over, high = t - over, over * multiply, high * decay
+    return cosine(t, end + high, over, end)
+
+
+def triangles(t, start, peak, *, up, down, scale):
+    """Walk from cycle to cycle; scale(cycle, t) shrinks their height."""
+    cycle, into = 0, t
+    while into >= up + down:
+        cycle, into = cycle + 1, into - (up + down)
+    height = into / up if into <= up else (up + down - into) / down
+    return start + (peak - start) * height * scale(cycle, t)
+
+
 def linear(t, start, end, over):
     return start + (end - start) * min(t, over) / over
 
@@ -77,6 +94,8 @@ def normal_cdf(x):
 def normal_density(x):
     return np.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
 
+
+SELU_A, SELU_S = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 ACTIVATIONS = {
     "linear": (lambda x, a: x, lambda x, a: np.ones_like(x)),
@@ -107,6 +126,34 @@ ACTIVATIONS = {
         lambda x, a: (
             np.tanh(np.logaddexp(0, x)) + x * sigmoid(x) / np.cosh(np.logaddexp(0, x)) ** 2
         ),
+    ),
+    "selu": (
+        lambda x, a: SELU_S * np.where(x > 0, x, SELU_A * np.expm1(np.minimum(x, 0))),
+        lambda x, a: SELU_S * np.where(x > 0, 1.0, SELU_A * np.exp(np.minimum(x, 0))),
+    ),
+    "celu": (
+        lambda x, a: np.where(x > 0, x, a * np.expm1(np.minimum(x, 0) / a)),
+        lambda x, a: np.where(x > 0, 1.0, np.exp(np.minimum(x, 0) / a)),
+    ),
+    "relu6": (lambda x, a: np.clip(x, 0, 6), lambda x, a: ((x > 0) & (x < 6)) * 1.0),
+    "hard_sigmoid": (
+        lambda x, a: np.clip(x + 3, 0, 6) / 6,
+        lambda x, a: (np.abs(x) < 3) / 6.0,
+    ),
+    "hard_swish": (
+        lambda x, a: x * np.clip(x + 3, 0, 6) / 6,
+        lambda x, a: np.where(np.abs(x) < 3, x / 3 + 0.5, x > 0),
+    ),
+    "hard_tanh": (lambda x, a: np.clip(x, -1, 1), lambda x, a: (np.abs(x) < 1) * 1.0),
+    "log_sigmoid": (lambda x, a: -np.logaddexp(0, -x), lambda x, a: sigmoid(-x)),
+    "softsign": (lambda x, a: x / (1 + np.abs(x)), lambda x, a: 1 / (1 + np.abs(x)) ** 2),
+    "soft_shrink": (
+        lambda x, a: np.sign(x) * np.maximum(np.abs(x) - a, 0),
+        lambda x, a: (np.abs(x) > a) * 1.0,
+    ),
+    "hard_shrink": (
+        lambda x, a: np.where(np.abs(x) > a, x, 0.0),
+        lambda x, a: (np.abs(x) > a) * 1.0,
     ),
     "exp": (lambda x, a: np.exp(x), lambda x, a: np.exp(x)),
     "log": (lambda x, a: np.log(x), lambda x, a: 1 / x),
@@ -338,6 +385,15 @@ def philox(counter, key):
         c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & MASK, (p0 >> 32) ^ c3 ^ k1, p0 & MASK
         k0, k1 = (k0 + 0x9E3779B9) & MASK, (k1 + 0xBB67AE85) & MASK
     return c0, c1, c2, c3
+
+
+def drawn(seed, number, stream, rows, columns):
+    """The words that an op draws at a step: the number `stream` among those of its network."""
+    key = seed ^ ((number + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    key = key & MASK, key >> 32
+    return np.array(
+        [[philox((c // 4, r, 0, stream), key)[c % 4] for c in range(columns)] for r in range(rows)]
+    )
 
 
 def words(seed, stream, index):
