@@ -104,7 +104,7 @@ class Training:
                 named[item.name] = self.maybe(0.5, self.choose(*others))
             elif item.name == "like":
                 named["like"] = self.maybe(0.2, self.choose(*cases.EVERY))
-            elif isinstance(usual, bool) and item.name != "maximize":
+            elif isinstance(usual, bool) and item.name not in ("maximize", "sparse"):
                 named[item.name] = self.maybe(0.2, not usual)
         return named
 
@@ -158,6 +158,7 @@ class Training:
             "eps": self.choose(None, 1e-6, 1e-3),
             "bias_correction": correct,
             "bias_time": self.maybe(0.15, "epoch") if correct is None else None,
+            "sparse": self.maybe(0.15, True),
         }  # fmt: skip
 
     def _adam(self):
@@ -196,7 +197,8 @@ class Training:
         return {**self._moments(0.01), **self._inside(), "initial_accumulator": start}
 
     def _adan(self):
-        return {**self._moments(0.01), **self._inside(), "beta3": self.choose(None, 0.9, 0.5)}
+        named = {**self._moments(0.01), **self._inside(), "sparse": None}
+        return {**named, "beta3": self.choose(None, 0.9, 0.5)}
 
     def _ademamix(self):
         named = {**self._adan(), "alpha": self.value(2.0)}
@@ -242,7 +244,7 @@ class Training:
         return {"lr": self._rate_by_step(0.1), "momentum": momentum, "like": like, **self._free()}
 
     def _schedulefreeadamw(self):
-        named = {**self._moments(0.01), **self._inside(), **self._free()}
+        named = {**self._moments(0.01), **self._inside(), **self._free(), "sparse": None}
         return {**named, "lr": self._rate_by_step(0.01)}
 
     def _adadelta(self):

@@ -181,7 +181,7 @@ def rprop(w, g, s, k):
 
 def asgd(w, g, s, k):
     w = w - k.rate * g
-    return w, {"average": k.one_minus_mu * s["average"] + k.mu * w}
+    return w, {"ax": k.one_minus_mu * s["ax"] + k.mu * w}
 
 
 def ftrl(w, g, s, k):

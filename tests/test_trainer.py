@@ -415,7 +415,7 @@ def test_what_is_public_is_meant_for_users():
         return {name for name in dir(of) if not name.startswith("_")}
 
     doors = {
-        "fit", "step", "gradients", "evaluate", "memory", "save", "load",
+        "fit", "step", "gradients", "hvp", "gnvp", "jvp", "vjp", "evaluate", "memory", "save", "load",
         "history", "averaged", "epoch", "steps", "finished", "logged", "optimizer",
     }  # fmt: skip
     settings = {

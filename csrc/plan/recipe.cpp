@@ -34,11 +34,6 @@ void check(const Recipe& recipe, std::size_t parameters) {
       refuse("the rule ", rule.name, " moves whole parameters, not some of their rows");
     }
   }
-  for (const int rule : recipe.rules) {
-    if (recipe.average && rule_infos()[rule].slot(kAverageSlot) >= 0) {
-      refuse("the rule ", rule_infos()[rule].name, " keeps an average itself; leave out the other");
-    }
-  }
   for (const int group : recipe.groups) {
     if (group < 0 || group >= static_cast<int>(recipe.rules.size())) {
       refuse("there are ", recipe.rules.size(), " groups, a parameter is in group ", group);

@@ -7,7 +7,7 @@ namespace steep::STEEP_ISA::rules {
 
 struct ASGD {
   static constexpr const char* kName = "asgd";
-  static constexpr std::array kSlots{"average"};
+  static constexpr std::array kSlots{"ax"};
   static constexpr bool kLookAhead = false;
   STEEP_KNOBS(rate, mu, one_minus_mu);
 

@@ -25,9 +25,7 @@ def derivatives(case):
         name: a.tobytes() for name, a in state.items()
     }:
         raise Broken("derivatives moved the network")
-    if parity.with_torch() and not any(
-        node.kind == "Dropout" and node.args[0] for node in parity.nodes(case)
-    ):
+    if parity.with_torch() and not any(map(parity.draws, parity.nodes(case))):
         found.are_those_of(parity.Course(run, state, parity.DOUBLE))
 
 
@@ -66,18 +64,18 @@ class Products:
         rows = parity.twin.loss_rows(self.run.trainer.loss, outputs, torch.from_numpy(course.y))
         if self.run.weights is not None:
             rows = rows * torch.from_numpy(np.asarray(self.run.weights, np.float64))
-        loss = rows.mean() if self.run.trainer.reduction == "mean" else rows.sum()
+        loss = rows.sum() / course.divisor(np.arange(len(rows)), self.run.weights)
         if twin.unclear or twin.once or self.run.trainer.loss.name not in parity.twin.LOSSES:
             raise Skip("a kink" if twin.unclear else "no double backward")
         if not course.leaves or not loss.requires_grad:
             return
-        l2 = parity.reference.knobs_at(self.run.trainer.optimizer, 0, 0).of(self.run.trainer.l2)
-        sign = -1.0 if self.run.trainer.optimizer.maximize else 1.0
-        decayed = np.split(course.decayed, np.cumsum([p.numel() for p in course.leaves])[:-1])
         given = [torch.from_numpy(self.v[name]) for name in twin.trained]
         Hv = double_backward(torch, loss, course.leaves, given)
-        for name, theirs, part in zip(twin.trained, Hv, decayed, strict=True):
-            wanted = theirs + sign * (l2 or 0.0) * part.reshape(theirs.shape) * self.v[name]
+        for name, theirs in zip(twin.trained, Hv, strict=True):
+            group = course.groups[name]
+            l2 = parity.reference.knobs_at(group.optimizer, 0, 0).of(group.common["l2"])
+            l2 *= course.decayed[name] * (-1.0 if group.optimizer.maximize else 1.0)
+            wanted = theirs + l2 * self.v[name]
             near(f"Hv of {name} ({options.get('reduction', 'mean')})", self.Hv[name], wanted, Hv)
         back = torch.from_numpy(self.back)
         theirs = torch.autograd.grad(

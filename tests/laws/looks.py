@@ -6,6 +6,7 @@ import os
 import pickle
 import tempfile
 
+import numpy as np
 import steep
 from laws.playing import play, same, start, trace, trained
 
@@ -63,6 +64,8 @@ def _gradients(run, trainer):
 
 def _derivatives(run, trainer):
     direction = trainer.gradients(run.X, run.y)[1]
+    if not all(np.isfinite(g).all() for g in direction.values()):
+        return
     trainer.hvp(run.X, run.y, direction, run.weights)
     trainer.vjp(run.X, trainer.jvp(run.X, direction))
 

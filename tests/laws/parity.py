@@ -294,24 +294,28 @@ class Course:
 
     def gradient(self, point, index, weights, part):
         """Return the gradient of the batch's loss, in parts that go through the network alone."""
-        losses, total = len(self.losses), 0.0
+        losses, total, by = len(self.losses), 0.0, self.divisor(index, weights)
         for first in range(0, len(index), part):
             rows = index[first : first + part]
-            share = len(rows) / len(index) if self.trainer.reduction == "mean" else 1.0
-            total = total + share * self.part_gradient(point, rows, weights)
-            self.losses[-1] *= share
+            total = total + self.part_gradient(point, rows, weights, by)
         self.losses[losses:] = [sum(self.losses[losses:])]
         return total
 
-    def part_gradient(self, point, index, weights):
+    def divisor(self, index, weights):
+        """Return what the sum of a batch's losses is divided by."""
+        whole = float(len(index) if weights is None else np.asarray(weights)[index].sum())
+        return {"mean": len(index), "sum": 1.0, "weighted_mean": whole or 1.0}[
+            self.trainer.reduction
+        ]
+
+    def part_gradient(self, point, index, weights, by):
         fill(self.leaves, point)
         z = self.twin.run([torch.from_numpy(x[index]) for x in self.X])
         rows = twin.loss_rows(self.trainer.loss, z, torch.from_numpy(self.y[index]))
         each = torch.ones(len(rows), dtype=rows.dtype)
         if weights is not None:
             each = torch.from_numpy(np.asarray(weights, np.float64)[index])
-        over = {"mean": len(rows), "sum": 1.0, "weighted_mean": float(each.sum()) or 1.0}
-        loss = (rows * each).sum() / over[self.trainer.reduction]
+        loss = (rows * each).sum() / by
         self.losses.append(float(loss.detach()))
         if not self.leaves or not loss.requires_grad:
             return np.zeros_like(point)

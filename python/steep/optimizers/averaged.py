@@ -31,7 +31,7 @@ class ASGD(Optimizer):
         w = w - eta*g
         average = average + (w - average)/max(1, k - t0)
 
-    k counts the steps from 0; at step 0 the average is w. It is in the slot `average`; the weights
+    k counts the steps from 0; at step 0 the average is w. `Trainer.averaged` has it (slot `ax`); the weights
     are w. As in PyTorch, after Bottou's; Shamir & Zhang 2013 discuss which to take.
 
     Parameters
@@ -214,6 +214,7 @@ class ScheduleFreeAdamW(_ScheduleFree, Moments):
     rule = "schedule_free_adam"
     ranges: ClassVar[Ranges] = BETAS
     _part: ClassVar[str] = "beta1"
+    _by_rows: ClassVar[bool] = False
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
         return super()._columns(clock) | {"r_scale": 1.0 / self._grown("beta2", clock)}

@@ -317,6 +317,7 @@ class Moments(Damped):
     sparse: bool = field(default=False, kw_only=True)
 
     flags: ClassVar[tuple[str, ...]] = ("bias_correction", "sparse")
+    _by_rows: ClassVar[bool] = True  # may some rows move and others not?
     _counts_time: ClassVar[bool] = False  # is t used without the correction, too?
 
     def __post_init__(self) -> None:
@@ -325,6 +326,10 @@ class Moments(Damped):
         self._resolve("eps_inside", False)
         where = f"{type(self).__name__} bias_time"
         settle(self, bias_time=choose(where, self.bias_time, BIAS_TIMES))
+        if self.sparse and not self._by_rows:
+            raise ValueError(
+                f"{type(self).__name__}: all rows of a matrix move together; leave out sparse"
+            )
         if not self.bias_correction and self.bias_time != "step" and not self._counts_time:
             raise ValueError(
                 f'{type(self).__name__}: bias_time="{self.bias_time}" counts for the correction, '

@@ -51,13 +51,8 @@ class LAMB(_Measured, Moments):
     eps: Number = 1e-6
 
     rule = "lamb"
+    _by_rows: ClassVar[bool] = False
     ranges: ClassVar[Ranges] = BETAS
-
-    def __post_init__(self) -> None:
-        """Check the arguments; a parameter moves as a whole."""
-        super().__post_init__()
-        if self.sparse:
-            raise ValueError("LAMB: measures whole parameters, not their rows; leave out sparse")
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
         return super()._columns(clock) | {

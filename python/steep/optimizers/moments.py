@@ -210,13 +210,8 @@ class Adan(Moments):
     eps: Number = 1e-8
 
     rule = "adan"
+    _by_rows: ClassVar[bool] = False  # the gradient before is that of all rows
     ranges: ClassVar[Ranges] = BETAS | {"beta3": FRACTION}
-
-    def __post_init__(self) -> None:
-        """Check the arguments."""
-        super().__post_init__()
-        if self.sparse:
-            raise ValueError("Adan: takes every gradient from the one before; leave out sparse")
 
     def _columns(self, clock: Clock) -> dict[str, Value]:
         columns = super()._columns(clock)

@@ -258,17 +258,19 @@ class Run:
         """Return the average of the weights by name, with the statistics as they are."""
         settings, session = self.settings, self.session()
         weights, slots, progress = session.copy_out()
-        average = settings.average
+        slot, average = "ax" if settings.average is None else "average", settings.average
         begun = average is None or average.begun(progress["steps"], progress["epoch"])
-        if "average" not in slots or not begun or not progress["steps"]:
+        if slot not in slots:
             raise RuntimeError(
-                "Trainer: there is no average of the weights yet; it begins after the first "
-                f"{average!r}"
-                if "average" in slots
-                else "Trainer: keeps no average of the weights; make it with average=, as EMA()"
+                "Trainer: keeps no average of the weights; make it with average=, as EMA()"
             )
-        trained = self.settings.net._native.trained
-        return {n: slots["average"][n] if trained(n) else value for n, value in weights.items()}
+        if not begun or not progress["steps"]:
+            raise RuntimeError(f"Trainer: there is no average of the weights yet: {average!r}")
+        return weights | {
+            name: value
+            for name, value in slots[slot].items()
+            if settings.net._native.trained(name)
+        }
 
     def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:
         """Return loss and metrics."""
