@@ -161,9 +161,7 @@ RULES = {
     "yogi": Rule(optimizers.Yogi(1e-3, initial_accumulator=1e-3), same=("torch", "keras")),
     "adan": Rule(optimizers.Adan(1e-3, weight_decay=0.1), same=("torch", "keras")),
     "ademamix": Rule(optimizers.AdEMAMix(1e-3, beta3=0.99), same=EVERY),
-    "lamb": Rule(
-        optimizers.LAMB(1e-2, weight_decay=0.1), same=EVERY, scale_free=True, whole=True
-    ),
+    "lamb": Rule(optimizers.LAMB(1e-2, weight_decay=0.1), same=EVERY, scale_free=True, whole=True),
     "lars": Rule(
         optimizers.LARS(1.0, weight_decay=0.1), same=("torch", "keras"), scale_free=True, whole=True
     ),

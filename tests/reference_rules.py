@@ -239,7 +239,13 @@ def lars(w, g, s, k):
     return w - k.along * v - k.direct * rate * d, {"v": v}
 
 
-OWN_DECAY = {adan, lamb, lars, schedule_free_sgd, schedule_free_adam}  # take it as a knob, not before the step
+OWN_DECAY = {
+    adan,
+    lamb,
+    lars,
+    schedule_free_sgd,
+    schedule_free_adam,
+}  # take it as a knob, not before the step
 RULES = {
     "lamb": lamb,
     "lars": lars,

@@ -141,7 +141,7 @@ def test_the_average_of_asgd_is_theirs():
         w.grad = torch.tensor(g)
         stepper.step()
         assert sweep.step(g, knobs)
-        np.testing.assert_allclose(sweep.slot("average"), stepper.state[w]["ax"], rtol=1e-12)
+        np.testing.assert_allclose(sweep.slot("ax"), stepper.state[w]["ax"], rtol=1e-12)
 
 
 RATES = st.floats(1e-4, 0.05)

@@ -415,12 +415,13 @@ def test_what_is_public_is_meant_for_users():
         return {name for name in dir(of) if not name.startswith("_")}
 
     doors = {
-        "fit", "step", "gradients", "hvp", "gnvp", "jvp", "vjp", "evaluate", "memory", "save", "load",
+        "fit", "step", "gradients", "hvp", "gnvp", "jvp", "vjp", "evaluate", "memory",
+        "save", "load",
         "history", "averaged", "epoch", "steps", "finished", "logged", "optimizer",
     }  # fmt: skip
     settings = {
-        "net", "loss", "metrics", "average", "groups", "l1", "l2", "decay_bias", "clip_norm",
-        "clip_value", "clip_parameter", "reduction", "precision", "device", "seed",
+        "net", "loss", "metrics", "average", "sam", "sam_adaptive", "groups", "l1", "l2",
+        "decay_bias", "clip_norm", "clip_value", "clip_parameter", "reduction", "precision", "device", "seed",
     }  # fmt: skip
     assert names(steep.Trainer) == doors
     assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}

@@ -28,7 +28,7 @@ def losses() -> list[str]: ...
 def ops() -> list[str]: ...  # that a network may ask for: methods of Graph
 def rules() -> dict[
     str, dict[str, Any]
-]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool, "passes": 1 or 2, "keeps_gradient": bool}
+]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool, "passes": 1, ...}
 def slot_shapes(
     rules: list[str], groups: list[int], shapes: Sequence[Sequence[int]], average: bool
 ) -> dict[
@@ -165,7 +165,8 @@ class Session:
         weighted: bool = False,  # the mean is over the sum of the weights
         average: bool = False,  # a slot of all parameters that follows their weights
         adaptive: bool = False,  # sharpness in the measure of each weight
-        sparse: list[bool] = ...,  # of each group: rows without a gradient are left alone
+        sparse: list[bool] = [],
+        # of each group: rows without a gradient are left alone
     ) -> None: ...
     # Keeps references to the arrays until release_data, labels aside; float32/float64/uint8 inputs
     # of any strides; targets int (N,) labels (any integer dtype) or float (N, ...) values;
@@ -180,6 +181,7 @@ class Session:
         shuffle: bool,
         drop_last: bool = False,
         augment: tuple[bool, int, int, list[float]] | None = None,
+        at_once: int = 0,  # samples that go through the network together; 0: all of a batch
     ) -> None: ...
     # One batch: each run does one step on it, which belongs to no epoch. Copied where a snapshot of
     # the weights would cost more.

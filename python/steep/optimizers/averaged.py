@@ -31,8 +31,8 @@ class ASGD(Optimizer):
         w = w - eta*g
         average = average + (w - average)/max(1, k - t0)
 
-    k counts the steps from 0; at step 0 the average is w. `Trainer.averaged` has it (slot `ax`); the weights
-    are w. As in PyTorch, after Bottou's; Shamir & Zhang 2013 discuss which to take.
+    k counts the steps from 0; at step 0 the average is w. `Trainer.averaged` has it (slot `ax`);
+    the weights are w. As in PyTorch, after Bottou's; Shamir & Zhang 2013 discuss which to take.
 
     Parameters
     ----------

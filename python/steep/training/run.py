@@ -267,9 +267,7 @@ class Run:
         if not begun or not progress["steps"]:
             raise RuntimeError(f"Trainer: there is no average of the weights yet: {average!r}")
         return weights | {
-            name: value
-            for name, value in slots[slot].items()
-            if settings.net._native.trained(name)
+            name: value for name, value in slots[slot].items() if settings.net._native.trained(name)
         }
 
     def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:

@@ -18,7 +18,8 @@ from . import groups
 COMMON = (*groups.PENALTIES, "clip_norm", *groups.LIMITS, "sam")
 # What a session is made with.
 FIXED = (
-    "net", "loss", "average", "sam_adaptive", "decay_bias", "reduction", "precision", "device", "seed", "metrics",
+    "net", "loss", "average", "sam_adaptive", "decay_bias", "reduction", "precision", "device",
+    "seed", "metrics",
 )  # fmt: skip
 
 

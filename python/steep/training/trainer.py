@@ -294,14 +294,14 @@ class Trainer(Derivatives):
                 changes = checked_augment(augment, self.net)
                 layout = layout_of(data.samples, size * accumulate, shuffle, drop_last)
                 run.refuse_too_large(min(size, layout[1]))
-                warn_of_single_sample(
-                    self.net, layout_of(data.samples, size, shuffle, drop_last)
-                )
+                warn_of_single_sample(self.net, layout_of(data.samples, size, shuffle, drop_last))
                 called = Callbacks(callbacks, self, run.place)
                 run.announce(called, validated=held is not None)
             run.begin(epochs, layout, progress)
             at_once = size if accumulate > 1 else 0
-            Loop(run, data, held, called, progress=progress, augment=changes, at_once=at_once).train()
+            Loop(
+                run, data, held, called, progress=progress, augment=changes, at_once=at_once
+            ).train()
         return self.history
 
     def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
