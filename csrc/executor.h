@@ -87,7 +87,8 @@ enum class Bad { Nothing, Loss, Gradient };
 struct Walked {
   long done;  // steps whose update was done
   Bad bad;    // what was not finite of the step after those; only a loss leaves the weights alone
-  double seconds;  // of one step, the last time some were done
+  double seconds;        // of one step, the last time some were done
+  bool settled = false;  // the last step of a method found nothing left to gain
 };
 
 struct Penalties { std::vector<double> l1, l2; };  // of each group

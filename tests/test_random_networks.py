@@ -72,9 +72,9 @@ def test_every_initializer_is_drawn():
 
 def test_every_rule_is_drawn():
     made = [case.make()["trainer"].optimizer for case in CASES[:600]]
-    assert {rule.rule for rule in made} == set(_core.rules())
+    assert {rule.rule for rule in made} == {*_core.rules(), *_core.methods()}
     assert {type(rule) for rule in made} == {
-        kind for kind in optimizers.TABLE.values() if isinstance(kind, type)
+        kind for kind in (optimizers.TABLE | optimizers.METHODS).values() if isinstance(kind, type)
     }
 
 

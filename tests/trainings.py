@@ -380,6 +380,11 @@ def trainings():
     rules = {name.lower(): kind for name, kind in concrete(optimizers).items()} | RULES
     common = {"l1": 1e-4, "l2": 1e-3, "clip_norm": 0.2}
     for name, rule in rules.items():
+        if getattr(rule, "full_batch", False):
+            whole = {"batch_size": 300, "epochs": 6}
+            made[f"rule/{name}"] = lambda rule=rule: wide(rule=rule(), fit=whole)
+            made[f"rule/{name}, penalised"] = lambda rule=rule: wide(rule=rule(), l2=0.1, fit=whole)
+            continue
         made[f"rule/{name}"] = lambda rule=rule: wide(rule=rule())
         made[f"rule/{name}, penalised"] = lambda rule=rule: dense(rule=rule(), **common)
     for name, loss in ({n.lower(): k for n, k in concrete(losses).items()} | LOSSES).items():

@@ -4,6 +4,7 @@
 #include "cpu.h"
 #include "executor.h"
 #include "ops/names.h"
+#include "plan/methods.h"
 #include "plan/recipe.h"
 
 namespace py = pybind11;
@@ -21,19 +22,19 @@ py::dict info() {
 py::dict rules() {
   py::dict out;
   for (const steep::RuleInfo& rule : steep::rule_infos()) {
-    out[py::str(rule.name)] = py::dict(py::arg("slots") = rule.slots, py::arg("knobs") = rule.knobs,
-                                       py::arg("look_ahead") = rule.look_ahead,
-                                       py::arg("passes") = rule.sums > 0 ? 2 : 1,
-                                       py::arg("keeps_gradient") = rule.keeps_gradient);
+    out[py::str(rule.name)] =
+        py::dict(py::arg("slots") = rule.slots, py::arg("knobs") = rule.knobs,
+                 py::arg("look_ahead") = rule.look_ahead, py::arg("passes") = rule.sums > 0 ? 2 : 1,
+                 py::arg("keeps_gradient") = rule.keeps_gradient);
   }
   return out;
 }
 
 // Of each slot, its shape for each parameter, None where it has none.
 py::dict slot_shapes(const std::vector<std::string>& rules, const std::vector<int>& groups,
-                     const std::vector<steep::Shape>& shapes, bool average) {
+                     const std::vector<steep::Shape>& shapes, bool average, int history) {
   steep::Recipe recipe{.rules = {}, .groups = groups, .average = average};
-  for (const std::string& rule : rules) recipe.rules.push_back(steep::rule_index(rule));
+  steep::appoint(recipe, rules, history);
   std::vector<steep::Parameter> parameters;
   for (const steep::Shape& shape : shapes) parameters.push_back({"", shape, true, true});
   check(recipe, parameters.size());
@@ -45,6 +46,15 @@ py::dict slot_shapes(const std::vector<std::string>& rules, const std::vector<in
       s.size > 0 ? each.append(py::cast(s.shape)) : each.append(py::none());
     }
     out[py::str(column.name)] = each;
+  }
+  return out;
+}
+
+py::dict methods() {
+  py::dict out;
+  for (const steep::MethodInfo& method : steep::method_infos()) {
+    out[py::str(method.name)] =
+        py::dict(py::arg("slots") = method.slots, py::arg("knobs") = method.knobs);
   }
   return out;
 }
@@ -89,6 +99,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("activations", &steep::activation_names);
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);
+  m.def("methods", &methods);
   steep::bind::bind_kernels(m);
   steep::bind::bind_convolution(m);
   steep::bind::bind_graph(m);

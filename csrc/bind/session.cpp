@@ -7,6 +7,7 @@
 
 #include "bind/network.h"
 #include "ops/names.h"
+#include "plan/methods.h"
 
 namespace steep::bind {
 
@@ -30,12 +31,12 @@ class PySession {
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
             const std::vector<std::string>& rules, const std::vector<int>& groups, uint64_t seed,
             bool mean, bool decay_bias, bool weighted, bool average, bool adaptive,
-            const std::vector<bool>& sparse)
+            const std::vector<bool>& sparse, int history)
       : network_(std::move(network)), trained_(network_->get()),
         session_(std::make_unique<Session>(
             trained_, Objective{loss_index(loss), loss_option},
-            Recipe{indices(rules), groups, seed, mean, weighted, decay_bias, average, adaptive,
-                   sparse})) {}
+            recipe({{}, groups, seed, mean, weighted, decay_bias, average, adaptive, sparse}, rules,
+                   history))) {}
 
   // The network may have been converted since: this session's weights would no longer be its own.
   Session& session() const {
@@ -101,6 +102,9 @@ class PySession {
     return py::dict(py::arg("what") = fault->what, py::arg("where") = fault->where);
   }
 
+  bool settled() const {
+    return released([](Session& s) { return s.settled(); });
+  }
   long epoch() const { return session().epoch(); }
   long steps() const { return session().steps(); }
   py::dict progress() const {
@@ -115,10 +119,14 @@ class PySession {
   }
   py::tuple losses(long first) const {
     if (first < 0) refuse("steps count from 0, got ", first);
-    const auto [progress, values] = released([&](Session& s) { return s.losses(first); });
-    return py::make_tuple(
-        progress.epoch, progress.steps,
-        py::array_t<double>(static_cast<py::ssize_t>(values.size()), values.data()));
+    const auto [progress, logged] = released([&](Session& s) { return s.losses(first); });
+    py::array_t<double> losses(static_cast<py::ssize_t>(logged.size()));
+    py::array_t<double> shares(static_cast<py::ssize_t>(logged.size()));
+    for (std::size_t i = 0; i < logged.size(); ++i) {
+      losses.mutable_data()[i] = logged[i].loss;
+      shares.mutable_data()[i] = logged[i].share;
+    }
+    return py::make_tuple(progress.epoch, progress.steps, losses, shares);
   }
 
   std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
@@ -280,10 +288,9 @@ class PySession {
   }
 
  private:
-  static std::vector<int> indices(const std::vector<std::string>& rules) {
-    std::vector<int> all;
-    for (const std::string& rule : rules) all.push_back(rule_index(rule));
-    return all;
+  static Recipe recipe(Recipe recipe, const std::vector<std::string>& rules, int history) {
+    appoint(recipe, rules, history);
+    return recipe;
   }
   const Shape& slot_shape(int column, int parameter) const {
     return session().state().layout(column).slices[static_cast<std::size_t>(parameter)].shape;
@@ -311,10 +318,11 @@ void bind_session(py::module_& m) {
   py::class_<PySession>(m, "Session")
       .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double,
                     const std::vector<std::string>&, const std::vector<int>&, uint64_t, bool, bool,
-                    bool, bool, bool, const std::vector<bool>&>(),
+                    bool, bool, bool, const std::vector<bool>&, int>(),
            arg("network"), arg("loss"), arg("loss_option"), arg("rules"), arg("groups"),
            arg("seed"), arg("mean"), arg("decay_bias"), arg("weighted") = false,
-           arg("average") = false, arg("adaptive") = false, arg("sparse") = std::vector<bool>{})
+           arg("average") = false, arg("adaptive") = false, arg("sparse") = std::vector<bool>{},
+           arg("history") = 0)
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none(),
            arg("at_once") = 0)
@@ -324,6 +332,7 @@ void bind_session(py::module_& m) {
       .def("run", &PySession::run, arg("knobs").noconvert(), arg("known"), arg("budget"))
       .def("verify", &PySession::verify, arg("always"))
       .def_property_readonly("fault", &PySession::fault)
+      .def_property_readonly("settled", &PySession::settled)
       .def_property_readonly("epoch", &PySession::epoch)
       .def_property_readonly("steps", &PySession::steps)
       .def_property_readonly("progress", &PySession::progress)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cpu/full_batch.h"
 #include "cpu/tangent.h"
 #include "cpu/threads.h"
 #include "cpu/training.h"
@@ -103,6 +104,7 @@ class Cpu final : public Device {
   }
   std::unique_ptr<Training> training(Program program, std::shared_ptr<Store> weights,
                                      const Recipe& recipe) const override {
+    if (recipe.method) return made<Training, CpuFullBatch>(std::move(program), weights, recipe);
     return made<Training, CpuTraining>(std::move(program), weights, recipe);
   }
   std::unique_ptr<Tangent> tangent(Program program, std::shared_ptr<Store> weights,

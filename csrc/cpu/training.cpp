@@ -30,7 +30,8 @@ CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weight
                             const Recipe& recipe, const std::vector<SlotColumn>& columns)
     : program_(std::move(program)), weights_(std::move(weights)), k_(kernels<T>()), recipe_(recipe),
       slots_(weights_->shared_layout(), layouts(columns)),
-      ruled_(ruled(recipe_, *weights_, columns, slots_)) {}
+      ruled_(recipe_.method ? std::vector<Ruled<T>>{}
+                            : ruled(recipe_, *weights_, columns, slots_)) {}
 
 template <class T> long CpuTraining<T>::bytes() const {
   return slots_.bytes() + (gradients_ ? gradients_->bytes() : 0) +

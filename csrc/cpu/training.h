@@ -11,7 +11,7 @@
 
 namespace steep {
 
-template <class T> class CpuTraining final : public Training {
+template <class T> class CpuTraining : public Training {
  public:
   CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights, const Recipe& recipe);
 
@@ -30,7 +30,7 @@ template <class T> class CpuTraining final : public Training {
   long plan_bytes() const override { return plan_ ? plan_->arena_bytes() : 0; }
   long plan_bytes(long rows) const override;
 
- private:
+ protected:
   CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights, const Recipe& recipe,
               const std::vector<SlotColumn>& columns);
   struct Loop;

@@ -1,6 +1,7 @@
 // The samples of one batch: which they are, and reading their inputs, targets and weights.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -42,9 +43,10 @@ class Batcher {
  public:
   Batcher() = default;
   Batcher(Dataset data, Order order, uint64_t seed)
-      : data_(std::move(data)), order_(order), seed_(seed) {}
+      : data_(std::move(data)), order_(order), seed_(seed), number_(++made_) {}
 
   const Dataset& data() const { return data_; }
+  long number() const { return number_; }  // no other batcher's but of its copies
   long batch_size() const { return order_.batch_size; }
   long batches() const {
     return (data_.samples + (order_.drop_last ? 0 : order_.batch_size - 1)) / order_.batch_size;
@@ -64,8 +66,7 @@ class Batcher {
   double weight(uint64_t epoch, long batch) const {
     if (data_.weights == nullptr) return static_cast<double>(rows(batch));
     double sum = 0;
-    each(epoch, batch, 0, 0, rows(batch),
-         [&](long, long sample) { sum += data_.weights[sample]; });
+    each(epoch, batch, 0, 0, rows(batch), [&](long, long sample) { sum += data_.weights[sample]; });
     return sum;
   }
 
@@ -87,6 +88,8 @@ class Batcher {
   Dataset data_;
   Order order_;
   uint64_t seed_ = 0;
+  long number_ = 0;
+  static inline std::atomic<long> made_{0};
 };
 
 }  // namespace steep

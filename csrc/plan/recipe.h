@@ -23,7 +23,10 @@ struct Recipe {
   std::vector<bool> sparse =
       {};  // of each group: rows without a gradient are left alone; or none is
 
-  const RuleInfo& rule(int group) const { return rule_infos()[rules[group]]; }
+  // Of full batches, in the place of the one rule: then each step is an epoch. See methods.h.
+  std::shared_ptr<const RuleInfo> method = nullptr;
+
+  const RuleInfo& rule(int group) const { return method ? *method : rule_infos()[rules[group]]; }
   int knobs(int group) const;  // the first column of a group in a knob table, or how many there are
   int columns() const { return knobs(static_cast<int>(rules.size())); }
   bool is_sparse(int group) const { return !sparse.empty() && sparse[group]; }

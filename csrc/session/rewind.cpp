@@ -70,7 +70,7 @@ void Session::go_back(long steps) {
   long epoch = before.epoch;  // of the first step that is not run again
   for (const auto& segment : s.segments) {
     const long count = std::min(segment.count, left);
-    if (left < segment.count) epoch = std::min(epoch, segment.at.epoch);
+    if (left < segment.count) epoch = std::min(epoch, after(segment.at, count).epoch);
     left -= count;
     if (count == 0) continue;
     walk(*segment.data, segment.at, count, s.knobs.data() + segment.knobs, kForever,
@@ -95,9 +95,9 @@ long Session::steps_with_finite_slots() {
   long steps = 0;
   for (const auto& segment : s.segments) {
     for (long i = 0; i < segment.count; ++i, ++steps) {
-      const Position at{segment.at.epoch, segment.at.batch + i, segment.at.step + i};
-      walk(*segment.data, at, 1, s.knobs.data() + segment.knobs + i * knob_columns(), kForever,
-           segment.separate, nullptr);
+      walk(*segment.data, after(segment.at, i), 1,
+           s.knobs.data() + segment.knobs + i * knob_columns(), kForever, segment.separate,
+           nullptr);
       if (training_->faulty_slot()) return steps;
     }
   }
@@ -109,8 +109,7 @@ long Session::steps_with_finite_slots() {
 bool Session::last_finite() const {
   if (snapshot_->segments.empty()) return true;
   const auto& last = snapshot_->segments.back();
-  const long i = last.count - 1;
-  return training_->finite_at(*last.data, {last.at.epoch, last.at.batch + i, last.at.step + i});
+  return training_->finite_at(*last.data, after(last.at, last.count - 1));
 }
 
 // After a fault: the weights, slots and progress of the last step that was good. `done` steps from
@@ -123,8 +122,8 @@ void Session::settle(Position at, long done, const double* knobs) {
   }
   if (fault_->what == "gradient") {
     go_back(0);
-    fault_->where = training_->faulty_parameter(*data_, {at.epoch, at.batch + done, at.step + done},
-                                                knobs + done * knob_columns());
+    fault_->where =
+        training_->faulty_parameter(*data_, after(at, done), knobs + done * knob_columns());
     return;
   }
   go_back(snapshot_->steps - steps_with_finite_slots());

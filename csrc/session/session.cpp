@@ -109,6 +109,7 @@ Walked Session::walk(const Batcher& data, Position at, long count, const double*
                        outcome_.right.data(), outcome_.weight.data()},
                       halt);
   step_seconds_ = walked.seconds;
+  settled_ = walked.settled;
   return walked;
 }
 
@@ -121,7 +122,9 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   const double start = now();
   fault_.reset();
   const Position at{progress_.epoch, single_ ? 0 : progress_.batch, progress_.steps};
-  count = std::min({count, data_->batches() - at.batch, kMostSteps});
+  const bool epochs = recipe_.method && !single_;  // a step each
+  const long left = data_->batches() - at.batch;
+  count = std::min({count, epochs && left > 0 ? count : left, kMostSteps});
   if (count <= 0) return 0;
   const bool apart = separate(knobs, count, data_->rows(at.batch));
   const long logged = at.step - static_cast<long>(log_.size());
@@ -132,8 +135,7 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
     done = walked.done;
     if (walked.bad == Bad::Gradient) fault_ = Fault{"gradient", ""};
     if (walked.bad == Bad::Loss) {
-      const Position bad{at.epoch, at.batch + done, at.step + done};
-      fault_ = Fault{"loss", training_->first_fault(*data_, bad)};
+      fault_ = Fault{"loss", training_->first_fault(*data_, after(at, done))};
     }
     snapshot_->add({data_, at, done, apart, single_}, knobs, knob_columns());
   }
@@ -142,7 +144,7 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   } else {
     tally(*data_, at, done, single_);
   }
-  if (!single_) progress_.seconds += now() - start;
+  if (!single_) progress_.seconds += (now() - start) / (epochs ? std::max(1L, done) : 1);
   network_->weights()->note_change();
   snapshot_->changes = changes();
   publish();
@@ -152,17 +154,19 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
 // Adds what the loop left to the progress.
 void Session::tally(const Batcher& data, Position at, long done, bool single) {
   for (long i = 0; i < done; ++i) {
+    const Position here = after(at, i);
     const double over =
-        recipe_.weighted ? outcome_.weight[i] : static_cast<double>(data.rows(at.batch + i));
-    log_.push_back(recipe_.mean && over > 0 ? outcome_.loss[i] / over : outcome_.loss[i]);
+        recipe_.weighted ? outcome_.weight[i] : static_cast<double>(data.rows(here.batch));
+    log_.push_back({recipe_.mean && over > 0 ? outcome_.loss[i] / over : outcome_.loss[i],
+                    outcome_.right[i] / outcome_.weight[i]});
     ++progress_.steps;
     if (single) continue;
-    if (at.batch + i == 0) {
-      const double seconds = at.epoch == progress_.epoch ? progress_.seconds : 0;
-      progress_.begin_epoch(at.epoch);
+    if (here.batch == 0) {
+      const double seconds = here.epoch == progress_.epoch ? progress_.seconds : 0;
+      progress_.begin_epoch(here.epoch);
       progress_.seconds = seconds;
     }
-    progress_.batch = at.batch + i + 1;
+    progress_.batch = here.batch + 1;
     progress_.loss += outcome_.loss[i];
     progress_.right += outcome_.right[i];
     progress_.weight += outcome_.weight[i];
@@ -221,11 +225,16 @@ void Session::begin_epoch(bool next) {
   publish();
 }
 
-std::pair<Progress, std::vector<double>> Session::losses(long first) {
+bool Session::settled() {
+  const Inside reading(gate_, Inside::kRead);
+  return settled_;
+}
+
+auto Session::losses(long first) -> std::pair<Progress, std::vector<Logged>> {
   const Inside reading(gate_, Inside::kRead);
   first = std::min(first, progress_.steps);
   const long logged = progress_.steps - static_cast<long>(log_.size());
-  std::vector<double> out(std::max(0L, std::min(logged, progress_.steps) - first), kNaN);
+  std::vector<Logged> out(std::max(0L, std::min(logged, progress_.steps) - first), {kNaN, kNaN});
   out.insert(out.end(), log_.begin() + std::clamp(first - logged, 0L, progress_.steps - logged),
              log_.end());
   return {progress_, std::move(out)};

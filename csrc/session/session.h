@@ -59,7 +59,10 @@ class Session {
   void begin_epoch(bool next);  // anew, or the next one
   // Where it stands, with the losses of steps [first, steps done), NaN for those it was told are
   // known; none where it stands before `first`.
-  std::pair<Progress, std::vector<double>> losses(long first);
+  struct Logged { double loss, share; };  // share: of right ones in the weights of the samples
+  std::pair<Progress, std::vector<Logged>> losses(long first);
+  // Whether the last step of a method for full batches found nothing left to gain.
+  bool settled();
 
   // The objective of one batch in training mode; gradients of all parameters to outs, where not
   // null. NaN where the halt was wanted.
@@ -104,6 +107,11 @@ class Session {
   // Whether gradients are finished before the first update: to clip them by norm, or to be able to
   // stop a step that takes long.
   bool separate(const double* knobs, long count, long rows) const;
+  // Where the step `steps` after that is: by a method, in an epoch of its own.
+  Position after(Position at, long steps) const {
+    const bool whole = recipe_.method != nullptr;
+    return {at.epoch + (whole ? steps : 0), at.batch + (whole ? 0 : steps), at.step + steps};
+  }
   Walked walk(const Batcher& data, Position at, long count, const double* knobs, double budget,
               bool separate, Halt* halt);
   void tally(const Batcher& data, Position at, long done, bool single);
@@ -130,9 +138,10 @@ class Session {
   std::size_t next_copy_ = 0;
   bool single_ = false;  // the data are one batch by itself
   std::optional<Fault> fault_;
+  bool settled_ = false;
   Progress progress_;
   std::atomic<long> epoch_{0}, steps_{0};  // of the progress, for those who do not wait
-  std::vector<double> log_;                // losses of the last steps
+  std::vector<Logged> log_;                // of the last steps
   Outcome outcome_;
   std::unique_ptr<Snapshot> snapshot_;
   double step_seconds_ = 0;                   // of the last run

@@ -30,10 +30,15 @@ def rules() -> dict[
     str, dict[str, Any]
 ]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool, "passes": 1, ...}
 def slot_shapes(
-    rules: list[str], groups: list[int], shapes: Sequence[Sequence[int]], average: bool
+    rules: list[str],
+    groups: list[int],
+    shapes: Sequence[Sequence[int]],
+    average: bool,
+    history: int = 0,
 ) -> dict[
     str, list[list[int] | None]
 ]: ...  # of each slot, for each parameter; None where it has none
+def methods() -> dict[str, dict[str, Any]]: ...  # likewise; slots named x# are numbered
 def uniform(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox, [0, 1)
 def normal(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox + Box-Muller
 def permutation(
@@ -167,6 +172,7 @@ class Session:
         adaptive: bool = False,  # sharpness in the measure of each weight
         sparse: list[bool] = [],
         # of each group: rows without a gradient are left alone
+        history: int = 0,  # vectors of each kind that a method keeps
     ) -> None: ...
     # Keeps references to the arrays until release_data, labels aside; float32/float64/uint8 inputs
     # of any strides; targets int (N,) labels (any integer dtype) or float (N, ...) values;
@@ -209,6 +215,8 @@ class Session:
     # the one after those done
     def fault(self) -> dict[str, Any] | None: ...
     @property
+    def settled(self) -> bool: ...  # the last step of a method found nothing left to gain
+    @property
     def epoch(self) -> int: ...  # without waiting
     @property
     def steps(self) -> int: ...
@@ -221,8 +229,8 @@ class Session:
     ) -> None: ...
     def begin_epoch(self, next: bool) -> None: ...  # the next one, or the one in progress anew
     # Epochs and steps done, losses of steps [first, done): mean (or sum) over the batch; NaN for
-    # those said to be known. All of one moment.
-    def losses(self, first: int) -> tuple[int, int, NDArray[np.float64]]: ...
+    # those said to be known. And the shares of right samples. All of one moment.
+    def losses(self, first: int) -> tuple[int, int, NDArray[np.float64], NDArray[np.float64]]: ...
     # Objective (loss + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
         self,

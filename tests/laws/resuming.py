@@ -49,6 +49,9 @@ def resuming(case):
     whole = trained(case)
     if whole.trace["fault"]:
         raise Skip("not finite")
+    asked = sum(arguments(case.script[k], whole.space)[1]["epochs"] for k in fits)
+    if whole.trainer.epoch < asked:
+        raise Skip("a method settled")
     cut = fits[int(random.integers(len(fits)))]
     how = ("raise", "stop", "interrupt")[int(random.integers(3))]
     run = start(case)

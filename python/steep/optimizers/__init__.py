@@ -12,11 +12,12 @@ from typing import Any
 from .. import schedules
 from ..checks.described import described
 from ..checks.names import choose
-from . import adam, adaptive, averaged, layerwise, moments, sgd, signs
+from . import adam, adaptive, averaged, full_batch, layerwise, moments, sgd, signs
 from .adam import *  # noqa: F403
 from .adaptive import *  # noqa: F403
 from .averaged import *  # noqa: F403
 from .base import Optimizer
+from .full_batch import *  # noqa: F403
 from .layerwise import *  # noqa: F403
 from .moments import *  # noqa: F403
 from .sgd import *  # noqa: F403
@@ -30,6 +31,7 @@ __all__ += moments.__all__
 __all__ += signs.__all__
 __all__ += averaged.__all__
 __all__ += layerwise.__all__
+__all__ += full_batch.__all__
 
 # By name: every class in small letters, and two forms of SGD.
 TABLE: dict[str, Callable[..., Optimizer]] = {
@@ -39,6 +41,10 @@ TABLE: dict[str, Callable[..., Optimizer]] = {
 } | {
     "momentum": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, **rest),
     "nesterov": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, True, **rest),
+}
+# Methods for full batches, by name.
+METHODS: dict[str, Callable[..., Optimizer]] = {
+    name.lower(): vars(full_batch)[name] for name in full_batch.__all__
 }
 
 
@@ -70,7 +76,7 @@ def get(optimizer: object, **arguments: Any) -> Optimizer:
         return optimizer(**arguments)
     if not isinstance(optimizer, str):
         raise TypeError(f"optimizer: expects a name or one of steep.optimizers, got {optimizer!r}")
-    return choose("optimizer", optimizer, TABLE)(**arguments)
+    return choose("optimizer", optimizer, TABLE | METHODS)(**arguments)
 
 
 def from_config(config: Mapping[str, Any]) -> Optimizer:
@@ -81,6 +87,6 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
     ValueError
         If it names no known optimizer or its arguments do not fit.
     """
-    known = {name: made for name, made in TABLE.items() if isinstance(made, type)}
+    known = {name: made for name, made in (TABLE | METHODS).items() if isinstance(made, type)}
     optimizer: Optimizer = described("optimizer", known, config, schedules.from_config)
     return optimizer

@@ -59,6 +59,7 @@ class Optimizer(Described, ABC):
 
     kind: ClassVar[str] = "optimizer"
     flags: ClassVar[tuple[str, ...]] = ("maximize",)
+    full_batch: ClassVar[bool] = False  # whether a step is an iteration on all samples
 
     def __init_subclass__(cls) -> None:
         """Put what a class names beside what its bases do."""
@@ -102,6 +103,11 @@ class Optimizer(Described, ABC):
                 kept = columns[plain] if plain in columns else self._at(plain, clock)
                 columns[name] = 1.0 - kept  # once, in float64; float32 loses digits
         return columns
+
+    @property
+    def _kept(self) -> int:
+        """How many vectors of each kind a method for full batches keeps."""
+        return 0
 
     def _lines(self) -> list[str]:
         """Return the update, one assignment a line: as written, where no switch changes it."""
@@ -353,7 +359,12 @@ class Moments(Damped):
 @cache
 def knob_order(rule: str) -> tuple[str, ...]:
     """Return the names of a native rule's knobs, in the order of its table's columns."""
-    return tuple(_core.rules()[rule]["knobs"])
+    return tuple(_native(rule)["knobs"])
+
+
+def _native(rule: str) -> dict[str, list[str]]:
+    """Return what the core says of a rule, or of a method for full batches."""
+    return _core.rules().get(rule) or _core.methods()[rule]
 
 
 @cache

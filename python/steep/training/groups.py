@@ -44,9 +44,15 @@ class Assignment:
         """The native rule of each group."""
         return [group.optimizer.rule for group in self.groups]
 
+    @property
+    def kept(self) -> int:
+        """How many vectors of each kind a method for full batches keeps."""
+        return self.groups[0].optimizer._kept if len(self.groups) == 1 else 0
+
     def slots(self, shapes: Mapping[str, Shape], average: bool) -> dict[str, dict[str, Shape]]:
         """Return the shape of every slot, by its name and its parameter's."""
-        found = _core.slot_shapes(self.rules, list(self.members), list(shapes.values()), average)
+        members, each = list(self.members), list(shapes.values())
+        found = _core.slot_shapes(self.rules, members, each, average, self.kept)
         return {
             slot: {n: tuple(s) for n, s in zip(shapes, each, strict=True) if s is not None}
             for slot, each in found.items()
@@ -173,6 +179,12 @@ def assign(
             "optimizer"
         )
     parts = [(each, names) for each, names in parts if names] or parts[:1]
+    for each, _ in parts:
+        if each.optimizer.full_batch and len(parts) > 1:
+            raise ValueError(
+                f"groups: {type(each.optimizer).__name__} searches lines for all parameters at "
+                "once; give it to the Trainer, without groups"
+            )
     of = {name: number for number, (_, names) in enumerate(parts) for name in names}
     return Assignment(tuple(each for each, _ in parts), tuple(of[name] for name in shapes))
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, schedules
+from ..optimizers.base import knob_order
 from ..schedules.base import Schedule
 from .groups import PENALTIES
 from .settings import Settings
@@ -93,7 +94,7 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
         own = optimizer.knobs(steps, now, epochs[1:])
         if not np.isfinite(own).all():
             row, column = (int(k) for k in np.argwhere(~np.isfinite(own))[0])
-            name = _core.rules()[optimizer.rule]["knobs"][column]
+            name = knob_order(optimizer.rule)[column]
             _refuse(type(optimizer).__name__, name, own[row, column], steps[row])
         parts += [_filled(len(steps), common), own]
     return np.hstack(parts)

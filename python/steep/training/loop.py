@@ -41,7 +41,11 @@ class Loop:
         self.samples = min(samples, self.batches * self.batch_size)  # of an epoch
         self.knobs = Knobs(run.settings)
         self.progress = Progress(progress, self.samples, run.epoch, self.last)
+        # Epochs of a step each, which nobody looks at, go on without coming back.
+        method = run.settings.optimizer.full_batch
+        self.unseen = method and not (progress or callbacks.present or validation is not None)
         self.interrupt = Interrupt()
+        self.settled = False  # a method found nothing left to gain
         self._data_set = -1  # which the session had when it was given ours
 
     def train(self) -> None:
@@ -92,9 +96,12 @@ class Loop:
             left = ahead + (self.last - at["epoch"] - 1) * self.batches
             table = self.knobs.rows(at["steps"], at["epoch"], at["batch"], self.batches, left)
             due = self.callbacks.steps_until(at["steps"])
+            if self.unseen:
+                ahead = left
             count = min(ahead, len(table), ahead if due is None else due)
             known = min(len(run.history.steps["loss"]), at["steps"])
             done = session.run(table[:count], known, BUDGET)
+            self.settled = session.settled
             if done > 0:
                 self.place.rate = self.knobs.rate(at["steps"] + done - 1)
             run.record()
@@ -150,4 +157,6 @@ class Loop:
         with self.interrupt.at_once():
             if self.callbacks.call("on_epoch_end", epoch, logs):
                 self.call.stopped = True
+        if self.settled:
+            self.call.stopped = True
         self.knobs.forget()

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from ..optimizers import Optimizer
+
 Layout: TypeAlias = tuple[int, int, bool, bool]  # samples, batch_size, shuffle, drop_last
 
 
@@ -66,3 +68,35 @@ def layout_of(
             f"batch_size={size}; take a smaller batch_size"
         )
     return samples, size, shuffle, drop_last
+
+
+def layout_for(
+    optimizer: Optimizer,
+    samples: int,
+    batch_size: int | None,
+    *,
+    accumulate: int = 1,
+    shuffle: bool = False,
+    drop_last: bool = False,
+) -> Layout:
+    """Return how a fit with an optimizer goes through its samples; None stands for its own size.
+
+    Raises
+    ------
+    ValueError
+        If no batch is left, or a method for full batches would not get all samples.
+    """
+    if not optimizer.full_batch:
+        size = 32 if batch_size is None else batch_size
+        return layout_of(samples, size * accumulate, shuffle, drop_last)
+    if batch_size is not None and batch_size < samples:
+        raise ValueError(
+            f"fit: {type(optimizer).__name__} takes all {samples} samples for a step, got "
+            f"batch_size={batch_size}; leave batch_size out, or take a rule for batches"
+        )
+    if accumulate > 1:
+        raise ValueError(
+            f"fit: {type(optimizer).__name__} takes all samples at once, accumulate={accumulate} "
+            "is for rules; leave it out"
+        )
+    return layout_of(samples, samples)  # in their own order: all of them make one sum

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _core, memory
+from .. import _core, memory, schedules
 from ..network.body import BUILDING
 from . import history, knobs
 from .data import Data, checked, warn_of_softmax
@@ -66,9 +66,34 @@ class Run:
             return
         with self._recording:
             losses = self.history.steps["loss"]
-            epoch, steps, new = session.losses(len(losses))
+            epoch, steps, new, shares = session.losses(len(losses))
+            if self.settings.optimizer.full_batch:
+                self._note_epochs(epoch, steps, new, shares)
             losses[steps - len(new) :] = new.tolist()  # done twice, it is the same
             history.cut(self.history, epoch)
+
+    def _note_epochs(self, epoch: int, steps: int, losses: Array, shares: Array) -> None:
+        """Put the epochs that one native call ended, of a step each.
+
+        `losses` and `shares` of right samples are of the last steps, of `steps` done.
+        """
+        first, layout = len(self.history), self.place.layout
+        at = self.session().progress
+        last = steps - at["batch"]  # of the steps in epochs that ended
+        ended = np.arange(last - (epoch - first), last)
+        known = ended[ended >= steps - len(losses)] - (steps - len(losses))
+        if not len(known) or layout is None:
+            return
+        settings, summed = self.settings, self.settings.reduction == "sum"
+        logs = {"loss": losses[known] / layout[0] if summed else losses[known]}
+        if settings.metrics:
+            logs["accuracy"] = shares[known]
+        numbers = known + (steps - len(losses)), epoch - len(known) + np.arange(len(known))
+        rate = schedules.base.evaluate(settings.get("lr"), *(n.astype(float) for n in numbers))
+        logs["lr"] = np.broadcast_to(rate, known.shape)
+        logs["seconds"] = np.full(known.shape, at["seconds"])
+        for k in range(len(known)):
+            history.put(self.history, int(numbers[1][k]), {n: v[k] for n, v in logs.items()})
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         """Count the epoch in progress as done, with its numbers."""
@@ -127,6 +152,7 @@ class Run:
                 settings.average is not None,
                 settings.sam_adaptive,
                 settings.assigned.sparse,
+                settings.assigned.kept,
             )
             self._native = native
 
@@ -136,7 +162,7 @@ class Run:
         given = settings.fitting(name, value)
         if name not in COMMON and self._session is not None:
             now, after = settings.assigned, settings.with_(name, given)
-            if (now.rules, now.members) != (after.rules, after.members):
+            if (now.rules, now.members, now.kept) != (after.rules, after.members, after.kept):
                 if self.steps or self._trained_by is not None:
                     raise ValueError(
                         f"Trainer: {given!r} updates by the rule {', '.join(after.rules)}, but "

@@ -96,6 +96,25 @@ class Settings:
         TypeError, ValueError
             If it takes no such value.
         """
+        given = self._checked(name, value)
+        if name in COMMON:
+            self._refuse_kinks(self.optimizer, self.common | {name: given})
+        elif name != "groups":  # which have no such optimizers
+            self._refuse_kinks(given, self.common)
+        return given
+
+    def _refuse_kinks(self, optimizer: optimizers.Optimizer, common: Mapping[str, Any]) -> None:
+        """Refuse what a method for full batches cannot search a line of."""
+        if not optimizer.full_batch:
+            return
+        for name, value in {**common, "average": self.average}.items():
+            if value and name != "l2":
+                raise ValueError(
+                    f"{type(optimizer).__name__}: {name}={value!r} is not for methods that search "
+                    "lines of the objective; leave it out (the penalty l2 is part of it)"
+                )
+
+    def _checked(self, name: str, value: Any) -> Any:
         if name in FIXED:
             raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
         if name in COMMON:

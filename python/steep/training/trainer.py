@@ -18,7 +18,7 @@ from .derivatives import Derivatives
 from .history import History
 from .hooks import Callbacks
 from .loop import Loop
-from .place import layout_of
+from .place import layout_for, layout_of
 from .run import Run
 from .settings import FIXED, Settings
 
@@ -212,7 +212,7 @@ class Trainer(Derivatives):
         y: Any,
         *,
         epochs: int = 1,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         validation: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         sample_weight: Any = None,
         class_weight: Any = None,
@@ -243,7 +243,8 @@ class Trainer(Derivatives):
             How many times to go through the data.
         batch_size
             Samples of one update; ``len(X)`` is batch gradient descent, 1 stochastic. A short last
-            batch is kept.
+            batch is kept. None: 32, or all samples for a method for full batches (`LBFGS` and its
+            like), which takes no fewer.
         validation
             ``(Xv, yv)`` or ``(Xv, yv, sample_weight)``, evaluated after each epoch.
         sample_weight
@@ -282,7 +283,8 @@ class Trainer(Derivatives):
         NonFiniteError
             If a loss or gradient is not finite; the weights are those from before that step.
         """
-        epochs, size = whole("", "epochs", epochs), whole("", "batch_size", batch_size)
+        epochs = whole("", "epochs", epochs)
+        size = None if batch_size is None else whole("", "batch_size", batch_size)
         shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
         drop_last = flag("fit", "drop_last", drop_last)
         accumulate = whole("fit", "accumulate", accumulate)
@@ -292,7 +294,15 @@ class Trainer(Derivatives):
                 data = run.data(X, y, sample_weight, class_weight)
                 held = checked_validation(run.settings, validation)
                 changes = checked_augment(augment, self.net)
-                layout = layout_of(data.samples, size * accumulate, shuffle, drop_last)
+                layout = layout_for(
+                    run.settings.optimizer,
+                    data.samples,
+                    size,
+                    accumulate=accumulate,
+                    shuffle=shuffle,
+                    drop_last=drop_last,
+                )
+                size = layout[1] if accumulate == 1 else size or 32
                 run.refuse_too_large(min(size, layout[1]))
                 warn_of_single_sample(self.net, layout_of(data.samples, size, shuffle, drop_last))
                 called = Callbacks(callbacks, self, run.place)

@@ -1,0 +1,248 @@
+// Puts points into the weights, evaluates them, and keeps the step's numbers.
+#include "cpu/full_batch.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/clock.h"
+#include "cpu/invariants.h"
+#include "cpu/threads.h"
+#include "minimize/lbfgs.h"
+#include "plan/methods.h"
+
+namespace steep {
+
+// What all methods are to this room.
+template <class T> class CpuFullBatch<T>::Method {
+ public:
+  virtual ~Method() = default;
+  virtual minimize::End iterate(minimize::Function& function, minimize::Point& at,
+                                const minimize::Numbers& numbers, long k) = 0;
+  virtual void forget() = 0;
+};
+
+template <class T> template <class M> class CpuFullBatch<T>::Of final : public Method {
+ public:
+  explicit Of(std::vector<T*> columns) : method_(std::move(columns)) {}
+  minimize::End iterate(minimize::Function& function, minimize::Point& at,
+                        const minimize::Numbers& numbers, long k) override {
+    return method_.iterate(function, at, numbers, k);
+  }
+  void forget() override { method_.forget(); }
+
+ private:
+  M method_;
+};
+
+namespace {
+
+constexpr int kOwn = kSharedKnobs + kGroupKnobs;  // where a method's own knobs begin
+
+bool drops(const Program& program) {
+  return std::any_of(program.ops.begin(), program.ops.end(),
+                     [](const Op& op) { return op.as<ops::Dropout>() != nullptr; });
+}
+
+}  // namespace
+
+template <class T>
+CpuFullBatch<T>::CpuFullBatch(Program program, std::shared_ptr<CpuStore<T>> weights,
+                              const Recipe& recipe)
+    : CpuTraining<T>(program, std::move(weights), recipe), random_(drops(program)) {
+  std::vector<T*> columns;
+  for (int i = 0; i < this->slots_.columns(); ++i) columns.push_back(this->slots_.column(i));
+  method_ = std::make_unique<Of<minimize::Lbfgs<T>>>(std::move(columns));
+}
+
+template <class T> CpuFullBatch<T>::~CpuFullBatch() = default;
+
+template <class T> minimize::Numbers CpuFullBatch<T>::read(const double* knobs) const {
+  const RuleInfo& info = *this->recipe_.method;
+  const auto of = [&](const char* name, double otherwise) {
+    const int at = info.knob(name);
+    return at < 0 ? otherwise : knobs[kOwn + at];
+  };
+  return {of("lr", 1),   of("tol", 0),  of("change", 0), of("c1", 1e-4),
+          of("c2", 0.9), of("form", 0), of("damping", 0)};
+}
+
+template <class T> void CpuFullBatch<T>::put(const minimize::Vector& x) {
+  T* const w = this->weights_->column(0);
+  for (std::size_t i = 0; i < x.size(); ++i) w[i] = static_cast<T>(x[i]);
+}
+
+// The weights as the point; what it is there must be evaluated.
+template <class T> void CpuFullBatch<T>::take() {
+  const T* const w = this->weights_->column(0);
+  point_.x.assign(w, w + this->weights_->layout().size);
+}
+
+template <class T> auto CpuFullBatch<T>::sums(const Step<T>& step) const -> Sums {
+  Sums sums{0, 0, static_cast<double>(step.rows)};
+  const double *values = this->plan_->values(), *correct = this->plan_->correct();
+  const double* const weights = step.batcher->data().weights;
+  if (weights != nullptr) sums.weight = 0;
+  for (long r = 0; r < step.rows; ++r) {
+    const double each = weights == nullptr ? 1 : weights[step.order[r]];
+    sums.loss += values[r];
+    sums.right += each * correct[r];
+    if (weights != nullptr) sums.weight += each;
+  }
+  return sums;
+}
+
+template <class T> Terms CpuFullBatch<T>::terms() const {
+  const Layout& layout = this->weights_->layout();
+  return {divisor(this->recipe_, *data_, place_), by_parameter(this->recipe_, layout, {0.0}),
+          by_parameter(this->recipe_, layout, {l2_})};
+}
+
+// Stretches of evaluations try one thread against several, as steps of rules do.
+template <class T> double CpuFullBatch<T>::timed(const Step<T>& step) {
+  const int wanted = this->threads_for_rows(step.rows);
+  if (timed_ == 0) paced_ = this->pace_.steps();
+  const double start = now();
+  const double value =
+      objective(*this->plan_, *this->weights_, step, terms(), this->gradients_->column(0),
+                wanted > 1 ? this->pace_.threads(wanted) : 1);
+  if (wanted == 1) return value;
+  took_ += now() - start;
+  if (++timed_ < paced_) return value;
+  this->pace_.note(timed_, took_);
+  timed_ = 0;
+  took_ = 0;
+  return value;
+}
+
+template <class T> void CpuFullBatch<T>::evaluate(minimize::Point& at) {
+  put(at.x);
+  const T* const w = this->weights_->column(0);
+  std::copy_n(w, at.x.size(), at.x.begin());
+  Step<T> step = this->at(*data_, place_);
+  step.halt = halt_;
+  this->keep_gradients();
+  const T* const g = this->gradients_->column(0);
+  at.f = sign_ * timed(step);
+  at.g.resize(at.x.size());
+  for (std::size_t i = 0; i < at.g.size(); ++i) at.g[i] = sign_ * static_cast<double>(g[i]);
+  sums_ = sums(step);
+}
+
+template <class T>
+void CpuFullBatch<T>::multiply(const minimize::Vector& v, bool gauss_newton,
+                               minimize::Vector& product) {
+  if (!tangent_) {
+    tangent_ = std::make_unique<CpuTangent>(this->program_, this->weights_, this->recipe_);
+  }
+  product.resize(v.size());
+  tangent_->product(*data_, place_.step, gauss_newton ? Probe::kCurvature : Probe::kLoss, {l2_},
+                    v.data(), product.data(), halt_);
+  for (double& x : product) x *= sign_;
+}
+
+// Is what point_ holds what the step would find?
+template <class T>
+bool CpuFullBatch<T>::known(const Batcher& data) const {
+  if (random_ || data.data().augment || batch_ != data.number()) return false;
+  if (knobs_[0] != l2_ || knobs_[1] != sign_) return false;
+  const T* const w = this->weights_->column(0);
+  return point_.x.size() == static_cast<std::size_t>(this->weights_->layout().size) &&
+         std::equal(point_.x.begin(), point_.x.end(), w,
+                    [](double x, T y) { return x == static_cast<double>(y); });
+}
+
+// One step; false where it ends the stretch.
+template <class T>
+bool CpuFullBatch<T>::iterate(const Stretch& stretch, const Position& at, const double* knobs,
+                              Walked& walked) {
+  const RuleInfo& info = *this->recipe_.method;
+  place_ = at;
+  l2_ = knobs[kSharedKnobs + kL2];
+  sign_ = knobs[kOwn + info.knob("sign")];
+  if (!known(*stretch.data)) {
+    batch_ = -1;
+    take();
+    evaluate(point_);
+    if (left()) return false;
+    point_sums_ = sums_;
+  }
+  const long i = walked.done;
+  stretch.loss[i] = point_sums_.loss;
+  stretch.right[i] = point_sums_.right;
+  stretch.weight[i] = point_sums_.weight;
+  batch_ = -1;
+  if (!std::isfinite(point_.f)) {
+    walked.bad = Bad::Loss;
+    return false;
+  }
+  if (!std::isfinite(minimize::largest(point_.g))) {
+    walked.bad = Bad::Gradient;
+    return false;
+  }
+  const minimize::Vector start = point_.x;
+  const minimize::End end = method_->iterate(*this, point_, read(knobs), at.step);
+  put(end == minimize::End::kLeft ? start : point_.x);
+  if (end == minimize::End::kLeft) return false;
+  if (point_.x != start) {
+    this->plan_->follow_statistics(stretch.data->rows(at.batch));
+    take();
+    point_sums_ = sums_;
+  }
+  batch_ = stretch.data->number();
+  knobs_[0] = l2_;
+  knobs_[1] = sign_;
+  if (checking()) {
+    check_padding(*this->weights_, "the weight");
+    check_padding(this->slots_, "a slot");
+  }
+  ++walked.done;
+  walked.settled = end == minimize::End::kSettled;
+  return !walked.settled;
+}
+
+template <class T> Walked CpuFullBatch<T>::walk(const Stretch& stretch, Halt* halt) {
+  constexpr double kFairShare = 2e-3;  // seconds, before others get the weights
+  const double begun = now();
+  halt_ = halt;
+  data_ = stretch.data;
+  if (slot_changes_ != this->slots_.changes()) method_->forget();
+  slot_changes_ = this->slots_.changes();
+  Walked walked{0, Bad::Nothing, 0};
+  while (walked.done < stretch.count) {
+    const Position at{stretch.at.epoch + walked.done, 0, stretch.at.step + walked.done};
+    const double* const knobs = stretch.knobs + walked.done * this->recipe_.columns();
+    if (!iterate(stretch, at, knobs, walked)) break;
+    const double spent = now() - begun;
+    if (spent > stretch.budget) break;
+    if (halt != nullptr && spent > kFairShare && this->weights_->gate().awaited()) break;
+    if (halt != nullptr) halt->ask();
+  }
+  halt_ = nullptr;
+  if (walked.done > 0) this->step_seconds_ = (now() - begun) / static_cast<double>(walked.done);
+  walked.seconds = this->step_seconds_;
+  return walked;
+}
+
+template <class T> void CpuFullBatch<T>::restore() {
+  CpuTraining<T>::restore();
+  method_->forget();
+}
+
+template <class T>
+std::string CpuFullBatch<T>::faulty_parameter(const Batcher& data, Position at, const double*) {
+  data_ = &data;
+  place_ = at;
+  take();
+  evaluate(point_);
+  const T* const g = this->gradients_->column(0);
+  for (const Slice& s : this->weights_->layout().slices) {
+    if (!this->k_.all_finite(g + s.offset, s.size)) return s.name;
+  }
+  return "update of the weights: too large for the number format";
+}
+
+template class CpuFullBatch<float>;
+template class CpuFullBatch<double>;
+
+}  // namespace steep

@@ -1,0 +1,60 @@
+// Training by methods for full batches: a step is one iteration on all samples, whose objective and gradient
+// the method may ask for at several points. The methods themselves are in minimize/.
+#pragma once
+#include <memory>
+
+#include "cpu/objective.h"
+#include "cpu/tangent.h"
+#include "cpu/training.h"
+#include "minimize/function.h"
+
+namespace steep {
+
+template <class T> class CpuFullBatch final : public CpuTraining<T>, private minimize::Function {
+ public:
+  CpuFullBatch(Program program, std::shared_ptr<CpuStore<T>> weights, const Recipe& recipe);
+  ~CpuFullBatch() override;
+
+  Walked walk(const Stretch& stretch, Halt* halt) override;
+  std::string faulty_parameter(const Batcher& data, Position at, const double* knobs) override;
+  void restore() override;
+
+ private:
+  class Method;
+  template <class M> class Of;
+
+  // Of the batch at a point; the recorded ones are of the samples.
+  struct Sums { double loss, right, weight; };
+
+  void evaluate(minimize::Point& at) override;
+  void multiply(const minimize::Vector& v, bool gauss_newton, minimize::Vector& product) override;
+  bool left() const override { return halt_ != nullptr && halt_->wanted(); }
+
+  minimize::Numbers read(const double* knobs) const;
+  bool known(const Batcher& data) const;
+  Sums sums(const Step<T>& step) const;
+  Terms terms() const;
+  double timed(const Step<T>& step);
+  void put(const minimize::Vector& x);
+  void take();
+  bool iterate(const Stretch& stretch, const Position& at, const double* knobs, Walked& walked);
+
+  std::unique_ptr<Method> method_;
+  std::unique_ptr<CpuTangent> tangent_;  // made when products are first asked for
+  const bool random_;                    // whether the objective differs from step to step
+  // Of the step under way.
+  const Batcher* data_ = nullptr;
+  Position place_{};
+  Halt* halt_ = nullptr;
+  double l2_ = 0, sign_ = 1;
+  // The point where the last step ended: the next one begins there, if nothing has changed.
+  minimize::Point point_;
+  Sums sums_{}, point_sums_{};  // of the last evaluation, and of that point
+  long batch_ = -1;             // number of the data of that point
+  double knobs_[2]{};           // penalty and sign of it
+  long slot_changes_ = -1;
+  long paced_ = 0, timed_ = 0;  // evaluations of a stretch of the Pace, and those done
+  double took_ = 0;
+};
+
+}  // namespace steep

@@ -1,0 +1,110 @@
+// L-BFGS: d = -H g, H from the last m pairs (s, y) of steps and changes of the gradient, by two loops over
+// them (Nocedal 1980; Liu & Nocedal 1989). Steps as scipy's L-BFGS-B takes them without bounds.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "minimize/search.h"
+#include "minimize/vectors.h"
+
+namespace steep::minimize {
+
+// T is what the pairs are kept in: columns s0 .. s(m-1), y0 .. y(m-1) of n elements each, which are all of
+// its state. The pair of iteration k lies in place k mod m; where s is 0 there is none.
+template <class T> class Lbfgs {
+ public:
+  explicit Lbfgs(std::vector<T*> columns)
+      : columns_(std::move(columns)), m_(columns_.size() / 2), curvature_(m_), alpha_(m_) {}
+
+  // The columns were changed by others.
+  void forget() { known_ = false; }
+
+  End iterate(Function& function, Point& at, const Numbers& numbers, long k) {
+    if (largest(at.g) <= numbers.tol) return End::kSettled;
+    to_.g.resize(at.g.size());
+    const bool first = !direct(at.g, k);
+    double step = first ? numbers.lr / length(d_) : numbers.lr;
+    bool found = search(function, at, d_, numbers, step, to_);
+    if (!found && !first && !function.left()) {  // its model of the function is worth nothing
+      clear(at.g.size());
+      direct(at.g, k);
+      step = numbers.lr / length(d_);
+      found = search(function, at, d_, numbers, step, to_);
+    }
+    if (function.left()) return End::kLeft;
+    if (!found) return End::kSettled;
+    keep(at, k);
+    const double gain = at.f - to_.f;
+    const bool small = gain <= numbers.change * std::max({std::abs(at.f), std::abs(to_.f), 1.0});
+    std::swap(at, to_);
+    return small || largest(at.g) <= numbers.tol ? End::kSettled : End::kMoved;
+  }
+
+ private:
+  T* s(long place) const { return columns_[static_cast<std::size_t>(place)]; }
+  T* y(long place) const { return columns_[m_ + static_cast<std::size_t>(place)]; }
+
+  void clear(std::size_t n) {
+    for (T* column : columns_) std::fill_n(column, n, T(0));
+    std::fill(curvature_.begin(), curvature_.end(), 0.0);
+  }
+
+  // d = -H g before iteration k; false where there is no pair, and d = -g.
+  bool direct(const Vector& g, long k) {
+    const std::size_t n = g.size();
+    if (!known_) {
+      for (std::size_t i = 0; i < m_; ++i) curvature_[i] = dot(columns_[i], columns_[m_ + i], n);
+      known_ = true;
+    }
+    d_ = g;
+    scale(-1, d_);
+    const long m = static_cast<long>(m_), last = std::min(m, k);
+    double scaling = 0;
+    for (long back = 1; back <= last; ++back) {
+      const long i = (k - back) % m;
+      if (curvature_[i] <= 0) continue;
+      if (scaling == 0) scaling = curvature_[i] / dot(y(i), y(i), n);
+      alpha_[i] = dot(s(i), d_.data(), n) / curvature_[i];
+      add(-alpha_[i], y(i), d_);
+    }
+    if (scaling == 0) return false;
+    scale(scaling, d_);
+    for (long back = last; back > 0; --back) {
+      const long i = (k - back) % m;
+      if (curvature_[i] <= 0) continue;
+      const double beta = dot(y(i), d_.data(), n) / curvature_[i];
+      add(alpha_[i] - beta, s(i), d_);
+    }
+    if (dot(d_, g) < 0) return true;
+    clear(n);
+    d_ = g;
+    scale(-1, d_);
+    return false;
+  }
+
+  // The pair of a step that is done; none where it shows no curvature.
+  void keep(const Point& from, long k) {
+    const std::size_t n = from.x.size();
+    const long i = k % static_cast<long>(m_);
+    for (std::size_t j = 0; j < n; ++j) {
+      s(i)[j] = static_cast<T>(to_.x[j] - from.x[j]);
+      y(i)[j] = static_cast<T>(to_.g[j] - from.g[j]);
+    }
+    curvature_[i] = dot(s(i), y(i), n);
+    const double least = std::numeric_limits<double>::epsilon() * -dot(from.g.data(), s(i), n);
+    if (curvature_[i] > least) return;
+    curvature_[i] = 0;
+    std::fill_n(s(i), n, T(0));
+    std::fill_n(y(i), n, T(0));
+  }
+
+  const std::vector<T*> columns_;
+  const std::size_t m_;
+  bool known_ = false;
+  std::vector<double> curvature_, alpha_;  // s.y of each pair
+  Vector d_;
+  Point to_;
+};
+
+}  // namespace steep::minimize
