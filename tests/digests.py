@@ -65,8 +65,9 @@ def play(make, seed):
     parts["evaluation"] = digest(trainer.evaluate(made.X, made.y), trainer.evaluate(*one))
     parts["gradients"] = digest(trainer.gradients(*one))
     parts["step"] = digest(trainer.step(*one), made.net.state_dict())
-    path = lab.descend(made.rule, lambda w: [0.5, 3.0] * w, [2.0, -1.0], 12, epoch_steps=5)
-    parts["descended"] = digest(path)
+    if not getattr(trainer.optimizer, "full_batch", False):
+        path = lab.descend(made.rule, lambda w: [0.5, 3.0] * w, [2.0, -1.0], 12, epoch_steps=5)
+        parts["descended"] = digest(path)
     if made.saved:
         parts["slots"], parts["resumed"] = saved(trainer, made)
     # Parts only tell where a difference is: the start of a hash does.

@@ -136,6 +136,8 @@ RULES = {
     "nadam of keras": lambda: optimizers.NAdam(momentum_decay=1.0, eps_inside=True),
 }
 
+WHOLE = {"batch_size": 300, "epochs": 6}  # of methods for full batches
+
 LOSSES = {
     "huber 0.3": lambda: losses.Huber(0.3),
     "cross entropy smoothed": lambda: losses.CrossEntropy(label_smoothing=0.15),
@@ -381,9 +383,8 @@ def trainings():
     common = {"l1": 1e-4, "l2": 1e-3, "clip_norm": 0.2}
     for name, rule in rules.items():
         if getattr(rule, "full_batch", False):
-            whole = {"batch_size": 300, "epochs": 6}
-            made[f"rule/{name}"] = lambda rule=rule: wide(rule=rule(), fit=whole)
-            made[f"rule/{name}, penalised"] = lambda rule=rule: wide(rule=rule(), l2=0.1, fit=whole)
+            made[f"rule/{name}"] = lambda rule=rule: wide(rule=rule(), fit=WHOLE)
+            made[f"rule/{name}, penalised"] = lambda rule=rule: wide(rule=rule(), fit=WHOLE, l2=0.1)
             continue
         made[f"rule/{name}"] = lambda rule=rule: wide(rule=rule())
         made[f"rule/{name}, penalised"] = lambda rule=rule: dense(rule=rule(), **common)

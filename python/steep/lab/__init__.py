@@ -1,5 +1,6 @@
 """The lab: descent, gradients and signals looked at outside of training; weights from data."""
 
+from .curvature import Curvature, curvature
 from .descend import DivergedError, Minimum, behaviour, descend, minimize
 from .flow import GradientNorm, gradient_flow
 from .gradients import (
@@ -12,6 +13,7 @@ from .gradients import (
 from .lsuv import UnitVariance, lsuv
 
 __all__ = [
+    "Curvature",
     "DivergedError",
     "GradientNorm",
     "Minimum",
@@ -20,6 +22,7 @@ __all__ = [
     "chain_gradients",
     "check_gradients",
     "count_derivatives",
+    "curvature",
     "descend",
     "gradient_errors",
     "gradient_flow",

@@ -229,6 +229,11 @@ class _Walk:
             raise ValueError(f"descend: start must be finite, got {start!r}")
         if epoch_steps is not None:
             epoch_steps = whole("descend", "epoch_steps", epoch_steps)
+        if optimizer.full_batch:
+            raise ValueError(
+                f"descend: {type(optimizer).__name__} searches lines for values, and here are only "
+                "gradients; use it in a Trainer"
+            )
         self.optimizer, self.grad = optimizer, grad
         self.per_epoch = float(epoch_steps or 1)
         self.step = 0
