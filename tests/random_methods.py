@@ -7,7 +7,10 @@ from steep import optimizers
 
 CLASSES = {kind.__name__: kind for kind in optimizers.METHODS.values()}
 ONE_IN = 10  # of all cases
-NUMBERS = {"tol": (0.0, 1e-3), "change": (0.0, 1e-6), "c1": (1e-4,), "c2": (0.5,), "lr": (0.5,)}
+MOST_SOLVED = 300  # weights
+NUMBERS = {"tol": (0.0, 1e-3), "change": (0.0, 1e-6), "c1": (1e-4,), "c2": (0.5,), "lr": (0.5,),
+           "damping": (1e-6, 1.0)}  # fmt: skip
+FORMS = ("PR+", "FR", "HS", "DY")
 
 
 def by_method(case, random):
@@ -20,18 +23,30 @@ def by_method(case, random):
         deed.changed(batch_size=sizes[random.integers(2)]) if deed.kind == "fit" else deed
         for deed in case.script
     )
-    return replace(case, optimizer=method(random), options=options, script=script)
+    kinds = [name for name in CLASSES if name != "LevenbergMarquardt" or solvable(case)]
+    chosen = method(kinds[random.integers(len(kinds))], random)
+    return replace(case, optimizer=chosen, options=options, script=script)
 
 
-def method(random):
+def solvable(case):
+    """Say whether all weights may be solved for at once."""
+    space = case.make()
+    if space["trainer"].loss.name != "mse":
+        return False
+    space["trainer"]._run.settings.build(case.inputs)
+    return 0 < space["net"].num_parameters < MOST_SOLVED
+
+
+def method(kind, random):
     """Return a method with some of its numbers."""
-    kind = list(CLASSES)[random.integers(len(CLASSES))]
     named = {"tol": 0.0, "change": 0.0}  # mostly it goes on
     for item in fields(CLASSES[kind]):
         if item.name in NUMBERS and random.random() < 0.2:
             named[item.name] = NUMBERS[item.name][random.integers(len(NUMBERS[item.name]))]
         elif item.name == "history" and random.random() < 0.6:
             named["history"] = int(random.integers(1, 5))
+        elif item.name == "form":
+            named["form"] = FORMS[random.integers(len(FORMS))]
         elif item.name == "maximize" and random.random() < 0.06:
             named["maximize"] = True
     return call("optimizers", kind, **named)

@@ -80,6 +80,112 @@ def test_directions_of_lbfgs_are_those_of_its_matrix(history):
         w, g = new, g_new
 
 
+BETA = {
+    "PR+": lambda g, g0, d: max(0.0, g @ (g - g0) / (g0 @ g0)),
+    "FR": lambda g, g0, d: g @ g / (g0 @ g0),
+    "HS": lambda g, g0, d: max(0.0, g @ (g - g0) / (d @ (g - g0))),
+    "DY": lambda g, g0, d: g @ g / (d @ (g - g0)),
+}
+
+
+@pytest.mark.parametrize("form", BETA)
+def test_directions_of_conjugate_gradients(form):
+    X, y = batch()
+    trained = trainer(optimizers.ConjugateGradient(form=form, tol=0, change=0), l2=0.01)
+    f, w = objective(trainer("sgd", l2=0.01), X, y)
+    g = f(w)[1]
+    d = -g
+    for _ in range(12):
+        trained.fit(X, y, epochs=1, progress=False)
+        new = flat(trained.net)
+        step = (new - w) @ d / (d @ d)
+        assert step > 0
+        np.testing.assert_allclose(new, w + step * d, rtol=0, atol=1e-9 * np.abs(step * d).max())
+        g_new = f(new)[1]
+        assert abs(g_new @ d) <= 0.1 * abs(g @ d)
+        d = -g_new + BETA[form](g_new, g, d) * d
+        assert d @ g_new < 0  # as so short a slope behind promises
+        w, g = new, g_new
+
+
+def matrix(judge, X, y, product):
+    """Return a matrix of the trainer's, a product for each column, in order of the weights."""
+    shapes = {name: a.shape for name, a in judge.gradients(X, y)[1].items()}
+    sizes = [int(np.prod(s)) for s in shapes.values()]
+    columns = []
+    for unit in np.eye(sum(sizes)):
+        parts = np.split(unit, np.cumsum(sizes)[:-1])
+        v = {n: p.reshape(s) for (n, s), p in zip(shapes.items(), parts, strict=True)}
+        found = getattr(judge, product)(X, y, v)
+        columns.append(np.concatenate([found[n].ravel() for n in shapes]))
+    return np.array(columns)
+
+
+def newton_direction(H, g):
+    """Return p by the conjugate gradients of Nocedal and Wright, algorithm 7.1."""
+    enough = min(0.5, np.sqrt(np.linalg.norm(g))) * np.linalg.norm(g)
+    p, r, d = np.zeros_like(g), g, -g
+    while np.linalg.norm(r) > enough:
+        if d @ H @ d <= 0:
+            return p if p.any() else d
+        alpha = r @ r / (d @ H @ d)
+        p, after = p + alpha * d, r + alpha * H @ d
+        d = -after + after @ after / (r @ r) * d
+        r = after
+    return p
+
+
+def test_directions_of_newton_stop_before_negative_curvature():
+    X, y = batch()
+    trained = trainer(optimizers.NewtonCG(tol=0, change=0))
+    judge = trainer("sgd")
+    f, w = objective(judge, X, y)
+    stopped = 0
+    for _ in range(8):  # later the systems are so nearly singular that rounding shows
+        g = f(w)[1]
+        H = matrix(judge, X, y, "hvp")
+        d = newton_direction(H, g)
+        stopped += np.linalg.norm(H @ d + g) > min(0.5, np.sqrt(np.linalg.norm(g))) * (
+            np.linalg.norm(g) * (1 + 1e-9)
+        )
+        trained.fit(X, y, epochs=1, progress=False)
+        new = flat(trained.net)
+        step = (new - w) @ d / (d @ d)
+        assert step > 0
+        np.testing.assert_allclose(new, w + step * d, rtol=0, atol=1e-7 * np.abs(step * d).max())
+        w = new
+    assert stopped
+
+
+@pytest.mark.parametrize("damping", [1e-3, 1e-12])
+def test_steps_of_levenberg_and_marquardt(damping):
+    """Each step solves the damped system; damping moves as Nielsen says."""
+    X, y = batch()
+    method = optimizers.LevenbergMarquardt(damping=damping, tol=0, change=0)
+    trained = trainer(method, l2=0.01)
+    judge = trainer("sgd", l2=0.01)
+    f, w = objective(judge, X, y)
+    value, g = f(w)
+    G = matrix(judge, X, y, "gnvp")
+    mu, nu, refused = damping * (g @ G @ g) / (g @ g), 2.0, 0
+    for _ in range(12):
+        for _trial in range(60):
+            p = -np.linalg.solve(G + mu * np.eye(len(g)), g)
+            after = f(w + p)[0]
+            if after < value:
+                break
+            mu, nu, refused = mu * nu, 2 * nu, refused + 1
+        gain = (value - after) / (0.5 * p @ (mu * p - g))
+        mu, nu = mu * max(1 / 3, 1 - (2 * gain - 1) ** 3), 2.0
+        trained.fit(X, y, epochs=1, progress=False)
+        new = flat(trained.net)
+        np.testing.assert_allclose(new, w + p, rtol=0, atol=1e-6 * np.abs(p).max())
+        w = new
+        value, g = f(w)
+        G = matrix(judge, X, y, "gnvp")
+    assert refused
+
+
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_minimum_is_found_and_ends_the_fit(name, precision):
@@ -200,6 +306,11 @@ REFUSED = [
     (lambda: optimizers.LBFGS(history=0), "history must be at least 1"),
     (lambda: optimizers.LBFGS(c1=0.9, c2=0.1), "c1 must be less than c2"),
     (lambda: optimizers.LBFGS(tol=-1.0), "tol"),
+    (lambda: optimizers.ConjugateGradient(form="PRP"), "form"),
+    (lambda: trainer(optimizers.LevenbergMarquardt(), loss="mae").gradients(*batch()),
+     'is for the loss "mse", got "mae"'),
+    (lambda: trainer(optimizers.LevenbergMarquardt(), width=400).gradients(*batch()),
+     "at most 2000 weights at once, the network has 2402"),
 ]  # fmt: skip
 
 

@@ -70,6 +70,12 @@ def wide(**rest):
     return setup(net, (300,), samples=300, **{"fit": {"batch_size": 128}, **rest})
 
 
+def few(**rest):
+    """Train a dense network of so few weights that systems of all of them can be solved."""
+    net = steep.Sequential(layers.Dense(6, "tanh"), layers.Dense(CLASSES))
+    return setup(net, (5,), samples=300, loss=losses.MeanSquaredError(), fit=WHOLE, **rest)
+
+
 def images(*body, shape=(9, 8, 16), samples=39, **rest):
     """Train a body on what a pixelwise layer makes of images: it has to give their gradient."""
     net = steep.Sequential(layers.Conv2D(shape[-1], 1, activation="tanh"), *body, layers.Flatten(),
@@ -383,8 +389,10 @@ def trainings():
     common = {"l1": 1e-4, "l2": 1e-3, "clip_norm": 0.2}
     for name, rule in rules.items():
         if getattr(rule, "full_batch", False):
-            made[f"rule/{name}"] = lambda rule=rule: wide(rule=rule(), fit=WHOLE)
-            made[f"rule/{name}, penalised"] = lambda rule=rule: wide(rule=rule(), fit=WHOLE, l2=0.1)
+            made[f"rule/{name}"] = lambda rule=rule: few(rule=rule())
+            made[f"rule/{name}, penalised"] = lambda rule=rule: few(rule=rule(), l2=0.1)
+            if rule is not optimizers.LevenbergMarquardt:  # which has a limit
+                made[f"rule/{name}, wide"] = lambda rule=rule: wide(rule=rule(), fit=WHOLE)
             continue
         made[f"rule/{name}"] = lambda rule=rule: wide(rule=rule())
         made[f"rule/{name}, penalised"] = lambda rule=rule: dense(rule=rule(), **common)

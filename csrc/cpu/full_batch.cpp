@@ -6,9 +6,13 @@
 #include <limits>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "cpu/invariants.h"
 #include "cpu/threads.h"
+#include "minimize/conjugate_gradient.h"
 #include "minimize/lbfgs.h"
+#include "minimize/levenberg_marquardt.h"
+#include "minimize/newton_cg.h"
 #include "plan/methods.h"
 
 namespace steep {
@@ -44,15 +48,42 @@ bool drops(const Program& program) {
                      [](const Op& op) { return op.as<ops::Dropout>() != nullptr; });
 }
 
+// Where the elements of trained parameters lie.
+std::vector<std::size_t> trained(const Layout& layout) {
+  std::vector<std::size_t> places;
+  for (const Slice& s : layout.slices) {
+    const Panels panels = s.panels();
+    for (long p = 0; s.trained && p < panels.count(); ++p) {
+      for (long r = 0; r < s.rows; ++r) {
+        const auto first = static_cast<std::size_t>(s.offset + panels.at(r, p * kPanel));
+        for (long c = 0; c < panels.present(p); ++c) places.push_back(first + c);
+      }
+    }
+  }
+  return places;
+}
+
 }  // namespace
 
 template <class T>
 CpuFullBatch<T>::CpuFullBatch(Program program, std::shared_ptr<CpuStore<T>> weights,
                               const Recipe& recipe)
-    : CpuTraining<T>(program, std::move(weights), recipe), random_(drops(program)) {
+    : CpuTraining<T>(program, std::move(weights), recipe),
+      places_(trained(this->weights_->layout())), random_(drops(program)) {
   std::vector<T*> columns;
   for (int i = 0; i < this->slots_.columns(); ++i) columns.push_back(this->slots_.column(i));
-  method_ = std::make_unique<Of<minimize::Lbfgs<T>>>(std::move(columns));
+  const std::string& name = recipe.method->name;
+  if (name == "lbfgs") method_ = std::make_unique<Of<minimize::Lbfgs<T>>>(std::move(columns));
+  if (name == "conjugate_gradient") {
+    method_ = std::make_unique<Of<minimize::ConjugateGradient<T>>>(std::move(columns));
+  }
+  if (name == "newton_cg") {
+    method_ = std::make_unique<Of<minimize::NewtonCG<T>>>(std::move(columns));
+  }
+  if (name == "levenberg_marquardt") {
+    method_ = std::make_unique<Of<minimize::LevenbergMarquardt<T>>>(std::move(columns));
+  }
+  if (!method_) refuse("no method for full batches is called \"", name, "\"");
 }
 
 template <class T> CpuFullBatch<T>::~CpuFullBatch() = default;

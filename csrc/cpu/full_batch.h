@@ -28,6 +28,7 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
 
   void evaluate(minimize::Point& at) override;
   void multiply(const minimize::Vector& v, bool gauss_newton, minimize::Vector& product) override;
+  const std::vector<std::size_t>& places() const override { return places_; }
   bool left() const override { return halt_ != nullptr && halt_->wanted(); }
 
   minimize::Numbers read(const double* knobs) const;
@@ -41,7 +42,8 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
 
   std::unique_ptr<Method> method_;
   std::unique_ptr<CpuTangent> tangent_;  // made when products are first asked for
-  const bool random_;                    // whether the objective differs from step to step
+  std::vector<std::size_t> places_;
+  const bool random_;  // whether the objective differs from step to step
   // Of the step under way.
   const Batcher* data_ = nullptr;
   Position place_{};

@@ -1,6 +1,7 @@
 // What is minimised, as the methods here see it: a function of n numbers with a gradient. Networks, threads
 // and formats are unknown here.
 #pragma once
+#include <cstddef>
 #include <vector>
 
 namespace steep::minimize {
@@ -21,6 +22,8 @@ class Function {
   virtual void evaluate(Point& at) = 0;
   // product = H v at the last point that was evaluated; of Gauss and Newton's matrix where asked.
   virtual void multiply(const Vector& v, bool gauss_newton, Vector& product) = 0;
+  // Of the numbers that move: others are 0 in every gradient.
+  virtual const std::vector<std::size_t>& places() const = 0;
   // Somebody wants the call to end: what came back is worth nothing.
   virtual bool left() const = 0;
 };
@@ -30,8 +33,8 @@ class Function {
 struct Numbers {
   double lr, tol, change;  // lr: the first step tried, of a method that knows a step's length
   double c1, c2;           // Wolfe's conditions
-  double form = 0;         // of conjugate gradients, in the order of Form
-  double damping = 0;      // of Levenberg and Marquardt, the first
+  double form = 0;         // of conjugate gradients, a place in its list
+  double damping = 0;      // of Levenberg and Marquardt, the first, of the curvature along g
 };
 
 // How an iteration ended: moved; at a point that stays as it is; or left, and then not moved.

@@ -35,10 +35,7 @@ template <class T> class Lbfgs {
     if (function.left()) return End::kLeft;
     if (!found) return End::kSettled;
     keep(at, k);
-    const double gain = at.f - to_.f;
-    const bool small = gain <= numbers.change * std::max({std::abs(at.f), std::abs(to_.f), 1.0});
-    std::swap(at, to_);
-    return small || largest(at.g) <= numbers.tol ? End::kSettled : End::kMoved;
+    return arrive(at, to_, numbers);
   }
 
  private:

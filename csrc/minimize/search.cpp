@@ -115,6 +115,14 @@ LineSearch::Task LineSearch::next(double f, double slope) {
   return Task::kEvaluate;
 }
 
+End arrive(Point& at, Point& found, const Numbers& numbers) {
+  const double gain = at.f - found.f;
+  const double size = std::max({std::abs(at.f), std::abs(found.f), 1.0});
+  std::swap(at, found);
+  return gain <= numbers.change * size || largest(at.g) <= numbers.tol ? End::kSettled
+                                                                       : End::kMoved;
+}
+
 bool search(Function& function, const Point& from, const Vector& d, const Numbers& numbers,
             double& step, Point& to) {
   const double slope = dot(from.g, d);

@@ -32,4 +32,7 @@ class LineSearch {
 bool search(Function& function, const Point& from, const Vector& d, const Numbers& numbers,
             double& step, Point& to);
 
+// Takes the point found, in the place of the one before; whether that was worth it.
+End arrive(Point& at, Point& found, const Numbers& numbers);
+
 }  // namespace steep::minimize

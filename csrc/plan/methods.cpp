@@ -9,6 +9,11 @@ const std::vector<MethodInfo>& method_infos() {
   // Never destroyed: daemon threads may read it while the process ends.
   static const auto& table = *new std::vector<MethodInfo>{
       {"lbfgs", {"lr", "tol", "change", "c1", "c2", "sign"}, {"s#", "y#"}},
+      {"conjugate_gradient",
+       {"lr", "tol", "change", "c1", "c2", "form", "sign"},
+       {"gradient", "direction", "step"}},
+      {"newton_cg", {"lr", "tol", "change", "c1", "c2", "sign"}, {}},
+      {"levenberg_marquardt", {"lr", "tol", "change", "damping", "sign"}, {"damping", "growth"}},
   };
   return table;
 }

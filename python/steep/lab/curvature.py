@@ -212,7 +212,8 @@ class _Lanczos:
         return bool((ends <= tol * np.abs(self.values).max()).all())
 
     def _another(self, done: NDArray[np.float64]) -> NDArray[np.float64]:
-        w: NDArray[np.float64] = np.random.default_rng(len(done)).standard_normal(done.shape[1])
+        random = np.random.default_rng(len(done))
+        w = np.asarray(random.standard_normal(done.shape[1]), np.float64)
         for _ in range(2):
             w = w - done.T @ (done @ w)
         return w

@@ -109,6 +109,9 @@ class Optimizer(Described, ABC):
         """How many vectors of each kind a method for full batches keeps."""
         return 0
 
+    def _check_fits(self, loss: str, weights: int) -> None:
+        """Refuse a loss, by its name, or a number of weights that this is not for."""
+
     def _lines(self) -> list[str]:
         """Return the update, one assignment a line: as written, where no switch changes it."""
         return written(type(self))

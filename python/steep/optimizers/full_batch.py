@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ..checks.described import settle
+from ..checks.names import choose
 from ..checks.numbers import NOT_NEGATIVE, POSITIVE, Range, Ranges, whole
 from ..schedules.base import Number
 from .base import Optimizer
@@ -14,7 +15,12 @@ from .clock import Clock, Value
 
 __all__ = [
     "LBFGS",
+    "ConjugateGradient",
+    "LevenbergMarquardt",
+    "NewtonCG",
 ]
+
+FORMS = ("PR+", "FR", "HS", "DY")  # in the order of the core
 
 _WOLFE = Range(0.0, 1.0, low_open=True)
 
@@ -88,10 +94,14 @@ class Searching(FullBatch):
 
 @dataclass(frozen=True, repr=False)
 class LBFGS(Searching):
-    """w = w - a*H g, H from the last pairs of steps and changes of g (Liu & Nocedal 1989).
+    """A step along -H g, H from the last steps and changes of g (Liu & Nocedal 1989).
 
-    For k from the last pair to the first, then back: two loops over s = w - w_before,
-    y = g - g_before (Nocedal 1980); between them g is multiplied by s.y / y.y of the last pair.
+    H is applied by two loops over the last pairs s = w - w_before, y = g - g_before, from the last
+    one back and forth again; between them g is multiplied by s.y / y.y of the last (Nocedal 1980).
+    The line search chooses a::
+
+        d = -H g
+        w = w + a*d
 
     Parameters
     ----------
@@ -113,3 +123,103 @@ class LBFGS(Searching):
         """Check the arguments."""
         super().__post_init__()
         settle(self, history=whole("LBFGS", "history", self.history))
+
+
+@dataclass(frozen=True, repr=False)
+class ConjugateGradient(Searching):
+    """Steps along directions that undo little of each other (Fletcher & Reeves 1964).
+
+    The line search chooses a::
+
+        d = -g + beta*d
+        w = w + a*d
+
+    With g0 the gradient before, y = g - g0 and d the direction before, beta is of `form`:
+    ``"PR+"`` max(0, g.y / g0.g0) (Polak & Ribiere 1969), ``"FR"`` g.g / g0.g0 (Fletcher & Reeves
+    1964), ``"HS"`` max(0, g.y / d.y) (Hestenes & Stiefel 1952), ``"DY"`` g.g / d.y (Dai & Yuan
+    1999). Where d would not go down, and at first, it is -g.
+
+    Parameters
+    ----------
+    lr
+        The step a that is tried first, > 0, in units of the step that would gain what the last one
+        did; of -g, lr / |g|.
+    form
+        Of beta, as above.
+    """
+
+    form: str = "PR+"
+    c2: Number = field(default=0.1, kw_only=True)
+
+    rule = "conjugate_gradient"
+
+    def __post_init__(self) -> None:
+        """Check the arguments."""
+        super().__post_init__()
+        settle(self, form=choose("ConjugateGradient form", self.form, {k: k for k in FORMS}))
+
+    def _columns(self, clock: Clock) -> dict[str, Value]:
+        return super()._columns(clock) | {"form": float(FORMS.index(self.form))}
+
+
+@dataclass(frozen=True, repr=False)
+class NewtonCG(Searching):
+    """Newton's step, its system solved by conjugate gradients (Dembo & Steihaug 1983).
+
+    H is the Hessian; the line search chooses a::
+
+        p = -H^-1 g
+        w = w + a*p
+
+    The system is solved until |H p + g| <= min(1/2, sqrt(|g|))*|g|, or until a direction of
+    negative curvature shows: p is then what there was before it, -g where it is the first. Each of
+    its steps is a product with the Hessian, as `Trainer.hvp`.
+
+    Parameters
+    ----------
+    lr
+        The step a that is tried first, > 0; Newton's own is 1.
+    """
+
+    rule = "newton_cg"
+
+
+@dataclass(frozen=True, repr=False)
+class LevenbergMarquardt(FullBatch):
+    """A damped step of Gauss and Newton (Levenberg 1944, Marquardt 1963).
+
+    G is their matrix, in the place of the Hessian::
+
+        p = -(G + mu*I)^-1 g
+        w = w + lr*p
+
+    For the loss ``"mse"``: G is 2 J^T J / N, J the Jacobian of the outputs, plus the penalty's
+    part. With gain the share of the gain that the model foretold, mu = mu*max(1/3, 1 - (2*gain -
+    1)^3) after a step that goes down; else mu = nu*mu, nu = 2*nu, and p anew (Nielsen 1999). G is
+    formed by a product for each weight and kept whole: for networks of at most 2000 weights.
+
+    Parameters
+    ----------
+    lr
+        The part of p that is taken, > 0.
+    damping
+        The first mu, > 0, in units of the curvature g.Gg / g.g.
+    """
+
+    lr: Number = 1.0
+    damping: Number = 1e-3
+
+    ranges: ClassVar[Ranges] = {"lr": POSITIVE, "damping": POSITIVE}
+    rule = "levenberg_marquardt"
+    _LIMIT: ClassVar[int] = 2000
+
+    def _check_fits(self, loss: str, weights: int) -> None:
+        if loss != "mse":
+            raise ValueError(
+                f'LevenbergMarquardt: is for the loss "mse", got "{loss}"; take NewtonCG or LBFGS'
+            )
+        if weights > self._LIMIT:
+            raise ValueError(
+                f"LevenbergMarquardt: solves for at most {self._LIMIT} weights at once, the "
+                f"network has {weights}; take NewtonCG or LBFGS"
+            )

@@ -137,6 +137,7 @@ class Run:
         settings, native = self.settings, self.settings.net._native
         if self._session is None:
             settings.output_shape()
+            settings.optimizer._check_fits(settings.loss.name, settings.net.num_parameters)
             warn_of_softmax(settings)
             settings.net._convert(settings.precision)
             self._session = _core.Session(
