@@ -46,13 +46,24 @@ def targets(loss, samples, outputs, random):
     return random.integers(0, outputs, samples)
 
 
-def setup(net, shape, *, loss=None, rule=None, samples=70, kind="float32", fit=None, **options):
+def setup(
+    net,
+    shape,
+    *,
+    loss=None,
+    rule=None,
+    samples=70,
+    kind="float32",
+    fit=None,
+    outputs=CLASSES,
+    **options,
+):
     """Return a setup of random data; the last batch is shorter than the others."""
     random = np.random.default_rng(samples)
     loss = loss or losses.CrossEntropy()
     several = isinstance(shape, list)
     X = [numbers(kind, (samples, *one), random) for one in (shape if several else [shape])]
-    y = targets(loss, samples, CLASSES, random)
+    y = targets(loss, samples, outputs, random)
     fit = {"batch_size": 16, "epochs": 2, **(fit or {})}
     rule = rule or optimizers.Adam(1e-3)
     return Setup(net, X if several else X[0], y, loss, rule, options, fit)
@@ -68,6 +79,12 @@ def wide(**rest):
     """Train a dense network with work for several threads."""
     net = steep.Sequential(layers.Dense(128, "relu"), layers.Dense(CLASSES))
     return setup(net, (300,), samples=300, **{"fit": {"batch_size": 128}, **rest})
+
+
+def single(**rest):
+    """Train a dense network of one output."""
+    net = steep.Sequential(layers.Dense(17, "tanh"), layers.Dense(1))
+    return setup(net, (11,), samples=75, outputs=1, **rest)
 
 
 def few(**rest):
@@ -398,6 +415,8 @@ def trainings():
         made[f"rule/{name}, penalised"] = lambda rule=rule: dense(rule=rule(), **common)
     for name, loss in ({n.lower(): k for n, k in concrete(losses).items()} | LOSSES).items():
         made[f"loss/{name}"] = lambda loss=loss: wide(loss=loss())
+        if "cross entropy" not in name and name != "crossentropy":
+            made[f"loss/{name}, one output"] = lambda loss=loss: single(loss=loss())
     for name, rate in SCHEDULES.items():
         made[f"schedule/{name}"] = lambda rate=rate: dense(rule=optimizers.SGD(rate(), 0.9))
     # The one name below that is not public: nothing public lists the activations a string may name.
