@@ -10,6 +10,8 @@ ONE_IN = 10  # of all cases
 MOST_SOLVED = 300  # weights
 NUMBERS = {"tol": (0.0, 1e-3), "change": (0.0, 1e-6), "c1": (1e-4,), "c2": (0.5,), "lr": (0.5,),
            "damping": (1e-6, 1.0)}  # fmt: skip
+OTHERS = ("l1", "clip_norm", "clip_value", "clip_parameter", "sam", "sam_adaptive", "average",
+          "groups")  # fmt: skip
 FORMS = ("PR+", "FR", "HS", "DY")
 
 
@@ -17,10 +19,12 @@ def by_method(case, random):
     """Return the case as it is, or one in some with another optimizer and all samples a step."""
     if random.integers(ONE_IN):
         return case
-    options = tuple((k, v) for k, v in case.options if k not in ("l1", "clip_norm", "clip_value"))
+    options = tuple((k, v) for k, v in case.options if k not in OTHERS)
     sizes = (case.data.samples, case.data.samples + 3)
     script = tuple(
-        deed.changed(batch_size=sizes[random.integers(2)]) if deed.kind == "fit" else deed
+        deed.changed(batch_size=sizes[random.integers(2)], accumulate=None)
+        if deed.kind == "fit"
+        else deed
         for deed in case.script
     )
     kinds = [name for name in CLASSES if name != "LevenbergMarquardt" or solvable(case)]

@@ -95,7 +95,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("get_num_threads", &steep::cpu::threads);
   m.def("quota_cpus", &steep::cpu::quota_cpus, py::arg("root"));
   m.def("slot_shapes", &slot_shapes, py::arg("rules"), py::arg("groups"), py::arg("shapes"),
-        py::arg("average"));
+        py::arg("average"), py::arg("history") = 0);
   m.def("activations", &steep::activation_names);
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);

@@ -44,8 +44,9 @@ namespace {
 constexpr int kOwn = kSharedKnobs + kGroupKnobs;  // where a method's own knobs begin
 
 bool drops(const Program& program) {
-  return std::any_of(program.ops.begin(), program.ops.end(),
-                     [](const Op& op) { return op.as<ops::Dropout>() != nullptr; });
+  return std::any_of(program.ops.begin(), program.ops.end(), [](const Op& op) {
+    return op.as<ops::Dropout>() || op.as<ops::AlphaDropout>() || op.as<ops::RReLU>();
+  });
 }
 
 // Where the elements of trained parameters lie.

@@ -105,7 +105,7 @@ class Optimizer(Described, ABC):
         return columns
 
     @property
-    def _kept(self) -> int:
+    def _vectors(self) -> int:
         """How many vectors of each kind a method for full batches keeps."""
         return 0
 

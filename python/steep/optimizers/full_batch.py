@@ -116,7 +116,7 @@ class LBFGS(Searching):
     rule = "lbfgs"
 
     @property
-    def _kept(self) -> int:
+    def _vectors(self) -> int:
         return self.history
 
     def __post_init__(self) -> None:

@@ -47,7 +47,7 @@ class Assignment:
     @property
     def kept(self) -> int:
         """How many vectors of each kind a method for full batches keeps."""
-        return self.groups[0].optimizer._kept if len(self.groups) == 1 else 0
+        return self.groups[0].optimizer._vectors if len(self.groups) == 1 else 0
 
     def slots(self, shapes: Mapping[str, Shape], average: bool) -> dict[str, dict[str, Shape]]:
         """Return the shape of every slot, by its name and its parameter's."""
