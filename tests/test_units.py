@@ -147,8 +147,10 @@ def test_numbers_that_do_not_fit_are_refused():
         ValueError, match=r'RReLU "rrelu": lower must be at most upper, got 0.5 and'
     ):
         layers.RReLU(0.5, 0.2)
-    with pytest.raises(ValueError, match='unknown activation "swigloo"'):
-        layers.GLU("swigloo")
+    with pytest.raises(ValueError, match='unknown activation "sigmoit"; did you mean "sigmoid"'):
+        layers.GLU("sigmoit")
+    with pytest.raises(ValueError, match='unknown activation "swigloo"; did you mean "swiglu"'):
+        layers.Dense(4, "swigloo")
 
 
 def test_slopes_of_a_prelu_are_parameters_of_the_last_axis():

@@ -4,7 +4,7 @@ Shapes leave out the batch; an image is (height, width, channels), and (height, 
 channel. ``+ - *`` and ``@`` on tensors say the same as add, subtract, multiply and matmul.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from . import _core
 from .checks.names import choose
@@ -85,10 +85,14 @@ DEFAULTS: Mapping[str, float] = {
 }
 
 
-def activation_kind(name: str) -> str:
-    """Return the native name of an activation; ValueError with the nearest known one otherwise."""
+def activation_kind(name: str, besides: Iterable[str] = ()) -> str:
+    """Return the native name of an activation; ValueError with the nearest known one otherwise.
+
+    `besides` are names that the caller knows, too: they stay what they are.
+    """
     known = {kind: kind for kind in _core.activations()}
-    return choose("activation", name, known | {k: v for k, v in ALIASES.items() if v in known})
+    known |= {k: v for k, v in ALIASES.items() if v in known}
+    return choose("activation", name, known | {k: k for k in besides})
 
 
 def activation_number(where: str, kind: str, alpha: float) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from .. import ops
 from ..network import Layer
 from .elementwise import (
     CELU,
@@ -87,4 +88,5 @@ def activation_layer(activation: ActivationLike) -> Layer | None:
         raise TypeError(f"activation: got the class {activation.__name__}; write its parentheses")
     if not isinstance(activation, str):
         raise TypeError(f"activation: expects a name or a layer, got {activation!r}")
-    return _NAMED[activation]() if activation in _NAMED else Activation(activation)
+    kind = ops.activation_kind(activation, _NAMED)
+    return _NAMED[kind]() if kind in _NAMED else Activation(kind)
