@@ -64,6 +64,13 @@ def test_the_document_has_every_rule_and_every_optimizer():
             assert float(value) == getattr(plain, name), row["rule"]
 
 
+@pytest.mark.parametrize("name", benchmarks.cases.STREAMS)
+def test_the_benchmark_of_a_rule_counts_its_streams(name):
+    """Weight and slots are read and written, the gradient is read."""
+    slots = _core.rules()[optimizers.get(name).rule]["slots"]
+    assert benchmarks.cases.STREAMS[name] == 3 + 2 * len(slots)
+
+
 @pytest.mark.parametrize("name", cases.RULES)
 def test_an_optimizer_takes_the_native_rule_its_row_names(name):
     assert cases.RULES[name].optimizer.rule == (cases.RULES[name].rule or name)

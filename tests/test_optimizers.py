@@ -30,6 +30,7 @@ from steep.optimizers import (
     Rprop,
     ScheduleFreeAdamW,
     ScheduleFreeSGD,
+    Signum,
     Yogi,
 )
 
@@ -283,6 +284,8 @@ def test_get():
     assert optimizers.get("Adam", lr=0.5) == Adam(0.5)
     assert optimizers.get("nesterov") == SGD(0.01, 0.9, True)
     assert optimizers.get("momentum", lr=0.1) == SGD(0.1, 0.9)
+    assert optimizers.get("sign-sgd", lr=0.1) == Signum(0.1, 0.0)
+    assert optimizers.get("schedule-free AdamW", beta1=0.8) == ScheduleFreeAdamW(beta1=0.8)
     assert optimizers.get(NAdam) == NAdam()
     kept = Adamax()
     assert optimizers.get(kept) is kept

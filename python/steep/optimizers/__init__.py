@@ -33,7 +33,7 @@ __all__ += averaged.__all__
 __all__ += layerwise.__all__
 __all__ += full_batch.__all__
 
-# By name: every class in small letters, and two forms of SGD.
+# By name: every class in small letters, and forms and spellings that the field has names for.
 TABLE: dict[str, Callable[..., Optimizer]] = {
     name.lower(): vars(room)[name]
     for room in (sgd, adaptive, adam, moments, signs, averaged, layerwise)
@@ -41,6 +41,9 @@ TABLE: dict[str, Callable[..., Optimizer]] = {
 } | {
     "momentum": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, **rest),
     "nesterov": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, True, **rest),
+    "sign_sgd": lambda lr=1e-3, **rest: signs.Signum(lr, 0.0, **rest),
+    "schedule_free_sgd": averaged.ScheduleFreeSGD,
+    "schedule_free_adamw": averaged.ScheduleFreeAdamW,
 }
 # Methods for full batches, by name.
 METHODS: dict[str, Callable[..., Optimizer]] = {
@@ -54,8 +57,8 @@ def get(optimizer: object, **arguments: Any) -> Optimizer:
     Parameters
     ----------
     optimizer
-        A name (``"momentum"`` and ``"nesterov"`` are SGD with 0.9), an `Optimizer`, or one of the
-        classes.
+        A name (``"momentum"`` and ``"nesterov"`` are SGD with 0.9, ``"sign_sgd"`` is Signum without
+        a mean), an `Optimizer`, or one of the classes.
     **arguments
         Hyper-parameters for a name or class: ``get("adam", lr=0.01)``.
 

@@ -222,14 +222,12 @@ class Optimizer(Described, ABC):
 
         Optional are switches, and numbers by keyword that are 0 where they are left out.
         """
-        plain = type(self)()
-        optional = [n.name for n in fields(self) if n.name not in self.ranges]
-        numbers = [n.name for n in fields(self) if n.name in self.ranges and n.kw_only]
-        optional += [n for n in numbers if getattr(plain, n) == 0.0]
-        changed = {n for n in optional if getattr(self, n) != getattr(plain, n)}
-        order = [*self.ranges, *(n for n in optional if n not in self.ranges)]
-        names = [n for n in order if n not in optional or n in changed]
-        shown = [f"{name}={getattr(self, name)!r}" for name in names]
+        plain, by_keyword = type(self)(), {n.name: bool(n.kw_only) for n in fields(self)}
+        numbers = sorted(self.ranges, key=by_keyword.__getitem__)
+        switches = [n for n in by_keyword if n not in self.ranges]
+        optional = {n for n in numbers if by_keyword[n] and getattr(plain, n) == 0.0} | {*switches}
+        same = {n for n in optional if getattr(self, n) == getattr(plain, n)}
+        shown = [f"{n}={getattr(self, n)!r}" for n in [*numbers, *switches] if n not in same]
         return f"{type(self).__name__}({', '.join(shown)})"
 
     @property
