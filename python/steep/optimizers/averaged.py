@@ -73,24 +73,7 @@ class ASGD(Optimizer):
 
 @dataclass(frozen=True, repr=False)
 class _ScheduleFree(Optimizer):
-    """What both schedule-free rules share: rates, and the weight of each z in the average x.
-
-    Parameters
-    ----------
-    lr
-        Learning rate, >= 0; a number or a schedule by step.
-    warmup_steps
-        Steps in which the rate rises to lr: a whole number, >= 0.
-    r, weight_lr_power
-        Powers, >= 0, of the step and of the largest rate so far: z of step k has the weight
-        (k+1)^r * max_lr^weight_lr_power.
-
-    Raises
-    ------
-    ValueError
-        If the rate is a schedule by epoch or a function: the average needs the rates of all steps
-        before.
-    """
+    """What both schedule-free rules share: rates, and the weight of each z in the average x."""
 
     lr: Number = 1.0
     warmup_steps: float = field(default=0.0, kw_only=True)
@@ -172,13 +155,26 @@ class ScheduleFreeSGD(_ScheduleFree):
         w = w + c*e
         v = (1-c)*e
 
-    The weights w are x, and v is z - x; c is the part of the newest z in x. Neither a schedule nor
-    the number of steps is asked for. Decay is of weights, not of biases, at y.
+    The weights w are x, and v is z - x; c is the weight of the newest z over the sum of all.
+    Neither a schedule nor the number of steps is asked for. Decay is of weights, not of biases, at y.
 
     Parameters
     ----------
+    lr
+        Learning rate, >= 0; a number or a schedule by step.
     momentum
         Part of x in y, in [0, 1); the rest is z.
+    warmup_steps
+        Steps in which the rate rises to lr: a whole number, >= 0.
+    r, weight_lr_power
+        Powers, >= 0, of the step and of the largest rate so far: z of step k has the weight
+        (k+1)^r * max_lr^weight_lr_power.
+
+    Raises
+    ------
+    ValueError
+        If the rate is a schedule by epoch or a function: the average needs the rates of all steps
+        before.
     """
 
     momentum: Number = 0.9
@@ -200,6 +196,8 @@ class ScheduleFreeAdamW(_ScheduleFree, Moments):
 
     Parameters
     ----------
+    lr, warmup_steps, r, weight_lr_power
+        As in `ScheduleFreeSGD`.
     beta1
         Part of x in y, in [0, 1); the rest is z.
     beta2, eps
