@@ -156,7 +156,7 @@ class ScheduleFreeSGD(_ScheduleFree):
         v = (1-c)*e
 
     The weights w are x, and v is z - x; c is the weight of the newest z over the sum of all.
-    Neither a schedule nor the number of steps is asked for. Decay is of weights, not of biases, at y.
+    Neither a schedule nor the number of steps is asked for. Decay is that of weights, at y.
 
     Parameters
     ----------
