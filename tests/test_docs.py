@@ -50,6 +50,7 @@ MEMBERS = {
     "EarlyStopping": "load_state_dict state_dict",
     "ReduceOnPlateau": "load_state_dict state_dict",
     "Dataset": "task",
+    "Comparison": "save",
     "Target": "task",
     "History": "history steps",
     "Tensor": "shape",

@@ -1,4 +1,7 @@
-"""Pictures of a training run. matplotlib is imported when one is drawn, never before."""
+"""Pictures of a training run, and what all pictures share.
+
+matplotlib is imported when one is drawn, never before.
+"""
 
 import math
 import os
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 HOW_TO_GET = "matplotlib is not installed: `pip install 'steep[plot]'` or `pip install matplotlib`"
 
@@ -46,16 +50,8 @@ def learning_curve(
     values: Mapping[str, Sequence[float]] = getattr(history, "history", history)
     if not len(values.get("loss", ())):
         raise ValueError("learning_curve: the history has no epochs. Train at least one.")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError:
-        raise ImportError(HOW_TO_GET) from None
-
     names = [name for name in ("loss", "accuracy") if len(values.get(name, ()))]
-    # A Figure of its own: pyplot would keep state and may open a window.
-    figure = Figure(figsize=(4.8 * len(names), 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank(4.8 * len(names), 3.6)
     for i, name in enumerate(names):
         _panel(figure.add_subplot(1, len(names), i + 1), name, values)
     if title:
@@ -64,8 +60,6 @@ def learning_curve(
 
 
 def _panel(axes: "Axes", name: str, values: Mapping[str, Sequence[float]]) -> None:
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
-
     for part, key in (("training", name), ("validation", f"val_{name}")):
         series = values.get(key, ())
         if len(series) and not all(map(math.isnan, series)):
@@ -77,8 +71,34 @@ def _panel(axes: "Axes", name: str, values: Mapping[str, Sequence[float]]) -> No
             axes.plot(epochs, series, label=part, linewidth=1.8, **STYLES[part], **mark)
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
+    tidy(axes)
+    axes.legend(frameon=False)
+
+
+def blank(width: float, height: float) -> "Figure":
+    """Return an empty figure, so many inches wide and high, that needs no display.
+
+    Raises
+    ------
+    ImportError
+        matplotlib is missing; the message says how to get it.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError:
+        raise ImportError(HOW_TO_GET) from None
+    # A Figure of its own: pyplot would keep state and may open a window.
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def tidy(axes: "Axes") -> None:
+    """Give a panel over steps or epochs its grid; take away the lines that say nothing."""
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, color="#dddddd", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)

@@ -1,5 +1,7 @@
 """The lab: descent, gradients and signals looked at outside of training; weights from data."""
 
+from .compared import OnNetwork, OnSurface
+from .comparison import Comparison
 from .curvature import Curvature, curvature
 from .descend import DivergedError, Minimum, behaviour, descend, minimize
 from .flow import GradientNorm, gradient_flow
@@ -11,12 +13,17 @@ from .gradients import (
     least_squares,
 )
 from .lsuv import UnitVariance, lsuv
+from .surfaces import Surface
 
 __all__ = [
+    "Comparison",
     "Curvature",
     "DivergedError",
     "GradientNorm",
     "Minimum",
+    "OnNetwork",
+    "OnSurface",
+    "Surface",
     "UnitVariance",
     "behaviour",
     "chain_gradients",

@@ -6,8 +6,12 @@ stand in the files beside, each in its file's `__all__`; what they share is in b
 arithmetic is native.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from typing import Any
+
+from numpy.typing import ArrayLike
 
 from .. import schedules
 from ..checks.described import described
@@ -23,7 +27,7 @@ from .moments import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .signs import *  # noqa: F403
 
-__all__ = ["Optimizer", "from_config", "get"]
+__all__ = ["Optimizer", "compare", "from_config", "get"]
 __all__ += sgd.__all__
 __all__ += adaptive.__all__
 __all__ += adam.__all__
@@ -93,3 +97,76 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
     known = {name: made for name, made in (TABLE | METHODS).items() if isinstance(made, type)}
     optimizer: Optimizer = described("optimizer", known, config, schedules.from_config)
     return optimizer
+
+
+def compare(
+    optimizers: Mapping[str, Any] | Iterable[Any] | str | None = None,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    surface: Any = "rosenbrock",
+    start: ArrayLike | None = None,
+    limits: ArrayLike | None = None,
+    steps: int = 200,
+    net: Any = None,
+    loss: Any = "cross_entropy",
+    data: tuple[Any, Any] | None = None,
+    epochs: int = 10,
+    batch_size: int = 32,
+    seed: int = 0,
+    tune: bool | None = None,
+) -> Any:
+    """Run optimizers on a function of two numbers and on a small network, and draw how they fare.
+
+    The picture has the paths on the surface, bright where it is low, the losses along them, and the
+    losses of the network by epoch. All begin at one point and with the same weights. What diverges
+    is drawn as far as it went, with a cross, and the legend says at which step.
+
+    Parameters
+    ----------
+    optimizers
+        By name, ``{"mine": Adam(0.1), "plain": "sgd"}``, or a list of optimizers and names. None: a
+        dozen.
+    path
+        Where to save the picture; its ending chooses the format (``.png``, ``.svg``, ``.pdf``).
+    surface
+        ``"rosenbrock"``, ``"ravine"``, a quadratic with curvatures 1 and 40, ``"saddle"``, or a
+        pair of functions ``(value, gradient)`` that take a point (2,). None: the network alone.
+    start : (2,)
+        Where the paths begin; each surface with a name has a start of its own.
+    limits
+        ((left, right), (bottom, top)) of the surface in the picture.
+    steps
+        Updates on the surface; each counts as an epoch.
+    net, loss, data
+        A network, its loss and ``(X, y)``. Left alone they are one hidden layer of 32 units and the
+        bundled digits. `net` itself is not trained.
+    epochs, batch_size
+        Of the training; 0 epochs: the surface alone.
+    seed
+        Of the first weights, where `net` is not built, of the order of samples and dropout.
+    tune
+        Whether the rate of each optimizer is looked for, on the surface and on the network: that of
+        its own rate times 10^-3, 10^-2.5, .. 10^4 with which it ends lowest. None: of those given
+        by name alone, whose rate nobody chose.
+
+    Returns
+    -------
+    steep.lab.Comparison
+        The paths and losses by name, the picture as `figure`; ``print`` shows a table of the ends.
+
+    Raises
+    ------
+    ImportError
+        If `path` is given and matplotlib is missing; numbers need none.
+    TypeError, ValueError
+        If an argument does not fit.
+    """
+    # The lab trains, so it stands above this room, which no import may lead out of.
+    lab = import_module("..lab.comparison", __name__)
+    found = lab.compare(
+        optimizers, surface=surface, start=start, limits=limits, steps=steps, net=net, loss=loss,
+        data=data, epochs=epochs, batch_size=batch_size, seed=seed, tune=tune,
+    )  # fmt: skip
+    if path is not None:
+        found.save(path)
+    return found
