@@ -421,7 +421,8 @@ def test_what_is_public_is_meant_for_users():
     }  # fmt: skip
     settings = {
         "net", "loss", "metrics", "average", "sam", "sam_adaptive", "groups", "l1", "l2",
-        "decay_bias", "clip_norm", "clip_value", "clip_parameter", "reduction", "precision", "device", "seed",
+        "decay_bias", "clip_norm", "clip_value", "clip_parameter", "reduction",
+        "precision", "device", "seed",
     }  # fmt: skip
     assert names(steep.Trainer) == doors
     assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}

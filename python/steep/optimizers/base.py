@@ -315,8 +315,8 @@ class Moments(Damped):
         What t counts: ``"step"``, as in the paper, or ``"epoch"``.
     sparse
         Rows of a matrix whose gradient is 0 at a step are left alone by it, with their moments and
-        their decay, as PyTorch's SparseAdam (whose eps is that of ``like="keras"``) and lazy Adams do: for
-        inputs of which few are not 0. t counts all steps.
+        their decay, as PyTorch's SparseAdam and the lazy Adam of others do: for inputs of which
+        few are not 0. SparseAdam's eps is that of ``like="keras"``. t counts all steps.
     """
 
     bias_correction: bool = field(default=True, kw_only=True)
