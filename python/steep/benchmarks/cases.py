@@ -95,26 +95,19 @@ class Gemm:
         return self.flops < 1e6
 
 
-RULES = (
-    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "adamax", "nadam",
-    "adadelta", "amsgrad", "radam", "adabelief", "yogi", "adan", "ademamix", "lion",
-    "lamb", "lars", "signum", "rprop", "asgd", "ftrl", "schedulefreesgd", "schedulefreeadamw",
-)  # fmt: skip
-
-
-def _streams(name: str) -> int:
-    """Return the streams of float32 that a rule must read or write, the gradient once.
-
-    One in two passes reads weights and slots once more, and where it wants it the gradient.
-    """
-    rule = _core.rules()[optimizers.get(name).rule]
-    slots, again = len(rule["slots"]), 0
-    if rule["passes"] > 1:
-        again = 1 + (1 if rule["keeps_gradient"] else slots)
-    return 3 + 2 * slots + again
-
-
-STREAMS = {name: _streams(name) for name in RULES}
+# Streams of float32 that must be read or written; rules of two passes read some of them again.
+STREAMS = {
+    "sgd": 3,
+    **dict.fromkeys(("momentum", "nesterov", "adagrad", "rmsprop"), 5),
+    **dict.fromkeys(("adam", "adamw", "adamax", "nadam", "adadelta"), 7),
+    "amsgrad": 9,
+    **dict.fromkeys(("lion", "signum", "asgd", "schedulefreesgd"), 5),
+    **dict.fromkeys(("radam", "adabelief", "yogi", "rprop", "ftrl", "schedulefreeadamw"), 7),
+    "ademamix": 9,
+    "adan": 11,
+    "lamb": 10,
+    "lars": 7,
+}
 
 
 @dataclass(frozen=True)
