@@ -1,5 +1,6 @@
 """Fixtures that several test files use: small data that can be learned, and thread counts."""
 
+import gc
 import signal
 
 import numpy as np
@@ -9,6 +10,12 @@ import steep
 # A shell's background jobs ignore Ctrl-C, and so would the tests that send it, for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Spare the collector what lives to the end anyway: times that tests take are not of it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture
