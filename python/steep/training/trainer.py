@@ -366,7 +366,8 @@ class Trainer(Derivatives):
         Returns
         -------
         dict
-            ``{"loss": mean over samples, "accuracy": share of right ones}``.
+            ``{"loss": mean over samples, or over their weights as `reduction` says, "accuracy":
+            share of right ones}``.
 
         Raises
         ------
