@@ -56,11 +56,11 @@ def test_a_quick_run_and_its_resumption(rules, tmp_path, capsys, monkeypatch):
     assert len(runs) >= 2 * (len(rules.COARSE) + 1 + 2)
     for line in lines:
         name, test = line.split("|")[1].strip(" `"), float(line.split("|")[5])
-        of_rule = [run for key, run in runs.items() if f" {name} 256x1 " in key]
+        of_rule = [run for key, run in runs.items() if f" {name} long 256x1 " in key]
         best = max(of_rule, key=rules.score)
         assert test == pytest.approx(100 * best["test"], abs=0.01)
 
-    def never(*arguments):
+    def never(*arguments, **named):
         raise AssertionError("was run again")
 
     monkeypatch.setattr(rules.Bench, "train", never)
