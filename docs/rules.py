@@ -54,7 +54,7 @@ def rules() -> dict[str, optimizers.Optimizer]:
     text = ALGORITHMS.read_text(encoding="utf-8")
     rows = re.findall(r"^\| `\w+` \| `(\w+\(.*?\))` \|", text, flags=re.M)
     made = {row: eval(row, dict(vars(optimizers))) for row in rows}
-    return {row: one for row, one in made.items() if not getattr(one, "full_batch", False)}
+    return {row: one for row, one in made.items() if not one.full_batch}
 
 
 class Bench:

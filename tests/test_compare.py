@@ -108,6 +108,21 @@ def test_a_rate_that_nobody_chose_is_the_best_of_those_tried():
     assert walk(Adam(schedule), 1).surface["it"].optimizer == Adam(schedule)
 
 
+def test_methods_for_full_batches_train_the_network_alone(tmp_path):
+    chosen = {"sgd": SGD(1e-3), "lbfgs": "lbfgs"}
+    found = compare(chosen, steps=5, epochs=4)
+    assert list(found.surface) == ["sgd"]
+    assert list(found.network) == ["sgd", "lbfgs"]
+    assert found.network["lbfgs"].optimizer == optimizers.LBFGS()
+    assert found.network["lbfgs"].loss[4] < found.network["sgd"].loss[4]
+    assert [line.split()[0] for line in str(found).splitlines()] == ["sgd", "lbfgs"]
+    pytest.importorskip("matplotlib")
+    assert texts(found.figure)[:2] == ["sgd: 0.001 | 0.001", "lbfgs: - | 1"]
+    assert len(compare("lbfgs", epochs=1).figure.axes) == 1
+    with pytest.raises(ValueError, match="give epochs"):
+        compare("lbfgs", epochs=0)
+
+
 def test_what_diverges_is_kept_as_far_as_it_went():
     end = walk(SGD(1e60), 9).surface["it"]  # the bowl is 1e120, 1e240, .. and then no number
     assert end.diverged == 3

@@ -38,7 +38,7 @@ class OnNetwork(NamedTuple):
         As it was run, with the rate that was found.
     loss : (k+1,)
         Of the trained network on all data, before the first epoch and after each; k is `epochs`, or
-        fewer where it diverged.
+        fewer where it diverged or a method for full batches had nothing left to gain.
     diverged
         The step that was not finite, counted from 1, or None.
     """

@@ -50,7 +50,7 @@ class Comparison:
     Attributes
     ----------
     surface : dict of str to OnSurface
-        Paths and losses by name; empty without a surface.
+        Paths and losses by name; empty without a surface. Methods for full batches are not there.
     network : dict of str to OnNetwork
         Losses by name; empty without epochs.
     ground : Surface or None
@@ -80,16 +80,18 @@ class Comparison:
 
     def __str__(self) -> str:
         """Return a table: the rate of each and its last loss, on the surface and on the network."""
-        names = list(self.surface or self.network)
+        names = dict.fromkeys([*self.surface, *self.network])
         width = max(map(len, names))
         lines = []
         for name in names:
-            ends = [where[name] for where in (self.surface, self.network) if where]
+            ends = [where.get(name) for where in (self.surface, self.network) if where]
             lines.append("  ".join([f"{name:{width}}", *map(_ending, ends)]).rstrip())
         return "\n".join(lines)
 
 
-def _ending(end: OnSurface | OnNetwork) -> str:
+def _ending(end: OnSurface | OnNetwork | None) -> str:
+    if end is None:
+        return f"{'-':>8}  {'':9}"
     if end.diverged is not None:
         return f"{rate(end.optimizer):>8}: diverged at step {end.diverged}"
     return f"{rate(end.optimizer):>8}: {end.loss[-1]:<9.3g}"
@@ -118,11 +120,17 @@ def compare(
         raise ValueError("compare: nothing to do without a surface and without epochs")
     walked: dict[str, OnSurface] = {}
     if ground is not None:
-        walked = {n: _best([_walk(o, ground, steps) for o in made]) for n, made in tried.items()}
+        walked = {
+            name: _best([_walk(one, ground, steps) for one in made])
+            for name, made in tried.items()
+            if not made[0].full_batch  # they search lines for values, which rules never ask for
+        }
     trained: dict[str, OnNetwork] = {}
     if epochs:
         task = _task(net, loss, data, epochs, batch_size, seed)
         trained = {n: _best([_train(o, task) for o in made]) for n, made in tried.items()}
+    if not (walked or trained):
+        raise ValueError("compare: methods for full batches train networks; give epochs")
     return Comparison(walked, trained, ground)
 
 
@@ -152,7 +160,7 @@ def _rates(given: Chosen, tune: bool | None) -> list[Optimizer]:
     if tune is None:
         tune = not isinstance(given, Optimizer)
     lr = getattr(made, "lr", None)
-    if not tune or not isinstance(lr, float):
+    if not tune or not isinstance(lr, float) or made.full_batch:
         return [made]
     with warnings.catch_warnings():  # of rates too low or too high, which nobody chose
         warnings.simplefilter("ignore", UserWarning)
@@ -219,15 +227,14 @@ def _train(optimizer: Optimizer, task: _Task) -> OnNetwork:
     if not math.isfinite(losses[0]):
         raise ValueError(f"compare: the loss of the network before training is {losses[0]}")
     diverged = None
+    size = None if optimizer.full_batch else task.batch_size
     try:
-        trainer.fit(
-            X, y, epochs=task.epochs, batch_size=task.batch_size, validation=(X, y), progress=False
-        )
+        trainer.fit(X, y, epochs=task.epochs, batch_size=size, validation=(X, y), progress=False)
     except NonFiniteError as error:
         diverged = error.step
     losses += trainer.history.history.get("val_loss", [])
     finite = np.isfinite(losses)
     if not finite.all():  # the weights of that epoch are finite, what they give is not
         epoch = int(np.argmin(finite))
-        losses, diverged = losses[:epoch], epoch * (trainer.steps // task.epochs)
+        losses, diverged = losses[:epoch], epoch * (trainer.steps // trainer.epoch)
     return OnNetwork(optimizer, np.array(losses), diverged)

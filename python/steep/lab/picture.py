@@ -27,21 +27,20 @@ def draw(
 ) -> "Figure":
     """Return a panel for the paths, one for their losses and one for the network, and a legend."""
     count = 2 * bool(surface) + bool(network)
-    names = list(surface or network)
+    names = list(dict.fromkeys([*surface, *network]))
     rows = 1 - -len(names) // min(COLUMNS, 2 * count)
     figure = blank(4.4 * count + 0.4, 4.0 + 0.22 * rows)
     panels = list(figure.subplots(1, count, squeeze=False)[0])
     styles = {name: _style(k) for k, name in enumerate(names)}
-    if ground is not None:
+    if ground is not None and surface:
         _contours(panels[0], ground)
         for name, end in surface.items():
             _path(panels[0], end, styles[name])
         _losses(panels[1], surface, styles, "loss on the surface", "step")
     if network:
         _losses(panels[-1], network, styles, "loss of the network", "epoch")
-    labels = [
-        _label(name, [where[name] for where in (surface, network) if where]) for name in names
-    ]
+    shown = [where for where in (surface, network) if where]
+    labels = [_label(name, [where.get(name) for where in shown]) for name in names]
     handles = [panels[-1].plot([], [], **styles[name])[0] for name in names]
     both = "name: rate on the surface | on the network" if count == 3 else "name: rate"
     figure.legend(
@@ -57,11 +56,14 @@ def _style(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": line, "linewidth": 1.5}
 
 
-def _label(name: str, ends: Sequence[OnSurface | OnNetwork]) -> str:
+def _label(name: str, ends: Sequence[OnSurface | OnNetwork | None]) -> str:
     """Return a name with its rates, and where it diverged."""
-    said = [f", diverged at step {end.diverged}" if end.diverged else "" for end in ends]
-    rates = [rate(end.optimizer) + words for end, words in zip(ends, said, strict=True)]
-    return f"{name}: {' | '.join(rates)}"
+    said = ["-" if end is None else rate(end.optimizer) + _fate(end) for end in ends]
+    return f"{name}: {' | '.join(said)}"
+
+
+def _fate(end: OnSurface | OnNetwork) -> str:
+    return "" if end.diverged is None else f", diverged at step {end.diverged}"
 
 
 def _contours(axes: "Axes", ground: Surface) -> None:

@@ -125,7 +125,7 @@ def compare(
     ----------
     optimizers
         By name, ``{"mine": Adam(0.1), "plain": "sgd"}``, or a list of optimizers and names. None: a
-        dozen.
+        dozen. Methods for full batches train the network alone, on all samples at once.
     path
         Where to save the picture; its ending chooses the format (``.png``, ``.svg``, ``.pdf``).
     surface
