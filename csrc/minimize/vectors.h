@@ -1,5 +1,6 @@
 // Sums and maps over vectors of numbers; sums in a fixed order, eight side by side.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 
@@ -30,10 +31,26 @@ inline void scale(double factor, Vector& x) {
   for (double& a : x) a *= factor;
 }
 
-inline double largest(const Vector& x) {  // of the magnitudes; NaN where one is
-  double most = 0;
-  for (const double a : x) most = std::abs(a) <= most ? most : std::abs(a);
-  return most;
+// Of the magnitudes; NaN where one is not finite, since 0 times that is NaN.
+inline double largest(const Vector& x) {
+  double most[8] = {}, zero[8] = {};
+  std::size_t i = 0;
+  for (; i + 8 <= x.size(); i += 8) {
+    for (int k = 0; k < 8; ++k) {
+      const double a = std::abs(x[i + k]);
+      most[k] = a > most[k] ? a : most[k];
+      zero[k] += 0 * a;
+    }
+  }
+  for (; i < x.size(); ++i) {
+    most[0] = std::max(most[0], std::abs(x[i]));
+    zero[0] += 0 * x[i];
+  }
+  for (int k = 1; k < 8; ++k) {
+    most[0] = std::max(most[0], most[k]);
+    zero[0] += zero[k];
+  }
+  return most[0] + zero[0];
 }
 
 }  // namespace steep::minimize
