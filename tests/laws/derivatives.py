@@ -65,6 +65,8 @@ class Products:
         if self.run.weights is not None:
             rows = rows * torch.from_numpy(np.asarray(self.run.weights, np.float64))
         loss = rows.sum() / course.divisor(np.arange(len(rows)), self.run.weights)
+        if twin.bent:
+            raise Skip("a slope that bends")
         if twin.unclear or twin.once or self.run.trainer.loss.name not in parity.twin.LOSSES:
             raise Skip("a kink" if twin.unclear else "no double backward")
         if not course.leaves or not loss.requires_grad:

@@ -55,6 +55,7 @@ LOSSES = {
         z, y, reduction="none"
     ),
 }
+BENT = {"softsign"}  # whose slope bends at 0, where PyTorch takes the middle
 ALIASES = {"swish": "silu", "hard_silu": "hard_swish", "logistic": "sigmoid"}
 GATES = {"glu": "sigmoid", "swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
 DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "soft_shrink": 0.5, "hard_shrink": 0.5}
@@ -76,6 +77,7 @@ class Twin:
         self._names, self._where = iter(state), {}
         self.training = True
         self.once = False  # whether a function in it has a first derivative only
+        self.bent = False  # whether it has no second derivative where it is evaluated
         self.unclear = (
             False  # whether rounding decides: a value near a kink, equal values normalised
         )
@@ -127,6 +129,7 @@ class Twin:
             return torch.softmax(x, -1)
         self.look(x, cases.ACTIVATIONS[name].kinks(alpha))
         self.once |= name not in ACTIVATIONS
+        self.bent |= name in BENT and bool((x.detach() == 0).any())
         return apply(name, x, alpha)
 
     def look(self, x, kinks):
