@@ -196,6 +196,10 @@ class Training:
         start = self.choose(None, 1e-3, 0.1)
         return {**self._moments(0.01), **self._inside(), "initial_accumulator": start}
 
+    def _lamb(self):
+        named = {**self._moments(0.01), **self._inside(), "sparse": None}
+        return {**named, "weight_decay": self.value(self.choose(0.0, 0.1), 0.1)}
+
     def _adan(self):
         named = {**self._moments(0.01), **self._inside(), "sparse": None}
         return {**named, "beta3": self.choose(None, 0.9, 0.5)}

@@ -161,7 +161,7 @@ def _without(nodes, name, layer):
 def _trainers(case):
     for name, value in case.options:
         yield case.with_options(**{name: None})
-        if isinstance(value, (Call, Source)):
+        if isinstance(value, (Call, Source)) and name not in ("average", "groups"):
             yield case.with_options(**{name: 0.1})
     if case.optimizer != "sgd":
         yield replace(case, optimizer="sgd")
