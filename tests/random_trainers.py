@@ -205,7 +205,7 @@ class Training:
         return {**named, "beta3": self.choose(None, 0.9, 0.5)}
 
     def _ademamix(self):
-        named = {**self._adan(), "alpha": self.value(2.0)}
+        named = {**self._adan(), "alpha": self.value(2.0), "sparse": self.maybe(0.15, True)}
         return {**named, "beta3": self.value(self.choose(0.99, 0.9), 0.1)}
 
     def _rprop(self):
