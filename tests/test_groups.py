@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import steep
+from steep import optimizers, schedules
 from steep.layers import BatchNorm, Dense
 from steep.optimizers import SGD, Adam, AdamW, RMSProp
 
@@ -112,6 +113,26 @@ def test_groups_follow_what_is_assigned_to_the_trainer():
     with pytest.raises(ValueError, match=r"updates by the rule .* 4 steps|whose state it cannot"):
         made.groups = {"head": SGD(0.1)}
     assert made.groups == {"head": {"lr": 0.0}}
+
+
+def test_layer_decay_lowers_the_rates_from_the_last_layer_to_the_first():
+    made = trainer(Adam(0.1))
+    with pytest.raises(ValueError, match="not built yet"):
+        optimizers.layer_decay(made.net, 0.5)
+    made.net.build((7,))
+    assert optimizers.layer_decay(made.net, 0.5) == {
+        "body": {"lr_factor": 0.5}, "head": {"lr_factor": 1.0},
+    }  # fmt: skip
+    made.groups = optimizers.layer_decay(made.net, 0.5)
+    assert [g.optimizer.lr for g in made._run.settings.assigned.groups] == [0.05, 0.1]
+    made.lr = schedules.Linear(0.2, 0.4, 10)  # a schedule is multiplied, too
+    rates = [g.optimizer.value("lr", 5) for g in made._run.settings.assigned.groups]
+    assert rates == pytest.approx([0.15, 0.3])
+    inner = steep.Sequential(Dense(4, name="a"), Dense(4, name="b"), name="inner")
+    deep = steep.Sequential(inner, Dense(2, name="c"), input_shape=(3,))
+    deep.build((3,))
+    assert list(optimizers.layer_decay(deep, 0.5)) == ["inner", "c"]
+    assert list(optimizers.layer_decay(deep, 0.5, depth=2)) == ["inner.a", "inner.b", "c"]
 
 
 def test_slots_are_those_of_the_group_alone():

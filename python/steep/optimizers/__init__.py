@@ -22,12 +22,13 @@ from .adaptive import *  # noqa: F403
 from .averaged import *  # noqa: F403
 from .base import Optimizer
 from .full_batch import *  # noqa: F403
+from .layer_decay import layer_decay
 from .layerwise import *  # noqa: F403
 from .moments import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .signs import *  # noqa: F403
 
-__all__ = ["Optimizer", "compare", "from_config", "get"]
+__all__ = ["Optimizer", "compare", "from_config", "get", "layer_decay"]
 __all__ += sgd.__all__
 __all__ += adaptive.__all__
 __all__ += adam.__all__
