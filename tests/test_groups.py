@@ -135,6 +135,31 @@ def test_layer_decay_lowers_the_rates_from_the_last_layer_to_the_first():
     assert list(optimizers.layer_decay(deep, 0.5, depth=2)) == ["inner.a", "inner.b", "c"]
 
 
+def test_a_plateau_lowers_the_rates_of_all_groups():
+    def fit(*more, **groups):
+        made = trainer(*more, **groups)
+        watch = steep.callbacks.ReduceOnPlateau("loss", 0.5, 1, min_delta=10.0, min_lr=0.003)
+        made.fit(X, Y, epochs=3, callbacks=[watch], progress=False)
+        return [group.optimizer.lr for group in made._run.settings.assigned.groups]
+
+    own = {"head": Adam(0.02), "*.bias": {"lr": 0.01}, "body": {"lr_factor": 0.1}}
+    assert fit(Adam(0.08), groups=own) == pytest.approx([0.005, 0.003, 0.002])
+    assert fit(groups={"head": Adam(0.02), "*": SGD(0.04)}) == pytest.approx([0.005, 0.01])
+    with pytest.raises(ValueError, match="learning rate follows Constant"):
+        fit(Adam(0.1), groups={"head": {"lr": schedules.Constant(0.1)}})
+
+
+def test_rates_are_those_of_groups_where_they_have_all_parameters():
+    made = trainer(groups={"head": Adam(0.02), "*": SGD(0.04)})
+    made.fit(X, Y, progress=False)
+    assert made.history.history["lr"] == [0.04]
+    assert not hasattr(made, "lr")
+    with pytest.raises(AttributeError, match="groups"):
+        made.lr = 0.1
+    with pytest.raises(AttributeError, match="optimizer"):
+        made.optimizer = Adam(0.1)
+
+
 def test_slots_are_those_of_the_group_alone():
     made = trainer(SGD(0.1, 0.9), groups={"head": Adam(0.1)})
     made.fit(X, Y, progress=False)

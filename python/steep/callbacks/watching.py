@@ -1,8 +1,9 @@
 """Callbacks that watch a quantity from epoch to epoch: when to stop, when to lower the rate."""
 
 import contextlib
+import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..checks.names import choose
@@ -207,11 +208,12 @@ class ReduceOnPlateau(_Watching):
 
     def _check(self, trainer: "Trainer") -> None:
         super()._check(trainer)
-        if not isinstance(trainer.lr, float):
-            raise ValueError(
-                f"ReduceOnPlateau: the learning rate follows {trainer.lr!r}; give the optimizer a "
-                "number, or leave this callback out"
-            )
+        for rate in _rates(trainer):
+            if not isinstance(rate, float):
+                raise ValueError(
+                    f"ReduceOnPlateau: the learning rate follows {rate!r}; give the optimizer a "
+                    "number, or leave this callback out"
+                )
 
     def _better(self, value: float) -> bool:
         if self.threshold_mode == "abs" and self.like == "keras":
@@ -229,14 +231,17 @@ class ReduceOnPlateau(_Watching):
         if self._improved(logs[self.monitor]) or self.cooling:
             return
         self.wait += 1
-        lowered = max(self.factor * trainer.lr, self.min_lr)
         later = self.like == "torch"  # by an epoch: the one that ends patience or cooldown is borne
-        # A rate that float32 would make 0 is no rate.
-        falls = lowered >= SMALLEST and trainer.lr - lowered > self.eps
+        falls = any(self._lower(rate) < rate for rate in _rates(trainer))
         if self.wait >= self.patience + later and falls:
-            trainer.lr = lowered
+            _lower_rates(trainer, self._lower)
             self.wait = 0
             self.cooling = self.cooldown + later if self.cooldown else 0
+
+    def _lower(self, rate: float) -> float:
+        """Return what a rate falls to: itself where that is too near, or 0 in float32."""
+        lowered = max(self.factor * rate, self.min_lr)
+        return lowered if lowered >= SMALLEST and rate - lowered > self.eps else rate
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the best value and the counts."""
@@ -247,6 +252,32 @@ class ReduceOnPlateau(_Watching):
         with _of_checkpoint("ReduceOnPlateau"):
             best, wait, cooling = float(state["best"]), int(state["wait"]), int(state["cooling"])
         self.best, self.wait, self.cooling = best, wait, cooling
+
+
+def _rates(trainer: "Trainer") -> list[Any]:
+    """Return the rates of a trainer: its own, and those that groups have instead."""
+    rates = [trainer.lr] if hasattr(trainer, "lr") else []
+    for changes in trainer.groups.values():
+        rates += [changes[name] for name in ("lr",) if name in changes]
+        if "lr" not in changes and "optimizer" in changes:
+            rates += [changes["optimizer"].lr]
+    return rates
+
+
+def _lower_rates(trainer: "Trainer", lower: Callable[[float], float]) -> None:
+    """Lower all of them."""
+    groups = {}
+    for pattern, changes in trainer.groups.items():
+        groups[pattern] = dict(changes)
+        if "lr" in changes:
+            groups[pattern]["lr"] = lower(changes["lr"])
+        elif "optimizer" in changes:
+            own = changes["optimizer"]
+            groups[pattern]["optimizer"] = dataclasses.replace(own, lr=lower(own.lr))
+    if groups:
+        trainer.groups = groups
+    if hasattr(trainer, "lr"):
+        trainer.lr = lower(trainer.lr)
 
 
 @contextlib.contextmanager

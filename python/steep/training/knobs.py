@@ -57,7 +57,7 @@ class Knobs:
             epochs = (epoch + (batch + ahead) // batches).astype(np.float64)
             steps = step + ahead[:-1].astype(np.float64)
             self._table = table(settings, steps, epochs)
-            rate = schedules.base.evaluate(settings.get("lr"), steps, epochs[:-1])
+            rate = schedules.base.evaluate(settings.rate, steps, epochs[:-1])
             self._rates = np.broadcast_to(rate, steps.shape)
             self._first, offset = step, 0
         return self._table[offset:]

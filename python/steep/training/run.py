@@ -89,7 +89,7 @@ class Run:
         if settings.metrics:
             logs["accuracy"] = shares[known]
         numbers = known + (steps - len(losses)), epoch - len(known) + np.arange(len(known))
-        rate = schedules.base.evaluate(settings.get("lr"), *(n.astype(float) for n in numbers))
+        rate = schedules.base.evaluate(settings.rate, *(n.astype(float) for n in numbers))
         logs["lr"] = np.broadcast_to(rate, known.shape)
         logs["seconds"] = np.full(known.shape, at["seconds"])
         for k in range(len(known)):

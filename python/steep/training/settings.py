@@ -71,10 +71,16 @@ class Settings:
     @property
     def names(self) -> tuple[str, ...]:
         """What may be assigned."""
-        return (*COMMON, "optimizer", "groups", *self.optimizer.ranges)
+        own = ("optimizer", *self.optimizer.ranges) if self.owns else ()
+        return (*COMMON, "groups", *own)
 
     def __contains__(self, name: object) -> bool:
         return name in FIXED or name in self.names
+
+    @property
+    def rate(self) -> Any:
+        """The learning rate that histories show: of several groups without one, the last one's."""
+        return getattr(self.optimizer, "lr")  # noqa: B009 - not all of them have one
 
     def get(self, name: str) -> Any:
         """Return a setting as it was given: a penalty, a limit or a hyper-parameter, too."""
@@ -117,6 +123,10 @@ class Settings:
     def _checked(self, name: str, value: Any) -> Any:
         if name in FIXED:
             raise AttributeError(f"Trainer: {name} stays as it was made; make a new Trainer")
+        if hasattr(self, "optimizer") and name not in self.names:
+            raise AttributeError(
+                f"Trainer: its groups have optimizers of their own, {name} is theirs; assign groups"
+            )
         if name in COMMON:
             return self._common(name, value)
         given, patterns = self.optimizer if hasattr(self, "optimizer") else None, self.groups
