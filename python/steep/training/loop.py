@@ -13,6 +13,7 @@ from .knobs import Knobs
 from .progress import Progress
 from .run import Run
 
+SHOWN = ("loss", "accuracy")  # of epochs that Python did not end
 BUDGET = 0.05  # seconds a native call may take: Ctrl-C and progress wait that long
 
 
@@ -41,9 +42,10 @@ class Loop:
         self.samples = min(samples, self.batches * self.batch_size)  # of an epoch
         self.knobs = Knobs(run.settings)
         self.progress = Progress(progress, self.samples, run.epoch, self.last)
-        # Epochs of a step each, which nobody looks at, go on without coming back.
+        self.shown = progress
+        # Epochs of a step each, which nobody asks after, go on without coming back.
         method = run.settings.optimizer.full_batch
-        self.unseen = method and not (progress or callbacks.present or validation is not None)
+        self.unseen = method and not (callbacks.present or validation is not None)
         self.interrupt = Interrupt()
         self.settled = False  # a method found nothing left to gain
         self._data_set = -1  # which the session had when it was given ours
@@ -105,6 +107,8 @@ class Loop:
             if done > 0:
                 self.place.rate = self.knobs.rate(at["steps"] + done - 1)
             run.record()
+            if self.unseen and self.shown:
+                self._show_ended(at["epoch"])
             if 0 <= done < count:
                 run.refuse_fault()
             if due is not None and done == due and self._step_end():
@@ -116,6 +120,12 @@ class Loop:
                 shown = min(at["batch"] * self.batch_size, self.samples)
                 self.progress.update(at["epoch"], shown, self._running())
         return True
+
+    def _show_ended(self, first: int) -> None:
+        """Show the epochs that a native call ended, from `first` on."""
+        columns = self.run.history.history
+        for epoch in range(first, self.run.epoch):
+            self.progress.epoch_end(epoch, {n: v[epoch] for n, v in columns.items() if n in SHOWN})
 
     def _step_end(self) -> bool:
         with self.interrupt.at_once():  # nothing is between two states
