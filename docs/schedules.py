@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -75,6 +75,7 @@ class Watched:
     """All that the callback asks of a trainer between two epochs."""
 
     lr = 1.0
+    groups: ClassVar[dict[str, Any]] = {}
 
 
 def plateau() -> tuple[Any, Any]:
