@@ -165,6 +165,9 @@ RULES = {
     "lars": Rule(
         optimizers.LARS(1.0, weight_decay=0.1), same=("torch", "keras"), scale_free=True, whole=True
     ),
+    "muon": Rule(
+        optimizers.Muon(0.02, weight_decay=0.1, matrices="*"), scale_free=True, whole=True
+    ),
     "adadelta": Rule(optimizers.AdaDelta(1.0), same=EVERY, starts_by_eps=True),
     "lion": Rule(optimizers.Lion(1e-3, weight_decay=0.1), same=EVERY, scale_free=True),
     "signum": Rule(optimizers.Signum(1e-3), same=EVERY, scale_free=True),

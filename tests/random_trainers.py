@@ -251,6 +251,18 @@ class Training:
         named = {**self._moments(0.01), **self._inside(), **self._free(), "sparse": None}
         return {**named, "lr": self._rate_by_step(0.01)}
 
+    def _muon(self):
+        rest = call("optimizers", "SGD", self.value(0.03), momentum=self.maybe(0.5, 0.9))
+        return {
+            "lr": self.value(0.02), "momentum": self.value(self.choose(0.95, 0.5), 0.1),
+            "eps": self.choose(None, 1e-3), "nesterov": self.maybe(0.3, False),
+            "steps": self.choose(None, None, 1, 6), "adjust": self.choose(
+                None, None, "match_rms_adamw", "none"
+            ),
+            "coefficients": self.maybe(0.2, (2.0, -1.5, 0.5)), "rest": self.maybe(0.4, rest),
+            "matrices": self.maybe(0.4, "*"), "like": self.maybe(0.3, self.choose(*cases.EVERY)),
+        }  # fmt: skip
+
     def _adadelta(self):
         inside = self._inside() if self.chance(0.5) else {}
         return {"lr": self.value(1.0), "rho": self.choose(None, 0.5, 0.9), "eps": 1e-4, **inside}

@@ -68,6 +68,30 @@ class AtLARS(At):
     joint = property(lambda k: 1.0 if k.like == "optax" else 0.0)
 
 
+class AtMuon(At):
+    """The authors' form; where others have another one it stands beside."""
+
+    ahead = False
+    mu = property(lambda k: k.momentum)
+    take = property(lambda k: 1.0 if k.like == "keras" else 1 - k.mu)
+    corrected = property(lambda k: 1 - k.mu ** (k.step + 1 + k.nesterov))
+    fresh = property(lambda k: 1 - k.mu ** (k.step + 1))
+    optax = property(lambda k: k.like == "optax")
+    along = property(lambda k: (k.mu if k.nesterov else 1) / (k.corrected if k.optax else 1))
+    direct = property(lambda k: k.nesterov * k.take / (k.fresh if k.optax else 1))
+    torch = property(lambda k: k.like == "torch")
+    eps = property(lambda k: 0.0 if k.torch else k.optimizer.eps)
+    least_length = property(lambda k: k.optimizer.eps if k.torch else 0.0)
+    ns_steps = property(lambda k: k.optimizer.steps)
+    a = property(lambda k: k.coefficients[0])
+    b = property(lambda k: k.coefficients[1])
+    c = property(lambda k: k.coefficients[2])
+    least = property(lambda k: float(k.adjust != "match_rms_adamw"))
+    by_size = property(lambda k: 0.04 if k.adjust == "match_rms_adamw" else 0.0)
+    by_flat = property(lambda k: float(k.adjust == "original" and k.optax))
+    by_window = property(lambda k: float(k.adjust == "original" and not k.optax))
+
+
 class AtAdam(At):
     """Keras follows the paper's shorter form, in which eps is not corrected along with r."""
 
@@ -229,6 +253,7 @@ KNOBS = {  # At elsewhere
     "yogi": AtYogi,
     "lamb": AtLAMB,
     "lars": AtLARS,
+    "muon": AtMuon,
     "adan": AtAdan,
     "ademamix": AtAdEMAMix,
     "rprop": AtRprop,

@@ -239,6 +239,27 @@ def lars(w, g, s, k):
     return w - k.along * v - k.direct * rate * d, {"v": v}
 
 
+def newton_schulz(u, k):
+    """Return a matrix made nearly orthogonal, from its formula."""
+    X = u / max(length(u) + k.eps, k.least_length, np.finfo(float).tiny)
+    for _ in range(int(k.ns_steps)):
+        A = X @ X.T
+        X = k.a * X + k.b * A @ X + k.c * A @ A @ X
+    return X
+
+
+def muon(w, g, s, k):
+    """w is a whole parameter: a vector is one row, a convolution (height*width*in, out)."""
+    m = k.mu * s["m"] + k.take * g
+    u = k.along * m + k.direct * g
+    matrix = u.reshape(-1, w.shape[-1]) if w.ndim > 1 else u.reshape(1, -1)
+    rows, columns = matrix.shape
+    window = w.shape[0] / w.shape[1] if w.ndim == 4 else columns / rows
+    of_size = k.by_size * max(rows, columns)
+    scale = max(k.least, k.by_flat * columns / rows, k.by_window * window, of_size)
+    return w - k.lr * np.sqrt(scale) * newton_schulz(matrix, k).reshape(w.shape), {"m": m}
+
+
 OWN_DECAY = {
     adan,
     lamb,
@@ -249,6 +270,7 @@ OWN_DECAY = {
 RULES = {
     "lamb": lamb,
     "lars": lars,
+    "muon": muon,
     "sgd": sgd,
     "momentum": momentum,
     "nesterov": momentum,  # they differ in where the gradient is taken, not in what is done with it

@@ -22,6 +22,7 @@ def some_knobs(name, seed, eps=True):
     """Any values in [0.1, 0.9], which float32 holds exactly; eps and starts of slots may be 0."""
     names = _core.rules()[name]["knobs"]
     values = np.random.default_rng(seed).integers(26, 230, len(names)) / 256
+    values[[name == "ns_steps" for name in names]] = 1
     zeroed = [not eps and name.startswith(("eps", "first")) for name in names]
     return np.where(zeroed, 0.0, values)
 

@@ -23,6 +23,7 @@ from steep.optimizers import (
     AdaGrad,
     Adam,
     Adamax,
+    Muon,
     NAdam,
     RAdam,
     RMSProp,
@@ -43,7 +44,7 @@ STEPS = 20
 LIMIT = {"float64": 1e-9, "float32": 1e-5}
 WIDTHS, ROWS = (7, 9, 3), 16
 LEFT_OUT = {"SparseAdam"}  # its gradients are sparse tensors
-NOT_YET = {"Adafactor", "LBFGS", "Muon"}
+NOT_YET = {"Adafactor", "LBFGS"}
 pytestmark = pytest.mark.filterwarnings("ignore:AdaDelta. lr")
 
 
@@ -55,6 +56,15 @@ def adagrad(k):
     rate = schedules.InversePower(k["lr"], k["lr_decay"], 1.0) if k["lr_decay"] else k["lr"]
     start = k["initial_accumulator_value"]
     return AdaGrad(rate, k["eps"], initial_accumulator=start, like="torch")
+
+
+def muon(k):
+    """PyTorch refuses what is no matrix: here and there plain descent moves the biases."""
+    return Muon(
+        k["lr"], k["momentum"], k["eps"], nesterov=k["nesterov"], steps=k["ns_steps"],
+        coefficients=k["ns_coefficients"], adjust=k["adjust_lr_fn"] or "original",
+        rest=SGD(k["lr"]), matrices="*", like="torch",
+    )  # fmt: skip
 
 
 def rmsprop(k):
@@ -74,6 +84,7 @@ OURS = {
     "AdamW": lambda k: adam(k, amsgrad=k["amsgrad"]),
     "Adamax": lambda k: adam(k, Adamax),
     "ASGD": lambda k: ASGD(k["lr"], k["lambd"], k["alpha"], k["t0"], like="torch"),
+    "Muon": muon,
     "NAdam": lambda k: adam(k, NAdam, momentum_decay=k["momentum_decay"]),
     "RAdam": lambda k: adam(k, RAdam),
     "RMSprop": rmsprop,
@@ -88,10 +99,31 @@ def ours(kind, given):
     k = {p.name: p.default for p in parameters} | given
     k["lr"] = float(k["lr"])
     decay = k.get("weight_decay", 0.0)
-    decoupled = kind is torch.optim.AdamW or k.get("decoupled_weight_decay", False)
+    k.setdefault("maximize", False)
+    decoupled = kind in (torch.optim.AdamW, torch.optim.Muon) or k.get(
+        "decoupled_weight_decay", False
+    )
     config = OURS[kind.__name__](k).get_config()
     config |= {"maximize": k["maximize"], "weight_decay": decay if decoupled else 0.0}
     return steep.optimizers.from_config(config), 0.0 if decoupled else decay
+
+
+@pytest.fixture(autouse=True)
+def whole_digits(monkeypatch):
+    """Let PyTorch's Muon compute in the precision it is given, not in bfloat16."""
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+
+
+def steppers(kind, parameters, given):
+    """Return PyTorch's optimizer; with Muon plain descent for what it refuses."""
+    if kind is not torch.optim.Muon:
+        return [kind(parameters, **given)]
+    parameters = list(parameters)
+    matrices, vectors = ([p for p in parameters if (p.dim() > 1) == m] for m in (True, False))
+    if torch.is_tensor(given.get("lr")):  # they multiply by it in its precision
+        given = given | {"lr": given["lr"].double()}
+    made = kind(matrices, **given)
+    return [made, torch.optim.SGD(vectors, lr=float(made.defaults["lr"]))]
 
 
 def compare(kind, given, precision, seed=3):
@@ -100,12 +132,13 @@ def compare(kind, given, precision, seed=3):
     X, y = batch("mse", WIDTHS, ROWS, seed, precision)
     optimizer, l2 = ours(kind, given)
     trainer = steep.Trainer(net, "mse", optimizer, l2=l2, decay_bias=True, precision=precision)
-    stepper = kind(theirs.parameters(), **given)
+    moving = steppers(kind, theirs.parameters(), given)
     before = [w.copy() for w in net.state_dict().values()]
     for _ in range(STEPS):
-        stepper.zero_grad()
+        theirs.zero_grad()
         torch.nn.functional.mse_loss(theirs(torch.from_numpy(X)), torch.from_numpy(y)).backward()
-        stepper.step()
+        for stepper in moving:
+            stepper.step()
         trainer.step(X, y)
     assert apart(net.state_dict().values(), theirs.parameters()) < LIMIT[precision]
     assert apart(before, theirs.parameters()) > 100 * LIMIT[precision], "nothing moved"
@@ -167,6 +200,15 @@ DRAWN = {
         "alpha": st.floats(0.0, 1.0),
         "t0": st.integers(0, 30),
     },
+    "Muon": {
+        "lr": RATES,
+        "weight_decay": st.floats(0.0, 0.3),
+        "momentum": st.floats(0.0, 0.95),
+        "nesterov": st.booleans(),
+        "ns_steps": st.integers(1, 8),
+        "eps": st.sampled_from((1e-7, 1e-3, 0.1)),
+        "adjust_lr_fn": st.sampled_from((None, "original", "match_rms_adamw")),
+    },
     "NAdam": {
         **MOMENTS,
         "momentum_decay": st.floats(0.0, 1.0),
@@ -200,6 +242,8 @@ DRAWN = {
 @given(data=st.data())
 def test_drawn_configurations(name, data):
     chosen = data.draw(st.fixed_dictionaries({}, optional=DRAWN[name]))
-    if chosen.get("nesterov"):  # PyTorch refuses it with dampening or without momentum
+    if (
+        chosen.get("nesterov") and name == "SGD"
+    ):  # PyTorch refuses it with dampening or without momentum
         chosen |= {"dampening": 0.0, "momentum": chosen.get("momentum") or 0.9}
     compare(getattr(torch.optim, name), chosen, "float64", data.draw(st.integers(0, 99)))

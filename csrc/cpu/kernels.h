@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/extent.h"
 #include "base/panels.h"
 #include "base/window.h"
 #include "cpu/work.h"
@@ -55,6 +56,7 @@ template <class T> struct UpdateArgs {
   T scale;              // gradient factor of clipping by norm, 1 when off
   T decay;              // decoupled decay, lr*weight_decay; 0 when off or not a decayed parameter
   T factor;             // second pass only: what factor() made of the sums over the parameter
+  T* u;                 // (n) first pass of a rule that leaves a direction there, which may be g
 };
 
 // An average that follows the weights: average += rate*(w - average), and where they are pulled to it
@@ -106,7 +108,7 @@ template <class T> struct Kernels {
   // Of a rule of two passes, else null: the first, and the number that the second gets for the sums
   // over all blocks of a parameter. That of weight_decay itself stands in `decay`.
   void (*const* measure)(const UpdateArgs<T>&, double* terms);
-  double (*const* factor)(const double* terms, const T* knobs, T decay);
+  double (*const* factor)(const double* terms, const Extent& of, const T* knobs, T decay);
   void (*average)(const AverageArgs<T>&);
   // Look-ahead rules only. Before a run, w += look*v. After it w = point - look*v, in place or not,
   // so rounded that look_ahead gives the bits of the point again.

@@ -2,9 +2,11 @@
 // a padded copy.
 #include <algorithm>
 #include <atomic>
+#include <vector>
 
 #include "cpu.h"
 #include "cpu/kernels.h"
+#include "cpu/newton_schulz.h"
 #include "cpu/store.h"
 #include "cpu/threads.h"
 #include "plan/rules.h"
@@ -16,13 +18,30 @@ namespace {
 constexpr double kFlopsPerElement = 20;
 constexpr long kStretch = 2048;  // elements whose terms are summed at once
 
+// A vector is a matrix of one row.
+template <class T>
+void make_orthogonal(std::vector<T>& u, long size, double squares, const RuleInfo& info,
+                     const double* knobs) {
+  const auto of = [&](const char* name) { return knobs[info.knob(name)]; };
+  T* const matrix = u.data();
+  const double square = std::max(squares, of("least_length") * of("least_length"));
+  const Quintic quintic{of("a"), of("b"), of("c"), static_cast<int>(of("ns_steps")), of("eps")};
+  NewtonSchulz<T> native({Panels{1, size}});
+  pool().run(threads_for(native.flops(quintic.steps)), [&](int thread, int threads) {
+    native.run(&matrix, &square, quintic, thread, threads);
+  });
+}
+
 template <class T>
 bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double* knobs, T scale,
            T decay) {
   T row[32];
   const RuleInfo& info = rule_infos()[rule];
   for (std::size_t i = 0; i < info.knobs.size(); ++i) row[i] = static_cast<T>(knobs[i]);
+  const long size = columns.layout().slices[0].columns, lanes = size / kLane;
+  const long rest = size - lanes * kLane;
   T factor = 1;
+  std::vector<T> u(info.orthogonal ? padded(size) : 0);
   const auto arguments = [&](const T* g, long from, long n) {
     UpdateArgs<T> a{};
     a.w = columns.column(0) + from;
@@ -33,10 +52,9 @@ bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double
     a.scale = scale;
     a.decay = decay;
     a.factor = factor;
+    a.u = u.data() + from;
     return a;
   };
-  const long size = columns.layout().slices[0].columns, lanes = size / kLane;
-  const long rest = size - lanes * kLane;
   alignas(64) T last[kLane] = {};
   std::copy_n(gradient + lanes * kLane, rest, last);
   if (info.sums > 0) {  // in stretches that do not depend on the threads
@@ -50,7 +68,14 @@ bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double
       measure(gradient + from, from, std::min(kStretch, lanes * kLane - from));
     }
     if (rest > 0) measure(last, lanes * kLane, kLane);
-    factor = static_cast<T>(kernels<T>().factor[rule](sums, row, decay));
+    if (info.orthogonal) {
+      make_orthogonal(u, size, sums[0], info, knobs);
+      scale = 1;
+      gradient = u.data();
+      std::copy_n(gradient + lanes * kLane, rest, last);
+    }
+    const Extent extent = columns.layout().slices[0].extent();
+    factor = static_cast<T>(kernels<T>().factor[rule](sums, extent, row, decay));
   }
   std::atomic<bool> finite{true};
   const auto step = [&](const T* g, long from, long n) {

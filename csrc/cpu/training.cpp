@@ -31,11 +31,17 @@ CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weight
     : program_(std::move(program)), weights_(std::move(weights)), k_(kernels<T>()), recipe_(recipe),
       slots_(weights_->shared_layout(), layouts(columns)),
       ruled_(recipe_.method ? std::vector<Ruled<T>>{}
-                            : ruled(recipe_, *weights_, columns, slots_)) {}
+                            : ruled(recipe_, *weights_, columns, slots_)) {
+  const auto orthogonal = [](int rule) { return rule_infos()[rule].orthogonal; };
+  if (std::any_of(recipe_.rules.begin(), recipe_.rules.end(), orthogonal)) {
+    keep_gradients();
+    directions_ = std::make_unique<Directions<T>>(recipe_, *gradients_);
+  }
+}
 
 template <class T> long CpuTraining<T>::bytes() const {
   return slots_.bytes() + (gradients_ ? gradients_->bytes() : 0) +
-         (kept_weights_ ? kept_weights_->bytes() : 0);
+         (kept_weights_ ? kept_weights_->bytes() : 0) + (directions_ ? directions_->bytes() : 0);
 }
 
 template <class T> long CpuTraining<T>::plan_bytes(long rows) const {
@@ -72,7 +78,7 @@ template <class T> void CpuTraining<T>::keep_gradients() {
 
 template <class T> Update<T> CpuTraining<T>::update() {
   T* const gradients = gradients_ ? gradients_->column(0) : nullptr;
-  return {*plan_, *weights_, slots_, recipe_, ruled_, gradients, sums_.data()};
+  return {*plan_, *weights_, slots_, recipe_, ruled_, gradients, sums_.data(), directions_.get()};
 }
 
 template <class T> Step<T> CpuTraining<T>::at(const Batcher& data, Position at) const {
@@ -94,7 +100,8 @@ template <class T> int CpuTraining<T>::threads_for_rows(long rows) {
   constexpr double kFlopsPerUpdate = 20;  // of one parameter, with its root and its division
   const double size = static_cast<double>(weights_->layout().size);
   const double n = static_cast<double>(rows);
-  const int wanted = threads_for(plan_->cost_per_row() * n + size * (2.0 * n + kFlopsPerUpdate));
+  const int wanted = threads_for(plan_->cost_per_row() * n + size * (2.0 * n + kFlopsPerUpdate) +
+                                 (directions_ ? directions_->flops() : 0));
   plan_->reserve_threads(wanted);
   return wanted;
 }

@@ -53,6 +53,7 @@ template <class T> class CpuTraining : public Training {
   std::vector<T> kept_statistics_;             // of steps that go in parts
   std::unique_ptr<Plan<T>> plan_;
   std::vector<TaskSums> sums_;  // of each task
+  std::unique_ptr<Directions<T>> directions_;
   std::vector<T> saved_weights_, saved_slots_;
   Pace pace_;
   double step_seconds_ = 0;  // of the last steps

@@ -35,6 +35,7 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
                slice.narrow,
                slice.panels().count(),
                slice.offset,
+               slice.extent(),
                {},
                nullptr};
     for (std::size_t c = 0; c < columns.size(); ++c) {
@@ -54,11 +55,11 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
 template <class T>
 Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
                   const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients,
-                  TaskSums* sums)
+                  TaskSums* sums, Directions<T>* directions)
     : plan_(plan), k_(kernels<T>()), ruled_(ruled), decay_bias_(recipe.decay_bias),
       adaptive_(recipe.adaptive), columns_(recipe.columns()),
       large_(weights.bytes() + slots.bytes() > kCache), size_(weights.layout().size),
-      w_(weights.column(0)), gradients_(gradients), sums_(sums) {
+      w_(weights.column(0)), gradients_(gradients), sums_(sums), directions_(directions) {
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
     looks_ahead_ |= recipe.rule(static_cast<int>(g)).look_ahead;
     two_passes_ |= recipe.rule(static_cast<int>(g)).sums > 0;
@@ -202,20 +203,26 @@ template <class T>
 bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale) const {
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
-  const UpdateArgs<T> a = arguments(task, g, knobs, scale);
+  UpdateArgs<T> a = arguments(task, g, knobs, scale);
   if (r.info->sums == 0) return step(i, a, knobs);
+  if (r.info->orthogonal) a.u = gradients_ + task.offset;
   k_.measure[r.rule](a, sums_[i].terms);
   return true;
 }
 
-// What a rule makes of the sums over a whole parameter.
+// The sums over a whole parameter.
+template <class T> auto Update<T>::terms(int parameter) const -> Terms {
+  Terms terms{};
+  for (std::size_t i = plan_.first_task(parameter); i < plan_.first_task(parameter + 1); ++i) {
+    for (int t = 0; t < ruled_[parameter].info->sums; ++t) terms[t] += sums_[i].terms[t];
+  }
+  return terms;
+}
+
+// What a rule makes of them.
 template <class T> double Update<T>::factor(int parameter, Knobs& knobs, T decay) const {
   const Ruled<T>& r = ruled_[parameter];
-  double terms[kMaxTerms] = {};
-  for (std::size_t i = plan_.first_task(parameter); i < plan_.first_task(parameter + 1); ++i) {
-    for (int t = 0; t < r.info->sums; ++t) terms[t] += sums_[i].terms[t];
-  }
-  return k_.factor[r.rule](terms, knobs.own(r), decay);
+  return k_.factor[r.rule](terms(parameter).data(), r.extent, knobs.own(r), decay);
 }
 
 // Of rules with sums, once everybody has given his. Without gradients they do not want them.
@@ -229,7 +236,8 @@ template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
     const Ruled<T>& r = ruled_[task.parameter];
     if (r.info->sums == 0) continue;
     const T* const g = gradients == nullptr ? nullptr : gradients + task.offset;
-    UpdateArgs<T> a = arguments(task, g, knobs, g == nullptr ? 1 : sums_[i].scale);
+    const bool scaled = g == nullptr || r.info->orthogonal;  // the direction is as it is
+    UpdateArgs<T> a = arguments(task, g, knobs, scaled ? 1 : sums_[i].scale);
     if (task.parameter != parameter) {
       parameter = task.parameter;
       factor = this->factor(parameter, knobs, a.decay);
@@ -290,6 +298,7 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   }
   if (!two_passes_) return finite;
   meet(threads);
+  if (directions_ != nullptr) make_orthogonal(knobs, thread, threads);
   return second_pass(share, knobs, gradients_) && finite;
 }
 
@@ -297,11 +306,13 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                   \
                                        const std::vector<SlotColumn>&, const CpuStore<T>&); \
   template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,        \
-                             const Recipe&, const std::vector<Ruled<T>>&, T*, TaskSums*);   \
+                             const Recipe&, const std::vector<Ruled<T>>&, T*, TaskSums*,    \
+                             Directions<T>*);                                               \
   template void Update<T>::keep_weights();                                                  \
   template void Update<T>::begin(const double*) const;                                      \
   template void Update<T>::end(const double*, long) const;                                  \
   template auto Update<T>::share(int, int) const -> Share;                                  \
+  template auto Update<T>::terms(int) const -> Terms;                                       \
   template bool Update<T>::fused(Share, long, Knobs&, int) const;                           \
   template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,             \
                                     std::atomic<bool>&) const;

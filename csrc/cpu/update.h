@@ -2,9 +2,11 @@
 // and for look-ahead rules the way to the point of the gradient and back. A block is done by one thread;
 // which one changes nothing.
 #pragma once
+#include <array>
 #include <atomic>
 #include <vector>
 
+#include "cpu/directions.h"
 #include "cpu/plan.h"
 #include "plan/recipe.h"
 
@@ -19,6 +21,7 @@ template <class T> struct Ruled {
   bool turned;  // its rows are stored as columns
   long panels;
   long offset;  // of the parameter in a column of weights
+  Extent extent;
   T* slots[kMaxSlots];
   T* average;  // of its weights, or null
 
@@ -58,9 +61,11 @@ template <class T> class Update {
   // Tasks [first, last).
   struct Share { std::size_t first, last; };
 
-  // separate() wants room for gradients of all parameters; there are sums for each task.
+  // separate() wants room for gradients of all parameters; there are sums for each task. Directions may
+  // be null where no rule has any.
   Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
-         const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients, TaskSums* sums);
+         const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients, TaskSums* sums,
+         Directions<T>* directions);
 
   // Ends of a run by a look-ahead rule, nothing for others: the weights become the point, and w again
   // after `done` steps. The way there and back is exact after a step only: what was kept is found again
@@ -91,6 +96,7 @@ template <class T> class Update {
   void come_back(Share share, const T* kept) const;
 
  private:
+  using Terms = std::array<double, kMaxTerms>;
   struct Lengths { double total, shrunk; };  // of all gradients, made smaller by `shrunk`
 
   const Ruled<T>& rule_of(std::size_t task) const { return ruled_[plan_.tasks()[task].parameter]; }
@@ -103,7 +109,9 @@ template <class T> class Update {
   bool first_pass(std::size_t task, const T* g, Knobs& knobs, double scale) const;
   bool step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
   bool second_pass(Share share, Knobs& knobs, const T* gradients) const;
+  Terms terms(int parameter) const;
   double factor(int parameter, Knobs& knobs, T decay) const;
+  void make_orthogonal(const Knobs& knobs, int thread, int threads) const;
   double length(int parameter) const;
   double clipped(int parameter, const Knobs& knobs, double shrunk) const;
   Lengths norm(Share share, const Knobs& knobs, int threads) const;
@@ -121,6 +129,7 @@ template <class T> class Update {
   T* const w_;
   T* const gradients_;
   TaskSums* const sums_;
+  Directions<T>* const directions_;
   bool looks_ahead_ = false, two_passes_ = false;
   std::vector<T> kept_;
 };

@@ -5,6 +5,16 @@
 
 namespace steep {
 
+Extent Slice::extent() const {
+  Extent of{.size = static_cast<double>(rows * columns),
+            .rows = static_cast<double>(narrow ? columns : rows),
+            .columns = static_cast<double>(narrow ? rows : columns)};
+  const bool convolution = shape.size() == 4;
+  of.window = convolution ? static_cast<double>(shape[0]) / static_cast<double>(shape[1])
+                          : of.columns / of.rows;
+  return of;
+}
+
 Layout::Layout(const std::vector<Parameter>& parameters, Format format) : format(format) {
   for (const Parameter& p : parameters) {
     const bool matrix = p.shape.size() > 1;

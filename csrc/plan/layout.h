@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/extent.h"
 #include "base/format.h"
 #include "base/panels.h"
 #include "graph/graph.h"
@@ -26,6 +27,7 @@ struct Slice {
   long offset, size;   // size counts the padding, which stays zero
 
   Panels panels() const { return {rows, columns}; }
+  Extent extent() const;
 };
 
 // Decayed parameters first; a pure function of the parameters.

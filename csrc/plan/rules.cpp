@@ -21,7 +21,8 @@ template <class... R> std::vector<RuleInfo> rows(List<R...>) {
            {R::kKnobs.begin(), R::kKnobs.end()},
            R::kLookAhead,
            STEEP_ISA::rules::kSums<R>,
-           STEEP_ISA::rules::kKeepsGradient<R>}...};
+           STEEP_ISA::rules::kKeepsGradient<R>,
+           STEEP_ISA::rules::kOrthogonal<R>}...};
 }
 
 }  // namespace

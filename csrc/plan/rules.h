@@ -25,6 +25,7 @@ struct RuleInfo {
   bool look_ahead;
   int sums;             // over a whole parameter, that a step wants between its two passes
   bool keeps_gradient;  // for the second of them
+  bool orthogonal;      // a direction stands there in its place, made orthogonal between them
 
   int slot(const std::string& name) const;  // position, -1 when the rule has none of that name
   int knob(const std::string& name) const;

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "base/extent.h"
+
 namespace steep::STEEP_ISA::rules {
 
 constexpr std::size_t count_words(std::string_view list) {
@@ -34,6 +36,13 @@ inline constexpr int kSums = [] {
 template <class Rule>
 inline constexpr bool kKeepsGradient = [] {
   if constexpr (requires { Rule::kNeedsGradient; }) return Rule::kNeedsGradient;
+  return false;
+}();
+// Whether the first pass leaves a direction in place of the gradient, which is made orthogonal before the
+// second one.
+template <class Rule>
+inline constexpr bool kOrthogonal = [] {
+  if constexpr (requires { Rule::kOrthogonal; }) return Rule::kOrthogonal;
   return false;
 }();
 

@@ -30,7 +30,7 @@ struct LAMB {
     terms[1] = d * d;
   }
   template <class T>
-  static double factor(const double* terms, const Knobs<T>&, T) {
+  static double factor(const double* terms, const Extent&, const Knobs<T>&, T) {
     return terms[0] > 0 && terms[1] > 0 ? std::sqrt(terms[0]) / std::sqrt(terms[1]) : 1;
   }
   template <class T>

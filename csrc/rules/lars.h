@@ -22,7 +22,7 @@ struct LARS {
     terms[1] = d * d;
   }
   template <class T>
-  static double factor(const double* terms, const Knobs<T>& k, T decay) {
+  static double factor(const double* terms, const Extent&, const Knobs<T>& k, T decay) {
     if (!(terms[0] > 0 && terms[1] > 0)) return double(k.lr);
     const double w = std::sqrt(terms[0]), apart = std::abs(double((T(1) - k.joint) * decay));
     return double(k.lr) * double(k.trust) * w / (std::sqrt(terms[1]) + apart * w + double(k.eps));

@@ -15,6 +15,7 @@
 #include "rules/lars.h"
 #include "rules/lion.h"
 #include "rules/momentum.h"
+#include "rules/muon.h"
 #include "rules/nadam.h"
 #include "rules/nesterov.h"
 #include "rules/nesterov_lookback.h"
@@ -35,10 +36,9 @@
 namespace steep::STEEP_ISA::rules {
 
 using All = List<  // in any order
-    LAMB, LARS,
-    SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum, RMSPropNesterov,
-    Adam, AMSGrad, Adamax, NAdam, AdaDelta, Lion, RMSPropCentered, RMSPropCenteredMomentum,
-    RMSPropCenteredNesterov, RAdam, AdaBelief, Yogi, Adan, AdEMAMix, Rprop, Signum, ASGD, FTRL,
-    ScheduleFreeSGD, ScheduleFreeAdam>;
+    LAMB, LARS, Muon, SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum,
+    RMSPropNesterov, Adam, AMSGrad, Adamax, NAdam, AdaDelta, Lion, RMSPropCentered,
+    RMSPropCenteredMomentum, RMSPropCenteredNesterov, RAdam, AdaBelief, Yogi, Adan, AdEMAMix, Rprop,
+    Signum, ASGD, FTRL, ScheduleFreeSGD, ScheduleFreeAdam>;
 
 }  // namespace steep::STEEP_ISA::rules

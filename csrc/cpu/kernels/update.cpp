@@ -97,7 +97,9 @@ void measure(const UpdateArgs<T>& a, double* terms) {
       T s[kMaxSlots];
       double term[sums];
       for (size_t k = 0; k < count; ++k) s[k] = a.slots[k][i + j];
-      Rule::template measure<T>(a.w[i + j], a.g[i + j] * a.scale, s, knobs, a.decay, term);
+      T g = a.g[i + j] * a.scale;
+      Rule::template measure<T>(a.w[i + j], g, s, knobs, a.decay, term);
+      if constexpr (rules::kOrthogonal<Rule>) a.u[i + j] = g;
       for (size_t k = 0; k < count; ++k) a.slots[k][i + j] = s[k];
       for (size_t k = 0; k < sums; ++k) lane[k][j] += term[k];
     }
@@ -106,10 +108,10 @@ void measure(const UpdateArgs<T>& a, double* terms) {
 }
 
 template <class T, class Rule>
-double factor_of(const double* terms, const T* knobs, T decay) {
+double factor_of(const double* terms, const Extent& of, const T* knobs, T decay) {
   typename Rule::template Knobs<T> own;
   std::memcpy(&own, knobs, sizeof(own));
-  return Rule::template factor<T>(terms, own, decay);
+  return Rule::template factor<T>(terms, of, own, decay);
 }
 
 template <class T>
@@ -199,7 +201,8 @@ template <class T, class... Rules>
 void fill_passes(Kernels<T>& table, List<Rules...>) {
   static constexpr void (*measures[])(const UpdateArgs<T>&,
                                       double*) = {measure_or_null<T, Rules>()...};
-  static constexpr double (*factors[])(const double*, const T*, T) = {factor_or_null<T, Rules>()...};
+  static constexpr double (*factors[])(const double*, const Extent&, const T*,
+                                       T) = {factor_or_null<T, Rules>()...};
   table.measure = measures;
   table.factor = factors;
 }

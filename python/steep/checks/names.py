@@ -1,10 +1,11 @@
-"""Looks a name up in a table and, where it is missing, says which known name is nearest.
+"""Looks a name up in a table, or says which known name is nearest; and patterns of names.
 
 The tables themselves live where their things live: optimizers, losses, layers, data sets.
 """
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -33,3 +34,8 @@ def choose(kind: str, name: str, table: Mapping[str, T]) -> T:
     hint = f'; did you mean "{near[0]}"?' if near else "."
     known = ", ".join(f'"{known}"' for known in table)
     raise ValueError(f'unknown {kind} "{name}"{hint} Known: {known}')
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Say whether a parameter's name fits one with ``*`` and ``?``, or that of its layer."""
+    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from .. import schedules
 from ..checks.described import described
 from ..checks.names import choose
-from . import adam, adaptive, averaged, full_batch, layerwise, moments, sgd, signs
+from . import adam, adaptive, averaged, full_batch, layerwise, moments, muon, sgd, signs
 from .adam import *  # noqa: F403
 from .adaptive import *  # noqa: F403
 from .averaged import *  # noqa: F403
@@ -25,6 +25,7 @@ from .full_batch import *  # noqa: F403
 from .layer_decay import layer_decay
 from .layerwise import *  # noqa: F403
 from .moments import *  # noqa: F403
+from .muon import *  # noqa: F403
 from .sgd import *  # noqa: F403
 from .signs import *  # noqa: F403
 
@@ -37,11 +38,12 @@ __all__ += signs.__all__
 __all__ += averaged.__all__
 __all__ += layerwise.__all__
 __all__ += full_batch.__all__
+__all__ += muon.__all__
 
 # By name: every class in small letters, and forms and spellings that the field has names for.
 TABLE: dict[str, Callable[..., Optimizer]] = {
     name.lower(): vars(room)[name]
-    for room in (sgd, adaptive, adam, moments, signs, averaged, layerwise)
+    for room in (sgd, adaptive, adam, moments, signs, averaged, layerwise, muon)
     for name in room.__all__
 } | {
     "momentum": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, **rest),
@@ -96,8 +98,13 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
         If it names no known optimizer or its arguments do not fit.
     """
     known = {name: made for name, made in (TABLE | METHODS).items() if isinstance(made, type)}
-    optimizer: Optimizer = described("optimizer", known, config, schedules.from_config)
+    optimizer: Optimizer = described("optimizer", known, config, _argument)
     return optimizer
+
+
+def _argument(config: Any) -> Any:
+    inner = isinstance(config, Mapping) and "optimizer" in config
+    return from_config(config) if inner else schedules.from_config(config)
 
 
 def compare(

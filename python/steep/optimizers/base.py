@@ -60,6 +60,7 @@ class Optimizer(Described, ABC):
     kind: ClassVar[str] = "optimizer"
     flags: ClassVar[tuple[str, ...]] = ("maximize",)
     full_batch: ClassVar[bool] = False  # whether a step is an iteration on all samples
+    others: ClassVar[tuple[str, ...]] = ()  # arguments that are optimizers themselves
 
     def __init_subclass__(cls) -> None:
         """Put what a class names beside what its bases do."""
@@ -166,10 +167,13 @@ class Optimizer(Described, ABC):
             return 0.0
         return self._at("lr", clock) * self._at("weight_decay", clock)
 
-    def parts(self, shapes: Mapping[str, Shape]) -> list[tuple["Optimizer", list[str]]]:
+    def parts(
+        self, shapes: Mapping[str, Shape], network: Mapping[str, Shape] | None = None
+    ) -> list[tuple["Optimizer", list[str]]]:
         """Return who moves which of some parameters, named with their shapes: it moves all.
 
-        Optimizers made for matrices leave the rest to another one.
+        `network` has all of them, where these are a part. Optimizers made for matrices leave others
+        to another one, and stand first.
         """
         return [(self, list(shapes))]
 

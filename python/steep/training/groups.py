@@ -3,11 +3,10 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from .. import _core, optimizers, schedules
-from ..checks.names import choose
+from ..checks.names import choose, matches
 from ..checks.numbers import NOT_NEGATIVE, POSITIVE
 from ..network import Shape
 from ..optimizers import Optimizer
@@ -114,7 +113,7 @@ def group(
         raise ValueError(f"groups: {pattern!r} has no optimizer, and neither has the Trainer")
     names = (*PENALTIES, *LIMITS)
     numbers = {n: v for n, v in changes.items() if n not in ("optimizer", "lr_factor", *names)}
-    known = {name: None for name in (*own.ranges, "optimizer", "lr_factor", *names)}
+    known = dict.fromkeys((*own.ranges, *own.others, "optimizer", "lr_factor", *names))
     for name in numbers:
         choose(f"groups: setting of {pattern!r}", name, known)
     if numbers:
@@ -134,6 +133,8 @@ def _slower(pattern: str, optimizer: Optimizer, factor: float | Schedule) -> Opt
         else rate * factor
     )
     changed: dict[str, Any] = {"lr": slower}
+    for name in optimizer.others:
+        changed[name] = _slower(pattern, getattr(optimizer, name), factor)
     return dataclasses.replace(optimizer, **changed)
 
 
@@ -165,14 +166,17 @@ def assign(
     left = dict(shapes)
     parts: list[tuple[Group, list[str]]] = []
     for number, (pattern, each) in enumerate(every(optimizer, given, shared)):
-        mine = {name: shape for name, shape in left.items() if _matches(name, pattern)}
-        if shapes and number < len(given) and not any(_matches(n, pattern) for n in shapes):
+        mine = {name: shape for name, shape in left.items() if matches(name, pattern)}
+        if shapes and number < len(given) and not any(matches(n, pattern) for n in shapes):
             raise ValueError(
                 f"groups: no parameter is called {pattern!r}; there are {', '.join(shapes)}"
             )
         for name in mine:
             del left[name]
-        parts += [(Group(moved, each.common), names) for moved, names in each.optimizer.parts(mine)]
+        parts += [
+            (Group(moved, each.common), names)
+            for moved, names in each.optimizer.parts(mine, shapes)
+        ]
     if left:
         raise ValueError(
             f'groups: nothing moves {", ".join(left)}; add a pattern "*", or give the Trainer an '
@@ -187,7 +191,3 @@ def assign(
             )
     of = {name: number for number, (_, names) in enumerate(parts) for name in names}
     return Assignment(tuple(each for each, _ in parts), tuple(of[name] for name in shapes))
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")

@@ -71,7 +71,8 @@ class Settings:
     @property
     def names(self) -> tuple[str, ...]:
         """What may be assigned."""
-        own = ("optimizer", *self.optimizer.ranges) if self.owns else ()
+        optimizer = self.optimizer
+        own = ("optimizer", *optimizer.ranges, *optimizer.others) if self.owns else ()
         return (*COMMON, "groups", *own)
 
     def __contains__(self, name: object) -> bool:
@@ -90,7 +91,8 @@ class Settings:
             return dict(self.groups)
         if name not in self:
             raise AttributeError(f"Trainer has no attribute {name!r}")
-        return getattr(self.optimizer if name in self.optimizer.ranges else self, name)
+        optimizer = self.optimizer
+        return getattr(optimizer if name in (*optimizer.ranges, *optimizer.others) else self, name)
 
     def fitting(self, name: str, value: Any) -> Any:
         """Return a setting checked, as `take` takes it; for a hyper-parameter, the optimizer.
