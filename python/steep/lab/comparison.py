@@ -116,8 +116,6 @@ def compare(
     tried = {name: _rates(given, tune) for name, given in _named(optimizers).items()}
     steps, epochs = whole("compare", "steps", steps), whole("compare", "epochs", epochs, 0)
     ground = None if surface is None else surface_of(surface, start, limits)
-    if ground is None and epochs == 0:
-        raise ValueError("compare: nothing to do without a surface and without epochs")
     walked: dict[str, OnSurface] = {}
     if ground is not None:
         walked = {
@@ -130,7 +128,7 @@ def compare(
         task = _task(net, loss, data, epochs, batch_size, seed)
         trained = {n: _best([_train(o, task) for o in made]) for n, made in tried.items()}
     if not (walked or trained):
-        raise ValueError("compare: methods for full batches train networks; give epochs")
+        raise ValueError("compare: nothing to do; give epochs, or a surface and a rule that steps")
     return Comparison(walked, trained, ground)
 
 
@@ -174,10 +172,9 @@ def _best(fared: list[Fared]) -> Fared:
 
 def _walk(optimizer: Optimizer, ground: Surface, steps: int) -> OnSurface:
     """Follow an optimizer on the surface as far as numbers go; the point is one parameter."""
-    moved = optimizer.parts({"point": (2,)})[0][0]
     diverged = None
     try:
-        path = descend(moved, ground.grad, ground.start, steps)
+        path = descend(optimizer, ground.grad, ground.start, steps)
     except DivergedError as error:
         path, diverged = error.path, error.step + 1
     with np.errstate(over="ignore", invalid="ignore"):  # told below
