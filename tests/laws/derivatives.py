@@ -73,6 +73,8 @@ class Products:
             return
         given = [torch.from_numpy(self.v[name]) for name in twin.trained]
         Hv = double_backward(torch, loss, course.leaves, given)
+        if not all(np.isfinite(a).all() for a in Hv):
+            raise Skip("PyTorch's double backward is not finite")
         for name, theirs in zip(twin.trained, Hv, strict=True):
             group = course.groups[name]
             l2 = parity.reference.knobs_at(group.optimizer, 0, 0).of(group.common["l2"])
