@@ -72,7 +72,7 @@ def describe(case):
     bench = load_cases()
     if isinstance(case, bench.Step):
         units = "-".join(map(str, case.units))
-        return f"{units}, batch {case.batch}, Adam; time of a step"
+        return f"{units}, batch {case.batch}, {case.rule}; time of a step"
     if isinstance(case, bench.ImageStep):
         size = "x".join(map(str, case.shape))
         return f"{size} images, batch {case.batch}, SGD with momentum; time of a step"

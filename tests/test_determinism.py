@@ -25,9 +25,8 @@ def train(case, threads, epochs=EPOCHS, **changes):
 def trace(trainer):
     session = trainer._run.session()
     left = {name: value.tobytes() for name, value in trainer.net.state_dict().items()}
-    for slot in session.slots:
-        for name in trainer.net.state_dict():
-            left[slot, name] = session.get_slot(slot, name).tobytes()
+    for slot, values in session.copy_out()[1].items():
+        left |= {(slot, name): value.tobytes() for name, value in values.items()}
     left["losses"] = np.array(trainer.history.steps["loss"]).tobytes()
     for name, values in trainer.history.history.items():
         if name != "seconds":

@@ -14,7 +14,7 @@ VERSION = f"{jax.__version__}, optax {optax.__version__}"
 def prepare(case, variant, threads, bench):
     """Return the prepared work of one case, or raise UnsupportedError."""
     del threads  # JAX has no setting; it sizes its pool by the processors it may run on
-    if isinstance(case, bench.Step):
+    if isinstance(case, bench.Step) and case.rule == "adam":
         return step(case, variant, bench)
     if isinstance(case, bench.ImageStep):
         return jax_images.step(case, variant, bench)

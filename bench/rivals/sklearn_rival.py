@@ -15,7 +15,7 @@ VERSION = sklearn.__version__
 def prepare(case, variant, threads, bench):
     """Return the prepared work of one case, or raise UnsupportedError."""
     del variant, threads  # threads are those of NumPy's BLAS, set by the environment
-    if not isinstance(case, bench.Step):
+    if not isinstance(case, bench.Step) or case.rule != "adam":
         raise UnsupportedError(f"scikit-learn has no {case.name}")
     warnings.simplefilter("ignore", ConvergenceWarning)
     x, y, weights = bench.step_data(case)

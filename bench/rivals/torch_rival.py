@@ -1,5 +1,7 @@
 """PyTorch's side of the cases: eager, foreach and fused optimizers, and torch.compile."""
 
+from unittest import mock
+
 import torch
 import torch.nn.functional as F
 from torch._inductor import config as inductor
@@ -21,10 +23,7 @@ def prepare(case, variant, threads, bench):
     if isinstance(case, bench.ImageStep | bench.Convolution):
         return torch_images.prepare(case, variant, bench)
     if isinstance(case, bench.Step):
-        if variant == "torch-compile":
-            options = STEP_OPTIONS if case.small or case.flops < 1e8 else STEP_OPTIONS[:2]
-            return best([(note, lambda make=make: make(case, bench)) for note, make in options])
-        return eager(case, variant, bench)
+        return step(case, variant, bench)
     if isinstance(case, bench.Gemm):
         return gemm(case, bench)
     if isinstance(case, bench.NewtonSchulz):
@@ -115,6 +114,44 @@ def eager(case, variant, bench):
         update.step()
 
     return problem.work(step, bench)
+
+
+def step(case, variant, bench):
+    """Prepare a training step."""
+    if case.rule == "muon":
+        return muon(case, variant, bench)
+    if variant == "torch-compile":
+        options = STEP_OPTIONS if case.small or case.flops < 1e8 else STEP_OPTIONS[:2]
+        return best([(note, lambda make=make: make(case, bench)) for note, make in options])
+    return eager(case, variant, bench)
+
+
+def muon(case, variant, bench):
+    """Prepare an eager step with PyTorch's Muon, the faster of float32 and its own bfloat16."""
+    if variant != "torch":
+        raise UnsupportedError(f"PyTorch has no {variant} Muon")
+
+    def made(bfloat16):
+        problem = Problem(case, bench)
+        layers = [layer for layer in problem.net if isinstance(layer, torch.nn.Linear)]
+        hidden = [layer.weight for layer in layers[:-1]]
+        rest = [layers[-1].weight, *(layer.bias for layer in layers)]
+        update = torch.optim.Muon(hidden, lr=bench.LEARNING_RATE, weight_decay=0.0)
+        adam = optimizer("adam", rest, bench.LEARNING_RATE)
+
+        def step(x, y):
+            problem.net.zero_grad(set_to_none=True)
+            problem.loss(x, y).backward()
+            with mock.patch.object(torch.Tensor, "bfloat16", bfloat16):
+                update.step()
+            adam.step()
+
+        return problem.work(step, bench)
+
+    own = torch.Tensor.bfloat16
+    return best(
+        [("float32", lambda: made(torch.Tensor.clone)), ("its bfloat16", lambda: made(own))]
+    )
 
 
 def compile_loss(case, bench):

@@ -12,7 +12,7 @@ from .images import CONVOLUTIONS, IMAGE_STEPS, Convolution, ImageStep, find_conv
 
 @dataclass(frozen=True)
 class Step:
-    """One training step of a dense ReLU network: forward, cross entropy, backward, Adam.
+    """One training step of a dense ReLU network: forward, cross entropy, backward, update.
 
     Parameters
     ----------
@@ -26,6 +26,8 @@ class Step:
         Steps in an epoch of the data set, which lies in memory.
     epochs : int
         Epochs in one timed call.
+    rule : str
+        ``"adam"``, or ``"muon"`` for the hidden matrices with Adam for the rest.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Step:
     batch: int
     batches: int
     epochs: int = 5
+    rule: str = "adam"
 
     @property
     def parameters(self) -> int:
@@ -41,9 +44,10 @@ class Step:
 
     @property
     def flops(self) -> float:
-        """Arithmetic of a step: three products a layer; the first layer needs no input gradient."""
+        """Arithmetic of a step: three products a layer, but of the first two; and Newton-Schulz."""
         products = [2.0 * self.batch * i * o for i, o in pairwise(self.units)]
-        return 3 * sum(products) - products[0]
+        hidden = pairwise(self.units[:-1]) if self.rule == "muon" else ()
+        return 3 * sum(products) - products[0] + sum(NewtonSchulz(*pair).flops for pair in hidden)
 
     @property
     def bytes(self) -> float:
@@ -209,6 +213,7 @@ CASES: tuple[Case, ...] = (
     Step("mlp_small", (4, 120, 84, 2), 32, 400),
     Step("mlp_mnist", (784, 128, 10), 128, 100),
     Step("mlp_wide", (784, 1024, 1024, 10), 128, 25),
+    Step("mlp_muon", (1024, 1024, 10), 32, 4, epochs=1, rule="muon"),
     *IMAGE_STEPS,
     *(Gemm(*shape, layout) for shape in _SHAPES for layout in ("nn", "nt", "tn")),
     *CONVOLUTIONS,
@@ -242,7 +247,7 @@ def find(name: str) -> Case:
     if found and found[1] in STREAMS and int(found[2]) > 0:
         return Rule(found[1], int(found[2]))
     kinds = (
-        "mlp_tiny mlp_small mlp_mnist mlp_wide lenet5 resnet20 gemm/M,N,K/nn|nt|tn "
+        "mlp_tiny mlp_small mlp_mnist mlp_wide mlp_muon lenet5 resnet20 gemm/M,N,K/nn|nt|tn "
         "conv/CIN-COUT,KxK,HxW,bN[,sS][,pP][,gG]/forward|backward_data|backward_weights "
         "newton_schulz/ROWS,COLUMNS,xCOUNT rule/NAME/SIZE"
     )

@@ -56,7 +56,9 @@ def _prepare_step(case: Step) -> Work:
     net.build((case.units[0],))
     flat = [array for pair in weights for array in pair]
     net.load_state_dict(dict(zip(net.state_dict(), flat, strict=True)))
-    trainer = Trainer(net, CrossEntropy(), optimizers.Adam(lr=LEARNING_RATE))
+    adam = optimizers.Adam(lr=LEARNING_RATE)
+    rule = optimizers.Muon(LEARNING_RATE, rest=adam) if case.rule == "muon" else adam
+    trainer = Trainer(net, CrossEntropy(), rule)
     few = CHECK_STEPS * case.batch
     # The same batches in the same order as every rival, so nothing is shuffled.
     options: dict[str, Any] = {"batch_size": case.batch, "shuffle": False, "progress": False}

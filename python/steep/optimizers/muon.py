@@ -113,7 +113,13 @@ class Muon(Optimizer):
     def parts(
         self, shapes: Mapping[str, Shape], network: Mapping[str, Shape] | None = None
     ) -> list[tuple[Optimizer, list[str]]]:
-        """Return the matrices that it moves, and who moves the others."""
+        """Return the matrices that it moves, and who moves the others.
+
+        Raises
+        ------
+        ValueError
+            If none of its patterns fits a matrix.
+        """
         matrices = [name for name, shape in shapes.items() if len(shape) > 1]
         if self.matrices is None:
             last = [name for name, shape in (network or shapes).items() if len(shape) > 1][-1:]
