@@ -168,6 +168,18 @@ RULES = {
     "muon": Rule(
         optimizers.Muon(0.02, weight_decay=0.1, matrices="*"), scale_free=True, whole=True
     ),
+    "adafactor": Rule(
+        optimizers.Adafactor(0.05, eps1=1e-3, clip=0.7, weight_decay=0.1),
+        same=("keras",),
+        scale_free=True,
+        whole=True,
+    ),
+    "adafactor_vector": Rule(
+        optimizers.Adafactor(0.05, eps1=1e-3, factored=False),
+        same=("keras",),
+        scale_free=True,
+        whole=True,
+    ),
     "adadelta": Rule(optimizers.AdaDelta(1.0), same=EVERY, starts_by_eps=True),
     "lion": Rule(optimizers.Lion(1e-3, weight_decay=0.1), same=EVERY, scale_free=True),
     "signum": Rule(optimizers.Signum(1e-3), same=EVERY, scale_free=True),

@@ -263,6 +263,15 @@ class Training:
             "matrices": self.maybe(0.4, "*"), "like": self.maybe(0.3, self.choose(*cases.EVERY)),
         }  # fmt: skip
 
+    def _adafactor(self):
+        return {
+            "lr": self.value(0.03), "beta2_decay": self.choose(None, -0.5, -1.0),
+            "eps1": self.choose(None, 1e-6), "eps2": self.choose(None, 0.1),
+            "clip": self.maybe(0.3, 0.5), "relative_step": self.maybe(0.2, False),
+            "scale_parameter": self.maybe(0.3, False), "factored": self.maybe(0.2, False),
+            "factors_from": self.maybe(0.2, 8),
+        } if self.chance(0.9) else {"lr": self.value(0.03), "like": "optax"}  # fmt: skip
+
     def _adadelta(self):
         inside = self._inside() if self.chance(0.5) else {}
         return {"lr": self.value(1.0), "rho": self.choose(None, 0.5, 0.9), "eps": 1e-4, **inside}

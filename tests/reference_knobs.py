@@ -92,6 +92,24 @@ class AtMuon(At):
     by_window = property(lambda k: float(k.adjust == "original" and not k.optax))
 
 
+class AtAdafactor(At):
+    """t counts steps from 1; PyTorch's eps1 is a limit, others add it to squares."""
+
+    t = property(lambda k: k.step + 1)
+    falling = property(lambda k: min(k.of(k.optimizer.lr), 1 / math.sqrt(k.t)))
+    lr = property(lambda k: k.falling if k.relative_step else k.of(k.optimizer.lr))
+    decay = property(
+        lambda k: k.weight_decay * (1.0 if k.like == "optax" else k.of(k.optimizer.lr))
+    )
+    one_minus_beta2 = property(lambda k: k.t**k.beta2_decay)
+    beta2 = property(lambda k: 1 - k.one_minus_beta2)
+    torch = property(lambda k: k.like == "torch")
+    eps_in = property(lambda k: 0.0 if k.torch else k.eps1)
+    least = property(lambda k: k.eps1**2 if k.torch else 0.0)
+    least_mean = property(lambda k: k.eps1 if k.torch else 0.0)
+    scaled = property(lambda k: float(k.scale_parameter))
+
+
 class AtAdam(At):
     """Keras follows the paper's shorter form, in which eps is not corrected along with r."""
 
@@ -254,6 +272,8 @@ KNOBS = {  # At elsewhere
     "lamb": AtLAMB,
     "lars": AtLARS,
     "muon": AtMuon,
+    "adafactor": AtAdafactor,
+    "adafactor_vector": AtAdafactor,
     "adan": AtAdan,
     "ademamix": AtAdEMAMix,
     "rprop": AtRprop,

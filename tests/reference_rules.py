@@ -260,10 +260,41 @@ def muon(w, g, s, k):
     return w - k.lr * np.sqrt(scale) * newton_schulz(matrix, k).reshape(w.shape), {"m": m}
 
 
+def rms(x):
+    return np.sqrt(np.mean(x * x))
+
+
+def adafactor_step(w, g, v, k):
+    """w is a whole parameter, v its mean squares; the step is of the weights before their decay."""
+    below = np.sqrt(np.maximum(v, k.least))
+    u = g / np.where(below == 0, 1, below)
+    length = max(k.eps2, rms(w)) if k.scaled else 1.0
+    return w - k.decay_now * w - k.lr * length * u / max(1.0, rms(u) / k.clip)
+
+
+def adafactor_vector(w, g, s, k):
+    v = k.beta2 * s["v"] + k.one_minus_beta2 * g**2
+    return adafactor_step(w, g, v + k.eps_in, k), {"v": v}
+
+
+def adafactor(w, g, s, k):
+    """A vector, as descents have it, is none of the matrices that are factored."""
+    if w.ndim < 2:
+        return adafactor_vector(w, g, s, k)
+    squares = (g**2).reshape(-1, w.shape[-1])
+    r = k.beta2 * s["r"] + k.one_minus_beta2 * squares.mean(axis=1)
+    c = k.beta2 * s["c"] + k.one_minus_beta2 * squares.mean(axis=0)
+    over = max(np.mean(r + k.eps_in), k.least_mean)
+    v = np.outer(r + k.eps_in, c + k.eps_in) / (over or 1.0)
+    return adafactor_step(w, g, v.reshape(w.shape), k), {"r": r, "c": c}
+
+
 OWN_DECAY = {
     adan,
     lamb,
     lars,
+    adafactor,
+    adafactor_vector,
     schedule_free_sgd,
     schedule_free_adam,
 }  # take it as a knob, not before the step
@@ -271,6 +302,8 @@ RULES = {
     "lamb": lamb,
     "lars": lars,
     "muon": muon,
+    "adafactor": adafactor,
+    "adafactor_vector": adafactor_vector,
     "sgd": sgd,
     "momentum": momentum,
     "nesterov": momentum,  # they differ in where the gradient is taken, not in what is done with it

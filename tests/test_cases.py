@@ -46,6 +46,8 @@ def bytes_moved(rule):
     again = 0 if found["passes"] == 1 else 4 + (8 if found["keeps_gradient"] else 4 * slots)
     if found["orthogonal"]:  # the direction is written and read, no weight before
         again += 4
+    if found["factored"]:  # the direction is written and read; slots are a row and a column
+        again += 8 - 8 * slots
     return 8 * (1 + slots) + again
 
 

@@ -6,16 +6,19 @@ needed. An optimizer stands with Keras's defaults, which are others than ours.
 
 import numpy as np
 import pytest
-from steep import lab
+import steep
+from steep import lab, layers
 from steep.optimizers import (
     FTRL,
     SGD,
     AdaDelta,
+    Adafactor,
     AdaGrad,
     Adam,
     Adamax,
     AdamW,
     Lion,
+    Muon,
     NAdam,
     RMSProp,
     ScheduleFreeAdamW,
@@ -48,6 +51,16 @@ GOLDEN = {
             [0.9251, 0.8629, 0.8137, 0.7768, 0.7497, 0.7298, 0.7151, 0.704, 0.6956, 0.6891],
             [0.8903, 0.8012, 0.7342, 0.6862, 0.6521, 0.6277, 0.6099, 0.5967, 0.5867, 0.579],
             [0.856, 0.7422, 0.6604, 0.6037, 0.5644, 0.5367, 0.5168, 0.5021, 0.491, 0.4825],
+        ],
+    ),
+    "Adafactor": (
+        Adafactor(0.5, -0.65, 1e-15, 1e-4, 0.9, like="keras"),
+        [
+            [0.55] * 10,
+            [0.3031, 0.3026, 0.3025, *[0.3024] * 7],
+            [0.1671, 0.1665, *[0.1663] * 8],
+            [0.0923, 0.0916, 0.0915, *[0.0914] * 7],
+            [0.0554, 0.0548, 0.0546, 0.0546, 0.0546, 0.0546, 0.0546, 0.0545, 0.0545, 0.0545],
         ],
     ),
     "Adamax": (
@@ -264,3 +277,26 @@ def test_schedule_free_adamw_follows_its_source():
     optimizer = ScheduleFreeAdamW(0.05, 0.9, 0.97, warmup_steps=4, weight_lr_power=0)
     path = lab.descend(optimizer, lambda w: np.cos(3.0 * w), [1.0], 12)
     np.testing.assert_allclose(path[1:, 0], want, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "want", "digits"),
+    [
+        (Adafactor(0.5, like="keras"), [[0.7007, -0.0081], [1.2492, 3.4407]], PRINTED),
+        (  # Keras's own bound; its numbers are those of other coefficients' rounding
+            Muon(0.5, adjust="match_rms_adamw", matrices="*", like="keras"),
+            [[0.988775, 1.887053], [2.873428, 3.97035]],
+            1e-2,
+        ),
+    ],
+)
+def test_a_step_of_a_matrix(optimizer, want, digits):
+    """One sample a row and a loss whose gradient is the difference: any gradient can be had."""
+    w, g = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 6.0], [7.0, 2.0]])
+    net = steep.Sequential(layers.Dense(2, use_bias=False))
+    trainer = steep.Trainer(net, "mse", optimizer, reduction="sum", precision="float64")
+    trainer._run.settings.build(((2,),))
+    name = next(iter(net.state_dict()))
+    net.load_state_dict({name: w})
+    trainer.step(np.eye(2), w - g)
+    np.testing.assert_allclose(net.state_dict()[name], want, rtol=0, atol=digits)

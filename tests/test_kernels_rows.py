@@ -173,7 +173,7 @@ def swept(rule, start, gradients, knobs, precision):
 
 @pytest.mark.parametrize("name", cases.RULES)
 def test_rule_at_every_size(name):
-    rule, steps = cases.RULES[name].optimizer, 12
+    rule, steps = cases.RULES[name].optimizer.parts({"w": (129,)})[0][0], 12
     knobs = engine.table(rule, steps)[:, engine.COMMON :]
     g = draw(1, steps, 129).astype(np.float32)
     start = draw(2, 129)

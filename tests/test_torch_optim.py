@@ -20,6 +20,7 @@ from steep.optimizers import (
     ASGD,
     SGD,
     AdaDelta,
+    Adafactor,
     AdaGrad,
     Adam,
     Adamax,
@@ -44,7 +45,7 @@ STEPS = 20
 LIMIT = {"float64": 1e-9, "float32": 1e-5}
 WIDTHS, ROWS = (7, 9, 3), 16
 LEFT_OUT = {"SparseAdam"}  # its gradients are sparse tensors
-NOT_YET = {"Adafactor", "LBFGS"}
+NOT_YET = {"LBFGS"}
 pytestmark = pytest.mark.filterwarnings("ignore:AdaDelta. lr")
 
 
@@ -56,6 +57,12 @@ def adagrad(k):
     rate = schedules.InversePower(k["lr"], k["lr_decay"], 1.0) if k["lr_decay"] else k["lr"]
     start = k["initial_accumulator_value"]
     return AdaGrad(rate, k["eps"], initial_accumulator=start, like="torch")
+
+
+def adafactor(k):
+    smallest = k["eps"][0] or float(np.finfo(k["precision"]).eps)
+    numbers = k["lr"], k["beta2_decay"], smallest, k["eps"][1], k["d"]
+    return Adafactor(*numbers, like="torch")
 
 
 def muon(k):
@@ -78,6 +85,7 @@ def sgd(k):
 
 
 OURS = {
+    "Adafactor": adafactor,
     "Adadelta": lambda k: AdaDelta(k["lr"], k["rho"], k["eps"], like="torch"),
     "Adagrad": adagrad,
     "Adam": lambda k: adam(k, amsgrad=k["amsgrad"]),
@@ -93,14 +101,14 @@ OURS = {
 }
 
 
-def ours(kind, given):
+def ours(kind, given, precision):
     """Return the optimizer that PyTorch's class and keywords mean, and the trainer's l2."""
     parameters = inspect.signature(kind).parameters.values()
     k = {p.name: p.default for p in parameters} | given
     k["lr"] = float(k["lr"])
     decay = k.get("weight_decay", 0.0)
-    k.setdefault("maximize", False)
-    decoupled = kind in (torch.optim.AdamW, torch.optim.Muon) or k.get(
+    k = {"maximize": False, "precision": precision} | k
+    decoupled = kind.__name__ in ("AdamW", "Muon", "Adafactor") or k.get(
         "decoupled_weight_decay", False
     )
     config = OURS[kind.__name__](k).get_config()
@@ -130,7 +138,7 @@ def compare(kind, given, precision, seed=3):
     """Train a network of two layers with both."""
     net, theirs = twins(WIDTHS, "tanh", seed, precision)
     X, y = batch("mse", WIDTHS, ROWS, seed, precision)
-    optimizer, l2 = ours(kind, given)
+    optimizer, l2 = ours(kind, given, precision)
     trainer = steep.Trainer(net, "mse", optimizer, l2=l2, decay_bias=True, precision=precision)
     moving = steppers(kind, theirs.parameters(), given)
     before = [w.copy() for w in net.state_dict().values()]
@@ -184,6 +192,12 @@ BETAS = st.tuples(st.floats(0.0, 0.95), st.floats(0.5, 0.9999))
 COMMON = {"lr": RATES, "weight_decay": st.floats(0.0, 0.3), "maximize": st.booleans()}
 MOMENTS = {**COMMON, "betas": BETAS, "eps": EPS}
 DRAWN = {
+    "Adafactor": {
+        **COMMON,
+        "beta2_decay": st.floats(-1.0, -0.2),
+        "eps": st.tuples(st.sampled_from((None, 1e-6, 1e-3)), st.sampled_from((1e-3, 0.5))),
+        "d": st.floats(1.0, 2.0),
+    },
     "Adadelta": {**COMMON, "lr": st.floats(0.02, 1.0), "rho": st.floats(0.5, 0.99), "eps": EPS},
     "Adagrad": {
         **COMMON,

@@ -49,6 +49,7 @@ def optimizer(name, parameters, lr, **how):
         "radam": lambda: o.RAdam(parameters, lr, **how),
         "rprop": lambda: o.Rprop(parameters, lr, **how),
         "asgd": lambda: o.ASGD(parameters, lr, **how),
+        "adafactor": lambda: o.Adafactor(parameters, weight_decay=0.0, **how),
     }
     if name not in make:
         raise UnsupportedError(f"PyTorch has no {name}")

@@ -50,6 +50,7 @@ class PySweep {
       : index_(rule_index(rule)), size_(start.size()),
         format_(holds<float>(start.dtype()) ? Format::Float32 : Format::Float64) {
     if (start.ndim() != 1) refuse("Sweep: start must have one axis, got ", start.ndim());
+    if (info().factored) refuse("Sweep: ", rule, " moves matrices by their rows and columns");
     const std::vector<Parameter> vector{{"w", {size_}, true, true}};
     columns_ = cpu::device().store(std::make_shared<Layout>(vector, format_),
                                    1 + static_cast<int>(info().slots.size()));

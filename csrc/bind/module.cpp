@@ -22,10 +22,11 @@ py::dict info() {
 py::dict rules() {
   py::dict out;
   for (const steep::RuleInfo& rule : steep::rule_infos()) {
-    out[py::str(rule.name)] = py::dict(
-        py::arg("slots") = rule.slots, py::arg("knobs") = rule.knobs,
-        py::arg("look_ahead") = rule.look_ahead, py::arg("passes") = rule.sums > 0 ? 2 : 1,
-        py::arg("keeps_gradient") = rule.keeps_gradient, py::arg("orthogonal") = rule.orthogonal);
+    out[py::str(rule.name)] =
+        py::dict(py::arg("slots") = rule.slots, py::arg("knobs") = rule.knobs,
+                 py::arg("look_ahead") = rule.look_ahead, py::arg("passes") = rule.sums > 0 ? 2 : 1,
+                 py::arg("keeps_gradient") = rule.keeps_gradient,
+                 py::arg("orthogonal") = rule.orthogonal, py::arg("factored") = rule.factored);
   }
   return out;
 }

@@ -1,12 +1,22 @@
-// Which matrices are made orthogonal, and the stage of a step that does it.
+// Which matrices are made orthogonal, which ones are factored, and the stage of a step between two passes.
 #include "cpu/directions.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "cpu/threads.h"
 #include "cpu/update.h"
 
 namespace steep {
+
+template <class T>
+Factored<T>::Factored(int parameter, const Slice& slice)
+    : parameter(parameter), rows(slice.rows), columns(slice.columns),
+      across(slice.matrix ? kPanel : kBlockColumns), turned(slice.narrow),
+      by_row(static_cast<std::size_t>(panels() * rows)),
+      by_column(static_cast<std::size_t>(ceil_div(rows, kBlockRows) * width())),
+      row(static_cast<std::size_t>(rows)), column(static_cast<std::size_t>(width())) {}
 
 template <class T>
 Directions<T>::Directions(const Recipe& recipe, const CpuStore<T>& directions) {
@@ -27,6 +37,11 @@ Directions<T>::Directions(const Recipe& recipe, const CpuStore<T>& directions) {
     orthogonal_.emplace_back(new Orthogonal<T>{group, std::move(parameters), std::move(matrices),
                                                std::move(squares), NewtonSchulz<T>(panels)});
   }
+  for (std::size_t p = 0; p < slices.size(); ++p) {
+    places_.push_back(factored_.size());
+    if (!recipe.rule(recipe.groups[p]).factored || !slices[p].trained) continue;
+    factored_.emplace_back(static_cast<int>(p), slices[p]);
+  }
 }
 
 template <class T> double Directions<T>::flops() const {
@@ -39,6 +54,10 @@ template <class T> double Directions<T>::flops() const {
 template <class T> long Directions<T>::bytes() const {
   long sum = 0;
   for (const auto& group : orthogonal_) sum += static_cast<long>(group->native.bytes());
+  for (const Factored<T>& f : factored_) {
+    sum += static_cast<long>((f.by_row.size() + f.by_column.size()) * sizeof(double) +
+                             (f.row.size() + f.column.size()) * sizeof(T));
+  }
   return sum;
 }
 
@@ -63,9 +82,74 @@ void Update<T>::make_orthogonal(const Knobs& knobs, int thread, int threads) con
   }
 }
 
+template <class T>
+void Update<T>::measure_factors(std::size_t i, const UpdateArgs<T>& a) const {
+  const GradTask<T>& task = plan_.tasks()[i];
+  Factored<T>& f = directions_->factored(task.parameter);
+  const long k = static_cast<long>(i - plan_.first_task(task.parameter));
+  const long block = k / f.panels(), panel = k % f.panels();
+  k_.block_squares(a, task.columns, &f.by_row[panel * f.rows + block * kBlockRows],
+                   &f.by_column[block * f.width() + panel * f.across], sums_[i].terms);
+}
+
+// The slots of a matrix, from the sums of its blocks, and factors whose products are its mean squares.
+template <class T> void Update<T>::combine_factors(Factored<T>& f, const Knobs& knobs) const {
+  const Ruled<T>& r = ruled_[f.parameter];
+  const double beta2 = knobs.of(r, "beta2"), fresh = knobs.of(r, "one_minus_beta2");
+  const double eps = knobs.of(r, "eps_in");
+  const auto follow = [&](const std::vector<double>& sums, long count, long apart, long over,
+                          T* slot, std::vector<T>& to) {
+    for (long i = 0; i < count; ++i) {
+      double sum = 0;
+      for (std::size_t at = i; at < sums.size(); at += apart) sum += sums[at];
+      slot[i] = static_cast<T>(beta2 * slot[i] + fresh * (sum / static_cast<double>(over)));
+      to[i] = static_cast<T>(slot[i] + eps);
+    }
+  };
+  follow(f.by_row, f.rows, f.rows, f.columns, r.slots[f.turned ? 1 : 0], f.row);
+  follow(f.by_column, f.columns, f.width(), f.rows, r.slots[f.turned ? 0 : 1], f.column);
+  std::vector<T>& factors = f.turned ? f.column : f.row;  // those of r
+  const long count = f.turned ? f.columns : f.rows;
+  double sum = 0;
+  for (long i = 0; i < count; ++i) sum += factors[i];
+  const double mean = sum / static_cast<double>(count), least = knobs.of(r, "least_mean");
+  const double over = mean < least ? least : mean;
+  for (long i = 0; i < count; ++i) factors[i] = static_cast<T>(over == 0 ? 0 : factors[i] / over);
+}
+
+template <class T>
+void Update<T>::make_directions(Share share, Knobs& knobs, int thread, int threads) const {
+  const auto meet = [threads] {
+    if (threads > 1) pool().meet();
+  };
+  make_orthogonal(knobs, thread, threads);
+  if (directions_->factored().empty()) return;
+  for (Factored<T>& f : directions_->factored()) {
+    const std::size_t first = plan_.first_task(f.parameter);
+    if (share.first <= first && first < share.last) combine_factors(f, knobs);
+  }
+  meet();
+  for (std::size_t i = share.first; i < share.last; ++i) {
+    const GradTask<T>& task = plan_.tasks()[i];
+    if (!ruled_[task.parameter].info->factored) continue;
+    const Factored<T>& f = directions_->factored(task.parameter);
+    const long k = static_cast<long>(i - plan_.first_task(task.parameter));
+    UpdateArgs<T> a = arguments(task, gradients_ + task.offset, knobs, sums_[i].scale);
+    a.u = gradients_ + task.offset;
+    k_.block_direction(a, task.columns, &f.row[k / f.panels() * kBlockRows],
+                       &f.column[k % f.panels() * f.across], sums_[i].terms);
+  }
+  meet();
+}
+
 template class Directions<float>;
 template class Directions<double>;
-template void Update<float>::make_orthogonal(const Knobs&, int, int) const;
-template void Update<double>::make_orthogonal(const Knobs&, int, int) const;
+#define STEEP_DIRECTIONS(T)                                                          \
+  template struct Factored<T>;                                                       \
+  template void Update<T>::measure_factors(std::size_t, const UpdateArgs<T>&) const; \
+  template void Update<T>::make_directions(Share, Knobs&, int, int) const;
+STEEP_DIRECTIONS(float)
+STEEP_DIRECTIONS(double)
+#undef STEEP_DIRECTIONS
 
 }  // namespace steep

@@ -7,9 +7,6 @@ namespace steep {
 
 namespace {
 
-// Gradient, weights and two slots of one block fit into a 48 KiB first-level cache together.
-constexpr long kBlockRows = 64;
-constexpr long kBlockColumns = 512;  // of a vector
 static_assert(kBlockRows * kPanel <= kLargestTask && kBlockColumns <= kLargestTask);
 // Samples whose rows of x and dy are read again from cache for every tile of a block.
 constexpr long kSamples = 256;

@@ -109,6 +109,12 @@ template <class T> struct Kernels {
   // over all blocks of a parameter. That of weight_decay itself stands in `decay`.
   void (*const* measure)(const UpdateArgs<T>&, double* terms);
   double (*const* factor)(const double* terms, const Extent& of, const T* knobs, T decay);
+  // Of a block of a matrix whose rule is factored, `width` columns wide: sums of the gradient's squares by
+  // rows and by columns, and the first term; then the direction by factors of both, and the second term.
+  void (*block_squares)(const UpdateArgs<T>&, long width, double* by_row, double* by_column,
+                        double* terms);
+  void (*block_direction)(const UpdateArgs<T>&, long width, const T* rows, const T* columns,
+                          double* terms);
   void (*average)(const AverageArgs<T>&);
   // Look-ahead rules only. Before a run, w += look*v. After it w = point - look*v, in place or not,
   // so rounded that look_ahead gives the bits of the point again.

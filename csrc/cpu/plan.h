@@ -57,6 +57,9 @@ template <class T> struct Term {
 };
 
 constexpr long kLargestTask = 2048;  // elements of the largest block
+// Gradient, weights and two slots of one block fit into a 48 KiB first-level cache together.
+constexpr long kBlockRows = 64;
+constexpr long kBlockColumns = 512;  // of a vector
 
 template <class T> struct GradTask {
   int parameter;

@@ -32,8 +32,8 @@ CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weight
       slots_(weights_->shared_layout(), layouts(columns)),
       ruled_(recipe_.method ? std::vector<Ruled<T>>{}
                             : ruled(recipe_, *weights_, columns, slots_)) {
-  const auto orthogonal = [](int rule) { return rule_infos()[rule].orthogonal; };
-  if (std::any_of(recipe_.rules.begin(), recipe_.rules.end(), orthogonal)) {
+  const auto directs = [](int rule) { return rule_infos()[rule].directs(); };
+  if (std::any_of(recipe_.rules.begin(), recipe_.rules.end(), directs)) {
     keep_gradients();
     directions_ = std::make_unique<Directions<T>>(recipe_, *gradients_);
   }

@@ -163,7 +163,7 @@ UpdateArgs<T> Update<T>::arguments(const GradTask<T>& task, const T* g, Knobs& k
   UpdateArgs<T> a{};
   a.w = w_ + task.offset;
   a.g = g;
-  for (std::size_t i = 0; i < r.info->slots.size(); ++i) {
+  for (std::size_t i = 0; i < r.info->slots.size() && !r.info->factored; ++i) {
     a.slots[i] = r.slot(static_cast<int>(i), task.offset);
   }
   a.n = task.size;
@@ -205,8 +205,8 @@ bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale
   const Ruled<T>& r = ruled_[task.parameter];
   UpdateArgs<T> a = arguments(task, g, knobs, scale);
   if (r.info->sums == 0) return step(i, a, knobs);
-  if (r.info->orthogonal) a.u = gradients_ + task.offset;
-  k_.measure[r.rule](a, sums_[i].terms);
+  if (r.info->directs()) a.u = gradients_ + task.offset;
+  r.info->factored ? measure_factors(i, a) : k_.measure[r.rule](a, sums_[i].terms);
   return true;
 }
 
@@ -236,7 +236,7 @@ template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
     const Ruled<T>& r = ruled_[task.parameter];
     if (r.info->sums == 0) continue;
     const T* const g = gradients == nullptr ? nullptr : gradients + task.offset;
-    const bool scaled = g == nullptr || r.info->orthogonal;  // the direction is as it is
+    const bool scaled = g == nullptr || r.info->directs();  // the direction is as it is
     UpdateArgs<T> a = arguments(task, g, knobs, scaled ? 1 : sums_[i].scale);
     if (task.parameter != parameter) {
       parameter = task.parameter;
@@ -298,23 +298,24 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   }
   if (!two_passes_) return finite;
   meet(threads);
-  if (directions_ != nullptr) make_orthogonal(knobs, thread, threads);
+  if (directions_ != nullptr) make_directions(share, knobs, thread, threads);
   return second_pass(share, knobs, gradients_) && finite;
 }
 
-#define STEEP_UPDATE(T)                                                                     \
-  template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                   \
-                                       const std::vector<SlotColumn>&, const CpuStore<T>&); \
-  template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,        \
-                             const Recipe&, const std::vector<Ruled<T>>&, T*, TaskSums*,    \
-                             Directions<T>*);                                               \
-  template void Update<T>::keep_weights();                                                  \
-  template void Update<T>::begin(const double*) const;                                      \
-  template void Update<T>::end(const double*, long) const;                                  \
-  template auto Update<T>::share(int, int) const -> Share;                                  \
-  template auto Update<T>::terms(int) const -> Terms;                                       \
-  template bool Update<T>::fused(Share, long, Knobs&, int) const;                           \
-  template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,             \
+#define STEEP_UPDATE(T)                                                                            \
+  template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                          \
+                                       const std::vector<SlotColumn>&, const CpuStore<T>&);        \
+  template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,               \
+                             const Recipe&, const std::vector<Ruled<T>>&, T*, TaskSums*,           \
+                             Directions<T>*);                                                      \
+  template void Update<T>::keep_weights();                                                         \
+  template void Update<T>::begin(const double*) const;                                             \
+  template void Update<T>::end(const double*, long) const;                                         \
+  template auto Update<T>::share(int, int) const -> Share;                                         \
+  template UpdateArgs<T> Update<T>::arguments(const GradTask<T>&, const T*, Knobs&, double) const; \
+  template auto Update<T>::terms(int) const -> Terms;                                              \
+  template bool Update<T>::fused(Share, long, Knobs&, int) const;                                  \
+  template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,                    \
                                     std::atomic<bool>&) const;
 STEEP_UPDATE(float)
 STEEP_UPDATE(double)

@@ -111,7 +111,11 @@ template <class T> class Update {
   bool second_pass(Share share, Knobs& knobs, const T* gradients) const;
   Terms terms(int parameter) const;
   double factor(int parameter, Knobs& knobs, T decay) const;
+  // Between the two passes, where there are directions; the threads meet at the end.
+  void make_directions(Share share, Knobs& knobs, int thread, int threads) const;
   void make_orthogonal(const Knobs& knobs, int thread, int threads) const;
+  void measure_factors(std::size_t task, const UpdateArgs<T>& a) const;
+  void combine_factors(Factored<T>& f, const Knobs& knobs) const;
   double length(int parameter) const;
   double clipped(int parameter, const Knobs& knobs, double shrunk) const;
   Lengths norm(Share share, const Knobs& knobs, int threads) const;

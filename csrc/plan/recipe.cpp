@@ -51,6 +51,13 @@ std::vector<double> by_parameter(const Recipe& recipe, const Layout& weights,
   return penalties;
 }
 
+// A rule of factors has a slot for rows and one for columns.
+static Shape slot_shape(const RuleInfo& rule, const std::string& slot, const Slice& s) {
+  if (!rule.factored) return s.shape;
+  const Extent of = s.extent();
+  return {static_cast<long>(slot == rule.slots[0] ? of.rows : of.columns)};
+}
+
 std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights) {
   std::vector<SlotColumn> columns;
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
@@ -65,9 +72,12 @@ std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights
     std::vector<Parameter> parameters;
     for (std::size_t p = 0; p < weights.slices.size(); ++p) {
       const Slice& s = weights.slices[p];
-      const bool has = (recipe.average && column.name == kAverageSlot) ||
-                       recipe.rule(recipe.groups[p]).slot(column.name) >= 0;
-      parameters.push_back({s.name, has ? s.shape : Shape{0}, s.decay, s.trained});
+      const RuleInfo& rule = recipe.rule(recipe.groups[p]);
+      const bool averages = recipe.average && column.name == kAverageSlot;
+      const Shape shape = averages                     ? s.shape
+                          : rule.slot(column.name) < 0 ? Shape{0}
+                                                       : slot_shape(rule, column.name, s);
+      parameters.push_back({s.name, shape, s.decay, s.trained});
     }
     column.layout = std::make_shared<Layout>(parameters, weights.format);
   }

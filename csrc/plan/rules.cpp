@@ -22,7 +22,8 @@ template <class... R> std::vector<RuleInfo> rows(List<R...>) {
            R::kLookAhead,
            STEEP_ISA::rules::kSums<R>,
            STEEP_ISA::rules::kKeepsGradient<R>,
-           STEEP_ISA::rules::kOrthogonal<R>}...};
+           STEEP_ISA::rules::kOrthogonal<R>,
+           STEEP_ISA::rules::kFactored<R>}...};
 }
 
 }  // namespace

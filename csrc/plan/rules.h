@@ -25,7 +25,10 @@ struct RuleInfo {
   bool look_ahead;
   int sums;             // over a whole parameter, that a step wants between its two passes
   bool keeps_gradient;  // for the second of them
-  bool orthogonal;      // a direction stands there in its place, made orthogonal between them
+  // Between them a direction takes its place: made orthogonal, or of slots by rows and columns.
+  bool orthogonal, factored;
+
+  bool directs() const { return orthogonal || factored; }
 
   int slot(const std::string& name) const;  // position, -1 when the rule has none of that name
   int knob(const std::string& name) const;

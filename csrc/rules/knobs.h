@@ -45,6 +45,13 @@ inline constexpr bool kOrthogonal = [] {
   if constexpr (requires { Rule::kOrthogonal; }) return Rule::kOrthogonal;
   return false;
 }();
+// Whether its slots are one number for each row and one for each column of a matrix, of which the direction
+// is made that the second pass takes in place of the gradient.
+template <class Rule>
+inline constexpr bool kFactored = [] {
+  if constexpr (requires { Rule::kFactored; }) return Rule::kFactored;
+  return false;
+}();
 
 }  // namespace steep::STEEP_ISA::rules
 

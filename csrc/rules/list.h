@@ -3,6 +3,8 @@
 #include "base/list.h"
 #include "rules/adabelief.h"
 #include "rules/adadelta.h"
+#include "rules/adafactor.h"
+#include "rules/adafactor_vector.h"
 #include "rules/adagrad.h"
 #include "rules/adam.h"
 #include "rules/adamax.h"
@@ -36,9 +38,9 @@
 namespace steep::STEEP_ISA::rules {
 
 using All = List<  // in any order
-    LAMB, LARS, Muon, SGD, Momentum, Nesterov, NesterovLookback, AdaGrad, RMSProp, RMSPropMomentum,
-    RMSPropNesterov, Adam, AMSGrad, Adamax, NAdam, AdaDelta, Lion, RMSPropCentered,
-    RMSPropCenteredMomentum, RMSPropCenteredNesterov, RAdam, AdaBelief, Yogi, Adan, AdEMAMix, Rprop,
-    Signum, ASGD, FTRL, ScheduleFreeSGD, ScheduleFreeAdam>;
+    LAMB, LARS, Muon, Adafactor, AdafactorVector, SGD, Momentum, Nesterov, NesterovLookback,
+    AdaGrad, RMSProp, RMSPropMomentum, RMSPropNesterov, Adam, AMSGrad, Adamax, NAdam, AdaDelta,
+    Lion, RMSPropCentered, RMSPropCenteredMomentum, RMSPropCenteredNesterov, RAdam, AdaBelief, Yogi,
+    Adan, AdEMAMix, Rprop, Signum, ASGD, FTRL, ScheduleFreeSGD, ScheduleFreeAdam>;
 
 }  // namespace steep::STEEP_ISA::rules

@@ -41,7 +41,7 @@ STEEP_HD void step(T& weight, T g, T* s, const typename Rule::template Knobs<T>&
 
 template <class T, class Rule>
 bool sweep(const UpdateArgs<T>& a) {
-  constexpr size_t count = Rule::kSlots.size();
+  constexpr size_t count = rules::kFactored<Rule> ? 0 : Rule::kSlots.size();
   static_assert(count <= kMaxSlots);
   if constexpr (Rule::kLookAhead) static_assert(std::string_view(Rule::kSlots.back()) == "v");
   static_assert(sizeof(typename Rule::template Knobs<T>) == Rule::kKnobs.size() * sizeof(T));
@@ -105,6 +105,49 @@ void measure(const UpdateArgs<T>& a, double* terms) {
     }
   }
   for (size_t k = 0; k < sums; ++k) terms[k] = sum_lanes(lane[k]);
+}
+
+template <class T>
+void block_squares(const UpdateArgs<T>& a, long width, double* by_row, double* by_column,
+                   double* terms) {
+  double lane[kLane] = {};
+  std::memset(by_column, 0, static_cast<size_t>(width) * sizeof(double));
+  for (long r = 0; r < a.n / width; ++r) {
+    double row[kLane] = {};
+    for (long c = 0; c < width; c += kLane) {
+#pragma GCC ivdep
+      for (long j = 0; j < kLane; ++j) {
+        const long i = r * width + c + j;
+        const double g = double(a.g[i] * a.scale), w = double(a.w[i]);
+        row[j] += g * g;
+        by_column[c + j] += g * g;
+        lane[j] += w * w;
+      }
+    }
+    by_row[r] = sum_lanes(row);
+  }
+  terms[0] = sum_lanes(lane);
+}
+
+template <class T>
+void block_direction(const UpdateArgs<T>& a, long width, const T* rows, const T* columns,
+                     double* terms) {
+  using Rule = rules::Adafactor;
+  Rule::Knobs<T> knobs;
+  std::memcpy(&knobs, a.knobs, sizeof(knobs));
+  double lane[kLane] = {};
+  for (long r = 0; r < a.n / width; ++r) {
+    for (long c = 0; c < width; c += kLane) {
+#pragma GCC ivdep
+      for (long j = 0; j < kLane; ++j) {
+        const long i = r * width + c + j;
+        const T u = Rule::direction(a.g[i] * a.scale, rows[r] * columns[c + j], knobs);
+        a.u[i] = u;
+        lane[j] += double(u) * double(u);
+      }
+    }
+  }
+  terms[1] = sum_lanes(lane);
 }
 
 template <class T, class Rule>
@@ -189,7 +232,7 @@ decltype(Kernels<T>::update) sweeps(List<Rules...>) {
 
 template <class T, class Rule>
 constexpr decltype(&measure<T, rules::SGD>) measure_or_null() {
-  if constexpr (rules::kSums<Rule> > 0) return measure<T, Rule>;
+  if constexpr (rules::kSums<Rule> > 0 && !rules::kFactored<Rule>) return measure<T, Rule>;
   return nullptr;
 }
 template <class T, class Rule>
@@ -215,6 +258,8 @@ void fill_updates(Kernels<T>& table) {
   if constexpr (!kDual<T>) {  // nothing is updated in dual numbers
     table.update = sweeps<T>(rules::All{});
     fill_passes(table, rules::All{});
+    table.block_squares = block_squares<T>;
+    table.block_direction = block_direction<T>;
     table.average = average<T>;
     table.look_ahead = look_ahead<T>;
     table.look_back = look_back<T>;

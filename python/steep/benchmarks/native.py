@@ -153,7 +153,7 @@ def _prepare_newton_schulz(case: NewtonSchulz) -> Work:
 
 def _prepare_rule(case: Rule) -> Work:
     w, g = rule_data(case)
-    optimizer = optimizers.get(case.rule)
+    optimizer = optimizers.get(case.rule).parts({"w": w.shape})[0][0]
     sweep = _core.Sweep(optimizer.rule, w)
     step = [1000.0]  # late enough for every bias correction to have settled
     knobs = optimizer.knobs(step, step, step)[0]

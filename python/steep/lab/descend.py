@@ -234,11 +234,11 @@ class _Walk:
                 f"descend: {type(optimizer).__name__} searches lines for values, and here are only "
                 "gradients; use it in a Trainer"
             )
-        self.optimizer, self.grad = optimizer, grad
+        self.optimizer, self.grad = optimizer.parts({"point": first.shape})[0][0], grad
         self.per_epoch = float(epoch_steps or 1)
         self.step = 0
         self.path = [first.copy()]
-        self.sweep = _core.Sweep(optimizer.rule, first)
+        self.sweep = _core.Sweep(self.optimizer.rule, first)
         self._tabulate()
 
     def _tabulate(self) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from .. import schedules
 from ..checks.described import described
 from ..checks.names import choose
-from . import adam, adaptive, averaged, full_batch, layerwise, moments, muon, sgd, signs
+from . import adafactor, adam, adaptive, averaged, full_batch, layerwise, moments, muon, sgd, signs
+from .adafactor import *  # noqa: F403
 from .adam import *  # noqa: F403
 from .adaptive import *  # noqa: F403
 from .averaged import *  # noqa: F403
@@ -39,11 +40,12 @@ __all__ += averaged.__all__
 __all__ += layerwise.__all__
 __all__ += full_batch.__all__
 __all__ += muon.__all__
+__all__ += adafactor.__all__
 
 # By name: every class in small letters, and forms and spellings that the field has names for.
 TABLE: dict[str, Callable[..., Optimizer]] = {
     name.lower(): vars(room)[name]
-    for room in (sgd, adaptive, adam, moments, signs, averaged, layerwise, muon)
+    for room in (sgd, adaptive, adam, moments, signs, averaged, layerwise, muon, adafactor)
     for name in room.__all__
 } | {
     "momentum": lambda lr=0.01, momentum=0.9, **rest: sgd.SGD(lr, momentum, **rest),
