@@ -175,7 +175,7 @@ RULES = {
         whole=True,
     ),
     "adafactor_vector": Rule(
-        optimizers.Adafactor(0.05, eps1=1e-3, factored=False),
+        optimizers.Adafactor(0.05, eps1=1e-3, weight_decay=0.1, factored=False),
         same=("keras",),
         scale_free=True,
         whole=True,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from .. import _core, optimizers
 from .images import CONVOLUTIONS, IMAGE_STEPS, Convolution, ImageStep, find_convolution
 
 
