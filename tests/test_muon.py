@@ -158,3 +158,25 @@ def test_a_network_without_hidden_matrices_is_told_so():
 def test_what_is_refused(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_what_a_group_gives_to_the_rest_comes_back(tmp_path):
+    groups = {"conv": {"rest": Adam(0.1), "lr": 0.3}, "body": Muon(rest=SGD(0.2), matrices="*")}
+    made = trainer(Muon(rest=Adam(0.01)), groups=groups)
+    made.step(X, Y)
+    made.save(tmp_path / "muon.st")
+    again = steep.Trainer.load(tmp_path / "muon.st")
+    assert again.groups == made.groups and again.optimizer == made.optimizer
+    for each in (made, again):
+        each.step(X, Y)
+    for name, w in made.net.state_dict().items():
+        assert again.net.state_dict()[name].tobytes() == w.tobytes()
+
+
+def test_a_plateau_lowers_the_rate_of_the_rest_too():
+    made = trainer(Muon(0.02, rest=SGD(0.1)), groups={"conv": Muon(0.04, rest=SGD(0.2))})
+    watch = steep.callbacks.ReduceOnPlateau("loss", factor=0.5, patience=1, min_delta=1e9)
+    made.fit(X, Y, epochs=2, callbacks=[watch], progress=False)
+    assert (made.lr, made.rest.lr) == (0.01, 0.05)
+    own = made.groups["conv"]["optimizer"]
+    assert (own.lr, own.rest.lr) == (0.02, 0.1)

@@ -257,11 +257,28 @@ class ReduceOnPlateau(_Watching):
 def _rates(trainer: "Trainer") -> list[Any]:
     """Return the rates of a trainer: its own, and those that groups have instead."""
     rates = [trainer.lr] if hasattr(trainer, "lr") else []
+    for name in _others(trainer):
+        rates += _rates_of(getattr(trainer, name))
     for changes in trainer.groups.values():
         rates += [changes[name] for name in ("lr",) if name in changes]
         if "lr" not in changes and "optimizer" in changes:
-            rates += [changes["optimizer"].lr]
+            rates += _rates_of(changes["optimizer"])
     return rates
+
+
+def _others(trainer: "Trainer") -> tuple[str, ...]:
+    """Return the names of optimizers inside the trainer's own."""
+    return getattr(getattr(trainer, "optimizer", None), "others", ())
+
+
+def _rates_of(optimizer: Any) -> list[Any]:
+    inner = [_rates_of(getattr(optimizer, name)) for name in optimizer.others]
+    return [optimizer.lr, *(rate for rates in inner for rate in rates)]
+
+
+def _lowered(optimizer: Any, lower: Callable[[float], float]) -> Any:
+    inner = {name: _lowered(getattr(optimizer, name), lower) for name in optimizer.others}
+    return dataclasses.replace(optimizer, lr=lower(optimizer.lr), **inner)
 
 
 def _lower_rates(trainer: "Trainer", lower: Callable[[float], float]) -> None:
@@ -272,12 +289,13 @@ def _lower_rates(trainer: "Trainer", lower: Callable[[float], float]) -> None:
         if "lr" in changes:
             groups[pattern]["lr"] = lower(changes["lr"])
         elif "optimizer" in changes:
-            own = changes["optimizer"]
-            groups[pattern]["optimizer"] = dataclasses.replace(own, lr=lower(own.lr))
+            groups[pattern]["optimizer"] = _lowered(changes["optimizer"], lower)
     if groups:
         trainer.groups = groups
     if hasattr(trainer, "lr"):
         trainer.lr = lower(trainer.lr)
+    for name in _others(trainer):
+        setattr(trainer, name, _lowered(getattr(trainer, name), lower))
 
 
 @contextlib.contextmanager

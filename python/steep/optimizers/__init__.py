@@ -100,11 +100,12 @@ def from_config(config: Mapping[str, Any]) -> Optimizer:
         If it names no known optimizer or its arguments do not fit.
     """
     known = {name: made for name, made in (TABLE | METHODS).items() if isinstance(made, type)}
-    optimizer: Optimizer = described("optimizer", known, config, _argument)
+    optimizer: Optimizer = described("optimizer", known, config, read_argument)
     return optimizer
 
 
-def _argument(config: Any) -> Any:
+def read_argument(config: Any) -> Any:
+    """Return an argument that a config holds: an optimizer, or what schedules are read from."""
     inner = isinstance(config, Mapping) and "optimizer" in config
     return from_config(config) if inner else schedules.from_config(config)
 

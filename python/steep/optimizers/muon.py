@@ -131,7 +131,7 @@ class Muon(Optimizer):
                     f"Muon: no matrix is called {' or '.join(self.matrices)}; "
                     f"there are {', '.join(matrices)}"
                 )
-        if network and shapes and not mine:
+        if shapes and not mine and len(shapes) == len(network or ()):
             warnings.warn(
                 f"Muon: no hidden matrix among {', '.join(shapes)}; {self.rest!r} moves them all. "
                 'matrices="*" gives Muon the last matrix, too',

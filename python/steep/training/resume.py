@@ -74,11 +74,6 @@ def _optimizer(config: Any) -> optimizers.Optimizer | None:
     return None if config is None else optimizers.from_config(config)
 
 
-def _read(name: str, config: Any) -> Any:
-    """Return a setting of a group; None stands for no limit."""
-    return _optimizer(config) if name == "optimizer" else schedules.from_config(config)
-
-
 def pack(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return everything a run is at one moment, as tensors and a description."""
     encoder, net = Encoder(), run.settings.net
@@ -119,7 +114,7 @@ def settings(about: Mapping[str, Any]) -> dict[str, Any]:
         "loss": losses.from_config(about["loss"]),
         "optimizer": _optimizer(about["optimizer"]),
         "groups": {
-            str(pattern): {name: _read(name, value) for name, value in changes.items()}
+            str(pattern): {name: optimizers.read_argument(v) for name, v in changes.items()}
             for pattern, changes in about.get("groups", [])
         },
         "average": averages.from_config(about.get("average")),
