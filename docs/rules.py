@@ -26,7 +26,8 @@ from steep.data.dataset import Dataset, open_dataset
 
 ALGORITHMS = Path(__file__).parent / "algorithms.md"
 QUARTER = 10**0.25  # rates are the default times a power of it
-COARSE = (-4, -2, 0, 2, 4)  # which powers are tried first, in short runs; then whither it goes up
+# Powers that are tried first, in short runs; then it goes on from the best.
+COARSE = (-8, -4, -2, 0, 2, 4, 8)
 FARTHEST = 20  # powers from the default
 Run = dict[str, Any]  # what `train` returns
 
@@ -147,7 +148,8 @@ def sweep(bench: Bench, kept: Kept, name: str, made: optimizers.Optimizer, plan:
     coarse = {power: run(power, first, long=False) for power in COARSE}
     start = climb(lambda power: run(power, first, long=False), coarse, 2)
     fine = {start: run(start, first, long=True)}
-    best = climb(lambda power: run(power, first, long=True), fine, 1)
+    for stride in (2, 1):  # half decades first: beside each other, rates differ by less than luck
+        best = climb(lambda power: run(power, first, long=True), fine, stride)
     runs = [run(best, seed, long=True) for seed in plan.seeds]
     return {"rule": name, "default": made.lr, "rate": made.lr * QUARTER**best, "runs": runs}
 
