@@ -57,8 +57,8 @@ void CpuTangent::run(const Batcher& data, long number, const Probe& probe,
 }
 
 void CpuTangent::product(const Batcher& data, long step, Probe::Kind kind,
-                         const std::vector<double>& l2,
-                         const double* along, double* product, Halt* halt) {
+                         const std::vector<double>& l2, const double* along, double* product,
+                         Halt* halt) {
   load(along);
   const Probe probe{.kind = kind};
   run(data, step, probe, l2, halt);

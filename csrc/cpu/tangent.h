@@ -15,8 +15,7 @@ class CpuTangent final : public Tangent {
 
   // The same on packed columns of the weights' layout: product = (second derivative) * along.
   void product(const Batcher& data, long step, Probe::Kind kind, const std::vector<double>& l2,
-               const double* along,
-               double* product, Halt* halt);
+               const double* along, double* product, Halt* halt);
 
  private:
   using Dual = portable::Dual;
