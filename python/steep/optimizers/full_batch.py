@@ -106,7 +106,7 @@ class LBFGS(Searching):
     Parameters
     ----------
     lr
-        The step a that is tried first, > 0; of the very first direction, lr / |g|.
+        The step a that is tried first, > 0; of the very first direction, lr / ``|g|``.
     history
         How many pairs are kept, at least 1.
     """
@@ -143,7 +143,7 @@ class ConjugateGradient(Searching):
     ----------
     lr
         The step a that is tried first, > 0, in units of the step that would gain what the last one
-        did; of -g, lr / |g|.
+        did; of -g, lr / ``|g|``.
     form
         Of beta, as above.
     """
@@ -171,7 +171,7 @@ class NewtonCG(Searching):
         p = -H^-1 g
         w = w + a*p
 
-    The system is solved until |H p + g| <= min(1/2, sqrt(|g|))*|g|, or until a direction of
+    The system is solved until ``|H p + g| <= min(1/2, sqrt(|g|))*|g|``, or until a direction of
     negative curvature shows: p is then what there was before it, -g where it is the first. Each of
     its steps is a product with the Hessian, as `Trainer.hvp`.
 
