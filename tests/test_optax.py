@@ -5,7 +5,9 @@ Numbers are the same on both sides; a rate that falls shows where it stands.
 
 import numpy as np
 import pytest
+import steep
 from steep import lab, optimizers, schedules
+from steep.optimizers import Adafactor, Muon
 
 jax = pytest.importorskip("jax")
 optax = pytest.importorskip("optax")
@@ -127,3 +129,66 @@ def test_path_equals_optax(name):
         want = optax_path(make, "schedule_free" in name)
     path = lab.descend(optimizer, gradient, START, STEPS)
     np.testing.assert_allclose(path, want, rtol=BOUND, atol=BOUND)
+
+
+def moved_by_steep(optimizer, w, gradients):
+    """Return a matrix after steps with given gradients: those of one dense layer without bias."""
+    net = steep.Sequential(steep.layers.Dense(w.shape[1], use_bias=False))
+    trainer = steep.Trainer(net, "mse", optimizer, reduction="sum", precision="float64")
+    trainer._run.settings.build(((w.shape[0],),))
+    name = next(iter(net.state_dict()))
+    net.load_state_dict({name: w})
+    for g in gradients:  # the loss is the mean of squares over outputs
+        trainer.step(np.eye(w.shape[0]), net.state_dict()[name] - g * w.shape[1] / 2)
+    return net.state_dict()[name]
+
+
+def adafactor(least):
+    """Return Optax's chain with a clock in float64: its own is in float32."""
+    return optax.chain(
+        optax.scale_by_factored_rms(
+            min_dim_size_to_factor=least, decay_rate_fn=lambda i, power: 1.0 - (i + 1.0) ** -power
+        ),
+        optax.clip_by_block_rms(1.0),
+        optax.scale(0.05),
+        optax.scale_by_param_block_rms(),
+        optax.add_decayed_weights(0.01),
+        optax.scale(-1.0),
+    )
+
+
+MATRICES = {
+    "muon": (
+        Muon(0.05, 0.9, 1e-8, weight_decay=0.1, matrices="*", like="optax"),
+        lambda: optax.contrib.muon(0.05, beta=0.9, eps=1e-8, weight_decay=0.1),
+    ),
+    "muon, plain": (
+        Muon(0.05, 0.9, 1e-8, nesterov=False, matrices="*", like="optax"),
+        lambda: optax.contrib.muon(0.05, beta=0.9, eps=1e-8, nesterov=False),
+    ),
+    "muon, as long as adamw's": (
+        Muon(0.05, 0.9, 1e-8, adjust="match_rms_adamw", matrices="*", like="optax"),
+        lambda: optax.contrib.muon(0.05, beta=0.9, eps=1e-8, consistent_rms=0.2),
+    ),
+    "adafactor": (
+        Adafactor(0.05, weight_decay=0.01, factors_from=4, like="optax"),
+        lambda: adafactor(4),
+    ),
+    "adafactor, small": (Adafactor(0.05, weight_decay=0.01, like="optax"), lambda: adafactor(128)),
+}
+
+
+@pytest.mark.parametrize("name", MATRICES)
+@pytest.mark.parametrize("shape", [(7, 9), (20, 5)])
+def test_a_matrix_moves_as_in_optax(name, shape):
+    optimizer, make = MATRICES[name]
+    random = np.random.default_rng(3)
+    w, gradients = random.standard_normal(shape), random.standard_normal((20, *shape))
+    with jax.enable_x64(True):
+        update, want = make(), jax.numpy.asarray(w)
+        state = update.init(want)
+        for g in gradients:
+            change, state = update.update(jax.numpy.asarray(g), state, want)
+            want = optax.apply_updates(want, change)
+    found = moved_by_steep(optimizer, w, gradients)
+    np.testing.assert_allclose(found, want, rtol=BOUND, atol=BOUND)
