@@ -173,7 +173,7 @@ class Watched:
     """All that ReduceOnPlateau asks of a trainer between two epochs."""
 
     def __init__(self, lr):
-        self.lr = lr
+        self.lr, self.groups = lr, {}
 
 
 PLATEAUS = {
