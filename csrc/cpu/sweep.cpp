@@ -1,6 +1,7 @@
 // One update rule over one flat vector: threads share it in equal parts; the rest of a lane is stepped on
 // a padded copy.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <vector>
 
@@ -55,19 +56,26 @@ bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double
     a.u = u.data() + from;
     return a;
   };
+  const int cores = threads_for(kFlopsPerElement * static_cast<double>(size));
   alignas(64) T last[kLane] = {};
   std::copy_n(gradient + lanes * kLane, rest, last);
   if (info.sums > 0) {  // in stretches that do not depend on the threads
-    double sums[kMaxTerms] = {};
-    const auto measure = [&](const T* g, long from, long n) {
-      double terms[kMaxTerms];
-      kernels<T>().measure[rule](arguments(g, from, n), terms);
-      for (int t = 0; t < info.sums; ++t) sums[t] += terms[t];
+    const long whole = lanes * kLane, stretches = ceil_div(whole, kStretch);
+    std::vector<std::array<double, kMaxTerms>> terms(static_cast<std::size_t>(stretches) + 1);
+    const auto measure = [&](long stretch, const T* g, long from, long n) {
+      kernels<T>().measure[rule](arguments(g, from, n), terms[stretch].data());
     };
-    for (long from = 0; from < lanes * kLane; from += kStretch) {
-      measure(gradient + from, from, std::min(kStretch, lanes * kLane - from));
+    pool().run(cores, [&](int thread, int threads) {
+      for (long s = stretches * thread / threads; s < stretches * (thread + 1) / threads; ++s) {
+        const long from = s * kStretch;
+        measure(s, gradient + from, from, std::min(kStretch, whole - from));
+      }
+    });
+    if (rest > 0) measure(stretches, last, whole, kLane);
+    double sums[kMaxTerms] = {};
+    for (const auto& each : terms) {
+      for (int t = 0; t < info.sums; ++t) sums[t] += each[static_cast<std::size_t>(t)];
     }
-    if (rest > 0) measure(last, lanes * kLane, kLane);
     if (info.orthogonal) {
       make_orthogonal(u, size, sums[0], info, knobs);
       scale = 1;
@@ -81,12 +89,11 @@ bool sweep(const CpuStore<T>& columns, int rule, const T* gradient, const double
   const auto step = [&](const T* g, long from, long n) {
     if (!kernels<T>().update[rule](arguments(g, from, n))) finite = false;
   };
-  pool().run(threads_for(kFlopsPerElement * static_cast<double>(size)),
-             [&](int thread, int threads) {
-               const long from = lanes * thread / threads * kLane;
-               const long to = lanes * (thread + 1) / threads * kLane;
-               if (from < to) step(gradient + from, from, to - from);
-             });
+  pool().run(cores, [&](int thread, int threads) {
+    const long from = lanes * thread / threads * kLane;
+    const long to = lanes * (thread + 1) / threads * kLane;
+    if (from < to) step(gradient + from, from, to - from);
+  });
   if (rest > 0) step(last, lanes * kLane, kLane);
   return finite;
 }
