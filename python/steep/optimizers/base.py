@@ -160,6 +160,8 @@ class Optimizer(Described, ABC):
 
         Parameters and errors are those of `knobs`.
         """
+        if self.weight_decay == 0.0 and type(self)._decay is Optimizer._decay:
+            return 0.0
         return self._decay(Clock(times(steps), times(epochs)))
 
     def _decay(self, clock: Clock) -> Value:
@@ -246,9 +248,11 @@ class Optimizer(Described, ABC):
 
     def _at(self, name: str, clock: Clock) -> Value:
         """Return a hyper-parameter at some steps; a schedule must stay in its range there."""
-        given = getattr(self, name)
+        given: float | Schedule = getattr(self, name)
+        if isinstance(given, float):
+            return given
         value = clock.evaluate(given)
-        if isinstance(given, Schedule) and np.size(value):
+        if np.size(value):
             allowed = self.ranges[name]
             if not (float(np.min(value)) in allowed and float(np.max(value)) in allowed):
                 self._refuse(name, clock, value, allowed)

@@ -16,6 +16,7 @@ from .groups import PENALTIES
 from .settings import Settings
 
 Array: TypeAlias = NDArray[Any]
+GROUP_KNOBS = tuple(_core.GROUP_KNOBS)
 ROWS = 4096  # steps of one table
 
 
@@ -80,30 +81,25 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
     follows: tuple[Any, ...] = (0.0, 0.0, 0.0)
     if settings.average is not None:
         follows = settings.average.rates(steps, now, epochs[1:])
-    clip, sam = (_common(n, settings.common[n], steps, now) for n in ("clip_norm", "sam"))
-    shared = [clip, *follows, sam]
-    parts = [_filled(len(steps), shared)]
+    columns: list[Any] = [_common("clip_norm", settings.common["clip_norm"], steps, now), *follows]
+    columns.append(_common("sam", settings.common["sam"], steps, now))
     for group in settings.assigned.groups:
         optimizer = group.optimizer
-        common = [
-            optimizer.decay(steps, now)
-            if name == "decay"
-            else _common(name, group.common[name], steps, now, optimizer.maximize)
-            for name in _core.GROUP_KNOBS
-        ]
+        for name in GROUP_KNOBS:
+            columns.append(
+                optimizer.decay(steps, now)
+                if name == "decay"
+                else _common(name, group.common[name], steps, now, optimizer.maximize)
+            )
         own = optimizer.knobs(steps, now, epochs[1:])
         if not np.isfinite(own).all():
             row, column = (int(k) for k in np.argwhere(~np.isfinite(own))[0])
             name = knob_order(optimizer.rule)[column]
             _refuse(type(optimizer).__name__, name, own[row, column], steps[row])
-        parts += [_filled(len(steps), common), own]
-    return np.hstack(parts)
-
-
-def _filled(rows: int, columns: list[Any]) -> Array:
-    found = np.empty((rows, len(columns)))
-    for index, column in enumerate(columns):
-        found[:, index] = column
+        columns += list(own.T)
+    found = np.empty((len(steps), len(columns)))
+    for index, given in enumerate(columns):
+        found[:, index] = given
     return found
 
 
@@ -111,6 +107,8 @@ def _common(name: str, value: Any, steps: Array, epochs: Array, maximize: bool =
     """Return a penalty or a limit at some steps; where the loss is climbed, weights still decay."""
     if value is None:
         return math.inf
+    if isinstance(value, float):
+        return -value if maximize and name in PENALTIES else value
     found = schedules.base.evaluate(value, steps, epochs)
     if isinstance(value, Schedule):
         found = np.broadcast_to(found, steps.shape)
