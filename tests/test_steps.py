@@ -170,6 +170,16 @@ def test_where_every_row_has_a_gradient_sparse_changes_no_byte():
         assert value.tobytes() == sparse.net.state_dict()[name].tobytes()
 
 
+def test_a_rule_that_becomes_sparse_is_another_one():
+    made = trainer(Adam(0.01))
+    made.gradients(X, Y)  # there is a session
+    made.optimizer = Adam(0.01, sparse=True)
+    made.step(X, Y)
+    assert made._run.settings.assigned.sparse == [True]
+    with pytest.raises(ValueError, match="whose state it cannot use"):
+        made.optimizer = Adam(0.01)
+
+
 def test_what_cannot_be_sparse_says_so():
     with pytest.raises(ValueError, match="leave out sparse"):
         Adan(sparse=True)

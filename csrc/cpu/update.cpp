@@ -133,18 +133,9 @@ template <class T> auto Update<T>::share(int thread, int threads) const -> Share
   return {std::min(first, last), last};
 }
 
-// Are there neither penalties nor limits of single elements?
-template <class T> bool Update<T>::plain(Share share, const Knobs& knobs) const {
-  int group = -1;
-  for (std::size_t i = share.first; i < share.last; ++i) {
-    const Ruled<T>& r = rule_of(i);
-    if (r.group == group) continue;
-    group = r.group;
-    if (knobs.of(r, kL1) != 0 || knobs.of(r, kL2) != 0 || knobs.of(r, kClipValue) < kNoLimit) {
-      return false;
-    }
-  }
-  return true;
+// Has a group neither penalties nor limits of single elements?
+template <class T> bool Update<T>::plain(const Ruled<T>& r, const Knobs& knobs) const {
+  return knobs.of(r, kL1) == 0 && knobs.of(r, kL2) == 0 && !(knobs.of(r, kClipValue) < kNoLimit);
 }
 
 template <class T>
@@ -251,7 +242,6 @@ template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
 template <class T>
 bool Update<T>::fused(Share share, long rows, Knobs& knobs, int threads) const {
   alignas(64) T g[kLargestTask];
-  const bool plain = this->plain(share, knobs);
   bool finite = true;
   for (std::size_t i = share.first; i < share.last; ++i) {
     const GradTask<T>& task = plan_.tasks()[i];
@@ -267,7 +257,7 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int threads) const {
       ++asked;
     }
     plan_.gradient(task, rows, g, asked, columns);
-    if (!plain) finish(task, g, knobs);
+    if (!plain(r, knobs)) finish(task, g, knobs);
     finite &= first_pass(i, g, knobs, 1);
   }
   if (!two_passes_) return finite;

@@ -100,7 +100,7 @@ template <class T> class Update {
   struct Lengths { double total, shrunk; };  // of all gradients, made smaller by `shrunk`
 
   const Ruled<T>& rule_of(std::size_t task) const { return ruled_[plan_.tasks()[task].parameter]; }
-  bool plain(Share share, const Knobs& knobs) const;
+  bool plain(const Ruled<T>& r, const Knobs& knobs) const;
   double finish(const GradTask<T>& task, T* g, const Knobs& knobs) const;
   UpdateArgs<T> arguments(const GradTask<T>& task, const T* g, Knobs& knobs, double scale) const;
   uint64_t moving_rows(const GradTask<T>& task, const T* g) const;

@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 import threading
 import time
@@ -28,7 +29,9 @@ def reason(case):
     """Say why a case is left out, or None: what a reader sees must be a function of weights."""
     if case.draws:
         return "a mask belongs to a step"
-    if any(not isinstance(case.option(name, 0.0), float) for name in ("l1", "l2")):
+    groups = case.option("groups", None)  # their penalty may be no number, too
+    scheduled = groups is not None and re.search(r'"l2": [^0-9]', groups.source)
+    if scheduled or any(not isinstance(case.option(n, 0.0), float) for n in ("l1", "l2")):
         return "a penalty that belongs to a step"
     if "lambda" in case.text:
         return "a function cannot be saved"

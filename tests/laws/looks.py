@@ -67,7 +67,9 @@ def _derivatives(run, trainer):
     if not all(np.isfinite(g).all() for g in direction.values()):
         return
     trainer.hvp(run.X, run.y, direction, run.weights)
-    trainer.vjp(run.X, trainer.jvp(run.X, direction))
+    along = trainer.jvp(run.X, direction)
+    if np.isfinite(along).all():
+        trainer.vjp(run.X, along)
 
 
 def _check(run, trainer):

@@ -34,6 +34,11 @@ class Assignment:
     members: tuple[int, ...]
 
     @property
+    def made_with(self) -> tuple[Any, ...]:
+        """What a native session is made with: with something else it is another one."""
+        return self.rules, self.members, self.kept, self.sparse
+
+    @property
     def sparse(self) -> list[bool]:
         """Of each group, whether rows without a gradient are left alone."""
         return [getattr(group.optimizer, "sparse", False) for group in self.groups]

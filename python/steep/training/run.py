@@ -163,7 +163,7 @@ class Run:
         given = settings.fitting(name, value)
         if name not in COMMON and self._session is not None:
             now, after = settings.assigned, settings.with_(name, given)
-            if (now.rules, now.members, now.kept) != (after.rules, after.members, after.kept):
+            if now.made_with != after.made_with:
                 if self.steps or self._trained_by is not None:
                     raise ValueError(
                         f"Trainer: {given!r} updates by the rule {', '.join(after.rules)}, but "

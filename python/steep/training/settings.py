@@ -49,9 +49,7 @@ class Settings:
         self.average = averages.get(fixed["average"])
         self.sam_adaptive = flag("Trainer", "sam_adaptive", fixed["sam_adaptive"])
         self.decay_bias = flag("Trainer", "decay_bias", fixed["decay_bias"])
-        self.reduction = choose(
-            "reduction", fixed["reduction"], {name: name for name in REDUCTIONS}
-        )
+        self.reduction = choose("reduction", fixed["reduction"], REDUCTIONS)
         self.precision = choose("precision", fixed["precision"], {k: k for k in PRECISIONS})
         self.device = _device(fixed["device"])
         self.seed = seed(fixed["seed"])
