@@ -188,6 +188,9 @@ RULES = {
     "ftrl": Rule(  # its first step leads near 0 from everywhere
         optimizers.FTRL(0.1, 0.4, l1_strength=1e-3, beta=1.0), same=EVERY, scale_free=True
     ),
+    "ftrl_root": Rule(
+        optimizers.FTRL(0.1, l1_strength=1e-3, beta=1.0), same=EVERY, scale_free=True
+    ),
     "schedule_free_sgd": Rule(
         optimizers.ScheduleFreeSGD(0.1, warmup_steps=5, weight_decay=0.1), same=EVERY
     ),

@@ -229,6 +229,7 @@ class AtFTRL(At):
     """Keras's numbers as the rule has them."""
 
     power = property(lambda k: k.lr_power)
+    per_lr = property(lambda k: 1 / k.lr)
     l1 = property(lambda k: k.l1_strength)
     l2 = property(lambda k: 2 * k.l2_strength + k.beta / k.lr)
     shrinkage = property(lambda k: 2 * k.l2_shrinkage)
@@ -279,6 +280,7 @@ KNOBS = {  # At elsewhere
     "rprop": AtRprop,
     "asgd": AtASGD,
     "ftrl": AtFTRL,
+    "ftrl_root": AtFTRL,
     "schedule_free_sgd": AtScheduleFree,
     "schedule_free_adam": AtScheduleFree,
 }

@@ -184,20 +184,25 @@ def asgd(w, g, s, k):
     return w, {"ax": k.one_minus_mu * s["ax"] + k.mu * w}
 
 
-def ftrl(w, g, s, k):
+def ftrl(w, g, s, k, power=None):
     """The weight is 0 but for what z has beyond l1; one without a gradient yet stays."""
+    power = k.power if power is None else power
     fresh = s["r"] == 0
     touched = ~(fresh & (g == 0))
     before = np.where(fresh, k.first_r, s["r"])
     after = before + g**2
     # after^power - before^power, which cancels
     with np.errstate(divide="ignore", invalid="ignore"):
-        grown = before**k.power * np.expm1(k.power * np.log1p(g**2 / before))
-    grown = np.where(before == 0, after**k.power, grown)
-    z = s["z"] + k.toward * g + k.shrinkage * w - grown / k.lr * w
-    below = after**k.power / k.lr + k.l2
+        grown = before**power * np.expm1(power * np.log1p(g**2 / before))
+    grown = np.where(before == 0, after**power, grown)
+    z = s["z"] + k.toward * g + k.shrinkage * w - grown * k.per_lr * w
+    below = after**power * k.per_lr + k.l2
     moved = (np.clip(z, -k.l1, k.l1) - z) / np.where(below == 0, 1, below)
     return np.where(touched, moved, w), {"r": touched * after, "z": touched * z}
+
+
+def ftrl_root(w, g, s, k):
+    return ftrl(w, g, s, k, 0.5)
 
 
 def schedule_free(w, g, s, k, step):
@@ -330,6 +335,7 @@ RULES = {
     "ademamix": ademamix,
     "asgd": asgd,
     "ftrl": ftrl,
+    "ftrl_root": ftrl_root,
     "schedule_free_sgd": schedule_free_sgd,
     "schedule_free_adam": schedule_free_adam,
 }

@@ -13,6 +13,7 @@
 #include "rules/amsgrad.h"
 #include "rules/asgd.h"
 #include "rules/ftrl.h"
+#include "rules/ftrl_root.h"
 #include "rules/lamb.h"
 #include "rules/lars.h"
 #include "rules/lion.h"
@@ -41,6 +42,6 @@ using All = List<  // in any order
     LAMB, LARS, Muon, Adafactor, AdafactorVector, SGD, Momentum, Nesterov, NesterovLookback,
     AdaGrad, RMSProp, RMSPropMomentum, RMSPropNesterov, Adam, AMSGrad, Adamax, NAdam, AdaDelta,
     Lion, RMSPropCentered, RMSPropCenteredMomentum, RMSPropCenteredNesterov, RAdam, AdaBelief, Yogi,
-    Adan, AdEMAMix, Rprop, Signum, ASGD, FTRL, ScheduleFreeSGD, ScheduleFreeAdam>;
+    Adan, AdEMAMix, Rprop, Signum, ASGD, FTRL, FTRLRoot, ScheduleFreeSGD, ScheduleFreeAdam>;
 
 }  // namespace steep::STEEP_ISA::rules

@@ -239,7 +239,6 @@ class FTRL(Optimizer):
     l2_shrinkage: Number = field(default=0.0, kw_only=True)
     beta: Number = field(default=0.0, kw_only=True)
 
-    rule = "ftrl"
     ranges: ClassVar[Ranges] = {
         "lr": POSITIVE,
         "lr_power": Range(0.0, 1.0, low_open=True, high_open=False),
@@ -255,11 +254,16 @@ class FTRL(Optimizer):
         super().__post_init__()
         self._refuse_schedules("lr_power", "initial_accumulator")
 
+    @property
+    def rule(self) -> str:
+        """Native rule: of the power of the paper by roots, of others by logarithms."""
+        return "ftrl_root" if self.lr_power == 0.5 else "ftrl"
+
     def _columns(self, clock: Clock) -> dict[str, Value]:
         lr = self._at("lr", clock)
-        return {
-            "lr": lr,
-            "power": self.lr_power,
+        power = {} if self.rule == "ftrl_root" else {"power": self.lr_power}
+        return power | {
+            "per_lr": 1.0 / lr,
             "l1": self._at("l1_strength", clock),
             "l2": 2.0 * self._at("l2_strength", clock) + self._at("beta", clock) / lr,
             "shrinkage": 2.0 * self._at("l2_shrinkage", clock),
