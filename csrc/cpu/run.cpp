@@ -135,7 +135,7 @@ template <class T> void CpuTraining<T>::Loop::run(int thread, int threads, long 
     const bool finite = stretch.separate
                             ? update.separate(share, step.rows, parts, knobs, thread, threads,
                                               parts || twice ? nullptr : halt, halted_gradients)
-                            : update.fused(share, step.rows, knobs, threads);
+                            : update.fused(share, step.rows, knobs, thread, threads);
     if (halted_gradients) return;
     if (!finite) bad_gradient = true;
     if (thread == 0 && !parts && !twice) t.plan_->follow_statistics(step.rows);
@@ -157,7 +157,7 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
   const int wanted = threads_for_rows(rows);
   const bool polite = halt != nullptr;
   const double forward = plan_->cost_per_row() * static_cast<double>(rows);
-  if (stretch.separate) keep_gradients();
+  if (stretch.separate || recipe_.keeps_gradients()) keep_gradients();
   if (climbs(stretch) && !kept_weights_) {
     kept_weights_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
   }

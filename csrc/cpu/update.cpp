@@ -189,6 +189,17 @@ bool Update<T>::step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) 
   return finite;
 }
 
+// Where the update of a block reads: its weights, slots and average. Returns how many.
+template <class T> int Update<T>::blocks(const GradTask<T>& task, T** columns) const {
+  const Ruled<T>& r = ruled_[task.parameter];
+  const int slots = r.info->factored ? 0 : static_cast<int>(r.info->slots.size());
+  int count = 0;
+  columns[count++] = w_ + task.offset;
+  for (int s = 0; s < slots; ++s) columns[count++] = r.slot(s, task.offset);
+  if (r.average != nullptr) columns[count++] = r.average + (task.offset - r.offset);
+  return count;
+}
+
 // The step of a rule that has one pass; of others, what the second one wants.
 template <class T>
 bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale) const {
@@ -216,9 +227,11 @@ template <class T> double Update<T>::factor(int parameter, Knobs& knobs, T decay
   return k_.factor[r.rule](terms(parameter).data(), r.extent, knobs.own(r), decay);
 }
 
-// Of rules with sums, once everybody has given his. Without gradients they do not want them.
-template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
-                                               const T* gradients) const {
+// Of rules with sums, once everybody has given his.
+template <class T>
+bool Update<T>::second_pass(Share share, Knobs& knobs, int thread, int threads) const {
+  meet(threads);
+  if (directions_ != nullptr) make_directions(share, knobs, thread, threads);
   bool finite = true;
   int parameter = -1;
   double factor = 1;
@@ -226,7 +239,7 @@ template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
     const GradTask<T>& task = plan_.tasks()[i];
     const Ruled<T>& r = ruled_[task.parameter];
     if (r.info->sums == 0) continue;
-    const T* const g = gradients == nullptr ? nullptr : gradients + task.offset;
+    const T* const g = r.info->keeps_gradient ? gradients_ + task.offset : nullptr;
     const bool scaled = g == nullptr || r.info->directs();  // the direction is as it is
     UpdateArgs<T> a = arguments(task, g, knobs, scaled ? 1 : sums_[i].scale);
     if (task.parameter != parameter) {
@@ -240,29 +253,24 @@ template <class T> bool Update<T>::second_pass(Share share, Knobs& knobs,
 }
 
 template <class T>
-bool Update<T>::fused(Share share, long rows, Knobs& knobs, int threads) const {
-  alignas(64) T g[kLargestTask];
+bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int threads) const {
+  alignas(64) T block[kLargestTask];
   bool finite = true;
   for (std::size_t i = share.first; i < share.last; ++i) {
     const GradTask<T>& task = plan_.tasks()[i];
     const Ruled<T>& r = ruled_[task.parameter];
+    T* const g = r.info->keeps_gradient ? gradients_ + task.offset : block;
     // Asked for ahead: what the update reads. Where all stays in cache, the weights may still be in
     // another core's.
-    T* columns[1 + kMaxSlots] = {w_ + task.offset};
-    int asked = threads > 1 ? 1 : 0;
-    if (large_) {
-      for (asked = 0; asked < static_cast<int>(r.info->slots.size()); ++asked) {
-        columns[1 + asked] = r.slot(asked, task.offset);
-      }
-      ++asked;
-    }
+    T* columns[kMostColumns] = {w_ + task.offset};
+    const int asked = large_ ? blocks(task, columns) : threads > 1 ? 1 : 0;
     plan_.gradient(task, rows, g, asked, columns);
     if (!plain(r, knobs)) finish(task, g, knobs);
+    sums_[i].scale = 1;
     finite &= first_pass(i, g, knobs, 1);
   }
   if (!two_passes_) return finite;
-  meet(threads);
-  return second_pass(share, knobs, nullptr) && finite;
+  return second_pass(share, knobs, thread, threads) && finite;
 }
 
 template <class T>
@@ -287,9 +295,7 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
     finite &= first_pass(i, gradients_ + tasks[i].offset, knobs, sums_[i].scale);
   }
   if (!two_passes_) return finite;
-  meet(threads);
-  if (directions_ != nullptr) make_directions(share, knobs, thread, threads);
-  return second_pass(share, knobs, gradients_) && finite;
+  return second_pass(share, knobs, thread, threads) && finite;
 }
 
 #define STEEP_UPDATE(T)                                                                            \
@@ -304,7 +310,7 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   template auto Update<T>::share(int, int) const -> Share;                                         \
   template UpdateArgs<T> Update<T>::arguments(const GradTask<T>&, const T*, Knobs&, double) const; \
   template auto Update<T>::terms(int) const -> Terms;                                              \
-  template bool Update<T>::fused(Share, long, Knobs&, int) const;                                  \
+  template bool Update<T>::fused(Share, long, Knobs&, int, int) const;                             \
   template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,                    \
                                     std::atomic<bool>&) const;
 STEEP_UPDATE(float)

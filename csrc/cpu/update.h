@@ -61,8 +61,8 @@ template <class T> class Update {
   // Tasks [first, last).
   struct Share { std::size_t first, last; };
 
-  // separate() wants room for gradients of all parameters; there are sums for each task. Directions may
-  // be null where no rule has any.
+  // separate(), and rules that keep gradients, want room for those of all parameters; there are sums for
+  // each task. Directions may be null where no rule has any.
   Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
          const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients, TaskSums* sums,
          Directions<T>* directions);
@@ -81,7 +81,7 @@ template <class T> class Update {
 
   // Each gradient, and its update while it is in cache. Where a rule wants sums over whole parameters,
   // the threads meet before its second pass. False where a new weight is not finite.
-  bool fused(Share share, long rows, Knobs& knobs, int threads) const;
+  bool fused(Share share, long rows, Knobs& knobs, int thread, int threads) const;
   // All gradients first, or those that were collected, which are clipped together; no update where their
   // norm is not finite, or where the halt was wanted: then thread 0 has noted it. The threads meet inside.
   bool separate(Share share, long rows, bool collected, Knobs& knobs, int thread, int threads,
@@ -106,9 +106,11 @@ template <class T> class Update {
   uint64_t moving_rows(const GradTask<T>& task, const T* g) const;
   bool sparse_step(std::size_t task, const UpdateArgs<T>& a) const;
   bool turned_step(const GradTask<T>& task, const UpdateArgs<T>& a, uint64_t rows) const;
+  static constexpr int kMostColumns = 2 + kMaxSlots;
+  int blocks(const GradTask<T>& task, T** columns) const;
   bool first_pass(std::size_t task, const T* g, Knobs& knobs, double scale) const;
   bool step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
-  bool second_pass(Share share, Knobs& knobs, const T* gradients) const;
+  bool second_pass(Share share, Knobs& knobs, int thread, int threads) const;
   Terms terms(int parameter) const;
   double factor(int parameter, Knobs& knobs, T decay) const;
   // Between the two passes, where there are directions; the threads meet at the end.

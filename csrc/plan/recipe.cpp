@@ -13,9 +13,10 @@ int Recipe::knobs(int group) const {
   return column;
 }
 
+bool Recipe::any_sparse() const { return std::count(sparse.begin(), sparse.end(), true) > 0; }
+
 bool Recipe::keeps_gradients() const {
-  return std::count(sparse.begin(), sparse.end(), true) > 0 ||
-         std::any_of(rules.begin(), rules.end(),
+  return std::any_of(rules.begin(), rules.end(),
                      [](int rule) { return rule_infos()[rule].keeps_gradient; });
 }
 

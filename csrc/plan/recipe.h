@@ -30,8 +30,8 @@ struct Recipe {
   int knobs(int group) const;  // the first column of a group in a knob table, or how many there are
   int columns() const { return knobs(static_cast<int>(rules.size())); }
   bool is_sparse(int group) const { return !sparse.empty() && sparse[group]; }
-  // Whether a rule wants all gradients before it moves the first weight.
-  bool keeps_gradients() const;
+  bool any_sparse() const;       // then all gradients are known before the first weight moves
+  bool keeps_gradients() const;  // for a rule's second pass
 };
 
 // Refuses groups that are not there.

@@ -16,7 +16,7 @@ struct LARS {
   STEEP_KNOBS(lr, mu, along, direct, trust, eps, joint);
 
   template <class T>
-  STEEP_HD static void measure(T w, T g, T*, const Knobs<T>& k, T decay, double* terms) {
+  STEEP_HD static void measure(T w, T g, const Knobs<T>& k, T decay, double* terms) {
     const double d = double(fma_(k.joint * decay, w, g));
     terms[0] = double(w) * double(w);
     terms[1] = d * d;

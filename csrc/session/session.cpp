@@ -88,7 +88,7 @@ void Session::take(Data data, bool single) {
 
 bool Session::separate(const double* knobs, long count, long rows) const {
   constexpr double kLongGradient = 4e10;  // flops: about 0.2 s on two cores
-  if (recipe_.keeps_gradients() || data_->at_once(rows) < rows) return true;
+  if (recipe_.any_sparse() || data_->at_once(rows) < rows) return true;
   const int groups = static_cast<int>(recipe_.rules.size());
   for (long i = 0; i < count; ++i) {
     const double* row = knobs + i * knob_columns();

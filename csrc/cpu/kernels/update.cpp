@@ -83,11 +83,14 @@ bool sweep(const UpdateArgs<T>& a) {
   return finite<T>(seen);
 }
 
-// The first pass of a rule that has two: its slots, and terms of the sums over the whole parameter.
-// Each lane adds up its own, in double.
+// The first pass of a rule that has two: its slots, where it moves them, and terms of the sums over the
+// whole parameter. Each lane adds up its own, in double.
 template <class T, class Rule>
 void measure(const UpdateArgs<T>& a, double* terms) {
-  constexpr size_t count = Rule::kSlots.size(), sums = rules::kSums<Rule>;
+  using Knobs = typename Rule::template Knobs<T>;
+  constexpr bool looks =
+      requires(const Knobs& k) { Rule::template measure<T>(T(), T(), k, T(), terms); };
+  constexpr size_t count = looks ? 0 : Rule::kSlots.size(), sums = rules::kSums<Rule>;
   typename Rule::template Knobs<T> knobs;
   std::memcpy(&knobs, a.knobs, sizeof(knobs));
   double lane[sums][kLane] = {};
@@ -98,7 +101,11 @@ void measure(const UpdateArgs<T>& a, double* terms) {
       double term[sums];
       for (size_t k = 0; k < count; ++k) s[k] = a.slots[k][i + j];
       T g = a.g[i + j] * a.scale;
-      Rule::template measure<T>(a.w[i + j], g, s, knobs, a.decay, term);
+      if constexpr (looks) {
+        Rule::template measure<T>(a.w[i + j], g, knobs, a.decay, term);
+      } else {
+        Rule::template measure<T>(a.w[i + j], g, s, knobs, a.decay, term);
+      }
       if constexpr (rules::kOrthogonal<Rule>) a.u[i + j] = g;
       for (size_t k = 0; k < count; ++k) a.slots[k][i + j] = s[k];
       for (size_t k = 0; k < sums; ++k) lane[k][j] += term[k];
@@ -193,14 +200,15 @@ void average(const AverageArgs<T>& a) {
   a.v != nullptr ? follow<T, true>(a) : follow<T, false>(a);
 }
 
-template <class T>
-double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
-  const T bound = clip_value;
+// Weights are read where there is a penalty.
+template <bool penalties, class T>
+double finish(T* g, const T* w, long n, T l1, T l2, T bound) {
   double lane[kLane] = {};
   for (long i = 0; i < n; i += kLane) {
 #pragma GCC ivdep
     for (long j = 0; j < kLane; ++j) {
-      T x = fma_(l1, sign_(w[i + j]), fma_(l2, w[i + j], g[i + j]));
+      T x = g[i + j];
+      if constexpr (penalties) x = fma_(l1, sign_(w[i + j]), fma_(l2, w[i + j], x));
       x = x > bound ? bound : x;  // written so that NaN passes
       x = x < -bound ? -bound : x;
       g[i + j] = x;
@@ -208,6 +216,12 @@ double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
     }
   }
   return sum_lanes(lane);
+}
+
+template <class T>
+double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
+  return l1 == T(0) && l2 == T(0) ? finish<false>(g, w, n, l1, l2, clip_value)
+                                  : finish<true>(g, w, n, l1, l2, clip_value);
 }
 
 template <class T>
