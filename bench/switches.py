@@ -1,7 +1,7 @@
-"""What each switch of an update costs in training, beside the bytes it says it moves; see bench/README.md.
+"""What each switch of an update costs in training, beside the bytes it moves; see bench/README.md.
 
-One dense layer without bias, one sample a step: nothing but the weights is large. All variants live in
-this process and are timed in turn.
+One dense layer without bias, one sample a step: nothing but the weights is large. All variants
+live in this process and are timed in turn.
 """
 
 import argparse
@@ -16,8 +16,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from floor import Floor
 from pool import processors
 
-# Bytes a parameter: the forward pass reads w; the update reads and writes w and each slot. A rule of two
-# passes reads again what its second one wants; a clipped gradient is written and read; an average is, too.
+# Bytes a parameter: the forward pass reads w; the update reads and writes w and each slot. A rule of
+# two passes reads again what its second one wants; a clipped gradient is written and read, as an
+# average is.
 FORWARD, UPDATE = 4, {"sgd": 8, "momentum": 16, "adam": 24, "lamb": 36, "lars": 28}
 GRADIENT, AVERAGE = 8, 8
 
@@ -53,7 +54,6 @@ def main():
     os.sched_setaffinity(0, processors()[: given.threads])
 
     import numpy as np
-
     import steep
 
     steep.set_num_threads(given.threads)
