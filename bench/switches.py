@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from floor import Floor
 from pool import processors
 
-# Bytes a parameter: the forward pass reads w; the update reads and writes w and each slot. A rule of
-# two passes reads again what its second one wants; a clipped gradient is written and read, as an
+# Bytes a parameter: the forward pass reads w; the update reads and writes w and each slot. A rule
+# of two passes reads again what its second one wants; a clipped gradient is written and read, as an
 # average is.
 FORWARD, UPDATE = 4, {"sgd": 8, "momentum": 16, "adam": 24, "lamb": 36, "lars": 28}
 GRADIENT, AVERAGE = 8, 8

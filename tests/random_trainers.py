@@ -3,6 +3,7 @@
 from dataclasses import fields
 
 import cases
+from cases_rules import EVERY
 from described import LAYOUTS, UNSIGNED, Data, Source, call, code
 from steep import losses, optimizers
 
@@ -103,7 +104,7 @@ class Training:
                 others = [v for v in (usual / 2, 0.5, 0.9) if v in allowed]
                 named[item.name] = self.maybe(0.5, self.choose(*others))
             elif item.name == "like":
-                named["like"] = self.maybe(0.2, self.choose(*cases.EVERY))
+                named["like"] = self.maybe(0.2, self.choose(*EVERY))
             elif isinstance(usual, bool) and item.name not in ("maximize", "sparse"):
                 named[item.name] = self.maybe(0.2, not usual)
         return named
@@ -114,7 +115,7 @@ class Training:
         if momentum is not None:
             momentum = self.value(momentum, 0.15)
         nesterov = None if momentum is None else self.maybe(0.5, True)
-        like = self.maybe(0.35, self.choose(*cases.EVERY))
+        like = self.maybe(0.35, self.choose(*EVERY))
         free = like is None and momentum is not None
         inside = self.maybe(0.2, self.chance(0.5)) if free else None
         return {
@@ -127,7 +128,7 @@ class Training:
             named["dampening"] = self.maybe(0.2, self.value(0.5, 0.2))
         return {"lr": self.value(self.choose(0.01, 0.03, 0.1)), **named}
 
-    def _inside(self, like=cases.EVERY):
+    def _inside(self, like=EVERY):
         """Return where eps stands: by the switch or by a library's name."""
         if self.chance(0.3):
             return {"like": self.choose(*like)}
@@ -176,7 +177,7 @@ class Training:
         return {**self._moments(0.01), **self._inside()}
 
     def _adamax(self):
-        like = self.maybe(0.3, self.choose(*cases.EVERY))
+        like = self.maybe(0.3, self.choose(*EVERY))
         return {**self._moments(0.01), "like": like}
 
     def _nadam(self):
@@ -212,14 +213,14 @@ class Training:
         return {
             "lr": self.value(1e-3), "eta_minus": self.choose(None, 0.7),
             "eta_plus": self.choose(None, 1.05, 1.5), "step_min": self.choose(None, 1e-4),
-            "step_max": self.choose(None, 2e-3), "like": self.maybe(0.3, self.choose(*cases.EVERY)),
+            "step_max": self.choose(None, 2e-3), "like": self.maybe(0.3, self.choose(*EVERY)),
         }  # fmt: skip
 
     def _asgd(self):
         return {
             "lr": self.value(0.03), "lambd": self.choose(None, 0.1),
             "alpha": self.choose(None, 0.5), "t0": self.choose(None, 0.0, 2.0),
-            "like": self.maybe(0.3, self.choose(*cases.EVERY)),
+            "like": self.maybe(0.3, self.choose(*EVERY)),
         }  # fmt: skip
 
     def _ftrl(self):
@@ -228,7 +229,7 @@ class Training:
             "initial_accumulator": self.choose(None, 1e-3), "beta": self.choose(None, 1.0),
             "l1_strength": self.choose(None, 1e-3), "l2_strength": self.choose(None, 0.01),
             "l2_shrinkage": self.choose(None, 0.01),
-            "like": self.maybe(0.3, self.choose(*cases.EVERY)),
+            "like": self.maybe(0.3, self.choose(*EVERY)),
         }  # fmt: skip
 
     def _free(self):
@@ -243,7 +244,7 @@ class Training:
         return self.choose(top, top, falling)
 
     def _schedulefreesgd(self):
-        like = self.maybe(0.3, self.choose(*cases.EVERY))
+        like = self.maybe(0.3, self.choose(*EVERY))
         momentum = self.value(0.9, 0.1)
         return {"lr": self._rate_by_step(0.1), "momentum": momentum, "like": like, **self._free()}
 
@@ -260,7 +261,7 @@ class Training:
                 None, None, "match_rms_adamw", "none"
             ),
             "coefficients": self.maybe(0.2, (2.0, -1.5, 0.5)), "rest": self.maybe(0.4, rest),
-            "matrices": self.maybe(0.4, "*"), "like": self.maybe(0.3, self.choose(*cases.EVERY)),
+            "matrices": self.maybe(0.4, "*"), "like": self.maybe(0.3, self.choose(*EVERY)),
         }  # fmt: skip
 
     def _adafactor(self):

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
-from cases import EVERY, RULES
+from cases_rules import EVERY, RULES
 from steep import lab, optimizers
 from steep.optimizers import SGD, Adam, Adamax, AdamW, AMSGrad, RMSProp
 from steep.schedules import Linear
