@@ -40,8 +40,8 @@ def dense(*widths, activation="tanh", alpha=0.1, precision="float32", seed=0):
 
 
 def session(net, loss="mse", option=0.0, *, rule="sgd", seed=0, mean=True):
-    groups = [0] * len(net.parameters())
-    return _core.Session(net, loss, option, [rule], groups, seed, mean, False)
+    recipe = _core.Recipe([rule], [0] * len(net.parameters()), seed, mean)
+    return _core.Session(net, loss, option, recipe)
 
 
 def forward(build, *arrays, precision="float32", weights=None, batch_size=None):

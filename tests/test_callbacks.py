@@ -261,7 +261,7 @@ def test_what_a_plateau_refuses(named, words):
 
 def test_a_plateau_measured_in_parts_of_the_best():
     reduce = callbacks.ReduceOnPlateau("loss", 0.5, 1, min_delta=0.1, threshold_mode="rel")
-    watched = types.SimpleNamespace(lr=1.0, groups={})
+    watched = steep.Trainer(steep.Sequential(layers.Dense(1)), "mse", optimizers.SGD(1.0))
     rates = []
     for loss in (10.0, 9.5, 8.9, 8.0, 7.5):  # 0.5 of 10 is no improvement, 1.1 is
         reduce.on_epoch_end(watched, {"loss": loss})

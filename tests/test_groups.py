@@ -5,7 +5,7 @@ import pytest
 import steep
 from steep import optimizers, schedules
 from steep.layers import BatchNorm, Dense
-from steep.optimizers import SGD, Adam, AdamW, RMSProp
+from steep.optimizers import SGD, Adam, AdamW, Muon, RMSProp
 
 RANDOM = np.random.default_rng(5)
 X, Y = RANDOM.standard_normal((60, 7)), RANDOM.standard_normal((60, 3))
@@ -145,6 +145,12 @@ def test_a_plateau_lowers_the_rates_of_all_groups():
     own = {"head": Adam(0.02), "*.bias": {"lr": 0.01}, "body": {"lr_factor": 0.1}}
     assert fit(Adam(0.08), groups=own) == pytest.approx([0.005, 0.003, 0.002])
     assert fit(groups={"head": Adam(0.02), "*": SGD(0.04)}) == pytest.approx([0.005, 0.01])
+    assert fit(
+        groups={"head": {"optimizer": Adam(schedules.Constant(9.0)), "lr": 1}, "*": SGD(0.04)}
+    ) == [0.25, 0.01]
+    inner = fit(Muon(0.08, rest=Adam(0.1)), groups={"head": {"rest": Adam(0.02)}})
+    assert inner == pytest.approx([0.005, 0.02, 0.025])
+    assert fit(groups={"*": Muon(0.08, rest=Adam(0.1))}) == pytest.approx([0.02, 0.025])
     with pytest.raises(ValueError, match="learning rate follows Constant"):
         fit(Adam(0.1), groups={"head": {"lr": schedules.Constant(0.1)}})
 

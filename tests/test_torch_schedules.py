@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import steep
 from steep import callbacks, schedules
 
 torch = pytest.importorskip("torch")
@@ -169,11 +170,8 @@ def test_warm_restarts_within_epochs(multiply):
         assert ours(epoch) == pytest.approx(stepper.param_groups[0]["lr"], rel=1e-12)
 
 
-class Watched:
-    """All that ReduceOnPlateau asks of a trainer between two epochs."""
-
-    def __init__(self, lr):
-        self.lr, self.groups = lr, {}
+def watched(lr):
+    return steep.Trainer(steep.Sequential(steep.layers.Dense(1)), "mse", steep.optimizers.SGD(lr))
 
 
 PLATEAUS = {
@@ -204,7 +202,7 @@ def test_plateaus(name, seed):
     stepper = optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.3)
     theirs = lr_scheduler.ReduceLROnPlateau(stepper, **named)
     named["min_delta"] = named.pop("threshold")
-    ours, trainer = callbacks.ReduceOnPlateau(like="torch", **named), Watched(0.3)
+    ours, trainer = callbacks.ReduceOnPlateau(like="torch", **named), watched(0.3)
     found = []
     for loss in losses.tolist():
         theirs.step(loss)

@@ -63,7 +63,8 @@ std::vector<py::ssize_t> shape_of(const Shape& shape);
 
 void bind_graph(py::module_& m);
 void bind_network(py::module_& m);
-void bind_session(py::module_& m);  // after the network
+void bind_recipe(py::module_& m);
+void bind_session(py::module_& m);  // after the network and the recipe
 void bind_kernels(py::module_& m);
 void bind_convolution(py::module_& m);
 

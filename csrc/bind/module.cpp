@@ -5,7 +5,6 @@
 #include "executor.h"
 #include "ops/names.h"
 #include "plan/methods.h"
-#include "plan/recipe.h"
 
 namespace py = pybind11;
 
@@ -27,26 +26,6 @@ py::dict rules() {
                  py::arg("look_ahead") = rule.look_ahead, py::arg("passes") = rule.sums > 0 ? 2 : 1,
                  py::arg("keeps_gradient") = rule.keeps_gradient,
                  py::arg("orthogonal") = rule.orthogonal, py::arg("factored") = rule.factored);
-  }
-  return out;
-}
-
-// Of each slot, its shape for each parameter, None where it has none.
-py::dict slot_shapes(const std::vector<std::string>& rules, const std::vector<int>& groups,
-                     const std::vector<steep::Shape>& shapes, bool average, int history) {
-  steep::Recipe recipe{.rules = {}, .groups = groups, .average = average};
-  steep::appoint(recipe, rules, history);
-  std::vector<steep::Parameter> parameters;
-  for (const steep::Shape& shape : shapes) parameters.push_back({"", shape, true, true});
-  check(recipe, parameters.size());
-  py::dict out;
-  const steep::Layout weights(parameters, steep::Format::Float32);
-  for (const steep::SlotColumn& column : slot_columns(recipe, weights)) {
-    py::list each;
-    for (const steep::Slice& s : column.layout->slices) {
-      s.size > 0 ? each.append(py::cast(s.shape)) : each.append(py::none());
-    }
-    out[py::str(column.name)] = each;
   }
   return out;
 }
@@ -95,8 +74,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("limit_threads", &steep::cpu::limit_threads, py::arg("n"));
   m.def("get_num_threads", &steep::cpu::threads);
   m.def("quota_cpus", &steep::cpu::quota_cpus, py::arg("root"));
-  m.def("slot_shapes", &slot_shapes, py::arg("rules"), py::arg("groups"), py::arg("shapes"),
-        py::arg("average"), py::arg("history") = 0);
   m.def("activations", &steep::activation_names);
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);
@@ -105,6 +82,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   steep::bind::bind_convolution(m);
   steep::bind::bind_graph(m);
   steep::bind::bind_network(m);
+  steep::bind::bind_recipe(m);
   steep::bind::bind_session(m);
   steep::bind::close_at_exit();
 }

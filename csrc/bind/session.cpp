@@ -7,7 +7,6 @@
 
 #include "bind/network.h"
 #include "ops/names.h"
-#include "plan/methods.h"
 
 namespace steep::bind {
 
@@ -29,14 +28,10 @@ std::vector<double> by_group(const Session& session, const Penalty& given) {
 class PySession {
  public:
   PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
-            const std::vector<std::string>& rules, const std::vector<int>& groups, uint64_t seed,
-            bool mean, bool decay_bias, bool weighted, bool average, bool adaptive,
-            const std::vector<bool>& sparse, int history)
+            const Recipe& recipe)
       : network_(std::move(network)), trained_(network_->get()),
-        session_(std::make_unique<Session>(
-            trained_, Objective{loss_index(loss), loss_option},
-            recipe({{}, groups, seed, mean, weighted, decay_bias, average, adaptive, sparse}, rules,
-                   history))) {}
+        session_(std::make_unique<Session>(trained_, Objective{loss_index(loss), loss_option},
+                                           recipe)) {}
 
   // The network may have been converted since: this session's weights would no longer be its own.
   Session& session() const {
@@ -288,10 +283,6 @@ class PySession {
   }
 
  private:
-  static Recipe recipe(Recipe recipe, const std::vector<std::string>& rules, int history) {
-    appoint(recipe, rules, history);
-    return recipe;
-  }
   const Shape& slot_shape(int column, int parameter) const {
     return session().state().layout(column).slices[static_cast<std::size_t>(parameter)].shape;
   }
@@ -316,13 +307,8 @@ class PySession {
 void bind_session(py::module_& m) {
   using py::arg;
   py::class_<PySession>(m, "Session")
-      .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double,
-                    const std::vector<std::string>&, const std::vector<int>&, uint64_t, bool, bool,
-                    bool, bool, bool, const std::vector<bool>&, int>(),
-           arg("network"), arg("loss"), arg("loss_option"), arg("rules"), arg("groups"),
-           arg("seed"), arg("mean"), arg("decay_bias"), arg("weighted") = false,
-           arg("average") = false, arg("adaptive") = false, arg("sparse") = std::vector<bool>{},
-           arg("history") = 0)
+      .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double, const Recipe&>(),
+           arg("network"), arg("loss"), arg("loss_option"), arg("recipe"))
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none(),
            arg("at_once") = 0)

@@ -29,15 +29,6 @@ def ops() -> list[str]: ...  # that a network may ask for: methods of Graph
 def rules() -> dict[
     str, dict[str, Any]
 ]: ...  # name -> {"slots": [...], "knobs": [...], "look_ahead": bool, "passes": 1, ...}
-def slot_shapes(
-    rules: list[str],
-    groups: list[int],
-    shapes: Sequence[Sequence[int]],
-    average: bool,
-    history: int = 0,
-) -> dict[
-    str, list[list[int] | None]
-]: ...  # of each slot, for each parameter; None where it has none
 def methods() -> dict[str, dict[str, Any]]: ...  # likewise; slots named x# are numbered
 def uniform(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox, [0, 1)
 def normal(seed: int, stream: int, n: int) -> NDArray[np.float64]: ...  # Philox + Box-Muller
@@ -154,26 +145,29 @@ class Network:
     def predict(self, inputs: list[Array], batch_size: int) -> list[Array]: ...
     def memory(self) -> dict[str, int]: ...
 
-class Session:
-    """Trains a Network: where the training stands, slots, plan, batcher. For any thread."""
+class Recipe:
+    """How the parameters of a network are trained."""
 
     def __init__(
         self,
-        network: Network,
-        loss: str,
-        loss_option: float,
         rules: list[str],  # of each group
         groups: list[int],  # of each parameter
-        seed: int,
-        mean: bool,  # reduction
-        decay_bias: bool,
+        seed: int = 0,
+        mean: bool = True,  # of the losses of a batch, not their sum
         weighted: bool = False,  # the mean is over the sum of the weights
+        decay_bias: bool = False,
         average: bool = False,  # a slot of all parameters that follows their weights
         adaptive: bool = False,  # sharpness in the measure of each weight
-        sparse: list[bool] = [],
-        # of each group: rows without a gradient are left alone
+        sparse: list[bool] = [],  # of each group: rows without a gradient are left alone
         history: int = 0,  # vectors of each kind that a method keeps
     ) -> None: ...
+    # Of each slot, its shape for each parameter of such a shape; None where it has none.
+    def slots(self, shapes: Sequence[Sequence[int]]) -> dict[str, list[list[int] | None]]: ...
+
+class Session:
+    """Trains a Network: where the training stands, slots, plan, batcher. For any thread."""
+
+    def __init__(self, network: Network, loss: str, loss_option: float, recipe: Recipe) -> None: ...
     # Keeps references to the arrays until release_data, labels aside; float32/float64/uint8 inputs
     # of any strides; targets int (N,) labels (any integer dtype) or float (N, ...) values;
     # sample_weight (N,) or None; augment (flip, shift, cutout, fill) of images (H, W) or (H, W, C),

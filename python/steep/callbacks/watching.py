@@ -1,9 +1,9 @@
 """Callbacks that watch a quantity from epoch to epoch: when to stop, when to lower the rate."""
 
 import contextlib
-import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from ..checks.names import choose
@@ -208,12 +208,7 @@ class ReduceOnPlateau(_Watching):
 
     def _check(self, trainer: "Trainer") -> None:
         super()._check(trainer)
-        for rate in _rates(trainer):
-            if not isinstance(rate, float):
-                raise ValueError(
-                    f"ReduceOnPlateau: the learning rate follows {rate!r}; give the optimizer a "
-                    "number, or leave this callback out"
-                )
+        self._lowered(trainer)
 
     def _better(self, value: float) -> bool:
         if self.threshold_mode == "abs" and self.like == "keras":
@@ -232,16 +227,28 @@ class ReduceOnPlateau(_Watching):
             return
         self.wait += 1
         later = self.like == "torch"  # by an epoch: the one that ends patience or cooldown is borne
-        falls = any(self._lower(rate) < rate for rate in _rates(trainer))
-        if self.wait >= self.patience + later and falls:
-            _lower_rates(trainer, self._lower)
+        if self.wait >= self.patience + later and (changed := self._lowered(trainer)):
+            for name, value in changed.items():
+                setattr(trainer, name, value)
             self.wait = 0
             self.cooling = self.cooldown + later if self.cooldown else 0
 
-    def _lower(self, rate: float) -> float:
+    def _lowered(self, trainer: "Trainer") -> dict[str, Any]:
+        """Return the settings of a trainer with rates that fall, as they are then."""
+        settings = trainer._run.settings
+        after = settings.with_rates(self._lower)
+        return {name: value for name, value in after.items() if value != settings.get(name)}
+
+    def _lower(self, rate: Any) -> float:
         """Return what a rate falls to: itself where that is too near, or 0 in float32."""
-        lowered = max(self.factor * rate, self.min_lr)
-        return lowered if lowered >= SMALLEST and rate - lowered > self.eps else rate
+        if not isinstance(rate, Real):
+            raise ValueError(
+                f"ReduceOnPlateau: the learning rate follows {rate!r}; give the optimizer a "
+                "number, or leave this callback out"
+            )
+        now = float(rate)
+        lowered = max(self.factor * now, self.min_lr)
+        return lowered if lowered >= SMALLEST and now - lowered > self.eps else now
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps: the best value and the counts."""
@@ -252,50 +259,6 @@ class ReduceOnPlateau(_Watching):
         with _of_checkpoint("ReduceOnPlateau"):
             best, wait, cooling = float(state["best"]), int(state["wait"]), int(state["cooling"])
         self.best, self.wait, self.cooling = best, wait, cooling
-
-
-def _rates(trainer: "Trainer") -> list[Any]:
-    """Return the rates of a trainer: its own, and those that groups have instead."""
-    rates = [trainer.lr] if hasattr(trainer, "lr") else []
-    for name in _others(trainer):
-        rates += _rates_of(getattr(trainer, name))
-    for changes in trainer.groups.values():
-        rates += [changes[name] for name in ("lr",) if name in changes]
-        if "lr" not in changes and "optimizer" in changes:
-            rates += _rates_of(changes["optimizer"])
-    return rates
-
-
-def _others(trainer: "Trainer") -> tuple[str, ...]:
-    """Return the names of optimizers inside the trainer's own."""
-    return getattr(getattr(trainer, "optimizer", None), "others", ())
-
-
-def _rates_of(optimizer: Any) -> list[Any]:
-    inner = [_rates_of(getattr(optimizer, name)) for name in optimizer.others]
-    return [optimizer.lr, *(rate for rates in inner for rate in rates)]
-
-
-def _lowered(optimizer: Any, lower: Callable[[float], float]) -> Any:
-    inner = {name: _lowered(getattr(optimizer, name), lower) for name in optimizer.others}
-    return dataclasses.replace(optimizer, lr=lower(optimizer.lr), **inner)
-
-
-def _lower_rates(trainer: "Trainer", lower: Callable[[float], float]) -> None:
-    """Lower all of them."""
-    groups = {}
-    for pattern, changes in trainer.groups.items():
-        groups[pattern] = dict(changes)
-        if "lr" in changes:
-            groups[pattern]["lr"] = lower(changes["lr"])
-        elif "optimizer" in changes:
-            groups[pattern]["optimizer"] = _lowered(changes["optimizer"], lower)
-    if groups:
-        trainer.groups = groups
-    if hasattr(trainer, "lr"):
-        trainer.lr = lower(trainer.lr)
-    for name in _others(trainer):
-        setattr(trainer, name, _lowered(getattr(trainer, name), lower))
 
 
 @contextlib.contextmanager

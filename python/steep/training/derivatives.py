@@ -1,4 +1,4 @@
-"""Derivatives of a training along directions: products with the Hessian, the Jacobian, and others.
+"""Derivatives of a training: gradients, and products with the Hessian, the Jacobian, and others.
 
 The door's part that asks for them and checks what is given; they are computed natively.
 """
@@ -20,14 +20,35 @@ MATRICES = {"hvp": "hessian", "gnvp": "gauss_newton"}  # as the core calls them
 
 
 class Derivatives:
-    """What a `Trainer` can derive of one batch, in training mode as `gradients` is: dropout is on.
+    """What a `Trainer` can derive of one batch, in training mode: dropout is on.
 
-    All are computed in float64, by dual numbers, whatever the network's precision; nothing of the
-    network is moved, running statistics neither. Directions and products are dicts by the names of
-    `gradients`; a parameter that a direction leaves out does not move.
+    Nothing of the network is moved, running statistics neither. Products along directions are
+    computed in float64, by dual numbers, whatever the network's precision; they are dicts by the
+    names of `gradients`, as directions are; a parameter that a direction leaves out does not move.
     """
 
     _run: Run
+
+    def gradients(
+        self, X: Any, y: Any, sample_weight: Any = None
+    ) -> tuple[float, dict[str, Array]]:
+        """Return the objective of one batch, penalties included, and its gradients; no update.
+
+        With ``maximize=True`` the penalties are taken off the loss: climbing it decays the weights.
+
+        Returns
+        -------
+        loss, gradients
+            The gradients by the names and in the shapes of ``net.state_dict()``. Dropout is on.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As in `fit`.
+        """
+        with self._run.untouched():
+            data = self._run.data(X, y, sample_weight)
+        return self._run.gradients(data)
 
     def hvp(self, X: Any, y: Any, v: Direction, sample_weight: Any = None) -> dict[str, Array]:
         """Return H v, H the Hessian of the objective of one batch (Pearlmutter 1994).

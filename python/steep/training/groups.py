@@ -1,7 +1,7 @@
 """Groups of parameters: which optimizer moves which, by patterns of their names. No steps."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -34,29 +34,24 @@ class Assignment:
     members: tuple[int, ...]
 
     @property
-    def made_with(self) -> tuple[Any, ...]:
-        """What a native session is made with: with something else it is another one."""
-        return self.rules, self.members, self.kept, self.sparse
-
-    @property
-    def sparse(self) -> list[bool]:
-        """Of each group, whether rows without a gradient are left alone."""
-        return [getattr(group.optimizer, "sparse", False) for group in self.groups]
-
-    @property
     def rules(self) -> list[str]:
         """The native rule of each group."""
         return [group.optimizer.rule for group in self.groups]
 
     @property
-    def kept(self) -> int:
-        """How many vectors of each kind a method for full batches keeps."""
-        return self.groups[0].optimizer._vectors if len(self.groups) == 1 else 0
+    def made_with(self) -> dict[str, Any]:
+        """Its part of a native recipe: with another one it is another session."""
+        optimizers = [group.optimizer for group in self.groups]
+        return {
+            "rules": self.rules,
+            "groups": list(self.members),
+            "sparse": [getattr(optimizer, "sparse", False) for optimizer in optimizers],
+            "history": optimizers[0]._vectors if len(optimizers) == 1 else 0,
+        }
 
     def slots(self, shapes: Mapping[str, Shape], average: bool) -> dict[str, dict[str, Shape]]:
         """Return the shape of every slot, by its name and its parameter's."""
-        members, each = list(self.members), list(shapes.values())
-        found = _core.slot_shapes(self.rules, members, each, average, self.kept)
+        found = _core.Recipe(**self.made_with, average=average).slots(list(shapes.values()))
         return {
             slot: {n: tuple(s) for n, s in zip(shapes, each, strict=True) if s is not None}
             for slot, each in found.items()
@@ -131,16 +126,40 @@ def group(
 def _slower(pattern: str, optimizer: Optimizer, factor: float | Schedule) -> Optimizer:
     if "lr" not in optimizer.ranges:
         raise ValueError(f"groups: {pattern!r} has an lr_factor, but {optimizer!r} no lr")
-    rate = getattr(optimizer, "lr")  # noqa: B009 - not all of them have one
-    slower = (
-        schedules.Product((rate, factor))
-        if isinstance(rate, Schedule) or isinstance(factor, Schedule)
-        else rate * factor
+    product = isinstance(factor, Schedule)
+    return of_rates(
+        optimizer,
+        lambda rate: (
+            schedules.Product((rate, factor))
+            if product or isinstance(rate, Schedule)
+            else rate * factor
+        ),
     )
-    changed: dict[str, Any] = {"lr": slower}
-    for name in optimizer.others:
-        changed[name] = _slower(pattern, getattr(optimizer, name), factor)
-    return dataclasses.replace(optimizer, **changed)
+
+
+def of_rates(
+    optimizer: Optimizer, change: Callable[[Any], Any], kept: Collection[str] = ()
+) -> Optimizer:
+    """Return an optimizer with its learning rate changed, and those of optimizers inside it."""
+    inner = [name for name in optimizer.others if name not in kept]
+    changed: dict[str, Any] = {name: of_rates(getattr(optimizer, name), change) for name in inner}
+    if "lr" in optimizer.ranges and "lr" not in kept:
+        changed["lr"] = change(getattr(optimizer, "lr"))  # noqa: B009 - not all of them have one
+    return dataclasses.replace(optimizer, **changed) if changed else optimizer
+
+
+def with_rates(given: Given, change: Callable[[Any], Any]) -> dict[str, dict[str, Any]]:
+    """Return groups with every learning rate of theirs changed; what a group replaces is not it."""
+
+    def changed(name: str, value: Any, group: Mapping[str, Any]) -> Any:
+        if isinstance(value, Optimizer):
+            return of_rates(value, change, group if name == "optimizer" else ())
+        return change(value) if name == "lr" else value
+
+    return {
+        pattern: {name: changed(name, value, group) for name, value in group.items()}
+        for pattern, group in given.items()
+    }
 
 
 def every(

@@ -59,11 +59,11 @@ class Run:
         """Whether there is a session, on the network as it is."""
         return self._session is not None and self._native is self.settings.net._native
 
-    def record(self) -> None:
-        """Bring the history to where the session stands, also where it went back."""
+    def record(self) -> History:
+        """Bring the history to where the session stands, also where it went back; return it."""
         session = self._session
         if session is None:
-            return
+            return self.history
         with self._recording:
             losses = self.history.steps["loss"]
             epoch, steps, new, shares = session.losses(len(losses))
@@ -71,6 +71,7 @@ class Run:
                 self._note_epochs(epoch, steps, new, shares)
             losses[steps - len(new) :] = new.tolist()  # done twice, it is the same
             history.cut(self.history, epoch)
+        return self.history
 
     def _note_epochs(self, epoch: int, steps: int, losses: Array, shares: Array) -> None:
         """Put the epochs that one native call ended, of a step each.
@@ -141,19 +142,7 @@ class Run:
             warn_of_softmax(settings)
             settings.net._convert(settings.precision)
             self._session = _core.Session(
-                native,
-                settings.loss.name,
-                settings.loss.option,
-                settings.assigned.rules,
-                list(settings.assigned.members),
-                settings.seed,
-                settings.reduction != "sum",
-                settings.decay_bias,
-                settings.reduction == "weighted_mean",
-                settings.average is not None,
-                settings.sam_adaptive,
-                settings.assigned.sparse,
-                settings.assigned.kept,
+                native, settings.loss.name, settings.loss.option, settings.recipe()
             )
             self._native = native
 

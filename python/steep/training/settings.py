@@ -4,7 +4,7 @@ Training itself is `run`.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import _core, averages, losses, optimizers
@@ -161,15 +161,25 @@ class Settings:
         last: optimizers.Optimizer = given[-1]
         return last
 
-    def with_(self, name: str, value: Any) -> groups.Assignment:
-        """Return who would move what with a setting that `fitting` returned."""
+    def with_(
+        self, name: str, value: Any, shapes: Mapping[str, Shape] | None = None
+    ) -> groups.Assignment:
+        """Return who would move what with a setting that `fitting` returned.
+
+        Parameters of other `shapes` by name than the network's may be asked for.
+        """
         optimizer = value if name not in (*COMMON, "groups") else self.optimizer
         return groups.assign(
             optimizer if self.owns else None,
             value if name == "groups" else self.groups,
             self.common,
-            self.shapes(),
+            self.shapes() if shapes is None else shapes,
         )
+
+    def with_rates(self, change: Callable[[Any], Any]) -> dict[str, Any]:
+        """Return the settings that have learning rates, by name, with each rate changed."""
+        own = {"optimizer": groups.of_rates(self.optimizer, change)} if self.owns else {}
+        return {"groups": groups.with_rates(self.groups, change), **own}
 
     def take(self, name: str, value: Any) -> None:
         """Set what `fitting` returned."""
@@ -186,15 +196,25 @@ class Settings:
     def assigned(self) -> groups.Assignment:
         """Who moves what; the network is built."""
         if self._assigned is None:
-            self._assigned = self.with_("optimizer", self.optimizer)
+            self._assigned = self.with_("groups", self.groups)
         return self._assigned
 
     def slots(self, shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
         """Return the shapes of all slots by name and parameter, of a network with such weights."""
-        assigned = groups.assign(
-            self.optimizer if self.owns else None, self.groups, self.common, shapes
-        )
+        assigned = self.with_("groups", self.groups, shapes)
         return assigned.slots(shapes, self.average is not None)
+
+    def recipe(self) -> _core.Recipe:
+        """Return what a native session is made with; the network is built."""
+        return _core.Recipe(
+            **self.assigned.made_with,
+            seed=self.seed,
+            mean=self.reduction != "sum",
+            weighted=self.reduction == "weighted_mean",
+            decay_bias=self.decay_bias,
+            average=self.average is not None,
+            adaptive=self.sam_adaptive,
+        )
 
     def shapes(self) -> dict[str, Shape]:
         """Return the shapes of all parameters by name."""

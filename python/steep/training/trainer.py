@@ -1,32 +1,27 @@
-"""`Trainer`: the door to a training: what users give and ask for. The training itself is `run`."""
+"""`Trainer`: the door to a training, with its settings, its place and its file. `run` trains.
+
+What it does with samples is `fitting`, what it derives of them `derivatives`.
+"""
 
 import copy
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
+from typing import Any
 
 from .. import losses, optimizers
 from ..averages import Average
-from ..checks.numbers import flag, whole
+from ..checks.numbers import whole
 from ..network import Layer
 from ..network.network import Network
 from . import resume
-from .data import checked_augment, checked_validation, warn_of_single_sample
 from .derivatives import Derivatives
+from .fitting import Fitting
 from .history import History
-from .hooks import Callbacks
-from .loop import Loop
-from .place import layout_for, layout_of
 from .run import Run
 from .settings import FIXED, Settings
 
-if TYPE_CHECKING:
-    from ..data.augment import Augment
 
-
-class Trainer(Derivatives):
+class Trainer(Fitting, Derivatives):
     """Trains a network: w is moved to make the mean over samples of loss(net(x), y) small.
 
     Penalties, limits and every hyper-parameter of the optimizer are attributes, which may be
@@ -203,181 +198,7 @@ class Trainer(Derivatives):
     @property
     def history(self) -> History:
         """What was recorded so far, by every `fit` and `step` of this trainer."""
-        self._run.record()
-        return self._run.history
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        epochs: int = 1,
-        batch_size: int | None = None,
-        validation: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
-        sample_weight: Any = None,
-        class_weight: Any = None,
-        shuffle: bool = True,
-        drop_last: bool = False,
-        accumulate: int = 1,
-        augment: "Augment | None" = None,
-        callbacks: Any = (),
-        progress: bool = True,
-    ) -> History:
-        """Train for some epochs; called again, it goes on.
-
-        After `Trainer.load` of a checkpoint that a callback of a `fit` wrote, the same `epochs`
-        finish that very call, and do nothing where it was over: a script that loads its checkpoint
-        and fits may be killed and started again at any moment. Any other number counts from the
-        epoch in progress. An epoch cut short is finished first, or begun anew where samples,
-        batch_size, shuffle or drop_last changed.
-
-        Parameters
-        ----------
-        X
-            Array (N, ...), or a list of arrays for several inputs. float32, float64 and uint8 of
-            any strides, `numpy.memmap` too, are read in place; uint8 keeps its values 0 to 255. A
-            mapped file must not be cut short meanwhile.
-        y
-            Labels (N,) or values (N, ...), as the loss takes them.
-        epochs
-            How many times to go through the data.
-        batch_size
-            Samples of one update; ``len(X)`` is batch gradient descent, 1 stochastic. A short last
-            batch is kept. None: 32, or all samples for a method for full batches (`LBFGS` and its
-            like), which takes no fewer.
-        validation
-            ``(Xv, yv)`` or ``(Xv, yv, sample_weight)``, evaluated after each epoch.
-        sample_weight
-            (N,) weights >= 0; each multiplies its sample's loss. Means still divide by N, unless
-            the trainer has ``reduction="weighted_mean"``. An accuracy is the share of the weights
-            of right samples.
-        class_weight
-            ``{class: weight}`` (1 for those left out), an array (classes,), or ``"balanced"``:
-            N / (classes * samples of the class), as in scikit-learn. Multiplies `sample_weight`.
-        shuffle
-            Whether each epoch has an order of its own.
-        drop_last
-            Whether a short last batch is left out, as batch normalisation wants it where that is
-            one sample. With `shuffle`, other samples each epoch.
-        accumulate
-            Batches of one update: it is that of a batch of ``accumulate*batch_size`` samples, which
-            go forward and backward `batch_size` at a time, in the memory of so many. Batch
-            normalisation sees each by itself. Histories and schedules count updates.
-        augment
-            A `steep.data.Augment`: random flips, shifts and cutout of images while training. Like
-            the data it is not saved: to go on from a checkpoint, give the same one.
-        callbacks
-            See `steep.callbacks`.
-        progress
-            Whether to show loss, accuracy and samples per second.
-
-        Returns
-        -------
-        History
-            The trainer's, with the epochs of earlier calls.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If something does not fit, before the first step.
-        NonFiniteError
-            If a loss or gradient is not finite; the weights are those from before that step.
-        """
-        epochs = whole("", "epochs", epochs)
-        size = None if batch_size is None else whole("", "batch_size", batch_size)
-        shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
-        drop_last = flag("fit", "drop_last", drop_last)
-        accumulate = whole("fit", "accumulate", accumulate)
-        run = self._run
-        with run.training("fit"):
-            with run.untouched():
-                data = run.data(X, y, sample_weight, class_weight)
-                held = checked_validation(run.settings, validation)
-                changes = checked_augment(augment, self.net)
-                layout = layout_for(
-                    run.settings.optimizer,
-                    data.samples,
-                    size,
-                    accumulate=accumulate,
-                    shuffle=shuffle,
-                    drop_last=drop_last,
-                )
-                size = layout[1] if accumulate == 1 else size or 32
-                run.refuse_too_large(min(size, layout[1]))
-                warn_of_single_sample(self.net, layout_of(data.samples, size, shuffle, drop_last))
-                called = Callbacks(callbacks, self, run.place)
-                run.announce(called, validated=held is not None)
-            run.begin(epochs, layout, progress)
-            at_once = size if accumulate > 1 else 0
-            Loop(
-                run, data, held, called, progress=progress, augment=changes, at_once=at_once
-            ).train()
-        return self.history
-
-    def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Do one update on one batch and return the loss before it, penalties left out.
-
-        Raises
-        ------
-        TypeError, ValueError, NonFiniteError
-            As in `fit`.
-        """
-        run = self._run
-        with run.training("step"):
-            with run.untouched():
-                data = run.data(X, y, sample_weight)
-                if data.samples == 1:
-                    warn_of_single_sample(self.net, layout_of(1, 1))
-            return run.step(data)
-
-    def gradients(
-        self, X: Any, y: Any, sample_weight: Any = None
-    ) -> tuple[float, dict[str, NDArray[Any]]]:
-        """Return the objective of one batch, penalties included, and its gradients; no update.
-
-        With ``maximize=True`` the penalties are taken off the loss: climbing it decays the weights.
-
-        Returns
-        -------
-        loss, gradients
-            The gradients by the names and in the shapes of ``net.state_dict()``. Dropout is on.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As in `fit`.
-        """
-        with self._run.untouched():
-            data = self._run.data(X, y, sample_weight)
-        return self._run.gradients(data)
-
-    def evaluate(
-        self, X: Any, y: Any, batch_size: int = 256, *, sample_weight: Any = None
-    ) -> dict[str, float]:
-        """Return loss and metrics over all samples, dropout off.
-
-        Parameters
-        ----------
-        X, y, sample_weight
-            As in `fit`.
-        batch_size
-            Samples at a time; changes the memory used.
-
-        Returns
-        -------
-        dict
-            ``{"loss": mean over samples, or over their weights as `reduction` says, "accuracy":
-            share of right ones}``.
-
-        Raises
-        ------
-        TypeError, ValueError
-            As in `fit`.
-        """
-        size = whole("", "batch_size", batch_size)
-        with self._run.untouched():
-            data = self._run.data(X, y, sample_weight)
-        return self._run.measure(data, size)
+        return self._run.record()
 
     def averaged(self) -> Network:
         """Return a copy of the network with the average of the weights in their place.
