@@ -9,13 +9,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from steep import callbacks
+from steep import Sequential, Trainer, callbacks, layers, optimizers
 from steep import schedules as s
 
 PICTURE = Path(__file__).parent / "pictures" / "schedules.png"
@@ -71,21 +71,15 @@ PANELS: dict[str, dict[str, s.Schedule]] = {
 PLATEAU = "callbacks.ReduceOnPlateau"
 
 
-class Watched:
-    """All that the callback asks of a trainer between two epochs."""
-
-    lr = 1.0
-    groups: ClassVar[dict[str, Any]] = {}
-
-
 def plateau() -> tuple[Any, Any]:
     """Return a loss that falls, rests and falls again, and the rate that follows from it."""
     t = np.arange(STEPS)
     loss = 0.15 + 0.8 * np.exp(-np.minimum(t, 30) / 12) * np.where(t < 65, 1.0, 0.6)
-    watch, trainer, rates = callbacks.ReduceOnPlateau(factor=0.5, patience=12), Watched(), []
+    watch, rates = callbacks.ReduceOnPlateau(factor=0.5, patience=12), []
+    trainer = Trainer(Sequential(layers.Dense(1)), "mse", optimizers.SGD(1.0))
     for value in loss.tolist():
         rates.append(trainer.lr)
-        watch.on_epoch_end(trainer, {"val_loss": value})  # type: ignore[arg-type]
+        watch.on_epoch_end(trainer, {"val_loss": value})
     return loss, np.array(rates)
 
 
