@@ -75,7 +75,7 @@ def draw(
         raise TypeError(f"{where}: init is the class {made.__name__}; write its parentheses")
     else:
         values = np.full(shape, number(where, "init", made, ANY, single=True))
-    if len(shape) >= 2 and shape[-1] > 1 and bool(np.all(values == values[..., :1])):
+    if len(shape) >= 2 and shape[-1] > 1 and _all_equal(values):
         warnings.warn(
             f"{where}: all {shape[-1]} units start with equal weights, get equal gradients and "
             'stay equal; draw them, as with init="he" or init="xavier"',
@@ -97,11 +97,17 @@ def _given(where: str, init: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np
         raise TypeError(f"{where}: init array must hold numbers, got dtype {init.dtype}")
     if init.shape != shape:
         raise ValueError(f"{where}: init array must have shape {shape}, got {init.shape}")
-    values = np.array(init, dtype=np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError(f"{where}: init array holds NaN or infinity")
-    if values.size and np.abs(values).max() >= LIMIT:
+    values = np.asarray(init, dtype=np.float64)
+    if values.size and not -LIMIT < values.min() <= values.max() < LIMIT:  # NaN is neither
+        if not np.isfinite(values).all():
+            raise ValueError(f"{where}: init array holds NaN or infinity")
         raise ValueError(
             f"{where}: init array holds {np.abs(values).max():g}, too large for float32"
         )
     return values
+
+
+def _all_equal(values: NDArray[np.float64]) -> bool:
+    """Say whether all units begin equal; where they are drawn, two of them tell."""
+    first = values[..., 0]
+    return np.array_equal(first, values[..., -1]) and bool(np.all(values == first[..., None]))

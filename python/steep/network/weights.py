@@ -60,6 +60,8 @@ def first_value(weight: Weight, seed: int, index: int) -> Array:
         native, name, _ = weight.source
         return np.asarray(native.get(name))
     init, shape = _init_of(weight), weight.shape
+    if weight.init is None and len(shape) == 1:
+        return np.zeros(shape)
     with warnings.catch_warnings():
         if weight.last or shape[-1] == 1:
             # Units of the last layer have targets of their own: equal ones do not stay equal.
