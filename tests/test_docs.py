@@ -51,6 +51,7 @@ MEMBERS = {
     "ReduceOnPlateau": "load_state_dict state_dict",
     "Dataset": "task",
     "Comparison": "save",
+    "Search": "choice score",
     "Target": "task",
     "History": "history steps",
     "Tensor": "shape",

@@ -1,4 +1,4 @@
-"""The lab: descent, gradients and signals looked at outside of training; weights from data."""
+"""The lab: descent, gradients and signals looked at outside of training; search for networks."""
 
 from .compared import OnNetwork, OnSurface
 from .comparison import Comparison
@@ -13,6 +13,7 @@ from .gradients import (
     least_squares,
 )
 from .lsuv import UnitVariance, lsuv
+from .search import Search, search
 from .surfaces import Surface
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Minimum",
     "OnNetwork",
     "OnSurface",
+    "Search",
     "Surface",
     "UnitVariance",
     "behaviour",
@@ -36,4 +38,5 @@ __all__ = [
     "least_squares",
     "lsuv",
     "minimize",
+    "search",
 ]
