@@ -7,7 +7,7 @@ import re
 
 import pytest
 import steep
-from public import exported
+from public import exported, members
 
 
 def public():
@@ -15,9 +15,8 @@ def public():
     found = {}
     for name, value in exported().items():
         found[name] = value
-        for method, code in vars(value).items() if inspect.isclass(value) else ():
-            function = getattr(code, "__func__", code)
-            if not method.startswith("_") and inspect.isfunction(function):
+        for method, function in members(value).items() if inspect.isclass(value) else ():
+            if inspect.isfunction(function):
                 found[f"{name}.{method}"] = function
     return found
 
