@@ -134,7 +134,8 @@ void Update<T>::make_directions(Share share, Knobs& knobs, int thread, int threa
     if (!ruled_[task.parameter].info->factored) continue;
     const Factored<T>& f = directions_->factored(task.parameter);
     const long k = static_cast<long>(i - plan_.first_task(task.parameter));
-    UpdateArgs<T> a = arguments(task, gradients_ + task.offset, knobs, sums_[i].scale);
+    UpdateArgs<T> a =
+        arguments(task, ruled_[task.parameter], gradients_ + task.offset, knobs, sums_[i].scale);
     a.u = gradients_ + task.offset;
     k_.block_direction(a, task.columns, &f.row[k / f.panels() * kBlockRows],
                        &f.column[k % f.panels() * f.across], sums_[i].terms);

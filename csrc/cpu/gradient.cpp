@@ -35,7 +35,6 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
   const Slice& s = weights_->layout().slices[parameter];
   GradTask<T> task;
   task.parameter = parameter;
-  task.decay = s.decay;
   if (s.matrix) {
     task.columns = s.panels().width(panel);
     task.rows = std::min(kBlockRows, s.rows - lo);
@@ -78,21 +77,11 @@ void Plan<T>::outer(const GradTask<T>& task, const Term<T>& term, long lo, long 
                  .accumulate = accumulate});
 }
 
+// One of its callers calls it for every block of every step.
 template <class T>
-void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
-                       T* const* blocks) const {
-  if (task.terms.empty()) std::fill_n(g, task.size, T(0));
-  sum_terms(task, rows, g, false, columns, blocks);
-}
-
-template <class T>
-void Plan<T>::add_gradient(const GradTask<T>& task, long rows, T* g) const {
-  sum_terms(task, rows, g, true, 0, nullptr);
-}
-
-template <class T>
-void Plan<T>::sum_terms(const GradTask<T>& task, long rows, T* g, bool accumulate, int columns,
-                        T* const* blocks) const {
+[[gnu::always_inline]] inline void Plan<T>::sum_terms(const GradTask<T>& task, long rows, T* g,
+                                                      bool accumulate, int columns,
+                                                      T* const* blocks) const {
   for (const Term<T>& term : task.terms) {
     if (term.form == GradTerm::Form::Partial) {
       const long groups = (rows + term.samples - 1) / term.samples;
@@ -119,6 +108,18 @@ void Plan<T>::sum_terms(const GradTask<T>& task, long rows, T* g, bool accumulat
       accumulate = true;
     }
   }
+}
+
+template <class T>
+void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
+                       T* const* blocks) const {
+  if (task.terms.empty()) std::fill_n(g, task.size, T(0));
+  sum_terms(task, rows, g, false, columns, blocks);
+}
+
+template <class T>
+void Plan<T>::add_gradient(const GradTask<T>& task, long rows, T* g) const {
+  sum_terms(task, rows, g, true, 0, nullptr);
 }
 
 template <class T>

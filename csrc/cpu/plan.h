@@ -65,7 +65,6 @@ template <class T> struct GradTask {
   int parameter;
   long offset, size;   // of the block in a Store column
   long rows, columns;  // of the block; a vector block is (1, columns)
-  bool decay;
   std::vector<Term<T>> terms;
 };
 

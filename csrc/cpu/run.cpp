@@ -158,7 +158,7 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
   const bool polite = halt != nullptr;
   const double forward = plan_->cost_per_row() * static_cast<double>(rows);
   if (stretch.separate || recipe_.keeps_gradients()) keep_gradients();
-  if (climbs(stretch) && !kept_weights_) {
+  if (!kept_weights_ && climbs(stretch.knobs, stretch.count, recipe_.columns())) {
     kept_weights_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
   }
   Update<T> update = this->update();

@@ -65,13 +65,6 @@ template <class T> template <class F> void CpuTraining<T>::each_part(Step<T> ste
   }
 }
 
-template <class T> bool CpuTraining<T>::climbs(const Stretch& stretch) const {
-  for (long i = 0; i < stretch.count; ++i) {
-    if (stretch.knobs[i * recipe_.columns() + kSharpness] > 0) return true;
-  }
-  return false;
-}
-
 template <class T> void CpuTraining<T>::keep_gradients() {
   if (!gradients_) gradients_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
 }

@@ -40,7 +40,6 @@ template <class T> class CpuTraining : public Training {
   void keep_gradients();
   // f(a step) for the parts of it that go forward and backward at once, until it is false.
   template <class F> void each_part(Step<T> step, F&& f) const;
-  bool climbs(const Stretch& stretch) const;
 
   const Program program_;
   const std::shared_ptr<CpuStore<T>> weights_;

@@ -31,6 +31,9 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
                &info,
                group,
                recipe.knobs(group),
+               info.factored ? 0 : static_cast<int>(info.slots.size()),
+               info.sums == 0 && !recipe.is_sparse(group) && !recipe.average,
+               slice.decay || recipe.decay_bias,
                recipe.is_sparse(group) && slice.matrix,
                slice.narrow,
                slice.panels().count(),
@@ -56,23 +59,20 @@ template <class T>
 Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
                   const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients,
                   TaskSums* sums, Directions<T>* directions)
-    : plan_(plan), k_(kernels<T>()), ruled_(ruled), decay_bias_(recipe.decay_bias),
-      adaptive_(recipe.adaptive), columns_(recipe.columns()),
-      large_(weights.bytes() + slots.bytes() > kCache), size_(weights.layout().size),
-      w_(weights.column(0)), gradients_(gradients), sums_(sums), directions_(directions) {
+    : plan_(plan), k_(kernels<T>()), ruled_(ruled), adaptive_(recipe.adaptive),
+      columns_(recipe.columns()), large_(weights.bytes() + slots.bytes() > kCache),
+      size_(weights.layout().size), w_(weights.column(0)), gradients_(gradients), sums_(sums),
+      directions_(directions) {
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
     looks_ahead_ |= recipe.rule(static_cast<int>(g)).look_ahead;
     two_passes_ |= recipe.rule(static_cast<int>(g)).sums > 0;
   }
 }
 
-template <class T> const T* Update<T>::Knobs::own(const Ruled<T>& r) {
-  if (r.group != group_) {
-    const double* from = row_ + r.knobs + kGroupKnobs;
-    for (std::size_t i = 0; i < r.info->knobs.size(); ++i) own_[i] = static_cast<T>(from[i]);
-    group_ = r.group;
-  }
-  return own_;
+template <class T> void Update<T>::Knobs::convert(const Ruled<T>& r) {
+  const double* from = row_ + r.knobs + kGroupKnobs;
+  for (std::size_t i = 0; i < r.info->knobs.size(); ++i) own_[i] = static_cast<T>(from[i]);
+  group_ = r.group;
 }
 
 // Calls part(rule, w, v, n) on every block of a look-ahead rule, shared by the threads. Through the pool
@@ -141,26 +141,24 @@ template <class T> bool Update<T>::plain(const Ruled<T>& r, const Knobs& knobs) 
 template <class T>
 double Update<T>::finish(const GradTask<T>& task, T* g, const Knobs& knobs) const {
   const Ruled<T>& r = ruled_[task.parameter];
-  const bool decay = task.decay || decay_bias_;
   return k_.finish_gradient(
-      g, w_ + task.offset, task.size, decay ? static_cast<T>(knobs.of(r, kL1)) : T(0),
-      decay ? static_cast<T>(knobs.of(r, kL2)) : T(0), static_cast<T>(knobs.of(r, kClipValue)));
+      g, w_ + task.offset, task.size, r.decays ? static_cast<T>(knobs.of(r, kL1)) : T(0),
+      r.decays ? static_cast<T>(knobs.of(r, kL2)) : T(0), static_cast<T>(knobs.of(r, kClipValue)));
 }
 
+// Called for every block of every step.
 template <class T>
-UpdateArgs<T> Update<T>::arguments(const GradTask<T>& task, const T* g, Knobs& knobs,
-                                   double scale) const {
-  const Ruled<T>& r = ruled_[task.parameter];
+[[gnu::always_inline]] inline UpdateArgs<T> Update<T>::arguments(const GradTask<T>& task,
+                                                                 const Ruled<T>& r, const T* g,
+                                                                 Knobs& knobs, double scale) const {
   UpdateArgs<T> a{};
   a.w = w_ + task.offset;
   a.g = g;
-  for (std::size_t i = 0; i < r.info->slots.size() && !r.info->factored; ++i) {
-    a.slots[i] = r.slot(static_cast<int>(i), task.offset);
-  }
+  for (int i = 0; i < r.slots_of_block; ++i) a.slots[i] = r.slot(i, task.offset);
   a.n = task.size;
   a.knobs = knobs.own(r);
   a.scale = static_cast<T>(scale);
-  a.decay = task.decay || decay_bias_ ? static_cast<T>(knobs.of(r, kDecay)) : T(0);
+  a.decay = r.decays ? static_cast<T>(knobs.of(r, kDecay)) : T(0);
   return a;
 }
 
@@ -205,7 +203,7 @@ template <class T>
 bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale) const {
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
-  UpdateArgs<T> a = arguments(task, g, knobs, scale);
+  UpdateArgs<T> a = arguments(task, r, g, knobs, scale);
   if (r.info->sums == 0) return step(i, a, knobs);
   if (r.info->directs()) a.u = gradients_ + task.offset;
   r.info->factored ? measure_factors(i, a) : k_.measure[r.rule](a, sums_[i].terms);
@@ -241,7 +239,7 @@ bool Update<T>::second_pass(Share share, Knobs& knobs, int thread, int threads) 
     if (r.info->sums == 0) continue;
     const T* const g = r.info->keeps_gradient ? gradients_ + task.offset : nullptr;
     const bool scaled = g == nullptr || r.info->directs();  // the direction is as it is
-    UpdateArgs<T> a = arguments(task, g, knobs, scaled ? 1 : sums_[i].scale);
+    UpdateArgs<T> a = arguments(task, r, g, knobs, scaled ? 1 : sums_[i].scale);
     if (task.parameter != parameter) {
       parameter = task.parameter;
       factor = this->factor(parameter, knobs, a.decay);
@@ -262,10 +260,15 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     T* const g = r.info->keeps_gradient ? gradients_ + task.offset : block;
     // Asked for ahead: what the update reads. Where all stays in cache, the weights may still be in
     // another core's.
-    T* columns[kMostColumns] = {w_ + task.offset};
+    T* columns[kMostColumns];
+    columns[0] = w_ + task.offset;
     const int asked = large_ ? blocks(task, columns) : threads > 1 ? 1 : 0;
     plan_.gradient(task, rows, g, asked, columns);
     if (!plain(r, knobs)) finish(task, g, knobs);
+    if (r.simple) {
+      finite &= k_.update[r.rule](arguments(task, r, g, knobs, 1));
+      continue;
+    }
     sums_[i].scale = 1;
     finite &= first_pass(i, g, knobs, 1);
   }
@@ -298,20 +301,21 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   return second_pass(share, knobs, thread, threads) && finite;
 }
 
-#define STEEP_UPDATE(T)                                                                            \
-  template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                          \
-                                       const std::vector<SlotColumn>&, const CpuStore<T>&);        \
-  template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,               \
-                             const Recipe&, const std::vector<Ruled<T>>&, T*, TaskSums*,           \
-                             Directions<T>*);                                                      \
-  template void Update<T>::keep_weights();                                                         \
-  template void Update<T>::begin(const double*) const;                                             \
-  template void Update<T>::end(const double*, long) const;                                         \
-  template auto Update<T>::share(int, int) const -> Share;                                         \
-  template UpdateArgs<T> Update<T>::arguments(const GradTask<T>&, const T*, Knobs&, double) const; \
-  template auto Update<T>::terms(int) const -> Terms;                                              \
-  template bool Update<T>::fused(Share, long, Knobs&, int, int) const;                             \
-  template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,                    \
+#define STEEP_UPDATE(T)                                                                      \
+  template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                    \
+                                       const std::vector<SlotColumn>&, const CpuStore<T>&);  \
+  template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,         \
+                             const Recipe&, const std::vector<Ruled<T>>&, T*, TaskSums*,     \
+                             Directions<T>*);                                                \
+  template void Update<T>::keep_weights();                                                   \
+  template void Update<T>::begin(const double*) const;                                       \
+  template void Update<T>::end(const double*, long) const;                                   \
+  template auto Update<T>::share(int, int) const -> Share;                                   \
+  template UpdateArgs<T> Update<T>::arguments(const GradTask<T>&, const Ruled<T>&, const T*, \
+                                              Knobs&, double) const;                         \
+  template auto Update<T>::terms(int) const -> Terms;                                        \
+  template bool Update<T>::fused(Share, long, Knobs&, int, int) const;                       \
+  template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,              \
                                     std::atomic<bool>&) const;
 STEEP_UPDATE(float)
 STEEP_UPDATE(double)

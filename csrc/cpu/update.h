@@ -17,8 +17,11 @@ template <class T> struct Ruled {
   int rule;
   const RuleInfo* info;
   int group, knobs;
-  bool sparse;  // and a matrix: rows without a gradient are left alone
-  bool turned;  // its rows are stored as columns
+  int slots_of_block;  // that have a part for each block: none where rows and columns have them
+  bool simple;         // one pass over all rows, and no average
+  bool decays;         // penalties and decay are its
+  bool sparse;         // and a matrix: rows without a gradient are left alone
+  bool turned;         // its rows are stored as columns
   long panels;
   long offset;  // of the parameter in a column of weights
   Extent extent;
@@ -49,10 +52,15 @@ template <class T> class Update {
     double of(const Ruled<T>& r, const char* knob) const {
       return row_[r.knobs + kGroupKnobs + r.info->knob(knob)];
     }
-    const T* own(const Ruled<T>& r);
+    const T* own(const Ruled<T>& r) {
+      if (r.group != group_) convert(r);
+      return own_;
+    }
 
    private:
     static constexpr int kMost = 32;
+    void convert(const Ruled<T>& r);
+
     const double* row_;
     int group_ = -1;
     T own_[kMost];
@@ -102,7 +110,8 @@ template <class T> class Update {
   const Ruled<T>& rule_of(std::size_t task) const { return ruled_[plan_.tasks()[task].parameter]; }
   bool plain(const Ruled<T>& r, const Knobs& knobs) const;
   double finish(const GradTask<T>& task, T* g, const Knobs& knobs) const;
-  UpdateArgs<T> arguments(const GradTask<T>& task, const T* g, Knobs& knobs, double scale) const;
+  UpdateArgs<T> arguments(const GradTask<T>& task, const Ruled<T>& r, const T* g, Knobs& knobs,
+                          double scale) const;
   uint64_t moving_rows(const GradTask<T>& task, const T* g) const;
   bool sparse_step(std::size_t task, const UpdateArgs<T>& a) const;
   bool turned_step(const GradTask<T>& task, const UpdateArgs<T>& a, uint64_t rows) const;
@@ -128,7 +137,7 @@ template <class T> class Update {
   const Plan<T>& plan_;
   const Kernels<T>& k_;
   const std::vector<Ruled<T>>& ruled_;
-  const bool decay_bias_, adaptive_;
+  const bool adaptive_;
   const int columns_;  // of a knob table
   const bool large_;   // more than stays in cache from one step to the next
   const long size_;    // elements of a column of weights

@@ -19,6 +19,14 @@ inline constexpr const char* kSharedKnobNames[] = {"clip_norm", "start", "averag
 inline constexpr const char* kGroupKnobNames[] = {"l1", "l2", "clip_value", "clip_parameter",
                                                   "decay"};
 
+// Whether one of so many steps takes its gradient uphill.
+inline bool climbs(const double* knobs, long steps, int columns) {
+  for (long i = 0; i < steps; ++i) {
+    if (knobs[i * columns + kSharpness] > 0) return true;
+  }
+  return false;
+}
+
 struct RuleInfo {
   std::string name;
   std::vector<std::string> slots, knobs;

@@ -31,6 +31,7 @@ constexpr double kVerifyShare = 100;  // looking at the slots may cost a hundred
 
 Session::Session(std::shared_ptr<Network> network, const Objective& objective, const Recipe& recipe)
     : network_(std::move(network)), objective_(objective), recipe_(checked(recipe, *network_)),
+      knob_columns_(recipe_.columns()),
       slots_(names(slot_columns(recipe_, network_->weights()->layout()))),
       training_(network_->device().training(training(network_->graph(), objective),
                                             network_->weights(), recipe)),
@@ -89,13 +90,15 @@ void Session::take(Data data, bool single) {
 bool Session::separate(const double* knobs, long count, long rows) const {
   constexpr double kLongGradient = 4e10;  // flops: about 0.2 s on two cores
   if (recipe_.any_sparse() || data_->at_once(rows) < rows) return true;
-  const int groups = static_cast<int>(recipe_.rules.size());
-  for (long i = 0; i < count; ++i) {
-    const double* row = knobs + i * knob_columns();
-    if (row[kClipNorm] < kNoLimit || row[kSharpness] > 0) return true;
-    for (int g = 0; g < groups; ++g) {
-      if (row[recipe_.knobs(g) + kClipParameter] < kNoLimit) return true;
+  const auto limits = [&](int knob) {
+    for (long i = 0; i < count; ++i) {
+      if (knobs[i * knob_columns_ + knob] < kNoLimit) return true;
     }
+    return false;
+  };
+  if (limits(kClipNorm) || climbs(knobs, count, knob_columns_)) return true;
+  for (std::size_t g = 0; g < recipe_.rules.size(); ++g) {
+    if (limits(recipe_.knobs(static_cast<int>(g)) + kClipParameter)) return true;
   }
   const double size = static_cast<double>(network_->weights()->layout().size);
   return 2.0 * size * static_cast<double>(rows) > kLongGradient;

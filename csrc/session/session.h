@@ -83,7 +83,7 @@ class Session {
   const Network& network() const { return *network_; }
   Gate& gate() { return gate_; }
   std::size_t groups() const { return recipe_.rules.size(); }
-  int knob_columns() const { return recipe_.columns(); }
+  int knob_columns() const { return knob_columns_; }
   long state_bytes() const { return training_->bytes(); }
   // What training takes: on batches of so many rows, as it is, and for the copy that finds back to the
   // last good weights.
@@ -129,6 +129,7 @@ class Session {
   const std::shared_ptr<Network> network_;
   const Objective objective_;
   const Recipe recipe_;
+  const int knob_columns_;
   const std::vector<std::string> slots_;
   const std::unique_ptr<Training> training_;
   std::unique_ptr<Tangent> tangent_;  // made when first asked for

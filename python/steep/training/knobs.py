@@ -83,6 +83,7 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
         follows = settings.average.rates(steps, now, epochs[1:])
     columns: list[Any] = [_common("clip_norm", settings.common["clip_norm"], steps, now), *follows]
     columns.append(_common("sam", settings.common["sam"], steps, now))
+    rules: list[tuple[int, Array]] = []  # where the knobs of a group's rule begin, and their values
     for group in settings.assigned.groups:
         optimizer = group.optimizer
         for name in GROUP_KNOBS:
@@ -96,10 +97,15 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
             row, column = (int(k) for k in np.argwhere(~np.isfinite(own))[0])
             name = knob_order(optimizer.rule)[column]
             _refuse(type(optimizer).__name__, name, own[row, column], steps[row])
-        columns += list(own.T)
+        rules.append((len(columns), own))
+        columns += [0.0] * own.shape[1]
     found = np.empty((len(steps), len(columns)))
+    found[:] = [0.0 if isinstance(given, np.ndarray) else given for given in columns]
     for index, given in enumerate(columns):
-        found[:, index] = given
+        if isinstance(given, np.ndarray):
+            found[:, index] = given
+    for first, own in rules:
+        found[:, first : first + own.shape[1]] = own
     return found
 
 
