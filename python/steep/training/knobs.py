@@ -29,14 +29,11 @@ class Knobs:
         self._rates: Array = np.empty(0)
         self._first = 0
         self._changes = -1  # of the settings when the table was made
+        self._calls_python = False  # to make it
 
     def forget(self) -> None:
         """Do without the table where Python functions are in it: what they look at may change."""
-        settings = self._settings
-        given = list(settings.common.values())
-        for group in settings.assigned.groups:
-            given += [*vars(group.optimizer).values(), *group.common.values()]
-        if any(schedules.base.calls_python(v) for v in given):
+        if self._calls_python:
             self._changes = -1
 
     def rows(self, step: int, epoch: int, batch: int, batches: int, left: int) -> Array:
@@ -53,7 +50,7 @@ class Knobs:
         """
         settings, offset = self._settings, step - self._first
         if self._changes != settings.changes or not 0 <= offset < len(self._table):
-            self._changes = settings.changes
+            self._changes, self._calls_python = settings.changes, _calls_python(settings)
             ahead = np.arange(max(1, min(ROWS, left)) + 1)
             epochs = (epoch + (batch + ahead) // batches).astype(np.float64)
             steps = step + ahead[:-1].astype(np.float64)
@@ -67,6 +64,14 @@ class Knobs:
         """Return the learning rate of a step of the last table."""
         offset = step - self._first
         return float(self._rates[offset]) if 0 <= offset < len(self._rates) else None
+
+
+def _calls_python(settings: Settings) -> bool:
+    """Say whether a Python function gives values to a setting."""
+    given = list(settings.common.values())
+    for group in settings.assigned.groups:
+        given += [*vars(group.optimizer).values(), *group.common.values()]
+    return any(schedules.base.calls_python(value) for value in given)
 
 
 def table(settings: Settings, steps: Array, epochs: Array) -> Array:
