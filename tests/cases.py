@@ -375,6 +375,11 @@ def _image(shape, *body):
     return [layers.Dense(size), layers.Reshape(shape), *body, layers.Flatten()]
 
 
+def _sequence(*body):
+    """Return layers that see a small sequence, between dense ones."""
+    return [layers.Dense(28), layers.Reshape((7, 4)), *body, layers.Flatten()]
+
+
 # Every layer inside the smallest network that gives it weights to learn, input width 6.
 LAYERS = {
     "Dense": lambda: [layers.Dense(5, "tanh")],
@@ -436,6 +441,16 @@ LAYERS = {
     "Conv2D grouped": lambda: _image((4, 5, 4), layers.Conv2D(6, 3, groups=2, dilation=2)),
     "Conv2D depthwise": lambda: _image((4, 5, 4), layers.Conv2D(4, 3, groups=4, use_bias=False)),
     "Conv2D by pixel": lambda: _image((4, 4, 3), layers.Conv2D(2, 1)),
+    "Conv1D": lambda: _sequence(layers.Conv1D(3, 3, activation="tanh")),
+    "Conv1D strided": lambda: _sequence(layers.Conv1D(17, 4, 2, padding="valid")),
+    "Conv1D causal": lambda: _sequence(layers.Conv1D(6, 3, padding="causal", groups=2, dilation=2)),
+    "Conv1D depthwise": lambda: _sequence(layers.Conv1D(4, 3, groups=4, use_bias=False)),
+    "Conv1D by step": lambda: _sequence(layers.Conv1D(2, 1)),
+    "MaxPool1D": lambda: _sequence(layers.MaxPool1D(3, 2)),
+    "AvgPool1D": lambda: _sequence(layers.AvgPool1D(2, padding="same")),
+    "GlobalMaxPool1D": lambda: _sequence(layers.GlobalMaxPool1D())[:-1],
+    "GlobalAvgPool1D": lambda: _sequence(layers.GlobalAvgPool1D())[:-1],
+    "GlobalMaxPool2D": lambda: [*_image((3, 4, 5), layers.GlobalMaxPool2D())[:-1]],
     "MaxPool2D": lambda: _image((5, 5, 2), layers.MaxPool2D(3, 2)),
     "AvgPool2D": lambda: _image((5, 5, 2), layers.AvgPool2D(2, padding="same")),
     "GlobalAvgPool2D": lambda: [*_image((3, 4, 5), layers.GlobalAvgPool2D())[:-1]],

@@ -152,7 +152,13 @@ class Body(Activations):
         return [self.by_class()]
 
     def detour(self, depth):
-        """Through an image and back."""
+        """Through an image or a sequence and back."""
+        if self.chance(0.4):
+            shape = self.whole(1, 12), self.whole(1, 6)
+            body = self.sequence_chain(shape, self.whole(1, 3))
+            end = after(body, shape, self.shared)
+            flat = [layer("Flatten")] * (len(end) > 1)
+            return [self.dense(math.prod(shape)), layer("Reshape", shape), *body, *flat]
         h, w, c = self.whole(1, 5), self.whole(1, 5), self.whole(1, 3)
         body = self.image_chain((h, w, c), depth + 1, self.whole(1, 2))
         return [self.dense(h * w * c), layer("Reshape", (h, w, c)), *body, layer("Flatten")]
@@ -312,6 +318,56 @@ class Body(Activations):
             nodes, shape, done = [*nodes, *new], end, done + 1
             if done == blocks:
                 break
+        return nodes
+
+    # -- of sequences --------------------------------------------------------------------------
+
+    def conv1d(self, length, channels):
+        kernel = self.choose(1, 2, 3, 3, 5, length, length + 1)
+        groups = self.choose(*[g for g in (1, 1, 2, 3, channels) if channels % g == 0])
+        units = self.choose(1, self.whole(1, 4), max(1, 17 // groups), max(1, 33 // groups))
+        ends = self.choose("valid", "causal", "causal", self.whole(0, kernel + 2),
+                           (self.whole(0, kernel), self.whole(0, 3)))  # fmt: skip
+        return layer(
+            "Conv1D", groups * units, kernel,
+            stride=self.maybe(0.3, self.whole(1, 4)), padding=self.maybe(0.7, ends),
+            groups=groups if groups > 1 else None, dilation=self.maybe(0.2, self.whole(1, 3)),
+            activation=self.activation(image=True), use_bias=self.maybe(0.25, False),
+            init=self.maybe(0.2, self.choose(
+                0.1, *INITS, *KERNELS, *DELTAS * (channels // groups <= units)
+            )),
+        )  # fmt: skip
+
+    def pool1d(self):
+        kind, size = self.choose("MaxPool1D", "AvgPool1D"), self.choose(1, 2, 2, 3, 4)
+        ends = self.choose("same", self.whole(0, size - 1), (self.whole(0, size - 1), 0))
+        return layer(
+            kind, size, stride=self.maybe(0.4, self.whole(1, 4)), padding=self.maybe(0.5, ends),
+            count_padding=self.maybe(0.4 * (kind == "AvgPool1D"), True),
+        )  # fmt: skip
+
+    def sequence_block(self, shape):
+        kind = self.choose("conv", "conv", "conv", "pool", "norm", "pointwise")
+        if kind == "conv":
+            return [self.conv1d(*shape)]
+        if kind == "pool":
+            return [self.pool1d()]
+        if kind == "norm":
+            return [self.batch_norm(), *self.maybe_list(0.5, self.pointwise_plain)]
+        return self.pointwise(shape)
+
+    def sequence_chain(self, shape, blocks):
+        nodes, done = [], 0
+        while done < blocks:
+            new = self.sequence_block(shape)
+            try:
+                end = after(new, shape, self.shared)
+            except Misfit:
+                continue
+            if math.prod(end) <= LARGEST:
+                nodes, shape, done = [*nodes, *new], end, done + 1
+        if self.chance(0.3):
+            nodes.append(layer(self.choose("GlobalAvgPool1D", "GlobalMaxPool1D")))
         return nodes
 
     # -- functional models ---------------------------------------------------------------------

@@ -62,7 +62,7 @@ def _body(body, shape, functional):
             nodes.append(body.fork(shape))
             shape = after(nodes[-1:], shape, body.shared)
         if len(shape) > 1 and body.chance(0.3):
-            nodes.append(layer("GlobalAvgPool2D"))
+            nodes.append(layer(body.choose("GlobalAvgPool2D", "GlobalMaxPool2D")))
             shape = after(nodes[-1:], shape, body.shared)
     return nodes, shape
 

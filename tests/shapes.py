@@ -134,6 +134,50 @@ def _pool(layer, shape, shared):
     return (*slid(layer, shape), shape[2])
 
 
+def sequence(shape):
+    if len(shape) == 1:
+        return (*shape, 1)
+    if len(shape) != 2:
+        raise Misfit(f"no sequence: {shape}")
+    return shape
+
+
+def along(layer, length):
+    """Return kernel, stride, dilation and zeros (before, after) of a window on a sequence."""
+    conv = layer.kind == "Conv1D"
+    kernel, dilation = layer.args[1 if conv else 0], layer.get("dilation", 1)
+    stride = layer.get("stride", 1 if conv else kernel)
+    padding = layer.get("padding", "same" if conv else "valid")
+    reach = (kernel - 1) * dilation + 1
+    total = max(0, (-(-length // stride) - 1) * stride + reach - length)
+    named = {"same": (total // 2, total - total // 2), "causal": (reach - 1, 0), "valid": (0, 0)}
+    zeros = named[padding] if isinstance(padding, str) else both(padding)
+    return kernel, stride, dilation, zeros
+
+
+def _steps(layer, length):
+    """Return the length after a window has slid along a sequence."""
+    kernel, stride, dilation, zeros = along(layer, length)
+    if layer.kind != "Conv1D" and max(zeros) >= kernel:
+        raise Misfit("the padding of a pool is below its window")
+    room = length + sum(zeros) - (kernel - 1) * dilation - 1
+    if room < 0:
+        raise Misfit("the window does not fit")
+    return room // stride + 1
+
+
+def _conv1d(layer, shape, shared):
+    (length, channels), groups = sequence(shape), layer.get("groups", 1)
+    if channels % groups or layer.args[0] % groups:
+        raise Misfit("groups")
+    return _activated(layer.get("activation"), (_steps(layer, length), layer.args[0]))
+
+
+def _pool1d(layer, shape, shared):
+    length, channels = sequence(shape)
+    return _steps(layer, length), channels
+
+
 def _same(layer, shape, shared):
     return shape
 
@@ -202,7 +246,13 @@ def _rung(layer, shape, shared):
 # kind -> (layer, shape, shared) -> shape
 RULES = {
     "Dense": _dense, "Gate": _dense, "Conv2D": _conv, "MaxPool2D": _pool, "AvgPool2D": _pool,
-    "GlobalAvgPool2D": lambda layer, shape, shared: (image(shape)[2],),
+    **dict.fromkeys(
+        ("GlobalAvgPool2D", "GlobalMaxPool2D"), lambda layer, shape, shared: (image(shape)[2],)
+    ),
+    "Conv1D": _conv1d, "MaxPool1D": _pool1d, "AvgPool1D": _pool1d,
+    **dict.fromkeys(
+        ("GlobalAvgPool1D", "GlobalMaxPool1D"), lambda layer, shape, shared: (sequence(shape)[1],)
+    ),
     "LocalResponseNorm": _image, "UpSample2D": _upsample, "ZeroPad2D": _zero_pad,
     "Flatten": lambda layer, shape, shared: (math.prod(shape),), "Reshape": _reshape,
     "Activation": _activation, "Softmax": _softmax, "Normalize": _normalize,

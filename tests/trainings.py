@@ -100,6 +100,13 @@ def images(*body, shape=(9, 8, 16), samples=39, **rest):
     return setup(net, shape, samples=samples, **rest)
 
 
+def sequences(*body, shape=(21, 5), samples=39, **rest):
+    """Train a body on what a layer makes of each step: it has to give their gradient."""
+    net = steep.Sequential(layers.Conv1D(16, 1, activation="tanh"), *body, layers.Flatten(),
+                           layers.Dense(CLASSES))  # fmt: skip
+    return setup(net, shape, samples=samples, **rest)
+
+
 def pixels(*body, shape=(9, 8, 3), **rest):
     """Train a body on uint8 images themselves."""
     net = steep.Sequential(*body, layers.Flatten(), layers.Dense(CLASSES))
@@ -282,6 +289,16 @@ def _images():
             layers.AvgPool2D(2, 1, padding=1, count_padding=True),
         ),
         "pool/global": lambda: images(layers.GlobalAvgPool2D()),
+        "pool/largest of all": lambda: images(layers.GlobalMaxPool2D()),
+        "sequence/conv": lambda: sequences(
+            layers.Conv1D(33, 5, activation="relu"), layers.Conv1D(16, 3, 2, "causal", dilation=2),
+            layers.Conv1D(16, 3, groups=16), layers.Conv1D(12, 1, use_bias=False),
+            layers.BatchNorm(), layers.Conv1D(6, 2, padding=(3, 1), groups=2),
+        ),
+        "sequence/pool": lambda: sequences(
+            layers.MaxPool1D(2), layers.AvgPool1D(3, 1, padding=1, count_padding=True),
+            layers.Branches(layers.GlobalMaxPool1D(), layers.GlobalAvgPool1D()),
+        ),
         "image/response norm": lambda: images(
             layers.LocalResponseNorm(alpha=0.3), layers.LocalResponseNorm(3, 0.1, 0.5, 1.0)
         ),

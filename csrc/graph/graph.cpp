@@ -49,9 +49,9 @@ int Graph::input(const Shape& shape) {
 
 int Graph::parameter(const std::string& name, const Shape& shape, bool decay, bool trained) {
   const std::size_t axes = shape.size();
-  if ((axes != 1 && axes != 2 && axes != 4) || *std::min_element(shape.begin(), shape.end()) < 1) {
-    refuse(where(), "parameter \"", name, "\" must have shape (n,), (in, out) or (height, width, ",
-           "in, out), got ", text_of(shape));
+  if (axes < 1 || axes > 4 || *std::min_element(shape.begin(), shape.end()) < 1) {
+    refuse(where(), "parameter \"", name, "\" must have shape (n,), (in, out), (length, in, out) ",
+           "or (height, width, in, out), got ", text_of(shape));
   }
   checked_width(shape);
   const int index = static_cast<int>(parameters_.size());

@@ -38,11 +38,23 @@ int packed(Steps& to, const Convolving& conv, int weight, bool transposed) {
 
 }  // namespace
 
+// Weights (length, in/groups, out) are those of a sequence (length, channels): an image one pixel wide.
 Shape Conv::shape(const Given& given) {
-  const Shape& x = given.image("a convolution");
-  const Shape& w = given.parameter(0);
+  Shape w = given.parameter(0), x = given.shape();
+  const bool sequence = w.size() == 3;
+  if (sequence && x.size() != 2) {
+    given.refuse("a convolution with weights ", text_of(w), " expects a sequence (length, ",
+                 "channels), got ", text_of(x));
+  }
+  if (sequence) {
+    w.insert(w.begin() + 1, 1);
+    x.insert(x.begin() + 1, 1);
+  } else {
+    given.image("a convolution");
+  }
   if (w.size() != 4) {
-    given.refuse("a convolution expects weights (height, width, in/groups, out), got ", text_of(w));
+    given.refuse("a convolution expects weights (height, width, in/groups, out), or of a sequence ",
+                 "(length, in/groups, out), got ", text_of(w));
   }
   if (groups < 1 || x[2] % groups != 0 || w[3] % groups != 0) {
     given.refuse("groups must divide the ", x[2], " channels of the input and the ", w[3],
@@ -53,10 +65,10 @@ Shape Conv::shape(const Given& given) {
                  " groups does not fit weights of shape ", text_of(w));
   }
   if (given.has_parameter(1)) given.expect_vector(1, "bias must have shape", w[3]);
-  window = window_of(given, "a convolution", {{w[0], w[1]}, stride, padding, dilation});
+  window = window_of(given, "a convolution", x, {{w[0], w[1]}, stride, padding, dilation});
   check_frame(given, window, w[3], padding);
   depthwise = groups > 1 && w[2] == 1 && w[3] == groups;
-  return image_shape(window, w[3]);
+  return sequence ? Shape{window.out[0], w[3]} : image_shape(window, w[3]);
 }
 
 void Conv::lower(Lowering& to, Op& op) const {

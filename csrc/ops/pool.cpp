@@ -8,7 +8,7 @@
 namespace steep::ops {
 
 Shape Pooling::shape(const Given& given) {
-  window = window_of(given, "a pool", *this);
+  window = window_of(given, "a pool", given.image("a pool"), *this);
   for (int axis = 0; axis < 2; ++axis) {
     const long before = padding[2 * axis], after = padding[2 * axis + 1];
     if (std::max(before, after) >= size[axis]) {

@@ -3,8 +3,7 @@
 
 namespace steep::ops {
 
-Window window_of(const Given& given, const char* what, const Sliding& s) {
-  const Shape& shape = given.image(what);
+Window window_of(const Given& given, const char* what, const Shape& shape, const Sliding& s) {
   Window w{};
   w.channels = shape[2];
   for (int axis = 0; axis < 2; ++axis) {

@@ -12,8 +12,8 @@ struct Sliding {
   Pair dilation = {1, 1};
 };
 
-// Refuses what does not fit; `what` names the op.
-Window window_of(const Given& given, const char* what, const Sliding& sliding);
+// Over an image (height, width, channels). Refuses what does not fit; `what` names the op.
+Window window_of(const Given& given, const char* what, const Shape& image, const Sliding& sliding);
 
 inline Shape image_shape(const Window& w, long channels) { return {w.out[0], w.out[1], channels}; }
 

@@ -106,7 +106,8 @@ class Graph:
 
     def __init__(self) -> None: ...
     def input(self, shape: tuple[int, ...]) -> int: ...
-    # (in, out), (n,), or (height, width, in / groups, out) of a convolution; one not trained,
+    # (in, out), (n,), or (height, width, in / groups, out) of a convolution, (length, in / groups,
+    # out) of one along a sequence; one not trained,
     # such as a running mean, has no gradient and no update
     def parameter(
         self, name: str, shape: tuple[int, ...], decay: bool, trained: bool = True

@@ -1,7 +1,8 @@
 """Functions of symbolic tensors, for custom layers and the functional form; no layer lives here.
 
-Shapes leave out the batch; an image is (height, width, channels), and (height, width) counts as one
-channel. ``+ - *`` and ``@`` on tensors say the same as add, subtract, multiply and matmul.
+Shapes leave out the batch; an image is (height, width, channels), a sequence (length, channels);
+(height, width) and (length,) count as one channel. ``+ - *`` and ``@`` on tensors say the same as
+add, subtract, multiply and matmul.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,11 +27,13 @@ from .network.image_ops import (
     batch_norm,
     conv2d,
     global_avg_pool,
+    global_max_pool,
     lrn,
     max_pool,
     upsample,
     zero_pad,
 )
+from .network.sequence_ops import as_sequence, avg_pool1d, conv1d, max_pool1d
 
 __all__ = [
     "activation",
@@ -39,17 +42,22 @@ __all__ = [
     "affine",
     "alpha_dropout",
     "as_image",
+    "as_sequence",
     "avg_pool",
+    "avg_pool1d",
     "batch_norm",
     "concat",
+    "conv1d",
     "conv2d",
     "dropout",
     "flatten",
     "global_avg_pool",
+    "global_max_pool",
     "glu",
     "lrn",
     "matmul",
     "max_pool",
+    "max_pool1d",
     "maxout",
     "multiply",
     "normalize",

@@ -28,6 +28,10 @@ def image(layer):
     return steep.Sequential(layer).build((4, 4, 2))
 
 
+def sequence(layer):
+    return steep.Sequential(layer).build((4, 2))
+
+
 def op(function):
     class Asking(layers.Layer):
         def call(self, x):
@@ -62,6 +66,18 @@ INTS = {
     "Conv2D groups": (lambda n: image(layers.Conv2D(2, 1, groups=n)), "groups"),
     "Conv2D padding": (lambda n: layers.Conv2D(2, 1, padding=n), "padding"),
     "Conv2D padding of four": (lambda n: layers.Conv2D(2, 1, padding=(0, 0, n, 0)), "padding"),
+    "Conv1D filters": (lambda n: sequence(layers.Conv1D(n, 1)), "filters"),
+    "Conv1D kernel": (lambda n: sequence(layers.Conv1D(2, n)), "kernel|window"),
+    "Conv1D stride": (lambda n: sequence(layers.Conv1D(2, 1, n)), "stride"),
+    "Conv1D dilation": (lambda n: sequence(layers.Conv1D(2, 1, dilation=n)), "dilation"),
+    "Conv1D groups": (lambda n: sequence(layers.Conv1D(2, 1, groups=n)), "groups"),
+    "Conv1D padding": (lambda n: layers.Conv1D(2, 1, padding=n), "padding"),
+    "MaxPool1D": (lambda n: sequence(layers.MaxPool1D(n)), "size|window"),
+    "MaxPool1D stride": (lambda n: sequence(layers.MaxPool1D(2, n)), "stride"),
+    "MaxPool1D padding": (lambda n: sequence(layers.MaxPool1D(2, padding=n)), "padding"),
+    "AvgPool1D": (lambda n: sequence(layers.AvgPool1D(n)), "size|window"),
+    "AvgPool1D stride": (lambda n: sequence(layers.AvgPool1D(2, n)), "stride"),
+    "AvgPool1D padding": (lambda n: sequence(layers.AvgPool1D(2, padding=n)), "padding"),
     "MaxPool2D": (lambda n: image(layers.MaxPool2D(n)), "size|window"),
     "MaxPool2D stride": (lambda n: image(layers.MaxPool2D(2, n)), "stride"),
     "AvgPool2D": (lambda n: image(layers.AvgPool2D((n, 1))), "size|window"),

@@ -6,7 +6,7 @@ import reference
 import torch
 from described import Fork, Meet, Use
 from shapes import ACTIVATIONS as BY_CLASS
-from shapes import around, both, image, window
+from shapes import along, around, both, image, sequence, window
 
 F = torch.nn.functional
 
@@ -265,6 +265,51 @@ def global_pool(twin, node, x, key):
     return as_image(x).mean((1, 2))
 
 
+def largest_pixel(twin, node, x, key):
+    return twin.largest(as_image(x).flatten(1, 2).transpose(1, 2))
+
+
+def channels_first(x):
+    return x.reshape(len(x), *sequence(tuple(x.shape[1:]))).transpose(1, 2)
+
+
+def conv1d(twin, node, x, key):
+    x = channels_first(x)
+    _, stride, dilation, zeros = along(node, x.shape[2])
+    weight = twin.take(key, "weight").permute(2, 1, 0).contiguous()
+    bias = twin.take(key, "bias") if node.get("use_bias", True) else None
+    y = F.conv1d(F.pad(x, zeros), weight, bias, stride, 0, dilation, node.get("groups", 1))
+    return twin.activate(node.get("activation"), y.transpose(1, 2), key)
+
+
+def max_pool1d(twin, node, x, key):
+    x = channels_first(x)
+    size, stride, _, zeros = along(node, x.shape[2])
+    wide = F.pad(x, zeros, value=-torch.inf)
+    twin.largest(wide.detach().unfold(2, size, stride))
+    return F.max_pool1d(wide, size, stride).transpose(1, 2)
+
+
+def avg_pool1d(twin, node, x, key):
+    x = channels_first(x)
+    size, stride, _, zeros = along(node, x.shape[2])
+    ones = F.pad(
+        torch.ones(1, 1, x.shape[2], dtype=x.dtype),
+        zeros,
+        value=float(node.get("count_padding", 0)),
+    )
+    sums, counts = (F.avg_pool1d(part, size, stride) for part in (F.pad(x, zeros), ones))
+    return (sums / counts).transpose(1, 2)
+
+
+def mean_step(twin, node, x, key):
+    return channels_first(x).mean(2)
+
+
+def largest_step(twin, node, x, key):
+    return twin.largest(channels_first(x))
+
+
 def batch_norm(twin, node, x, key):
     weight, bias = twin.take(key, "weight"), twin.take(key, "bias")
     mean, var = twin.take(key, "running_mean"), twin.take(key, "running_var")
@@ -375,6 +420,12 @@ LAYERS = {
     "MaxPool2D": max_pool,
     "AvgPool2D": avg_pool,
     "GlobalAvgPool2D": global_pool,
+    "GlobalMaxPool2D": largest_pixel,
+    "Conv1D": conv1d,
+    "MaxPool1D": max_pool1d,
+    "AvgPool1D": avg_pool1d,
+    "GlobalAvgPool1D": mean_step,
+    "GlobalMaxPool1D": largest_step,
     "BatchNorm": batch_norm,
     "LocalResponseNorm": lrn,
     "UpSample2D": upsample,

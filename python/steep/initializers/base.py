@@ -20,7 +20,8 @@ class Place(NamedTuple):
     Attributes
     ----------
     shape
-        (n,), (in, out), or (height, width, in/groups, out) of a convolution.
+        (n,), (in, out), or (height, width, in/groups, out) of a convolution, (length, in/groups,
+        out) of one along a sequence.
     fan_in, fan_out
         Inputs of one unit, and units that read one input.
     groups

@@ -36,15 +36,14 @@ def orthonormal(drawn: Values, rows: int, columns: int) -> Values:
     return q
 
 
-def _kernel(name: str, place: Place) -> tuple[int, int, int, int]:
-    """Return the shape of a convolution's kernel; refuse others."""
-    if len(place.shape) != 4:
+def _kernel(name: str, place: Place) -> tuple[int, int]:
+    """Return inputs and outputs of a convolution's kernel; refuse others."""
+    if len(place.shape) not in (3, 4):
         raise ValueError(
-            f"{name}: is for the kernel (height, width, in/groups, out) of a convolution, got "
-            f"shape {place.shape}"
+            f"{name}: is for the kernel (height, width, in/groups, out) or (length, in/groups, "
+            f"out) of a convolution, got shape {place.shape}"
         )
-    height, width, inputs, outputs = place.shape
-    return height, width, inputs, outputs
+    return place.shape[-2], place.shape[-1]
 
 
 def _parts(values: Values, groups: int) -> Iterator[Values]:
@@ -53,7 +52,7 @@ def _parts(values: Values, groups: int) -> Iterator[Values]:
     The middle is the tap on the pixel itself where padding is "same": of an even size, the one
     before.
     """
-    middle = values[(values.shape[0] - 1) // 2, (values.shape[1] - 1) // 2]
+    middle = values[tuple((n - 1) // 2 for n in values.shape[:-2])]
     return iter(np.split(middle, groups, axis=1))
 
 
@@ -122,7 +121,7 @@ class DeltaOrthogonal(_WithGain):
 
     def values(self, place: Place) -> Values:
         """Return the kernel; refuse what is none, and one with more inputs than outputs."""
-        _, _, inputs, outputs = _kernel("DeltaOrthogonal", place)
+        inputs, outputs = _kernel("DeltaOrthogonal", place)
         units = outputs // place.groups
         if inputs > units:
             each = "" if place.groups == 1 else f" of each of {place.groups} groups"
@@ -172,6 +171,6 @@ class Identity(_WithGain):
     def values(self, place: Place) -> Values:
         """Return the matrix; refuse a kernel or a vector."""
         if len(place.shape) != 2:
-            hint = '; for a kernel take "dirac"' if len(place.shape) == 4 else ""
+            hint = '; for a kernel take "dirac"' if len(place.shape) > 2 else ""
             raise ValueError(f"Identity: is for a matrix, got shape {place.shape}{hint}")
         return self.gain * np.eye(*place.shape)

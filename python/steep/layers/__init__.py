@@ -1,7 +1,7 @@
 """The layers: each describes a step of a network in terms of `ops`, forward only.
 
 The base class is in `graph`, activations are in `activations`, networks in `model`. Shapes leave
-out the batch axis; an image is (height, width, channels).
+out the batch axis; an image is (height, width, channels), a sequence (length, channels).
 """
 
 from ..activations import (
@@ -39,7 +39,8 @@ from .conv import Conv2D
 from .dense import Dense
 from .norm import BatchNorm, LocalResponseNorm
 from .pointwise import AlphaDropout, Dropout, Normalize, Rescale
-from .pool import AvgPool2D, GlobalAvgPool2D, MaxPool2D
+from .pool import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
+from .sequence import AvgPool1D, Conv1D, GlobalAvgPool1D, GlobalMaxPool1D, MaxPool1D
 from .shape import Flatten, Reshape, UpSample2D, ZeroPad2D
 
 __all__ = [
@@ -51,14 +52,19 @@ __all__ = [
     "SELU",
     "Activation",
     "AlphaDropout",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNorm",
     "Branches",
+    "Conv1D",
     "Conv2D",
     "Dense",
     "Dropout",
     "Flatten",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
     "HardShrink",
     "HardSigmoid",
     "HardSwish",
@@ -67,6 +73,7 @@ __all__ = [
     "LeakyReLU",
     "LocalResponseNorm",
     "LogSigmoid",
+    "MaxPool1D",
     "MaxPool2D",
     "Maxout",
     "Mish",

@@ -98,3 +98,17 @@ class GlobalAvgPool2D(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Pool."""
         return ops.global_avg_pool(x)
+
+
+class GlobalMaxPool2D(Layer):
+    """y = the largest of all pixels: (height, width, channels) gives (channels,).
+
+    Parameters
+    ----------
+    name
+        Shown in summaries.
+    """
+
+    def call(self, x: Tensor) -> Tensor:
+        """Pool."""
+        return ops.global_max_pool(x)

@@ -51,11 +51,7 @@ def conv2d(
         )
     kernel, (inside, filters) = (weight.shape[0], weight.shape[1]), weight.shape[2:]
     groups = whole(where, "groups", groups)
-    if x.shape[2] % groups or filters % groups or inside * groups != x.shape[2]:
-        raise ValueError(
-            f"{where}: {groups} groups must divide {x.shape[2]} channels and {filters} filters; "
-            f"the weight has {inside} channels a group"
-        )
+    refuse_groups(where, groups, x.shape[2], inside, filters)
     steps, apart = pair(where, "stride", stride), pair(where, "dilation", dilation)
     around = sides(
         where, padding_of(where, padding), size, kernel=kernel, stride=steps, dilation=apart
@@ -250,6 +246,21 @@ def zero_pad(
     x, where, _ = _image("zero_pad", x)
     given = {"rows": rows, "columns": columns, "channels": channels}
     return emit("zero_pad", x, **{name: pair(where, name, n, 0) for name, n in given.items()})
+
+
+def global_max_pool(x: Tensor) -> Tensor:
+    """Return the largest of all pixels: (height, width, channels) gives (channels,)."""
+    x, _, size = _image("global_max_pool", x)
+    return emit("reshape", max_pool(x, size), shape=(x.shape[2],))
+
+
+def refuse_groups(where: str, groups: int, channels: int, inside: int, filters: int) -> None:
+    """Refuse weights of `inside` channels a group that do not fit channels and filters."""
+    if channels % groups or filters % groups or inside * groups != channels:
+        raise ValueError(
+            f"{where}: {groups} groups must divide {channels} channels and {filters} filters; "
+            f"the weight has {inside} channels a group"
+        )
 
 
 def as_image(x: Tensor) -> Tensor:

@@ -118,7 +118,8 @@ class Layer:
         name
             Of the weight within the layer: ``"weight"``.
         shape
-            (in, out), (n,), or (height, width, in / groups, out) of a convolution.
+            (in, out), (n,), or (height, width, in / groups, out) of a convolution, (length, in /
+            groups, out) of one along a sequence.
         init
             A name, a number, an array or one of `steep.initializers`. None: "he" where the product
             goes into a ReLU-like activation, directly or through batch normalisation, "xavier"

@@ -46,7 +46,7 @@ def snake(name: str) -> str:
     """Return a class name as weights spell it: LeakyReLU gives leaky_relu, Conv2D conv2d."""
     for word in ("ReLU", "GELU", "SiLU", "ELU", "SwiGLU", "ReGLU"):
         name = name.replace(word, word.capitalize())
-    name = name.replace("2D", "2d")
+    name = name.replace("1D", "1d").replace("2D", "2d")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 

@@ -1,4 +1,4 @@
-"""Windows over images: padding and the sizes that follow. Plain integers, no tensors."""
+"""Windows over images and sequences: padding and sizes that follow. Plain integers, no tensors."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -9,6 +9,7 @@ Pair: TypeAlias = tuple[int, int]  # rows, columns
 Sides: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
 PairLike: TypeAlias = int | Sequence[int]
 PaddingLike: TypeAlias = str | int | Sequence[int]
+EndsLike: TypeAlias = str | int | Sequence[int]  # of one axis
 
 
 def padding_of(where: str, value: object) -> str | Sides:
@@ -58,25 +59,70 @@ def sides(
     """
     found: list[int] = []
     for axis, word in enumerate(("rows", "columns")):
-        size, step = image[axis], stride[axis]
-        reach = (kernel[axis] - 1) * dilation[axis] + 1
-        if padding == "same":
-            total = max((-(-size // step) - 1) * step + reach - size, 0)
-            before, after = total // 2, total - total // 2
-            if after > LARGEST:
-                raise ValueError(
-                    f'{where}: padding="same" needs {total} zeros for a window of {reach} {word}; '
-                    "at most 2^31 on a side"
-                )
-        elif padding == "valid":
-            before = after = 0
-        else:
-            before, after = int(padding[2 * axis]), int(padding[2 * axis + 1])
-        if size + before + after < reach:
-            padded = f" with padding {before} + {after}" if before or after else ""
-            raise ValueError(
-                f"{where}: a window of {reach} {word} does not fit into {size} {word}{padded}. "
-                'Use padding="same", a smaller window or a larger input.'
-            )
-        found += [before, after]
+        given = padding if isinstance(padding, str) else padding[2 * axis : 2 * axis + 2]
+        found += along(
+            where, given, image[axis], kernel[axis], stride[axis], dilation[axis], word=word
+        )
     return found[0], found[1], found[2], found[3]
+
+
+def ends_of(where: str, value: object, *, causal: bool = False) -> str | Pair:
+    """Return ``"same"``, ``"valid"``, ``"causal"`` where that is allowed, or (before, after).
+
+    Given are one of the names, an int for both ends, or a pair.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is something else.
+    """
+    names = ("same", "valid", "causal") if causal else ("same", "valid")
+    if isinstance(value, str):
+        if value in names:
+            return value
+        known = ", ".join(f'"{name}"' for name in names)
+        raise ValueError(f'{where}: padding must be {known} or ints, got "{value}"')
+    return pair(where, "padding", value, 0)
+
+
+def along(  # noqa: PLR0917 - as a window slides
+    where: str,
+    padding: str | Sequence[int],
+    size: int,
+    kernel: int,
+    stride: int,
+    dilation: int = 1,
+    *,
+    word: str = "steps",
+) -> Pair:
+    """Return the zeros before and after one axis, checked: the window fits in.
+
+    `padding` is what `ends_of` returns, or a part of that of `padding_of`; `word` names what the
+    axis counts.
+
+    Raises
+    ------
+    ValueError
+        If the window is larger than the padded axis.
+    """
+    reach = (kernel - 1) * dilation + 1
+    before = after = 0
+    if padding == "same":
+        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+        before, after = total // 2, total - total // 2
+    elif padding == "causal":
+        before = reach - 1
+    elif not isinstance(padding, str):
+        before, after = int(padding[0]), int(padding[1])
+    if isinstance(padding, str) and max(before, after) > LARGEST:
+        raise ValueError(
+            f'{where}: padding="{padding}" needs {before + after} zeros for a window of {reach} '
+            f"{word}; at most 2^31 on a side"
+        )
+    if size + before + after < reach:
+        padded = f" with padding {before} + {after}" if before or after else ""
+        raise ValueError(
+            f"{where}: a window of {reach} {word} does not fit into {size} {word}{padded}. "
+            'Use padding="same", a smaller window or a larger input.'
+        )
+    return before, after
