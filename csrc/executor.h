@@ -65,36 +65,51 @@ class Forward {
   virtual long bytes() const = 0;
   // Samples in their own order; outs[i] is (samples, width) of output i, in the weights' format.
   virtual void predict(const Batcher& data, const std::vector<void*>& outs, Halt& halt) = 0;
-  virtual Totals evaluate(const Batcher& data, Halt& halt) = 0;
+  // Of each term.
+  virtual std::vector<Totals> evaluate(const Batcher& data, Halt& halt) = 0;
 };
 
 // Where steps begin: they are contiguous from here, inside one epoch.
 struct Position { long epoch, batch, step; };
 
-// Steps to be done, and where their numbers go: sums over each batch.
+// An objective of a training: the program of its pass, and how it moves its parameters, after every so
+// many steps.
+struct Aim {
+  Program program;
+  Recipe recipe;
+  long every = 1;
+
+  bool due(long step) const { return every == 1 || (step + 1) % every == 0; }
+};
+
+// Steps to be done, and where their numbers go: sums over each batch, of the terms of all objectives; where
+// one is not due they are left as they are.
 struct Stretch {
   const Batcher* data;
   Position at;
   long count;
-  const double* knobs;  // (count, knob columns)
+  const double* knobs;  // (count, columns)
   double budget;        // seconds, after which it ends with the step it is at
   bool separate;        // gradients of all parameters are finished before the first update
-  double *loss, *right, *weight;  // (count)
+  double *loss, *right, *weight;  // (count, terms)
 };
 
 enum class Bad { Nothing, Loss, Gradient };
 
 struct Walked {
   long done;  // steps whose update was done
-  Bad bad;    // what was not finite of the step after those; only a loss leaves the weights alone
+  Bad bad;  // what was not finite of the step after those; only a loss leaves the weights alone, ...
   double seconds;        // of one step, the last time some were done
   bool settled = false;  // the last step of a method found nothing left to gain
+  int objective = 0;     // whose
+  bool half = false;     // ... unless an objective before had moved its own
 };
 
 struct Penalties { std::vector<double> l1, l2; };  // of each group
 
-// Training of a network's weights by update rules. One call at a time; the caller stands inside the
-// weights' gate where a call reads or writes them.
+// Training of a network's weights: objectives in their order, each by update rules of its own, the step
+// after the other. One call at a time; the caller stands inside the weights' gate where a call reads or
+// writes them. `knobs` is the row of the step in question.
 class Training {
  public:
   virtual ~Training() = default;
@@ -104,19 +119,24 @@ class Training {
   // A call without a halt is not to be disturbed: it makes no room for others, either.
   virtual Walked walk(const Stretch& stretch, Halt* halt) = 0;
 
-  // Is the loss of that batch finite, for the weights as they are?
-  virtual bool finite_at(const Batcher& data, Position at) = 0;
+  // The first objective whose loss of that batch is not finite, for the weights as they are; kFinite where
+  // there is none.
+  static constexpr int kFinite = -1;
+  virtual int bad_loss_at(const Batcher& data, Position at, const double* knobs) = 0;
   // The layer whose output was the first that is not, of the batch that was last walked or asked for.
-  virtual std::string first_fault(const Batcher& data, Position at) = 0;
+  virtual std::string first_fault(const Batcher& data, Position at, const double* knobs,
+                                  int objective) = 0;
   // The first parameter whose gradient is not finite.
-  virtual std::string faulty_parameter(const Batcher& data, Position at, const double* knobs) = 0;
+  virtual std::string faulty_parameter(const Batcher& data, Position at, const double* knobs,
+                                       int objective) = 0;
   // The first parameter with a slot that is not finite, if there is one.
   virtual std::optional<std::string> faulty_slot() = 0;
 
-  // The objective of batch 0, in training mode after `step` updates; gradients of all parameters to
-  // outs, where not null.
-  virtual double gradients(const Batcher& data, long step, const Penalties& penalties,
-                           const std::vector<void*>& outs, Halt& halt) = 0;
+  // An objective of batch 0, in training mode after `step` updates; gradients of all parameters to outs,
+  // where not null.
+  virtual double gradients(const Batcher& data, long step, int objective, const double* scalars,
+                           const Penalties& penalties, const std::vector<void*>& outs,
+                           Halt& halt) = 0;
 
   // Copies weights and slots aside, and back again.
   virtual void save() = 0;
@@ -145,7 +165,8 @@ class Tangent {
  public:
   virtual ~Tangent() = default;
   // As after `step` updates, which dropout counts by. Where the halt is wanted it returns soon.
-  virtual void derive(const Batcher& data, long step, const Derivative& wanted, Halt& halt) = 0;
+  virtual void derive(const Batcher& data, long step, const double* scalars,
+                      const Derivative& wanted, Halt& halt) = 0;
 };
 
 class Device {
@@ -154,8 +175,9 @@ class Device {
   virtual std::shared_ptr<Store> store(std::shared_ptr<const Layout> layout, int columns) const = 0;
   virtual std::unique_ptr<Forward> forward(Program program, std::shared_ptr<Store> weights,
                                            long rows) const = 0;
-  virtual std::unique_ptr<Training> training(Program program, std::shared_ptr<Store> weights,
-                                             const Recipe& recipe) const = 0;
+  // With so many scalars in a row of the knob table.
+  virtual std::unique_ptr<Training> training(std::vector<Aim> aims, int scalars,
+                                             std::shared_ptr<Store> weights) const = 0;
   virtual std::unique_ptr<Tangent> tangent(Program program, std::shared_ptr<Store> weights,
                                            const Recipe& recipe) const = 0;
 };

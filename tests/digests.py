@@ -52,6 +52,15 @@ def recorded(history):
     return epochs, history.steps["loss"]
 
 
+def first(arrays):
+    """Return the first samples of an array, of several, or of none."""
+    if isinstance(arrays, dict):
+        return {name: each[:7] for name, each in arrays.items()}
+    if isinstance(arrays, list):
+        return [each[:7] for each in arrays]
+    return None if arrays is None else arrays[:7]
+
+
 def play(make, seed):
     """Train, look at everything a user can see, go on from a checkpoint; return hashes by part."""
     made = make()
@@ -59,8 +68,7 @@ def play(make, seed):
     trainer = steep.Trainer(made.net, made.loss, made.rule, **options)
     history = trainer.fit(made.X, made.y, progress=False, **made.fit)
     parts = {"losses": digest(recorded(history)), "weights": digest(made.net.state_dict())}
-    few = [x[:7] for x in made.X] if isinstance(made.X, list) else made.X[:7]
-    one = few, made.y[:7]
+    few, one = first(made.X), (first(made.X), first(made.y))
     parts["predictions"] = digest(made.net.predict(made.X, batch_size=33), made.net.predict(few))
     parts["evaluation"] = digest(trainer.evaluate(made.X, made.y), trainer.evaluate(*one))
     parts["gradients"] = digest(trainer.gradients(*one))
@@ -96,7 +104,8 @@ class Seen:
         init = steep.Trainer.__init__
 
         def noting(trainer, net, loss, optimizer, **options):
-            self.names |= {type(loss).__name__, type(optimizer).__name__}
+            given = loss.values() if isinstance(loss, dict) else [loss]
+            self.names |= {type(one).__name__ for one in (*given, optimizer)}
             init(trainer, net, loss, optimizer, **options)
 
         steep.Trainer.__init__ = noting

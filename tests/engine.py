@@ -39,9 +39,32 @@ def dense(*widths, activation="tanh", alpha=0.1, precision="float32", seed=0):
     return net
 
 
+class Session:
+    """A native session of one loss: targets and weights are one array each."""
+
+    def __init__(self, native):
+        self._native = native
+
+    def __getattr__(self, name):
+        return getattr(self._native, name)
+
+    def set_data(self, inputs, targets, weights, *rest, **options):
+        self._native.set_data(inputs, [targets], [weights], *rest, **options)
+
+    def set_batch(self, inputs, targets, weights):
+        self._native.set_batch(inputs, [targets], [weights])
+
+    def gradients(self, inputs, targets, weights, *rest):
+        return self._native.gradients(inputs, [targets], [weights], *rest)
+
+    def evaluate(self, inputs, targets, weights, *rest):
+        return self._native.evaluate(inputs, [targets], [weights], *rest)[0]
+
+
 def session(net, loss="mse", option=0.0, *, rule="sgd", seed=0, mean=True):
     recipe = _core.Recipe([rule], [0] * len(net.parameters()), seed, mean)
-    return _core.Session(net, loss, option, recipe)
+    term = _core.LossTerm("loss", net.outputs[0], loss, option, 0, 0)
+    return Session(_core.Session(net, [_core.Objective(recipe, [term])]))
 
 
 def forward(build, *arrays, precision="float32", weights=None, batch_size=None):

@@ -59,7 +59,8 @@ def running(case, **common):
     trainer = case.trainer()
     trainer.gradients(X[:1], y[:1])
     session = trainer._run.session()
-    session.set_data([X], y.astype(np.int32) if y.ndim == 1 else y, None, case.batch, True)
+    y = y.astype(np.int32) if y.ndim == 1 else y
+    session.set_data([X], [y], [None], case.batch, True)
     knobs = engine.table(trainer.optimizer, 1000, BATCHES)
     for name, value in common.items():
         knobs[:, engine.KNOBS.index(name)] = value

@@ -274,7 +274,7 @@ def test_only_training_is_changed(task):
     assert last == trainer.evaluate(X, y)["loss"]
     loss, _ = trainer.gradients(X, y)
     again = steep.Trainer(trainer.net, "cross_entropy", "sgd", seed=4)
-    again._run.session().set_progress(0, 0, trainer.steps, 0.0, 0.0, 0.0)  # of the dropout mask
+    again._run.session().set_progress(0, 0, trainer.steps, [(0.0,) * 5])  # of the dropout mask
     assert again.gradients(X, y)[0] == loss
 
 

@@ -35,13 +35,13 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
 MEMBERS = {
     "Trainer": "averaged epoch evaluate finished fit gnvp gradients history hvp jvp load logged "
     "memory optimizer save step steps vjp",
-    "Network": "build built input_shapes load_state_dict load_weights multiply_adds num_parameters "
-    "output_shapes predict save_weights state_dict summary",
-    "Layer": "call config from_config name parameter",
+    "Network": "build built freeze frozen input_shapes load_state_dict load_weights multiply_adds num_parameters "
+    "output_names output_shapes predict save_weights state_dict summary unfreeze",
+    "Layer": "add_loss call config from_config name parameter trainable",
     "Sequential": "layers",
     "Average": "begun get_config rates",
     "Optimizer": "decay formula get_config knobs parts rule value",
-    "Loss": "get_config option rows",
+    "Loss": "get_config option rows targeted",
     "Schedule": "at get_config",
     "Initializer": "get_config values",
     "VarianceScaling": "spread",

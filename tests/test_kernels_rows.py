@@ -139,7 +139,7 @@ def test_dropout_masks_are_philox(stream):
         )
         eye, target = np.eye(rows, dtype=np.float32), -np.ones((rows, width), np.float32)
         session = engine.session(net, seed=seed, mean=False)
-        session.set_progress(0, 0, step, 0.0, 0.0, 0.0)
+        session.set_progress(0, 0, step, [(0.0,) * 5])
         _, found = session.gradients([eye], target, None, 0.0, 0.0)
         word = reference.drawn(seed, step, 1 - stream, rows, width)
         kept = word >= round(rate * 2**32)

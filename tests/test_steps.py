@@ -175,7 +175,7 @@ def test_a_rule_that_becomes_sparse_is_another_one():
     made.gradients(X, Y)  # there is a session
     made.optimizer = Adam(0.01, sparse=True)
     made.step(X, Y)
-    assert made._run.settings.assigned.sparse == [True]
+    assert made._run.settings.assigned.made_with["sparse"] == [True]
     with pytest.raises(ValueError, match="whose state it cannot use"):
         made.optimizer = Adam(0.01)
 

@@ -394,8 +394,9 @@ def test_python_between_native_calls_is_cheap(small):
         def run(self, knobs, known, budget):
             at = session.progress
             del at["seconds"]
-            for name in ("batch", "steps", "loss", "right", "weight"):
+            for name in ("batch", "steps"):
                 at[name] += len(knobs)
+            at["sums"] = [tuple(each + len(knobs) for each in sums) for sums in at["sums"]]
             session.set_progress(**at)
             return len(knobs)
 
@@ -421,7 +422,7 @@ def test_what_is_public_is_meant_for_users():
     }  # fmt: skip
     settings = {
         "net", "loss", "metrics", "average", "sam", "sam_adaptive", "groups", "l1", "l2",
-        "decay_bias", "clip_norm", "clip_value", "clip_parameter", "reduction",
+        "loss_weights", "decay_bias", "clip_norm", "clip_value", "clip_parameter", "reduction",
         "precision", "device", "seed",
     }  # fmt: skip
     assert names(steep.Trainer) == doors

@@ -5,7 +5,7 @@ commits: a build that lacks a class lacks the rows that name it, and no more.
 """
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,15 @@ def numbers(kind, shape, random):
     return random.standard_normal(shape).astype(kind)
 
 
+def squared(y, t):
+    """Write a loss of one's own."""
+    return (y - t) * (y - t)
+
+
 def targets(loss, samples, outputs, random):
     """Return targets that fit a loss: labels, probabilities or values."""
+    if not loss.targeted:
+        return None
     if not loss.classification:
         return random.standard_normal((samples, outputs)).astype(np.float32)
     if isinstance(loss, losses.BinaryCrossEntropy):
@@ -87,6 +94,18 @@ def single(**rest):
     return setup(net, (11,), samples=75, outputs=1, **rest)
 
 
+def two_outputs():
+    """Train two outputs, each by a loss of its own."""
+    start = steep.Input((11,))
+    body = layers.Dense(33, "relu")(start)
+    heads = {"class": layers.Dense(CLASSES)(body), "value": layers.Dense(1)(body)}
+    both = {"class": losses.CrossEntropy(), "value": losses.Huber()}
+    made = setup(steep.Model(start, heads), (11,), samples=75)
+    goals = {name: targets(loss, 75, heads[name].shape[0], np.random.default_rng(7))
+             for name, loss in both.items()}  # fmt: skip
+    return replace(made, y=goals, loss=both, options={"loss_weights": {"value": 0.3}})
+
+
 def few(**rest):
     """Train a dense network of so few weights that systems of all of them can be solved."""
     net = steep.Sequential(layers.Dense(6, "tanh"), layers.Dense(CLASSES))
@@ -127,7 +146,11 @@ class Mixed(layers.Layer):
         return ops.add(ops.affine(z, 0.5, 0.1), ops.activation(y, "leaky_relu", -0.2))
 
 
-OWN = {**own_layers.OWN, "Mixed": Mixed}  # what loading a trainer has to be told of
+OWN = {
+    **own_layers.OWN,
+    "Mixed": Mixed,
+    "squared": squared,
+}  # what loading a trainer has to be told of
 
 RULES = {
     "sgd maximize": lambda: optimizers.SGD(1e-3, maximize=True),
@@ -169,6 +192,7 @@ RULES = {
 WHOLE = {"batch_size": 300, "epochs": 6}  # of methods for full batches
 
 LOSSES = {
+    "custom": lambda: losses.Custom(squared),
     "huber 0.3": lambda: losses.Huber(0.3),
     "cross entropy smoothed": lambda: losses.CrossEntropy(label_smoothing=0.15),
 }
@@ -430,6 +454,7 @@ def trainings():
             continue
         made[f"rule/{name}"] = lambda rule=rule: wide(rule=rule())
         made[f"rule/{name}, penalised"] = lambda rule=rule: dense(rule=rule(), **common)
+    made["model/two outputs"] = two_outputs
     for name, loss in ({n.lower(): k for n, k in concrete(losses).items()} | LOSSES).items():
         made[f"loss/{name}"] = lambda loss=loss: wide(loss=loss())
         if "cross entropy" not in name and name != "crossentropy":

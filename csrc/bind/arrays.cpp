@@ -84,37 +84,53 @@ void augment(HeldData& held, const std::vector<py::array>& inputs,
   held.data.augment.emplace(flip, shift, cutout, fill, images);
 }
 
-HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py::array& targets,
-              const std::optional<py::array>& weights) {
+namespace {
+
+Targets hold_targets(HeldData& held, const TargetKind& kind, const py::array& given) {
+  const long samples = held.data.samples;
+  if (given.ndim() < 1 || given.shape(0) != samples) {
+    refuse("inputs have ", samples, " samples, targets ", given.ndim() ? given.shape(0) : 0);
+  }
+  if (given.dtype().kind() != 'i' && given.dtype().kind() != 'u') {
+    if (given.size() != samples * kind.width) {
+      refuse("targets must have ", kind.width, " values a sample, got ", given.size() / samples);
+    }
+    return {nullptr, source(held, given, "targets")};
+  }
+  if (given.ndim() != 1 || kind.classes == 0) {
+    refuse("integer targets must have shape (N,), and their loss take labels");
+  }
+  // A copy of our own: they choose places in memory, and the user's may change after this check.
+  Dense<int32_t> labels(dense<int32_t>(given).attr("copy")());
+  for (long i = 0; i < samples; ++i) {
+    if (labels.data()[i] < 0 || labels.data()[i] >= kind.classes) {
+      refuse("target ", i, ": label ", labels.data()[i], " is outside 0..", kind.classes - 1);
+    }
+  }
+  held.held.push_back(labels);
+  return {labels.data(), {}};
+}
+
+}  // namespace
+
+HeldData hold(const Graph& graph, const std::vector<TargetKind>& kinds,
+              const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+              const Weights& weights) {
   HeldData out = hold_inputs(graph, inputs);
   const long samples = out.data.samples;
   if (samples == 0) refuse("no samples");
-  if (targets.ndim() < 1 || targets.shape(0) != samples) {
-    refuse("inputs have ", samples, " samples, targets ", targets.ndim() ? targets.shape(0) : 0);
+  if (targets.size() != kinds.size()) {
+    refuse("the losses have ", kinds.size(), " arrays of targets, got ", targets.size());
   }
-  const long width = graph.tensor(graph.outputs()[0]).width;
-  if (targets.dtype().kind() == 'i' || targets.dtype().kind() == 'u') {
-    if (targets.ndim() != 1) refuse("integer targets must have shape (N,)");
-    // A copy of our own: they choose places in memory, and the user's may change after this check.
-    Dense<int32_t> labels(dense<int32_t>(targets).attr("copy")());
-    const long classes = std::max(2L, width);
-    for (long i = 0; i < samples; ++i) {
-      if (labels.data()[i] < 0 || labels.data()[i] >= classes) {
-        refuse("target ", i, ": label ", labels.data()[i], " is outside 0..", classes - 1);
-      }
-    }
-    out.data.labels = labels.data();
-    out.held.push_back(labels);
-  } else {
-    if (targets.size() != samples * width) {
-      refuse("targets must have ", width, " values a sample, got ", targets.size() / samples);
-    }
-    out.data.targets = source(out, targets, "targets");
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    out.data.targets.push_back(hold_targets(out, kinds[i], targets[i]));
   }
-  if (weights) {
-    Dense<double> w = dense<double>(*weights);
+  for (const std::optional<py::array>& given : weights) {
+    out.data.weights.push_back(nullptr);
+    if (!given) continue;
+    Dense<double> w = dense<double>(*given);
     if (w.ndim() != 1 || w.shape(0) != samples) refuse("sample_weight must have shape (N,)");
-    out.data.weights = w.data();
+    out.data.weights.back() = w.data();
     out.held.push_back(w);
   }
   return out;

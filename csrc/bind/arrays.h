@@ -24,9 +24,14 @@ struct HeldData {
   std::vector<py::object> held;
 };
 
-// Inputs one per network input; targets: integers are labels, floats are values.
-HeldData hold(const Graph& graph, const std::vector<py::array>& inputs, const py::array& targets,
-              const std::optional<py::array>& weights);
+// What an array of targets has: so many values a sample, or labels below `classes`; none for 0.
+struct TargetKind { long width = 0, classes = 0; };
+// Samples as Python gives them: an array for each input, for each kind of target (integers are labels,
+// floats are values), and of the samples' weights.
+using Weights = std::vector<std::optional<py::array>>;
+HeldData hold(const Graph& graph, const std::vector<TargetKind>& kinds,
+              const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+              const Weights& weights);
 // For Session.set_data: flip, shift, cutout, and one pixel to fill with.
 using AugmentSettings = std::tuple<bool, long, long, std::vector<double>>;
 // Inputs must be held already; they are changed only where this is called.
@@ -64,7 +69,8 @@ std::vector<py::ssize_t> shape_of(const Shape& shape);
 void bind_graph(py::module_& m);
 void bind_network(py::module_& m);
 void bind_recipe(py::module_& m);
-void bind_session(py::module_& m);  // after the network and the recipe
+void bind_objective(py::module_& m);  // after the recipe
+void bind_session(py::module_& m);    // after the network and the objective
 void bind_kernels(py::module_& m);
 void bind_convolution(py::module_& m);
 

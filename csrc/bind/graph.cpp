@@ -120,7 +120,9 @@ void bind_graph(py::module_& m) {
   });
   GraphClass graph(m, "Graph");
   graph.def(py::init<>())
+      .def("copy", [](const Graph& g) { return std::make_shared<Graph>(g); })
       .def("input", &Graph::input, arg("shape"))
+      .def("target", &Graph::target, arg("shape"), arg("number"))
       .def("parameter", &Graph::parameter, arg("name"), arg("shape"), arg("decay"),
            arg("trained") = true)
       .def("name_next", &Graph::name_next, arg("layer"))

@@ -83,6 +83,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   steep::bind::bind_graph(m);
   steep::bind::bind_network(m);
   steep::bind::bind_recipe(m);
+  steep::bind::bind_objective(m);
   steep::bind::bind_session(m);
   steep::bind::close_at_exit();
 }

@@ -10,6 +10,7 @@ void bind_network(py::module_& m) {
       .def(py::init<std::shared_ptr<Graph>, const std::string&>(), arg("graph"),
            arg("precision") = "float32")
       .def_property_readonly("precision", &PyNetwork::precision)
+      .def_property_readonly("outputs", [](const PyNetwork& n) { return n.graph().outputs(); })
       .def("parameters", &PyNetwork::parameters)
       .def(
           "trained",

@@ -71,6 +71,7 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
   }
 
   const Graph& graph() const { return *graph_; }
+  const std::shared_ptr<Graph>& shared_graph() const { return graph_; }
   std::string precision() const {
     return get()->format() == Format::Float64 ? "float64" : "float32";
   }

@@ -1,12 +1,13 @@
 // Python's view of sessions.
 #include "session/session.h"
 
+#include <array>
 #include <atomic>
 #include <map>
 #include <variant>
 
 #include "bind/network.h"
-#include "ops/names.h"
+#include "bind/objective.h"
 
 namespace steep::bind {
 
@@ -17,8 +18,8 @@ using Table = py::array_t<double, py::array::c_style>;
 // One number for all groups of parameters, or one of each.
 using Penalty = std::variant<double, std::vector<double>>;
 
-std::vector<double> by_group(const Session& session, const Penalty& given) {
-  const std::size_t groups = session.groups();
+std::vector<double> by_group(const Session& session, int objective, const Penalty& given) {
+  const std::size_t groups = session.goals()[objective].recipe.rules.size();
   if (const double* same = std::get_if<double>(&given)) return std::vector(groups, *same);
   const auto& each = std::get<std::vector<double>>(given);
   if (each.size() != groups) refuse("gradients: ", groups, " groups, ", each.size(), " penalties");
@@ -27,11 +28,13 @@ std::vector<double> by_group(const Session& session, const Penalty& given) {
 
 class PySession {
  public:
-  PySession(std::shared_ptr<PyNetwork> network, const std::string& loss, double loss_option,
-            const Recipe& recipe)
+  // Of a graph that has all of the network's, or of the network's own.
+  PySession(std::shared_ptr<PyNetwork> network, const std::vector<Aimed>& objectives,
+            std::shared_ptr<Graph> graph, int scalars)
       : network_(std::move(network)), trained_(network_->get()),
-        session_(std::make_unique<Session>(trained_, Objective{loss_index(loss), loss_option},
-                                           recipe)) {}
+        graph_(graph ? std::move(graph) : network_->shared_graph()),
+        session_(std::make_unique<Session>(trained_, graph_, objectives, scalars)),
+        kinds_(target_kinds(*graph_, session_->terms())) {}
 
   // The network may have been converted since: this session's weights would no longer be its own.
   Session& session() const {
@@ -49,19 +52,19 @@ class PySession {
     return work(s);
   }
 
-  void set_data(const std::vector<py::array>& inputs, const py::array& targets,
-                const std::optional<py::array>& weights, long batch_size, bool shuffle,
-                bool drop_last, const std::optional<AugmentSettings>& settings, long at_once) {
+  void set_data(const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+                const Weights& weights, long batch_size, bool shuffle, bool drop_last,
+                const std::optional<AugmentSettings>& settings, long at_once) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
-    HeldData held = hold(network_->graph(), inputs, targets, weights);
+    HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
     if (settings) augment(held, inputs, *settings);
     ++data_set_;  // first: where it fails there are no data
     released([&](Session& s) { s.set_data(held.data, {batch_size, at_once, shuffle, drop_last}); });
     std::swap(held_, held);
   }
-  void set_batch(const std::vector<py::array>& inputs, const py::array& targets,
-                 const std::optional<py::array>& weights) {
-    HeldData held = hold(network_->graph(), inputs, targets, weights);
+  void set_batch(const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+                 const Weights& weights) {
+    HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
     ++data_set_;
     released([&](Session& s) { s.set_batch(held.data); });
     std::swap(held_, held);
@@ -105,9 +108,17 @@ class PySession {
   py::dict progress() const {
     return dict_of(released([](Session& s) { return s.progress(); }));
   }
-  void set_progress(long epoch, long batch, long steps, double loss, double right, double weight) {
+  void set_progress(long epoch, long batch, long steps,
+                    const std::vector<std::array<double, 5>>& sums) {
     if (epoch < 0 || batch < 0 || steps < 0) refuse("counters must be at least 0");
-    released([&](Session& s) { s.set_progress({epoch, batch, steps, loss, right, weight, 0.0}); });
+    Progress progress{epoch, batch, steps};
+    for (const auto& [loss, weighted, right, weight, samples] : sums) {
+      progress.sums.push_back({loss, weighted, right, weight, samples});
+    }
+    if (sums.size() != session().terms().size()) {
+      refuse("there are ", session().terms().size(), " losses, sums of ", sums.size());
+    }
+    released([&](Session& s) { s.set_progress(progress); });
   }
   void begin_epoch(bool next) {
     released([&](Session& s) { s.begin_epoch(next); });
@@ -125,33 +136,40 @@ class PySession {
   }
 
   std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
-                                        const py::array& targets,
-                                        const std::optional<py::array>& weights, const Penalty& l1,
-                                        const Penalty& l2) {
-    const HeldData held = hold(network_->graph(), inputs, targets, weights);
+                                        const std::vector<py::array>& targets,
+                                        const Weights& weights, const Penalty& l1,
+                                        const Penalty& l2, int objective,
+                                        const std::vector<double>& scalars) {
+    const HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
     Session& s = session();
-    const Penalties penalties{by_group(s, l1), by_group(s, l2)};
+    if (objective < 0 || objective >= static_cast<int>(s.goals().size())) {
+      refuse("there are ", s.goals().size(), " objectives, got number ", objective);
+    }
+    check_scalars(scalars);
+    const Penalties penalties{by_group(s, objective, l1), by_group(s, objective, l2)};
     const auto& parameters = network_->graph().parameters();
     Arrays out{trained_->format()};
     out.add_all(network_->graph());
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-      if (!parameters[i].trained) out.data[i] = nullptr;
+      if (!trains(objective, i)) out.data[i] = nullptr;
     }
-    const double loss =
-        heedful([&](Halt& halt) { return s.gradients(held.data, penalties, out.data, halt); });
+    const double loss = heedful([&](Halt& halt) {
+      return s.gradients(held.data, objective, scalars.data(), penalties, out.data, halt);
+    });
     py::dict named;
     for (std::size_t i = 0; i < parameters.size(); ++i) {
-      if (parameters[i].trained) named[py::str(parameters[i].name)] = out.arrays[i];
+      if (out.data[i] != nullptr) named[py::str(parameters[i].name)] = out.arrays[i];
     }
     return {loss, named};
   }
 
   // The outputs' derivative along the direction, (samples, width), where there is one; and the product
   // with it, or of outputs with `back` (samples, width), by parameter: all in float64.
-  py::tuple derive(const std::vector<py::array>& inputs, const std::optional<py::array>& targets,
-                   const std::optional<py::array>& weights, const std::string& what,
-                   const Penalty& l2, const std::map<std::string, py::array>& along,
-                   const std::optional<py::array>& back) {
+  py::tuple derive(const std::vector<py::array>& inputs,
+                   const std::optional<std::vector<py::array>>& targets, const Weights& weights,
+                   const std::string& what, const Penalty& l2,
+                   const std::map<std::string, py::array>& along,
+                   const std::optional<py::array>& back, const std::vector<double>& scalars) {
     static const std::map<std::string, Derivative::Kind> kinds{
         {"hessian", Derivative::kHessian},
         {"gauss_newton", Derivative::kGaussNewton},
@@ -160,17 +178,20 @@ class PySession {
     const Graph& graph = network_->graph();
     if (!targets && what != "outputs") refuse("the derivative of a loss needs targets");
     const HeldData held =
-        targets ? hold(graph, inputs, *targets, weights) : hold_inputs(graph, inputs);
+        targets ? hold(*graph_, kinds_, inputs, *targets, weights) : hold_inputs(graph, inputs);
     Session& s = session();
-    Derivative wanted{kinds.at(what), by_group(s, l2), {}, nullptr, nullptr, {}};
+    check_scalars(scalars);
+    Derivative wanted{kinds.at(what), by_group(s, 0, l2), {}, nullptr, nullptr, {}};
+    int index = -1;
     std::vector<py::array> directions;  // held while they are read
     Arrays out{Format::Float64};
     for (const Parameter& p : graph.parameters()) {
       out.add(p.shape);
-      wanted.gradients.push_back(p.trained ? static_cast<double*>(out.data.back()) : nullptr);
+      const bool trained = trains(0, static_cast<std::size_t>(++index));
+      wanted.gradients.push_back(trained ? static_cast<double*>(out.data.back()) : nullptr);
       wanted.along.push_back(nullptr);
       if (!along.count(p.name)) continue;
-      if (!p.trained) refuse("parameter \"", p.name, "\" is not trained");
+      if (!trained) refuse("parameter \"", p.name, "\" is not trained");
       directions.push_back(fitting(p, along.at(p.name), Format::Float64));
       wanted.along.back() = static_cast<const double*>(directions.back().data());
     }
@@ -187,7 +208,7 @@ class PySession {
       wanted.back = static_cast<const double*>(given->data());
     }
     heedful([&](Halt& halt) {
-      s.derive(held.data, wanted, halt);
+      s.derive(held.data, scalars.data(), wanted, halt);
       return true;
     });
     py::dict named;
@@ -197,13 +218,17 @@ class PySession {
     return py::make_tuple(along.empty() ? py::object(py::none()) : outputs.arrays[0], named);
   }
 
-  py::tuple evaluate(const std::vector<py::array>& inputs, const py::array& targets,
-                     const std::optional<py::array>& weights, long batch_size) {
+  py::list evaluate(const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+                    const Weights& weights, long batch_size) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
-    const HeldData held = hold(network_->graph(), inputs, targets, weights);
+    const HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
     Session& s = session();
-    const Totals t = heedful([&](Halt& halt) { return s.evaluate(held.data, batch_size, halt); });
-    return py::make_tuple(t.loss, t.correct, t.weight);
+    py::list out;
+    for (const Totals& t :
+         heedful([&](Halt& halt) { return s.evaluate(held.data, batch_size, halt); })) {
+      out.append(py::make_tuple(t.loss, t.correct, t.weight));
+    }
+    return out;
   }
 
   std::vector<std::string> slots() const { return session().slots(); }
@@ -291,13 +316,29 @@ class PySession {
   }
   static py::dict dict_of(const Progress& p) {
     using py::arg;
+    py::list sums;
+    for (const Sums& s : p.sums) {
+      sums.append(py::make_tuple(s.loss, s.weighted, s.right, s.weight, s.samples));
+    }
     return py::dict(arg("epoch") = p.epoch, arg("batch") = p.batch, arg("steps") = p.steps,
-                    arg("loss") = p.loss, arg("right") = p.right, arg("weight") = p.weight,
-                    arg("seconds") = p.seconds);
+                    arg("sums") = sums, arg("seconds") = p.seconds);
+  }
+  // Is it a parameter that the gradient of an objective moves?
+  bool trains(int objective, std::size_t parameter) const {
+    const Objective& of = session_->goals()[objective].objective;
+    return graph_->parameters()[parameter].trained && of.moves[parameter] && !of.frozen[parameter];
+  }
+  void check_scalars(const std::vector<double>& given) const {
+    const KnobRow& row = session_->knob_row();
+    if (static_cast<int>(given.size()) != row.columns - row.scalars) {
+      refuse("a step has ", row.columns - row.scalars, " scalars, got ", given.size());
+    }
   }
   std::shared_ptr<PyNetwork> network_;
   const NetworkPtr trained_;
+  const std::shared_ptr<const Graph> graph_;  // of the losses, too
   const std::unique_ptr<Session> session_;
+  const std::vector<TargetKind> kinds_;
   HeldData held_;  // what set_data was given
   std::atomic<long> data_set_{0};
 };
@@ -307,8 +348,9 @@ class PySession {
 void bind_session(py::module_& m) {
   using py::arg;
   py::class_<PySession>(m, "Session")
-      .def(py::init<std::shared_ptr<PyNetwork>, const std::string&, double, const Recipe&>(),
-           arg("network"), arg("loss"), arg("loss_option"), arg("recipe"))
+      .def(py::init<std::shared_ptr<PyNetwork>, const std::vector<Aimed>&, std::shared_ptr<Graph>,
+                    int>(),
+           arg("network"), arg("objectives"), arg("graph") = nullptr, arg("scalars") = 0)
       .def("set_data", &PySession::set_data, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"), arg("shuffle"), arg("drop_last") = false, arg("augment") = py::none(),
            arg("at_once") = 0)
@@ -323,13 +365,14 @@ void bind_session(py::module_& m) {
       .def_property_readonly("steps", &PySession::steps)
       .def_property_readonly("progress", &PySession::progress)
       .def("set_progress", &PySession::set_progress, arg("epoch"), arg("batch"), arg("steps"),
-           arg("loss"), arg("right"), arg("weight"))
+           arg("sums"))
       .def("begin_epoch", &PySession::begin_epoch, arg("next"))
       .def("losses", &PySession::losses, arg("first"))
       .def("gradients", &PySession::gradients, arg("inputs"), arg("targets"), arg("sample_weight"),
-           arg("l1"), arg("l2"))
+           arg("l1"), arg("l2"), arg("objective") = 0, arg("scalars") = std::vector<double>{})
       .def("derive", &PySession::derive, arg("inputs"), arg("targets"), arg("sample_weight"),
-           arg("what"), arg("l2"), arg("along"), arg("back"))
+           arg("what"), arg("l2"), arg("along"), arg("back"),
+           arg("scalars") = std::vector<double>{})
       .def("evaluate", &PySession::evaluate, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("batch_size"))
       .def_property_readonly("slots", &PySession::slots)

@@ -39,7 +39,8 @@ Directions<T>::Directions(const Recipe& recipe, const CpuStore<T>& directions) {
   }
   for (std::size_t p = 0; p < slices.size(); ++p) {
     places_.push_back(factored_.size());
-    if (!recipe.rule(recipe.groups[p]).factored || !slices[p].trained) continue;
+    const int group = recipe.groups[p];
+    if (group == kNobody || !recipe.rule(group).factored || !slices[p].trained) continue;
     factored_.emplace_back(static_cast<int>(p), slices[p]);
   }
 }

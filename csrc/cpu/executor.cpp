@@ -34,19 +34,22 @@ template <class T> class CpuForward final : public Forward {
   }
 
   // One batch after the other: rows are added in order.
-  Totals evaluate(const Batcher& data, Halt& halt) override {
-    Totals totals;
-    const double* weights = data.data().weights;
+  std::vector<Totals> evaluate(const Batcher& data, Halt& halt) override {
+    std::vector<Totals> all(plan_.losses().size());
     for (long b = 0; b < data.batches() && !halt.wanted(); ++b) {
       walk(data, b, b + 1, halt, [](long, long, long) {});
-      for (long r = 0; r < data.rows(b); ++r) {
-        const double weight = weights ? weights[b * data.batch_size() + r] : 1.0;
-        totals.loss += plan_.values()[r];
-        totals.correct += weight * plan_.correct()[r];
-        totals.weight += weight;
+      for (std::size_t t = 0; t < all.size(); ++t) {
+        const double* weights = data.data().weights_of(plan_.losses()[t].weights);
+        const double *values = plan_.values(t), *correct = plan_.correct(t);
+        for (long r = 0; r < data.rows(b); ++r) {
+          const double weight = weights ? weights[b * data.batch_size() + r] : 1.0;
+          all[t].loss += values[r];
+          all[t].correct += weight * correct[r];
+          all[t].weight += weight;
+        }
       }
     }
-    return totals;
+    return all;
   }
 
  private:
@@ -80,16 +83,6 @@ template <class T> class CpuForward final : public Forward {
   Plan<T> plan_;
 };
 
-// Made<float> or Made<double>, as the weights are.
-template <class Base, template <class> class Made, class... More>
-std::unique_ptr<Base> made(Program program, const std::shared_ptr<Store>& weights,
-                           const More&... more) {
-  return with_type(*weights, [&]<class T>(const CpuStore<T>&) -> std::unique_ptr<Base> {
-    return std::make_unique<Made<T>>(std::move(program),
-                                     std::static_pointer_cast<CpuStore<T>>(weights), more...);
-  });
-}
-
 class Cpu final : public Device {
  public:
   std::shared_ptr<Store> store(std::shared_ptr<const Layout> layout, int columns) const override {
@@ -100,12 +93,19 @@ class Cpu final : public Device {
   }
   std::unique_ptr<Forward> forward(Program program, std::shared_ptr<Store> weights,
                                    long rows) const override {
-    return made<Forward, CpuForward>(std::move(program), weights, rows);
+    return with_type(*weights, [&]<class T>(const CpuStore<T>&) -> std::unique_ptr<Forward> {
+      return std::make_unique<CpuForward<T>>(std::move(program),
+                                             std::static_pointer_cast<CpuStore<T>>(weights), rows);
+    });
   }
-  std::unique_ptr<Training> training(Program program, std::shared_ptr<Store> weights,
-                                     const Recipe& recipe) const override {
-    if (recipe.method) return made<Training, CpuFullBatch>(std::move(program), weights, recipe);
-    return made<Training, CpuTraining>(std::move(program), weights, recipe);
+  std::unique_ptr<Training> training(std::vector<Aim> aims, int scalars,
+                                     std::shared_ptr<Store> weights) const override {
+    const bool full = aims[0].recipe.method != nullptr;
+    return with_type(*weights, [&]<class T>(const CpuStore<T>&) -> std::unique_ptr<Training> {
+      const auto own = std::static_pointer_cast<CpuStore<T>>(weights);
+      if (full) return std::make_unique<CpuFullBatch<T>>(std::move(aims), scalars, own);
+      return std::make_unique<CpuTraining<T>>(std::move(aims), scalars, own);
+    });
   }
   std::unique_ptr<Tangent> tangent(Program program, std::shared_ptr<Store> weights,
                                    const Recipe& recipe) const override {

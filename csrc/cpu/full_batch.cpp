@@ -49,12 +49,13 @@ bool drops(const Program& program) {
   });
 }
 
-// Where the elements of trained parameters lie.
-std::vector<std::size_t> trained(const Layout& layout) {
+// Where the elements of the parameters that a program trains lie.
+std::vector<std::size_t> trained(const Layout& layout, const Program& program) {
   std::vector<std::size_t> places;
-  for (const Slice& s : layout.slices) {
+  for (std::size_t i = 0; i < layout.slices.size(); ++i) {
+    const Slice& s = layout.slices[i];
     const Panels panels = s.panels();
-    for (long p = 0; s.trained && p < panels.count(); ++p) {
+    for (long p = 0; program.trains[i] && p < panels.count(); ++p) {
       for (long r = 0; r < s.rows; ++r) {
         const auto first = static_cast<std::size_t>(s.offset + panels.at(r, p * kPanel));
         for (long c = 0; c < panels.present(p); ++c) places.push_back(first + c);
@@ -67,10 +68,14 @@ std::vector<std::size_t> trained(const Layout& layout) {
 }  // namespace
 
 template <class T>
-CpuFullBatch<T>::CpuFullBatch(Program program, std::shared_ptr<CpuStore<T>> weights,
-                              const Recipe& recipe)
-    : CpuTraining<T>(program, std::move(weights), recipe),
-      places_(trained(this->weights_->layout())), random_(drops(program)) {
+CpuFullBatch<T>::CpuFullBatch(std::vector<Aim> aims, int scalars,
+                              std::shared_ptr<CpuStore<T>> weights)
+    : CpuTraining<T>(std::move(aims), scalars, std::move(weights)),
+      places_(trained(this->weights_->layout(), goal().program)), random_(drops(goal().program)) {
+  const Recipe& recipe = goal().recipe;
+  if (this->goals_.size() > 1 || goal().program.losses.size() > 1) {
+    refuse(recipe.method->name, " takes one objective of one loss");
+  }
   std::vector<T*> columns;
   for (int i = 0; i < this->slots_.columns(); ++i) columns.push_back(this->slots_.column(i));
   const std::string& name = recipe.method->name;
@@ -90,7 +95,7 @@ CpuFullBatch<T>::CpuFullBatch(Program program, std::shared_ptr<CpuStore<T>> weig
 template <class T> CpuFullBatch<T>::~CpuFullBatch() = default;
 
 template <class T> minimize::Numbers CpuFullBatch<T>::read(const double* knobs) const {
-  const RuleInfo& info = *this->recipe_.method;
+  const RuleInfo& info = *goal().recipe.method;
   const auto of = [&](const char* name, double otherwise) {
     const int at = info.knob(name);
     return at < 0 ? otherwise : knobs[kOwn + at];
@@ -112,8 +117,8 @@ template <class T> void CpuFullBatch<T>::take() {
 
 template <class T> auto CpuFullBatch<T>::sums(const Step<T>& step) const -> Sums {
   Sums sums{0, 0, static_cast<double>(step.rows)};
-  const double *values = this->plan_->values(), *correct = this->plan_->correct();
-  const double* const weights = step.batcher->data().weights;
+  const double *values = goal().plan->values(0), *correct = goal().plan->correct(0);
+  const double* const weights = step.batcher->data().weights_of(goal().program.losses[0].weights);
   if (weights != nullptr) sums.weight = 0;
   for (long r = 0; r < step.rows; ++r) {
     const double each = weights == nullptr ? 1 : weights[step.order[r]];
@@ -126,8 +131,8 @@ template <class T> auto CpuFullBatch<T>::sums(const Step<T>& step) const -> Sums
 
 template <class T> Terms CpuFullBatch<T>::terms() const {
   const Layout& layout = this->weights_->layout();
-  return {divisor(this->recipe_, *data_, place_), by_parameter(this->recipe_, layout, {0.0}),
-          by_parameter(this->recipe_, layout, {l2_})};
+  return {divisors(goal().program.losses, goal().recipe, *data_, place_),
+          by_parameter(goal().recipe, layout, {0.0}), by_parameter(goal().recipe, layout, {l2_})};
 }
 
 // Stretches of evaluations try one thread against several, as steps of rules do.
@@ -136,7 +141,7 @@ template <class T> double CpuFullBatch<T>::timed(const Step<T>& step) {
   if (timed_ == 0) paced_ = this->pace_.steps();
   const double start = now();
   const double value =
-      objective(*this->plan_, *this->weights_, step, terms(), this->gradients_->column(0),
+      objective(*goal().plan, *this->weights_, step, terms(), this->gradients_->column(0),
                 wanted > 1 ? this->pace_.threads(wanted) : 1);
   if (wanted == 1) return value;
   took_ += now() - start;
@@ -151,7 +156,7 @@ template <class T> void CpuFullBatch<T>::evaluate(minimize::Point& at) {
   put(at.x);
   const T* const w = this->weights_->column(0);
   std::copy_n(w, at.x.size(), at.x.begin());
-  Step<T> step = this->at(*data_, place_);
+  Step<T> step = this->at(goal(), *data_, place_, scalars_);
   step.halt = halt_;
   this->keep_gradients();
   const T* const g = this->gradients_->column(0);
@@ -165,11 +170,11 @@ template <class T>
 void CpuFullBatch<T>::multiply(const minimize::Vector& v, bool gauss_newton,
                                minimize::Vector& product) {
   if (!tangent_) {
-    tangent_ = std::make_unique<CpuTangent>(this->program_, this->weights_, this->recipe_);
+    tangent_ = std::make_unique<CpuTangent>(goal().program, this->weights_, goal().recipe);
   }
   product.resize(v.size());
-  tangent_->product(*data_, place_.step, gauss_newton ? Probe::kCurvature : Probe::kLoss, {l2_},
-                    v.data(), product.data(), halt_);
+  tangent_->product(*data_, place_.step, scalars_, gauss_newton ? Probe::kCurvature : Probe::kLoss,
+                    {l2_}, v.data(), product.data(), halt_);
   for (double& x : product) x *= sign_;
 }
 
@@ -188,8 +193,9 @@ bool CpuFullBatch<T>::known(const Batcher& data) const {
 template <class T>
 bool CpuFullBatch<T>::iterate(const Stretch& stretch, const Position& at, const double* knobs,
                               Walked& walked) {
-  const RuleInfo& info = *this->recipe_.method;
+  const RuleInfo& info = *goal().recipe.method;
   place_ = at;
+  scalars_ = this->scalars_of(knobs);
   l2_ = knobs[kSharedKnobs + kL2];
   sign_ = knobs[kOwn + info.knob("sign")];
   if (!known(*stretch.data)) {
@@ -217,7 +223,7 @@ bool CpuFullBatch<T>::iterate(const Stretch& stretch, const Position& at, const 
   put(end == minimize::End::kLeft ? start : point_.x);
   if (end == minimize::End::kLeft) return false;
   if (point_.x != start) {
-    this->plan_->follow_statistics(stretch.data->rows(at.batch));
+    goal().plan->follow_statistics(stretch.data->rows(at.batch));
     take();
     point_sums_ = sums_;
   }
@@ -243,7 +249,7 @@ template <class T> Walked CpuFullBatch<T>::walk(const Stretch& stretch, Halt* ha
   Walked walked{0, Bad::Nothing, 0};
   while (walked.done < stretch.count) {
     const Position at{stretch.at.epoch + walked.done, 0, stretch.at.step + walked.done};
-    const double* const knobs = stretch.knobs + walked.done * this->recipe_.columns();
+    const double* const knobs = stretch.knobs + walked.done * goal().recipe.columns();
     if (!iterate(stretch, at, knobs, walked)) break;
     const double spent = now() - begun;
     if (spent > stretch.budget) break;
@@ -262,9 +268,11 @@ template <class T> void CpuFullBatch<T>::restore() {
 }
 
 template <class T>
-std::string CpuFullBatch<T>::faulty_parameter(const Batcher& data, Position at, const double*) {
+std::string CpuFullBatch<T>::faulty_parameter(const Batcher& data, Position at, const double* knobs,
+                                              int) {
   data_ = &data;
   place_ = at;
+  scalars_ = this->scalars_of(knobs);
   take();
   evaluate(point_);
   const T* const g = this->gradients_->column(0);

@@ -12,11 +12,13 @@ namespace steep {
 
 template <class T> class CpuFullBatch final : public CpuTraining<T>, private minimize::Function {
  public:
-  CpuFullBatch(Program program, std::shared_ptr<CpuStore<T>> weights, const Recipe& recipe);
+  // Of one objective.
+  CpuFullBatch(std::vector<Aim> aims, int scalars, std::shared_ptr<CpuStore<T>> weights);
   ~CpuFullBatch() override;
 
   Walked walk(const Stretch& stretch, Halt* halt) override;
-  std::string faulty_parameter(const Batcher& data, Position at, const double* knobs) override;
+  std::string faulty_parameter(const Batcher& data, Position at, const double* knobs,
+                               int objective) override;
   void restore() override;
 
  private:
@@ -31,6 +33,8 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   const std::vector<std::size_t>& places() const override { return places_; }
   bool left() const override { return halt_ != nullptr && halt_->wanted(); }
 
+  Goal<T>& goal() { return this->goals_[0]; }
+  const Goal<T>& goal() const { return this->goals_[0]; }
   minimize::Numbers read(const double* knobs) const;
   bool known(const Batcher& data) const;
   Sums sums(const Step<T>& step) const;
@@ -49,6 +53,7 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   Position place_{};
   Halt* halt_ = nullptr;
   double l2_ = 0, sign_ = 1;
+  const double* scalars_ = nullptr;
   // The point where the last step ended: the next one begins there, if nothing has changed.
   minimize::Point point_;
   Sums sums_{}, point_sums_{};  // of the last evaluation, and of that point

@@ -117,14 +117,14 @@ template <class T> bool within(const Source& s, T limit) {
 template <class T>
 void gather_inputs(const ops::Input& op, const Work<T>& work, const Step<T>& s, long lo, long hi) {
   const Dataset& data = s.batcher->data();
-  const Source& source = data.inputs[op.number];
+  const Source& source = op.target ? data.targets[op.number].values : data.inputs[op.number];
   const T scale = static_cast<T>(op.scale), shift = static_cast<T>(op.shift);
   // Shuffled samples lie anywhere: without asking ahead each would cost a memory latency.
   constexpr long kAhead = 8;
   for (long r = lo; r < std::min(hi, lo + kAhead); ++r) prefetch_sample(source, s.order[r]);
   for (long r = lo; r < hi; ++r) {
     if (r + kAhead < hi) prefetch_sample(source, s.order[r + kAhead]);
-    if (data.augment) {
+    if (data.augment && !op.target) {
       const Change change = draw_change(*data.augment, s.seed, s.epoch, s.order[r]);
       read_augmented(*work.k, *data.augment, change, s.order[r], work.out.at(r), scale, shift);
     } else {
@@ -134,18 +134,26 @@ void gather_inputs(const ops::Input& op, const Work<T>& work, const Step<T>& s, 
 }
 
 template <class T>
-Gathered gather_targets(const PerRow<T>& to, const Kernels<T>& k, const Step<T>& s, long lo,
-                        long hi) {
-  const Dataset& data = s.batcher->data();
+bool gather_weights(const ops::Losing& of, const PerRow<T>& to, const Step<T>& s, long lo,
+                    long hi) {
+  const double* const weights = s.batcher->data().weights_of(of.weights);
+  if (weights == nullptr) return false;
+  for (long r = lo; r < hi; ++r) to.weights[r] = static_cast<T>(weights[s.order[r]]);
+  return true;
+}
+
+template <class T>
+Gathered gather_targets(const ops::Loss& of, const PerRow<T>& to, const Kernels<T>& k,
+                        const Step<T>& s, long lo, long hi) {
+  const Targets& from = s.batcher->data().targets[of.target];
   for (long r = lo; r < hi; ++r) {
-    if (data.labels != nullptr) {
-      to.labels[r] = data.labels[s.order[r]];
+    if (from.labels != nullptr) {
+      to.labels[r] = from.labels[s.order[r]];
     } else {
-      read_sample(k, data.targets, s.order[r], to.target.at(r), T(1), T(0));
+      read_sample(k, from.values, s.order[r], to.target.at(r), T(1), T(0));
     }
-    if (data.weights != nullptr) to.weights[r] = static_cast<T>(data.weights[s.order[r]]);
   }
-  return {data.labels != nullptr, data.weights != nullptr};
+  return {from.labels != nullptr, gather_weights(of, to, s, lo, hi)};
 }
 
 bool cpu::all_within(const Source& values, double limit) {
@@ -154,9 +162,11 @@ bool cpu::all_within(const Source& values, double limit) {
   return within(values, static_cast<float>(std::min(limit, kMost)));
 }
 
-#define STEEP_GATHER(T)                                                                       \
-  template void gather_inputs(const ops::Input&, const Work<T>&, const Step<T>&, long, long); \
-  template Gathered gather_targets(const PerRow<T>&, const Kernels<T>&, const Step<T>&, long, long);
+#define STEEP_GATHER(T)                                                                           \
+  template void gather_inputs(const ops::Input&, const Work<T>&, const Step<T>&, long, long);     \
+  template bool gather_weights(const ops::Losing&, const PerRow<T>&, const Step<T>&, long, long); \
+  template Gathered gather_targets(const ops::Loss&, const PerRow<T>&, const Kernels<T>&,         \
+                                   const Step<T>&, long, long);
 STEEP_GATHER(float)
 STEEP_GATHER(double)
 STEEP_GATHER(portable::Dual)

@@ -20,7 +20,7 @@ template <class T> void Plan<T>::bind_tasks() {
   for (std::size_t p = 0; p < program_.terms.size(); ++p) {
     const Slice& s = slices[p];
     first_tasks_.push_back(tasks_.size());
-    if (!s.trained) continue;
+    if (program_.trains.empty() || !program_.trains[p]) continue;
     const long length = s.matrix ? s.rows : padded(s.columns);
     for (long lo = 0; lo < length; lo += s.matrix ? kBlockRows : kBlockColumns) {
       for (long panel = 0; panel < (s.matrix ? s.panels().count() : 1); ++panel) {

@@ -12,10 +12,17 @@ namespace steep {
 
 using portable::plain;
 
-double divisor(const Recipe& recipe, const Batcher& data, Position at) {
+double divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
   if (!recipe.mean) return 1;
-  if (recipe.weighted) return data.weight(static_cast<uint64_t>(at.epoch), at.batch);
-  return static_cast<double>(data.rows(at.batch));
+  if (!recipe.weighted) return static_cast<double>(data.rows(at.batch));
+  return data.weight(static_cast<uint64_t>(at.epoch), at.batch, term.weights);
+}
+
+std::vector<double> divisors(const std::vector<LossTerm>& terms, const Recipe& recipe,
+                             const Batcher& data, Position at) {
+  std::vector<double> all;
+  for (const LossTerm& term : terms) all.push_back(divisor(term, recipe, data, at));
+  return all;
 }
 
 template <class T>
@@ -39,8 +46,13 @@ double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>&
   });
   if (halt != nullptr && halt->wanted()) return std::numeric_limits<double>::quiet_NaN();
   double sum = 0;
-  for (long r = 0; r < step.rows; ++r) sum += plan.values()[r];
-  if (terms.divisor > 0) sum /= terms.divisor;
+  for (std::size_t t = 0; t < plan.losses().size(); ++t) {
+    const double* const values = plan.values(t);
+    double loss = 0;
+    for (long r = 0; r < step.rows; ++r) loss += values[r];
+    if (terms.divisors[t] > 0) loss /= terms.divisors[t];
+    sum += plan.losses()[t].weight_at(step.scalars) * loss;
+  }
   for (const GradTask<T>& task : tasks) {
     const double l1 = terms.l1[task.parameter], l2 = terms.l2[task.parameter];
     if (l1 == 0 && l2 == 0) continue;

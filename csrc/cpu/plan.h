@@ -70,9 +70,10 @@ template <class T> struct GradTask {
 
 template <class T> class Plan {
  public:
-  // Binds a program for up to `capacity` rows over the weights' first column.
+  // Binds a program for up to `capacity` rows over the weights' first column; into `arena`, where it is
+  // large enough, which plans that run one after the other may share.
   Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuStore<T>> weights,
-       long capacity);
+       long capacity, std::shared_ptr<Block> arena = nullptr);
   // Bytes that such a plan would allocate, the scratch memory of `threads` included.
   static long bytes(Program program, const Kernels<T>& kernels,
                     std::shared_ptr<CpuStore<T>> weights, long capacity, int threads);
@@ -80,9 +81,10 @@ template <class T> class Plan {
   Plan(Plan&&) = delete;  // calls point into it
 
   long capacity() const { return capacity_; }
+  const std::shared_ptr<Block>& arena() const { return arena_; }
   // Of tensors, and of the scratch memory of the threads that were needed so far.
   long arena_bytes() const {
-    std::size_t bytes = arena_.bytes();
+    std::size_t bytes = arena_->bytes();
     for (const Block& block : scratch_) bytes += block.bytes();
     return static_cast<long>(bytes);
   }
@@ -118,9 +120,11 @@ template <class T> class Plan {
 
   T* row(int tensor, long r) const { return buffers_[tensor] + r * strides_[tensor]; }
   long width(int tensor) const { return program_.tensors[tensor].width; }
-  double* values() const { return each_.values; }    // (capacity) loss of each sample
-  double* correct() const { return each_.correct; }  // (capacity) 1 where it was right
-  long* order() const { return each_.order; }        // (capacity)
+  const std::vector<LossTerm>& losses() const { return program_.losses; }
+  // Of a term, (capacity): the loss of each sample, and 1 where it was right.
+  double* values(std::size_t term) const { return each_.values + place(term); }
+  double* correct(std::size_t term) const { return each_.correct + place(term); }
+  long* order() const { return each_.order; }  // (capacity)
   // The first call whose output has a value that is not finite in rows [0, rows).
   std::string first_fault(const Step<T>& step) const;
 
@@ -133,6 +137,7 @@ template <class T> class Plan {
   Step<T> own(const Step<T>& step, int thread) const;  // with the thread's scratch memory
   void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const;
   void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
+  long place(std::size_t term) const { return static_cast<long>(term) * capacity_; }
   bool finite_losses(long lo, long hi) const;
   bool finite_statistics(long rows, int thread, int threads) const;
   bool finite_output(const BoundCall<T>& call, long samples) const;
@@ -162,7 +167,7 @@ template <class T> class Plan {
   std::shared_ptr<CpuStore<T>> weights_;
   long capacity_;
   double cost_per_row_ = 0;
-  Block arena_;
+  std::shared_ptr<Block> arena_;
   std::vector<T*> buffers_;    // by tensor
   std::vector<long> strides_;  // leading dimensions
   PerRow<T> each_;

@@ -135,19 +135,20 @@ template <class T> void Plan<T>::prepare() {
 }
 
 template <class T> void Plan<T>::allocate(const Schedule& schedule) {
-  arena_ = Block(static_cast<std::size_t>(schedule.bytes));
-  std::byte* base = arena_.data();
+  const auto bytes = static_cast<std::size_t>(schedule.bytes);
+  if (!arena_ || arena_->bytes() < bytes) arena_ = std::make_shared<Block>(bytes);
+  std::byte* base = arena_->data();
   for (const long offset : schedule.offset) {
     buffers_.push_back(offset < 0 ? nullptr : reinterpret_cast<T*>(base + offset));
   }
   strides_ = schedule.stride;
-  const long width = schedule.target_tensor.width;
+  const long width = schedule.target_width;
   each_ = {reinterpret_cast<double*>(base + schedule.values),
            reinterpret_cast<double*>(base + schedule.correct),
            reinterpret_cast<long*>(base + schedule.order),
            reinterpret_cast<int32_t*>(base + schedule.labels),
            reinterpret_cast<T*>(base + schedule.weights),
-           {reinterpret_cast<T*>(base + schedule.target), padded(width), width}};
+           {reinterpret_cast<T*>(base + schedule.target), width, width}};
 }
 
 template <class T> View<T> Plan<T>::view(int tensor) const {
@@ -159,7 +160,14 @@ template <class T> const void* Plan<T>::made_for(const Op& op) {
   if (const ops::Convolving* of = convolving(op)) return &conv_of(*of, op.parameter(0));
   return std::visit(
       [&]<class A>(const A& a) -> const void* {
-        if constexpr (std::is_same_v<A, ops::Loss>) return &each_;
+        if constexpr (std::is_base_of_v<ops::Losing, A>) {
+          const auto own = std::make_shared<PerRow<T>>(each_);
+          own->values = values(a.term);
+          own->correct = correct(a.term);
+          own->target.columns = program_.tensors[op.in[0]].width;
+          made_.push_back(own);
+          return own.get();
+        }
         if constexpr (requires { a.scales; }) {
           if (a.scales.empty()) return nullptr;
           const auto row = std::make_shared<const Repeated<T>>(op.layer, a.scales, a.shifts,
@@ -222,7 +230,8 @@ template <class T> void Plan<T>::bind(const Op& op) {
   if (run == nullptr) return;
   Work<T> work = work_of(op);
   work.made = made_for(op);
-  if (const auto* statistics = op.as<ops::BatchStatistics>()) {
+  const auto* statistics = op.as<ops::BatchStatistics>();
+  if (statistics != nullptr && statistics->followed) {
     const long n = padded(statistics->channels);
     running_.push_back({parameter(op.parameter(1)), parameter(op.parameter(2)), work.out.data,
                         work.out.data + 3 * n, work.out.ld, *statistics});
@@ -232,8 +241,9 @@ template <class T> void Plan<T>::bind(const Op& op) {
 
 template <class T>
 Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuStore<T>> weights,
-              long capacity)
+              long capacity, std::shared_ptr<Block> arena)
     : Plan(std::move(program), kernels, std::move(weights), capacity, Unbound{}) {
+  arena_ = std::move(arena);
   prepare();
   const Schedule schedule(program_, capacity);
   allocate(schedule);
@@ -256,8 +266,9 @@ long Plan<T>::bytes(Program program, const Kernels<T>& kernels,
          threads * static_cast<long>(Block::rounded(scratch));
 }
 
-#define STEEP_PLAN(T)                                                                     \
-  template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long); \
+#define STEEP_PLAN(T)                                                                    \
+  template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long, \
+                         std::shared_ptr<Block>);                                        \
   template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long, int);
 STEEP_PLAN(float)
 STEEP_PLAN(double)

@@ -63,7 +63,10 @@ void Plan<T>::run_shared(const Phase<T>& phase, const Step<T>& step, int thread,
 
 template <class T> bool Plan<T>::finite_losses(long lo, long hi) const {
   double sum = 0;
-  for (long r = lo; r < hi; ++r) sum += each_.values[r] * 0.0;
+  for (std::size_t t = 0; t < program_.losses.size(); ++t) {
+    const double* const values = this->values(t);
+    for (long r = lo; r < hi; ++r) sum += values[r] * 0.0;
+  }
   return sum == 0;
 }
 

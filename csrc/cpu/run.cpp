@@ -2,6 +2,7 @@
 // with a meeting between two of them; then all parameters, gradient and update while both are in
 // cache.
 #include <algorithm>
+#include <array>
 #include <atomic>
 
 #include "base/clock.h"
@@ -14,7 +15,6 @@ namespace steep {
 // What the threads of one stretch share.
 template <class T> struct CpuTraining<T>::Loop {
   CpuTraining& t;
-  const Update<T>& update;
   const Stretch& stretch;
   Halt* const halt;
   const bool polite;  // makes room for those who wait for the weights
@@ -22,15 +22,27 @@ template <class T> struct CpuTraining<T>::Loop {
   std::atomic<bool> bad_loss{false}, bad_gradient{false}, late{false};
   std::atomic<bool> halted_rows{false}, halted_gradients{false};
   long done = 0;
-  long end = 0;  // of the steps the threads are about to run
+  long end = 0;       // of the steps the threads are about to run
+  int objective = 0;  // where the step after those ended ...
+  bool half = false;  // ... with others before it done
 
   using Share = typename Update<T>::Share;
   using Knobs = typename Update<T>::Knobs;
+  // One objective's part in a step, as one thread does it.
+  struct Turn {
+    Goal<T>& goal;
+    const Share share;
+    Halt* const halt;  // null where the step is half done
+    const int thread, threads;
+    void meet() const {
+      if (threads > 1) pool().meet();
+    }
+  };
   void run(int thread, int threads, long first_step);
-  bool pass(Step<T> step, long i, Share share, int thread, int threads, bool first);
-  bool uphill(const Step<T>& step, long i, Share share, const Knobs& knobs, int thread,
-              int threads);
-  void record(const Step<T>& step, long i) const;
+  bool take(const Turn& turn, long i);
+  bool pass(const Turn& turn, Step<T> step, long i, bool first);
+  bool uphill(const Turn& turn, const Step<T>& step, long i, const Knobs& knobs);
+  void record(const Goal<T>& goal, const Step<T>& step, long i) const;
   bool late_now() const;
   void check() const;  // see invariants.h
   bool halted() const { return halted_rows || halted_gradients; }
@@ -38,70 +50,73 @@ template <class T> struct CpuTraining<T>::Loop {
 };
 
 // Rows are added in order, whoever computed them.
-template <class T> void CpuTraining<T>::Loop::record(const Step<T>& step, long i) const {
-  double loss = 0, right = 0, weight = static_cast<double>(step.rows);
-  const double *values = t.plan_->values(), *correct = t.plan_->correct();
-  if (const double* weights = stretch.data->data().weights; weights == nullptr) {
-    for (long r = 0; r < step.rows; ++r) loss += values[r], right += correct[r];
-  } else {
-    weight = 0;
-    for (long r = 0; r < step.rows; ++r) {
-      const double each = weights[step.order[r]];
-      loss += values[r];
-      right += each * correct[r];
-      weight += each;
-    }
-  }
+template <class T>
+void CpuTraining<T>::Loop::record(const Goal<T>& goal, const Step<T>& step, long i) const {
   const auto add = [&](double& sum, double part) { sum = step.first > 0 ? sum + part : part; };
-  add(stretch.loss[i], loss);
-  add(stretch.right[i], right);
-  add(stretch.weight[i], weight);
+  for (std::size_t k = 0; k < goal.program.losses.size(); ++k) {
+    double loss = 0, right = 0, weight = static_cast<double>(step.rows);
+    const double *values = goal.plan->values(k), *correct = goal.plan->correct(k);
+    const double* weights = stretch.data->data().weights_of(goal.program.losses[k].weights);
+    if (weights == nullptr) {
+      for (long r = 0; r < step.rows; ++r) loss += values[r], right += correct[r];
+    } else {
+      weight = 0;
+      for (long r = 0; r < step.rows; ++r) {
+        const double each = weights[step.order[r]];
+        loss += values[r];
+        right += each * correct[r];
+        weight += each;
+      }
+    }
+    const std::size_t at = static_cast<std::size_t>(i) * t.terms_ + goal.terms + k;
+    add(stretch.loss[at], loss);
+    add(stretch.right[at], right);
+    add(stretch.weight[at], weight);
+  }
 }
 
 // All rows of a step forward and backward, at once or part by part: then gradients are added up. False
 // where the step ends here; where it is the first pass it has left nothing behind.
 template <class T>
-bool CpuTraining<T>::Loop::pass(Step<T> step, long i, Share share, int thread, int threads,
-                                bool first) {
-  const auto meet = [threads] {
-    if (threads > 1) pool().meet();
-  };
-  const Plan<T>& plan = *t.plan_;
+bool CpuTraining<T>::Loop::pass(const Turn& turn, Step<T> step, long i, bool first) {
+  const Plan<T>& plan = *turn.goal.plan;
   const long rows = step.rows, part = stretch.data->at_once(rows);
-  const bool parts = part < rows;
-  step.halt = first ? halt : nullptr;  // a step that is half done is finished
-  if (thread == 0 && parts && first) plan.keep_statistics(t.kept_statistics_.data());
+  const bool parts = part < rows, leads = turn.thread == 0;
+  T* const kept = parts ? turn.goal.kept_statistics.data() : nullptr;
+  step.halt = first ? turn.halt : nullptr;  // a step that is half done is finished
+  if (leads && parts && first) plan.keep_statistics(kept);
   for (step.first = 0; step.first < rows; step.first += part) {
     step.rows = std::min(part, rows - step.first);
-    if (!plan.run(step, thread, threads)) (first ? bad_loss : bad_gradient) = true;
+    if (!plan.run(step, turn.thread, turn.threads)) (first ? bad_loss : bad_gradient) = true;
     // Only the caller's own thread notes it; the others see it after the next meeting.
-    if (step.halt != nullptr && thread == 0 && halt->wanted()) halted_rows = true;
-    meet();
+    if (step.halt != nullptr && leads && halt->wanted()) halted_rows = true;
+    turn.meet();
     const bool ends = halted_rows || bad_loss || bad_gradient;
-    if (thread == 0 && parts && first && ends) plan.put_statistics(t.kept_statistics_.data());
+    if (leads && parts && first && ends) plan.put_statistics(kept);
     if (halted_rows) return false;
-    if (thread == 0 && first) record(step, i);
+    if (leads && first) record(turn.goal, step, i);
     if (ends || !parts) return !ends;
-    update.collect(share, step.rows, step.first > 0);
-    if (thread == 0 && first) plan.follow_statistics(step.rows);
-    meet();
+    turn.goal.update->collect(turn.share, step.rows, step.first > 0);
+    if (leads && first) plan.follow_statistics(step.rows);
+    turn.meet();
   }
   return true;
 }
 
 // The gradient of the point uphill in place of that of the weights. Statistics follow the weights' own.
 template <class T>
-bool CpuTraining<T>::Loop::uphill(const Step<T>& step, long i, Share share, const Knobs& knobs,
-                                  int thread, int threads) {
+bool CpuTraining<T>::Loop::uphill(const Turn& turn, const Step<T>& step, long i,
+                                  const Knobs& knobs) {
   const bool parts = stretch.data->at_once(step.rows) < step.rows;
+  const Update<T>& update = *turn.goal.update;
   T* const kept = t.kept_weights_->column(0);
-  if (!parts) update.collect(share, step.rows, false);
-  if (thread == 0 && !parts) t.plan_->follow_statistics(step.rows);
-  if (!update.climb(share, knobs, kept, threads)) bad_gradient = true;
-  if (threads > 1) pool().meet();
+  if (!parts) update.collect(turn.share, step.rows, false);
+  if (turn.thread == 0 && !parts) turn.goal.plan->follow_statistics(step.rows);
+  if (!update.climb(turn.share, knobs, kept, turn.threads)) bad_gradient = true;
+  turn.meet();
   if (bad_gradient) return false;
-  const bool went = pass(step, i, share, thread, threads, false);
-  update.come_back(share, kept);
+  const bool went = pass(turn, step, i, false);
+  update.come_back(turn.share, kept);
   return went;
 }
 
@@ -119,29 +134,46 @@ template <class T> void CpuTraining<T>::Loop::check() const {
   if (stretch.separate) check_padding(*t.gradients_, "the gradient");
 }
 
-template <class T> void CpuTraining<T>::Loop::run(int thread, int threads, long first_step) {
-  const auto meet = [threads] {
-    if (threads > 1) pool().meet();
-  };
-  const auto share = update.share(thread, threads);
+// False where the step ends here; the threads meet before anybody looks at what was updated.
+template <class T> bool CpuTraining<T>::Loop::take(const Turn& turn, long i) {
+  const Goal<T>& goal = turn.goal;
+  const Update<T>& update = *goal.update;
+  auto knobs = update.read(stretch.knobs, i);
+  const Step<T> step =
+      t.at(goal, *stretch.data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i},
+           t.scalars_of(stretch.knobs + i * t.row_.columns));
+  if (!pass(turn, step, i, true)) return false;
+  const bool parts = stretch.data->at_once(step.rows) < step.rows;
+  const bool twice = knobs.shared(kSharpness) > 0;
+  if (twice && !uphill(turn, step, i, knobs)) return false;
+  const bool finite =
+      stretch.separate
+          ? update.separate(turn.share, step.rows, parts, knobs, turn.thread, turn.threads,
+                            parts || twice ? nullptr : turn.halt, halted_gradients)
+          : update.fused(turn.share, step.rows, knobs, turn.thread, turn.threads);
+  if (halted_gradients) return false;
+  if (!finite) bad_gradient = true;
+  if (turn.thread == 0 && !parts && !twice) goal.plan->follow_statistics(step.rows);
+  return true;
+}
+
+template <class T>
+void CpuTraining<T>::Loop::run(int thread, int threads, long first_step) {
+  std::array<Share, kMostObjectives> shares{};
+  const std::size_t count = t.goals_.size();
+  for (std::size_t g = 0; g < count; ++g) shares[g] = t.goals_[g].update->share(thread, threads);
   for (long i = first_step; i < end; ++i) {
-    auto knobs = update.read(stretch.knobs, i);
-    const Step<T> step =
-        t.at(*stretch.data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i});
-    if (!pass(step, i, share, thread, threads, true)) return;
-    const bool parts = stretch.data->at_once(step.rows) < step.rows;
-    const bool twice = knobs.shared(kSharpness) > 0;
-    if (twice && !uphill(step, i, share, knobs, thread, threads)) return;
-    const bool finite = stretch.separate
-                            ? update.separate(share, step.rows, parts, knobs, thread, threads,
-                                              parts || twice ? nullptr : halt, halted_gradients)
-                            : update.fused(share, step.rows, knobs, thread, threads);
-    if (halted_gradients) return;
-    if (!finite) bad_gradient = true;
-    if (thread == 0 && !parts && !twice) t.plan_->follow_statistics(step.rows);
-    if (thread == 0 && late_now()) late = true;
-    meet();
-    if (bad_gradient) return;
+    bool some = false;  // of the step is done
+    for (std::size_t g = 0; g < count; ++g) {
+      if (!t.goals_[g].due(stretch.at.step + i)) continue;
+      const Turn turn{t.goals_[g], shares[g], some ? nullptr : halt, thread, threads};
+      if (thread == 0) objective = static_cast<int>(g), half = some;
+      if (!take(turn, i)) return;
+      if (thread == 0 && late_now()) late = true;
+      turn.meet();
+      if (bad_gradient) return;
+      some = true;
+    }
     if (thread == 0 && checking()) check();
     if (thread == 0) done = i + 1;
     if (late) return;
@@ -156,12 +188,14 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
   const long rows = stretch.data->at_once(stretch.data->rows(stretch.at.batch));
   const int wanted = threads_for_rows(rows);
   const bool polite = halt != nullptr;
-  const double forward = plan_->cost_per_row() * static_cast<double>(rows);
-  if (stretch.separate || recipe_.keeps_gradients()) keep_gradients();
-  if (!kept_weights_ && climbs(stretch.knobs, stretch.count, recipe_.columns())) {
+  const double forward = goals_[0].plan->cost_per_row() * static_cast<double>(rows);
+  const auto keeps = [](const Goal<T>& goal) { return goal.recipe.keeps_gradients(); };
+  if (stretch.separate || std::any_of(goals_.begin(), goals_.end(), keeps)) keep_gradients();
+  if (!kept_weights_ && climbs(stretch)) {
     kept_weights_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
   }
-  Update<T> update = this->update();
+  for (Goal<T>& goal : goals_) begin_update(goal);
+  Update<T>& update = *goals_[0].update;  // of several objectives none looks ahead
   if (halt != nullptr && update.looks_ahead()) {
     if (stretch.separate || step_seconds_ > kLongStep || forward > kLongForward) {
       update.keep_weights();
@@ -170,7 +204,7 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
     }
   }
   update.begin(stretch.knobs);
-  Loop loop{*this, update, stretch, halt, polite, begun};
+  Loop loop{*this, stretch, halt, polite, begun};
   while (loop.done < stretch.count && !loop.stopped()) {
     const int threads = wanted > 1 ? pace_.threads(wanted) : 1;
     const long from = loop.done;
@@ -185,7 +219,11 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
                   : loop.bad_loss     ? Bad::Loss
                   : loop.bad_gradient ? Bad::Gradient
                                       : Bad::Nothing;
-  return {loop.done, bad, step_seconds_};
+  return {.done = loop.done,
+          .bad = bad,
+          .seconds = step_seconds_,
+          .objective = loop.objective,
+          .half = loop.half};
 }
 
 template Walked CpuTraining<float>::walk(const Stretch&, Halt*);

@@ -30,7 +30,7 @@ void CpuTangent::load(const double* along) {
   });
 }
 
-void CpuTangent::run(const Batcher& data, long number, const Probe& probe,
+void CpuTangent::run(const Batcher& data, long number, const double* scalars, const Probe& probe,
                      const std::vector<double>& l2, Halt* halt) {
   constexpr double kFlopsPerFlop = 8;  // of dual numbers, one at a time
   const long rows = data.rows(0);
@@ -42,8 +42,12 @@ void CpuTangent::run(const Batcher& data, long number, const Probe& probe,
   step.step = static_cast<uint64_t>(number);
   step.seed = recipe_.seed;
   step.rows = rows;
-  const double by = divisor(recipe_, data, {0, 0, number});
-  step.factor = by > 0 ? Dual(1) / static_cast<Dual>(by) : Dual(0);
+  step.scalars = scalars;
+  const std::vector<double> by = divisors(program_.losses, recipe_, data, {0, 0, number});
+  for (std::size_t t = 0; t < by.size(); ++t) {
+    const double weight = program_.losses[t].weight_at(scalars);
+    step.factors[t] = by[t] > 0 ? Dual(weight) / static_cast<Dual>(by[t]) : Dual(0);
+  }
   step.order = plan_->order();
   step.halt = halt;
   step.probe = &probe;
@@ -56,17 +60,18 @@ void CpuTangent::run(const Batcher& data, long number, const Probe& probe,
   objective(*plan_, *point_, step, terms, gradient_.column(0), threads);
 }
 
-void CpuTangent::product(const Batcher& data, long step, Probe::Kind kind,
+void CpuTangent::product(const Batcher& data, long step, const double* scalars, Probe::Kind kind,
                          const std::vector<double>& l2, const double* along, double* product,
                          Halt* halt) {
   load(along);
   const Probe probe{.kind = kind};
-  run(data, step, probe, l2, halt);
+  run(data, step, scalars, probe, l2, halt);
   const Dual* const g = gradient_.column(0);
   for (long i = 0; i < layout_->size; ++i) product[i] = g[i].d;
 }
 
-void CpuTangent::derive(const Batcher& data, long step, const Derivative& wanted, Halt& halt) {
+void CpuTangent::derive(const Batcher& data, long step, const double* scalars,
+                        const Derivative& wanted, Halt& halt) {
   double* const packed = packed_.column(0);
   std::fill_n(packed, layout_->size, 0.0);
   for (std::size_t p = 0; p < wanted.along.size(); ++p) {
@@ -79,7 +84,7 @@ void CpuTangent::derive(const Batcher& data, long step, const Derivative& wanted
                                                                       : Probe::kLoss,
                     .back = wanted.back,
                     .outputs = wanted.outputs};
-  run(data, step, probe, outputs ? std::vector<double>{} : wanted.l2, &halt);
+  run(data, step, scalars, probe, outputs ? std::vector<double>{} : wanted.l2, &halt);
   if (halt.wanted()) return;
   // Of outputs the gradient is a value, of an objective the derivative of one.
   const Dual* const g = gradient_.column(0);

@@ -11,18 +11,19 @@ class CpuTangent final : public Tangent {
  public:
   CpuTangent(Program program, std::shared_ptr<Store> weights, const Recipe& recipe);
 
-  void derive(const Batcher& data, long step, const Derivative& wanted, Halt& halt) override;
+  void derive(const Batcher& data, long step, const double* scalars, const Derivative& wanted,
+              Halt& halt) override;
 
   // The same on packed columns of the weights' layout: product = (second derivative) * along.
-  void product(const Batcher& data, long step, Probe::Kind kind, const std::vector<double>& l2,
-               const double* along, double* product, Halt* halt);
+  void product(const Batcher& data, long step, const double* scalars, Probe::Kind kind,
+               const std::vector<double>& l2, const double* along, double* product, Halt* halt);
 
  private:
   using Dual = portable::Dual;
   void load(const double* along);
   // The penalty l2 is that of each group; none adds nothing.
-  void run(const Batcher& data, long step, const Probe& probe, const std::vector<double>& l2,
-           Halt* halt);
+  void run(const Batcher& data, long step, const double* scalars, const Probe& probe,
+           const std::vector<double>& l2, Halt* halt);
 
   const Program program_;
   const std::shared_ptr<Store> weights_;

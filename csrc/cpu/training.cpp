@@ -9,52 +9,97 @@
 
 namespace steep {
 
-template <class T>
-CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights,
-                            const Recipe& recipe)
-    : CpuTraining(std::move(program), std::move(weights), recipe,
-                  slot_columns(recipe, weights->layout())) {}
-
 namespace {
 
-std::vector<std::shared_ptr<const Layout>> layouts(const std::vector<SlotColumn>& columns) {
+std::vector<Recipe> recipes_of(const std::vector<Aim>& aims) {
+  std::vector<Recipe> all;
+  for (const Aim& aim : aims) all.push_back(aim.recipe);
+  return all;
+}
+
+std::vector<std::shared_ptr<const Layout>> layouts(const std::vector<Recipe>& recipes,
+                                                   const Layout& weights) {
   std::vector<std::shared_ptr<const Layout>> all;
-  for (const SlotColumn& column : columns) all.push_back(column.layout);
+  for (const Recipe& recipe : recipes) {
+    for (const SlotColumn& column : slot_columns(recipe, weights)) all.push_back(column.layout);
+  }
   return all;
 }
 
 }  // namespace
 
 template <class T>
-CpuTraining<T>::CpuTraining(Program program, std::shared_ptr<CpuStore<T>> weights,
-                            const Recipe& recipe, const std::vector<SlotColumn>& columns)
-    : program_(std::move(program)), weights_(std::move(weights)), k_(kernels<T>()), recipe_(recipe),
-      slots_(weights_->shared_layout(), layouts(columns)),
-      ruled_(recipe_.method ? std::vector<Ruled<T>>{}
-                            : ruled(recipe_, *weights_, columns, slots_)) {
+CpuTraining<T>::CpuTraining(std::vector<Aim> aims, int scalars,
+                            std::shared_ptr<CpuStore<T>> weights)
+    : CpuTraining(aims, scalars, std::move(weights), recipes_of(aims)) {}
+
+template <class T>
+CpuTraining<T>::CpuTraining(std::vector<Aim> aims, int scalars,
+                            std::shared_ptr<CpuStore<T>> weights,
+                            const std::vector<Recipe>& recipes)
+    : weights_(std::move(weights)), k_(kernels<T>()), row_(recipes, scalars),
+      slots_(weights_->shared_layout(), layouts(recipes, weights_->layout())) {
+  if (aims.size() > kMostObjectives) {
+    refuse("a training has at most ", kMostObjectives, " objectives, got ", aims.size());
+  }
   const auto directs = [](int rule) { return rule_infos()[rule].directs(); };
-  if (std::any_of(recipe_.rules.begin(), recipe_.rules.end(), directs)) {
-    keep_gradients();
-    directions_ = std::make_unique<Directions<T>>(recipe_, *gradients_);
+  int first = 0;  // column of slots
+  for (std::size_t i = 0; i < aims.size(); ++i) {
+    goals_.push_back({std::move(aims[i]), row_.first[i], terms_});
+    Goal<T>& goal = goals_.back();
+    const Recipe& recipe = goal.recipe;
+    const std::vector<SlotColumn> columns = slot_columns(recipe, weights_->layout());
+    terms_ += goal.program.losses.size();
+    if (!recipe.method) goal.ruled = ruled(recipe, *weights_, columns, slots_, first);
+    first += static_cast<int>(columns.size());
+    if (std::any_of(recipe.rules.begin(), recipe.rules.end(), directs)) {
+      keep_gradients();
+      goal.directions = std::make_unique<Directions<T>>(recipe, *gradients_);
+    }
   }
 }
 
 template <class T> long CpuTraining<T>::bytes() const {
-  return slots_.bytes() + (gradients_ ? gradients_->bytes() : 0) +
-         (kept_weights_ ? kept_weights_->bytes() : 0) + (directions_ ? directions_->bytes() : 0);
+  long bytes = slots_.bytes() + (gradients_ ? gradients_->bytes() : 0) +
+               (kept_weights_ ? kept_weights_->bytes() : 0);
+  for (const Goal<T>& goal : goals_) bytes += goal.directions ? goal.directions->bytes() : 0;
+  return bytes;
+}
+
+// Plans that run one after the other have one Arena.
+template <class T> long CpuTraining<T>::plan_bytes() const {
+  long bytes = 0;
+  for (const Goal<T>& goal : goals_) {
+    if (goal.plan) bytes = std::max(bytes, goal.plan->arena_bytes());
+  }
+  return bytes;
 }
 
 template <class T> long CpuTraining<T>::plan_bytes(long rows) const {
-  return Plan<T>::bytes(program_, k_, weights_, rows, pool().threads());
+  long bytes = 0;
+  for (const Goal<T>& goal : goals_) {
+    bytes = std::max(bytes, Plan<T>::bytes(goal.program, k_, weights_, rows, pool().threads()));
+  }
+  return bytes;
 }
 
-// The plan there is stays until the larger one exists.
+// The plans there are stay until the larger ones exist.
 template <class T> void CpuTraining<T>::reserve(long rows) {
-  if (plan_ && plan_->capacity() >= rows) return;
-  auto larger = std::make_unique<Plan<T>>(program_, k_, weights_, rows);
-  sums_.resize(larger->tasks().size());
-  plan_ = std::move(larger);
-  kept_statistics_.resize(plan_->statistics());
+  if (goals_[0].plan && goals_[0].plan->capacity() >= rows) return;
+  std::shared_ptr<Block> arena;
+  if (goals_.size() > 1)
+    arena = std::make_shared<Block>(static_cast<std::size_t>(plan_bytes(rows)));
+  std::vector<std::unique_ptr<Plan<T>>> larger;
+  for (const Goal<T>& goal : goals_) {
+    larger.push_back(std::make_unique<Plan<T>>(goal.program, k_, weights_, rows, arena));
+  }
+  for (std::size_t i = 0; i < goals_.size(); ++i) {
+    Goal<T>& goal = goals_[i];
+    goal.update.reset();
+    goal.sums.resize(larger[i]->tasks().size());
+    goal.plan = std::move(larger[i]);
+    goal.kept_statistics.resize(goal.plan->statistics());
+  }
 }
 
 template <class T> template <class F> void CpuTraining<T>::each_part(Step<T> step, F&& f) const {
@@ -65,72 +110,96 @@ template <class T> template <class F> void CpuTraining<T>::each_part(Step<T> ste
   }
 }
 
+template <class T> bool CpuTraining<T>::climbs(const Stretch& stretch) const {
+  return std::any_of(goals_.begin(), goals_.end(), [&](const Goal<T>& goal) {
+    return steep::climbs(stretch.knobs + goal.knobs, stretch.count, row_.columns);
+  });
+}
+
 template <class T> void CpuTraining<T>::keep_gradients() {
   if (!gradients_) gradients_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
 }
 
-template <class T> Update<T> CpuTraining<T>::update() {
+template <class T> Update<T>& CpuTraining<T>::begin_update(Goal<T>& goal) {
   T* const gradients = gradients_ ? gradients_->column(0) : nullptr;
-  return {*plan_, *weights_, slots_, recipe_, ruled_, gradients, sums_.data(), directions_.get()};
+  return goal.update.emplace(*goal.plan, *weights_, slots_, goal.recipe, goal.ruled,
+                             KnobPlace{goal.knobs, row_.columns}, gradients, goal.sums.data(),
+                             goal.directions.get());
 }
 
-template <class T> Step<T> CpuTraining<T>::at(const Batcher& data, Position at) const {
+template <class T>
+Step<T> CpuTraining<T>::at(const Goal<T>& goal, const Batcher& data, Position at,
+                           const double* scalars) const {
   Step<T> step;
   step.batcher = &data;
   step.epoch = static_cast<uint64_t>(at.epoch);
   step.batch = at.batch;
   step.step = static_cast<uint64_t>(at.step);
-  step.seed = recipe_.seed;
+  step.seed = goal.recipe.seed;
   step.rows = data.rows(at.batch);
-  const T by = static_cast<T>(divisor(recipe_, data, at));
-  step.factor = by >= std::numeric_limits<T>::min() ? T(1) / by : T(0);
-  step.order = plan_->order();
+  step.scalars = scalars;
+  step.order = goal.plan->order();
+  set_factors(goal.program.losses, goal.recipe, data, at, step);
   return step;
 }
 
-// How many a step on so many rows is worth; the plan is ready for them.
+// How many a step on so many rows is worth; the plans are ready for them.
 template <class T> int CpuTraining<T>::threads_for_rows(long rows) {
   constexpr double kFlopsPerUpdate = 20;  // of one parameter, with its root and its division
   const double size = static_cast<double>(weights_->layout().size);
   const double n = static_cast<double>(rows);
-  const int wanted = threads_for(plan_->cost_per_row() * n + size * (2.0 * n + kFlopsPerUpdate) +
-                                 (directions_ ? directions_->flops() : 0));
-  plan_->reserve_threads(wanted);
+  double flops = 0;
+  for (const Goal<T>& goal : goals_) {
+    flops += goal.plan->cost_per_row() * n + size * (2.0 * n + kFlopsPerUpdate) +
+             (goal.directions ? goal.directions->flops() : 0);
+  }
+  const int wanted = threads_for(flops);
+  for (const Goal<T>& goal : goals_) goal.plan->reserve_threads(wanted);
   return wanted;
 }
 
-template <class T> bool CpuTraining<T>::finite_at(const Batcher& data, Position at) {
+template <class T>
+int CpuTraining<T>::bad_loss_at(const Batcher& data, Position at, const double* knobs) {
   std::atomic<bool> finite{true};
-  each_part(this->at(data, at), [&](const Step<T>& step) {
-    pool().run(threads_for_rows(step.rows), [&](int thread, int threads) {
-      if (!plan_->run(step, thread, threads)) finite = false;
+  for (std::size_t i = 0; i < goals_.size(); ++i) {
+    const Goal<T>& goal = goals_[i];
+    if (!goal.due(at.step)) continue;
+    each_part(this->at(goal, data, at, scalars_of(knobs)), [&](const Step<T>& step) {
+      pool().run(threads_for_rows(step.rows), [&](int thread, int threads) {
+        if (!goal.plan->run(step, thread, threads)) finite = false;
+      });
+      return finite.load();
     });
-    return finite.load();
-  });
-  return finite;
+    if (!finite) return static_cast<int>(i);
+  }
+  return kFinite;
 }
 
-template <class T> std::string CpuTraining<T>::first_fault(const Batcher& data, Position at) {
+template <class T>
+std::string CpuTraining<T>::first_fault(const Batcher& data, Position at, const double* knobs,
+                                        int objective) {
+  const Goal<T>& goal = goals_[objective];
   std::string fault = "loss";
-  each_part(this->at(data, at), [&](const Step<T>& step) {
-    fault = plan_->first_fault(step);
-    return fault == "loss" && plan_->run(step, 0, 1);
+  each_part(this->at(goal, data, at, scalars_of(knobs)), [&](const Step<T>& step) {
+    fault = goal.plan->first_fault(step);
+    return fault == "loss" && goal.plan->run(step, 0, 1);
   });
   return fault;
 }
 
 template <class T>
-std::string CpuTraining<T>::faulty_parameter(const Batcher& data, Position at,
-                                             const double* knobs) {
-  Update<T> update = this->update();
+std::string CpuTraining<T>::faulty_parameter(const Batcher& data, Position at, const double* knobs,
+                                             int objective) {
+  Goal<T>& goal = goals_[objective];
+  Update<T>& update = begin_update(goal);
   update.keep_weights();
   update.begin(knobs);
   std::string name = "update of the weights: too large for the number format";
-  each_part(this->at(data, at), [&](const Step<T>& step) {
-    plan_->run(step, 0, 1);
-    for (const GradTask<T>& task : plan_->tasks()) {
+  each_part(this->at(goal, data, at, scalars_of(knobs)), [&](const Step<T>& step) {
+    goal.plan->run(step, 0, 1);
+    for (const GradTask<T>& task : goal.plan->tasks()) {
       alignas(64) T g[kLargestTask];
-      plan_->gradient(task, step.rows, g);
+      goal.plan->gradient(task, step.rows, g);
       if (k_.all_finite(g, task.size)) continue;
       name = weights_->layout().slices[task.parameter].name;
       return false;
@@ -160,17 +229,20 @@ template <class T> std::optional<std::string> CpuTraining<T>::faulty_slot() {
 }
 
 template <class T>
-double CpuTraining<T>::gradients(const Batcher& data, long number, const Penalties& penalties,
+double CpuTraining<T>::gradients(const Batcher& data, long number, int objective,
+                                 const double* scalars, const Penalties& penalties,
                                  const std::vector<void*>& outs, Halt& halt) {
-  Step<T> step = at(data, {0, 0, number});
+  const Goal<T>& goal = goals_[objective];
+  Step<T> step = at(goal, data, {0, 0, number}, scalars);
   step.halt = &halt;
   keep_gradients();
   const Layout& layout = weights_->layout();
-  const double value = objective(
-      *plan_, *weights_, step,
-      {divisor(recipe_, data, {0, 0, number}), by_parameter(recipe_, layout, penalties.l1),
-       by_parameter(recipe_, layout, penalties.l2)},
-      gradients_->column(0), threads_for_rows(step.rows));
+  const double value =
+      steep::objective(*goal.plan, *weights_, step,
+                       {divisors(goal.program.losses, goal.recipe, data, {0, 0, number}),
+                        by_parameter(goal.recipe, layout, penalties.l1),
+                        by_parameter(goal.recipe, layout, penalties.l2)},
+                       gradients_->column(0), threads_for_rows(step.rows));
   if (halt.wanted()) return value;
   for (std::size_t i = 0; i < outs.size(); ++i) {
     if (outs[i] != nullptr) gradients_->get(0, static_cast<int>(i), outs[i]);

@@ -21,10 +21,15 @@ void meet(int threads) {
 
 template <class T>
 std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
-                            const std::vector<SlotColumn>& columns, const CpuStore<T>& slots) {
+                            const std::vector<SlotColumn>& columns, const CpuStore<T>& slots,
+                            int first_column) {
   std::vector<Ruled<T>> all;
   for (std::size_t p = 0; p < recipe.groups.size(); ++p) {
     const int group = recipe.groups[p];
+    if (group == kNobody) {  // no task will ask
+      all.push_back({});
+      continue;
+    }
     const RuleInfo& info = recipe.rule(group);
     const Slice& slice = weights.layout().slices[p];
     Ruled<T> r{recipe.rules[group],
@@ -42,7 +47,7 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
                {},
                nullptr};
     for (std::size_t c = 0; c < columns.size(); ++c) {
-      const int column = static_cast<int>(c), i = info.slot(columns[c].name);
+      const int column = first_column + static_cast<int>(c), i = info.slot(columns[c].name);
       T* const first = slots.column(column) + slots.layout(column).slices[p].offset;
       if (i >= 0) {
         r.slots[i] = first;
@@ -57,10 +62,10 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
 
 template <class T>
 Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
-                  const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients,
-                  TaskSums* sums, Directions<T>* directions)
-    : plan_(plan), k_(kernels<T>()), ruled_(ruled), adaptive_(recipe.adaptive),
-      columns_(recipe.columns()), large_(weights.bytes() + slots.bytes() > kCache),
+                  const Recipe& recipe, const std::vector<Ruled<T>>& ruled, KnobPlace place,
+                  T* gradients, TaskSums* sums, Directions<T>* directions)
+    : plan_(plan), k_(kernels<T>()), ruled_(ruled), adaptive_(recipe.adaptive), place_(place),
+      large_(weights.bytes() + slots.bytes() > kCache),
       size_(weights.layout().size), w_(weights.column(0)), gradients_(gradients), sums_(sums),
       directions_(directions) {
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
@@ -96,7 +101,7 @@ template <class T> void Update<T>::keep_weights() {
 }
 
 template <class T> void Update<T>::begin(const double* row) const {
-  const Knobs knobs(row);
+  const Knobs knobs = read(row, 0);
   move([&](const Ruled<T>& r, T* w, T* v, long n) {
     k_.look_ahead(w, v, n, static_cast<T>(knobs.of(r, "look")));
   });
@@ -108,7 +113,7 @@ template <class T> void Update<T>::end(const double* table, long done) const {
     std::copy(kept_.begin(), kept_.end(), w_);
     return;
   }
-  const Knobs knobs(table + std::max(0L, done - 1) * columns_);
+  const Knobs knobs = read(table, std::max(0L, done - 1));
   move([&](const Ruled<T>& r, T* w, T* v, long n) {
     k_.look_back(w, v, w, n, static_cast<T>(knobs.of(r, done > 0 ? "look_next" : "look")));
   });
@@ -303,10 +308,11 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
 
 #define STEEP_UPDATE(T)                                                                      \
   template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                    \
-                                       const std::vector<SlotColumn>&, const CpuStore<T>&);  \
+                                       const std::vector<SlotColumn>&, const CpuStore<T>&,   \
+                                       int);                                                 \
   template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,         \
-                             const Recipe&, const std::vector<Ruled<T>>&, T*, TaskSums*,     \
-                             Directions<T>*);                                                \
+                             const Recipe&, const std::vector<Ruled<T>>&, KnobPlace, T*,     \
+                             TaskSums*, Directions<T>*);                                     \
   template void Update<T>::keep_weights();                                                   \
   template void Update<T>::begin(const double*) const;                                       \
   template void Update<T>::end(const double*, long) const;                                   \

@@ -30,10 +30,14 @@ template <class T> struct Ruled {
 
   T* slot(int i, long at) const { return slots[i] + (at - offset); }
 };
-// Of each parameter; the slots lie in the columns that slot_columns() says.
+// Of each parameter; the slots lie in the columns that slot_columns() says, from the first one on.
 template <class T>
 std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
-                            const std::vector<SlotColumn>& columns, const CpuStore<T>& slots);
+                            const std::vector<SlotColumn>& columns, const CpuStore<T>& slots,
+                            int first);
+
+// Where an objective's knobs begin in a row of so many columns.
+struct KnobPlace { int first, columns; };
 
 // What a task gives to numbers of its whole parameter or of all, and its factor of clipping.
 struct TaskSums {
@@ -72,8 +76,8 @@ template <class T> class Update {
   // separate(), and rules that keep gradients, want room for those of all parameters; there are sums for
   // each task. Directions may be null where no rule has any.
   Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
-         const Recipe& recipe, const std::vector<Ruled<T>>& ruled, T* gradients, TaskSums* sums,
-         Directions<T>* directions);
+         const Recipe& recipe, const std::vector<Ruled<T>>& ruled, KnobPlace place, T* gradients,
+         TaskSums* sums, Directions<T>* directions);
 
   // Ends of a run by a look-ahead rule, nothing for others: the weights become the point, and w again
   // after `done` steps. The way there and back is exact after a step only: what was kept is found again
@@ -85,7 +89,9 @@ template <class T> class Update {
 
   // Of one thread: contiguous, equal shares of the parameters.
   Share share(int thread, int threads) const;
-  Knobs read(const double* table, long step) const { return Knobs(table + step * columns_); }
+  Knobs read(const double* table, long step) const {
+    return Knobs(table + step * place_.columns + place_.first);
+  }
 
   // Each gradient, and its update while it is in cache. Where a rule wants sums over whole parameters,
   // the threads meet before its second pass. False where a new weight is not finite.
@@ -138,9 +144,9 @@ template <class T> class Update {
   const Kernels<T>& k_;
   const std::vector<Ruled<T>>& ruled_;
   const bool adaptive_;
-  const int columns_;  // of a knob table
-  const bool large_;   // more than stays in cache from one step to the next
-  const long size_;    // elements of a column of weights
+  const KnobPlace place_;
+  const bool large_;  // more than stays in cache from one step to the next
+  const long size_;   // elements of a column of weights
   T* const w_;
   T* const gradients_;
   TaskSums* const sums_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/panels.h"
+#include "graph/objective.h"
 
 namespace steep {
 
@@ -38,17 +39,20 @@ template <class T> struct Step {
   long batch = 0;
   uint64_t step = 0;  // updates done before this one: the counter of dropout masks
   uint64_t seed = 0;
-  long first = 0;         // of the batch's samples, the one in row 0
-  long rows = 0;          // samples at once: all of the batch, or a part of it
-  T factor = 1;           // of each sample's loss in the gradient: 1/rows for the mean
-  long* order = nullptr;  // (rows) sample numbers
-  T* scratch = nullptr;   // of one thread alone: set by the plan
-  Halt* halt = nullptr;   // looked at between chunks of rows; null where a call is short
+  long first = 0;  // of the batch's samples, the one in row 0
+  long rows = 0;   // samples at once: all of the batch, or a part of it
+  // Of each term's loss of a sample in the gradient: its weight/rows for the mean.
+  T factors[kMostTerms] = {};
+  const double* scalars = nullptr;  // numbers of the step that ops go by
+  long* order = nullptr;            // (rows) sample numbers
+  T* scratch = nullptr;             // of one thread alone: set by the plan
+  Halt* halt = nullptr;             // looked at between chunks of rows; null where a call is short
   const Probe* probe = nullptr;
   bool asks = false;  // whether this thread asks the caller: set by the plan
 };
 
-// Arrays with one value, or one target, a row of the batch.
+// Arrays with one value, or one target, a row of the batch. Losses and hits are those of one term; labels,
+// weights and targets are read anew by each.
 template <class T> struct PerRow {
   double* values = nullptr;   // loss of each sample
   double* correct = nullptr;  // 1 where it was right

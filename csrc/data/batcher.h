@@ -13,17 +13,27 @@
 
 namespace steep {
 
+// What a loss wants of each sample: labels, or values.
+struct Targets {
+  const int32_t* labels = nullptr;  // (samples)
+  Source values = {};               // its data is null when labels are given
+};
+
 // Views of the user's arrays; whoever fills it in keeps them alive.
 struct Dataset {
   std::vector<Source> inputs;
-  const int32_t* labels = nullptr;  // (samples), or
-  Source targets;                   // values; data is null when labels are given
-  const double* weights = nullptr;  // (samples) or null
+  std::vector<Targets> targets = {};
+  std::vector<const double*> weights = {};  // of samples, (samples) each
   long samples = 0;
   std::optional<Augment> augment = {};  // of the one input; training only
   // What all of it lies in where it is a copy; null where it is the user's.
   std::shared_ptr<const void> memory = {};
   long bytes = 0;  // of the copy
+
+  // Array `i` of sample weights; null where there is none.
+  const double* weights_of(int i) const {
+    return i < 0 || i >= static_cast<int>(weights.size()) ? nullptr : weights[i];
+  }
 };
 
 // A copy that stays what it is, whatever its owner does to the arrays, in a block of at least
@@ -62,11 +72,12 @@ class Batcher {
   void order(uint64_t epoch, long batch, long from, long lo, long hi, long* order) const {
     each(epoch, batch, from, lo, hi, [order](long r, long sample) { order[r] = sample; });
   }
-  // The sum of the weights of a batch, added row by row.
-  double weight(uint64_t epoch, long batch) const {
-    if (data_.weights == nullptr) return static_cast<double>(rows(batch));
+  // The sum of array `i` of the weights of a batch, added row by row.
+  double weight(uint64_t epoch, long batch, int i) const {
+    const double* const weights = data_.weights_of(i);
+    if (weights == nullptr) return static_cast<double>(rows(batch));
     double sum = 0;
-    each(epoch, batch, 0, 0, rows(batch), [&](long, long sample) { sum += data_.weights[sample]; });
+    each(epoch, batch, 0, 0, rows(batch), [&](long, long sample) { sum += weights[sample]; });
     return sum;
   }
 

@@ -1,6 +1,5 @@
 // Copies a data set out of the user's arrays, sample by sample, in C order.
 #include <cstring>
-#include <numeric>
 
 #include "base/prefetch.h"
 #include "data/batcher.h"
@@ -55,25 +54,29 @@ template <class V> void copy_values(const V*& values, long samples, std::byte*& 
 }  // namespace
 
 long copied_bytes(const Dataset& data) {
-  const long values = data.samples * ((data.labels ? 4 : 0) + (data.weights ? 8 : 0));
-  return std::accumulate(data.inputs.begin(), data.inputs.end(), values + bytes_of(data.targets),
-                         [](long sum, const Source& s) { return sum + bytes_of(s); });
+  long bytes = 0;
+  for (const Source& s : data.inputs) bytes += bytes_of(s);
+  for (const Targets& t : data.targets) {
+    bytes += bytes_of(t.values) + (t.labels == nullptr ? 0 : 4 * data.samples);
+  }
+  for (const double* w : data.weights) bytes += w == nullptr ? 0 : 8 * data.samples;
+  return bytes;
 }
 
+// What is aligned to lines comes first, then what takes 8 bytes a value.
 Dataset copy_into(std::shared_ptr<Block> block, const Dataset& data) {
   Dataset copy = data;
   copy.bytes = static_cast<long>(block->bytes());
   std::byte* to = block->data();
-  for (Source& s : copy.inputs) {
+  const auto move = [&](Source& s) {
     const long bytes = bytes_of(s);
     copy_source(s, to);
     to += bytes;
-  }
-  const long bytes = bytes_of(copy.targets);
-  copy_source(copy.targets, to);
-  to += bytes;
-  copy_values(copy.weights, data.samples, to);
-  copy_values(copy.labels, data.samples, to);
+  };
+  for (Source& s : copy.inputs) move(s);
+  for (Targets& t : copy.targets) move(t.values);
+  for (const double*& w : copy.weights) copy_values(w, data.samples, to);
+  for (Targets& t : copy.targets) copy_values(t.labels, data.samples, to);
   copy.memory = std::move(block);
   return copy;
 }

@@ -17,24 +17,25 @@ class Backward : public Gradients {
       : p_(program), forward_(program.tensors.size()), gradient_(forward_, -1),
         wanted_(forward_, false) {
     for (const Op& op : p_.ops) {
-      bool wanted = !op.parameters.empty() || wanted_[op.out];
+      bool wanted = wanted_[op.out];
+      for (const int p : op.parameters) wanted = wanted || (p >= 0 && p_.trains[p]);
       for (const int x : op.in) wanted = wanted || wanted_[x];
       wanted_[op.out] = wanted;
       if (op.before >= 0) wanted_[op.before] = wanted;
     }
   }
 
-  void derive(int output, const Objective& objective) {
+  void derive() {
     const std::vector<Op> ops = p_.ops;
     for (const Op& op : ops) {
       if (op.recompute > 0) blocks_[op.recompute].push_back(&op);
     }
-    gradient_[output] = new_tensor(output);
-    p_.ops.push_back({.what = ops::Loss{objective.loss, objective.option},
-                      .in = {output},
-                      .out = gradient_[output],
-                      .layer = "loss"});
+    for (std::size_t t = 0; t < p_.losses.size(); ++t) {
+      p_.ops.push_back(loss_of(p_.losses[t], static_cast<int>(t)));
+      seed(p_.ops.back());
+    }
     p_.backward = p_.ops.size();
+    add_seeds();
     for (auto op = ops.rbegin(); op != ops.rend(); ++op) {
       if (gradient_[op->out] < 0 || !wanted_[op->out]) continue;
       if (op->recompute > 0 && !recomputed_.contains(op->recompute)) run_again(op->recompute);
@@ -79,7 +80,7 @@ class Backward : public Gradients {
   }
 
   void term(int parameter, GradTerm term) override {
-    if (parameter >= 0) p_.terms[parameter].push_back(term);
+    if (parameter >= 0 && p_.trains[parameter]) p_.terms[parameter].push_back(term);
   }
 
   int step(Op op, Tensor result) override { return add(p_.ops, std::move(op), std::move(result)); }
@@ -87,6 +88,23 @@ class Backward : public Gradients {
 
  private:
   int new_tensor(int like) { return p_.new_tensor(Tensor(p_.tensors[like])); }
+
+  // The gradient that a loss begins with; that of another loss of the same tensor is added to it.
+  void seed(Op& loss) {
+    const int x = loss.in[0];
+    if (!wanted_[x]) return;
+    loss.out = new_tensor(x);
+    if (gradient_[x] < 0) {
+      gradient_[x] = loss.out;
+    } else {
+      seeds_.push_back({.what = ops::Affine{},
+                        .in = {loss.out},
+                        .out = gradient_[x],
+                        .accumulate = true,
+                        .layer = loss.layer});
+    }
+  }
+  void add_seeds() { p_.ops.insert(p_.ops.end(), seeds_.begin(), seeds_.end()); }
 
   int add(std::vector<Op>& to, Op op, Tensor result) {
     op.layer = op_->layer;
@@ -128,17 +146,21 @@ class Backward : public Gradients {
     for (const auto& [first, second] : again) again_[{block, first}] = second;
   }
 
-  // Of a block that is run again, nobody may want the last results.
+  // Nobody may want the last results of a block that is run again, nor the steps towards the gradient of
+  // a parameter that is not trained.
   void drop_unread() {
     std::set<int> read;
     for (const auto& terms : p_.terms) {
-      for (const GradTerm& t : terms) read.insert(t.x);
+      for (const GradTerm& t : terms) read.insert({t.x, t.dy});
     }
+    const auto unread = [&](int x) { return x < 0 || !read.contains(x); };
     std::vector<bool> dead(p_.ops.size(), false);
     for (std::size_t i = p_.ops.size(); i > p_.backward; --i) {
       const Op& op = p_.ops[i - 1];
-      dead[i - 1] = op.recompute > 0 && !read.contains(op.out) && !read.contains(op.before);
-      if (!dead[i - 1]) read.insert(op.in.begin(), op.in.end());
+      dead[i - 1] = unread(op.out) && unread(op.before);
+      if (dead[i - 1]) continue;
+      read.insert(op.in.begin(), op.in.end());
+      read.insert(op.stored);
     }
     p_.remove(dead);
   }
@@ -161,6 +183,7 @@ class Backward : public Gradients {
   std::vector<int> gradient_;  // of each forward tensor, -1 while nothing has reached it
   std::vector<bool> wanted_;   // depends on a parameter
   std::vector<Op> first_;      // to be done before everything else
+  std::vector<Op> seeds_;      // of tensors that have several losses
   std::set<int> recomputed_;   // blocks
   std::map<int, std::vector<const Op*>> blocks_;  // forward ops of each, while they are derived
   std::map<std::pair<int, int>, int> again_;      // (block, tensor) to the tensor of its second run
@@ -170,8 +193,6 @@ class Backward : public Gradients {
 
 }  // namespace
 
-void derive_gradients(Program& program, const Objective& objective) {
-  Backward(program).derive(program.outputs[0], objective);
-}
+void derive_gradients(Program& program) { Backward(program).derive(); }
 
 }  // namespace steep

@@ -25,8 +25,8 @@ void drop_unneeded(Program& p) {
   for (const int x : p.outputs) needed[x] = true;
   for (std::size_t i = p.ops.size(); i-- > 0;) {
     const Op& op = p.ops[i];
-    dead[i] = !needed[op.out] && op.as<ops::Input>() == nullptr;
-    if (!needed[op.out]) continue;
+    dead[i] = !needed[op.out];
+    if (dead[i]) continue;
     for (const int x : op.in) needed[x] = true;
   }
   p.remove(dead);
@@ -36,7 +36,9 @@ void drop_unneeded(Program& p) {
 class Writers {
  public:
   explicit Writers(Program& p) : ops_(p.ops), first_(p.tensors.size(), -1) {
-    for (std::size_t i = ops_.size(); i-- > 0;) first_[ops_[i].out] = static_cast<int>(i);
+    for (std::size_t i = ops_.size(); i-- > 0;) {
+      if (ops_[i].out >= 0) first_[ops_[i].out] = static_cast<int>(i);  // losses may have none
+    }
   }
   int position(int tensor) const { return first_[tensor]; }
   Op* of(int tensor) const { return first_[tensor] < 0 ? nullptr : &ops_[first_[tensor]]; }
@@ -65,8 +67,13 @@ void fuse_scaled_input(Program& p, const std::vector<int>& readers) {
     }
     auto* input = from == nullptr ? nullptr : from->as<ops::Input>();
     if (!input || input->scale != 1 || input->shift != 0 || !input->scales.empty()) continue;
-    *input = one ? ops::Input{input->number, one->scale, one->shift}
-                 : ops::Input{input->number, 1, 0, each->scales, each->shifts};
+    if (one) {
+      input->scale = one->scale;
+      input->shift = one->shift;
+    } else {
+      input->scales = each->scales;
+      input->shifts = each->shifts;
+    }
     from->layer = op.layer;
     op.what = ops::Reshape{};
   }

@@ -47,6 +47,12 @@ int Graph::input(const Shape& shape) {
   return inputs_.back();
 }
 
+int Graph::target(const Shape& shape, int number) {
+  const int tensor = new_tensor(shape);
+  push({.what = ops::Input{.number = number, .target = true}, .out = tensor});
+  return tensor;
+}
+
 int Graph::parameter(const std::string& name, const Shape& shape, bool decay, bool trained) {
   const std::size_t axes = shape.size();
   if (axes < 1 || axes > 4 || *std::min_element(shape.begin(), shape.end()) < 1) {

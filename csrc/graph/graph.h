@@ -14,6 +14,7 @@ namespace steep {
 class Graph {
  public:
   int input(const Shape& shape);
+  int target(const Shape& shape, int number);  // a row of that array of targets; no input
   int parameter(const std::string& name, const Shape& shape, bool decay, bool trained = true);
   void name_next(const std::string& layer) { layer_ = layer; }
   void recompute(int block) { block_ = block; }  // of the ops that follow; 0 for none

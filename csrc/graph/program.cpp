@@ -23,9 +23,11 @@ namespace {
 // Collects the steps that ops want around themselves.
 class Lowered : public Lowering {
  public:
-  Lowered(Program& program, bool training) : p_(program), training_(training) {}
+  Lowered(Program& program, const Objective* objective) : p_(program), objective_(objective) {}
 
-  bool training() const override { return training_; }
+  bool training() const override { return objective_ != nullptr; }
+  bool frozen(int parameter) const override { return objective_->frozen[parameter]; }
+  bool moves(int parameter) const override { return objective_->moves[parameter]; }
   int step(Op op, Tensor result) override {
     op.recompute = block_;
     return add(ops_, std::move(op), std::move(result));
@@ -57,54 +59,77 @@ class Lowered : public Lowering {
   }
 
   Program& p_;
-  const bool training_;
+  const Objective* const objective_;
   std::vector<Op> ops_, first_;
   std::string layer_;
   int block_ = 0;
 };
 
-Program forward_of(const Graph& graph) {
-  if (graph.outputs().empty()) refuse("a network needs at least one output");
-  Program p{graph.tensors(), graph.ops(),    {}, graph.parameters(), 0,
-            graph.inputs(),  graph.outputs()};
+// The ops of a graph that some of its tensors are to be had by.
+Program forward_of(const Graph& graph, std::vector<int> outputs) {
+  Program p{graph.tensors(), graph.ops(),       {}, graph.parameters(), 0,
+            graph.inputs(),  std::move(outputs)};
   p.terms.resize(graph.parameters().size());
   return p;
 }
 
-void check_one_output(const Graph& graph) {
-  if (graph.outputs().size() != 1) {
-    refuse("a loss needs a network with one output, this one has ", graph.outputs().size());
+std::vector<int> tensors_of(const Graph& graph, const std::vector<LossTerm>& terms) {
+  std::vector<int> tensors;
+  for (const LossTerm& term : terms) {
+    graph.tensor(term.tensor);
+    tensors.push_back(term.tensor);
   }
+  return tensors;
 }
 
-}  // namespace
-
-void lower(Program& program, bool training) { Lowered(program, training).run(); }
-
-Program inference(const Graph& graph) {
-  Program p = forward_of(graph);
-  lower(p, false);
+Program after_training(const Graph& graph, std::vector<int> outputs) {
+  Program p = forward_of(graph, std::move(outputs));
+  lower(p, nullptr);
   fuse_forward(p);
   for (Op& op : p.ops) op.before = -1;  // nobody will ask for f'
   p.backward = p.ops.size();
   return p;
 }
 
-Program evaluation(const Graph& graph, const Objective& objective) {
-  check_one_output(graph);
-  Program p = inference(graph);
-  p.ops.push_back(
-      {.what = ops::Loss{objective.loss, objective.option}, .in = {p.outputs[0]}, .layer = "loss"});
+}  // namespace
+
+Op loss_of(const LossTerm& term, int number) {
+  const ops::Losing part{number, term.weights};
+  Op op{.what = ops::MeanLoss{part, term.option}, .in = {term.tensor}, .layer = "loss"};
+  if (term.loss >= 0) op.what = ops::Loss{part, term.loss, term.option, term.target};
+  return op;
+}
+
+void lower(Program& program, const Objective* objective) { Lowered(program, objective).run(); }
+
+Program inference(const Graph& graph) {
+  if (graph.outputs().empty()) refuse("a network needs at least one output");
+  return after_training(graph, graph.outputs());
+}
+
+Program evaluation(const Graph& graph, const std::vector<LossTerm>& terms) {
+  Program p = after_training(graph, tensors_of(graph, terms));
+  for (std::size_t t = 0; t < terms.size(); ++t) {
+    p.ops.push_back(loss_of(terms[t], static_cast<int>(t)));
+  }
+  p.losses = terms;
   p.backward = p.ops.size();
   return p;
 }
 
 Program training(const Graph& graph, const Objective& objective) {
-  check_one_output(graph);
-  Program p = forward_of(graph);
-  lower(p, true);
+  if (objective.terms.empty()) refuse("an objective needs a loss");
+  if (objective.terms.size() > kMostTerms) {
+    refuse("an objective has at most ", kMostTerms, " losses, got ", objective.terms.size());
+  }
+  Program p = forward_of(graph, tensors_of(graph, objective.terms));
+  p.losses = objective.terms;
+  for (std::size_t i = 0; i < p.parameters.size(); ++i) {
+    p.trains.push_back(p.parameters[i].trained && objective.moves[i] && !objective.frozen[i]);
+  }
+  lower(p, &objective);
   fuse_forward(p);
-  derive_gradients(p, objective);
+  derive_gradients(p);
   fuse_backward(p);
   return p;
 }

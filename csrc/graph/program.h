@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "graph/objective.h"
 
 namespace steep {
 
@@ -16,6 +17,8 @@ struct Program {
   std::vector<Parameter> parameters;
   std::size_t backward = 0;          // ops before this one are forward ops
   std::vector<int> inputs, outputs;  // tensors of the graph
+  std::vector<LossTerm> losses = {};
+  std::vector<bool> trains = {};  // of each parameter: does the gradient move it?
 
   int new_tensor(Tensor tensor) {
     tensors.push_back(std::move(tensor));
@@ -24,22 +27,18 @@ struct Program {
   void remove(const std::vector<bool>& dead);  // ops, by position
 };
 
-// What a network is trained to make small.
-struct Objective {
-  int loss;       // position in losses/list.h
-  double option;  // its own number
-};
-
 // Forward ops only; dropout resolved, batch normalisation by its running statistics.
 Program inference(const Graph& graph);
-// The same and the values of the loss of outputs()[0].
-Program evaluation(const Graph& graph, const Objective& objective);
-// The loss of outputs()[0] and everything its gradient needs; tensors that depend on no parameter
-// get no gradient.
+// What terms need of the same, and their values.
+Program evaluation(const Graph& graph, const std::vector<LossTerm>& terms);
+// The terms of an objective and everything their gradient needs; tensors that depend on no parameter it
+// trains get no gradient.
 Program training(const Graph& graph, const Objective& objective);
 
 // The passes that training() is made of.
-void lower(Program& program, bool training);                          // into what devices do
-void derive_gradients(Program& program, const Objective& objective);  // adds loss and backward pass
+// Into what devices do; without an objective as after training.
+void lower(Program& program, const Objective* objective);
+Op loss_of(const LossTerm& term, int number);  // that term, of so many
+void derive_gradients(Program& program);       // adds losses and the backward pass
 
 }  // namespace steep

@@ -1,4 +1,4 @@
-// Where data come in and what training makes small: inputs and losses.
+// Where data come in and what training makes small: inputs, targets and losses.
 #pragma once
 #include "ops/op.h"
 
@@ -8,16 +8,31 @@ namespace steep::ops {
 // scales.
 struct Input {
   static constexpr const char* kName = "input";
-  int number = 0;  // among the inputs of its network
+  int number = 0;       // among the inputs of its network, or
+  bool target = false;  // among the arrays of targets
   double scale = 1, shift = 0;
   std::vector<double> scales = {}, shifts = {};
 };
 
-// Values and, into out, the gradient with respect to in0.
-struct Loss {
+// A loss of each sample, its term among those of its objective: values and, into out, the gradient with
+// respect to in0.
+struct Losing {
+  int term = 0;
+  int weights = -1;  // which array of sample weights, or none
+};
+
+// One of losses/list.h.
+struct Loss : Losing {
   static constexpr const char* kName = "loss";
-  int loss;       // position in losses/list.h
+  int loss;       // its position there
   double option;  // its own number
+  int target;     // which array of targets
+};
+
+// Scale times the sum of in0's elements.
+struct MeanLoss : Losing {
+  static constexpr const char* kName = "mean_loss";
+  double scale = 1;
 };
 
 }  // namespace steep::ops

@@ -21,13 +21,14 @@ namespace steep {
 
 namespace ops {
 
-using All = List<Input, MatMul, MatMulGrad, Activation, ActivationGrad, Add, Subtract, Multiply,
-                 Affine, AffineChannels, AddRow, MultiplyRow, CopyColumns, Reshape, Softmax,
-                 SoftmaxGrad, Dropout, Loss, Conv, ConvPack, ConvGrad, ConvGradWeight, SumPixels,
-                 MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad, Upsample, UpsampleGrad, LocalNorm,
-                 LocalNormGrad, Pad, Crop, BatchMoments, BatchStatistics, FrozenStatistics,
-                 BatchNorm, BatchNormSums, BatchNormGradients, BatchNormGrad, PReLU, PReLUGrad,
-                 PReLUShares, GLU, GLUGrad, Maxout, MaxoutGrad, AlphaDropout, RReLU, RReLUGrad>;
+using All =
+    List<Input, MatMul, MatMulGrad, Activation, ActivationGrad, Add, Subtract, Multiply, Affine,
+         AffineChannels, AddRow, MultiplyRow, CopyColumns, Reshape, Softmax, SoftmaxGrad, Dropout,
+         Loss, MeanLoss, Conv, ConvPack, ConvGrad, ConvGradWeight, SumPixels, MaxPool, MaxPoolGrad,
+         AvgPool, AvgPoolGrad, Upsample, UpsampleGrad, LocalNorm, LocalNormGrad, Pad, Crop,
+         BatchMoments, BatchStatistics, FrozenStatistics, BatchNorm, BatchNormSums,
+         BatchNormGradients, BatchNormGrad, PReLU, PReLUGrad, PReLUShares, GLU, GLUGrad, Maxout,
+         MaxoutGrad, AlphaDropout, RReLU, RReLUGrad>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };

@@ -19,24 +19,27 @@ Shape BatchNorm::shape(const Given& given) {
   return given.shape();
 }
 
-// By the statistics of the batch or, once trained, by the running ones.
+// By the statistics of the batch; once trained, or where it is frozen, by the running ones.
 void BatchNorm::lower(Lowering& to, Op& op) const {
   const int weight = op.parameter(0), mean = op.parameter(2), variance = op.parameter(3);
   const long width = 4 * padded(channels);
-  if (!to.training()) {
+  if (!to.training() || to.frozen(mean)) {
     BatchNorm frozen = *this;
     frozen.group = 0;
+    frozen.by_running = true;
     op.what = frozen;
     op.in.push_back(
         to.first({.what = FrozenStatistics{frozen}, .parameters = {weight, mean, variance}},
                  {.width = width, .samples = kAllSamples}));
     return;
   }
+  BatchStatistics statistics{*this};
+  statistics.followed = to.moves(mean);
   const int moments =
       to.step({.what = BatchMoments{*this}, .in = {op.in[0]}}, {.width = 2 * padded(channels)});
-  op.in.push_back(to.step(
-      {.what = BatchStatistics{*this}, .in = {moments}, .parameters = {weight, mean, variance}},
-      {.width = width, .samples = samples()}));
+  op.in.push_back(
+      to.step({.what = statistics, .in = {moments}, .parameters = {weight, mean, variance}},
+              {.width = width, .samples = samples()}));
 }
 
 void BatchNorm::gradient(Gradients& to, const Op& op) const {
@@ -48,6 +51,10 @@ void BatchNorm::gradient(Gradients& to, const Op& op) const {
   to.term(op.parameter(1), {GradTerm::Form::Sum, -1, sums});
   to.term(op.parameter(0), {GradTerm::Form::Sum, -1, sums, true});
   if (!to.wanted(0)) return;
+  if (by_running) {
+    to.give(0, {.what = BatchNormGrad{*this}, .in = {dz, x, statistics}});
+    return;
+  }
   const int means = to.step({.what = BatchNormGradients{*this}, .in = {sums, statistics}},
                             {.width = width, .samples = samples()});
   to.give(0, {.what = BatchNormGrad{*this}, .in = {dz, x, statistics, means}});

@@ -11,8 +11,10 @@ namespace steep::ops {
 struct Normalizing {
   long pixels = 1, channels = 1;
   double momentum = 0, eps = 0;
-  long group = 0;        // samples that are normalised together; 0: those of the batch
-  bool unbiased = true;  // the running variance
+  long group = 0;           // samples that are normalised together; 0: those of the batch
+  bool unbiased = true;     // the running variance
+  bool by_running = false;  // statistics take the place of the batch's
+  bool followed = true;     // by the running statistics, while training
   long samples() const { return group > 0 ? group : kAllSamples; }  // of a row of statistics
   long units() const { return ceil_div(channels, kLane); }  // of a step that crosses samples
 };
@@ -62,7 +64,7 @@ struct BatchNormGradients : Normalizing {
   static constexpr bool kCrosses = true;
 };
 
-// out (+)= gradient of in0 (dy); in1 = x, in2 = statistics, in3 = means.
+// out (+)= gradient of in0 (dy); in1 = x, in2 = statistics, in3 = means; none of running statistics.
 struct BatchNormGrad : Normalizing { static constexpr const char* kName = "batch_norm_grad"; };
 
 // out = sum of in0 over its pixels.

@@ -16,6 +16,9 @@ class Steps {
 class Lowering : public Steps {
  public:
   virtual bool training() const = 0;
+  // Is that parameter one which nobody trains, or one of the objective's, running statistics too?
+  virtual bool frozen(int parameter) const = 0;
+  virtual bool moves(int parameter) const = 0;
 };
 
 // An op passes the gradient of its result on to its inputs and parameters.

@@ -36,7 +36,7 @@ void check(const Recipe& recipe, std::size_t parameters) {
     }
   }
   for (const int group : recipe.groups) {
-    if (group < 0 || group >= static_cast<int>(recipe.rules.size())) {
+    if (group < kNobody || group >= static_cast<int>(recipe.rules.size())) {
       refuse("there are ", recipe.rules.size(), " groups, a parameter is in group ", group);
     }
   }
@@ -47,7 +47,8 @@ std::vector<double> by_parameter(const Recipe& recipe, const Layout& weights,
   std::vector<double> penalties;
   for (std::size_t p = 0; p < recipe.groups.size(); ++p) {
     const bool decayed = weights.slices[p].decay || recipe.decay_bias;
-    penalties.push_back(decayed ? of_groups[recipe.groups[p]] : 0);
+    const int group = recipe.groups[p];
+    penalties.push_back(decayed && group != kNobody ? of_groups[group] : 0);
   }
   return penalties;
 }
@@ -73,6 +74,10 @@ std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights
     std::vector<Parameter> parameters;
     for (std::size_t p = 0; p < weights.slices.size(); ++p) {
       const Slice& s = weights.slices[p];
+      if (recipe.groups[p] == kNobody) {
+        parameters.push_back({s.name, {0}, s.decay, s.trained});
+        continue;
+      }
       const RuleInfo& rule = recipe.rule(recipe.groups[p]);
       const bool averages = recipe.average && column.name == kAverageSlot;
       const Shape shape = averages                     ? s.shape
@@ -83,6 +88,14 @@ std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights
     column.layout = std::make_shared<Layout>(parameters, weights.format);
   }
   return columns;
+}
+
+KnobRow::KnobRow(const std::vector<Recipe>& recipes, int scalars) : scalars(0) {
+  for (const Recipe& recipe : recipes) {
+    first.push_back(this->scalars);
+    this->scalars += recipe.columns();
+  }
+  columns = this->scalars + scalars;
 }
 
 }  // namespace steep

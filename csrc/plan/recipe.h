@@ -1,5 +1,5 @@
-// How a network is trained: which rule moves which parameter, the columns of state that this takes, and
-// where a group's knobs are in a table. Pure.
+// How an objective's parameters are moved: which rule moves which, the columns of state that this takes,
+// and where a group's knobs are in a table. Pure.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -11,9 +11,11 @@
 
 namespace steep {
 
+constexpr int kNobody = -1;  // moves it: it has no slots
+
 struct Recipe {
   std::vector<int> rules;   // of each group of parameters: its position in rules/list.h
-  std::vector<int> groups;  // of each parameter: the group it is in
+  std::vector<int> groups;  // of each parameter: the group it is in, or kNobody
   uint64_t seed = 0;
   bool mean = true;         // of the losses of a batch, not their sum
   bool weighted = false;    // the mean is over the sum of the samples' weights, not their number
@@ -50,5 +52,13 @@ struct SlotColumn {
   std::shared_ptr<const Layout> layout;
 };
 std::vector<SlotColumn> slot_columns(const Recipe& recipe, const Layout& weights);
+
+// A row of the knob table of a training: the knobs of its objectives side by side, and then numbers of the
+// step that losses and ops go by.
+struct KnobRow {
+  KnobRow(const std::vector<Recipe>& recipes, int scalars);
+  std::vector<int> first;  // column of each objective
+  int scalars, columns;    // the first one, and how many columns there are
+};
 
 }  // namespace steep

@@ -126,16 +126,19 @@ long Schedule::reserve(long size) {
 }
 
 void Schedule::place_arrays(const Program& program, long capacity) {
-  const auto is_loss = [](const Op& op) { return op.as<ops::Loss>() != nullptr; };
-  const bool loss = std::any_of(program.ops.begin(), program.ops.end(), is_loss);
-  if (!program.outputs.empty()) target_tensor = program.tensors[program.outputs[0]];
-  const long item = bytes_of(target_tensor.format);
-  values = reserve(capacity * static_cast<long>(sizeof(double)));
-  correct = reserve(capacity * static_cast<long>(sizeof(double)));
+  const long terms = std::max(1L, static_cast<long>(program.losses.size()));
+  long item = 0;
+  for (const LossTerm& term : program.losses) {
+    const Tensor& of = program.tensors[term.tensor];
+    item = bytes_of(of.format);
+    if (term.loss >= 0) target_width = std::max(target_width, padded(of.width));
+  }
+  values = reserve(terms * capacity * static_cast<long>(sizeof(double)));
+  correct = reserve(terms * capacity * static_cast<long>(sizeof(double)));
   order = reserve(capacity * static_cast<long>(sizeof(long)));
   labels = reserve(capacity * static_cast<long>(sizeof(int32_t)));
   weights = reserve(capacity * item);
-  target = !loss ? 0 : reserve(capacity * padded(target_tensor.width) * item);
+  target = reserve(capacity * target_width * item);
 }
 
 // Images are taken through their calls few at a time, vectors many at a time: weights stream

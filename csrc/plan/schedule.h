@@ -25,10 +25,10 @@ struct Schedule {
   std::vector<long> offset;  // bytes from the block's start, by tensor; -1 where nobody needs it
   std::vector<long> stride;  // elements from row to row; 0 where there is one for all samples
   std::vector<long> rows;    // of its buffer
-  // Of arrays with one value a row: losses, hits, sample numbers, labels, sample weights; and of the
-  // rows of target values.
+  // Of arrays with one value a row: losses and hits, those of a term after those of the one before it,
+  // sample numbers, labels, sample weights; and of the rows of target values, as wide as the widest.
   long values = 0, correct = 0, order = 0, labels = 0, weights = 0, target = 0;
-  Tensor target_tensor;
+  long target_width = 0;
   long bytes = 0;  // of the block
 
  private:

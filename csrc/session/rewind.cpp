@@ -26,12 +26,12 @@ bool Session::due(long count) const {
 
 // Takes a snapshot where one is due. Only weights with a finite loss and finite slots are worth
 // remembering; false, a fault, and the old snapshot kept, when they turn out to be bad.
-bool Session::remember(Position at, long count) {
+bool Session::remember(Position at, long count, const double* knobs) {
   Snapshot& s = *snapshot_;
   if (!due(count)) return true;
   if (s.fits(changes()) && s.steps > 0) {
-    if (!training_->finite_at(*data_, at)) {
-      fault_ = Fault{"loss", training_->first_fault(*data_, at)};
+    if (const int bad = training_->bad_loss_at(*data_, at, knobs); bad != Training::kFinite) {
+      fault_ = Fault{"loss", training_->first_fault(*data_, at, knobs, bad)};
     } else if (const auto parameter = training_->faulty_slot()) {
       fault_ = Fault{"optimizer's state", *parameter};
     }
@@ -43,7 +43,7 @@ bool Session::remember(Position at, long count) {
     s.knobs.reserve(kMostSteps * knob_columns());
     log_.reserve(2 * kMostSteps);
     for (auto* column : {&outcome_.loss, &outcome_.right, &outcome_.weight}) {
-      column->resize(kMostSteps);
+      column->resize(kMostSteps * terms_.size());
     }
   }
   training_->save();
@@ -73,9 +73,9 @@ void Session::go_back(long steps) {
     if (left < segment.count) epoch = std::min(epoch, after(segment.at, count).epoch);
     left -= count;
     if (count == 0) continue;
-    walk(*segment.data, segment.at, count, s.knobs.data() + segment.knobs, kForever,
-         segment.separate, nullptr);
-    tally(*segment.data, segment.at, count, segment.single);
+    const double* const knobs = s.knobs.data() + segment.knobs;
+    walk(*segment.data, segment.at, count, knobs, kForever, segment.separate, nullptr);
+    tally(*segment.data, segment.at, count, knobs, segment.single);
   }
   const long logged = progress_.steps - static_cast<long>(log_.size());
   log_.erase(log_.begin(), log_.begin() + std::clamp(known - logged, 0L, progress_.steps - logged));
@@ -109,21 +109,26 @@ long Session::steps_with_finite_slots() {
 bool Session::last_finite() const {
   if (snapshot_->segments.empty()) return true;
   const auto& last = snapshot_->segments.back();
-  return training_->finite_at(*last.data, after(last.at, last.count - 1));
+  const double* const knobs =
+      snapshot_->knobs.data() + last.knobs + (last.count - 1) * knob_columns();
+  return training_->bad_loss_at(*last.data, after(last.at, last.count - 1), knobs) ==
+         Training::kFinite;
 }
 
-// After a fault: the weights, slots and progress of the last step that was good. `done` steps from
-// `at` came before it.
-void Session::settle(Position at, long done, const double* knobs) {
+// After a fault: the weights, slots and progress of the last step that was good. Those that were walked
+// from `at` came before it.
+void Session::settle(Position at, const Walked& walked, const double* knobs) {
+  const long done = walked.done;
   if (fault_->what == "loss") {
+    if (walked.half) return go_back(0);  // another objective has moved since that step
     // A step by itself is its caller's: what came before it stays.
     const bool stays = single_ || last_finite();
-    return done > 0 && stays ? tally(*data_, at, done, single_) : go_back(stays ? 0 : 1);
+    return done > 0 && stays ? tally(*data_, at, done, knobs, single_) : go_back(stays ? 0 : 1);
   }
   if (fault_->what == "gradient") {
     go_back(0);
-    fault_->where =
-        training_->faulty_parameter(*data_, after(at, done), knobs + done * knob_columns());
+    fault_->where = training_->faulty_parameter(*data_, after(at, done),
+                                                knobs + done * knob_columns(), walked.objective);
     return;
   }
   go_back(snapshot_->steps - steps_with_finite_slots());

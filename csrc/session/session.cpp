@@ -14,28 +14,74 @@ namespace steep {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
-std::vector<std::string> names(const std::vector<SlotColumn>& columns) {
-  std::vector<std::string> all;
-  for (const SlotColumn& column : columns) all.push_back(column.name);
+std::vector<Recipe> recipes(const std::vector<Aimed>& goals) {
+  std::vector<Recipe> all;
+  for (const Aimed& goal : goals) all.push_back(goal.recipe);
   return all;
 }
 
-const Recipe& checked(const Recipe& recipe, const Network& network) {
-  check(recipe, network.graph().parameters().size());
-  return recipe;
+// Slots of several objectives bear their names.
+std::vector<std::string> names(const std::vector<Aimed>& goals, const Layout& weights) {
+  std::vector<std::string> all;
+  for (const Aimed& goal : goals) {
+    const std::string prefix = goals.size() > 1 ? goal.objective.name + "/" : "";
+    for (const SlotColumn& column : slot_columns(goal.recipe, weights)) {
+      all.push_back(prefix + column.name);
+    }
+  }
+  return all;
+}
+
+std::vector<LossTerm> all_terms(const std::vector<Aimed>& goals) {
+  std::vector<LossTerm> all;
+  for (const Aimed& goal : goals) {
+    all.insert(all.end(), goal.objective.terms.begin(), goal.objective.terms.end());
+  }
+  return all;
+}
+
+std::vector<Aim> aims(const std::vector<Aimed>& goals, const Graph& graph) {
+  std::vector<Aim> all;
+  for (const Aimed& goal : goals) {
+    all.push_back({training(graph, goal.objective), goal.recipe, goal.every});
+  }
+  return all;
+}
+
+// Between two objectives the weights are the weights, and no point ahead of them.
+std::vector<Aimed> checked(std::vector<Aimed> goals, const Graph& graph) {
+  if (goals.empty()) refuse("a training needs an objective");
+  const std::size_t parameters = graph.parameters().size();
+  for (Aimed& goal : goals) {
+    check(goal.recipe, parameters);
+    if (goal.every < 1) refuse("every must be at least 1, got ", goal.every);
+    goal.objective.moves.resize(parameters, true);
+    goal.objective.frozen.resize(parameters, false);
+    for (int g = 0; goals.size() > 1 && g < static_cast<int>(goal.recipe.rules.size()); ++g) {
+      const RuleInfo& rule = goal.recipe.rule(g);
+      if (goal.recipe.method || rule.look_ahead) {
+        refuse("objective \"", goal.objective.name, "\": the rule ", rule.name,
+               goal.recipe.method ? " takes all samples at once" : " looks ahead of the weights",
+               ", which is for one objective only");
+      }
+    }
+  }
+  return goals;
 }
 
 constexpr double kVerifyShare = 100;  // looking at the slots may cost a hundredth of the time
 
 }  // namespace
 
-Session::Session(std::shared_ptr<Network> network, const Objective& objective, const Recipe& recipe)
-    : network_(std::move(network)), objective_(objective), recipe_(checked(recipe, *network_)),
-      knob_columns_(recipe_.columns()),
-      slots_(names(slot_columns(recipe_, network_->weights()->layout()))),
-      training_(network_->device().training(training(network_->graph(), objective),
-                                            network_->weights(), recipe)),
-      snapshot_(std::make_unique<Snapshot>()) {}
+Session::Session(std::shared_ptr<Network> network, std::shared_ptr<const Graph> graph,
+                 std::vector<Aimed> goals, int scalars)
+    : network_(std::move(network)), graph_(std::move(graph)),
+      goals_(checked(std::move(goals), *graph_)), terms_(all_terms(goals_)),
+      row_(recipes(goals_), scalars), slots_(names(goals_, network_->weights()->layout())),
+      training_(network_->device().training(aims(goals_, *graph_), scalars, network_->weights())),
+      snapshot_(std::make_unique<Snapshot>()) {
+  progress_.sums.resize(terms_.size());
+}
 
 Session::~Session() = default;
 
@@ -43,7 +89,7 @@ void Session::set_data(Dataset data, Order order) {
   const Inside alone(gate_, Inside::kWrite);
   const long rows = std::min(order.batch_size, data.samples);
   training_->reserve(order.at_once > 0 ? std::min(order.at_once, rows) : rows);
-  take(std::make_shared<const Batcher>(std::move(data), order, recipe_.seed), false);
+  take(std::make_shared<const Batcher>(std::move(data), order, goals_[0].recipe.seed), false);
 }
 
 // A batch is copied for the way back. Blocks come free all at once, with a new snapshot: it is enough
@@ -68,10 +114,10 @@ void Session::set_batch(const Dataset& data) {
   data_ = nullptr;  // its copy may be the next
   const long bytes = copied_bytes(data);
   const Order order{.batch_size = data.samples};
-  take(
-      std::make_shared<const Batcher>(
-          bytes < snapshot_bytes() ? copy_into(free_copy(bytes), data) : data, order, recipe_.seed),
-      true);
+  take(std::make_shared<const Batcher>(
+           bytes < snapshot_bytes() ? copy_into(free_copy(bytes), data) : data, order,
+           goals_[0].recipe.seed),
+       true);
 }
 
 void Session::release_data() {
@@ -89,16 +135,20 @@ void Session::take(Data data, bool single) {
 
 bool Session::separate(const double* knobs, long count, long rows) const {
   constexpr double kLongGradient = 4e10;  // flops: about 0.2 s on two cores
-  if (recipe_.any_sparse() || data_->at_once(rows) < rows) return true;
-  const auto limits = [&](int knob) {
-    for (long i = 0; i < count; ++i) {
-      if (knobs[i * knob_columns_ + knob] < kNoLimit) return true;
+  if (data_->at_once(rows) < rows) return true;
+  for (std::size_t k = 0; k < goals_.size(); ++k) {
+    const Recipe& recipe = goals_[k].recipe;
+    const double* const own = knobs + row_.first[k];
+    const auto limits = [&](int knob) {
+      for (long i = 0; i < count; ++i) {
+        if (own[i * row_.columns + knob] < kNoLimit) return true;
+      }
+      return false;
+    };
+    if (recipe.any_sparse() || limits(kClipNorm) || climbs(own, count, row_.columns)) return true;
+    for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
+      if (limits(recipe.knobs(static_cast<int>(g)) + kClipParameter)) return true;
     }
-    return false;
-  };
-  if (limits(kClipNorm) || climbs(knobs, count, knob_columns_)) return true;
-  for (std::size_t g = 0; g < recipe_.rules.size(); ++g) {
-    if (limits(recipe_.knobs(static_cast<int>(g)) + kClipParameter)) return true;
   }
   const double size = static_cast<double>(network_->weights()->layout().size);
   return 2.0 * size * static_cast<double>(rows) > kLongGradient;
@@ -125,27 +175,29 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   const double start = now();
   fault_.reset();
   const Position at{progress_.epoch, single_ ? 0 : progress_.batch, progress_.steps};
-  const bool epochs = recipe_.method && !single_;  // a step each
+  const bool epochs = goals_[0].recipe.method && !single_;  // a step each
   const long left = data_->batches() - at.batch;
   count = std::min({count, epochs && left > 0 ? count : left, kMostSteps});
   if (count <= 0) return 0;
   const bool apart = separate(knobs, count, data_->rows(at.batch));
   const long logged = at.step - static_cast<long>(log_.size());
   log_.erase(log_.begin(), log_.begin() + std::clamp(known - logged, 0L, at.step - logged));
-  long done = 0;
-  if (remember(at, count)) {
-    const Walked walked = walk(*data_, at, count, knobs, budget, apart, &halt);
-    done = walked.done;
+  Walked walked{0, Bad::Nothing, 0};
+  if (remember(at, count, knobs)) {
+    walked = walk(*data_, at, count, knobs, budget, apart, &halt);
     if (walked.bad == Bad::Gradient) fault_ = Fault{"gradient", ""};
     if (walked.bad == Bad::Loss) {
-      fault_ = Fault{"loss", training_->first_fault(*data_, after(at, done))};
+      fault_ = Fault{"loss",
+                     training_->first_fault(*data_, after(at, walked.done),
+                                            knobs + walked.done * row_.columns, walked.objective)};
     }
-    snapshot_->add({data_, at, done, apart, single_}, knobs, knob_columns());
+    snapshot_->add({data_, at, walked.done, apart, single_}, knobs, knob_columns());
   }
+  const long done = walked.done;
   if (fault_) {
-    settle(at, done, knobs);
+    settle(at, walked, knobs);
   } else {
-    tally(*data_, at, done, single_);
+    tally(*data_, at, done, knobs, single_);
   }
   if (!single_) progress_.seconds += (now() - start) / (epochs ? std::max(1L, done) : 1);
   network_->weights()->note_change();
@@ -154,25 +206,47 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   return std::max(0L, progress_.steps - at.step);
 }
 
+// Adds what step i of the loop left to the sums, and returns what is logged of it.
+Session::Logged Session::add_step(long i, Position here, double rows, const double* scalars,
+                                  std::vector<Sums>* sums) const {
+  Logged logged{0, kNaN};
+  std::size_t t = 0, at = static_cast<std::size_t>(i) * terms_.size();
+  for (const Aimed& goal : goals_) {
+    const std::size_t end = t + goal.objective.terms.size();
+    const bool due = goal.every == 1 || (here.step + 1) % goal.every == 0;
+    for (; t < end; ++t, ++at) {
+      if (!due) continue;
+      const double loss = outcome_.loss[at], weight = outcome_.weight[at];
+      const double over = goal.recipe.weighted ? weight : rows;
+      const double by = terms_[t].weight_at(scalars);
+      logged.loss += by * (goal.recipe.mean && over > 0 ? loss / over : loss);
+      if (t == 0) logged.share = outcome_.right[at] / weight;
+      if (sums == nullptr) continue;
+      Sums& sum = (*sums)[t];
+      sum.loss += loss;
+      sum.weighted += by * loss;
+      sum.right += outcome_.right[at];
+      sum.weight += weight;
+      sum.samples += rows;
+    }
+  }
+  return logged;
+}
+
 // Adds what the loop left to the progress.
-void Session::tally(const Batcher& data, Position at, long done, bool single) {
+void Session::tally(const Batcher& data, Position at, long done, const double* knobs, bool single) {
   for (long i = 0; i < done; ++i) {
     const Position here = after(at, i);
-    const double over =
-        recipe_.weighted ? outcome_.weight[i] : static_cast<double>(data.rows(here.batch));
-    log_.push_back({recipe_.mean && over > 0 ? outcome_.loss[i] / over : outcome_.loss[i],
-                    outcome_.right[i] / outcome_.weight[i]});
-    ++progress_.steps;
-    if (single) continue;
-    if (here.batch == 0) {
+    if (!single && here.batch == 0) {
       const double seconds = here.epoch == progress_.epoch ? progress_.seconds : 0;
       progress_.begin_epoch(here.epoch);
       progress_.seconds = seconds;
     }
-    progress_.batch = here.batch + 1;
-    progress_.loss += outcome_.loss[i];
-    progress_.right += outcome_.right[i];
-    progress_.weight += outcome_.weight[i];
+    const double* const scalars = knobs + i * row_.columns + row_.scalars;
+    log_.push_back(add_step(i, here, static_cast<double>(data.rows(here.batch)), scalars,
+                            single ? nullptr : &progress_.sums));
+    ++progress_.steps;
+    if (!single) progress_.batch = here.batch + 1;
   }
 }
 
@@ -243,39 +317,46 @@ auto Session::losses(long first) -> std::pair<Progress, std::vector<Logged>> {
   return {progress_, std::move(out)};
 }
 
-double Session::gradients(const Dataset& data, const Penalties& penalties,
-                          const std::vector<void*>& outs, Halt& halt) {
+double Session::gradients(const Dataset& data, int objective, const double* scalars,
+                          const Penalties& penalties, const std::vector<void*>& outs, Halt& halt) {
   const Inside alone(gate_, Inside::kWrite, &halt);
   if (!alone) return kNaN;
   const Inside looking = look(&halt);
   if (!looking) return kNaN;
   training_->reserve(data.samples);
-  const Batcher batcher(data, {.batch_size = data.samples}, recipe_.seed);
-  return training_->gradients(batcher, progress_.steps, penalties, outs, halt);
+  const Batcher batcher(data, {.batch_size = data.samples}, goals_[0].recipe.seed);
+  return training_->gradients(batcher, progress_.steps, objective, scalars, penalties, outs, halt);
 }
 
-void Session::derive(const Dataset& data, const Derivative& wanted, Halt& halt) {
+void Session::derive(const Dataset& data, const double* scalars, const Derivative& wanted,
+                     Halt& halt) {
   const Inside alone(gate_, Inside::kWrite, &halt);
   if (!alone) return;
   const Inside looking = look(&halt);
   if (!looking) return;
-  if (!tangent_) {
-    tangent_ = network_->device().tangent(training(network_->graph(), objective_),
-                                          network_->weights(), recipe_);
+  const bool output = wanted.kind == Derivative::kOutputs;
+  std::unique_ptr<Tangent>& tangent = output ? tangent_of_output_ : tangent_;
+  if (!tangent) {
+    Objective objective =
+        goals_[0].objective;  // what is asked of an output knows no loss, but has one
+    if (output)
+      objective.terms = {
+          {.name = "output", .tensor = graph_->outputs()[0], .loss = 0, .target = 0}};
+    tangent = network_->device().tangent(training(*graph_, objective), network_->weights(),
+                                         goals_[0].recipe);
   }
-  const Batcher batcher(data, {.batch_size = data.samples}, recipe_.seed);
-  tangent_->derive(batcher, progress_.steps, wanted, halt);
+  const Batcher batcher(data, {.batch_size = data.samples}, goals_[0].recipe.seed);
+  tangent->derive(batcher, progress_.steps, scalars, wanted, halt);
 }
 
-Totals Session::evaluate(const Dataset& data, long batch_size, Halt& halt) {
+std::vector<Totals> Session::evaluate(const Dataset& data, long batch_size, Halt& halt) {
   batch_size = std::min(batch_size, data.samples);
   const Inside looking = look(&halt);
   if (!looking) return {};
   const Shelf::Loan forward = evaluation_.take(batch_size, [&](long rows) {
-    return network_->device().forward(evaluation(network_->graph(), objective_),
-                                      network_->weights(), rows);
+    return network_->device().forward(evaluation(*graph_, terms_), network_->weights(), rows);
   });
-  return forward->evaluate(Batcher(data, {.batch_size = batch_size}, recipe_.seed), halt);
+  return forward->evaluate(Batcher(data, {.batch_size = batch_size}, goals_[0].recipe.seed), halt);
 }
 
 Progress Session::copy_out(const std::vector<void*>& weights, const std::vector<void*>& slots) {

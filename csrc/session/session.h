@@ -1,13 +1,14 @@
 // A Session trains a network: where the training stands, what it trains on, its log and its faults. Steps
 // are the device's, see executor.h; the way back to the last good weights is in rewind.cpp.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "plan/rules.h"
+#include "plan/recipe.h"
 #include "session/network.h"
 
 namespace steep {
@@ -18,24 +19,45 @@ struct Fault {
   std::string where;  // layer or parameter
 };
 
-// Where a training stands. Sums are over the epoch in progress, in order of steps.
-struct Progress {
-  long epoch = 0;    // epochs done
-  long batch = 0;    // batches done of the epoch in progress
-  long steps = 0;    // updates done
-  double loss = 0;   // of sample losses
-  double right = 0;  // of the weights of samples that were right
-  double weight = 0;
-  double seconds = 0;  // spent on it
+// Of one term, over the epoch in progress, in order of steps.
+struct Sums {
+  double loss = 0;      // of sample losses, ...
+  double weighted = 0;  // ... and by the weight that the term had at each step
+  double right = 0;     // of the weights of samples that were right
+  double weight = 0;    // of all samples
+  double samples = 0;
+};
 
-  void begin_epoch(long number) { *this = {.epoch = number, .steps = steps}; }
+// Where a training stands.
+struct Progress {
+  long epoch = 0;               // epochs done
+  long batch = 0;               // batches done of the epoch in progress
+  long steps = 0;               // updates done
+  std::vector<Sums> sums = {};  // of the terms of all objectives
+  double seconds = 0;           // spent on the epoch
+
+  void begin_epoch(long number) {
+    epoch = number;
+    batch = 0;
+    seconds = 0;
+    std::fill(sums.begin(), sums.end(), Sums{});
+  }
+};
+
+// What a session is made for: an objective, and how its parameters are moved, after every so many steps.
+struct Aimed {
+  Objective objective;
+  Recipe recipe;
+  long every = 1;
 };
 
 // Any thread may call any method, with nothing locked. One call works at a time; those that only
 // read what a session holds go side by side.
 class Session {
  public:
-  Session(std::shared_ptr<Network> network, const Objective& objective, const Recipe& recipe);
+  // Objectives of a graph that has all of the network's and more, with so many scalars a step.
+  Session(std::shared_ptr<Network> network, std::shared_ptr<const Graph> graph,
+          std::vector<Aimed> goals, int scalars);
   ~Session();
 
   // What the coming steps train on: epochs of batches, or one batch by itself, again and again.
@@ -59,18 +81,22 @@ class Session {
   void begin_epoch(bool next);  // anew, or the next one
   // Where it stands, with the losses of steps [first, steps done), NaN for those it was told are
   // known; none where it stands before `first`.
-  struct Logged { double loss, share; };  // share: of right ones in the weights of the samples
+  // Of a step: the sum of all terms by their weights, and the first one's share of right ones in the
+  // weights of the samples.
+  struct Logged { double loss, share; };
   std::pair<Progress, std::vector<Logged>> losses(long first);
   // Whether the last step of a method for full batches found nothing left to gain.
   bool settled();
 
-  // The objective of one batch in training mode; gradients of all parameters to outs, where not
-  // null. NaN where the halt was wanted.
-  double gradients(const Dataset& data, const Penalties& penalties, const std::vector<void*>& outs,
-                   Halt& halt);
-  // Derivatives of one batch in training mode; see executor.h.
-  void derive(const Dataset& data, const Derivative& wanted, Halt& halt);
-  Totals evaluate(const Dataset& data, long batch_size, Halt& halt);
+  // An objective of one batch in training mode; gradients of all parameters to outs, where not null.
+  // NaN where the halt was wanted.
+  double gradients(const Dataset& data, int objective, const double* scalars,
+                   const Penalties& penalties, const std::vector<void*>& outs, Halt& halt);
+  // Derivatives of one batch in training mode, of the first objective or of the first output; see
+  // executor.h.
+  void derive(const Dataset& data, const double* scalars, const Derivative& wanted, Halt& halt);
+  // Of the terms of all objectives.
+  std::vector<Totals> evaluate(const Dataset& data, long batch_size, Halt& halt);
 
   // Everything at one moment: parameters to weights, slot by slot to slots, null where a parameter has
   // none; returns the progress.
@@ -82,8 +108,10 @@ class Session {
   Store& state() { return training_->slots(); }
   const Network& network() const { return *network_; }
   Gate& gate() { return gate_; }
-  std::size_t groups() const { return recipe_.rules.size(); }
-  int knob_columns() const { return knob_columns_; }
+  const std::vector<Aimed>& goals() const { return goals_; }
+  const std::vector<LossTerm>& terms() const { return terms_; }
+  const KnobRow& knob_row() const { return row_; }
+  int knob_columns() const { return row_.columns; }
   long state_bytes() const { return training_->bytes(); }
   // What training takes: on batches of so many rows, as it is, and for the copy that finds back to the
   // last good weights.
@@ -95,7 +123,7 @@ class Session {
   struct Snapshot;
   using Data = std::shared_ptr<const Batcher>;
 
-  // What a stretch of steps left, a number a step: sums over its batch.
+  // What a stretch of steps left, a number a step and term: sums over its batch.
   struct Outcome { std::vector<double> loss, right, weight; };
 
   Inside train(Halt* halt) { return {network_->weights()->gate(), Inside::kWrite, halt}; }
@@ -109,30 +137,33 @@ class Session {
   bool separate(const double* knobs, long count, long rows) const;
   // Where the step `steps` after that is: by a method, in an epoch of its own.
   Position after(Position at, long steps) const {
-    const bool whole = recipe_.method != nullptr;
+    const bool whole = goals_[0].recipe.method != nullptr;
     return {at.epoch + (whole ? steps : 0), at.batch + (whole ? 0 : steps), at.step + steps};
   }
   Walked walk(const Batcher& data, Position at, long count, const double* knobs, double budget,
               bool separate, Halt* halt);
-  void tally(const Batcher& data, Position at, long done, bool single);
+  void tally(const Batcher& data, Position at, long done, const double* knobs, bool single);
+  Logged add_step(long i, Position here, double rows, const double* scalars,
+                  std::vector<Sums>* sums) const;
   void publish();
 
   // rewind.cpp
-  bool remember(Position at, long count);
+  bool remember(Position at, long count, const double* knobs);
   bool due(long count) const;
   void go_back(long steps);
-  void settle(Position at, long done, const double* knobs);
+  void settle(Position at, const Walked& walked, const double* knobs);
   bool last_finite() const;
   long steps_with_finite_slots();
 
   Gate gate_;
   const std::shared_ptr<Network> network_;
-  const Objective objective_;
-  const Recipe recipe_;
-  const int knob_columns_;
+  const std::shared_ptr<const Graph> graph_;  // of all objectives
+  const std::vector<Aimed> goals_;
+  const std::vector<LossTerm> terms_;  // of all of them
+  const KnobRow row_;
   const std::vector<std::string> slots_;
   const std::unique_ptr<Training> training_;
-  std::unique_ptr<Tangent> tangent_;  // made when first asked for
+  std::unique_ptr<Tangent> tangent_, tangent_of_output_;  // made when first asked for
   Shelf evaluation_;
   Data data_;
   std::vector<std::shared_ptr<Block>> copies_;  // of batches, used again where nobody has them

@@ -105,7 +105,10 @@ class Graph:
     """Describes one network. Tensors are ints, shapes leave out the batch."""
 
     def __init__(self) -> None: ...
+    def copy(self) -> Graph: ...  # one that may grow; its tensors have the same numbers
     def input(self, shape: tuple[int, ...]) -> int: ...
+    # A row of the array of targets of that number, no input of the network.
+    def target(self, shape: tuple[int, ...], number: int) -> int: ...
     # (in, out), (n,), or (height, width, in / groups, out) of a convolution, (length, in / groups,
     # out) of one along a sequence; one not trained,
     # such as a running mean, has no gradient and no update
@@ -130,6 +133,7 @@ class Network:
 
     def __init__(self, graph: Graph, precision: str = "float32") -> None: ...
     precision: str  # read only
+    outputs: list[int]  # tensors of the graph; read only
     def parameters(self) -> list[tuple[str, tuple[int, ...]]]: ...  # in order of definition
     def trained(self, name: str) -> bool: ...  # False for running statistics
     def get(self, name: str) -> Array: ...  # a copy in logical shape
@@ -165,19 +169,54 @@ class Recipe:
     # Of each slot, its shape for each parameter of such a shape; None where it has none.
     def slots(self, shapes: Sequence[Sequence[int]]) -> dict[str, list[list[int] | None]]: ...
 
+class LossTerm:
+    """One loss of an objective: the mean over samples of what it gives for a tensor."""
+
+    def __init__(
+        self,
+        name: str,
+        tensor: int,  # of the graph
+        loss: str | None,  # None: option times the sum of the tensor's elements
+        option: float = 0.0,
+        target: int = -1,  # which array of targets
+        weights: int = -1,  # which array of sample weights
+        weight: float = 1.0,
+        scalar: int = -1,  # which number of the step is the weight
+    ) -> None: ...
+
+class Objective:
+    """What is made small, and by moving which parameters."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        terms: list[LossTerm],
+        moves: list[bool] = [],  # each parameter, running statistics too; [] for all
+        frozen: list[bool] = [],  # nobody moves it; [] for none
+        every: int = 1,  # steps, after which it is due
+        name: str = "",
+    ) -> None: ...
+
 class Session:
     """Trains a Network: where the training stands, slots, plan, batcher. For any thread."""
 
-    def __init__(self, network: Network, loss: str, loss_option: float, recipe: Recipe) -> None: ...
+    def __init__(
+        self,
+        network: Network,
+        objectives: list[Objective],
+        graph: Graph | None = None,  # that of the losses, a copy that grew; None: the network's own
+        scalars: int = 0,  # of a step, that losses and ops go by: the last columns of the knobs
+    ) -> None: ...
     # Keeps references to the arrays until release_data, labels aside; float32/float64/uint8 inputs
-    # of any strides; targets int (N,) labels (any integer dtype) or float (N, ...) values;
-    # sample_weight (N,) or None; augment (flip, shift, cutout, fill) of images (H, W) or (H, W, C),
+    # of any strides; targets of each loss int (N,) labels (any integer dtype) or float (N, ...)
+    # values; sample weights (N,) or None, of which losses say which one they take; augment (flip,
+    # shift, cutout, fill) of images (H, W) or (H, W, C),
     # fill one pixel in the units of the input.
     def set_data(
         self,
         inputs: list[Array],
-        targets: Array,
-        sample_weight: Array | None,
+        targets: list[Array],
+        sample_weight: list[Array | None],
         batch_size: int,
         shuffle: bool,
         drop_last: bool = False,
@@ -187,7 +226,7 @@ class Session:
     # One batch: each run does one step on it, which belongs to no epoch. Copied where a snapshot of
     # the weights would cost more.
     def set_batch(
-        self, inputs: list[Array], targets: Array, sample_weight: Array | None
+        self, inputs: list[Array], targets: list[Array], sample_weight: list[Array | None]
     ) -> None: ...
     def release_data(self) -> None: ...
     @property
@@ -216,24 +255,32 @@ class Session:
     @property
     def steps(self) -> int: ...
     @property
-    # epoch, batch (done of the epoch in progress), steps; sums over the epoch in progress: loss of
-    # samples, right and weight of their weights, seconds
+    # epoch, batch (done of the epoch in progress), steps, seconds; "sums" over that epoch, of each
+    # loss: of samples' losses, of those by the loss's weights, right and all of samples' weights,
+    # samples
     def progress(self) -> dict[str, Any]: ...
     def set_progress(
-        self, epoch: int, batch: int, steps: int, loss: float, right: float, weight: float
+        self,
+        epoch: int,
+        batch: int,
+        steps: int,
+        sums: Sequence[tuple[float, float, float, float, float]],
     ) -> None: ...
     def begin_epoch(self, next: bool) -> None: ...  # the next one, or the one in progress anew
-    # Epochs and steps done, losses of steps [first, done): mean (or sum) over the batch; NaN for
-    # those said to be known. And the shares of right samples. All of one moment.
+    # Epochs and steps done, losses of steps [first, done), all by their weights: mean (or sum) over
+    # the batch; NaN for those said to be known. And the shares of right samples of the first loss.
+    # All of one moment.
     def losses(self, first: int) -> tuple[int, int, NDArray[np.float64], NDArray[np.float64]]: ...
-    # Objective (loss + penalties) of one batch in training mode and its gradients; no update.
+    # An objective (losses + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
         self,
         inputs: list[Array],
-        targets: Array,
-        sample_weight: Array | None,
+        targets: list[Array],
+        sample_weight: list[Array | None],
         l1: float | list[float],  # of all groups, or each
         l2: float | list[float],
+        objective: int = 0,
+        scalars: list[float] = [],
     ) -> tuple[float, dict[str, Array]]: ...
     # Derivatives of one batch in training mode along a direction, all in float64. what: "hessian"
     # or "gauss_newton", of the objective with l2; "outputs", without targets: their derivative
@@ -242,18 +289,23 @@ class Session:
     def derive(
         self,
         inputs: list[Array],
-        targets: Array | None,
-        sample_weight: Array | None,
+        targets: list[Array] | None,
+        sample_weight: list[Array | None],
         what: str,
         l2: float | list[float],
         along: dict[str, Array],
         back: Array | None,
+        scalars: list[float] = [],
     ) -> tuple[Array | None, dict[str, Array]]: ...
-    # Forward only, inference mode: (sum of weighted losses, sum of weighted correct, sum of
-    # weights)
+    # Forward only, inference mode, of each loss: (sum of weighted losses, sum of weighted correct,
+    # sum of weights)
     def evaluate(
-        self, inputs: list[Array], targets: Array, sample_weight: Array | None, batch_size: int
-    ) -> tuple[float, float, float]: ...
+        self,
+        inputs: list[Array],
+        targets: list[Array],
+        sample_weight: list[Array | None],
+        batch_size: int,
+    ) -> list[tuple[float, float, float]]: ...
     @property
     def slots(self) -> list[str]: ...
     def get_slot(self, slot: str, name: str) -> Array: ...

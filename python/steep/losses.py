@@ -3,6 +3,7 @@
 Called on arrays they compute the same in float64 NumPy, for teaching and for checks.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,16 +12,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .checks.described import Described, described
+from .checks.described import Described, described, settle
 from .checks.names import choose
-from .checks.numbers import FRACTION, POSITIVE, Range, Ranges, number
+from .checks.numbers import FRACTION, POSITIVE, Range, Ranges, number, whole
 
 __all__ = [
     "BinaryCrossEntropy",
     "CrossEntropy",
+    "Custom",
     "Huber",
     "LogCosh",
     "Loss",
+    "Mean",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "from_config",
@@ -34,6 +37,7 @@ class Loss(Described, ABC):
 
     name: ClassVar[str]  # of the native loss
     classification: ClassVar[bool] = False  # whether the targets are classes
+    targeted: ClassVar[bool] = True  # whether there are targets
     kind: ClassVar[str] = "loss"
 
     @property
@@ -205,6 +209,114 @@ class BinaryCrossEntropy(Loss):
         return _mean_rows(away + np.log1p(np.exp(-np.abs(logits))))
 
 
+@dataclass(frozen=True)
+class Mean(Loss):
+    """z itself, the mean over a sample's outputs; without targets.
+
+    What a critic says (Arjovsky et al. 2017), an energy, anything that a network computes. Where it
+    is to be made large its weight is negative: ``loss_weights={"critic": -1.0}``.
+    """
+
+    name: ClassVar[str] = "mean"
+    targeted: ClassVar[bool] = False
+
+    def rows(self, z: ArrayLike, target: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Return the mean of each sample's outputs z (N, ...)."""
+        return _mean_rows(_vector(z))
+
+    def __call__(
+        self, z: ArrayLike, target: ArrayLike | None = None, reduction: str = "mean"
+    ) -> float:
+        """Return the mean, or the sum, of `rows` over the samples."""
+        return super().__call__(z, z, reduction)
+
+    def _build(self, y: Any, target: Any) -> Any:
+        """Return the tensor whose mean over a sample is its loss."""
+        return y
+
+
+@dataclass(frozen=True)
+class Custom(Loss):
+    """A loss of your own, written with `steep.ops` on the prediction and the target.
+
+    ``Custom(lambda y, t: (y - t) * (y - t))`` is the squared error. The function runs once, while
+    the network is compiled; training then costs what its ops cost. The mean over the elements of
+    the tensor it returns is the loss of a sample.
+
+    Parameters
+    ----------
+    function
+        Of the output and the target, symbolic tensors; of the output alone where the loss has no
+        targets.
+    target
+        Shape of a target without the batch axis; None: that of the output.
+    label
+        Its name in histories and checkpoints; None: that of the function. To load a checkpoint give
+        the function again: ``Trainer.load(path, custom_objects={label: function})``.
+
+    Raises
+    ------
+    TypeError
+        If `function` is no function of one or two arguments.
+    """
+
+    function: Callable[..., Any]
+    target: tuple[int, ...] | int | None = None
+    label: str | None = None
+
+    name: ClassVar[str] = "custom"
+
+    def __post_init__(self) -> None:
+        """Check the function, and take its name."""
+        super().__post_init__()
+        if not callable(self.function):
+            raise TypeError(f"Custom: expects a function of tensors, got {self.function!r}")
+        found = getattr(self.function, "__name__", type(self.function).__name__)
+        settle(self, label=self.label or ("custom" if found == "<lambda>" else found))
+        if self.target is not None:
+            shape = self.target if isinstance(self.target, (tuple, list)) else (self.target,)
+            settle(self, target=tuple(whole("Custom", "target", n) for n in shape))
+        self._arguments()
+
+    @property
+    def targeted(self) -> bool:  # type: ignore[override]
+        """Whether the function takes a target."""
+        return self._arguments() == 2
+
+    def _arguments(self) -> int:
+        try:
+            parameters = inspect.signature(self.function).parameters.values()
+        except (TypeError, ValueError):
+            return 2
+        positional = [
+            p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+        needed = sum(p.default is p.empty for p in positional)
+        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            return 2
+        if needed > 2 or not positional:
+            raise TypeError(
+                f"Custom: expects a function of an output and a target, {self.label} takes "
+                f"{needed} arguments"
+            )
+        return max(1, needed)
+
+    def _build(self, y: Any, target: Any) -> Any:
+        """Return the tensor whose mean over a sample is its loss."""
+        return self.function(y, target) if self.targeted else self.function(y)
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Refuse: a function of symbolic tensors computes no numbers."""
+        raise NotImplementedError(
+            f"{self.label}: is made of symbolic tensors; Trainer.evaluate gives its numbers"
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return its name and the shape of targets; the function itself cannot be saved."""
+        shape = None if self.target is None else list(self.target)  # type: ignore[arg-type]
+        return {"loss": self.name, "label": self.label, "target": shape}
+
+
 REDUCTIONS: dict[str, Callable[[Any], Any]] = {"mean": np.mean, "sum": np.sum}
 
 TABLE: dict[str, type[Loss]] = {
@@ -215,6 +327,7 @@ TABLE: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
 }
+COMPOSED: dict[str, type[Loss]] = {"mean": Mean}  # of ops, no native losses
 
 
 def get(loss: object) -> Loss:
@@ -231,20 +344,32 @@ def get(loss: object) -> Loss:
         return loss
     if isinstance(loss, type) and issubclass(loss, Loss):
         return loss()
+    if inspect.isroutine(loss):
+        return Custom(loss)
     if not isinstance(loss, str):
         raise TypeError(f"loss: expects a name or one of steep.losses, got {loss!r}")
-    return choose("loss", loss, TABLE)()
+    return choose("loss", loss, TABLE | COMPOSED)()
 
 
-def from_config(config: Mapping[str, Any]) -> Loss:
-    """Return the loss that `Loss.get_config` described.
+def from_config(
+    config: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]] | None = None
+) -> Loss:
+    """Return the loss that `Loss.get_config` described; `functions` are those of `Custom` by name.
 
     Raises
     ------
     ValueError
-        If it names no known loss or its arguments do not fit.
+        If it names no known loss or its arguments do not fit, or a function is missing.
     """
-    return described("loss", TABLE, config)
+    if config.get("loss") != Custom.name:
+        return described("loss", TABLE | COMPOSED, config)
+    label, target = str(config["label"]), config["target"]
+    if functions is None or label not in functions:
+        raise ValueError(
+            f"its loss {label!r} is a function, which no file holds: pass "
+            f"custom_objects={{{label!r}: function}}"
+        )
+    return Custom(functions[label], None if target is None else tuple(target), label)
 
 
 def _pair(z: ArrayLike, target: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

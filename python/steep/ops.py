@@ -20,7 +20,7 @@ from .checks.numbers import (
     number,
     whole,
 )
-from .network import Shape, Tensor, emit, shape_of, title_of
+from .network import Shape, Tensor, add_loss, emit, shape_of, title_of
 from .network.image_ops import (
     as_image,
     avg_pool,
@@ -39,6 +39,7 @@ __all__ = [
     "activation",
     "activation_kind",
     "add",
+    "add_loss",
     "affine",
     "alpha_dropout",
     "as_image",
@@ -54,6 +55,7 @@ __all__ = [
     "global_avg_pool",
     "global_max_pool",
     "glu",
+    "kl_normal",
     "lrn",
     "matmul",
     "max_pool",
@@ -214,6 +216,16 @@ def glu(x: Tensor, gate: str = "sigmoid") -> Tensor:
 def maxout(x: Tensor, pieces: int = 2) -> Tensor:
     """Return the largest of each `pieces` neighbours of the last axis (Goodfellow et al. 2013)."""
     return emit("maxout", x, pieces=whole("maxout", "pieces", pieces))
+
+
+def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return (mean^2 + e^log_variance - log_variance - 1)/2, element by element.
+
+    Its sum is the divergence of Kullback and Leibler of independent normal variables from standard
+    ones (Kingma & Welling 2014), what a variational autoencoder adds to its loss; equal shapes.
+    """
+    spread = activation(log_variance, "exp") - log_variance
+    return affine(mean * mean + spread, scale=0.5, shift=-0.5)
 
 
 def concat(tensors: Sequence[Tensor]) -> Tensor:

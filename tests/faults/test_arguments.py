@@ -57,6 +57,7 @@ def bowl(w):
 
 # what is called with the int, and the name that a refusal must give
 INTS = {
+    "Custom target": (lambda n: losses.Custom(lambda y, t: y - t, n), "target"),
     "Dense": (layers.Dense, "units"),
     "Conv2D filters": (lambda n: image(layers.Conv2D(n, 1)), "filters"),
     "Conv2D kernel": (lambda n: image(layers.Conv2D(2, n)), "kernel|window"),

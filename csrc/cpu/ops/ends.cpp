@@ -1,4 +1,4 @@
-// Inputs and losses of rows. Samples are read in ../gather.cpp, the loops of losses are
+// Inputs, targets and losses of rows. Samples are read in ../gather.cpp, the loops of losses are
 // ../kernels/loss.cpp.
 #include "ops/ends.h"
 
@@ -47,7 +47,7 @@ void run(const ops::Loss& op, const Work<T>& w, const Step<T>& s, long lo, long 
   const View<T>&z = w.in[0], &dz = w.out;
   if constexpr (kDual<T>)
     if (s.probe && begin(*s.probe, each, z, dz, lo, hi)) return;
-  const Gathered is = gather_targets(each, *w.k, s, lo, hi);
+  const Gathered is = gather_targets(op, each, *w.k, s, lo, hi);
   w.k->loss[op.loss]({.z = z.at(lo),
                       .ldz = z.ld,
                       .columns = z.columns,
@@ -55,7 +55,7 @@ void run(const ops::Loss& op, const Work<T>& w, const Step<T>& s, long lo, long 
                       .target = is.labels ? nullptr : each.target.at(lo),
                       .ldt = each.target.ld,
                       .weights = is.weights ? each.weights + lo : nullptr,
-                      .factor = s.factor,
+                      .factor = s.factors[op.term],
                       .option = T(op.option),
                       .values = each.values + lo,
                       .correct = each.correct + lo,
@@ -66,5 +66,29 @@ void run(const ops::Loss& op, const Work<T>& w, const Step<T>& s, long lo, long 
     if (s.probe && s.probe->kind == Probe::kCurvature) leave_curvature(dz, lo, hi);
 }
 STEEP_CALL(Loss)
+
+template <class T>
+void run(const ops::MeanLoss& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  const PerRow<T>& each = *static_cast<const PerRow<T>*>(w.made);
+  const View<T>&x = w.in[0], &dx = w.out;
+  const bool weighted = gather_weights(op, each, s, lo, hi);
+  const T scale = T(op.scale);
+  for (long r = lo; r < hi; ++r) {
+    const T* const in = x.at(r);
+    const T weight = weighted ? each.weights[r] : T(1);
+    T lane[kLane] = {};
+    for (long c = 0; c < x.columns; c += kLane)
+      for (long j = 0; j < kLane; ++j) lane[j] += c + j < x.columns ? in[c + j] : T(0);
+    each.values[r] = plain(weight) * plain(scale * sum_lanes(lane));
+    each.correct[r] = 0;
+    if (!dx.data) continue;
+    const T grad = s.factors[op.term] * weight * scale;
+    for (long c = 0; c < x.columns; ++c) dx.at(r)[c] = grad;
+  }
+  if (dx.data) clear_padding(dx, lo, hi);
+  if constexpr (kDual<T>)
+    if (s.probe && s.probe->kind == Probe::kCurvature) leave_curvature(dx, lo, hi);
+}
+STEEP_CALL(MeanLoss)
 
 }  // namespace steep::STEEP_ISA

@@ -119,6 +119,18 @@ void normalize_grad(const T* dy, const T* x, const T* mean, const T* scale, cons
     each_element(dx, size, period, value);
 }
 
+// The same where statistics are no functions of x.
+template <class T>
+void scale_grad(const T* dy, const T* scale, long pixels, long channels, T* dx, bool accumulate) {
+  const Periodic<T, 1> vectors({scale}, pixels, channels);
+  const T* const s = vectors.of[0];
+  const long size = pixels * channels, period = vectors.period;
+  if (accumulate)
+    each_element(dx, size, period, [=](long at, long k) { return dx[at] + s[k] * dy[at]; });
+  else
+    each_element(dx, size, period, [=](long at, long k) { return s[k] * dy[at]; });
+}
+
 // Calls f(c) for the channels of units [lo, hi).
 template <class F> STEEP_HD void over_units(const ops::Normalizing& op, long lo, long hi, F f) {
   const long end = hi * kLane < op.channels ? hi * kLane : op.channels;
@@ -235,6 +247,11 @@ void run(const ops::BatchNormGrad& op, const Work<T>& w, const Step<T>&, long lo
   const long n = padded(op.channels);
   for (long r = lo; r < hi; ++r) {
     const T* const statistics = w.in[2].at(group_of(op, r));
+    if (op.by_running) {
+      scale_grad(w.in[0].at(r), statistics + 2 * n, op.pixels, op.channels, w.out.at(r),
+                 w.accumulate);
+      continue;
+    }
     const T* const means = w.in[3].at(group_of(op, r));
     normalize_grad(w.in[0].at(r), w.in[1].at(r), statistics, statistics + 2 * n, means, means + n,
                    op.pixels, op.channels, w.out.at(r), w.accumulate);

@@ -1,7 +1,17 @@
 """Networks, described and built: tensors, scopes, weights. Layers and training live elsewhere."""
 
-from .layer import Layer
+from .layer import Layer, add_loss
 from .naming import label, shape_of
 from .tensor import Shape, Tensor, emit, recomputed, title_of
 
-__all__ = ["Layer", "Shape", "Tensor", "emit", "label", "recomputed", "shape_of", "title_of"]
+__all__ = [
+    "Layer",
+    "Shape",
+    "Tensor",
+    "add_loss",
+    "emit",
+    "label",
+    "recomputed",
+    "shape_of",
+    "title_of",
+]

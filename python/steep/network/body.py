@@ -4,18 +4,20 @@ What users call is in `network`; what building leaves is in `built`.
 """
 
 import copy
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from .. import _core
+from ..checks.names import matches
 from .built import Built, Home, Saved, Shared, describe, first_values, made
 from .description import Description, Key, Part, Source
-from .layer import Layer
+from .layer import Layer, note_freeze
 from .naming import label
 from .scope import Scope
-from .tensor import Shape, Tensor
+from .tensor import LayerLike, Shape, Tensor
 
 # What building changes of a network ...
 BUILDING = threading.RLock()  # held by whoever builds, or tries to
@@ -35,6 +37,8 @@ class Body(Layer):
     _seen: Description | None = None  # as looked at while not built, ...
     _look: Built | None = None  # ... and with weights
     _undo: "list[tuple[Body, dict[str, Any]]] | None" = None  # inside `_tentative`
+    _freezes: tuple[tuple[str, bool], ...] = ()  # patterns in order: frozen, or trained again
+    output_names: tuple[str, ...] | None = None  # where they have some
 
     def _lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the outputs for these inputs, inside the scope the inputs belong to."""
@@ -270,6 +274,56 @@ class Body(Layer):
             for key, weight in body.about.weights.items()
         }
 
+    # -- what is trained -----------------------------------------------------------------------
+
+    def _note_frozen(self, patterns: Sequence[str], frozen: bool) -> None:
+        known = None if self._shapes is None and not self.built else self._described().weights
+        for pattern in patterns:
+            if not isinstance(pattern, str) or not pattern:
+                raise TypeError(f"{label(self)}: freeze takes names of weights, got {pattern!r}")
+            names = [] if known is None else [weight.name for weight in known.values()]
+            if known is not None and not any(matches(name, pattern) for name in names):
+                raise ValueError(
+                    f"{label(self)}: no weight is called {pattern!r}; there are {', '.join(names)}"
+                )
+        self._freezes = (*self._freezes, *((p, frozen) for p in patterns)) if patterns else (
+            (("*", True),) if frozen else ()
+        )  # fmt: skip
+        note_freeze()
+
+    def _freeze_exactly(self, names: Sequence[str]) -> None:
+        """Have these weights frozen, by names, and no others; layers free what they had frozen."""
+        about = self._described()
+        for weight in about.weights.values():
+            if weight.name not in names:
+                for owner in weight.owners:
+                    setattr(owner, "_trainable", True)  # noqa: B010 - of a layer
+        for part in about.parts:
+            part.net._freezes = ()
+        plain = (re.sub(r"([*?[])", r"[\1]", name) for name in names)
+        self._freezes = (("*", False), *((name, True) for name in plain))
+        note_freeze()
+
+    def _frozen_names(self) -> tuple[str, ...]:
+        """Return the names of weights that nobody trains: by patterns, here and in networks inside.
+
+        Raises
+        ------
+        ValueError
+            If a pattern, given before the weights were known, is no name of any.
+        """
+        about = self._described()
+        names = [weight.name for weight in about.weights.values()]
+        off = {w.name for w in about.weights.values() if not all(map(_trains, w.owners))}
+        if not self._trainable:
+            off.update(names)
+        for part in about.parts:
+            own = [name for name, _ in dict.fromkeys(about.log[part.first : part.last])]
+            inner = _by_patterns(part.net, own)
+            off |= {name for name, frozen in zip(own, inner, strict=True) if frozen}
+        here = _by_patterns(self, names)
+        return tuple(n for n, frozen in zip(names, here, strict=True) if frozen or n in off)
+
     # -- copies --------------------------------------------------------------------------------
 
     def _contents(self) -> dict[str, Any]:
@@ -320,3 +374,21 @@ class Body(Layer):
         if not adopt:
             about.parts.clear()
         self._settle(built)
+
+
+def _by_patterns(net: Body, names: Sequence[str]) -> list[bool]:
+    """Return which weights a network's own patterns freeze; `names` are theirs elsewhere."""
+    if not net._freezes:
+        return [False] * len(names)
+    own = [weight.name for weight in net._described().weights.values()]
+    found = [False] * len(own)
+    for pattern, frozen in net._freezes:
+        hits = [matches(name, pattern) for name in own]
+        if not any(hits):
+            raise ValueError(f"{label(net)}: no weight is called {pattern!r}, which is to freeze")
+        found = [frozen if hit else was for hit, was in zip(hits, found, strict=True)]
+    return found
+
+
+def _trains(layer: LayerLike) -> bool:
+    return bool(getattr(layer, "_trainable", True))

@@ -27,6 +27,7 @@ class Weight:
     last: bool = False  # belongs to the last layer
     relu: bool = False  # its product goes into a ReLU-like activation
     groups: int = 1  # of the convolution it belongs to
+    owners: tuple[LayerLike, ...] = ()  # the layers around, outermost first, and the layer itself
 
 
 @dataclass
@@ -39,6 +40,14 @@ class Row:
     shape: Shape = ()
     weights: list[Weight] = field(default_factory=list)
     multiply_adds: int = 0  # of one sample, in products and convolutions
+
+
+class Added(NamedTuple):
+    """A loss that a layer adds: the sum of a tensor's elements, its mean over the samples."""
+
+    name: str
+    tensor: int
+    weight: Any  # a number or a schedule
 
 
 class Part(NamedTuple):
@@ -67,6 +76,7 @@ class Description:
     first: dict[int, str]  # label of the layer that takes a tensor first
     log: list[tuple[str, Shape]]  # parameters as they were asked for
     parts: list[Part]  # nested networks
+    losses: list[Added]  # by layers
 
     @property
     def taken(self) -> bool:

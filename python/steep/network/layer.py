@@ -10,11 +10,15 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
+from .. import schedules
+from ..checks.numbers import ANY, flag
 from .naming import label
 from .scope import Scope, being_described
 from .tensor import Shape, Tensor, emit
 
 TALL = 20  # from here on, layers inside layers are copied and saved without recursion
+
+_freezes = [0]  # how often any layer's weights were frozen or freed
 
 _printing: ContextVar[int] = ContextVar("steep_printing", default=0)  # layers around the printed
 
@@ -41,6 +45,7 @@ class Layer:
 
     name: str | None = None
     _arguments: dict[str, Any]
+    _trainable: bool = True
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name):
@@ -63,6 +68,20 @@ class Layer:
             init(self, *args, **kwargs)
 
         cls.__init__ = noting  # type: ignore[method-assign]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training moves its weights; False holds for the layers inside it, too.
+
+        The weights of a frozen layer stay as they are to the bit, its batch normalisation goes by
+        its running statistics. What is assigned counts for trainers that have done no step yet.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = flag(label(self), "trainable", value)
+        note_freeze()
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name; ``from_config`` takes them back."""
@@ -139,6 +158,28 @@ class Layer:
             raise RuntimeError(f"{type(self).__name__}: parameter() works only inside call()")
         return scope.parameter(self, name, shape, init=init, decay=decay, trained=trained)
 
+    def add_loss(self, x: Tensor, weight: Any = 1.0, name: str | None = None) -> None:
+        """Add a loss to what training makes small; only inside `call`.
+
+        Parameters
+        ----------
+        x
+            Any tensor: the loss of a sample is the sum of its elements, whose mean over the samples
+            of a batch counts.
+        weight
+            What it is multiplied by: a number, or a schedule for every step.
+        name
+            In histories; None: that of the layer.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `x` is no tensor of the network, or the weight no finite number or schedule.
+        """
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{label(self)}: add_loss takes a symbolic tensor, got {x!r}")
+        add_loss(x, weight, name)
+
     def __call__(self, *inputs: Tensor) -> Tensor:
         """Put the layer behind `inputs`, symbolic tensors, and return its output."""
         for x in inputs:
@@ -175,6 +216,33 @@ class Op(Layer):
     def call(self, *inputs: Tensor) -> Tensor:
         """Emit the op."""
         return emit(self.kind, *inputs, **self.attributes)
+
+
+def note_freeze() -> None:
+    """Count a change of what is frozen, anywhere."""
+    _freezes[0] += 1
+
+
+def freezes() -> int:
+    """Return how often what is frozen was changed: as long as it is the same, nothing has."""
+    return _freezes[0]
+
+
+def add_loss(x: Tensor, weight: Any = 1.0, name: str | None = None) -> Tensor:
+    """Add the sum of a tensor's elements to what training makes small, and return the tensor.
+
+    `Layer.add_loss` says what the arguments are. In the functional form go on with what it returns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `Layer.add_loss`.
+    """
+    if name is not None and (not isinstance(name, str) or not name):
+        raise TypeError(f"add_loss: name must be a non-empty string, got {name!r}")
+    return emit(
+        "add_loss", x, weight=schedules.base.of("add_loss", "weight", weight, ANY), name=name
+    )
 
 
 class _Functional:

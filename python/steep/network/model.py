@@ -1,6 +1,6 @@
 """The two kinds of networks: `Sequential` and `Model`. What they share is in `network`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from .layer import layers_of, symbolic
@@ -57,7 +57,8 @@ class Model(Network):
     Parameters
     ----------
     inputs, outputs
-        A tensor or a list of them; the inputs from `Input`.
+        A tensor or a list of them; the inputs from `Input`. Outputs may have names, ``{"class": a,
+        "box": b}``: `predict` returns a dict, and a `Trainer` takes losses and targets by them.
     name
         Prefix of the names inside, where the network stands in another.
 
@@ -70,6 +71,9 @@ class Model(Network):
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None) -> None:
         super().__init__(name)
         self.inputs = _tensors("inputs", inputs)
+        if isinstance(outputs, Mapping):
+            self.output_names = _names(outputs)
+            outputs = list(outputs.values())
         self.outputs = _tensors("outputs", outputs)
         self._shapes = tuple(x.shape for x in self.inputs)
         self._order = _order(self.inputs, self.outputs)
@@ -93,6 +97,7 @@ class Model(Network):
             "calls": [[layer, places] for layer, places, _ in calls],
             "outputs": outputs,
             "name": self.name,
+            **({"names": list(self.output_names)} if self.output_names is not None else {}),
         }
 
     @classmethod
@@ -102,7 +107,9 @@ class Model(Network):
         count = len(tensors)
         for layer, sources in config["calls"]:
             tensors.append(layer(*(tensors[k] for k in sources)))
-        outputs = [tensors[k] for k in config["outputs"]]
+        outputs: Any = [tensors[k] for k in config["outputs"]]
+        if config.get("names") is not None:
+            outputs = dict(zip(config["names"], outputs, strict=True))
         return cls(tensors[:count], outputs, config.get("name"))
 
     def _lists(self) -> tuple[list[Shape], list[_Call], list[int]]:
@@ -152,6 +159,13 @@ def _tensors(what: str, given: Any) -> list[Tensor]:
     if what == "inputs" and any(x._source is not None for x in items):
         raise ValueError("Model: inputs must come from steep.Input")
     return items
+
+
+def _names(outputs: Mapping[Any, Any]) -> tuple[str, ...]:
+    for name in outputs:
+        if not isinstance(name, str) or not name or "/" in name:
+            raise TypeError(f"Model: names of outputs are strings without a slash, got {name!r}")
+    return tuple(outputs)
 
 
 def _order(inputs: list[Tensor], outputs: list[Tensor]) -> list[Tensor]:

@@ -70,7 +70,8 @@ class Network(Body):
         Returns
         -------
         numpy.ndarray
-            (N, ...) float32 (float64 in that precision), N = 0 too; a list for several outputs.
+            (N, ...) float32 (float64 in that precision), N = 0 too; a list for several outputs, a
+            dict where they have names.
 
         Raises
         ------
@@ -82,7 +83,44 @@ class Network(Body):
         arrays = inputs.features(X, self, empty=True, precision=self._precision)
         native = self._looked(tuple(a.shape[1:] for a in arrays)).native
         outputs = native.predict(arrays, numbers.whole("", "batch_size", batch_size))
+        if self.output_names is not None:
+            return dict(zip(self.output_names, outputs, strict=True))
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def freeze(self, *patterns: str) -> None:
+        """Leave weights as they are, whatever is trained from now on.
+
+        Their bytes never change, no gradient is computed for them, and batch normalisation among
+        them goes by its running statistics. `Layer.trainable` does the same to one layer. A trainer
+        that has done steps is refused them: make a new one.
+
+        Parameters
+        ----------
+        *patterns
+            Names of layers or weights, with ``*`` and ``?``: ``net.freeze("encoder", "*.bias")``.
+            None: all.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If something is no name, or no weight of the network is called so.
+        """
+        self._note_frozen(patterns, True)
+
+    def unfreeze(self, *patterns: str) -> None:
+        """Have weights trained again that `freeze` took; without patterns all of them.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `freeze`.
+        """
+        self._note_frozen(patterns, False)
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Names of the weights that `freeze` and `Layer.trainable` keep as they are."""
+        return self._frozen_names()
 
     @property
     def num_parameters(self) -> int:

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from .. import _core
-from .description import Description, Key, Part, Row, Source, Weight
+from .description import Added, Description, Key, Part, Row, Source, Weight
 from .naming import Names, label
 from .tensor import LayerLike, Shape, Tensor
 
@@ -42,10 +42,18 @@ class Scope:
         Whether nested networks that have weights pass them on.
     replaced
         The Store these weights come in place of, for networks to know theirs.
+    graph
+        One to go on with, whose inputs and layers are known to others; None: a new one.
     """
 
-    def __init__(self, *, inherits: bool = True, replaced: object = None) -> None:
-        self.graph = _core.Graph()
+    def __init__(
+        self,
+        *,
+        inherits: bool = True,
+        replaced: object = None,
+        graph: _core.Graph | None = None,
+    ) -> None:
+        self.graph = _core.Graph() if graph is None else graph
         self.inherits, self.replaced = inherits, replaced
         self.weights: dict[Key, Weight] = {}  # in order of definition
         self.log: list[tuple[str, Shape]] = []  # parameters as they were asked for, again and again
@@ -58,7 +66,9 @@ class Scope:
         self._first: dict[int, str] = {}  # label of the layer that takes a tensor first
         self._parameters: dict[str, tuple[Tensor, Weight]] = {}  # by full name
         self._products: dict[int, Weight] = {}  # weight that made a tensor
-        self._stack: list[tuple[Row, str]] = []  # layers being called, with their labels
+        self._stack: list[tuple[Row, str]] = []  # layers being called, with their labels ...
+        self._layers: list[LayerLike] = []  # ... and themselves
+        self.losses: list[Added] = []
         self._blocks = 0  # recomputed blocks so far ...
         self._block = 0  # ... and the one being described, or 0
 
@@ -89,6 +99,7 @@ class Scope:
             self._first.setdefault(x._index, title)
         self.rows.append(row)
         self._stack.append((row, title))
+        self._layers.append(layer)
         self.graph.name_next(title)
         if layer.name is not None:
             self._names.prefix = f"{name}."
@@ -97,6 +108,7 @@ class Scope:
         finally:
             self._names.prefix = outer
             self._stack.pop()
+            self._layers.pop()
             self.graph.name_next(self._stack[-1][1] if self._stack else "")
             being_described.reset(token)
         if not isinstance(out, Tensor) or out._scope is not self or out._parameter:
@@ -108,6 +120,9 @@ class Scope:
         """Add one op."""
         if any(x._scope is not self for x in inputs):
             raise ValueError(f"{self.title}: {kind} got tensors of two networks")
+        if kind == "add_loss":
+            self.add_loss(inputs[0], attributes["weight"], attributes["name"])
+            return inputs[0]
         kind, inputs = self._of_parameter(kind, inputs)
         index = [x._index for x in inputs]
         if kind == "concat":
@@ -178,6 +193,7 @@ class Scope:
         index = self.graph.parameter(full, size, decayed, bool(trained))
         tensor = Tensor(size, scope=self, index=index, parameter=full)
         weight = Weight(full, size, layer, self.title, init, bool(trained), source)
+        weight.owners = (*self._layers, layer)
         weight.taken = source is not None
         self.weights[id(layer), name] = weight
         self._parameters[full] = tensor, weight
@@ -185,6 +201,19 @@ class Scope:
         if self._stack:
             self._stack[-1][0].weights.append(weight)
         return tensor
+
+    def add_loss(self, x: Tensor, weight: Any, name: str | None) -> None:
+        """Note a loss; a name that is there already gets a number."""
+        if x._scope is not self or x._parameter:
+            raise TypeError(f"{self.title}: add_loss takes a tensor of its network, got {x!r}")
+        layer = self._layers[-1] if self._layers else None
+        plain = name or (f"{self._names.of(layer)}_loss" if layer is not None else "added")
+        taken = {loss.name for loss in self.losses}
+        name, count = plain, 0
+        while name in taken:
+            count += 1
+            name = f"{plain}_{count}"
+        self.losses.append(Added(name, x._index, weight))
 
     def close(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Description:
         """Return what was described; let go of what refers back to the scope."""
@@ -204,6 +233,7 @@ class Scope:
             self._first,
             self.log,
             list(self.parts.values()),
+            self.losses,
         )
 
     def _of_parameter(self, kind: str, inputs: Sequence[Tensor]) -> tuple[str, Sequence[Tensor]]:

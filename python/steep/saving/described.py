@@ -116,20 +116,22 @@ def _weights(net: Network, inputs: tuple[Shape, ...]) -> dict[str, Shape]:
     if net.input_shapes is not None and net.input_shapes != inputs:
         raise ValueError(f"network takes inputs {net.input_shapes}, got {inputs}")
     if net.built:
-        outputs = len(net.output_shapes)
-        weights = {name: tuple(shape) for name, shape in net._native.parameters()}
-    else:
-        scope = Scope()
-        outputs = len(net._lower([scope.input(shape) for shape in inputs]))
-        weights = {weight.name: weight.shape for weight in scope.weights.values()}
-    if outputs != 1:
-        raise ValueError(f"Trainer: trains one output, got {outputs}")
-    return weights
+        return {name: tuple(shape) for name, shape in net._native.parameters()}
+    scope = Scope()
+    net._lower([scope.input(shape) for shape in inputs])
+    return {weight.name: weight.shape for weight in scope.weights.values()}
 
 
 def _check_counters(place: Mapping[str, Any], tensors: Mapping[str, Array], version: int) -> None:
     for name in ("epoch", "batch", "steps"):
         _counter(name, place[name])
+    for each in place.get("sums", ()):
+        if len(each) != 5 or not all(
+            isinstance(x, (int, float)) and math.isfinite(x) for x in each
+        ):
+            raise ValueError(f"place: the sums of a loss are {each}")
+    if "sums" in place:
+        return
     for name in ("loss", "right", "weight") if version > 1 else ("correct",):
         if isinstance(place[name], bool) or not math.isfinite(place[name]):
             raise ValueError(f"place: {name} is {place[name]}")

@@ -1,17 +1,20 @@
 """`Data`: what a fit, a step or an evaluation works on, checked once. The checks are `inputs`."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks.names import choose
 from ..losses import Loss
 from ..network import Shape, inputs
 from ..network.network import Network
 from .place import Layout
 from .settings import Settings
+from .terms import Terms, Wanted
 
 Array: TypeAlias = NDArray[Any]
 
@@ -20,13 +23,13 @@ class Data(NamedTuple):
     """Samples as the core reads them: they fit the network and the loss."""
 
     inputs: list[Array]
-    targets: Array  # int32 labels (N,) or values (N, ...)
-    weights: Array | None  # of samples, those of their classes in it; float64
+    targets: list[Array]  # of each loss that takes some: int32 labels (N,) or values (N, ...)
+    weights: list[Array | None]  # of samples, for each output; those of classes in it; float64
 
     @property
     def samples(self) -> int:
         """How many there are."""
-        return len(self.targets)
+        return len(self.inputs[0])
 
 
 def checked(
@@ -39,17 +42,88 @@ def checked(
     TypeError, ValueError
         If something does not fit the network or the loss.
     """
-    net, loss, precision = settings.net, settings.loss, settings.precision
+    net, precision = settings.net, settings.precision
     settings.build()  # what is wrong with the network itself is told first
     arrays = inputs.features(X, net, precision=precision)
     if not net.built:
         settings.build(tuple(tuple(a.shape[1:]) for a in arrays))
-    samples, shape = len(arrays[0]), settings.output_shape()
-    targets = inputs.targets(y, samples, loss, shape, precision=precision)
-    weights = inputs.sample_weights(sample_weight, samples)
+    samples, terms = len(arrays[0]), settings.terms()
+    if len(terms.outputs) == 1 and len(terms.wanted) == 1 and type(y) is not dict:
+        targets = [_targets(y, samples, terms.wanted[0], precision)]  # what most calls bring
+    else:
+        outputs = list(dict.fromkeys(wanted.output for wanted in terms.wanted))
+        given, targets = _by_output("y", y, terms.outputs, outputs), []
+        for wanted in terms.wanted:
+            with _named("y", wanted.output, terms):
+                targets.append(_targets(given[wanted.output], samples, wanted, precision))
+    weights: list[Array | None] = [None] * len(terms.outputs)
+    if sample_weight is not None:
+        found = _by_output("sample_weight", sample_weight, terms.outputs, list(terms.outputs))
+        for k, output in enumerate(terms.outputs):
+            with _named("sample_weight", output, terms):
+                weights[k] = inputs.sample_weights(found[output], samples)
     if class_weight is not None:
-        weights = _of_classes(class_weight, loss, shape, targets, weights)
+        _add_classes(class_weight, terms, targets, weights)
     return Data(arrays, targets, weights)
+
+
+def _targets(given: Any, samples: int, wanted: Wanted, precision: str) -> Array:
+    if given is None:
+        raise ValueError(f"y: has no targets for the loss {wanted.loss.name}")
+    return inputs.targets(given, samples, wanted.loss, wanted.shape, precision=precision)
+
+
+def _by_output(what: str, given: Any, outputs: Sequence[str], wanted: list[str]) -> dict[str, Any]:
+    """Return what users gave for each output: a dict by names, a list, or one for the only one."""
+    if isinstance(given, Mapping):
+        for name in given:
+            choose(f"{what}: output", name, {each: 0 for each in outputs if each})
+            if name not in wanted:
+                raise ValueError(f"{what}: the output {name!r} has no loss that takes it")
+        return {name: given.get(name) for name in wanted}
+    if what == "y" and not wanted:
+        if given is not None:
+            raise ValueError("y: no loss has targets; leave it out")
+        return {}
+    if len(outputs) == 1 or len(wanted) == 1 or given is None or what != "y":
+        return dict.fromkeys(wanted, given)
+    if isinstance(given, (list, tuple)) and len(given) == len(outputs):
+        return {name: given[outputs.index(name)] for name in wanted}
+    raise ValueError(
+        f"{what}: expects a dict of arrays by output, {', '.join(map(repr, wanted))}, got "
+        f"{type(given).__name__}"
+    )
+
+
+@contextmanager
+def _named(what: str, output: str, terms: Terms) -> Iterator[None]:
+    """Say of which output an error is, where there are several."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if len(terms.outputs) == 1:
+            raise
+        raise type(error)(f"{what}[{output!r}]: {str(error).removeprefix(f'{what}: ')}") from None
+
+
+def _add_classes(
+    given: Any, terms: Terms, targets: list[Array], weights: list[Array | None]
+) -> None:
+    """Multiply the weights of samples by those of their classes."""
+    by_output = {"": given}
+    if len(terms.outputs) > 1:
+        if not isinstance(given, Mapping):
+            raise ValueError("class_weight: expects a dict by output, of weights by class each")
+        by_output = dict(given)
+    names = {wanted.output: k for k, wanted in enumerate(terms.wanted)}
+    for name, each in by_output.items():
+        known = name if len(terms.outputs) > 1 else next(iter(names), "")
+        choose("class_weight: output", known, names) if known else None
+        if known not in names:
+            raise ValueError("class_weight: there are no targets to have classes")
+        k, at = names[known], terms.outputs.index(known)
+        wanted = terms.wanted[k]
+        weights[at] = _of_classes(each, wanted.loss, wanted.shape, targets[k], weights[at])
 
 
 def checked_validation(settings: Settings, given: Any) -> Data | None:
@@ -93,13 +167,16 @@ def warn_of_single_sample(net: Network, layout: Layout) -> None:
 def warn_of_softmax(settings: Settings) -> None:
     """Warn where the network ends in what the loss does itself."""
     ends = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
-    last = ends.get(settings.loss.name)
-    if last is not None and last == settings.net._last_kind:
-        warnings.warn(
-            f"{type(settings.loss).__name__} takes logits and applies {last} itself, but the "
-            f"network ends in a {last}: leave that out",
-            stacklevel=6,  # of who called the trainer
-        )
+    terms = settings.terms()
+    for wanted in terms.wanted:
+        output = terms.about.outputs[terms.outputs.index(wanted.output)]
+        last = ends.get(wanted.loss.name)
+        if last is not None and last == terms.about.kinds.get(output):
+            warnings.warn(
+                f"{type(wanted.loss).__name__} takes logits and applies {last} itself, but the "
+                f"network ends in a {last}: leave that out",
+                stacklevel=6,  # of who called the trainer
+            )
 
 
 def _of_classes(

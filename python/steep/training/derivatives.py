@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks.arrays import array
+from ..losses import Custom, Loss, Mean
 from ..network import inputs
 from . import knobs
 from .run import Run
@@ -30,7 +31,7 @@ class Derivatives:
     _run: Run
 
     def gradients(
-        self, X: Any, y: Any, sample_weight: Any = None
+        self, X: Any, y: Any = None, sample_weight: Any = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the objective of one batch, penalties included, and its gradients; no update.
 
@@ -105,7 +106,9 @@ class Derivatives:
         given, along = self._batch(X), self._along("jvp", v)
         if not along:  # nothing moves: the core derives along what does
             return np.zeros((len(given[0]), *self._run.settings.output_shape()))
-        found, _ = self._run.session().derive(given, None, None, "outputs", 0.0, along, None)
+        found, _ = self._run.session().derive(
+            given, None, [], "outputs", 0.0, along, None, self._scalars()
+        )
         assert found is not None
         return found.reshape(len(found), *self._run.settings.output_shape())
 
@@ -127,7 +130,12 @@ class Derivatives:
         given = self._batch(X)
         wanted = (len(given[0]), *self._run.settings.output_shape())
         back = _finite("vjp: u", u, wanted)
-        return self._run.session().derive(given, None, None, "outputs", 0.0, {}, back)[1]
+        return self._run.session().derive(
+            given, None, [], "outputs", 0.0, {}, back, self._scalars()
+        )[1]
+
+    def _scalars(self) -> list[float]:
+        return knobs.scalars_now(self._run.settings, self._run.steps, self._run.epoch)
 
     def _second(
         self, name: str, X: Any, y: Any, v: Direction, sample_weight: Any
@@ -136,8 +144,13 @@ class Derivatives:
         with run.untouched():
             data = run.data(X, y, sample_weight)
             along = self._along(name, v)
+        if name == "gnvp" and any(isinstance(loss, (Custom, Mean)) for loss in self._losses()):
+            raise ValueError("gnvp: takes built-in losses of outputs, whose curvature is known")
         _, l2 = knobs.penalties(run.settings, run.steps, run.epoch)
-        return run.session().derive(*data, MATRICES[name], l2, along, None)[1]
+        return run.session().derive(*data, MATRICES[name], l2, along, None, self._scalars())[1]
+
+    def _losses(self) -> list[Loss]:
+        return list(self._run.settings.goal.losses.values())
 
     def _batch(self, X: Any) -> list[Array]:
         """Return inputs checked, building the network where it is not built."""
@@ -158,7 +171,12 @@ class Derivatives:
                 f"got {type(v).__name__}"
             )
         native = self._run.settings.net._native
-        shapes = {name: shape for name, shape in native.parameters() if native.trained(name)}
+        still = self._run.settings.still()
+        shapes = {
+            name: shape
+            for name, shape in native.parameters()
+            if native.trained(name) and name not in still
+        }
         unknown = [name for name in v if name not in shapes]
         if unknown:
             raise ValueError(f"{who}: v has {unknown[0]!r}; trained are {', '.join(shapes)}")

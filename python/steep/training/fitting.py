@@ -25,7 +25,7 @@ class Fitting:
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         *,
         epochs: int = 1,
         batch_size: int | None = None,
@@ -54,7 +54,8 @@ class Fitting:
             any strides, `numpy.memmap` too, are read in place; uint8 keeps its values 0 to 255. A
             mapped file must not be cut short meanwhile.
         y
-            Labels (N,) or values (N, ...), as the loss takes them.
+            Labels (N,) or values (N, ...), as the loss takes them; for several outputs a dict by
+            their names. None where no loss has targets.
         epochs
             How many times to go through the data.
         batch_size
@@ -64,9 +65,9 @@ class Fitting:
         validation
             ``(Xv, yv)`` or ``(Xv, yv, sample_weight)``, evaluated after each epoch.
         sample_weight
-            (N,) weights >= 0; each multiplies its sample's loss. Means still divide by N, unless
-            the trainer has ``reduction="weighted_mean"``. An accuracy is the share of the weights
-            of right samples.
+            (N,) weights >= 0, or a dict of them by output; each multiplies its sample's loss. Means
+            still divide by N, unless the trainer has ``reduction="weighted_mean"``. An accuracy is
+            the share of the weights of right samples.
         class_weight
             ``{class: weight}`` (1 for those left out), an array (classes,), or ``"balanced"``:
             N / (classes * samples of the class), as in scikit-learn. Multiplies `sample_weight`.
@@ -130,7 +131,7 @@ class Fitting:
             ).train()
         return run.record()
 
-    def step(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def step(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Do one update on one batch and return the loss before it, penalties left out.
 
         Raises
@@ -147,7 +148,7 @@ class Fitting:
             return run.step(data)
 
     def evaluate(
-        self, X: Any, y: Any, batch_size: int = 256, *, sample_weight: Any = None
+        self, X: Any, y: Any = None, batch_size: int = 256, *, sample_weight: Any = None
     ) -> dict[str, float]:
         """Return loss and metrics over all samples, dropout off.
 

@@ -15,6 +15,7 @@ from ..schedules.base import Schedule
 # What holds for all parameters, or for those of a group where it says so.
 PENALTIES = ("l1", "l2")
 LIMITS = ("clip_value", "clip_parameter")
+NOBODY = -1
 Given: TypeAlias = Mapping[str, Mapping[str, Any]]  # what each pattern changes, checked
 
 
@@ -31,7 +32,7 @@ class Assignment:
     """The groups that move something, and the group of each parameter."""
 
     groups: tuple[Group, ...]
-    members: tuple[int, ...]
+    members: tuple[int, ...]  # NOBODY for one that is not moved
 
     @property
     def rules(self) -> list[str]:
@@ -177,17 +178,19 @@ def assign(
     given: Given,
     shared: Mapping[str, Any],
     shapes: Mapping[str, Shape],
+    still: Collection[str] = (),
 ) -> Assignment:
     """Return who moves each parameter: the first pattern that its name matches.
 
-    A pattern is the name of a layer, for all of its parameters, or has ``*`` and ``?``.
+    A pattern is the name of a layer, for all of its parameters, or has ``*`` and ``?``. Nobody
+    moves those that stand `still`.
 
     Raises
     ------
     ValueError
         If a pattern matches nothing, or a parameter is matched by none; names them.
     """
-    left = dict(shapes)
+    left = {name: shape for name, shape in shapes.items() if name not in still}
     parts: list[tuple[Group, list[str]]] = []
     for number, (pattern, each) in enumerate(every(optimizer, given, shared)):
         mine = {name: shape for name, shape in left.items() if matches(name, pattern)}
@@ -214,4 +217,5 @@ def assign(
                 "once; give it to the Trainer, without groups"
             )
     of = {name: number for number, (_, names) in enumerate(parts) for name in names}
-    return Assignment(tuple(each for each, _ in parts), tuple(of[name] for name in shapes))
+    members = tuple(of.get(name, NOBODY) for name in shapes)
+    return Assignment(tuple(each for each, _ in parts), members)

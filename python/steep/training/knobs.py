@@ -68,9 +68,11 @@ class Knobs:
 
 def _calls_python(settings: Settings) -> bool:
     """Say whether a Python function gives values to a setting."""
-    given = list(settings.common.values())
-    for group in settings.assigned.groups:
-        given += [*vars(group.optimizer).values(), *group.common.values()]
+    given: list[Any] = list(settings.terms().scalars)
+    for each in settings.objectives:
+        given += each.common.values()
+        for group in each.assigned.groups:
+            given += [*vars(group.optimizer).values(), *group.common.values()]
     return any(schedules.base.calls_python(value) for value in given)
 
 
@@ -82,13 +84,35 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
     ValueError
         If a schedule gives a value that is not finite or below its range.
     """
+    columns: list[Any] = []
+    rules: list[tuple[int, Array]] = []  # where the knobs of a group's rule begin, and their values
+    for each in settings.objectives:
+        _add_objective(each, steps, epochs, columns, rules)
+    columns += scalars(settings, steps, epochs[:-1])
+    found = np.empty((len(steps), len(columns)))
+    found[:] = [0.0 if isinstance(given, np.ndarray) else given for given in columns]
+    for index, given in enumerate(columns):
+        if isinstance(given, np.ndarray):
+            found[:, index] = given
+    for first, own in rules:
+        found[:, first : first + own.shape[1]] = own
+    return found
+
+
+def _add_objective(
+    settings: Settings,
+    steps: Array,
+    epochs: Array,
+    columns: list[Any],
+    rules: list[tuple[int, Array]],
+) -> None:
+    """Append the columns of an objective; those of a rule's own knobs are to be filled in."""
     now = epochs[:-1]
     follows: tuple[Any, ...] = (0.0, 0.0, 0.0)
     if settings.average is not None:
         follows = settings.average.rates(steps, now, epochs[1:])
-    columns: list[Any] = [_common("clip_norm", settings.common["clip_norm"], steps, now), *follows]
+    columns += [_common("clip_norm", settings.common["clip_norm"], steps, now), *follows]
     columns.append(_common("sam", settings.common["sam"], steps, now))
-    rules: list[tuple[int, Array]] = []  # where the knobs of a group's rule begin, and their values
     for group in settings.assigned.groups:
         optimizer = group.optimizer
         for name in GROUP_KNOBS:
@@ -104,14 +128,30 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
             _refuse(type(optimizer).__name__, name, own[row, column], steps[row])
         rules.append((len(columns), own))
         columns += [0.0] * own.shape[1]
-    found = np.empty((len(steps), len(columns)))
-    found[:] = [0.0 if isinstance(given, np.ndarray) else given for given in columns]
-    for index, given in enumerate(columns):
-        if isinstance(given, np.ndarray):
-            found[:, index] = given
-    for first, own in rules:
-        found[:, first : first + own.shape[1]] = own
+
+
+def scalars(settings: Settings, steps: Array, epochs: Array) -> list[Any]:
+    """Return the numbers of some steps that losses go by: the weights that are schedules.
+
+    Raises
+    ------
+    ValueError
+        If one is not finite.
+    """
+    found = []
+    for schedule in settings.terms().scalars:
+        values = np.broadcast_to(schedules.base.evaluate(schedule, steps, epochs), steps.shape)
+        if not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values))[0])
+            _refuse("Trainer", "the weight of a loss", values[row], steps[row])
+        found.append(values)
     return found
+
+
+def scalars_now(settings: Settings, step: int, epoch: int) -> list[float]:
+    """Return them at one step."""
+    given = scalars(settings, np.array([float(step)]), np.array([float(epoch)]))
+    return [float(values[0]) for values in given]
 
 
 def _common(name: str, value: Any, steps: Array, epochs: Array, maximize: bool = False) -> Any:

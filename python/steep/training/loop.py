@@ -3,7 +3,6 @@
 Python runs between the native calls only. What can be wrong with the input was refused before.
 """
 
-import math
 from typing import Any
 
 from .data import Data
@@ -134,15 +133,9 @@ class Loop:
         return stop
 
     def _running(self) -> dict[str, float]:
-        """Return loss and accuracy of the epoch in progress."""
-        at = self.session.progress
-        seen = min(at["batch"] * self.batch_size, self.samples)
+        """Return losses and accuracies of the epoch in progress."""
         settings = self.run.settings
-        mean = settings.mean_loss(at["loss"], seen, at["weight"]) if seen else math.nan
-        logs = {"loss": mean}
-        if settings.metrics:
-            logs["accuracy"] = at["right"] / at["weight"] if at["weight"] > 0 else math.nan
-        return logs
+        return settings.terms().logs(self.session.progress["sums"], settings.by_weight)
 
     def _epoch_logs(self) -> dict[str, float]:
         """Return the numbers of the epoch, validation included; changes nothing."""

@@ -27,14 +27,22 @@ from .run import Run
 from .settings import FIXED, Settings
 
 Array: TypeAlias = NDArray[Any]
-VERSION = 3
-_READ = (1, 2, 3)
-COUNTERS = ("epoch", "batch", "steps", "loss", "right", "weight")
+VERSION = 4  # of those with several losses or frozen weights; others are as they were
+_READ = (1, 2, 3, VERSION)
+COUNTERS = ("epoch", "batch", "steps")
+SUMS = ("loss", "weighted", "right", "weight", "samples")
 
 
-def counters(progress: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a session's progress a checkpoint keeps: all but times."""
-    return {name: progress[name] for name in COUNTERS}
+def counters(progress: Mapping[str, Any], plain: bool = False) -> dict[str, Any]:
+    """Return what of a session's progress a checkpoint keeps: all but times.
+
+    `plain`: of one loss as it is, whose sums by weights are the same.
+    """
+    found = {name: progress[name] for name in COUNTERS}
+    if not plain:
+        return {**found, "sums": [list(each) for each in progress["sums"]]}
+    of = dict(zip(SUMS, progress["sums"][0], strict=True))
+    return found | {name: of[name] for name in ("loss", "right", "weight")}
 
 
 def describe(settings: Settings) -> dict[str, Any]:
@@ -45,23 +53,44 @@ def describe(settings: Settings) -> dict[str, Any]:
     ValueError
         If a schedule is a Python function.
     """
-    kept = ("metrics", "sam_adaptive", "decay_bias", "reduction", "precision", "device", "seed")
-    return {
+    kept = ("sam_adaptive", "decay_bias", "reduction", "precision", "device", "seed")
+    several = isinstance(settings.loss, dict)
+    metrics, frozen = settings.metrics, settings.net._frozen_names()
+    about: dict[str, Any] = {}
+    if frozen:
+        about["frozen"] = list(frozen)
+    if settings.loss_weights:
+        about["loss_weights"] = {
+            k: schedules.get_config(v) for k, v in settings.loss_weights.items()
+        }
+    new = bool(about) or several or not settings.terms().plain
+    loss: Any = settings.loss
+    return about | {
         "format": "trainer",
-        "version": VERSION,
-        "loss": settings.loss.get_config(),
+        "version": VERSION if new else 3,
+        "loss": _by_name(loss) if several else loss.get_config(),
         "optimizer": settings.optimizer.get_config() if settings.owns else None,
         "groups": [
             [pattern, {name: _plain(value) for name, value in changes.items()}]
             for pattern, changes in settings.groups.items()
         ],
         "average": None if settings.average is None else settings.average.get_config(),
-        "settings": {name: settings.get(name) for name in kept},
+        "settings": {"metrics": metrics} | {name: settings.get(name) for name in kept},
         "common": {
             name: None if v is None else schedules.get_config(v)
             for name, v in settings.common.items()
         },
     }
+
+
+def _by_name(given: Mapping[str, losses.Loss]) -> dict[str, Any]:
+    return {"outputs": [[name, loss.get_config()] for name, loss in given.items()]}
+
+
+def _losses(about: Any, functions: Mapping[str, Any]) -> Any:
+    if "outputs" in about:
+        return {str(name): losses.from_config(each, functions) for name, each in about["outputs"]}
+    return losses.from_config(about, functions)
 
 
 def _plain(value: Any) -> Any:
@@ -90,7 +119,7 @@ def pack(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
     for slot, values in slots.items():
         tensors |= {f"slots/{slot}/{name}": value for name, value in values.items()}
     about["shapes"] = net.input_shapes
-    about["place"] = counters(progress) | place.described()
+    about["place"] = counters(progress, run.settings.terms().plain) | place.described()
     for name, numbers in history.history.items():
         if name != "seconds":
             tensors[f"history/epochs/{name}"] = np.array(numbers, np.float64)
@@ -101,8 +130,11 @@ def pack(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
     return tensors | encoder.arrays, about
 
 
-def settings(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of the trainer that a checkpoint describes, the network aside."""
+def settings(about: Mapping[str, Any], functions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the trainer that a checkpoint describes, the network aside.
+
+    `functions` are those of losses, by name.
+    """
     if about["version"] not in _READ:
         raise ValueError(f"written in format {about['version']}, this steep reads {_READ}")
     none = 0.0 if about["version"] == 1 else None  # what stood for no limit
@@ -111,7 +143,10 @@ def settings(about: Mapping[str, Any]) -> dict[str, Any]:
         for name, v in about["common"].items()
     }
     return {
-        "loss": losses.from_config(about["loss"]),
+        "loss": _losses(about["loss"], functions),
+        "loss_weights": {
+            str(name): schedules.from_config(v) for name, v in about.get("loss_weights", {}).items()
+        },
         "optimizer": _optimizer(about["optimizer"]),
         "groups": {
             str(pattern): {name: optimizers.read_argument(v) for name, v in changes.items()}
@@ -165,10 +200,21 @@ def opened(path: str | PathLike[str]) -> Iterator[tuple[dict[str, Array], dict[s
 def unpack(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
     """Give a new run the state of a checkpoint; where it does not fit, nothing changes."""
     own = run.settings
-    shapes = described.check_state(own.net, own.slots, own.precision, tensors, about)
-    with own.net._tentative():
-        own.build(shapes, draw=False)
-        _fill(run, tensors, about)
+    frozen = [str(name) for name in about.get("frozen", ())]
+    shapes = described.check_state(
+        own.net, lambda weights: own.slots(weights, frozen), own.precision, tensors, about
+    )
+    before = own.net._freezes
+    try:
+        with own.net._tentative():
+            own.build(shapes, draw=False)
+            if {*frozen} != {*own.net._frozen_names()}:
+                own.net._freeze_exactly(frozen)
+                own.forget()
+            _fill(run, tensors, about)
+    except BaseException:
+        own.net._freezes = before
+        raise
 
 
 def _fill(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> None:
@@ -185,6 +231,8 @@ def _fill(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> N
     history.steps["loss"] = tensors["history/steps/loss"].tolist()
     place.states = Decoder(tensors, {}).decode(about.get("callbacks", []))
     place.loaded = place.call is not None
+    if "sums" not in progress:
+        progress = _one_sum(progress, place)
     native, session = run.settings.net._native, run.session()
     slots = {
         slot: fitting_shapes(shapes, native.precision, under(f"slots/{slot}/", tensors))
@@ -220,16 +268,34 @@ def set_state(run: Run, kept: Mapping[str, Any]) -> None:
         weights, slots, progress, run.history = kept["trained"]
         run.settings.net.load_state_dict(weights)
         run.session().assign_slots(slots)
+        progress = progress if "sums" in progress else _one_sum(progress, _place_of(kept))
         run.session().set_progress(**counters(progress))
-        place, loaded, states = kept["place"]
-        run.place = place if isinstance(place, Place) else Place.of(place)  # as once pickled
+        _, loaded, states = kept["place"]
+        run.place = _place_of(kept)
         run.place.loaded, run.place.states = loaded, states
+
+
+def _place_of(kept: Mapping[str, Any]) -> Place:
+    place = kept["place"][0]
+    return place if isinstance(place, Place) else Place.of(place)  # as once pickled
+
+
+def _one_sum(progress: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """Return progress as of several losses, from that of one as it is."""
+    seen = 0
+    if place.layout is not None:
+        seen = min(progress["batch"] * place.layout[1], place.layout[0])
+    loss, right, weight = (float(progress[name]) for name in ("loss", "right", "weight"))
+    sums = [(loss, loss, right, weight, float(seen))]
+    return {name: progress[name] for name in COUNTERS} | {"sums": sums}
 
 
 def progress_of(tensors: Mapping[str, Array], about: Mapping[str, Any]) -> dict[str, Any]:
     """Return the counters of a session; format 1 kept the losses of the epoch, not their sum."""
     saved = about["place"]
-    counts = {name: int(saved[name]) for name in ("epoch", "batch", "steps")}
+    counts: dict[str, Any] = {name: int(saved[name]) for name in COUNTERS}
+    if "sums" in saved:
+        return counts | {"sums": [tuple(float(x) for x in each) for each in saved["sums"]]}
     if about["version"] > 1:
         sums = {name: float(saved[name]) for name in ("loss", "right", "weight")}
         return {**counts, **sums}

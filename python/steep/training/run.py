@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .. import _core, memory, schedules
 from ..network.body import BUILDING
+from ..network.layer import freezes
 from . import history, knobs
 from .data import Data, checked, warn_of_softmax
 from .errors import NonFiniteError
@@ -37,6 +38,8 @@ class Run:
         self.hooks: Callbacks | None = None  # of the current fit
         self._session: _core.Session | None = None
         self._native: _core.Network | None = None  # the session's
+        self._frozen = -1  # freezes counted when it was made, and what it moves
+        self._moved: list[tuple[int, ...]] = []
         self._room_for = 0  # samples of the largest batch that is known to fit into memory
         self._trained_by: int | None = None  # thread of the running fit or step
         self._starting = threading.Lock()
@@ -87,8 +90,9 @@ class Run:
             return
         settings, summed = self.settings, self.settings.reduction == "sum"
         logs = {"loss": losses[known] / layout[0] if summed else losses[known]}
-        if settings.metrics:
-            logs["accuracy"] = shares[known]
+        for term in settings.terms().terms:
+            if term.accuracy is not None:
+                logs[term.accuracy] = shares[known]
         numbers = known + (steps - len(losses)), epoch - len(known) + np.arange(len(known))
         rate = schedules.base.evaluate(settings.rate, *(n.astype(float) for n in numbers))
         logs["lr"] = np.broadcast_to(rate, known.shape)
@@ -117,12 +121,14 @@ class Run:
         Raises
         ------
         ValueError
-            If the network has several outputs.
+            If the losses do not fit the network, or nothing is to be trained.
         RuntimeError
-            If it was built again or converted since.
+            If it was built again or converted since, or other weights are frozen.
         """
         settings, net = self.settings, self.settings.net
         settings.build()
+        if self._session is not None and self._frozen != freezes():
+            self._look_at_frozen()
         if self._session is None:
             with BUILDING:  # one session, whoever asks first
                 self._begin_session()
@@ -137,14 +143,30 @@ class Run:
     def _begin_session(self) -> None:
         settings, native = self.settings, self.settings.net._native
         if self._session is None:
-            settings.output_shape()
-            settings.optimizer._check_fits(settings.loss.name, settings.net.num_parameters)
+            terms, objectives = settings.terms(), settings.native()
+            for each in settings.objectives:
+                for loss in each.goal.losses.values():
+                    each.optimizer._check_fits(loss.name, settings.net.num_parameters)
             warn_of_softmax(settings)
             settings.net._convert(settings.precision)
-            self._session = _core.Session(
-                native, settings.loss.name, settings.loss.option, settings.recipe()
+            graph = None if terms.graph is terms.about.graph else terms.graph
+            self._session = _core.Session(native, objectives, graph, len(terms.scalars))
+            self._native, self._frozen = native, freezes()
+            self._moved = [each.assigned.members for each in settings.objectives]
+
+    def _look_at_frozen(self) -> None:
+        """Make another session where other weights are frozen than when this one was made."""
+        for each in self.settings.objectives:
+            each.forget()
+        if self._moved == [each.assigned.members for each in self.settings.objectives]:
+            self._frozen = freezes()
+        elif self.steps:
+            raise RuntimeError(
+                f"Trainer: other weights were frozen when its {self.steps} steps were done; make a "
+                "new Trainer for the same network"
             )
-            self._native = native
+        else:
+            self._session = None
 
     def set(self, name: str, value: Any) -> None:
         """Change a setting; refuse other update rules once steps are done."""
@@ -209,7 +231,7 @@ class Run:
 
     def announce(self, called: Callbacks, validated: bool) -> None:
         """Say what a fit is going to measure, and let its callbacks refuse it."""
-        before, measured = self.logged, ["loss", *self.settings.metrics]
+        before, measured = self.logged, self.settings.terms().names
         held = [f"val_{name}" for name in measured] if validated else []
         self.logged = [*measured, *held, "lr", "seconds"]
         try:
@@ -266,7 +288,8 @@ class Run:
         """Return the objective of one batch and its gradients by name."""
         session = self.session()
         penalties = knobs.penalties(self.settings, self.steps, self.epoch)
-        loss, found = session.gradients(*data, *penalties)
+        now = knobs.scalars_now(self.settings, self.steps, self.epoch)
+        loss, found = session.gradients(*data, *penalties, scalars=now)
         names = (name for name, _ in self.settings.net._native.parameters())
         return loss, {name: found[name] for name in names if name in found}
 
@@ -288,11 +311,9 @@ class Run:
 
     def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:
         """Return loss and metrics."""
-        loss, right, weight = self.session().evaluate(*data, batch_size)
-        logs = {"loss": self.settings.mean_loss(loss, data.samples, weight)}
-        if self.settings.metrics:
-            logs["accuracy"] = right / weight
-        return logs
+        terms, at = self.settings.terms(), (float(self.steps), float(self.epoch))
+        totals = self.session().evaluate(*data, batch_size)
+        return terms.logs(terms.evaluated(totals, data.samples, at), self.settings.by_weight)
 
     def refuse_fault(self) -> None:
         """Raise NonFiniteError where the session's last run met a value that is not finite."""

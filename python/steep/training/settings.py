@@ -4,22 +4,22 @@ Training itself is `run`.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from .. import _core, averages, losses, optimizers
-from ..checks.names import choose
+from .. import _core, averages, optimizers
+from ..checks.names import choose, matches
 from ..checks.numbers import NOT_NEGATIVE, flag, keeps_kind, seed
-from ..network import Shape
+from ..network import Shape, label
 from ..network.network import Network
 from ..network.weights import PRECISIONS
-from . import groups
+from . import groups, terms
 
 COMMON = (*groups.PENALTIES, "clip_norm", *groups.LIMITS, "sam")
 # What a session is made with.
 FIXED = (
     "net", "loss", "average", "sam_adaptive", "decay_bias", "reduction", "precision", "device",
-    "seed", "metrics",
+    "seed", "metrics", "loss_weights",
 )  # fmt: skip
 
 
@@ -30,6 +30,9 @@ class Settings:
     """The settings of a trainer, checked; `Trainer` says what they mean."""
 
     owns = True  # an optimizer beside those of groups
+    name = ""  # of its objective, where there are several
+    every = 1  # steps it is due after
+    trains: tuple[Any, ...] | None = None  # layers and patterns of names; None: all
 
     def __init__(
         self,
@@ -44,8 +47,15 @@ class Settings:
         if not isinstance(net, Network):
             raise TypeError(f"Trainer: net must be a steep network, got {type(net).__name__}")
         self.net = net
-        self.loss = losses.get(loss)
-        self.metrics = _metrics(fixed["metrics"], self.loss)
+        self.goal = terms.goal(loss, fixed.get("loss_weights"), fixed["metrics"])
+        several = loss is None or isinstance(loss, Mapping)
+        self.loss: Any = dict(self.goal.losses) if several else self.goal.losses[""]
+        self.loss_weights = dict(self.goal.weights)
+        self.metrics: Any = dict(self.goal.metrics)
+        if not several and not isinstance(fixed["metrics"], Mapping):
+            self.metrics = self.goal.metrics.get("", ())
+        self.others: tuple[Settings, ...] = ()  # those of the objectives after this one
+        self._terms: terms.Terms | None = None
         self.average = averages.get(fixed["average"])
         self.sam_adaptive = flag("Trainer", "sam_adaptive", fixed["sam_adaptive"])
         self.decay_bias = flag("Trainer", "decay_bias", fixed["decay_bias"])
@@ -61,10 +71,15 @@ class Settings:
         self.optimizer: optimizers.Optimizer = self.fitting("optimizer", optimizer)
         self.changes = 0  # of settings and of what was trained on: knob tables made before are old
 
-    def mean_loss(self, loss: float, samples: int, weight: float) -> float:
-        """Return the mean of losses that were added up; 0 where no sample weighs anything."""
-        over = weight if self.reduction == "weighted_mean" else samples
-        return loss / over if over else 0.0
+    @property
+    def objectives(self) -> "tuple[Settings, ...]":
+        """The settings of all objectives."""
+        return self, *self.others
+
+    @property
+    def by_weight(self) -> bool:
+        """Whether means are over the weights of samples, not their number."""
+        return self.reduction == "weighted_mean"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -162,11 +177,16 @@ class Settings:
         return last
 
     def with_(
-        self, name: str, value: Any, shapes: Mapping[str, Shape] | None = None
+        self,
+        name: str,
+        value: Any,
+        shapes: Mapping[str, Shape] | None = None,
+        still: Collection[str] | None = None,
     ) -> groups.Assignment:
         """Return who would move what with a setting that `fitting` returned.
 
-        Parameters of other `shapes` by name than the network's may be asked for.
+        Parameters of other `shapes` by name than the network's may be asked for, and with others
+        that stand `still`.
         """
         optimizer = value if name not in (*COMMON, "groups") else self.optimizer
         return groups.assign(
@@ -174,6 +194,7 @@ class Settings:
             value if name == "groups" else self.groups,
             self.common,
             self.shapes() if shapes is None else shapes,
+            self.still() if still is None else still,
         )
 
     def with_rates(self, change: Callable[[Any], Any]) -> dict[str, Any]:
@@ -192,6 +213,10 @@ class Settings:
         self._assigned = None
         self.changes += 1
 
+    def forget(self) -> None:
+        """Find out anew who moves what: other weights may be frozen."""
+        self._assigned = None
+
     @property
     def assigned(self) -> groups.Assignment:
         """Who moves what; the network is built."""
@@ -199,13 +224,102 @@ class Settings:
             self._assigned = self.with_("groups", self.groups)
         return self._assigned
 
-    def slots(self, shapes: Mapping[str, Shape]) -> dict[str, dict[str, Shape]]:
+    def slots(
+        self, shapes: Mapping[str, Shape], frozen: Collection[str] | None = None
+    ) -> dict[str, dict[str, Shape]]:
         """Return the shapes of all slots by name and parameter, of a network with such weights."""
-        assigned = self.with_("groups", self.groups, shapes)
-        return assigned.slots(shapes, self.average is not None)
+        found: dict[str, dict[str, Shape]] = {}
+        for each in self.objectives:
+            still = None if frozen is None else each.still(frozen, shapes)
+            assigned = each.with_("groups", each.groups, shapes, still)
+            prefix = f"{each.name}/" if len(self.objectives) > 1 else ""
+            own = assigned.slots(shapes, each.average is not None)
+            found |= {f"{prefix}{slot}": of for slot, of in own.items()}
+        return found
+
+    # -- what is made small, by moving what; the network is built ------------------------------
+
+    def terms(self) -> terms.Terms:
+        """Return the losses of all objectives over the network as it is."""
+        about = self.net._described()
+        if self._terms is None or self._terms.about is not about:
+            self._terms = terms.Terms(self.net, {each.name: each.goal for each in self.objectives})
+        return self._terms
+
+    def still(
+        self, frozen: Collection[str] | None = None, names: Collection[str] | None = None
+    ) -> set[str]:
+        """Return the parameters that this objective does not move: frozen ones, and others'."""
+        frozen = self.net._frozen_names() if frozen is None else frozen
+        moved = self.moved(self.shapes() if names is None else names)
+        return {name for name in (moved if names is None else names) if not moved[name]} | {*frozen}
+
+    def moved(self, names: Collection[str]) -> dict[str, bool]:
+        """Return of each parameter whether it is this objective's.
+
+        Raises
+        ------
+        ValueError
+            If a pattern or layer of `trains` is in no network, or has nothing to train.
+        """
+        if self.trains is None:
+            return dict.fromkeys(names, True)
+        about = self.net._described().weights.values()
+        owners = {weight.name: weight.owners for weight in about}
+        found = dict.fromkeys(names, False)
+        for given in self.trains:
+            hits = [
+                name
+                for name in found
+                if (
+                    matches(name, given)
+                    if isinstance(given, str)
+                    else any(owner is given for owner in owners.get(name, ()))
+                )
+            ]
+            if not hits:
+                shown = repr(given) if isinstance(given, str) else label(given)
+                raise ValueError(
+                    f"objective {self.name!r}: trains={shown} is no weight of the network; there "
+                    f"are {', '.join(names)}"
+                )
+            found |= dict.fromkeys(hits, True)
+        return found
+
+    def native(self) -> list[_core.Objective]:
+        """Return the objectives as a native session takes them.
+
+        Raises
+        ------
+        ValueError
+            If an objective has nothing to move, or a method for full batches has several losses.
+        """
+        found, names = self.terms(), list(self.shapes())
+        frozen = {*self.net._frozen_names()}
+        made = []
+        for each, own in zip(self.objectives, found.native, strict=True):
+            moved, still = each.moved(names), each.still(frozen, names)
+            trained = self.net._native.trained
+            if not any(trained(name) and name not in still for name in names):
+                who = f"objective {each.name!r}" if each.name else "Trainer"
+                raise ValueError(
+                    f"{who}: trains nothing, all weights are frozen; net.unfreeze() frees them"
+                )
+            if each.optimizer.full_batch and len(found.terms) > 1:
+                raise ValueError(
+                    f"{type(each.optimizer).__name__}: takes one loss, got "
+                    f"{', '.join(term.name for term in found.terms)}"
+                )
+            made.append(
+                _core.Objective(
+                    each.recipe(), own, list(moved.values()), [n in frozen for n in names],
+                    each.every, each.name,
+                )
+            )  # fmt: skip
+        return made
 
     def recipe(self) -> _core.Recipe:
-        """Return what a native session is made with; the network is built."""
+        """Return how its parameters are moved."""
         return _core.Recipe(
             **self.assigned.made_with,
             seed=self.seed,
@@ -229,19 +343,8 @@ class Settings:
         """Return the shape of the network's output; ValueError where it has several."""
         shapes = self.net.output_shapes
         if len(shapes) != 1:
-            raise ValueError(f"Trainer: trains one output, got {len(shapes)}")
+            raise ValueError(f"Trainer: this is for one output, the network has {len(shapes)}")
         return shapes[0]
-
-
-def _metrics(given: Sequence[str] | None, loss: losses.Loss) -> tuple[str, ...]:
-    if given is None:
-        return ("accuracy",) if loss.classification else ()
-    names = tuple(given) if not isinstance(given, str) else (given,)
-    for name in names:
-        choose("metric", name, {"accuracy": 0})
-        if not loss.classification:
-            raise ValueError(f"accuracy: counts right classes, but {loss.name} is for values")
-    return names
 
 
 def _device(name: str) -> str:

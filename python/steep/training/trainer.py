@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any
 
-from .. import losses, optimizers
+from .. import optimizers
 from ..averages import Average
 from ..checks.numbers import whole
 from ..network import Layer
@@ -36,10 +36,12 @@ class Trainer(Fitting, Derivatives):
     Parameters
     ----------
     net
-        A `Sequential` or `Model` with one output. Where it is not built yet, `seed` draws its
+        A `Sequential` or `Model`. Where it is not built yet, `seed` draws its
         weights.
     loss
-        A name or one of `steep.losses`.
+        A name or one of `steep.losses`, or a function of an output and its target, made of
+        `steep.ops` (`losses.Custom`). For several outputs a dict by their names; outputs that are
+        not in it are not trained on. None: only what layers add (`Layer.add_loss`).
     optimizer
         A name or one of `steep.optimizers`.
     groups
@@ -48,8 +50,13 @@ class Trainer(Fitting, Derivatives):
         {"lr_factor": 0.5}}``. A pattern may be a layer's name. Settings are hyper-parameters of the
         optimizer, `lr_factor`, ``"optimizer"``, `l1`, `l2`, `clip_value` and `clip_parameter`.
         Where groups take all parameters no `optimizer` is needed.
+    loss_weights
+        What losses are multiplied by, a dict by outputs (by the loss's name for the only one that
+        has no name) and by the names of losses that layers add: numbers, or schedules for every
+        step. 1 for those left out. Histories show each loss as it is, and as ``"loss"`` their
+        weighted sum.
     metrics
-        ``("accuracy",)``, the default for classification, or ``()``.
+        ``("accuracy",)``, the default for classification, or ``()``; a dict for several outputs.
     l1, l2
         Penalties l1*sum|w| + l2/2*sum w^2 on weights, not biases; >= 0, numbers or schedules.
     decay_bias
@@ -92,8 +99,9 @@ class Trainer(Fitting, Derivatives):
     """
 
     net: Network
-    loss: losses.Loss
-    metrics: tuple[str, ...]
+    loss: Any
+    loss_weights: dict[str, Any]
+    metrics: Any
     average: Average | None
     sam_adaptive: bool
     decay_bias: bool
@@ -109,7 +117,8 @@ class Trainer(Fitting, Derivatives):
         optimizer: Any = None,
         *,
         groups: Mapping[str, Any] | None = None,
-        metrics: Sequence[str] | None = None,
+        loss_weights: Mapping[str, Any] | None = None,
+        metrics: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
         l1: Any = 0.0,
         l2: Any = 0.0,
         decay_bias: bool = False,
@@ -133,7 +142,7 @@ class Trainer(Fitting, Derivatives):
             "precision": precision,
             "device": device,
         }
-        fixed["sam_adaptive"] = sam_adaptive
+        fixed |= {"sam_adaptive": sam_adaptive, "loss_weights": loss_weights}
         self._run = Run(Settings(net, loss, optimizer, common, fixed, given=groups))
 
     def __repr__(self) -> str:
@@ -277,7 +286,8 @@ class Trainer(Fitting, Derivatives):
             If it was written on a device that this build does not have.
         """
         with resume.opened(path) as (tensors, about):
-            options = resume.settings(about)
+            functions = {k: f for k, f in (custom_objects or {}).items() if not isinstance(f, type)}
+            options = resume.settings(about, functions)
             target = resume.network(tensors, about, custom_objects or {}) if net is None else net
             trainer = cls(target, **options)
             resume.unpack(trainer._run, tensors, about)
