@@ -63,8 +63,10 @@ class Forward {
   virtual ~Forward() = default;
   virtual long capacity() const = 0;
   virtual long bytes() const = 0;
-  // Samples in their own order; outs[i] is (samples, width) of output i, in the weights' format.
-  virtual void predict(const Batcher& data, const std::vector<void*>& outs, Halt& halt) = 0;
+  // Samples in their own order; outs[i] is (samples, width) of output i, in the weights' format. What
+  // is drawn follows from the seed and a sample's number.
+  virtual void predict(const Batcher& data, uint64_t seed, const std::vector<void*>& outs,
+                       Halt& halt) = 0;
   // Of each term.
   virtual std::vector<Totals> evaluate(const Batcher& data, Halt& halt) = 0;
 };

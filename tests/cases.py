@@ -271,6 +271,7 @@ class Op:
     parameters: tuple[tuple[int, ...], ...] = ()
     fixed: int = 0  # the last so many parameters are not trained
     roundings: float = 32.0  # of a result, relative to the largest
+    passes: float = 1.0  # what part of its gradient comes back
 
 
 _IMAGE = (5, 6, 3)
@@ -322,11 +323,58 @@ OPS = {
         ((4, 15),),
         roundings=0.0,
     ),
+    "divide": Op(lambda g, a, b: g.divide(a, b), np.divide, ((7,), (7,)), roundings=64.0),
+    "power": Op(
+        lambda g, x: g.power(g.affine(g.activation(x, "abs"), 1.0, 0.5), -1.7),
+        lambda x: (np.abs(x) + 0.5) ** -1.7,
+        ((17,),),
+    ),
+    "clip": Op(lambda g, x: g.clip(x, -0.3, 0.8), lambda x: np.clip(x, -0.3, 0.8), ((17,),)),
+    "maximum": Op(lambda g, a, b: g.maximum(a, b), np.maximum, ((17,), (17,)), roundings=0.0),
+    "minimum": Op(lambda g, a, b: g.minimum(a, b), np.minimum, ((17,), (17,)), roundings=0.0),
+    "sum": Op(
+        lambda g, x: g.sum(x, 1, 2, -0.5), lambda x: -0.5 * x.sum(axis=(2, 3)), ((3, 5, 7, 2),)
+    ),
+    "repeat": Op(
+        lambda g, x: g.repeat(x, 1, 5),
+        lambda x: np.repeat(x[:, :, None], 5, axis=2),
+        ((3, 7),),
+        roundings=0.0,
+    ),
+    "slice": Op(
+        lambda g, x: g.slice(x, 1, 2, 5), lambda x: x[:, :, 2:5], ((3, 6, 5),), roundings=0.0
+    ),
+    "stop_gradient": Op(
+        lambda g, x: g.stop_gradient(x), lambda x: x, ((7,),), roundings=0.0, passes=0.0
+    ),
+    "gradient_reversal": Op(
+        lambda g, x: g.gradient_reversal(x, 0.7), lambda x: x, ((7,),), roundings=0.0, passes=-0.7
+    ),
+    # Of what draws: the mean, and the gradient of one draw. What is drawn has tests of its own.
+    "normal_like": Op(lambda g, x: g.normal_like(x, False), lambda x: 0 * x, ((7,),), passes=0.0),
+    "uniform_like": Op(
+        lambda g, x: g.uniform_like(x, -1.0, 0.5, False),
+        lambda x: np.full_like(x, -0.25),
+        ((7,),),
+        passes=0.0,
+    ),
+    "bernoulli": Op(lambda g, x: g.bernoulli(x, False), lambda x: x, ((7,),), passes=0.0),
+    "gaussian_noise": Op(lambda g, x: g.gaussian_noise(x, 0.4), lambda x: x, ((17,),)),
+    "reparameterize": Op(
+        lambda g, m, v: g.reparameterize(m, v, False), lambda m, v: m, ((17,), (17,))
+    ),
     "conv2d": Op(
         lambda g, x, w, b: g.conv2d(x, w, b, **_FILTERS),
         lambda x, w, b: reference.conv2d(x, w, b, **_FILTERS),
         (_IMAGE,),
         ((3, 2, 3, 4), (4,)),
+        roundings=64.0,
+    ),
+    "conv2d_transpose": Op(
+        lambda g, x, w, b: g.conv2d_transpose(x, w, b, output_padding=(1, 1), **_FILTERS),
+        lambda x, w, b: reference.conv2d_transpose(x, w, b, output_padding=(1, 1), **_FILTERS),
+        (_IMAGE,),
+        ((3, 2, 4, 3), (4,)),
         roundings=64.0,
     ),
     "max_pool": Op(
@@ -366,6 +414,10 @@ OPS = {
 
 def _twice(layer):
     return [layer, layers.Tanh(), layer]
+
+
+def _tied(encoder, **options):
+    return [encoder, layers.TiedDense(encoder, 6, **options)]
 
 
 def _image(shape, *body):
@@ -440,6 +492,16 @@ LAYERS = {
     "Conv2D strided": lambda: _image((5, 6, 2), layers.Conv2D(17, (3, 2), 2, padding="valid")),
     "Conv2D grouped": lambda: _image((4, 5, 4), layers.Conv2D(6, 3, groups=2, dilation=2)),
     "Conv2D depthwise": lambda: _image((4, 5, 4), layers.Conv2D(4, 3, groups=4, use_bias=False)),
+    "Conv2DTranspose": lambda: _image((3, 4, 5), layers.Conv2DTranspose(3, 4, 2)),
+    "Conv2DTranspose activated": lambda: _image(
+        (3, 4, 2), layers.Conv2DTranspose(17, 3, 2, padding=1, activation="tanh", use_bias=False)
+    ),
+    "Conv2DTranspose grouped": lambda: _image(
+        (2, 3, 4), layers.Conv2DTranspose(6, (2, 3), (3, 2), padding="valid", groups=2, dilation=2)
+    ),
+    "Conv2DTranspose depthwise": lambda: _image(
+        (3, 2, 4), layers.Conv2DTranspose(4, 3, 2, groups=4, activation="gelu")
+    ),
     "Conv2D by pixel": lambda: _image((4, 4, 3), layers.Conv2D(2, 1)),
     "Conv1D": lambda: _sequence(layers.Conv1D(3, 3, activation="tanh")),
     "Conv1D strided": lambda: _sequence(layers.Conv1D(17, 4, 2, padding="valid")),
@@ -482,6 +544,18 @@ LAYERS = {
     "Branches of images": lambda: _image(
         (4, 4, 2), layers.Branches(layers.Conv2D(3, 1), layers.Conv2D(2, 3), layers.BatchNorm())
     ),
+    "TiedDense": lambda: _tied(layers.Dense(9, "tanh")),
+    "TiedDense of few units": lambda: _tied(layers.Dense(3, use_bias=False), activation="gelu"),
+    "GaussianNoise": lambda: [layers.Dense(8), layers.GaussianNoise(0.3), layers.Tanh()],
+    "Reparameterize": lambda: [layers.Dense(14, "tanh"), layers.Reparameterize()],
+    # Turned round twice, so that what comes first has its own gradient again.
+    "GradientReversal": lambda: [
+        layers.Dense(5),
+        layers.GradientReversal(2.0),
+        layers.Tanh(),
+        layers.GradientReversal(0.5),
+    ],
+    "RepeatVector": lambda: [layers.Dense(5), layers.RepeatVector(3), layers.Flatten()],
     "shared": lambda: _twice(layers.Dense(6)),
     "of the user": lambda: [layers.Dense(7), Ladder(), Ladder()],
 }

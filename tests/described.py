@@ -13,6 +13,7 @@ import steep
 from steep import (
     averages,
     callbacks,
+    constraints,
     data,
     initializers,
     layers,
@@ -147,7 +148,7 @@ class Case:
     @property
     def draws(self) -> bool:
         """Whether training draws numbers that prediction does not."""
-        return self.uses("Dropout", "AlphaDropout", "RReLU")
+        return self.uses("Dropout", "AlphaDropout", "RReLU", "GaussianNoise", "Reparameterize")
 
     def uses(self, *names: str) -> bool:
         return any(f".{name}(" in self.text or f"{name}(" in self.text for name in names)
@@ -238,7 +239,8 @@ def _chain(lines: list[str], nodes: tuple[Node, ...], x: str, count: list[int]) 
 
 
 ROOMS = {
-    "averages": averages, "callbacks": callbacks, "data": data, "initializers": initializers,
+    "averages": averages, "callbacks": callbacks, "constraints": constraints, "data": data,
+    "initializers": initializers,
     "layers": layers, "losses": losses, "ops": ops, "optimizers": optimizers,
     "schedules": schedules,
 }  # fmt: skip

@@ -114,8 +114,11 @@ def weights(net):
     return {name: net.get(name).tobytes() for name, _ in net.parameters()}
 
 
-def differences(net, session, batch, l1=0.0, l2=0.0):
-    """Return the largest error of a native session's gradients, relative to each parameter's."""
+def differences(net, session, batch, l1=0.0, l2=0.0, *, passes=1.0):
+    """Return the largest error of a native session's gradients, relative to each parameter's.
+
+    Of ops that let only a part of the gradient pass, they must be that part of the differences.
+    """
     _, found = session.gradients(*batch, None, l1, l2)
     worst = 0.0
     for name, gradient in found.items():
@@ -128,7 +131,7 @@ def differences(net, session, batch, l1=0.0, l2=0.0):
                 moved[at] += sign * STEP
                 net.set(name, moved)
                 ends.append(session.gradients(*batch, None, l1, l2)[0])
-            numeric[at] = (ends[0] - ends[1]) / (2 * STEP)
+            numeric[at] = passes * (ends[0] - ends[1]) / (2 * STEP)
         net.set(name, value)
         scale = max(np.abs(gradient).max(), 1e-10)
         worst = max(worst, np.abs(numeric - gradient).max() / scale)

@@ -4,7 +4,7 @@ import math
 
 from described import Call, Fork, Meet, Source, Use, call
 from random_activations import BENT, PLAIN, STEEP, Activations, layer
-from shapes import Misfit, after
+from shapes import Misfit, after, both
 
 # What weights may begin with; what is no matrix has no "identity", what is no kernel no "dirac".
 INITS = ("he", "xavier", "xavier_in", "glorot_normal", "lecun_uniform", "truncated_normal",
@@ -14,6 +14,9 @@ INITS = ("he", "xavier", "xavier_in", "glorot_normal", "lecun_uniform", "truncat
 MATRICES = (Source("initializers.Sparse(0.5, 0.3)"), Source("initializers.Identity()"))
 KERNELS = (Source("initializers.Dirac(0.9)"),)
 DELTAS = (Source("initializers.DeltaOrthogonal()"), "delta_orthogonal")
+CONSTRAINTS = ("non_negative", "unit_norm", "max_norm", *map(Source, (
+    "constraints.Clip(0.2)", "constraints.MaxNorm(0.5)", "constraints.NonNegative()",
+    "constraints.UnitNorm()")))  # fmt: skip
 LARGEST = 2500  # elements of an image on the way
 
 
@@ -37,7 +40,11 @@ class Body(Activations):
         return layer(
             "Dense", units, self.activation(), use_bias=self.maybe(0.2, False),
             init=self.maybe(0.25 * init, self.choose(0.2, *INITS, *MATRICES)),
+            constraint=self.constraint(),
         )  # fmt: skip
+
+    def constraint(self):
+        return self.maybe(0.08, self.choose(*CONSTRAINTS))
 
     def dropout(self):
         return layer(
@@ -55,6 +62,10 @@ class Body(Activations):
     def pointwise(self, shape):  # noqa: PLR0911 - one for each kind
         """Return layers that keep the shape, whatever it is."""
         kind = self.choose("activation", "activation", "dropout", "norm", "rescale", "own")
+        if kind == "dropout" and self.chance(0.25):
+            return [layer("GaussianNoise", self.choose(0.0, 0.0, 0.1, 1.5))]
+        if kind == "rescale" and self.chance(0.2):
+            return [layer("GradientReversal", *self.maybe_list(0.7, lambda: [self.number(0, 2)]))]
         if kind == "dropout" and self.chance(0.3):
             return [layer("AlphaDropout", self.choose(0.0, 0.0, 0.1, 0.5))]
         if kind == "activation":
@@ -77,7 +88,7 @@ class Body(Activations):
         """Return a few layers from one vector to another."""
         kind = self.choose(
             "dense", "dense", "dense", "dense", "pointwise", "pointwise", "gate", "gated",
-            "residual", "branches", "nest", "share", "image",
+            "residual", "branches", "nest", "share", "image", "tied", "drawn", "positions",
         )  # fmt: skip
         if depth > 1 and kind in ("residual", "branches", "nest", "image"):
             kind = "dense"
@@ -88,6 +99,16 @@ class Body(Activations):
         if kind == "gated":
             times, unit = self.gated()
             return [layer("Dense", times * self.width(), unit)]
+        if kind == "tied":
+            return self.tied(shape)
+        if kind == "drawn":
+            return [
+                layer("Dense", 2 * self.width(), self.plain_activation()),
+                layer("Reparameterize", sample=self.maybe(0.3, True)),
+            ]
+        if kind == "positions":
+            return [layer("RepeatVector", self.whole(1, 4)), *self.maybe_list(
+                0.5, self.pointwise_plain), layer("Flatten")]  # fmt: skip
         if kind == "nest" and self.chance(0.4):
             return [call("", "diamond", shape[0], self.width())]
         if kind == "nest":
@@ -144,6 +165,23 @@ class Body(Activations):
         self.shared.append((name, inner))
         between = self.pointwise(shape) if self.chance(0.6) else []
         return [Use(name), *between, Use(name)]
+
+    def tied(self, shape):
+        """A Dense and, with something between, its transpose."""
+        if len(self.shared) > 2:
+            return [self.dense(self.width())]
+        name = "abcdefgh"[len(self.shared)]
+        width = self.width()
+        inner = layer("Dense", width, self.plain_activation(), use_bias=self.maybe(0.3, False))
+        self.shared.append((name, inner))
+        between = self.pointwise((width,)) if self.chance(0.4) else []
+        back = layer("TiedDense", Use(name), shape[0], activation=self.activation(),
+                     use_bias=self.maybe(0.3, False))  # fmt: skip
+        return [Use(name), *between, back]
+
+    def plain_activation(self):
+        """Return an activation that keeps the width, by name."""
+        return self.maybe(0.8, self.choose(*BENT))
 
     def maybe_list(self, p, draw):
         return draw() if self.chance(p) else []
@@ -228,6 +266,28 @@ class Body(Activations):
             init=self.maybe(0.2, self.choose(
                 0.1, *INITS, *KERNELS, *DELTAS * (c // groups <= filters // groups)
             )),
+            constraint=self.constraint(),
+        )  # fmt: skip
+
+    def conv_transpose(self, shape):
+        c = shape[2]
+        kernel = self.pair(lambda: self.choose(1, 2, 3, 3, 4, self.whole(1, 6)))
+        groups = self.choose(*[g for g in (1, 1, 1, 2, 3, 4, c) if c % g == 0])
+        stride = self.maybe(0.7, self.pair(lambda: self.choose(1, 2, 2, 3, self.whole(1, 5))))
+        dilation = self.maybe(0.2, self.pair(lambda: self.whole(1, 3)))
+        pair = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+        padding = self.maybe(0.7, self.padding(pair, wild=self.chance(0.2)))
+        more = None
+        if padding not in (None, "same") and self.chance(0.4):
+            most = [max(n, m) for n, m in zip(both(stride or 1), both(dilation or 1), strict=True)]
+            more = self.whole(0, most[0] - 1), self.whole(0, most[1] - 1)
+        return layer(
+            "Conv2DTranspose", groups * self.choose(1, self.whole(1, 4), max(1, 17 // groups)),
+            kernel,
+            stride=stride, padding=padding, output_padding=more,
+            groups=groups if groups > 1 else None, dilation=dilation,
+            activation=self.activation(image=True), use_bias=self.maybe(0.25, False),
+            init=self.maybe(0.2, self.choose(0.1, *INITS)), constraint=self.constraint(),
         )  # fmt: skip
 
     def pool(self):
@@ -242,13 +302,15 @@ class Body(Activations):
 
     def image_block(self, shape, depth):  # noqa: PLR0911 - one for each kind
         kind = self.choose(
-            "conv", "conv", "conv", "conv", "pool", "pool", "norm", "pointwise", "gated", "lrn",
-            "upsample", "pad", "residual", "branches", "share",
+            "conv", "conv", "conv", "conv", "spread", "pool", "pool", "norm", "pointwise", "gated",
+            "lrn", "upsample", "pad", "residual", "branches", "share",
         )  # fmt: skip
         if depth > 1 and kind in ("residual", "branches", "share"):
             kind = "conv"
         if kind == "conv":
             return [self.conv(shape)]
+        if kind == "spread":
+            return [self.conv_transpose(shape)]
         if kind == "pool":
             return [self.pool()]
         if kind == "norm":

@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 
-from described import call
+from described import Call, Fork, Meet, call
 from steep import optimizers
 
 CLASSES = {kind.__name__: kind for kind in optimizers.METHODS.values()}
@@ -27,11 +27,24 @@ def by_method(case, random):
         else deed
         for deed in case.script
     )
+    case = replace(case, body=unbound(case.body), shared=unbound(case.shared))
     kinds = [name for name in CLASSES if name != "LevenbergMarquardt"]
     kind = kinds[random.integers(len(kinds))]
     if random.random() < 0.6 and solvable(case):  # which few are
         kind = "LevenbergMarquardt"
     return replace(case, optimizer=method(kind, random), options=options, script=script)
+
+
+def unbound(value):
+    """Return nodes without constraints, which methods refuse."""
+    if isinstance(value, tuple):
+        return tuple(unbound(item) for item in value)
+    if isinstance(value, Call):
+        named = tuple((k, unbound(v)) for k, v in value.named if k != "constraint")
+        return replace(value, args=unbound(value.args), named=named)
+    if isinstance(value, Fork):
+        return replace(value, ways=unbound(value.ways))
+    return replace(value, way=unbound(value.way)) if isinstance(value, Meet) else value
 
 
 def solvable(case):

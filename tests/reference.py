@@ -283,6 +283,30 @@ def conv2d_grad(x, w, dy, *, stride=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1
     return crop_pixels(dx, padding), dw, dy.sum(axis=(0, 1, 2))
 
 
+def conv2d_transpose(
+    x, w, bias=0.0, *, stride=(1, 1), padding=(0, 0, 0, 0), output_padding=(0, 0), dilation=(1, 1),
+    groups=1,
+):  # fmt: skip
+    """w is (kh, kw, filters/groups, C): every pixel of x is spread over a window of the result."""
+    n, m = x.shape[3] // groups, w.shape[2]
+    size = [
+        (x.shape[1 + k] - 1) * stride[k] + (w.shape[k] - 1) * dilation[k] + 1 + output_padding[k]
+        for k in range(2)
+    ]
+    y = np.zeros((len(x), *size, m * groups))
+    for a, b in np.ndindex(w.shape[:2]):
+        rows, columns = (
+            slice(
+                at * dilation[k], at * dilation[k] + (x.shape[1 + k] - 1) * stride[k] + 1, stride[k]
+            )
+            for k, at in enumerate((a, b))
+        )
+        for k in range(groups):
+            c = slice(k * n, (k + 1) * n)
+            y[:, rows, columns, k * m : (k + 1) * m] += x[..., c] @ w[a, b, :, c].T
+    return crop_pixels(y, padding) + bias
+
+
 def max_pool(x, size, stride, padding=(0, 0, 0, 0)):
     """Give NaN for windows with a NaN; padding never wins."""
     x, y = pad_pixels(x, padding, -np.inf), -np.inf
@@ -371,6 +395,21 @@ def lrn_grad(x, dy, *, size=5, alpha=1e-4, beta=0.75, bias=2.0):
     return dy * base**-beta - 2 * alpha * beta * x * around
 
 
+# ---- Constraints. ----
+
+
+def bounded(w, constraint):
+    """Return weights as a constraint has them; columns are of the last axis, a vector is one."""
+    kind = type(constraint).__name__
+    if kind == "Clip":
+        return np.clip(w, -constraint.limit, constraint.limit)
+    if kind == "NonNegative":
+        return np.maximum(w, 0.0)
+    length = np.sqrt(np.sum(w * w, axis=tuple(range(w.ndim - 1)) or None, keepdims=True))
+    wanted = np.minimum(length, constraint.limit) if kind == "MaxNorm" else np.ones_like(length)
+    return w * np.where(length > 0, wanted / np.where(length > 0, length, 1.0), 1.0)
+
+
 # ---- Random numbers and initialisers. ----
 
 MASK = 0xFFFFFFFF
@@ -394,6 +433,14 @@ def drawn(seed, number, stream, rows, columns):
     return np.array(
         [[philox((c // 4, r, 0, stream), key)[c % 4] for c in range(columns)] for r in range(rows)]
     )
+
+
+def drawn_normal(seed, number, stream, rows, columns):
+    """The normal numbers of those words: Box & Muller (1958) on pairs of neighbours."""
+    u = (drawn(seed, number, stream, rows, -(-columns // 4) * 4) + 0.5) / 2**32
+    radius, angle = np.sqrt(-2 * np.log(u[:, 0::2])), 2 * np.pi * u[:, 1::2]
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=2)
+    return pairs.reshape(rows, -1)[:, :columns]
 
 
 def words(seed, stream, index):

@@ -129,6 +129,59 @@ def _conv(layer, shape, shared):
     return _activated(layer.get("activation"), (*slid(layer, shape), layer.args[0]))
 
 
+def spread(layer, shape):
+    """Return kernel, stride, dilation, what is cut off and added, of a transposed convolution."""
+    kernel, stride = both(layer.args[1]), both(layer.get("stride", 1))
+    dilation, padding = both(layer.get("dilation", 1)), layer.get("padding", "same")
+    more, cut = layer.get("output_padding"), []
+    reach = [(kernel[k] - 1) * dilation[k] + 1 for k in (0, 1)]
+    if isinstance(padding, str):
+        for k in (0, 1):
+            total = max(0, reach[k] - stride[k]) if padding == "same" else 0
+            cut += [total // 2, total - total // 2]
+        if more is None:
+            more = tuple(max(0, stride[k] - reach[k]) for k in (0, 1))
+    else:
+        cut = around(padding, shape, kernel, stride, dilation)
+    more = (0, 0) if more is None else both(more)
+    if any(more[k] >= max(stride[k], dilation[k]) for k in (0, 1)):
+        raise Misfit("output_padding")
+    size = tuple(
+        (shape[k] - 1) * stride[k] + reach[k] + more[k] - cut[2 * k] - cut[2 * k + 1]
+        for k in (0, 1)
+    )
+    if min(size) < 1:
+        raise Misfit("nothing is left")
+    return kernel, stride, dilation, tuple(cut), more, size
+
+
+def _conv_transpose(layer, shape, shared):
+    shape, groups = image(shape), layer.get("groups", 1)
+    if shape[2] % groups or layer.args[0] % groups:
+        raise Misfit("groups")
+    return _activated(layer.get("activation"), (*spread(layer, shape)[-1], layer.args[0]))
+
+
+def _tied(layer, shape, shared):
+    if not isinstance(layer.args[0], Use):
+        raise Misfit("a layer and a number")
+    dense = shared[layer.args[0].name]
+    met = shared.met.get(layer.args[0].name)
+    if shape != (dense.args[0],) or met != (layer.args[1],):
+        raise Misfit("another layer's weight")
+    return _activated(layer.get("activation"), (layer.args[1],))
+
+
+def _halves(layer, shape, shared):
+    if shape[-1] % 2:
+        raise Misfit("two halves")
+    return (*shape[:-1], shape[-1] // 2)
+
+
+def _repeat_vector(layer, shape, shared):
+    return (layer.args[0], *_softmax(layer, shape, shared))
+
+
 def _pool(layer, shape, shared):
     shape = image(shape)
     return (*slid(layer, shape), shape[2])
@@ -265,6 +318,8 @@ RULES = {
     **dict.fromkeys(
         ("GLU", "SwiGLU", "GEGLU", "ReGLU"), lambda layer, shape, shared: _joined(2, shape)
     ),
+    "Conv2DTranspose": _conv_transpose, "TiedDense": _tied, "RepeatVector": _repeat_vector,
+    "Reparameterize": _halves, "GaussianNoise": _same, "GradientReversal": _same,
     "Maxout": lambda layer, shape, shared: _joined(layer.args[0], shape),
 }  # fmt: skip
 

@@ -45,6 +45,7 @@ MEMBERS = {
     "Schedule": "at get_config",
     "Initializer": "get_config values",
     "VarianceScaling": "spread",
+    "Constraint": "get_config native number",
     "Place": "normal uniform",
     "OneCycle": "momentum",
     "EarlyStopping": "load_state_dict state_dict",
@@ -54,7 +55,7 @@ MEMBERS = {
     "Search": "choice score",
     "Target": "task",
     "History": "history steps",
-    "Tensor": "shape",
+    "Tensor": "T shape",
 }
 HOOKS = {"on_train_begin", "on_epoch_end", "on_step_end", "on_train_end"}
 CLASSES = {name: made for name, made in exported().items() if isinstance(made, type)}

@@ -18,12 +18,12 @@ from hunt.__main__ import Hunt, smallest
 from hunt.crew import Worker
 from laws import batching, looks, parity, playing, refusals, table
 from shapes import after, each
-from steep import _core, initializers, layers, losses, optimizers, schedules
+from steep import _core, constraints, initializers, layers, losses, optimizers, schedules
 
 # Softmax before cross-entropy, batches of one under BatchNorm: meant here.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
-CASES = [random_networks.case(seed) for seed in range(1500)]
+CASES = [random_networks.case(seed) for seed in range(2500)]
 TEXT = "\n".join(case.program() for case in CASES)
 
 
@@ -68,6 +68,10 @@ def test_every_loss_is_drawn_by_name_and_by_class():
 def test_every_initializer_is_drawn():
     assert called("initializers") == set(initializers.TABLE)
     assert "init='delta_orthogonal'" in TEXT
+
+
+def test_every_constraint_is_drawn():
+    assert called("constraints") == set(constraints.TABLE)
 
 
 def test_every_rule_is_drawn():

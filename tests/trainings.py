@@ -112,6 +112,11 @@ def few(**rest):
     return setup(net, (5,), samples=300, loss=losses.MeanSquaredError(), fit=WHOLE, **rest)
 
 
+def tied(encoder, **options):
+    """Train with a layer and its transpose between dense layers."""
+    return dense(encoder, layers.TiedDense(encoder, 33, **options))
+
+
 def images(*body, shape=(9, 8, 16), samples=39, **rest):
     """Train a body on what a pixelwise layer makes of images: it has to give their gradient."""
     net = steep.Sequential(layers.Conv2D(shape[-1], 1, activation="tanh"), *body, layers.Flatten(),
@@ -241,6 +246,18 @@ def _flat():
         "dense/virtual batches": lambda: dense(
             layers.BatchNorm(virtual_batch=5, unbiased=False), layers.ReLU()
         ),
+        "dense/tied": lambda: tied(layers.Dense(40, "tanh")),
+        "dense/tied, few units": lambda: tied(layers.Dense(3, use_bias=False), activation="silu"),
+        "dense/noise": lambda: dense(
+            layers.GaussianNoise(0.3), layers.Dense(34), layers.Reparameterize(sample=True),
+            layers.RepeatVector(3), layers.Tanh(), layers.Flatten(), layers.GradientReversal(0.5),
+        ),
+        "dense/constraints": lambda: dense(
+            layers.Dense(40, "relu", constraint=steep.constraints.MaxNorm(1.0)),
+            layers.Dense(33, "relu", constraint="non_negative"),
+            layers.Dense(4, constraint="unit_norm"),
+            layers.Dense(9, constraint=steep.constraints.Clip(0.05)),
+        ),
         "dense/rescaled": lambda: dense(layers.Rescale(3.0, -1.0), layers.Normalize([0.3] * 33,
                                                                                     [2.0] * 33)),
         "dense/reshaped": lambda: dense(
@@ -294,6 +311,18 @@ def _images():
         "conv/grouped": lambda: images(conv(18, 3, groups=3, activation="gelu"), shape=(8, 9, 12)),
         "conv/depthwise": lambda: images(
             conv(21, 3, groups=21), layers.ReLU(), conv(21, 3, 2, groups=21), shape=(10, 9, 21)
+        ),
+        "conv/transposed": lambda: images(
+            layers.Conv2DTranspose(20, 4, 2, activation="relu"), conv(16, 3, 2), layers.BatchNorm(),
+            layers.Conv2DTranspose(5, 3, (2, 1), padding=1, output_padding=(1, 0), use_bias=False),
+            shape=(4, 5, 16),
+        ),
+        "conv/transposed, 3x3": lambda: images(
+            layers.Conv2DTranspose(32, 3, activation="tanh"), layers.Conv2DTranspose(4, 5)
+        ),
+        "conv/transposed, grouped": lambda: images(
+            layers.Conv2DTranspose(18, 3, 2, groups=3, activation="gelu"),
+            layers.Conv2DTranspose(18, 2, 2, groups=18, padding="valid"), shape=(4, 3, 12),
         ),
         "conv/pixelwise": lambda: images(conv(65, 1, activation="relu"), conv(8, 1, 2)),
         "conv/narrow": lambda: setup(models.lenet5(CLASSES), (28, 28, 1), samples=39),

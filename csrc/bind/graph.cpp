@@ -125,11 +125,12 @@ void bind_graph(py::module_& m) {
       .def("target", &Graph::target, arg("shape"), arg("number"))
       .def("parameter", &Graph::parameter, arg("name"), arg("shape"), arg("decay"),
            arg("trained") = true)
+      .def("constrain", &Graph::constrain, arg("parameter"), arg("kind"), arg("limit") = 0.0)
       .def("name_next", &Graph::name_next, arg("layer"))
       .def(
           "shape", [](const Graph& g, int x) { return tuple_of(g.tensor(x).shape); }, arg("tensor"))
       .def("recompute", &Graph::recompute, arg("block"))
-      .def("concat", &Graph::concat, arg("tensors"))
+      .def("concat", &Graph::concat, arg("tensors"), arg("axis") = -1)
       .def("output", &Graph::output, arg("tensors"));
   const std::vector<std::string> names = define_all(graph, ops::All{});
   m.def("ops", [names] { return names; });

@@ -32,7 +32,7 @@ void bind_network(py::module_& m) {
       .def("convert", &PyNetwork::convert, arg("precision"))
       .def("form", &PyNetwork::form)
       .def("restore", &PyNetwork::restore, arg("form"))
-      .def("predict", &PyNetwork::predict, arg("inputs"), arg("batch_size"))
+      .def("predict", &PyNetwork::predict, arg("inputs"), arg("batch_size"), arg("seed") = 0)
       .def("memory", [](const PyNetwork& n) { return py::dict(py::arg("bytes") = n.bytes()); });
 }
 

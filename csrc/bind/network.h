@@ -136,7 +136,8 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     std::lock_guard lock(mutex_);
     network_ = form.network;
   }
-  std::vector<py::array> predict(const std::vector<py::array>& inputs, long batch_size) const {
+  std::vector<py::array> predict(const std::vector<py::array>& inputs, long batch_size,
+                                 uint64_t seed) const {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     const NetworkPtr n = get();
     const HeldData held = hold_inputs(*graph_, inputs);
@@ -150,7 +151,7 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     if (samples == 0) return outs.arrays;
     heedful([&](Halt& halt) {
       const Inside looking(n->weights()->gate(), Inside::kRead, &halt);
-      if (looking) n->predict(held.data, std::min(batch_size, samples), outs.data, halt);
+      if (looking) n->predict(held.data, std::min(batch_size, samples), seed, outs.data, halt);
       return true;
     });
     return outs.arrays;

@@ -21,8 +21,9 @@ template <class T> class CpuForward final : public Forward {
   long capacity() const override { return plan_.capacity(); }
   long bytes() const override { return plan_.arena_bytes(); }
 
-  void predict(const Batcher& data, const std::vector<void*>& outs, Halt& halt) override {
-    walk(data, 0, data.batches(), halt, [&](long first, long lo, long hi) {
+  void predict(const Batcher& data, uint64_t seed, const std::vector<void*>& outs,
+               Halt& halt) override {
+    walk(data, 0, data.batches(), seed, halt, [&](long first, long lo, long hi) {
       for (std::size_t o = 0; o < outs.size(); ++o) {
         const long width = plan_.width(outputs_[o]);
         T* out = static_cast<T*>(outs[o]) + first * width;
@@ -37,7 +38,7 @@ template <class T> class CpuForward final : public Forward {
   std::vector<Totals> evaluate(const Batcher& data, Halt& halt) override {
     std::vector<Totals> all(plan_.losses().size());
     for (long b = 0; b < data.batches() && !halt.wanted(); ++b) {
-      walk(data, b, b + 1, halt, [](long, long, long) {});
+      walk(data, b, b + 1, 0, halt, [](long, long, long) {});
       for (std::size_t t = 0; t < all.size(); ++t) {
         const double* weights = data.data().weights_of(plan_.losses()[t].weights);
         const double *values = plan_.values(t), *correct = plan_.correct(t);
@@ -56,7 +57,7 @@ template <class T> class CpuForward final : public Forward {
   // Batches [from, to); take(first, lo, hi) gets rows [lo, hi) of the batch that begins with sample
   // `first`. A thread has the same rows in every batch: none waits for another.
   template <class Take>
-  void walk(const Batcher& data, long from, long to, Halt& halt, Take&& take) {
+  void walk(const Batcher& data, long from, long to, uint64_t seed, Halt& halt, Take&& take) {
     const long all = data.rows(from);
     const int wanted = threads_for(plan_.cost_per_row() * static_cast<double>(data.rows(0)));
     plan_.reserve_threads(wanted);
@@ -68,6 +69,8 @@ template <class T> class CpuForward final : public Forward {
         Step<T> step;
         step.batcher = &data;
         step.batch = b;
+        step.seed = seed;
+        step.passed = b * data.batch_size();
         step.rows = data.rows(b);
         step.order = plan_.order();
         step.halt = &halt;

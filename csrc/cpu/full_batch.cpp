@@ -43,10 +43,20 @@ namespace {
 
 constexpr int kOwn = kSharedKnobs + kGroupKnobs;  // where a method's own knobs begin
 
-bool drops(const Program& program) {
+bool draws(const Program& program) {
   return std::any_of(program.ops.begin(), program.ops.end(), [](const Op& op) {
-    return op.as<ops::Dropout>() || op.as<ops::AlphaDropout>() || op.as<ops::RReLU>();
+    return std::visit([]<class A>(const A&) { return requires(A a) { a.stream; }; }, op.what);
   });
+}
+
+// An iteration goes where its line search finds the objective low enough: bounds would take that back.
+void check_bounds(const Program& program) {
+  for (const Parameter& p : program.parameters) {
+    if (p.bound.kind == Bound::Kind::None) continue;
+    refuse("parameter \"", p.name,
+           "\" has a constraint, which methods for full batches do not keep; ",
+           "train it with another optimizer");
+  }
 }
 
 // Where the elements of the parameters that a program trains lie.
@@ -71,8 +81,9 @@ template <class T>
 CpuFullBatch<T>::CpuFullBatch(std::vector<Aim> aims, int scalars,
                               std::shared_ptr<CpuStore<T>> weights)
     : CpuTraining<T>(std::move(aims), scalars, std::move(weights)),
-      places_(trained(this->weights_->layout(), goal().program)), random_(drops(goal().program)) {
+      places_(trained(this->weights_->layout(), goal().program)), random_(draws(goal().program)) {
   const Recipe& recipe = goal().recipe;
+  check_bounds(goal().program);
   if (this->goals_.size() > 1 || goal().program.losses.size() > 1) {
     refuse(recipe.method->name, " takes one objective of one loss");
   }

@@ -132,11 +132,13 @@ template <class T> struct Kernels {
   // The kernels below take one image each; x, y, dx, dy are its first element. Vectors over channels
   // may be read up to the next multiple of kLane.
 
-  // y(i, j, c) = bias(c) + sum_t x(i*s + t*d - p, c) w(t, c); w is (taps, channels) in panels of
-  // kPanel columns as Store lays it out, bias may be null. Gradients: of x (dx (+)=) and of w (dw
-  // (+)=, in panels, padding set to 0).
-  void (*depthwise)(const Window& w, const T* x, const T* weight, const T* bias, T* y);
-  void (*depthwise_grad)(const Window& w, const T* dy, const T* weight, T* dx, bool accumulate);
+  // y(i, j, c) (+)= bias(c) + sum_t x(i*s + t*d - p, c) w(t, c); w is (taps, channels) in panels of
+  // kPanel columns as Store lays it out, bias may be null. Gradients: of x (plus a bias, or null) and
+  // of w (dw (+)=, in panels, padding set to 0).
+  void (*depthwise)(const Window& w, const T* x, const T* weight, const T* bias, T* y,
+                    bool accumulate);
+  void (*depthwise_grad)(const Window& w, const T* dy, const T* weight, const T* bias, T* dx,
+                         bool accumulate);
   void (*depthwise_grad_weight)(const Window& w, const T* x, const T* dy, T* dweight,
                                 bool accumulate);
   // The transforms of F(2x2, 3x3), see winograd.h. Position (i, j) of a tile, 0 to 3 each, lies at

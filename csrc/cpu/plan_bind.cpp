@@ -80,6 +80,15 @@ const ops::Convolving* convolving(const Op& op) {
       op.what);
 }
 
+bool turns_weights(const Op& op) {
+  return std::visit(
+      [](const auto& a) {
+        if constexpr (requires { a.turns(); }) return a.turns();
+        return false;
+      },
+      op.what);
+}
+
 }  // namespace
 
 template <class T>
@@ -115,7 +124,7 @@ template <class T> void Plan<T>::prepare() {
   drop_packs();
   for (const Op& op : program_.ops) {
     check_numbers<T>(op);
-    if (op.as<ops::MatMulGrad>()) {
+    if (turns_weights(op)) {
       const Slice& s = weights_->layout().slices[op.parameter(0)];
       if (!s.narrow) scratch_elements_ = std::max(scratch_elements_, turned_elements(s.columns));
     }

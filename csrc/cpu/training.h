@@ -57,6 +57,7 @@ template <class T> class CpuTraining : public Training {
   void keep_gradients();
   // f(a step) for the parts of it that go forward and backward at once, until it is false.
   template <class F> void each_part(Step<T> step, F&& f) const;
+  bool climbs(const Stretch& stretch) const;
 
   const std::shared_ptr<CpuStore<T>> weights_;
   const Kernels<T>& k_;

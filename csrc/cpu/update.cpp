@@ -45,7 +45,9 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
                slice.offset,
                slice.extent(),
                {},
-               nullptr};
+               nullptr,
+               &slice,
+               true};
     for (std::size_t c = 0; c < columns.size(); ++c) {
       const int column = first_column + static_cast<int>(c), i = info.slot(columns[c].name);
       T* const first = slots.column(column) + slots.layout(column).slices[p].offset;
@@ -55,6 +57,8 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
         r.average = first;
       }
     }
+    r.alone = r.average == nullptr && slice.bound.kind == Bound::Kind::None;
+    r.simple = r.simple && r.alone;
     all.push_back(r);
   }
   return all;
@@ -71,6 +75,9 @@ Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStor
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
     looks_ahead_ |= recipe.rule(static_cast<int>(g)).look_ahead;
     two_passes_ |= recipe.rule(static_cast<int>(g)).sums > 0;
+  }
+  for (const Ruled<T>& r : ruled_) {
+    bounds_columns_ |= r.info != nullptr && r.slice->trained && r.slice->bound.by_column();
   }
 }
 
@@ -116,6 +123,8 @@ template <class T> void Update<T>::end(const double* table, long done) const {
   const Knobs knobs = read(table, std::max(0L, done - 1));
   move([&](const Ruled<T>& r, T* w, T* v, long n) {
     k_.look_back(w, v, w, n, static_cast<T>(knobs.of(r, done > 0 ? "look_next" : "look")));
+    // Of all weights with this point one may be beyond a bound by a rounding; the bound has it, too.
+    if (done > 0 && r.slice->bound.by_element()) bound(r, w - w_, n, 0);
   });
 }
 
@@ -167,28 +176,38 @@ template <class T>
   return a;
 }
 
-// The rule, and the average that follows the weights while they are in cache.
+// An average follows the weights; of look-ahead rules w is found from the point.
+template <class T>
+void Update<T>::follow(const Ruled<T>& r, long offset, long n, const Knobs& knobs,
+                       When when) const {
+  if (r.average == nullptr) return;
+  const bool before = when == When::Before, ahead = r.info->look_ahead;
+  const double rate = before ? knobs.shared(kStart) : knobs.shared(kAverage);
+  const bool pull = !before && knobs.shared(kPull) != 0;
+  if (rate == 0 && !pull) return;
+  k_.average({.average = r.average + (offset - r.offset),
+              .w = w_ + offset,
+              .v = ahead ? r.slot(r.info->slot("v"), offset) : nullptr,
+              .n = n,
+              .look = ahead ? static_cast<T>(knobs.of(r, before ? "look" : "look_next")) : T(0),
+              .rate = static_cast<T>(before ? 1 : rate),
+              .pull = pull});
+}
+
+// The rule, bounds of single weights, and the average that follows them while they are in cache.
 template <class T>
 bool Update<T>::step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
   const auto move = [&] { return r.sparse ? sparse_step(i, a) : k_.update[r.rule](a); };
-  if (r.average == nullptr) return move();
-  const auto follow = [&](const char* look, double rate, bool pull) {
-    const bool ahead = r.info->look_ahead;
-    k_.average({.average = r.average + (task.offset - r.offset),
-                .w = a.w,
-                .v = ahead ? a.slots[r.info->slot("v")] : nullptr,
-                .n = a.n,
-                .look = ahead ? static_cast<T>(knobs.of(r, look)) : T(0),
-                .rate = static_cast<T>(rate),
-                .pull = pull});
-  };
-  if (knobs.shared(kStart) != 0) follow("look", 1, false);
+  if (r.alone) return move();
+  follow(r, task.offset, task.size, knobs, When::Before);
   const bool finite = move();
-  const double rate = knobs.shared(kAverage);
-  const bool pull = knobs.shared(kPull) != 0;
-  if (rate != 0 || pull) follow("look_next", rate, pull);
+  if (r.slice->bound.by_column()) return finite;  // its columns come later, and then the average
+  if (r.slice->bound.by_element()) {
+    bound(r, task.offset, task.size, r.info->look_ahead ? knobs.of(r, "look_next") : 0);
+  }
+  follow(r, task.offset, task.size, knobs, When::After);
   return finite;
 }
 
@@ -277,8 +296,9 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     sums_[i].scale = 1;
     finite &= first_pass(i, g, knobs, 1);
   }
-  if (!two_passes_) return finite;
-  return second_pass(share, knobs, thread, threads) && finite;
+  if (two_passes_) finite &= second_pass(share, knobs, thread, threads);
+  bound_columns(knobs, thread, threads);
+  return finite;
 }
 
 template <class T>
@@ -302,8 +322,9 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   for (std::size_t i = share.first; i < share.last; ++i) {
     finite &= first_pass(i, gradients_ + tasks[i].offset, knobs, sums_[i].scale);
   }
-  if (!two_passes_) return finite;
-  return second_pass(share, knobs, thread, threads) && finite;
+  if (two_passes_) finite &= second_pass(share, knobs, thread, threads);
+  bound_columns(knobs, thread, threads);
+  return finite;
 }
 
 #define STEEP_UPDATE(T)                                                                      \
@@ -319,6 +340,7 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   template auto Update<T>::share(int, int) const -> Share;                                   \
   template UpdateArgs<T> Update<T>::arguments(const GradTask<T>&, const Ruled<T>&, const T*, \
                                               Knobs&, double) const;                         \
+  template void Update<T>::follow(const Ruled<T>&, long, long, const Knobs&, When) const;    \
   template auto Update<T>::terms(int) const -> Terms;                                        \
   template bool Update<T>::fused(Share, long, Knobs&, int, int) const;                       \
   template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,              \

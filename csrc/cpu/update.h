@@ -18,7 +18,7 @@ template <class T> struct Ruled {
   const RuleInfo* info;
   int group, knobs;
   int slots_of_block;  // that have a part for each block: none where rows and columns have them
-  bool simple;         // one pass over all rows, and no average
+  bool simple;         // one pass over all rows, and no average and no bounds
   bool decays;         // penalties and decay are its
   bool sparse;         // and a matrix: rows without a gradient are left alone
   bool turned;         // its rows are stored as columns
@@ -26,7 +26,9 @@ template <class T> struct Ruled {
   long offset;  // of the parameter in a column of weights
   Extent extent;
   T* slots[kMaxSlots];
-  T* average;  // of its weights, or null
+  T* average;          // of its weights, or null
+  const Slice* slice;  // how it lies, and its bounds
+  bool alone;          // it has neither an average nor bounds
 
   T* slot(int i, long at) const { return slots[i] + (at - offset); }
 };
@@ -126,6 +128,12 @@ template <class T> class Update {
   bool first_pass(std::size_t task, const T* g, Knobs& knobs, double scale) const;
   bool step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
   bool second_pass(Share share, Knobs& knobs, int thread, int threads) const;
+  enum class When { Before, After };  // of a step, an average sees the weights
+  void follow(const Ruled<T>& r, long offset, long n, const Knobs& knobs, When when) const;
+  // What bounds ask for, element by element of a block; of whole columns once all blocks are there.
+  void bound(const Ruled<T>& r, long offset, long n, double look) const;
+  void bound_columns(const Knobs& knobs, int thread, int threads) const;
+  void bound_panels(const Ruled<T>& r, long first, long last, const Knobs& knobs) const;
   Terms terms(int parameter) const;
   double factor(int parameter, Knobs& knobs, T decay) const;
   // Between the two passes, where there are directions; the threads meet at the end.
@@ -151,7 +159,7 @@ template <class T> class Update {
   T* const gradients_;
   TaskSums* const sums_;
   Directions<T>* const directions_;
-  bool looks_ahead_ = false, two_passes_ = false;
+  bool looks_ahead_ = false, two_passes_ = false, bounds_columns_ = false;
   std::vector<T> kept_;
 };
 

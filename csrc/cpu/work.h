@@ -39,8 +39,9 @@ template <class T> struct Step {
   long batch = 0;
   uint64_t step = 0;  // updates done before this one: the counter of dropout masks
   uint64_t seed = 0;
-  long first = 0;  // of the batch's samples, the one in row 0
-  long rows = 0;   // samples at once: all of the batch, or a part of it
+  long first = 0;   // of the batch's samples, the one in row 0
+  long passed = 0;  // samples of earlier batches, by which draws of predictions count, too
+  long rows = 0;    // samples at once: all of the batch, or a part of it
   // Of each term's loss of a sample in the gradient: its weight/rows for the mean.
   T factors[kMostTerms] = {};
   const double* scalars = nullptr;  // numbers of the step that ops go by

@@ -11,6 +11,11 @@ namespace steep {
 
 namespace {
 
+// Does nothing of its result's gradient reach its inputs?
+bool stops(const Op& op) {
+  return std::visit([]<class A>(const A&) { return requires { A::kStops; }; }, op.what);
+}
+
 class Backward : public Gradients {
  public:
   explicit Backward(Program& program)
@@ -20,6 +25,7 @@ class Backward : public Gradients {
       bool wanted = wanted_[op.out];
       for (const int p : op.parameters) wanted = wanted || (p >= 0 && p_.trains[p]);
       for (const int x : op.in) wanted = wanted || wanted_[x];
+      wanted = wanted && !stops(op);
       wanted_[op.out] = wanted;
       if (op.before >= 0) wanted_[op.before] = wanted;
     }

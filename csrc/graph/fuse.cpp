@@ -9,6 +9,11 @@ namespace steep {
 
 namespace {
 
+// Does an op of the backward pass take the derivative of the activation before it in its own place?
+bool takes_slope(const Op& op) {
+  return std::visit([]<class A>(const A&) { return requires { A::kTakesSlope; }; }, op.what);
+}
+
 // How many ops (and outputs) read each tensor.
 std::vector<int> readers(const Program& p, const std::vector<int>& outputs) {
   std::vector<int> count(p.tensors.size(), 0);
@@ -142,7 +147,7 @@ void fuse_backward(Program& p) {
     if (!activation || grad.accumulate || reads[grad.in[0]] != 1) continue;
     Op* from = writers.of(grad.in[0]);
     Fused* f = from == nullptr || from->accumulate ? nullptr : fused(*from);
-    if (!f || f->any() || !(from->as<ops::MatMulGrad>() || from->as<ops::ConvGrad>())) continue;
+    if (!f || f->any() || !takes_slope(*from)) continue;
     *f = *activation;
     from->stored = grad.in[1];
     writers.redirect(*from, grad.out);

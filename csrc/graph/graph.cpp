@@ -2,6 +2,7 @@
 #include "graph/graph.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace steep {
 
@@ -68,6 +69,28 @@ int Graph::parameter(const std::string& name, const Shape& shape, bool decay, bo
   return index;
 }
 
+void Graph::constrain(int parameter, const std::string& kind, double limit) {
+  using Kind = Bound::Kind;
+  static const std::unordered_map<std::string, Kind> kinds{{"clip", Kind::Clip},
+                                                           {"non_negative", Kind::NonNegative},
+                                                           {"max_norm", Kind::MaxNorm},
+                                                           {"unit_norm", Kind::UnitNorm}};
+  const auto found = kinds.find(kind);
+  if (found == kinds.end()) refuse(where(), "no constraint is called \"", kind, "\"");
+  const bool limited = found->second == Kind::Clip || found->second == Kind::MaxNorm;
+  if (limited && !(limit > 0 && std::isfinite(limit))) {
+    refuse(where(), kind, " expects a limit above 0, got ", limit);
+  }
+  checked(parameter).bound = {found->second, limit};
+}
+
+Parameter& Graph::checked(int parameter) {
+  if (parameter < 0 || parameter >= static_cast<int>(parameters_.size())) {
+    refuse(where(), "no parameter ", parameter, " in this graph");
+  }
+  return parameters_[parameter];
+}
+
 int Graph::find_parameter(const std::string& name) const {
   const auto at = by_name_.find(name);
   return at == by_name_.end() ? -1 : at->second;
@@ -77,12 +100,7 @@ int Graph::add(ops::Attributes what, const std::vector<int>& in,
                const std::vector<int>& parameters) {
   std::vector<const Shape*> shapes, weights;
   for (const int x : in) shapes.push_back(&tensor(x).shape);
-  for (const int p : parameters) {
-    if (p < 0 || p >= static_cast<int>(parameters_.size())) {
-      refuse(where(), "no parameter ", p, " in this graph");
-    }
-    weights.push_back(&parameters_[p].shape);
-  }
+  for (const int p : parameters) weights.push_back(&checked(p).shape);
   const Given given(where(), std::move(shapes), std::move(weights), draws_);
   const Shape shape = std::visit(
       [&](auto& op) -> Shape {
@@ -95,25 +113,34 @@ int Graph::add(ops::Attributes what, const std::vector<int>& in,
   return out;
 }
 
-int Graph::concat(const std::vector<int>& tensors) {
+int Graph::concat(const std::vector<int>& tensors, long axis) {
   if (tensors.empty()) refuse(where(), "concat expects at least one tensor");
-  const Shape first = tensor(tensors[0]).shape;
-  Shape shape = first;
-  shape.back() = 0;
+  Shape shape = tensor(tensors[0]).shape;
+  const long axes = static_cast<long>(shape.size()), along = axis < 0 ? axis + axes : axis;
+  if (along < 0 || along >= axes) {
+    refuse(where(), "concat expects an axis of ", text_of(shape), ", got ", axis);
+  }
+  const auto without = [along](Shape s) {
+    s.erase(s.begin() + along);
+    return s;
+  };
+  const Shape first = shape;
+  shape[along] = 0;
   for (const int x : tensors) {
     const Shape& other = tensor(x).shape;
-    if (other.size() != first.size() ||
-        !std::equal(first.begin(), first.end() - 1, other.begin())) {
-      refuse(where(), "concat expects equal shapes but for the last axis, got ", text_of(first),
+    if (other.size() != first.size() || without(other) != without(first)) {
+      refuse(where(), "concat expects equal shapes but for the ",
+             along + 1 == axes ? "last axis" : text("axis ", along), ", got ", text_of(first),
              " and ", text_of(other));
     }
-    shape.back() += other.back();
+    shape[along] += other[along];
   }
   const int out = new_tensor(shape);
-  const long pixels = tensors_[out].width / shape.back();
+  const Shape outer(shape.begin(), shape.begin() + along);
+  const long pixels = elements_of(outer);
   long to = 0;
   for (const int x : tensors) {
-    const long columns = tensors_[x].shape.back();
+    const long columns = tensors_[x].width / pixels;
     push({.what = ops::CopyColumns{0, to, columns, pixels}, .in = {x}, .out = out});
     to += columns;
   }

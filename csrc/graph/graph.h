@@ -16,10 +16,12 @@ class Graph {
   int input(const Shape& shape);
   int target(const Shape& shape, int number);  // a row of that array of targets; no input
   int parameter(const std::string& name, const Shape& shape, bool decay, bool trained = true);
+  void constrain(int parameter, const std::string& kind, double limit);  // see Bound
   void name_next(const std::string& layer) { layer_ = layer; }
   void recompute(int block) { block_ = block; }  // of the ops that follow; 0 for none
   int add(ops::Attributes what, const std::vector<int>& in, const std::vector<int>& parameters);
-  int concat(const std::vector<int>& tensors);  // along the last axis
+  int concat(const std::vector<int>& tensors,
+             long axis = -1);  // counted from the end where negative
   void output(const std::vector<int>& tensors);
 
   const Tensor& tensor(int id) const;
@@ -34,6 +36,7 @@ class Graph {
   std::string where() const { return layer_.empty() ? "" : layer_ + ": "; }
   long checked_width(const Shape& shape) const;
   int new_tensor(const Shape& shape);
+  Parameter& checked(int parameter);
   void push(Op op);
 
   std::vector<Tensor> tensors_;

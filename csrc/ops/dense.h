@@ -4,12 +4,15 @@
 
 namespace steep::ops {
 
-// out = f(in0 W + b), for W (in, out) and, maybe, b (out,).
+// out = f(in0 W + b), for W (in, out) and, maybe, b (out,); turned, f(in0 W^T + b), for W (out, in).
 struct MatMul {
   static constexpr const char* kName = "matmul";
   static constexpr std::array kTensors{"x"};
   static constexpr std::array kParameters{"weight", "bias"};
-  static constexpr std::size_t kOptional = 1;  // the bias
+  static constexpr std::size_t kOptional = 2;  // from the bias on
+  static constexpr auto fields() { return std::tuple{Field{"transposed", &MatMul::turned}}; }
+  bool turned = false;
+  bool turns() const { return turned; }  // whether it wants W by rows of W^T
   Fused f = {};
 
   Shape shape(const Given& given);
@@ -17,9 +20,12 @@ struct MatMul {
   double flops(const Shape& weight) const { return 2.0 * static_cast<double>(elements_of(weight)); }
 };
 
-// out (+)= in0 W^T, then times f'(stored).
+// out (+)= in0 W^T, or in0 W where the product was turned, then times f'(stored).
 struct MatMulGrad {
   static constexpr const char* kName = "matmul_grad";
+  static constexpr bool kTakesSlope = true;
+  bool turned = false;
+  bool turns() const { return !turned; }
   Fused f = {};
 
   double flops(const Shape& weight) const { return 2.0 * static_cast<double>(elements_of(weight)); }

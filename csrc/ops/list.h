@@ -4,12 +4,16 @@
 #include <variant>
 
 #include "base/list.h"
+#include "ops/arithmetic.h"
+#include "ops/axes.h"
 #include "ops/conv.h"
 #include "ops/dense.h"
+#include "ops/detach.h"
 #include "ops/dropout.h"
 #include "ops/ends.h"
 #include "ops/gates.h"
 #include "ops/lrn.h"
+#include "ops/noise.h"
 #include "ops/norm.h"
 #include "ops/pointwise.h"
 #include "ops/pool.h"
@@ -24,11 +28,14 @@ namespace ops {
 using All =
     List<Input, MatMul, MatMulGrad, Activation, ActivationGrad, Add, Subtract, Multiply, Affine,
          AffineChannels, AddRow, MultiplyRow, CopyColumns, Reshape, Softmax, SoftmaxGrad, Dropout,
-         Loss, MeanLoss, Conv, ConvPack, ConvGrad, ConvGradWeight, SumPixels, MaxPool, MaxPoolGrad,
-         AvgPool, AvgPoolGrad, Upsample, UpsampleGrad, LocalNorm, LocalNormGrad, Pad, Crop,
-         BatchMoments, BatchStatistics, FrozenStatistics, BatchNorm, BatchNormSums,
-         BatchNormGradients, BatchNormGrad, PReLU, PReLUGrad, PReLUShares, GLU, GLUGrad, Maxout,
-         MaxoutGrad, AlphaDropout, RReLU, RReLUGrad>;
+         Loss, MeanLoss, Conv, ConvPack, ConvGrad, ConvGradWeight, ConvTranspose, ConvTransposeGrad,
+         SumPixels, MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad, Upsample, UpsampleGrad, LocalNorm,
+         LocalNormGrad, Pad, Crop, BatchMoments, BatchStatistics, FrozenStatistics, BatchNorm,
+         BatchNormSums, BatchNormGradients, BatchNormGrad, PReLU, PReLUGrad, PReLUShares, GLU,
+         GLUGrad, Maxout, MaxoutGrad, AlphaDropout, RReLU, RReLUGrad, StopGradient,
+         GradientReversal, NormalLike, UniformLike, Bernoulli, GaussianNoise, Reparameterize,
+         ReparameterizeGrad, Divide, DivideGrad, Power, PowerGrad, Clip, ClipGrad, Maximum, Minimum,
+         WhereLarger, Sum, Repeat, Slice, SliceGrad>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };

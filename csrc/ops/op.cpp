@@ -55,6 +55,13 @@ const Shape& Given::image(const char* what, std::size_t i) const {
   return shape(i);
 }
 
+const Shape& Given::equal(const char* what) const {
+  if (shape(0) != shape(1)) {
+    refuse(what, " expects equal shapes, got ", text_of(shape(0)), " and ", text_of(shape(1)));
+  }
+  return shape(0);
+}
+
 void Given::expect_vector(std::size_t i, const char* what, long n) const {
   if (parameter(i) != Shape{n}) {
     refuse(what, " (", n, ",), got ", text_of(parameter(i)));

@@ -31,11 +31,27 @@ struct Tensor {
 };
 constexpr long kAllSamples = -1;
 
+// What a parameter is brought back to after every update.
+struct Bound {
+  enum class Kind {
+    None,
+    Clip,         // |w| <= limit
+    NonNegative,  // w >= 0
+    MaxNorm,      // the length of each column, of the last axis, is at most the limit ...
+    UnitNorm,     // ... or 1; a vector is one column
+  } kind = Kind::None;
+  double limit = 0;
+
+  bool by_element() const { return kind == Kind::Clip || kind == Kind::NonNegative; }
+  bool by_column() const { return kind == Kind::MaxNorm || kind == Kind::UnitNorm; }
+};
+
 struct Parameter {
   std::string name;
   Shape shape;   // (in, out), (n,) or, of a convolution, (height, width, in/groups, out)
   bool decay;    // penalties and decoupled decay apply
   bool trained;  // running statistics are not
+  Bound bound = {};
 };
 
 // One term of a parameter's gradient, summed over the samples of the batch.
@@ -79,6 +95,7 @@ class Given {
   long width(std::size_t i = 0) const;                            // elements of a sample
   const Shape& flat(const char* what, std::size_t i = 0) const;   // one axis
   const Shape& image(const char* what, std::size_t i = 0) const;  // (height, width, channels)
+  const Shape& equal(const char* what) const;                     // that of both tensors
   const Shape& parameter(std::size_t i) const;
   bool has_parameter(std::size_t i) const { return i < parameters_.size(); }
   // Refuses a parameter whose shape is not (n,); `what` is the sentence up to that shape.

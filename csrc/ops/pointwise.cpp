@@ -10,14 +10,6 @@ namespace steep::ops {
 
 namespace {
 
-const Shape& equal_shapes(const Given& given, const char* what) {
-  if (given.shape(0) != given.shape(1)) {
-    given.refuse(what, " expects equal shapes, got ", text_of(given.shape(0)), " and ",
-                 text_of(given.shape(1)));
-  }
-  return given.shape(0);
-}
-
 const Shape& row_shape(const Given& given, const char* what) {
   const Shape& x = given.flat(what);
   given.expect_vector(0, text(what, " expects a parameter of shape").c_str(), x[0]);
@@ -42,19 +34,19 @@ void Activation::gradient(Gradients& to, const Op& op) const {
   to.give(0, {.what = ActivationGrad{*this}, .in = {to.result(), stored}});
 }
 
-Shape Add::shape(const Given& given) { return equal_shapes(given, kName); }
+Shape Add::shape(const Given& given) { return given.equal(kName); }
 void Add::gradient(Gradients& to, const Op&) const {
   to.give(0, {.what = Affine{}, .in = {to.result()}});
   to.give(1, {.what = Affine{}, .in = {to.result()}});
 }
 
-Shape Subtract::shape(const Given& given) { return equal_shapes(given, kName); }
+Shape Subtract::shape(const Given& given) { return given.equal(kName); }
 void Subtract::gradient(Gradients& to, const Op&) const {
   to.give(0, {.what = Affine{}, .in = {to.result()}});
   to.give(1, {.what = Affine{.scale = -1}, .in = {to.result()}});
 }
 
-Shape Multiply::shape(const Given& given) { return equal_shapes(given, kName); }
+Shape Multiply::shape(const Given& given) { return given.equal(kName); }
 void Multiply::gradient(Gradients& to, const Op& op) const {
   to.give(0, {.what = Multiply{}, .in = {to.result(), op.in[1]}});
   to.give(1, {.what = Multiply{}, .in = {to.result(), op.in[0]}});

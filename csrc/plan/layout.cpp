@@ -26,6 +26,7 @@ Layout::Layout(const std::vector<Parameter>& parameters, Format format) : format
                       .shape = p.shape,
                       .decay = p.decay,
                       .trained = p.trained,
+                      .bound = p.bound,
                       .matrix = matrix,
                       .narrow = narrow,
                       .rows = rows,
@@ -56,6 +57,7 @@ Layout::Layout(const std::vector<Parameter>& parameters, const Layout& whole,
     slices.back().name = p.name;
     slices.back().decay = p.decay;
     slices.back().trained = p.trained;
+    slices.back().bound = p.bound;
   }
 }
 

@@ -21,6 +21,7 @@ struct Slice {
   Shape shape;
   bool decay;
   bool trained;
+  Bound bound;
   bool matrix;
   bool narrow;         // stored as W^T
   long rows, columns;  // as stored; (1, n) for a vector

@@ -13,11 +13,11 @@ Network::Network(std::shared_ptr<const Graph> graph, const Network& whole,
       weights_(whole.weights_->part(
           std::make_shared<Layout>(graph_->parameters(), whole.weights_->layout(), places))) {}
 
-void Network::predict(const Dataset& data, long batch_size, const std::vector<void*>& outs,
-                      Halt& halt) {
+void Network::predict(const Dataset& data, long batch_size, uint64_t seed,
+                      const std::vector<void*>& outs, Halt& halt) {
   const Shelf::Loan forward = forwards_.take(
       batch_size, [&](long rows) { return device_.forward(inference(*graph_), weights_, rows); });
-  forward->predict(Batcher(data, {.batch_size = batch_size}, 0), outs, halt);
+  forward->predict(Batcher(data, {.batch_size = batch_size}, 0), seed, outs, halt);
 }
 
 }  // namespace steep

@@ -19,8 +19,9 @@ class Network {
   Format format() const { return weights_->layout().format; }
 
   // Forward pass over all samples in their own order; outs[i] is (samples, width) of output i. The
-  // caller stands inside the weights' gate; any number of callers at once.
-  void predict(const Dataset& data, long batch_size, const std::vector<void*>& outs, Halt& halt);
+  // caller stands inside the weights' gate; any number of callers at once. The seed is of what is drawn.
+  void predict(const Dataset& data, long batch_size, uint64_t seed, const std::vector<void*>& outs,
+               Halt& halt);
   long bytes() { return weights_->bytes() + forwards_.bytes(); }
 
  private:

@@ -5,7 +5,17 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from . import averages, callbacks, initializers, layers, losses, ops, optimizers, schedules
+from . import (
+    averages,
+    callbacks,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    ops,
+    optimizers,
+    schedules,
+)
 from ._core import __version__
 from .network import Tensor
 from .network.model import Input, Model, Sequential
@@ -28,6 +38,7 @@ __all__ = [
     "__version__",
     "averages",
     "callbacks",
+    "constraints",
     "data",
     "get_num_threads",
     "info",

@@ -115,6 +115,8 @@ class Graph:
     def parameter(
         self, name: str, shape: tuple[int, ...], decay: bool, trained: bool = True
     ) -> int: ...
+    # what it is brought back to after every update: "clip", "non_negative", "max_norm", "unit_norm"
+    def constrain(self, parameter: int, kind: str, limit: float = 0.0) -> None: ...
     def name_next(
         self, layer: str
     ) -> None: ...  # layer that the following ops belong to, for faults
@@ -122,7 +124,7 @@ class Graph:
     # Every op that a network may ask for, by its name (see ops()): tensors, then parameters, then
     # numbers, by position or by name; in csrc/ops each is said with its op.
     def __getattr__(self, op: str) -> Callable[..., int]: ...
-    def concat(self, tensors: list[int]) -> int: ...  # along the last axis, other axes equal
+    def concat(self, tensors: list[int], axis: int = -1) -> int: ...  # the other axes are equal
     def recompute(
         self, block: int
     ) -> None: ...  # ops from here on are computed again for the backward pass; 0: no longer
@@ -147,7 +149,7 @@ class Network:
     # The very network there is, for a conversion to be undone.
     def form(self) -> object: ...
     def restore(self, form: object) -> None: ...
-    def predict(self, inputs: list[Array], batch_size: int) -> list[Array]: ...
+    def predict(self, inputs: list[Array], batch_size: int, seed: int = 0) -> list[Array]: ...
     def memory(self) -> dict[str, int]: ...
 
 class Recipe:

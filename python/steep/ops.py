@@ -1,8 +1,8 @@
 """Functions of symbolic tensors, for custom layers and the functional form; no layer lives here.
 
 Shapes leave out the batch; an image is (height, width, channels), a sequence (length, channels);
-(height, width) and (length,) count as one channel. ``+ - *`` and ``@`` on tensors say the same as
-add, subtract, multiply and matmul.
+(height, width) and (length,) count as one channel. ``+ - * / **`` and ``@`` on tensors say the same
+as add, subtract, multiply, divide, power and matmul.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,16 +16,40 @@ from .checks.numbers import (
     NOT_NEGATIVE,
     POSITIVE,
     Range,
+    flag,
     keeps_kind,
     number,
     whole,
 )
-from .network import Shape, Tensor, add_loss, emit, shape_of, title_of
+from .network import Shape, Tensor, add_loss, emit, shape_of
+from .network.axis_ops import broadcast_to, concat, mean, repeat, slice, split, sum
+from .network.drawn_ops import (
+    bernoulli,
+    gaussian_noise,
+    gradient_reversal,
+    normal_like,
+    reparameterize,
+    stop_gradient,
+    uniform_like,
+)
+from .network.element_ops import (
+    absolute,
+    clip,
+    divide,
+    exp,
+    log,
+    maximum,
+    minimum,
+    power,
+    sqrt,
+    square,
+)
 from .network.image_ops import (
     as_image,
     avg_pool,
     batch_norm,
     conv2d,
+    conv2d_transpose,
     global_avg_pool,
     global_max_pool,
     lrn,
@@ -34,8 +58,10 @@ from .network.image_ops import (
     zero_pad,
 )
 from .network.sequence_ops import as_sequence, avg_pool1d, conv1d, max_pool1d
+from .network.tensor import alike
 
 __all__ = [
+    "absolute",
     "activation",
     "activation_kind",
     "add",
@@ -47,27 +73,50 @@ __all__ = [
     "avg_pool",
     "avg_pool1d",
     "batch_norm",
+    "bernoulli",
+    "broadcast_to",
+    "clip",
     "concat",
     "conv1d",
     "conv2d",
+    "conv2d_transpose",
+    "divide",
     "dropout",
+    "exp",
     "flatten",
+    "gaussian_noise",
     "global_avg_pool",
     "global_max_pool",
     "glu",
+    "gradient_reversal",
     "kl_normal",
+    "log",
     "lrn",
     "matmul",
     "max_pool",
     "max_pool1d",
+    "maximum",
     "maxout",
+    "mean",
+    "minimum",
     "multiply",
+    "normal_like",
     "normalize",
+    "power",
     "prelu",
+    "reparameterize",
+    "repeat",
     "reshape",
     "rrelu",
+    "slice",
     "softmax",
+    "split",
+    "sqrt",
+    "square",
+    "stop_gradient",
     "subtract",
+    "sum",
+    "uniform_like",
     "upsample",
     "zero_pad",
 ]
@@ -121,24 +170,40 @@ def activation_number(where: str, kind: str, alpha: float) -> float:
     return 0.0
 
 
-def matmul(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return x W + b: (n,) by a parameter (n, m), plus a parameter (m,), gives (m,)."""
-    return emit("matmul", x, weight) if bias is None else emit("matmul", x, weight, bias)
+def matmul(
+    x: Tensor, weight: Tensor, bias: Tensor | None = None, transposed: bool = False
+) -> Tensor:
+    """Return x W + b: (n,) by a parameter (n, m), plus a parameter (m,), gives (m,).
+
+    Parameters
+    ----------
+    x
+        (n,).
+    weight
+        A parameter (n, m), or (m, n) where it is transposed.
+    bias
+        A parameter (m,), or None.
+    transposed
+        Whether x is multiplied by the transpose of W: ``x @ w.T``, for weights that are used twice.
+    """
+    turned = {"transposed": True} if flag("matmul", "transposed", transposed) else {}
+    given = (x, weight) if bias is None else (x, weight, bias)
+    return emit("matmul", *given, **turned)
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:
-    """Return a + b; equal shapes, or (n,) and a parameter (n,)."""
-    return emit("add", a, b)
+    """Return a + b; shapes such that one can be repeated, or (n,) and a parameter (n,)."""
+    return emit("add", *alike(a, b))
 
 
 def subtract(a: Tensor, b: Tensor) -> Tensor:
-    """Return a - b; equal shapes."""
-    return emit("subtract", a, b)
+    """Return a - b; equal shapes, or such that one can be repeated."""
+    return emit("subtract", *alike(a, b))
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """Return a * b element by element; equal shapes, or (n,) and a parameter (n,)."""
-    return emit("multiply", a, b)
+    """Return a * b element by element; shapes as in `add`."""
+    return emit("multiply", *alike(a, b))
 
 
 def affine(x: Tensor, scale: float = 1.0, shift: float = 0.0) -> Tensor:
@@ -226,25 +291,6 @@ def kl_normal(mean: Tensor, log_variance: Tensor) -> Tensor:
     """
     spread = activation(log_variance, "exp") - log_variance
     return affine(mean * mean + spread, scale=0.5, shift=-0.5)
-
-
-def concat(tensors: Sequence[Tensor]) -> Tensor:
-    """Return tensors side by side along their last axis: (h, w, c1), (h, w, c2) as (h, w, c1 + c2).
-
-    Raises
-    ------
-    ValueError
-        If there is none, or the other axes differ.
-    """
-    if not tensors:
-        raise ValueError("concat: expects at least one tensor")
-    shapes = [x.shape for x in tensors if isinstance(x, Tensor)]
-    if any(shape[:-1] != shapes[0][:-1] for shape in shapes):
-        raise ValueError(
-            f"{title_of(tensors[0], 'network')}: concat expects equal shapes but for the last "
-            f"axis, got {', '.join(map(str, shapes))}"
-        )
-    return emit("concat", *tensors)
 
 
 def reshape(x: Tensor, shape: Shape | int) -> Tensor:

@@ -83,7 +83,9 @@ def draws(node):
     """Say whether a layer draws numbers that matter."""
     if node.kind == "RReLU":
         return node.args[0] < node.args[1]
-    return node.kind in ("Dropout", "AlphaDropout") and node.args[0] > 0
+    if node.kind == "Reparameterize":
+        return True
+    return node.kind in ("Dropout", "AlphaDropout", "GaussianNoise") and node.args[0] > 0
 
 
 def moved_end(run, first, bound, draw):
@@ -244,7 +246,9 @@ class Course:
             self.states[name] = old | {
                 slot: np.where(moving[name], value, old[slot]) for slot, value in state.items()
             }
-            moved.append(np.where(moving[name], w, first[name]))
+            w = np.where(moving[name], w, first[name])
+            bound = self.twin.bounds.get(name)
+            moved.append(w if bound is None else reference.bounded(w, evaluated(bound)))
         if self.following is not None:
             moved = self.following.step([*first.values()], moved, self.step, self.epoch, ends)
         fill(self.leaves, flat(moved))
@@ -338,6 +342,14 @@ class Course:
             for name, mean in zip(self.twin.trained, self.following.mean, strict=True):
                 state[f"average of {name}"] = mean
         return state | {"losses": np.array(self.losses), "predictions": z}
+
+
+def evaluated(constraint):
+    """Return a constraint that stands as a name or as a call."""
+    from described import SPACE, code
+    from steep.constraints import constraint_of
+
+    return constraint_of("", eval(code(constraint), dict(SPACE)))
 
 
 def deed_rows(deed):

@@ -6,7 +6,7 @@ import reference
 import torch
 from described import Fork, Meet, Use
 from shapes import ACTIVATIONS as BY_CLASS
-from shapes import along, around, both, image, sequence, window
+from shapes import along, around, both, image, sequence, spread, window
 
 F = torch.nn.functional
 
@@ -75,6 +75,7 @@ class Twin:
         for name in self.trained:
             self.leaves[name].requires_grad_(True)
         self._names, self._where = iter(state), {}
+        self.bounds = {}  # constraints by weight
         self.training = True
         self.once = False  # whether a function in it has a first derivative only
         self.bent = False  # whether it has no second derivative where it is evaluated
@@ -94,6 +95,12 @@ class Twin:
             assert name.endswith(f".{word}"), f"{name} comes where a {word} was expected"
             self._where[key, word] = name
         return self.leaves[self._where[key, word]]
+
+    def weight(self, node, key):
+        """Return the weight of a layer that may have a constraint, and note that."""
+        found = self.take(key, "weight")
+        self.bounds[self._where[key, "weight"]] = node.get("constraint")
+        return found
 
     def chain(self, nodes, x, key):
         for k, node in enumerate(nodes):
@@ -198,7 +205,7 @@ def padded(x, zeros, value=0.0):
 
 
 def dense(twin, node, x, key):
-    y = x @ twin.take(key, "weight")
+    y = x @ twin.weight(node, key)
     if node.get("use_bias", True):
         y = y + twin.take(key, "bias")
     given = node.get("activation", node.args[1] if len(node.args) > 1 else None)
@@ -231,11 +238,52 @@ def shift(twin, node, x, key):
 def conv(twin, node, x, key):
     x = as_image(x)
     _, stride, dilation, zeros = window(node, tuple(x.shape[1:]))
-    weight = twin.take(key, "weight").permute(3, 2, 0, 1).contiguous()
+    weight = twin.weight(node, key).permute(3, 2, 0, 1).contiguous()
     bias = twin.take(key, "bias") if node.get("use_bias", True) else None
     groups = node.get("groups", 1)
     y = F.conv2d(padded(nchw(x), zeros).contiguous(), weight, bias, stride, 0, dilation, groups)
     return twin.activate(node.get("activation"), nhwc(y), key)
+
+
+def conv_transpose(twin, node, x, key):
+    """PyTorch's, with what is cut off and added, of each side its own, done around it."""
+    x = as_image(x)
+    _, stride, dilation, cut, more, size = spread(node, tuple(x.shape[1:]))
+    weight = twin.weight(node, key).permute(3, 2, 0, 1).contiguous()
+    groups = node.get("groups", 1)
+    y = F.conv_transpose2d(
+        nchw(x).contiguous(), weight, None, stride, 0, 0, groups, dilation=dilation
+    )
+    y = nhwc(F.pad(y, (0, more[1], 0, more[0])))
+    y = y[:, cut[0] : cut[0] + size[0], cut[2] : cut[2] + size[1]]
+    if node.get("use_bias", True):
+        y = y + twin.take(key, "bias")
+    return twin.activate(node.get("activation"), y, key)
+
+
+def tied(twin, node, x, key):
+    """The weight is that of a layer that stands elsewhere, and was met before."""
+    y = x @ twin.take((node.args[0].name,), "weight").T
+    if node.get("use_bias", True):
+        y = y + twin.take(key, "bias")
+    return twin.activate(node.get("activation"), y, key)
+
+
+class Reversed(torch.autograd.Function):
+    """x, whose gradient comes back times -scale."""
+
+    @staticmethod
+    def forward(ctx, x, scale):
+        ctx.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, dy):
+        return -ctx.scale * dy, None
+
+
+def gradient_reversal(twin, node, x, key):
+    return Reversed.apply(x, (*node.args, 1.0)[0])
 
 
 def max_pool(twin, node, x, key):
@@ -443,6 +491,12 @@ LAYERS = {
     "GEGLU": lambda twin, node, x, key: twin.gated("gelu", x),
     "ReGLU": lambda twin, node, x, key: twin.gated("relu", x),
     "Maxout": maxout,
+    "Conv2DTranspose": conv_transpose,
+    "TiedDense": tied,
+    "RepeatVector": lambda twin, node, x, key: x[:, None].expand(-1, node.args[0], -1),
+    "GaussianNoise": lambda twin, node, x, key: x,  # likewise
+    "Reparameterize": lambda twin, node, x, key: x[..., : x.shape[-1] // 2],  # likewise
+    "GradientReversal": gradient_reversal,
     "Activation": activation,
     "Softmax": lambda twin, node, x, key: torch.softmax(x, -1),
     "Flatten": lambda twin, node, x, key: x.flatten(1),

@@ -165,32 +165,31 @@ void Conv<T>::correlate(const Operands& o, long images, T* scratch) const {
 
 template <class T>
 void Conv<T>::forward(const T* x, long ldx, const T* weight, const T* bias, bool relu, T* y,
-                      long ldy, long images, T* scratch) const {
+                      long ldy, long images, bool accumulate, T* scratch) const {
   if (winograd_x_) {
-    return winograd_x_->run(x, ldx, weight, bias, relu, y, ldy, images, false, scratch);
+    return winograd_x_->run(x, ldx, weight, bias, relu, y, ldy, images, accumulate, scratch);
   }
   if (narrow_x_) {
-    return narrow_x_->run(x, ldx, weight, bias, relu, y, ldy, images, false, scratch);
+    return narrow_x_->run(x, ldx, weight, bias, relu, y, ldy, images, accumulate, scratch);
   }
   correlate(
       {x_, forward_, forward_strip_, w_.stride[0], (w_.kernel[0] - 1) * w_.dilation[0] + 1, x, ldx,
-       w_.channels / groups_, weight, rows(), bias, relu, y, ldy, filters_ / groups_, false},
+       w_.channels / groups_, weight, rows(), bias, relu, y, ldy, filters_ / groups_, accumulate},
       images, scratch);
 }
 
 template <class T>
-void Conv<T>::data(const T* dy, long lddy, const T* packed, T* dx, long lddx, long images,
-                   bool accumulate, T* scratch) const {
+void Conv<T>::data(const T* dy, long lddy, const T* packed, const T* bias, bool relu, T* dx,
+                   long lddx, long images, bool accumulate, T* scratch) const {
   if (winograd_dy_) {
-    return winograd_dy_->run(dy, lddy, packed, nullptr, false, dx, lddx, images, accumulate,
-                             scratch);
+    return winograd_dy_->run(dy, lddy, packed, bias, relu, dx, lddx, images, accumulate, scratch);
   }
   if (narrow_dy_) {
-    return narrow_dy_->run(dy, lddy, packed, nullptr, false, dx, lddx, images, accumulate, scratch);
+    return narrow_dy_->run(dy, lddy, packed, bias, relu, dx, lddx, images, accumulate, scratch);
   }
   const long depth = filters_ / groups_;
   correlate({dy_, data_, data_strip_, 1, data_reach_, dy, lddy, depth, packed, w_.taps() * depth,
-             nullptr, false, dx, lddx, w_.channels / groups_, accumulate},
+             bias, relu, dx, lddx, w_.channels / groups_, accumulate},
             images, scratch);
 }
 

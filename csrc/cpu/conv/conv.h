@@ -40,12 +40,12 @@ template <class T> class Conv {
   long pack_units(bool transposed) const;
   void pack(bool transposed, const T* weight, T* out, long lo, long hi, T* scratch) const;
 
-  // y = relu?(x W + bias), of images that lie ld elements apart.
+  // y = relu?(x W + bias), or y += x W, of images that lie ld elements apart.
   void forward(const T* x, long ldx, const T* weight, const T* bias, bool relu, T* y, long ldy,
-               long images, T* scratch) const;
-  // dx (+)= the gradient through W of dy.
-  void data(const T* dy, long lddy, const T* packed, T* dx, long lddx, long images, bool accumulate,
-            T* scratch) const;
+               long images, bool accumulate, T* scratch) const;
+  // The same of dx, for x W the gradient through W of dy.
+  void data(const T* dy, long lddy, const T* packed, const T* bias, bool relu, T* dx, long lddx,
+            long images, bool accumulate, T* scratch) const;
   // dw (+)= the gradient of W, in the Store's layout; each unit is one panel of it. May read up to
   // kPanel elements beyond dy.
   long weight_units() const;

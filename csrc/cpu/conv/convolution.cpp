@@ -83,7 +83,7 @@ void Plain::forward(const float* x, const float* w, float* y) {
   over_images([&](int thread, int threads, long lo, long hi) {
     if (depthwise()) {
       for (long i = lo; i < hi; ++i) {
-        k_.depthwise(w_, x + i * in, stored_.column(0), nullptr, y + i * out);
+        k_.depthwise(w_, x + i * in, stored_.column(0), nullptr, y + i * out, false);
       }
       return;
     }
@@ -94,7 +94,7 @@ void Plain::forward(const float* x, const float* w, float* y) {
       if (threads > 1) pool().meet();
       weight = at(packed_);
     }
-    conv_->forward(x + lo * in, in, weight, nullptr, false, y + lo * out, out, hi - lo,
+    conv_->forward(x + lo * in, in, weight, nullptr, false, y + lo * out, out, hi - lo, false,
                    scratch(thread));
   });
 }
@@ -105,7 +105,7 @@ void Plain::backward_data(const float* dy, const float* w, float* dx) {
   over_images([&](int thread, int threads, long lo, long hi) {
     if (depthwise()) {
       for (long i = lo; i < hi; ++i) {
-        k_.depthwise_grad(w_, dy + i * out, stored_.column(0), dx + i * in, false);
+        k_.depthwise_grad(w_, dy + i * out, stored_.column(0), nullptr, dx + i * in, false);
       }
       return;
     }
@@ -113,7 +113,8 @@ void Plain::backward_data(const float* dy, const float* w, float* dx) {
     conv_->pack(true, stored_.column(0), at(packed_), units * thread / threads,
                 units * (thread + 1) / threads, scratch(thread));
     if (threads > 1) pool().meet();
-    conv_->data(dy + lo * out, out, at(packed_), dx + lo * in, in, hi - lo, false, scratch(thread));
+    conv_->data(dy + lo * out, out, at(packed_), nullptr, false, dx + lo * in, in, hi - lo, false,
+                scratch(thread));
   });
 }
 

@@ -75,9 +75,9 @@ STEEP_HD void gather_row(const Gather<T>& g, const Taps& rows, long row, long wi
 }
 
 template <class T>
-void depthwise(const Window& w, const T* x, const T* weight, const T* bias, T* y) {
+void depthwise(const Window& w, const T* x, const T* weight, const T* bias, T* y, bool accumulate) {
   const Panels panels{w.kernel[0] * w.kernel[1], w.channels};
-  const Gather<T> g{x, w.in[1], w.channels, weight, w.kernel[1], panels, bias, y, false};
+  const Gather<T> g{x, w.in[1], w.channels, weight, w.kernel[1], panels, bias, y, accumulate};
   const long low = (w.before[1] + w.stride[1] - 1) / w.stride[1];
   const long room = w.in[1] - 1 - (w.kernel[1] - 1) * w.dilation[1] + w.before[1];
   const long inside = room < 0 ? 0 : room / w.stride[1] + 1;
@@ -88,9 +88,10 @@ void depthwise(const Window& w, const T* x, const T* weight, const T* bias, T* y
 }
 
 template <class T>
-void depthwise_grad(const Window& w, const T* dy, const T* weight, T* dx, bool accumulate) {
+void depthwise_grad(const Window& w, const T* dy, const T* weight, const T* bias, T* dx,
+                    bool accumulate) {
   const Panels panels{w.kernel[0] * w.kernel[1], w.channels};
-  const Gather<T> g{dy, w.out[1], w.channels, weight, w.kernel[1], panels, nullptr, dx, accumulate};
+  const Gather<T> g{dy, w.out[1], w.channels, weight, w.kernel[1], panels, bias, dx, accumulate};
   const long low = (w.kernel[1] - 1) * w.dilation[1] - w.before[1];
   const long last = (w.out[1] - 1) * w.stride[1] - w.before[1] + 1;
   const long high = last < w.in[1] ? last : w.in[1];

@@ -1,4 +1,4 @@
-// Convolutions of images, and the steps of their gradients. How one is done is chosen in ../conv/; those
+// Convolutions of images, transposed ones, and the steps of their gradients. How one is done is chosen in ../conv/; those
 // of every channel alone are kernels.
 #include "cpu/conv/conv.h"
 
@@ -12,6 +12,57 @@ template <class T> STEEP_HD const Conv<T>& conv_of(const Work<T>& w) {
   return *static_cast<const Conv<T>*>(w.made);
 }
 
+// Rows [lo, hi) of y = relu?(x correlated with W + bias), or are added to.
+template <class T>
+STEEP_HD void correlate(const ops::Convolving& op, const Work<T>& w, const Step<T>& s,
+                        const T* bias, bool relu, bool accumulate, const View<T>& y, long lo,
+                        long hi) {
+  const View<T>& x = w.in[0];
+  if (op.depthwise) {
+    for (long r = lo; r < hi; ++r)
+      w.k->depthwise(op.window, x.at(r), w.parameters[0], bias, y.at(r), accumulate);
+    return;
+  }
+  const T* const weight = w.in[1].data ? w.in[1].data : w.parameters[0];
+  conv_of(w).forward(x.at(lo), x.ld, weight, bias, relu, y.at(lo), y.ld, hi - lo, accumulate,
+                     s.scratch);
+}
+
+// The same of the gradient through W of dy.
+template <class T>
+STEEP_HD void go_back(const ops::Convolving& op, const Work<T>& w, const Step<T>& s, const T* bias,
+                      bool relu, bool accumulate, const View<T>& dx, long lo, long hi) {
+  const View<T>& dy = w.in[0];
+  if (op.depthwise) {
+    for (long r = lo; r < hi; ++r)
+      w.k->depthwise_grad(op.window, dy.at(r), w.parameters[0], bias, dx.at(r), accumulate);
+    return;
+  }
+  conv_of(w).data(dy.at(lo), dy.ld, w.in[1].data, bias, relu, dx.at(lo), dx.ld, hi - lo, accumulate,
+                  s.scratch);
+}
+
+// The image that kernels leave without its activation, unless that was done: z of y.
+template <class T>
+STEEP_HD void finish(const Fused& f, bool done, const Work<T>& w, long lo, long hi) {
+  const View<T>&y = w.out, &z = w.inner();
+  if (f.any() && !done) activate(w, f, z, y, lo, hi, 0, y.width());
+  clear_padding(y, lo, hi);  // which the kernels leave alone
+  if (z.data != y.data) clear_padding(z, lo, hi);
+}
+template <class T>
+STEEP_HD void finish_gradient(const Fused& f, const Work<T>& w, long lo, long hi) {
+  const View<T>& dx = w.out;
+  if (f.any()) activate_grad(w, f, dx, w.stored, dx, false, lo, hi, 0, dx.width());
+  clear_padding(dx, lo, hi);
+}
+
+// Whether the loops of a convolution take the activation on.
+template <class T>
+STEEP_HD bool takes_relu(const ops::Convolving& op, const Fused& f, const Work<T>& w) {
+  return !op.depthwise && f.activation.index == kRelu && w.inner().data == w.out.data;
+}
+
 }  // namespace
 
 template <class T>
@@ -22,36 +73,35 @@ STEEP_CALL(ConvPack)
 
 template <class T>
 void run(const ops::Conv& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
-  const View<T>&x = w.in[0], &y = w.out, &z = w.inner();
-  const T* const bias = w.parameters[1];
-  const bool relu = !op.depthwise && op.f.activation.index == kRelu && z.data == y.data;
-  if (op.depthwise) {
-    for (long r = lo; r < hi; ++r)
-      w.k->depthwise(op.window, x.at(r), w.parameters[0], bias, z.at(r));
-  } else {
-    const T* const weight = w.in[1].data ? w.in[1].data : w.parameters[0];
-    conv_of(w).forward(x.at(lo), x.ld, weight, bias, relu, z.at(lo), z.ld, hi - lo, s.scratch);
-  }
-  if (op.f.any() && !relu) activate(w, op.f, z, y, lo, hi, 0, y.width());
-  clear_padding(y, lo, hi);  // which the kernels above leave alone
-  if (z.data != y.data) clear_padding(z, lo, hi);
+  const bool relu = takes_relu(op, op.f, w);
+  correlate(op, w, s, w.parameters[1], relu, false, w.inner(), lo, hi);
+  finish(op.f, relu, w, lo, hi);
 }
 STEEP_CALL(Conv)
 
 template <class T>
+void run(const ops::ConvTranspose& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  const bool relu = takes_relu(op, op.f, w);
+  go_back(op, w, s, w.parameters[1], relu, false, w.inner(), lo, hi);
+  finish(op.f, relu, w, lo, hi);
+}
+STEEP_CALL(ConvTranspose)
+
+template <class T>
 void run(const ops::ConvGrad& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
-  const View<T>&dz = w.in[0], &dx = w.out;
-  if (op.depthwise) {
-    for (long r = lo; r < hi; ++r)
-      w.k->depthwise_grad(op.window, dz.at(r), w.parameters[0], dx.at(r), w.accumulate);
-  } else {
-    conv_of(w).data(dz.at(lo), dz.ld, w.in[1].data, dx.at(lo), dx.ld, hi - lo, w.accumulate,
-                    s.scratch);
-  }
-  if (op.f.any()) activate_grad(w, op.f, dx, w.stored, dx, false, lo, hi, 0, dx.width());
-  clear_padding(dx, lo, hi);
+  const T* const bias = nullptr;
+  go_back(op, w, s, bias, false, w.accumulate, w.out, lo, hi);
+  finish_gradient(op.f, w, lo, hi);
 }
 STEEP_CALL(ConvGrad)
+
+template <class T>
+void run(const ops::ConvTransposeGrad& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  const T* const bias = nullptr;
+  correlate(op, w, s, bias, false, w.accumulate, w.out, lo, hi);
+  finish_gradient(op.f, w, lo, hi);
+}
+STEEP_CALL(ConvTransposeGrad)
 
 // Units are panels of W for each group of samples in turn.
 template <class T>

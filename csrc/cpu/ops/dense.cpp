@@ -10,8 +10,8 @@ namespace steep::STEEP_ISA {
 namespace {
 
 template <class T, int N>
-void dots(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy, long rows,
-          long columns) {
+void dots(const T* x, long ldx, const T* wt, const T* bias, bool accumulate, T* y, long ldy,
+          long rows, long columns) {
   using V = Vec<T>;
   constexpr int kParts = kLane / V::width;
   const long width = padded(columns);
@@ -30,25 +30,27 @@ void dots(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy, long
       }
     }
     T* const out = y + r * ldy;
+    T before[N];
+    for (int n = 0; n < N; ++n) before[n] = accumulate ? out[n] : bias ? bias[n] : T(0);
     for (int p = 0; p < kParts; ++p) V::store(out + p * V::width, V::zero());
     for (int n = 0; n < N; ++n) {
       alignas(64) T lane[kLane];
       for (int p = 0; p < kParts; ++p) V::store(lane + p * V::width, sum[n][p]);
-      out[n] = sum_lanes(lane) + (bias ? bias[n] : T(0));
+      out[n] = sum_lanes(lane) + before[n];
     }
   }
 }
 
-// y(r, n) = bias(n) + sum_c x(r, c) wt(n, c) for few outputs n; wt (outputs, columns) in panels.
-// Summed in kLane lanes over c, then a fixed tree. Padding of y is set to 0.
+// y(r, n) = bias(n) + sum_c x(r, c) wt(n, c) for few outputs n, or is added to; wt (outputs, columns)
+// in panels. Summed in kLane lanes over c, then a fixed tree. Padding of y is set to 0.
 template <class T>
-void narrow(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy, long rows,
-            long columns, long outputs) {
+void narrow(const T* x, long ldx, const T* wt, const T* bias, bool accumulate, T* y, long ldy,
+            long rows, long columns, long outputs) {
   const auto of = outputs == 1   ? dots<T, 1>
                   : outputs == 2 ? dots<T, 2>
                   : outputs == 3 ? dots<T, 3>
                                  : dots<T, 4>;
-  of(x, ldx, wt, bias, y, ldy, rows, columns);
+  of(x, ldx, wt, bias, accumulate, y, ldy, rows, columns);
 }
 
 // strip(n, i) = W(first + i, n0 + n) for the rows of one panel of dX; padding is 0.
@@ -64,65 +66,91 @@ void turn(const Panels& stored, const T* weight, long first, long columns, long 
   }
 }
 
-}  // namespace
-
-// f is fused: relu inside the kernel, others on the panel just written.
-template <class T>
-void run(const ops::MatMul& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
-  const View<T>&x = w.in[0], &y = w.out, &z = w.inner();
-  const T *const weight = w.parameters[0], *const bias = w.parameters[1];
+// Rows [lo, hi) of y = relu?(x W + bias), or += x W. finish(c, columns) is called when columns
+// [c, c + columns) are there. W^T of few outputs: all at once.
+template <class T, class Finish>
+STEEP_HD void multiply(const Work<T>& w, const View<T>& x, const T* bias, bool relu,
+                       bool accumulate, const View<T>& y, long lo, long hi, Finish finish) {
+  const T* const weight = w.parameters[0];
   if (w.narrow) {
-    narrow(x.at(lo), x.ld, weight, bias, z.at(lo), z.ld, hi - lo, x.columns, z.columns);
-    if (!op.f.any()) return;
-    activate(w, op.f, z, y, lo, hi, 0, z.width());
-    return clear_padding(y, lo, hi);  // of z, the kernel does
+    narrow(x.at(lo), x.ld, weight, bias, accumulate, y.at(lo), y.ld, hi - lo, x.columns, y.columns);
+    return finish(0, y.width());
   }
-  const bool relu = op.f.activation.index == kRelu && z.data == y.data;
   for (long p = 0; p < w.weight.count(); ++p) {
     const long c = p * kPanel, columns = w.weight.width(p);
     gemm_panel<T>({.a = x.at(lo),
                    .lda = x.ld,
                    .b = weight + w.weight.offset(p),
                    .ldb = columns,
-                   .c = z.at(lo) + c,
-                   .ldc = z.ld,
+                   .c = y.at(lo) + c,
+                   .ldc = y.ld,
                    .rows = hi - lo,
                    .columns = columns,
                    .depth = w.weight.rows,
                    .bias = bias ? bias + c : nullptr,
+                   .accumulate = accumulate,
                    .relu = relu});
-    if (op.f.any() && !relu) activate(w, op.f, z, y, lo, hi, c, columns);
+    finish(c, columns);
   }
+}
+
+// The same with W^T in place of W. W lies in panels of its columns; each thread turns the rows it needs
+// over into a strip of W^T of its own, small enough for the caches: cheaper than a W^T that all keep
+// current. Not on the stack: a thread of the user's may have little.
+template <class T, class Finish>
+STEEP_HD void multiply_turned(const Work<T>& w, const Step<T>& s, const View<T>& x, const T* bias,
+                              bool relu, bool accumulate, const View<T>& y, long lo, long hi,
+                              Finish finish) {
+  const long width = y.width(), depth = x.columns;
+  for (long c = 0; c < width; c += kPanel) {
+    const long columns = width - c < kPanel ? width - c : kPanel;
+    for (long n = 0; n < depth; n += kTurned) {
+      const long part = depth - n < kTurned ? depth - n : kTurned;
+      if (!w.narrow) turn(w.weight, w.parameters[0], c, columns, n, part, s.scratch);
+      gemm_panel<T>({.a = x.at(lo) + n,
+                     .lda = x.ld,
+                     .b = w.narrow ? w.parameters[0] + c * depth : s.scratch,
+                     .ldb = columns,
+                     .c = y.at(lo) + c,
+                     .ldc = y.ld,
+                     .rows = hi - lo,
+                     .columns = columns,
+                     .depth = part,
+                     .bias = bias && n == 0 ? bias + c : nullptr,
+                     .accumulate = accumulate || n > 0,
+                     .relu = relu && n + part == depth});
+    }
+    finish(c, columns);
+  }
+}
+
+}  // namespace
+
+// f is fused: relu inside the kernel, others on the panel just written.
+template <class T>
+void run(const ops::MatMul& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  const View<T>&x = w.in[0], &y = w.out, &z = w.inner();
+  const T* const bias = w.parameters[1];
+  const bool relu = op.f.activation.index == kRelu && z.data == y.data && !w.narrow;
+  const auto finish = [&](long c, long columns) {
+    if (op.f.any() && !relu) activate(w, op.f, z, y, lo, hi, c, columns);
+  };
+  op.turned ? multiply_turned(w, s, x, bias, relu, false, z, lo, hi, finish)
+            : multiply(w, x, bias, relu, false, z, lo, hi, finish);
   clear_padding(y, lo, hi);
   if (z.data != y.data) clear_padding(z, lo, hi);
 }
 STEEP_CALL(MatMul)
 
-// W lies in panels of its columns; each thread turns the rows it needs over into a strip of W^T of its
-// own, small enough for the caches: cheaper than a W^T that all keep current. Not on the stack: a
-// thread of the user's may have little.
 template <class T>
 void run(const ops::MatMulGrad& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const View<T>&dz = w.in[0], &dx = w.out;
-  const long width = dx.width(), outputs = dz.columns;
-  for (long c = 0; c < width; c += kPanel) {
-    const long columns = width - c < kPanel ? width - c : kPanel;
-    for (long n = 0; n < outputs; n += kTurned) {
-      const long depth = outputs - n < kTurned ? outputs - n : kTurned;
-      if (!w.narrow) turn(w.weight, w.parameters[0], c, columns, n, depth, s.scratch);
-      gemm_panel<T>({.a = dz.at(lo) + n,
-                     .lda = dz.ld,
-                     .b = w.narrow ? w.parameters[0] + c * outputs : s.scratch,
-                     .ldb = columns,
-                     .c = dx.at(lo) + c,
-                     .ldc = dx.ld,
-                     .rows = hi - lo,
-                     .columns = columns,
-                     .depth = depth,
-                     .accumulate = w.accumulate || n > 0});
-    }
+  const T* const bias = nullptr;
+  const auto finish = [&](long c, long columns) {
     if (op.f.any()) activate_grad(w, op.f, dx, w.stored, dx, false, lo, hi, c, columns);
-  }
+  };
+  op.turned ? multiply(w, dz, bias, false, w.accumulate, dx, lo, hi, finish)
+            : multiply_turned(w, s, dz, bias, false, w.accumulate, dx, lo, hi, finish);
   clear_padding(dx, lo, hi);
 }
 STEEP_CALL(MatMulGrad)

@@ -1,36 +1,75 @@
 // The random words of the ops that draw: a function of seed, step, op, row and column, found again
 // wherever they are needed, so that none is stored. No op lives here.
 #pragma once
+#include "base/box_muller.h"
+#include "base/dual.h"
 #include "base/philox.h"
 #include "cpu/kernels/each.h"
 #include "cpu/work.h"
 
 namespace steep::STEEP_ISA {
 
-// out(r, c) (+)= value(word, r, c), where row 0 is the batch's sample `first`: lane c%4 of the Philox4x32-10 block at {c/4, first + r, stream}, under a key
-// of the seed and of `counter`.
-template <class T, class Value>
-STEEP_HD void each_drawn(const View<T>& out, bool accumulate, uint64_t seed, uint64_t counter,
-                         uint32_t stream, long first, long lo, long hi, Value value) {
-  constexpr long kChunk = 256;  // columns whose words are drawn at once
-  const uint64_t key = seed ^ (counter + 1) * 0x9E3779B97F4A7C15u;
+// Where an op's words come from: a key of the seed and of `counter`, the op's own stream, and the sample
+// in row 0.
+struct Words {
+  uint64_t seed, counter;
+  uint32_t stream;
+  long first;
+};
+
+constexpr long kDrawn = 256;  // words drawn at once
+
+// part(words, r, c, columns) for stretches of columns of rows [lo, hi): the word of (r, c) is lane c%4 of
+// the Philox4x32-10 block at {c/4, first + r, stream}.
+template <class Part>
+STEEP_HD void over_words(const Words& of, long width, long lo, long hi, Part part) {
+  const uint64_t key = of.seed ^ (of.counter + 1) * 0x9E3779B97F4A7C15u;
   const uint32_t key_low = uint32_t(key), key_high = uint32_t(key >> 32);
-  const long width = out.width();
   for (long r = lo; r < hi; ++r) {
-    const uint64_t row = uint64_t(first + r);
+    const uint64_t row = uint64_t(of.first + r);
     const uint32_t row_low = uint32_t(row), row_high = uint32_t(row >> 32);
-    for (long c = 0; c < width; c += kChunk) {
-      const long columns = width - c < kChunk ? width - c : kChunk;
-      uint32_t word[kChunk];
+    for (long c = 0; c < width; c += kDrawn) {
+      const long columns = width - c < kDrawn ? width - c : kDrawn;
+      uint32_t word[kDrawn];
       for (long q = 0; q < columns / 4; ++q) {
         const Philox4 bits =
-            philox(uint32_t(c / 4 + q), row_low, row_high, stream, key_low, key_high);
+            philox(uint32_t(c / 4 + q), row_low, row_high, of.stream, key_low, key_high);
         for (int lane = 0; lane < 4; ++lane) word[4 * q + lane] = bits.word[lane];
       }
-      each(out.at(r) + c, 0, 1, columns, accumulate,
-           [&](long, long k) { return value(word[k], r, c + k); });
+      part(word, r, c, columns);
     }
   }
+}
+
+// out(r, c) (+)= value(word, r, c)
+template <class T, class Value>
+STEEP_HD void each_drawn(const View<T>& out, bool accumulate, const Words& of, long lo, long hi,
+                         Value value) {
+  over_words(of, out.width(), lo, hi, [&](const uint32_t* word, long r, long c, long columns) {
+    each(out.at(r) + c, 0, 1, columns, accumulate,
+         [&](long, long k) { return value(word[k], r, c + k); });
+  });
+}
+
+// What is drawn has no derivative.
+template <class T> struct DrawnIn { using type = T; };
+template <> struct DrawnIn<Dual> { using type = double; };
+
+// out(r, c) (+)= value(n, r, c), n ~ N(0, 1) of the words of c and of its neighbour.
+template <class T, class Value>
+STEEP_HD void each_normal(const View<T>& out, bool accumulate, const Words& of, long lo, long hi,
+                          Value value) {
+  using Number = typename DrawnIn<T>::type;
+  over_words(of, out.width(), lo, hi, [&](const uint32_t* word, long r, long c, long columns) {
+    Number normal[kDrawn];
+    for (long k = 0; k < columns / 2; ++k) {
+      const NormalPair<Number> pair = normal_pair<Number>(word[2 * k], word[2 * k + 1]);
+      normal[2 * k] = pair.first;
+      normal[2 * k + 1] = pair.second;
+    }
+    each(out.at(r) + c, 0, 1, columns, accumulate,
+         [&](long, long k) { return value(T(normal[k]), r, c + k); });
+  });
 }
 
 }  // namespace steep::STEEP_ISA

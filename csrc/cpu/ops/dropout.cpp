@@ -17,7 +17,7 @@ template <class T>
 STEEP_HD void slope_down(const ops::Sloping& op, const Work<T>& w, const Step<T>& s,
                          const View<T>& dy, const View<T>& x, long lo, long hi) {
   const T lower = T(op.low), range = T((op.high - op.low) * 0x1p-32);
-  each_drawn(w.out, w.accumulate, s.seed, s.step, op.stream, s.first, lo, hi,
+  each_drawn(w.out, w.accumulate, {s.seed, s.step, op.stream, s.first}, lo, hi,
              [=, dy = dy.data, ldy = dy.ld, x = x.data, ldx = x.ld](uint32_t word, long r, long c) {
                const T up = dy[r * ldy + c], slope = fma_(range, T(word), lower);
                return x[r * ldx + c] > T(0) ? up : slope * up;
@@ -33,7 +33,7 @@ void run(const ops::Dropout& op, const Work<T>& w, const Step<T>& s, long lo, lo
   // Per epoch: one mask for all batches, by the row's place in the batch.
   const uint64_t counter = op.redraw_epoch ? ~s.epoch : s.step;
   const T scale = T(op.scale);
-  each_drawn(w.out, w.accumulate, s.seed, counter, op.stream, s.first, lo, hi,
+  each_drawn(w.out, w.accumulate, {s.seed, counter, op.stream, s.first}, lo, hi,
              [=, x = w.in[0].data, ld = w.in[0].ld](uint32_t word, long r, long c) {
                return word >= threshold ? x[r * ld + c] * scale : T(0);
              });
@@ -44,7 +44,7 @@ template <class T>
 void run(const ops::AlphaDropout& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const uint32_t threshold = threshold_of(op.rate);
   const T scale = T(op.scale), shift = T(op.shift), dropped = T(op.scale * op.kLow + op.shift);
-  each_drawn(w.out, false, s.seed, s.step, op.stream, s.first, lo, hi,
+  each_drawn(w.out, false, {s.seed, s.step, op.stream, s.first}, lo, hi,
              [=, x = w.in[0].data, ld = w.in[0].ld](uint32_t word, long r, long c) {
                return word >= threshold ? fma_(x[r * ld + c], scale, shift) : dropped;
              });

@@ -16,7 +16,6 @@ from ..initializers import Orthogonal, Place
 from ..network import inputs
 from ..network.built import describe
 from ..network.description import Description, Weight
-from ..network.initializers import fans
 from ..network.model import Network
 from ..network.scope import Scope
 from ..network.tensor import Shape
@@ -133,7 +132,7 @@ class _Work:
         """Draw the weights of all products."""
         for _, weight in self.products():
             shape, stream = weight.shape, self.names.index(weight.name)
-            place = Place(shape, *fans(shape, weight.groups), weight.groups, seed, stream)
+            place = Place(shape, *weight.fans, weight.groups, seed, stream)
             self._set(weight, Orthogonal().values(place))
 
     def scaled(self, tensor: int, weight: Weight, tol: float, tries: int) -> UnitVariance:

@@ -37,11 +37,13 @@ from ..network import Layer
 from .combine import Branches, Residual
 from .conv import Conv2D
 from .dense import Dense
+from .noise import GaussianNoise, GradientReversal, Reparameterize
 from .norm import BatchNorm, LocalResponseNorm
 from .pointwise import AlphaDropout, Dropout, Normalize, Rescale
 from .pool import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .sequence import AvgPool1D, Conv1D, GlobalAvgPool1D, GlobalMaxPool1D, MaxPool1D
-from .shape import Flatten, Reshape, UpSample2D, ZeroPad2D
+from .shape import Flatten, RepeatVector, Reshape, UpSample2D, ZeroPad2D
+from .transposed import Conv2DTranspose, TiedDense
 
 __all__ = [
     "CELU",
@@ -58,13 +60,16 @@ __all__ = [
     "Branches",
     "Conv1D",
     "Conv2D",
+    "Conv2DTranspose",
     "Dense",
     "Dropout",
     "Flatten",
+    "GaussianNoise",
     "GlobalAvgPool1D",
     "GlobalAvgPool2D",
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GradientReversal",
     "HardShrink",
     "HardSigmoid",
     "HardSwish",
@@ -83,6 +88,8 @@ __all__ = [
     "ReGLU",
     "ReLU",
     "ReLU6",
+    "Reparameterize",
+    "RepeatVector",
     "Rescale",
     "Reshape",
     "Residual",
@@ -93,6 +100,7 @@ __all__ = [
     "Softsign",
     "SwiGLU",
     "Tanh",
+    "TiedDense",
     "UpSample2D",
     "ZeroPad2D",
 ]

@@ -3,6 +3,7 @@
 from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.numbers import flag, pair, whole
+from ..constraints import ConstraintLike, constraint_of
 from ..network import Layer, Tensor, label, title_of
 from ..network.windows import PaddingLike, PairLike, padding_of
 
@@ -39,6 +40,8 @@ class Conv2D(Layer):
         columns * channels / groups inputs. b begins at 0.
     name
         Begins the names of the weights, ``name.weight`` and ``name.bias``.
+    constraint
+        What W is brought back to after every update: one of `steep.constraints`, a name or None.
 
     Raises
     ------
@@ -58,6 +61,8 @@ class Conv2D(Layer):
         use_bias: bool = True,
         init: object = None,
         name: str | None = None,
+        *,
+        constraint: ConstraintLike = None,
     ) -> None:
         super().__init__(name)
         where = label(self)
@@ -70,6 +75,7 @@ class Conv2D(Layer):
         self.activation = activation_layer(activation)
         self.use_bias = flag(where, "use_bias", use_bias)
         self.init = init
+        self.constraint = constraint_of(where, constraint)
         if self.filters % self.groups:
             raise ValueError(f"{where}: {groups} groups must divide the {filters} filters")
 
@@ -83,7 +89,7 @@ class Conv2D(Layer):
                 f"{where}: {self.groups} groups must divide the {channels} channels of its input"
             )
         shape = (*self.kernel, channels // self.groups, self.filters)
-        weight = self.parameter("weight", shape, self.init)
+        weight = self.parameter("weight", shape, self.init, constraint=self.constraint)
         bias = self.parameter("bias", (self.filters,)) if self.use_bias else None
         y = ops.conv2d(
             x,

@@ -3,6 +3,7 @@
 from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.numbers import flag, whole
+from ..constraints import ConstraintLike, constraint_of
 from ..network import Layer, Tensor, label, title_of
 
 
@@ -23,6 +24,8 @@ class Dense(Layer):
         "xavier" before others. b begins at 0.
     name
         Begins the names of the weights, ``name.weight`` and ``name.bias``.
+    constraint
+        What W is brought back to after every update: one of `steep.constraints`, a name or None.
 
     Raises
     ------
@@ -37,12 +40,15 @@ class Dense(Layer):
         use_bias: bool = True,
         init: object = None,
         name: str | None = None,
+        *,
+        constraint: ConstraintLike = None,
     ) -> None:
         super().__init__(name)
         self.units = whole(label(self), "units", units)
         self.activation = activation_layer(activation)
         self.use_bias = flag(label(self), "use_bias", use_bias)
         self.init = init
+        self.constraint = constraint_of(label(self), constraint)
 
     def call(self, x: Tensor) -> Tensor:
         """Multiply, add, activate."""
@@ -51,7 +57,9 @@ class Dense(Layer):
                 f"{title_of(x, label(self))}: expects one axis of inputs, got "
                 f"{x.shape}. Put Flatten() before it."
             )
-        weight = self.parameter("weight", (x.shape[0], self.units), self.init)
+        weight = self.parameter(
+            "weight", (x.shape[0], self.units), self.init, constraint=self.constraint
+        )
         bias = self.parameter("bias", (self.units,)) if self.use_bias else None
         y = ops.matmul(x, weight, bias)
         return y if self.activation is None else self.activation.call(y)

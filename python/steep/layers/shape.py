@@ -1,8 +1,8 @@
-"""Layers that only arrange what they are given: flatten, reshape, zeros around an image."""
+"""Layers that only arrange what they are given: flatten, reshape, repeat, zeros around an image."""
 
 from .. import ops
 from ..checks.numbers import pair, whole
-from ..network import Layer, Shape, Tensor, label, shape_of
+from ..network import Layer, Shape, Tensor, label, shape_of, title_of
 from ..network.windows import PaddingLike, PairLike, padding_of
 
 
@@ -39,6 +39,33 @@ class Reshape(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Reshape."""
         return ops.reshape(x, self.shape)
+
+
+class RepeatVector(Layer):
+    """Gives (u,) as (n, u): n times the same, for what follows to act on every position.
+
+    Parameters
+    ----------
+    n
+        How often.
+    name
+        Shown in summaries.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no int, below 1, or the input has several axes.
+    """
+
+    def __init__(self, n: int, name: str | None = None) -> None:
+        super().__init__(name)
+        self.n = whole(label(self), "n", n)
+
+    def call(self, x: Tensor) -> Tensor:
+        """Repeat."""
+        if len(x.shape) != 1:
+            raise ValueError(f"{title_of(x, label(self))}: expects one axis, got {x.shape}")
+        return ops.repeat(x, self.n)
 
 
 class UpSample2D(Layer):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from .. import _core
+from .initializers import fans
 from .tensor import LayerLike, Shape
 
 Key: TypeAlias = tuple[int, str]  # a parameter: the id of its layer, its name there
@@ -28,6 +29,15 @@ class Weight:
     relu: bool = False  # its product goes into a ReLU-like activation
     groups: int = 1  # of the convolution it belongs to
     owners: tuple[LayerLike, ...] = ()  # the layers around, outermost first, and the layer itself
+    used: bool = False  # a product by it was met
+    turned: bool = False  # its units are the last axis but one
+    stride: int = 1  # pixels of the result for one of the input, where it is turned
+
+    @property
+    def fans(self) -> tuple[int, int]:
+        """Numbers that a unit reads, and units that read a number."""
+        inside, outside = fans(self.shape, self.groups)
+        return (max(1, outside // self.stride), inside) if self.turned else (inside, outside)
 
 
 @dataclass

@@ -7,7 +7,7 @@ import math
 
 from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, pair, whole
 from .tensor import Shape, Tensor, emit, title_of
-from .windows import PaddingLike, Pair, PairLike, Sides, padding_of, sides
+from .windows import PaddingLike, Pair, PairLike, Sides, cut_sides, padding_of, sides
 
 
 def conv2d(
@@ -58,6 +58,81 @@ def conv2d(
     )
     given = (x, weight) if bias is None else (x, weight, bias)
     return emit("conv2d", *given, stride=steps, padding=around, dilation=apart, groups=groups)
+
+
+def conv2d_transpose(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: PairLike = 1,
+    padding: PaddingLike = "same",
+    output_padding: PairLike | None = None,
+    dilation: PairLike = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Return y[s*i + d*p, s*j + d*q, k] = b[k] + sum over p, q, c of x[i, j, c] W[p, q, k, c].
+
+    What carries a gradient back through `conv2d` (Dumoulin & Visin 2016): every pixel of x is
+    spread over a window of the result.
+
+    Parameters
+    ----------
+    x
+        (height, width, channels).
+    weight
+        A parameter (kernel height, kernel width, filters / groups, channels).
+    bias
+        A parameter (filters,), or None.
+    stride, dilation
+        s and d: an int, or a pair (rows, columns).
+    padding
+        Pixels cut off the result: ``"same"`` leaves size * stride, the odd one off below and to the
+        right; ``"valid"`` none, size * stride + max(window - stride, 0); an int, (rows, columns) or
+        (top, bottom, left, right), as PyTorch has it.
+    output_padding
+        Rows and columns that the result has besides, below and to the right: an int or a pair,
+        below stride or dilation. None: 0, and where padding is a name what its size wants.
+    groups
+        Parts of the channels that do not see each other; as many as channels: depthwise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes do not fit, or a number is out of range.
+    """
+    x, where, size = _image("conv2d_transpose", x)
+    if len(weight.shape) != 4:
+        raise ValueError(
+            f"{where}: expects a weight (height, width, filters / groups, channels), got "
+            f"{weight.shape}"
+        )
+    groups = whole(where, "groups", groups)
+    if x.shape[2] % groups or weight.shape[3] != x.shape[2]:
+        raise ValueError(
+            f"{where}: {groups} groups must divide {x.shape[2]} channels, which the last axis of "
+            f"the weight counts; it has shape {weight.shape}"
+        )
+    steps, apart = pair(where, "stride", stride), pair(where, "dilation", dilation)
+    around, more = cut_sides(
+        where,
+        padding_of(where, padding),
+        None if output_padding is None else pair(where, "output_padding", output_padding, 0),
+        size,
+        kernel=(weight.shape[0], weight.shape[1]),
+        stride=steps,
+        dilation=apart,
+    )
+    given = (x, weight) if bias is None else (x, weight, bias)
+    return emit(
+        "conv2d_transpose",
+        *given,
+        stride=steps,
+        padding=around,
+        output_padding=more,
+        dilation=apart,
+        groups=groups,
+    )
 
 
 def max_pool(

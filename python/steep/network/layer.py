@@ -129,6 +129,8 @@ class Layer:
         init: object = None,
         decay: bool | None = None,
         trained: bool = True,
+        *,
+        constraint: object = None,
     ) -> Tensor:
         """Return a weight of this layer; only inside `call`.
 
@@ -147,6 +149,9 @@ class Layer:
             Whether penalties and weight decay apply; None: to all but vectors.
         trained
             Whether gradients move it; running statistics are not trained.
+        constraint
+            What it is brought back to after every update: one of `steep.constraints`, a name or
+            None.
 
         Raises
         ------
@@ -156,7 +161,9 @@ class Layer:
         scope = being_described.get(None)
         if scope is None:
             raise RuntimeError(f"{type(self).__name__}: parameter() works only inside call()")
-        return scope.parameter(self, name, shape, init=init, decay=decay, trained=trained)
+        return scope.parameter(
+            self, name, shape, init=init, decay=decay, trained=trained, constraint=constraint
+        )
 
     def add_loss(self, x: Tensor, weight: Any = 1.0, name: str | None = None) -> None:
         """Add a loss to what training makes small; only inside `call`.

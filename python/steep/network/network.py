@@ -56,7 +56,7 @@ class Network(Body):
         self._build_for(self._given(input_shape), numbers.seed(seed), "float32")
         return self
 
-    def predict(self, X: Any, batch_size: int = 256) -> Any:
+    def predict(self, X: Any, batch_size: int = 256, seed: int = 0) -> Any:
         """Return the outputs for X, dropout off.
 
         Parameters
@@ -66,6 +66,9 @@ class Network(Body):
             any strides are read in place.
         batch_size
             Samples at a time; changes the memory used, not the result.
+        seed
+            Of what layers draw that do so in predictions, too: ``Reparameterize(sample=True)``. A
+            number and a sample's place in X give the same draw again.
 
         Returns
         -------
@@ -82,7 +85,9 @@ class Network(Body):
             self._described()  # what is wrong with the network itself is told first
         arrays = inputs.features(X, self, empty=True, precision=self._precision)
         native = self._looked(tuple(a.shape[1:] for a in arrays)).native
-        outputs = native.predict(arrays, numbers.whole("", "batch_size", batch_size))
+        outputs = native.predict(
+            arrays, numbers.whole("", "batch_size", batch_size), numbers.seed(seed)
+        )
         if self.output_names is not None:
             return dict(zip(self.output_names, outputs, strict=True))
         return outputs[0] if len(outputs) == 1 else outputs

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from .. import _core
+from ..constraints import constraint_of
 from .description import Added, Description, Key, Part, Row, Source, Weight
 from .naming import Names, label
 from .tensor import LayerLike, Shape, Tensor
@@ -24,11 +25,12 @@ SLOPED = ("prelu", "rrelu")  # ops that are like them, too
 WEIGHTED = {
     "matmul": "x @ w expects w to be a parameter",
     "conv2d": "conv2d expects weight and bias to be parameters",
+    "conv2d_transpose": "conv2d_transpose expects weight and bias to be parameters",
     "prelu": "prelu expects its slope to be a parameter",
     "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
 }
 
-MULTIPLY = ("matmul", "conv2d")
+MULTIPLY = ("matmul", "conv2d", "conv2d_transpose")
 
 being_described: ContextVar["Scope"] = ContextVar("steep_scope")
 
@@ -124,9 +126,11 @@ class Scope:
             self.add_loss(inputs[0], attributes["weight"], attributes["name"])
             return inputs[0]
         kind, inputs = self._of_parameter(kind, inputs)
+        if any(x._turned for x in inputs):
+            attributes = self._turned(kind, inputs, attributes)
         index = [x._index for x in inputs]
         if kind == "concat":
-            out = self.graph.concat(index)
+            out = self.graph.concat(index, **attributes)
         else:
             out = getattr(self.graph, kind)(*index, **attributes)
         y = Tensor(tuple(self.graph.shape(out)), scope=self, index=out)
@@ -134,15 +138,35 @@ class Scope:
         if kind == "batch_norm" and math.prod(y.shape[:-1]) == 1:
             self._groups.append(attributes["virtual_batch"])
         if kind in MULTIPLY:
-            weight = self._products[out] = self._parameters[str(inputs[1]._parameter)][1]
-            weight.groups = attributes.get("groups", 1)
-            if self._stack:  # every output pixel costs the whole weight once
-                self._stack[-1][0].multiply_adds += math.prod((*weight.shape, *y.shape[:-1]))
+            self._note_product(kind, inputs, y, attributes)
         elif index[0] in self._products and kind == "batch_norm":
             self._products[out] = self._products[index[0]]
         elif index[0] in self._products and kind in ("activation", *SLOPED):
             self._products[index[0]].relu |= kind in SLOPED or attributes["kind"] in RELU_LIKE
         return y
+
+    def _note_product(
+        self, kind: str, inputs: Sequence[Tensor], y: Tensor, attributes: dict[str, Any]
+    ) -> None:
+        """Note which weight made a tensor, how it is first used, and what that costs."""
+        weight = self._parameters[str(inputs[1]._parameter)][1]
+        back = kind == "conv2d_transpose"
+        if not weight.used:
+            weight.used, weight.turned = True, back or attributes.get("transposed", False)
+            weight.stride = math.prod(attributes["stride"]) if back else 1
+        weight.groups = attributes.get("groups", 1)
+        self._products[y._index] = weight
+        if self._stack:  # every output pixel costs the whole weight once, or every input pixel
+            pixels = (inputs[0] if back else y).shape[:-1]
+            self._stack[-1][0].multiply_adds += math.prod((*weight.shape, *pixels))
+
+    def _turned(
+        self, kind: str, inputs: Sequence[Tensor], attributes: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return the attributes of a product by w.T; nothing else takes it."""
+        if kind != "matmul" or not inputs[1]._turned or any(x._turned for x in inputs[2:]):
+            raise TypeError(f"{self.title}: w.T can only stand in y @ w.T, not in {kind}")
+        return {**attributes, "transposed": not attributes.get("transposed", False)}
 
     @contextmanager
     def recomputed(self) -> Iterator[None]:
@@ -168,6 +192,7 @@ class Scope:
         init: object,
         decay: bool | None,
         trained: bool,
+        constraint: object = None,
     ) -> Tensor:
         """Return the parameter of a layer, new or, where the layer was called before, the same."""
         size = (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
@@ -191,6 +216,9 @@ class Scope:
         full = f"{self._names.of(layer)}.{name}"
         decayed = len(size) > 1 if decay is None else bool(decay)
         index = self.graph.parameter(full, size, decayed, bool(trained))
+        bound = constraint_of(self.title, constraint)
+        if bound is not None:
+            self.graph.constrain(index, bound.native, bound.number)
         tensor = Tensor(size, scope=self, index=index, parameter=full)
         weight = Weight(full, size, layer, self.title, init, bool(trained), source)
         weight.owners = (*self._layers, layer)

@@ -69,7 +69,7 @@ def first_value(weight: Weight, seed: int, index: int) -> Array:
         return initializers.draw(
             init,
             shape,
-            *initializers.fans(shape, weight.groups),
+            *weight.fans,
             seed=seed,
             stream=index,
             groups=weight.groups,
@@ -91,7 +91,7 @@ def init_name(weight: Weight) -> str:
     made = initializers.named(weight.title, init)
     if isinstance(made, VarianceScaling):
         name = init if isinstance(init, str) else "VarianceScaling"
-        spread = made.spread(*initializers.fans(weight.shape, weight.groups))
+        spread = made.spread(*weight.fans)
         if made.distribution == "uniform":
             return f"{name}: uniform +-{spread:.4g}"
         cut = "truncated " if made.distribution == "truncated_normal" else ""

@@ -126,3 +126,59 @@ def along(  # noqa: PLR0917 - as a window slides
             'Use padding="same", a smaller window or a larger input.'
         )
     return before, after
+
+
+def cut_sides(
+    where: str,
+    padding: str | Sides,
+    output_padding: Pair | None,
+    image: Pair,
+    *,
+    kernel: Pair,
+    stride: Pair,
+    dilation: Pair = (1, 1),
+) -> tuple[Sides, Pair]:
+    """Return what a transposed convolution cuts off its result, and what it adds, checked.
+
+    ``"same"`` leaves size*stride, ``"valid"`` size*stride + max(window - stride, 0), of windows
+    that are shorter than the stride with pixels that none of them reaches. `padding` is what
+    `padding_of` returns.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left, or more is added than one step.
+    """
+    if padding == "same" and output_padding is not None:
+        raise ValueError(
+            f'{where}: padding="same" gives size * stride; give it as ints beside output_padding'
+        )
+    found: list[int] = []
+    more: list[int] = []
+    for axis, word in enumerate(("rows", "columns")):
+        size, step, apart = image[axis], stride[axis], dilation[axis]
+        reach = (kernel[axis] - 1) * apart + 1
+        added = max(step - reach, 0) if isinstance(padding, str) else 0
+        if output_padding is not None:
+            added = output_padding[axis]
+            if added >= max(step, apart):
+                raise ValueError(
+                    f"{where}: output_padding must be below the stride {step} or the dilation "
+                    f"{apart}, got {added}"
+                )
+        if padding == "same":
+            total = max(reach - step, 0)
+            before, after = total // 2, total - total // 2
+        elif padding == "valid":
+            before = after = 0
+        else:
+            before, after = int(padding[2 * axis]), int(padding[2 * axis + 1])
+        left = (size - 1) * step + reach + added - before - after
+        if left < 1:
+            raise ValueError(
+                f"{where}: padding {before} + {after} leaves nothing of {left + before + after} "
+                f"{word}"
+            )
+        found += [before, after]
+        more.append(added)
+    return (found[0], found[1], found[2], found[3]), (more[0], more[1])

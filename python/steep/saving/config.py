@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import initializers, layers
+from .. import constraints, initializers, layers
 from ..checks.names import choose
 from ..network.layer import TALL, Layer, Op, levels_inside
 from ..network.model import Model, Sequential
@@ -34,7 +34,8 @@ class Encoder:
         Raises
         ------
         TypeError
-            If it is no layer, no initialiser, nor made of numbers, text, lists, dicts and arrays.
+            If it is no layer, initialiser or constraint, nor made of numbers, text, lists, dicts
+            and arrays.
         """
         if isinstance(value, np.generic):
             value = value.item()
@@ -51,8 +52,9 @@ class Encoder:
             return {"dict": {key: self.encode(value[key]) for key in sorted(value)}}
         if isinstance(value, Layer):
             return self._layer(value)
-        if initializers.TABLE.get(type(value).__name__) is type(value):
-            return value.get_config()
+        for table in (initializers.TABLE, constraints.TABLE):
+            if table.get(type(value).__name__) is type(value):
+                return value.get_config()
         raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}")
 
     def _layer(self, layer: Layer) -> dict[str, Any]:
@@ -104,8 +106,9 @@ class Decoder:
             return value
         if "array" in value:
             return self._arrays[value["array"]]
-        if "initializer" in value:
-            return initializers.from_config(value)
+        for kind, room in {"initializer": initializers, "constraint": constraints}.items():
+            if kind in value:
+                return room.from_config(value)
         if "dict" in value:
             return {key: self.decode(item) for key, item in value["dict"].items()}
         return self._seen[value["same"]] if "same" in value else self._layer(value)

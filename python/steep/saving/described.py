@@ -23,7 +23,7 @@ MOST = (1 << 53) - 1  # of a counter: schedules see it as a float64
 LARGEST_AXIS = (1 << 31) - 1
 SPARE_CALLS = 10_000  # layers that may run beyond ten for each that is described
 
-
+_NO_LAYERS = {"array", "initializer", "constraint"}
 _ASIDE = object()  # stands behind what does not run where it is described
 
 
@@ -46,7 +46,7 @@ def check_size(description: Any) -> None:
             size = sizes[item.number] = min(counts.pop() + 1, MOST)
             counts[-1] += size
             made += size if item.functional else 0
-        elif isinstance(item, dict) and not {"array", "initializer"} & item.keys():
+        elif isinstance(item, dict) and not _NO_LAYERS & item.keys():
             if "dict" in item:
                 todo.append(list(item["dict"].values()))
             elif "same" in item:

@@ -1,0 +1,131 @@
+"""Functions of symbolic tensors that draw, or that change what goes backward. Re-exported by `ops`.
+
+What is drawn is a function of the trainer's seed, the step, and the place of a sample in its batch:
+the same for any number of threads and after a resume. No gradient passes through it.
+"""
+
+from ..checks.numbers import ANY, NOT_NEGATIVE, flag, number
+from .tensor import Tensor, emit, title_of
+
+
+def normal_like(x: Tensor, sample: bool = False) -> Tensor:
+    """Return numbers of N(0, 1) in the shape of x (Box & Muller 1958).
+
+    Parameters
+    ----------
+    x
+        Any shape; its values do not matter.
+    sample
+        Whether predictions draw, too; else they take 0, the mean.
+    """
+    return emit("normal_like", x, sample=flag("normal_like", "sample", sample))
+
+
+def uniform_like(x: Tensor, low: float = 0.0, high: float = 1.0, sample: bool = False) -> Tensor:
+    """Return numbers between `low` and `high` in the shape of x.
+
+    Parameters
+    ----------
+    x
+        Any shape; its values do not matter.
+    low, high
+        Numbers, low <= high.
+    sample
+        Whether predictions draw, too; else they take the middle.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If low > high, or a number is not finite.
+    """
+    return emit(
+        "uniform_like",
+        x,
+        low=number("uniform_like", "low", low, ANY, single=True),
+        high=number("uniform_like", "high", high, ANY, single=True),
+        sample=flag("uniform_like", "sample", sample),
+    )
+
+
+def bernoulli(p: Tensor, sample: bool = False) -> Tensor:
+    """Return 1 with probability p, else 0.
+
+    Parameters
+    ----------
+    p
+        Probabilities, of any shape; below 0 counts as 0, above 1 as 1.
+    sample
+        Whether predictions draw, too; else they take p, the mean.
+    """
+    return emit("bernoulli", p, sample=flag("bernoulli", "sample", sample))
+
+
+def gaussian_noise(x: Tensor, std: float) -> Tensor:
+    """Return x + std*n, n ~ N(0, 1), while training; predictions take x.
+
+    Parameters
+    ----------
+    x
+        Any shape.
+    std
+        Standard deviation, at least 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such number.
+    """
+    return emit(
+        "gaussian_noise", x, std=number("gaussian_noise", "std", std, NOT_NEGATIVE, single=True)
+    )
+
+
+def reparameterize(mean: Tensor, log_variance: Tensor, sample: bool = False) -> Tensor:
+    """Return mean + e^(log_variance/2) n, n ~ N(0, 1) (Kingma & Welling 2014).
+
+    A draw from N(mean, e^log_variance) that gradients pass through.
+
+    Parameters
+    ----------
+    mean, log_variance
+        Of one shape.
+    sample
+        Whether predictions draw, too; else they take the mean.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes differ.
+    """
+    if mean.shape != log_variance.shape:
+        raise ValueError(
+            f"{title_of(mean, 'reparameterize')}: expects a mean and a log_variance of one shape, "
+            f"got {mean.shape} and {log_variance.shape}"
+        )
+    drawn = flag("reparameterize", "sample", sample)
+    return emit("reparameterize", mean, log_variance, sample=drawn)
+
+
+def stop_gradient(x: Tensor) -> Tensor:
+    """Return x; no gradient comes back through it."""
+    return emit("stop_gradient", x)
+
+
+def gradient_reversal(x: Tensor, scale: float = 1.0) -> Tensor:
+    """Return x; its gradient comes back times -scale (Ganin & Lempitsky 2015).
+
+    Parameters
+    ----------
+    x
+        Any shape.
+    scale
+        A number; the paper's lambda.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such number.
+    """
+    return emit(
+        "gradient_reversal", x, scale=number("gradient_reversal", "scale", scale, ANY, single=True)
+    )
