@@ -156,7 +156,7 @@ def test_freezing_and_freeing():
     net.unfreeze()
     assert net.frozen == ()
     for pattern in ("heed", "*.gamma", ""):
-        with pytest.raises((ValueError, TypeError), match="no weight is called|takes names"):
+        with pytest.raises((ValueError, TypeError), match=r"no weight is called|takes names"):
             net.freeze(pattern)
     later = steep.Sequential(layers.Dense(2, name="a"))
     later.freeze("b")  # of what is not known yet

@@ -422,8 +422,8 @@ def test_what_is_public_is_meant_for_users():
     }  # fmt: skip
     settings = {
         "net", "loss", "metrics", "average", "sam", "sam_adaptive", "groups", "l1", "l2",
-        "loss_weights", "decay_bias", "clip_norm", "clip_value", "clip_parameter", "reduction",
-        "precision", "device", "seed",
+        "loss_weights", "objectives", "decay_bias", "clip_norm", "clip_value", "clip_parameter",
+        "reduction", "precision", "device", "seed",
     }  # fmt: skip
     assert names(steep.Trainer) == doors
     assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}

@@ -17,21 +17,25 @@ from . import (
     schedules,
 )
 from ._core import __version__
+from .gan import GAN
 from .network import Tensor
 from .network.model import Input, Model, Sequential
 from .threads import get_num_threads, info, set_num_threads, threads
 from .training.errors import NonFiniteError
 from .training.history import History
+from .training.objective import Objective
 from .training.trainer import Trainer
 
 if TYPE_CHECKING:
     from . import data, lab, models
 
 __all__ = [
+    "GAN",
     "History",
     "Input",
     "Model",
     "NonFiniteError",
+    "Objective",
     "Sequential",
     "Tensor",
     "Trainer",
@@ -55,7 +59,7 @@ __all__ = [
 ]
 
 # New pickles find these here; those of the time before the rooms look for modules of these names.
-for _class in (History, NonFiniteError, Trainer):
+for _class in (History, NonFiniteError, Objective, Trainer):
     _class.__module__ = __name__
 for _old, _new in {
     "built": "network.built",

@@ -3,6 +3,7 @@
 The tables themselves live where their things live: optimizers, losses, layers, data sets.
 """
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -34,6 +35,11 @@ def choose(kind: str, name: str, table: Mapping[str, T]) -> T:
     hint = f'; did you mean "{near[0]}"?' if near else "."
     known = ", ".join(f'"{known}"' for known in table)
     raise ValueError(f'unknown {kind} "{name}"{hint} Known: {known}')
+
+
+def exactly(name: str) -> str:
+    """Return the pattern that one name fits, and those of what is inside it."""
+    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def matches(name: str, pattern: str) -> bool:

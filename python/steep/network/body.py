@@ -4,14 +4,13 @@ What users call is in `network`; what building leaves is in `built`.
 """
 
 import copy
-import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from .. import _core
-from ..checks.names import matches
+from ..checks.names import exactly, matches
 from .built import Built, Home, Saved, Shared, describe, first_values, made
 from .description import Description, Key, Part, Source
 from .layer import Layer, note_freeze
@@ -39,6 +38,7 @@ class Body(Layer):
     _undo: "list[tuple[Body, dict[str, Any]]] | None" = None  # inside `_tentative`
     _freezes: tuple[tuple[str, bool], ...] = ()  # patterns in order: frozen, or trained again
     output_names: tuple[str, ...] | None = None  # where they have some
+    _bound: object = None  # a constraint of all weights inside that have none of their own
 
     def _lower(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """Return the outputs for these inputs, inside the scope the inputs belong to."""
@@ -300,8 +300,7 @@ class Body(Layer):
                     setattr(owner, "_trainable", True)  # noqa: B010 - of a layer
         for part in about.parts:
             part.net._freezes = ()
-        plain = (re.sub(r"([*?[])", r"[\1]", name) for name in names)
-        self._freezes = (("*", False), *((name, True) for name in plain))
+        self._freezes = (("*", False), *((exactly(name), True) for name in names))
         note_freeze()
 
     def _frozen_names(self) -> tuple[str, ...]:

@@ -216,6 +216,9 @@ class Scope:
         full = f"{self._names.of(layer)}.{name}"
         decayed = len(size) > 1 if decay is None else bool(decay)
         index = self.graph.parameter(full, size, decayed, bool(trained))
+        if constraint is None and trained:
+            around = (getattr(owner, "_bound", None) for owner in reversed(self._layers))
+            constraint = next((given for given in around if given is not None), None)
         bound = constraint_of(self.title, constraint)
         if bound is not None:
             self.graph.constrain(index, bound.native, bound.number)

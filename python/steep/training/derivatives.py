@@ -31,11 +31,12 @@ class Derivatives:
     _run: Run
 
     def gradients(
-        self, X: Any, y: Any = None, sample_weight: Any = None
+        self, X: Any, y: Any = None, sample_weight: Any = None, objective: str | None = None
     ) -> tuple[float, dict[str, Array]]:
         """Return the objective of one batch, penalties included, and its gradients; no update.
 
         With ``maximize=True`` the penalties are taken off the loss: climbing it decays the weights.
+        Of several objectives the one of that name, or the first.
 
         Returns
         -------
@@ -49,7 +50,7 @@ class Derivatives:
         """
         with self._run.untouched():
             data = self._run.data(X, y, sample_weight)
-        return self._run.gradients(data)
+        return self._run.gradients(data, objective)
 
     def hvp(self, X: Any, y: Any, v: Direction, sample_weight: Any = None) -> dict[str, Array]:
         """Return H v, H the Hessian of the objective of one batch (Pearlmutter 1994).

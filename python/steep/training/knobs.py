@@ -69,7 +69,7 @@ class Knobs:
 def _calls_python(settings: Settings) -> bool:
     """Say whether a Python function gives values to a setting."""
     given: list[Any] = list(settings.terms().scalars)
-    for each in settings.objectives:
+    for each in settings.aims:
         given += each.common.values()
         for group in each.assigned.groups:
             given += [*vars(group.optimizer).values(), *group.common.values()]
@@ -86,7 +86,7 @@ def table(settings: Settings, steps: Array, epochs: Array) -> Array:
     """
     columns: list[Any] = []
     rules: list[tuple[int, Array]] = []  # where the knobs of a group's rule begin, and their values
-    for each in settings.objectives:
+    for each in settings.aims:
         _add_objective(each, steps, epochs, columns, rules)
     columns += scalars(settings, steps, epochs[:-1])
     found = np.empty((len(steps), len(columns)))

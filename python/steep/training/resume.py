@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import averages, losses, optimizers, schedules
+from ..checks.names import exactly
 from ..files import checkpoint
 from ..files.checkpoint import under
 from ..network import Layer
@@ -22,9 +23,10 @@ from ..network.weights import fitting, fitting_shapes
 from ..saving import described
 from ..saving.config import Decoder, Encoder
 from .history import History, until
+from .objective import Objective
 from .place import Place
 from .run import Run
-from .settings import FIXED, Settings
+from .settings import FIXED, OWN, Settings
 
 Array: TypeAlias = NDArray[Any]
 VERSION = 4  # of those with several losses or frozen weights; others are as they were
@@ -53,34 +55,54 @@ def describe(settings: Settings) -> dict[str, Any]:
     ValueError
         If a schedule is a Python function.
     """
-    kept = ("sam_adaptive", "decay_bias", "reduction", "precision", "device", "seed")
-    several = isinstance(settings.loss, dict)
-    metrics, frozen = settings.metrics, settings.net._frozen_names()
-    about: dict[str, Any] = {}
-    if frozen:
-        about["frozen"] = list(frozen)
-    if settings.loss_weights:
-        about["loss_weights"] = {
-            k: schedules.get_config(v) for k, v in settings.loss_weights.items()
-        }
-    new = bool(about) or several or not settings.terms().plain
-    loss: Any = settings.loss
-    return about | {
+    frozen, given = settings.net._frozen_names(), bool(settings.given)
+    about: dict[str, Any] = {"frozen": list(frozen)} if frozen else {}
+    if given:
+        about["objectives"] = [_objective(each) for each in settings.aims]
+    else:
+        about |= _own(settings)
+    new = bool(frozen) or given or "loss_weights" in about or not settings.terms().plain
+    return {
         "format": "trainer",
-        "version": VERSION if new else 3,
-        "loss": _by_name(loss) if several else loss.get_config(),
+        "version": VERSION if new or isinstance(settings.loss, dict) else 3,
+        **about,
+        "settings": about.get("settings", {})
+        | {name: getattr(settings, name) for name in ("reduction", "precision", "device", "seed")},
+    }
+
+
+def _own(settings: Settings) -> dict[str, Any]:
+    """Return what is an objective's own: what it makes small, and how."""
+    several = isinstance(settings.loss, dict)
+    about: dict[str, Any] = {}
+    if settings.loss_weights:
+        given = settings.loss_weights
+        about["loss_weights"] = {name: schedules.get_config(w) for name, w in given.items()}
+    return about | {
+        "loss": _by_name(settings.loss) if several else settings.loss.get_config(),
         "optimizer": settings.optimizer.get_config() if settings.owns else None,
         "groups": [
             [pattern, {name: _plain(value) for name, value in changes.items()}]
             for pattern, changes in settings.groups.items()
         ],
         "average": None if settings.average is None else settings.average.get_config(),
-        "settings": {"metrics": metrics} | {name: settings.get(name) for name in kept},
+        "settings": {
+            name: getattr(settings, name) for name in ("metrics", "sam_adaptive", "decay_bias")
+        },
         "common": {
             name: None if v is None else schedules.get_config(v)
             for name, v in settings.common.items()
         },
     }
+
+
+def _objective(settings: Settings) -> dict[str, Any]:
+    """Return one of several objectives; what it trains by names, as it is now."""
+    moved = settings.moved(settings.shapes())
+    trains = None if settings.trains is None else [name for name in moved if moved[name]]
+    return {
+        "name": settings.name, "every": settings.every, "trains": trains, **_own(settings),
+    }  # fmt: skip
 
 
 def _by_name(given: Mapping[str, losses.Loss]) -> dict[str, Any]:
@@ -137,7 +159,23 @@ def settings(about: Mapping[str, Any], functions: Mapping[str, Any]) -> dict[str
     """
     if about["version"] not in _READ:
         raise ValueError(f"written in format {about['version']}, this steep reads {_READ}")
-    none = 0.0 if about["version"] == 1 else None  # what stood for no limit
+    if "objectives" in about:
+        made = [_made(each, functions) for each in about["objectives"]]
+        return {"objectives": made, **about["settings"]}
+    return {**_arguments(about, functions), **about["settings"]}
+
+
+def _made(about: Mapping[str, Any], functions: Mapping[str, Any]) -> Objective:
+    trains = about["trains"]
+    if trains is not None:
+        trains = [exactly(str(name)) for name in trains]
+    given = _arguments(about, functions) | about["settings"]
+    return Objective(trains=trains, every=about["every"], name=about["name"], **given)
+
+
+def _arguments(about: Mapping[str, Any], functions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that an objective, or a trainer with one, was made with."""
+    none = 0.0 if about.get("version") == 1 else None  # what stood for no limit
     common = {
         name: None if v == none and name.startswith("clip") else schedules.from_config(v)
         for name, v in about["common"].items()
@@ -154,7 +192,6 @@ def settings(about: Mapping[str, Any], functions: Mapping[str, Any]) -> dict[str
         },
         "average": averages.from_config(about.get("average")),
         **common,
-        **about["settings"],
     }
 
 
@@ -254,6 +291,9 @@ def state(run: Run) -> dict[str, Any]:
         "groups": dict(own.groups),
         "common": dict(own.common),
     }
+    if own.given:  # theirs is what they were made with
+        shared = {name: own.get(name) for name in FIXED if name not in ("loss", *OWN)}
+        kept = {"fixed": shared, "optimizer": None, "groups": None, "common": {}}
     if run.trained:
         weights, slots, progress = run.session().copy_out()
         run.record()

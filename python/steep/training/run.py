@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core, memory, schedules
+from ..checks.names import choose
 from ..network.body import BUILDING
 from ..network.layer import freezes
 from . import history, knobs
@@ -144,7 +145,7 @@ class Run:
         settings, native = self.settings, self.settings.net._native
         if self._session is None:
             terms, objectives = settings.terms(), settings.native()
-            for each in settings.objectives:
+            for each in settings.aims:
                 for loss in each.goal.losses.values():
                     each.optimizer._check_fits(loss.name, settings.net.num_parameters)
             warn_of_softmax(settings)
@@ -152,13 +153,13 @@ class Run:
             graph = None if terms.graph is terms.about.graph else terms.graph
             self._session = _core.Session(native, objectives, graph, len(terms.scalars))
             self._native, self._frozen = native, freezes()
-            self._moved = [each.assigned.members for each in settings.objectives]
+            self._moved = [each.assigned.members for each in settings.aims]
 
     def _look_at_frozen(self) -> None:
         """Make another session where other weights are frozen than when this one was made."""
-        for each in self.settings.objectives:
+        for each in self.settings.aims:
             each.forget()
-        if self._moved == [each.assigned.members for each in self.settings.objectives]:
+        if self._moved == [each.assigned.members for each in self.settings.aims]:
             self._frozen = freezes()
         elif self.steps:
             raise RuntimeError(
@@ -284,12 +285,15 @@ class Run:
         self.record()
         return self.history.steps["loss"][before]
 
-    def gradients(self, data: Data) -> tuple[float, dict[str, Array]]:
-        """Return the objective of one batch and its gradients by name."""
-        session = self.session()
-        penalties = knobs.penalties(self.settings, self.steps, self.epoch)
+    def gradients(self, data: Data, name: str | None) -> tuple[float, dict[str, Array]]:
+        """Return an objective of one batch and its gradients by name."""
+        session, number = self.session(), 0
+        if name is not None:
+            known = {each.name: k for k, each in enumerate(self.settings.aims) if each.name}
+            number = choose("objective", name, known)
+        penalties = knobs.penalties(self.settings.aims[number], self.steps, self.epoch)
         now = knobs.scalars_now(self.settings, self.steps, self.epoch)
-        loss, found = session.gradients(*data, *penalties, scalars=now)
+        loss, found = session.gradients(*data, *penalties, objective=number, scalars=now)
         names = (name for name, _ in self.settings.net._native.parameters())
         return loss, {name: found[name] for name in names if name in found}
 
@@ -297,17 +301,22 @@ class Run:
         """Return the average of the weights by name, with the statistics as they are."""
         settings, session = self.settings, self.session()
         weights, slots, progress = session.copy_out()
-        slot, average = "ax" if settings.average is None else "average", settings.average
-        begun = average is None or average.begun(progress["steps"], progress["epoch"])
-        if slot not in slots:
+        found = dict(weights)
+        for each in settings.aims:
+            prefix, average = f"{each.name}/" if settings.others else "", each.average
+            slot = prefix + ("ax" if average is None else "average")
+            if slot not in slots:
+                continue
+            begun = average is None or average.begun(progress["steps"], progress["epoch"])
+            if not begun or not progress["steps"]:
+                raise RuntimeError(f"Trainer: there is no average of the weights yet: {average!r}")
+            trained = settings.net._native.trained
+            found |= {name: value for name, value in slots[slot].items() if trained(name)}
+        if not {slot.rsplit("/")[-1] for slot in slots} & {"ax", "average"}:
             raise RuntimeError(
                 "Trainer: keeps no average of the weights; make it with average=, as EMA()"
             )
-        if not begun or not progress["steps"]:
-            raise RuntimeError(f"Trainer: there is no average of the weights yet: {average!r}")
-        return weights | {
-            name: value for name, value in slots[slot].items() if settings.net._native.trained(name)
-        }
+        return found
 
     def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:
         """Return loss and metrics."""

@@ -19,10 +19,11 @@ COMMON = (*groups.PENALTIES, "clip_norm", *groups.LIMITS, "sam")
 # What a session is made with.
 FIXED = (
     "net", "loss", "average", "sam_adaptive", "decay_bias", "reduction", "precision", "device",
-    "seed", "metrics", "loss_weights",
+    "seed", "metrics", "loss_weights", "objectives",
 )  # fmt: skip
 
 
+OWN = ("loss_weights", "metrics", "decay_bias", "average", "sam_adaptive")  # of each objective
 REDUCTIONS = {name: name for name in ("mean", "sum", "weighted_mean")}
 
 
@@ -55,6 +56,7 @@ class Settings:
         if not several and not isinstance(fixed["metrics"], Mapping):
             self.metrics = self.goal.metrics.get("", ())
         self.others: tuple[Settings, ...] = ()  # those of the objectives after this one
+        self.given: tuple[Any, ...] = ()  # all of them, as users wrote them
         self._terms: terms.Terms | None = None
         self.average = averages.get(fixed["average"])
         self.sam_adaptive = flag("Trainer", "sam_adaptive", fixed["sam_adaptive"])
@@ -72,7 +74,7 @@ class Settings:
         self.changes = 0  # of settings and of what was trained on: knob tables made before are old
 
     @property
-    def objectives(self) -> "tuple[Settings, ...]":
+    def aims(self) -> "tuple[Settings, ...]":
         """The settings of all objectives."""
         return self, *self.others
 
@@ -84,6 +86,8 @@ class Settings:
     @property
     def names(self) -> tuple[str, ...]:
         """What may be assigned."""
+        if self.others:
+            return ()  # each objective's are its own
         optimizer = self.optimizer
         own = ("optimizer", *optimizer.ranges, *optimizer.others) if self.owns else ()
         return (*COMMON, "groups", *own)
@@ -98,6 +102,10 @@ class Settings:
 
     def get(self, name: str) -> Any:
         """Return a setting as it was given: a penalty, a limit or a hyper-parameter, too."""
+        if name == "objectives":
+            return self.given
+        if self.given and name in ("loss", *OWN):
+            return {each.name: getattr(each, name) for each in self.aims}
         if name in COMMON:
             return self.common[name]
         if name == "groups":
@@ -229,10 +237,10 @@ class Settings:
     ) -> dict[str, dict[str, Shape]]:
         """Return the shapes of all slots by name and parameter, of a network with such weights."""
         found: dict[str, dict[str, Shape]] = {}
-        for each in self.objectives:
+        for each in self.aims:
             still = None if frozen is None else each.still(frozen, shapes)
             assigned = each.with_("groups", each.groups, shapes, still)
-            prefix = f"{each.name}/" if len(self.objectives) > 1 else ""
+            prefix = f"{each.name}/" if self.others else ""
             own = assigned.slots(shapes, each.average is not None)
             found |= {f"{prefix}{slot}": of for slot, of in own.items()}
         return found
@@ -243,7 +251,7 @@ class Settings:
         """Return the losses of all objectives over the network as it is."""
         about = self.net._described()
         if self._terms is None or self._terms.about is not about:
-            self._terms = terms.Terms(self.net, {each.name: each.goal for each in self.objectives})
+            self._terms = terms.Terms(self.net, {each.name: each.goal for each in self.aims})
         return self._terms
 
     def still(
@@ -297,7 +305,7 @@ class Settings:
         found, names = self.terms(), list(self.shapes())
         frozen = {*self.net._frozen_names()}
         made = []
-        for each, own in zip(self.objectives, found.native, strict=True):
+        for each, own in zip(self.aims, found.native, strict=True):
             moved, still = each.moved(names), each.still(frozen, names)
             trained = self.net._native.trained
             if not any(trained(name) and name not in still for name in names):

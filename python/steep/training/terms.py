@@ -15,6 +15,7 @@ from ..checks.names import choose
 from ..checks.numbers import ANY
 from ..losses import Custom, Loss, Mean
 from ..network import Shape, Tensor
+from ..network.description import Added
 from ..network.network import Network
 from ..network.scope import Scope
 
@@ -126,36 +127,40 @@ class Terms:
         self.native: list[list[_core.LossTerm]] = []  # of each objective
         self.graph = self.about.graph
         self._scope: Scope | None = None
-        claimed = {name for each in goals.values() for name in each.losses}
+        self.totals: list[tuple[str, range]] = []  # of objectives with several losses
         for number, (name, each) in enumerate(goals.items()):
             self.native.append([])
-            self._add(name if len(goals) > 1 else "", each, claimed if number else set())
+            first = len(self.terms)
+            # What layers add is the first objective's.
+            self._add(name, each, self.about.losses if number == 0 else [])
+            if name and len(self.terms) > first + 1:
+                self.totals.append((f"{name}_loss", range(first, len(self.terms))))
 
-    def _add(self, objective: str, given: Goal, claimed: set[str]) -> None:
-        added = {loss.name: loss for loss in self.about.losses}
+    def _add(self, objective: str, given: Goal, extra: Sequence[Added]) -> None:
+        added = {loss.name: loss for loss in extra}
         own = [self.outputs[self._output(n)] or loss.name for n, loss in given.losses.items()]
         known = dict.fromkeys((*own, *added))
-        many = len(given.losses) + len(added) > 1 or self.net.output_names is not None
+        named = self.net.output_names is not None and not objective
+        many = len(given.losses) + len(added) > 1 or named
         prefix = f"{objective}_" if objective else ""
         for name, loss in given.losses.items():
             output = self._output(name)
             label = self.outputs[output]
-            shown = (f"{label}_loss" if label else loss.name) if many or objective else "loss"
+            own_name = f"{label}_loss" if label else loss.name
+            shown = own_name if many else "loss"
             metrics = given.metrics.get(name, ())
             accuracy = f"{label}_accuracy" if label and many else "accuracy"
             self._term(
                 Term(
-                    prefix + shown if shown != "loss" else shown,
+                    prefix + shown,
                     prefix + accuracy if metrics else None,
                     _weight(given.weights, label or loss.name),
                 ),
                 self._of_output(output, loss),
             )
-        for name, extra in added.items():
-            if claimed:
-                continue  # what layers add is the first objective's
-            weight = _times(extra.weight, _weight(given.weights, name))
-            self._term(Term(prefix + name, None, weight), {"tensor": extra.tensor, "option": 1.0})
+        for name, loss_ in added.items():
+            weight = _times(loss_.weight, _weight(given.weights, name))
+            self._term(Term(prefix + name, None, weight), {"tensor": loss_.tensor, "option": 1.0})
         for name in given.weights:
             choose("loss_weights: output", name, known)
         if not self.native[-1]:
@@ -242,6 +247,7 @@ class Terms:
     def names(self) -> list[str]:
         """What is measured, by the names that histories have."""
         own = [] if self.single else [term.name for term in self.terms]
+        own += [name for name, _ in self.totals]
         return ["loss", *own, *(term.accuracy for term in self.terms if term.accuracy is not None)]
 
     def logs(self, sums: Sequence[Sums], by_weight: bool) -> dict[str, float]:
@@ -251,14 +257,19 @@ class Terms:
         """
         over = [weight if by_weight else samples for _, _, _, weight, samples in sums]
         met = [bool(samples) for *_, samples in sums]
-        means, total, counted = [], 0.0, False
-        for (loss, weighted, *_), by, seen in zip(sums, over, met, strict=True):
-            means.append((loss / by if by else 0.0) if seen else math.nan)
-            if seen:
-                total, counted = total + (weighted / by if by else 0.0), True
-        logs = {"loss": total if counted else math.nan}
+        means = [
+            (loss / by if by else 0.0) if seen else math.nan
+            for (loss, *_), by, seen in zip(sums, over, met, strict=True)
+        ]
+
+        def total(of: Sequence[int]) -> float:
+            there = [(sums[k][1] / over[k] if over[k] else 0.0) for k in of if met[k]]
+            return sum(there, 0.0) if there else math.nan
+
+        logs = {"loss": total(range(len(sums)))}
         if not self.single:
             logs |= {term.name: mean for term, mean in zip(self.terms, means, strict=True)}
+        logs |= {name: total(of) for name, of in self.totals}
         for term, (_, _, right, weight, _) in zip(self.terms, sums, strict=True):
             if term.accuracy is not None:
                 logs[term.accuracy] = right / weight if weight > 0 else math.nan

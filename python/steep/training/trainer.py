@@ -11,14 +11,14 @@ from typing import Any
 from .. import optimizers
 from ..averages import Average
 from ..checks.numbers import whole
-from ..network import Layer
 from ..network.network import Network
 from . import resume
 from .derivatives import Derivatives
 from .fitting import Fitting
 from .history import History
+from .objective import Objective, settings_of
 from .run import Run
-from .settings import FIXED, Settings
+from .settings import FIXED, OWN, Settings
 
 
 class Trainer(Fitting, Derivatives):
@@ -44,6 +44,10 @@ class Trainer(Fitting, Derivatives):
         not in it are not trained on. None: only what layers add (`Layer.add_loss`).
     optimizer
         A name or one of `steep.optimizers`.
+    objectives
+        Several `steep.Objective`, in the place of `loss` and everything that is one's own: each
+        trains weights of its own by an optimizer of its own, one after the other in every step.
+        Histories show every loss, and as ``"loss"`` the sum of all.
     groups
         Other optimizers or settings for some parameters, by patterns of their names, the first one
         that matches: ``{"head.*": Adam(1e-3), "*.bias": {"lr": 0.1, "weight_decay": 0}, "stem":
@@ -102,6 +106,7 @@ class Trainer(Fitting, Derivatives):
     loss: Any
     loss_weights: dict[str, Any]
     metrics: Any
+    objectives: tuple[Objective, ...]
     average: Average | None
     sam_adaptive: bool
     decay_bias: bool
@@ -113,9 +118,10 @@ class Trainer(Fitting, Derivatives):
     def __init__(
         self,
         net: Network,
-        loss: Any,
+        loss: Any = None,
         optimizer: Any = None,
         *,
+        objectives: Sequence[Objective] | None = None,
         groups: Mapping[str, Any] | None = None,
         loss_weights: Mapping[str, Any] | None = None,
         metrics: Sequence[str] | Mapping[str, Sequence[str]] | None = None,
@@ -143,13 +149,24 @@ class Trainer(Fitting, Derivatives):
             "device": device,
         }
         fixed |= {"sam_adaptive": sam_adaptive, "loss_weights": loss_weights}
-        self._run = Run(Settings(net, loss, optimizer, common, fixed, given=groups))
+        if objectives is None:
+            self._run = Run(Settings(net, loss, optimizer, common, fixed, given=groups))
+            return
+        given = common | {name: fixed[name] for name in OWN}
+        given |= {"loss": loss, "optimizer": optimizer, "groups": groups}
+        for name, value in given.items():
+            if value not in (None, 0.0, False):
+                raise ValueError(
+                    f"Trainer: {name} is an objective's; give it to steep.Objective, not beside "
+                    "objectives"
+                )
+        self._run = Run(settings_of(net, objectives, fixed))
 
     def __repr__(self) -> str:
-        return (
-            f"Trainer({type(self.net).__name__}, {self.loss!r}, {self.optimizer!r}, "
-            f"epoch={self.epoch}, steps={self.steps})"
-        )
+        what = f"{self.loss!r}, {self.optimizer!r}"
+        if self.objectives:
+            what = f"objectives={[*self.objectives]!r}"
+        return f"Trainer({type(self.net).__name__}, {what}, epoch={self.epoch}, steps={self.steps})"
 
     def __getattr__(self, name: str) -> Any:
         """Return a setting, a hyper-parameter of the optimizer too, as it was given."""
@@ -174,7 +191,9 @@ class Trainer(Fitting, Derivatives):
 
     @property
     def optimizer(self) -> optimizers.Optimizer:
-        """The optimizer. Another one may be assigned, of the same update rule once steps are done.
+        """The optimizer; of several objectives the first one's.
+
+        Another one may be assigned, of the same update rule once steps are done.
 
         Raises
         ------
@@ -262,7 +281,7 @@ class Trainer(Fitting, Derivatives):
     def load(
         cls,
         path: str | PathLike[str],
-        custom_objects: Mapping[str, type[Layer]] | None = None,
+        custom_objects: Mapping[str, Any] | None = None,
         net: Network | None = None,
     ) -> "Trainer":
         """Return the trainer that `save` wrote; what it does next is what that one would have done.
@@ -272,7 +291,7 @@ class Trainer(Fitting, Derivatives):
         path
             Of the file.
         custom_objects
-            Your own layer classes by name.
+            Your own layer classes by name, and functions of `losses.Custom`.
         net
             The network to fill, instead of one made from the file's description.
 
@@ -298,9 +317,8 @@ class Trainer(Fitting, Derivatives):
         return resume.state(self._run)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        groups = state.get("groups")
-        optimizer = state["optimizer"]
-        Trainer.__init__(
-            self, optimizer=optimizer, groups=groups, **state["fixed"], **state["common"]
-        )
+        given = {"optimizer": state["optimizer"], "groups": state.get("groups")}
+        fixed = dict(state["fixed"])
+        fixed["objectives"] = fixed.get("objectives") or None
+        Trainer.__init__(self, **given, **fixed, **state["common"])
         resume.set_state(self._run, state)
