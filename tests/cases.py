@@ -4,6 +4,7 @@ A new loss or layer is a row here, a new rule one of `cases_rules.py`, a new act
 `reference.py`; `test_cases.py` names what is missing.
 """
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -126,7 +127,7 @@ class Ladder(layers.Layer):
     """A layer of the user's own, with every op that no built-in layer uses."""
 
     def call(self, x):
-        n = x.shape[0]
+        n = x.shape[-1]
         gain = self.parameter("gain", (n,), init=np.linspace(0.5, 1.5, n), decay=True)
         shift = self.parameter("shift", (n,), init=0.1)
         y = ops.activation(x, "tanh")
@@ -284,6 +285,22 @@ OPS = {
     "matmul": Op(
         lambda g, x, w, b: g.matmul(x, w, b), lambda x, w, b: x @ w + b, ((7,),), ((7, 5), (5,))
     ),
+    "matmul of positions": Op(
+        lambda g, x, w, b: g.matmul(x, w, b), lambda x, w, b: x @ w + b, ((6, 7),), ((7, 33), (33,))
+    ),
+    "matmul of many positions": Op(
+        lambda g, x, w, b: g.activation(g.matmul(x, w, b), "gelu"),
+        lambda x, w, b: reference.ACTIVATIONS["gelu"][0](x @ w + b, 0),
+        ((9, 33, 5),),
+        ((5, 6), (6,)),
+    ),
+    "matmul of positions, few outputs": Op(
+        lambda g, x, w, b: g.activation(g.matmul(x, w, b), "tanh"),
+        lambda x, w, b: np.tanh(x @ w + b),
+        ((3, 4, 35),),
+        ((35, 3), (3,)),
+        roundings=64.0,
+    ),
     "activation": Op(lambda g, x: g.activation(x, "tanh"), np.tanh, ((7,),)),
     "add": Op(lambda g, a, b: g.add(a, b), np.add, ((7,), (7,))),
     "subtract": Op(lambda g, a, b: g.subtract(a, b), np.subtract, ((7,), (7,))),
@@ -296,10 +313,16 @@ OPS = {
     ),
     "add_row": Op(lambda g, x, p: g.add_row(x, p), np.add, ((7,),), ((7,),)),
     "multiply_row": Op(lambda g, x, p: g.multiply_row(x, p), np.multiply, ((7,),), ((7,),)),
+    "add_row of positions": Op(lambda g, x, p: g.add_row(x, p), np.add, ((5, 7),), ((7,),)),
+    "multiply_row of positions": Op(
+        lambda g, x, p: g.multiply_row(x, p), np.multiply, ((4, 5, 3),), ((3,),)
+    ),
     "reshape": Op(
         lambda g, x: g.reshape(x, (2, 3)), lambda x: x.reshape(-1, 2, 3), ((6,),), roundings=0.0
     ),
     "softmax": Op(lambda g, x: g.softmax(x), reference.softmax, ((7,),)),
+    "softmax of positions": Op(lambda g, x: g.softmax(x), reference.softmax, ((5, 4, 3),)),
+    "softmax of many positions": Op(lambda g, x: g.softmax(x), reference.softmax, ((3, 37),)),
     # Its gradient is that of one drawn mask; what it draws has tests of its own.
     "dropout": Op(lambda g, x: g.dropout(x, 0.4, False, False), lambda x: x, ((7,),)),
     "alpha_dropout": Op(lambda g, x: g.alpha_dropout(x, 0.4), lambda x: x, ((7,),)),  # likewise
@@ -421,10 +444,8 @@ def _tied(encoder, **options):
 
 
 def _image(shape, *body):
-    """Return layers that see a small image, between dense ones."""
-    height, width, channels = shape
-    size = height * width * channels
-    return [layers.Dense(size), layers.Reshape(shape), *body, layers.Flatten()]
+    """Return layers that see samples of another shape, between dense ones."""
+    return [layers.Dense(math.prod(shape)), layers.Reshape(shape), *body, layers.Flatten()]
 
 
 def _sequence(*body):
@@ -437,6 +458,12 @@ LAYERS = {
     "Dense": lambda: [layers.Dense(5, "tanh")],
     "Dense without bias": lambda: [layers.Dense(5, use_bias=False)],
     "Dense softmax": lambda: [layers.Dense(5, "softmax")],
+    "Dense of positions": lambda: _image((5, 7), layers.Dense(9, "gelu"), layers.Dense(3)),
+    "Dense of many positions": lambda: _image((70, 2), layers.Dense(17, "tanh"), layers.Dense(1)),
+    "Dense of pixels": lambda: _image((3, 4, 5), layers.Conv2D(6, 3), layers.Dense(7, "softmax")),
+    "Softmax of positions": lambda: _image((4, 19), layers.Softmax(), layers.Dense(2)),
+    "BatchNorm of positions": lambda: _image((4, 3), layers.BatchNorm(), layers.Dense(5, "relu")),
+    "of the user, on positions": lambda: _image((5, 3), Ladder()),
     "Dropout": lambda: [layers.Dense(8), layers.Dropout(0.4)],
     "Dropout by epoch": lambda: [layers.Dense(8), layers.Dropout(0.4, redraw="epoch")],
     "Dropout classic": lambda: [layers.Dense(8), layers.Dropout(0.4, scale_at="test")],

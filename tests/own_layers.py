@@ -25,7 +25,7 @@ class Gate(layers.Layer):
         self.units = units
 
     def call(self, x):
-        shape = (x.shape[0], self.units)
+        shape = (x.shape[-1], self.units)
         y = ops.activation(x @ self.parameter("inside", shape), "tanh")
         gate = ops.matmul(x, self.parameter("gate", shape), self.parameter("bias", self.units))
         return y * ops.activation(gate, "sigmoid")

@@ -40,11 +40,11 @@ class Activations:
 
     # -- activations ---------------------------------------------------------------------------
 
-    def activation(self, image=False):
+    def activation(self):
         """Return what stands as `activation=`: a name, a layer or nothing."""
         if self.chance(0.15):
             return None
-        if not image and self.chance(0.05):
+        if self.chance(0.05):
             return "softmax"
         if self.chance(0.06):
             return self.choose(*(name for name in STEEP if ACTIVATIONS[name].everywhere))
@@ -77,7 +77,7 @@ class Activations:
             else:
                 tame = [layer("Tanh")] if self.chance(0.6) else []
             return [*tame, layer("Activation", name)]
-        if len(shape) == 1 and self.chance(0.1):
+        if self.chance(0.1):
             return [layer("Softmax")]
         return [self.by_class()]
 

@@ -80,7 +80,7 @@ class Body(Activations):
                 mean = tuple(self.number(-1, 1) for _ in range(n))
                 return [layer("Normalize", mean, tuple(self.number(0.5, 2) for _ in range(n)))]
             return [layer("Rescale", self.number(-1.5, 1.5), self.choose(0.0, 0.3, -1.0))]
-        if self.chance(0.4) and len(shape) == 1:
+        if self.chance(0.4):
             return [call("", "Rung")]
         return [call("", "Shift", self.number(-1, 1), turned=self.maybe(0.5, True))]
 
@@ -89,8 +89,9 @@ class Body(Activations):
         kind = self.choose(
             "dense", "dense", "dense", "dense", "pointwise", "pointwise", "gate", "gated",
             "residual", "branches", "nest", "share", "image", "tied", "drawn", "positions",
+            "last axis",
         )  # fmt: skip
-        if depth > 1 and kind in ("residual", "branches", "nest", "image"):
+        if depth > 1 and kind in ("residual", "branches", "nest", "image", "last axis"):
             kind = "dense"
         if kind == "pointwise":
             return self.pointwise(shape)
@@ -115,8 +116,8 @@ class Body(Activations):
             return [call("steep", "Sequential", *self.chain(shape, depth + 1, self.whole(1, 2)))]
         if kind in ("residual", "branches", "share"):
             return getattr(self, kind)(shape, depth)
-        if kind == "image":
-            return self.detour(depth)
+        if kind in ("image", "last axis"):
+            return self.detour(depth) if kind == "image" else self.last_axis()
         return [self.dense(self.width())]
 
     def residual(self, shape, depth):
@@ -201,6 +202,31 @@ class Body(Activations):
         body = self.image_chain((h, w, c), depth + 1, self.whole(1, 2))
         return [self.dense(h * w * c), layer("Reshape", (h, w, c)), *body, layer("Flatten")]
 
+    def last_axis(self):
+        """Through rows of numbers that share their weights, and back."""
+        shape = self.choose(1, 2, self.whole(3, 20)), self.choose(1, 2, 3, self.whole(4, 20), 32)
+        start = [self.dense(math.prod(shape)), layer("Reshape", shape)]
+        return [*start, *self.of_positions(shape, self.whole(1, 3)), layer("Flatten")]
+
+    def of_positions(self, shape, blocks):
+        """Return layers that work on the last axis alone."""
+        nodes = []
+        for _ in range(blocks):
+            kind = self.choose("dense", "dense", "pointwise", "gate", "gated", "softmax")
+            if kind == "dense":
+                new = [self.dense(self.choose(self.whole(1, 5), self.whole(1, 40)))]
+            elif kind == "pointwise":
+                new = self.pointwise(shape)
+            elif kind == "gate":
+                new = [call("", "Gate", self.whole(1, 9))]
+            elif kind == "gated":
+                times, unit = self.gated()
+                new = [layer("Dense", times * self.whole(1, 9), unit)]
+            else:
+                new = [layer("Softmax")]
+            nodes, shape = [*nodes, *new], after(new, shape, self.shared)
+        return nodes
+
     def chain(self, shape, depth, blocks):
         nodes = []
         for _ in range(blocks):
@@ -261,7 +287,7 @@ class Body(Activations):
             padding=None if same else self.maybe(0.7, self.padding(pair, wild=self.chance(0.3))),
             groups=groups if groups > 1 else None,
             dilation=self.maybe(0.2, self.pair(lambda: self.whole(1, 3))),
-            activation=self.activation(image=True),
+            activation=self.activation(),
             use_bias=self.maybe(0.25, False),
             init=self.maybe(0.2, self.choose(
                 0.1, *INITS, *KERNELS, *DELTAS * (c // groups <= filters // groups)
@@ -303,7 +329,7 @@ class Body(Activations):
     def image_block(self, shape, depth):  # noqa: PLR0911 - one for each kind
         kind = self.choose(
             "conv", "conv", "conv", "conv", "spread", "pool", "pool", "norm", "pointwise", "gated",
-            "lrn", "upsample", "pad", "residual", "branches", "share",
+            "lrn", "upsample", "pad", "residual", "branches", "share", "last axis",
         )  # fmt: skip
         if depth > 1 and kind in ("residual", "branches", "share"):
             kind = "conv"
@@ -313,6 +339,8 @@ class Body(Activations):
             return [self.conv_transpose(shape)]
         if kind == "pool":
             return [self.pool()]
+        if kind == "last axis":
+            return self.of_positions(shape, 1)
         if kind == "norm":
             return [self.batch_norm(), *self.maybe_list(0.5, self.pointwise_plain)]
         if kind == "pointwise":

@@ -103,10 +103,8 @@ def slid(layer, shape):
 
 
 def _dense(layer, shape, shared):
-    if len(shape) != 1:
-        raise Misfit("one axis")
     given = layer.args[1] if len(layer.args) > 1 and layer.kind == "Dense" else None
-    return _activated(layer.get("activation", given), (layer.args[0],))
+    return _activated(layer.get("activation", given), (*shape[:-1], layer.args[0]))
 
 
 def _activated(given, shape):
@@ -239,16 +237,6 @@ def _image(layer, shape, shared):
     return image(shape)
 
 
-def _softmax(layer, shape, shared):
-    if len(shape) != 1:
-        raise Misfit("one axis")
-    return shape
-
-
-def _activation(layer, shape, shared):
-    return _softmax(layer, shape, shared) if layer.args[0] == "softmax" else shape
-
-
 def _normalize(layer, shape, shared):
     if len(layer.args[0]) != shape[-1]:
         raise Misfit("channels")
@@ -308,12 +296,12 @@ RULES = {
     ),
     "LocalResponseNorm": _image, "UpSample2D": _upsample, "ZeroPad2D": _zero_pad,
     "Flatten": lambda layer, shape, shared: (math.prod(shape),), "Reshape": _reshape,
-    "Activation": _activation, "Softmax": _softmax, "Normalize": _normalize,
+    "Normalize": _normalize,
     "Residual": _residual, "Branches": _branches, "diamond": _diamond,
     "Sequential": lambda layer, shape, shared: after(layer.args, shape, shared),
     **dict.fromkeys(
         (*ACTIVATIONS, "PReLU", "RReLU", "BatchNorm", "Dropout", "AlphaDropout", "Rescale", "Rung",
-         "Shift"), _same,
+         "Shift", "Activation", "Softmax"), _same,
     ),
     **dict.fromkeys(
         ("GLU", "SwiGLU", "GEGLU", "ReGLU"), lambda layer, shape, shared: _joined(2, shape)

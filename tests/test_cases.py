@@ -19,7 +19,7 @@ def test_every_activation_has_a_formula():
 
 
 def test_every_op_has_a_row():
-    assert set(cases.OPS) == set(_core.ops())
+    assert {row.split()[0] for row in cases.OPS} == set(_core.ops())
 
 
 def test_every_loss_has_a_row_and_a_formula():

@@ -263,6 +263,11 @@ def _flat():
         "dense/reshaped": lambda: dense(
             layers.Dense(24), layers.Reshape((4, -1)), layers.Tanh(), layers.Flatten()
         ),
+        "dense/positions": lambda: dense(
+            layers.Dense(60, "tanh"), layers.Reshape((4, 15)), layers.Dense(37, "gelu"),
+            layers.Dense(3), layers.Softmax(), layers.Dense(40, "swiglu"), own_layers.Rung(),
+            layers.Flatten(),
+        ),
         "dense/residual": lambda: dense(
             layers.Residual(layers.Dense(40, "gelu"), layers.Dense(33), activation="relu"),
             layers.Residual(layers.Dense(9, "tanh"), shortcut=layers.Dense(9), recompute=True),
@@ -358,6 +363,7 @@ def _images():
         "image/upsampled": lambda: images(
             layers.UpSample2D((2, 3)), conv(4, 3), layers.UpSample2D()
         ),
+        "image/dense": lambda: images(conv(9, 3), layers.Dense(33, "relu"), layers.Dense(2)),
         "image/padded": lambda: images(layers.ZeroPad2D((1, 0, 2, 1), channels=(1, 2)), conv(5, 3)),
         "image/residual": lambda: images(
             layers.Residual(*normed(16), layers.ReLU(), *normed(16), activation="relu"),

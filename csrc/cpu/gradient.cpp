@@ -8,7 +8,7 @@ namespace steep {
 namespace {
 
 static_assert(kBlockRows * kPanel <= kLargestTask && kBlockColumns <= kLargestTask);
-// Samples whose rows of x and dy are read again from cache for every tile of a block.
+// Rows of x and dy that are read again from cache for every tile of a block.
 constexpr long kSamples = 256;
 
 }  // namespace
@@ -37,11 +37,12 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
   task.parameter = parameter;
   if (s.matrix) {
     task.columns = s.panels().width(panel);
+    task.present = s.panels().present(panel);
     task.rows = std::min(kBlockRows, s.rows - lo);
     task.offset = s.offset + s.panels().offset(panel) + lo * task.columns;
   } else {
     task.rows = 1;
-    task.columns = std::min(kBlockColumns, padded(s.columns) - lo);
+    task.columns = task.present = std::min(kBlockColumns, padded(s.columns) - lo);
     task.offset = s.offset + lo;
   }
   task.size = task.rows * task.columns;
@@ -53,9 +54,10 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
     const Tensor& of = program_.tensors[right];
     const long half = t.second_half ? of.width / 2 : 0;
     const long right_at = partial ? task.offset - s.offset : s.matrix ? panel * kPanel : lo + half;
-    task.terms.push_back({t.form, left < 0 ? nullptr : buffers_[left] + lo,
-                          left < 0 ? 0 : strides_[left], buffers_[right] + right_at,
-                          strides_[right], of.samples});
+    task.terms.push_back(
+        {t.form, left < 0 ? nullptr : buffers_[left] + lo, left < 0 ? 0 : strides_[left],
+         buffers_[right] + right_at, strides_[right], of.samples, t.positions,
+         left < 0 ? 0 : program_.tensors[left].width / t.positions, of.width / t.positions});
   }
   tasks_.push_back(std::move(task));
 }
@@ -77,6 +79,42 @@ void Plan<T>::outer(const GradTask<T>& task, const Term<T>& term, long lo, long 
                  .accumulate = accumulate});
 }
 
+// The whole block, over the positions of all samples: those of few in one sum, of many a stretch at a
+// time. Columns of its padding saw the numbers of the next position.
+template <class T>
+void Plan<T>::outer_positions(const GradTask<T>& task, const Term<T>& term, long rows, T* g,
+                              bool accumulate) const {
+  const long together = std::max(1L, kSamples / term.positions);
+  const long stretch = std::min(kSamples, term.positions);
+  long left[kSamples], right[kSamples];
+  for (long i = 0; i < together; ++i) {
+    left[i] = i * term.ld_left;
+    right[i] = i * term.ld_right;
+  }
+  for (long r = 0; r < rows; r += together) {
+    for (long p = 0; p < term.positions; p += stretch) {
+      k_.gemm_panel({.a = term.left + r * term.ld_left + p * term.left_width,
+                     .lda = term.left_width,
+                     .a_transposed = true,
+                     .b = term.right + r * term.ld_right + p * term.right_width,
+                     .ldb = term.right_width,
+                     .c = g,
+                     .ldc = task.columns,
+                     .rows = task.rows,
+                     .columns = task.columns,
+                     .depth = std::min(stretch, term.positions - p),
+                     .count = std::min(together, rows - r),
+                     .a_offsets = left,
+                     .b_offsets = right,
+                     .accumulate = accumulate});
+      accumulate = true;
+    }
+  }
+  for (long r = 0; r < task.rows && task.present < task.columns; ++r) {
+    std::fill(g + r * task.columns + task.present, g + (r + 1) * task.columns, T(0));
+  }
+}
+
 // One of its callers calls it for every block of every step.
 template <class T>
 [[gnu::always_inline]] inline void Plan<T>::sum_terms(const GradTask<T>& task, long rows, T* g,
@@ -86,6 +124,13 @@ template <class T>
     if (term.form == GradTerm::Form::Partial) {
       const long groups = (rows + term.samples - 1) / term.samples;
       k_.column_sum(term.right, term.ld_right, nullptr, 0, groups, task.size, g, accumulate);
+      accumulate = true;
+      continue;
+    }
+    if (term.positions > 1) {
+      if (columns > 0) prefetch(task, 0, task.rows, columns, blocks);
+      columns = 0;
+      outer_positions(task, term, rows, g, accumulate);
       accumulate = true;
       continue;
     }

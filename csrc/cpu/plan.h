@@ -27,7 +27,7 @@ template <class T> struct BoundCall {
   std::string name;  // layer
 };
 
-// Calls that go together: all on images, or all on vectors, or crossing samples.
+// Calls that go together: all on samples of many positions, or all on vectors, or crossing samples.
 template <class T> struct Phase {
   bool crosses;
   bool meets;  // all threads, before it
@@ -53,7 +53,9 @@ template <class T> struct Term {
   long ld_left;
   const T* right;  // dy at the block's first column
   long ld_right;
-  long samples;  // that a row of dy stands for
+  long samples;        // that a row of dy stands for
+  long positions = 1;  // rows of x and of dy in one of ld, dense: so wide
+  long left_width = 0, right_width = 0;
 };
 
 constexpr long kLargestTask = 2048;  // elements of the largest block
@@ -65,6 +67,7 @@ template <class T> struct GradTask {
   int parameter;
   long offset, size;   // of the block in a Store column
   long rows, columns;  // of the block; a vector block is (1, columns)
+  long present;        // columns that are no padding
   std::vector<Term<T>> terms;
 };
 
@@ -160,6 +163,8 @@ template <class T> class Plan {
                  T* const* blocks) const;
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
              T* g, bool accumulate) const;
+  void outer_positions(const GradTask<T>& task, const Term<T>& term, long rows, T* g,
+                       bool accumulate) const;
   void prefetch(const GradTask<T>& task, long lo, long hi, int columns, T* const* blocks) const;
 
   Program program_;

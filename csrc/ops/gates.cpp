@@ -19,12 +19,9 @@ Shape PReLU::shape(const Given& given) {
 void PReLU::gradient(Gradients& to, const Op& op) const {
   const int dy = to.result(), x = op.in[0];
   const long width = elements_of(to.shape(x));
-  int sums = to.step({.what = PReLUShares{}, .in = {dy, x}}, {.width = width});
-  if (width > channels) {
-    sums =
-        to.step({.what = SumPixels{width / channels, channels}, .in = {sums}}, {.width = channels});
-  }
-  to.term(op.parameter(0), {GradTerm::Form::Sum, -1, sums});
+  const int shares = to.step({.what = PReLUShares{}, .in = {dy, x}}, {.width = width});
+  to.term(op.parameter(0),
+          {GradTerm::Form::Sum, -1, summed(to, shares, width / channels, channels)});
   to.give(0, {.what = PReLUGrad{channels}, .in = {dy, x}, .parameters = op.parameters});
 }
 

@@ -60,4 +60,9 @@ void BatchNorm::gradient(Gradients& to, const Op& op) const {
   to.give(0, {.what = BatchNormGrad{*this}, .in = {dz, x, statistics, means}});
 }
 
+int summed(Gradients& to, int tensor, long positions, long channels) {
+  if (positions == 1) return tensor;
+  return to.step({.what = SumPixels{positions, channels}, .in = {tensor}}, {.width = channels});
+}
+
 }  // namespace steep::ops

@@ -73,4 +73,7 @@ struct SumPixels {
   long pixels, channels;
 };
 
+// The sum of a tensor of the backward pass over its positions, for the gradient of a vector.
+int summed(Gradients& to, int tensor, long positions, long channels);
+
 }  // namespace steep::ops

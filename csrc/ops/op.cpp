@@ -41,12 +41,7 @@ const Shape& Given::parameter(std::size_t i) const {
 
 long Given::width(std::size_t i) const { return elements_of(shape(i)); }
 
-const Shape& Given::flat(const char* what, std::size_t i) const {
-  if (shape(i).size() != 1) {
-    refuse(what, " expects one axis, got ", text_of(shape(i)), ". Put Flatten() before it.");
-  }
-  return shape(i);
-}
+long Given::positions(std::size_t i) const { return width(i) / shape(i).back(); }
 
 const Shape& Given::image(const char* what, std::size_t i) const {
   if (shape(i).size() != 3) {

@@ -57,7 +57,7 @@ struct Parameter {
 // One term of a parameter's gradient, summed over the samples of the batch.
 struct GradTerm {
   enum class Form {
-    Outer,       // x^T dy            (in, out)
+    Outer,       // x^T dy            (in, out), of every position of a sample
     Sum,         // sum_r dy          (n,)
     SumProduct,  // sum_r x*dy        (n,)
     Partial,     // sum of dy over sample groups; dy is laid out as the parameter is stored
@@ -65,6 +65,7 @@ struct GradTerm {
   int x;                     // tensor, -1 for Sum and Partial
   int dy;                    // tensor
   bool second_half = false;  // the columns of dy that count
+  long positions = 1;        // of Outer: rows of x and of dy that a sample has, dense
 };
 
 // Position in activations/list.h; -1 for none. Python gives its name.
@@ -93,7 +94,7 @@ class Given {
   }
   const Shape& shape(std::size_t i = 0) const;
   long width(std::size_t i = 0) const;                            // elements of a sample
-  const Shape& flat(const char* what, std::size_t i = 0) const;   // one axis
+  long positions(std::size_t i = 0) const;                        // all axes but the last
   const Shape& image(const char* what, std::size_t i = 0) const;  // (height, width, channels)
   const Shape& equal(const char* what) const;                     // that of both tensors
   const Shape& parameter(std::size_t i) const;

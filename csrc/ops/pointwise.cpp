@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ops/names.h"
+#include "ops/norm.h"
 #include "ops/steps.h"
 
 namespace steep::ops {
@@ -11,8 +12,8 @@ namespace steep::ops {
 namespace {
 
 const Shape& row_shape(const Given& given, const char* what) {
-  const Shape& x = given.flat(what);
-  given.expect_vector(0, text(what, " expects a parameter of shape").c_str(), x[0]);
+  const Shape& x = given.shape();
+  given.expect_vector(0, text(what, " expects a parameter of shape").c_str(), x.back());
   return x;
 }
 
@@ -68,16 +69,33 @@ void AffineChannels::gradient(Gradients& to, const Op&) const {
   to.give(0, {.what = AffineChannels{.scales = scales}, .in = {to.result()}});
 }
 
-Shape AddRow::shape(const Given& given) { return row_shape(given, kName); }
+Shape AddRow::shape(const Given& given) {
+  positions = given.positions();
+  return row_shape(given, kName);
+}
 void AddRow::gradient(Gradients& to, const Op& op) const {
-  to.term(op.parameter(0), {GradTerm::Form::Sum, -1, to.result()});
-  to.give(0, {.what = Affine{}, .in = {to.result()}});
+  const int dy = to.result();
+  to.term(op.parameter(0),
+          {GradTerm::Form::Sum, -1, summed(to, dy, positions, to.shape(dy).back())});
+  to.give(0, {.what = Affine{}, .in = {dy}});
 }
 
-Shape MultiplyRow::shape(const Given& given) { return row_shape(given, kName); }
+Shape MultiplyRow::shape(const Given& given) {
+  positions = given.positions();
+  return row_shape(given, kName);
+}
 void MultiplyRow::gradient(Gradients& to, const Op& op) const {
-  to.term(op.parameter(0), {GradTerm::Form::SumProduct, op.in[0], to.result()});
-  to.give(0, {.what = MultiplyRow{}, .in = {to.result()}, .parameters = op.parameters});
+  const int dy = to.result(), x = op.in[0], p = op.parameter(0);
+  if (positions == 1) {
+    to.term(p, {GradTerm::Form::SumProduct, x, dy});
+  } else {
+    const Shape shape = to.shape(x);
+    const int products =
+        to.step({.what = Multiply{}, .in = {dy, x}}, {.width = elements_of(shape)});
+    to.term(p, {GradTerm::Form::Sum, -1, summed(to, products, positions, shape.back())});
+  }
+  to.give(0,
+          {.what = MultiplyRow{.positions = positions}, .in = {dy}, .parameters = op.parameters});
 }
 
 }  // namespace steep::ops

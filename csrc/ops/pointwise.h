@@ -70,22 +70,26 @@ struct AffineChannels {
   std::vector<double> scales = {}, shifts = {};
 };
 
-// out = in0 + p.
+// out = in0 + p, for p of the last axis.
 struct AddRow {
   static constexpr const char* kName = "add_row";
   static constexpr std::array kTensors{"x"};
   static constexpr std::array kParameters{"parameter"};
   Shape shape(const Given& given);
   void gradient(Gradients& to, const Op& op) const;
+
+  long positions = 1;
 };
 
-// out (+)= in0 * p.
+// out (+)= in0 * p, for p of the last axis.
 struct MultiplyRow {
   static constexpr const char* kName = "multiply_row";
   static constexpr std::array kTensors{"x"};
   static constexpr std::array kParameters{"parameter"};
   Shape shape(const Given& given);
   void gradient(Gradients& to, const Op& op) const;
+
+  long positions = 1;
 };
 
 }  // namespace steep::ops

@@ -5,10 +5,13 @@
 
 namespace steep::ops {
 
-Shape Softmax::shape(const Given& given) { return given.flat("softmax"); }
+Shape Softmax::shape(const Given& given) {
+  positions = given.positions();
+  return given.shape();
+}
 
 void Softmax::gradient(Gradients& to, const Op& op) const {
-  to.give(0, {.what = SoftmaxGrad{}, .in = {to.result(), op.out}});
+  to.give(0, {.what = SoftmaxGrad{positions}, .in = {to.result(), op.out}});
 }
 
 }  // namespace steep::ops

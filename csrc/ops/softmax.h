@@ -1,4 +1,4 @@
-// Softmax over the one axis of a sample.
+// Softmax over the last axis.
 #pragma once
 #include "ops/op.h"
 
@@ -10,9 +10,14 @@ struct Softmax {
   static constexpr std::array kTensors{"x"};
   Shape shape(const Given& given);
   void gradient(Gradients& to, const Op& op) const;
+
+  long positions = 1;
 };
 
 // out (+)= in1 * (in0 - sum(in0*in1)).
-struct SoftmaxGrad { static constexpr const char* kName = "softmax_grad"; };
+struct SoftmaxGrad {
+  static constexpr const char* kName = "softmax_grad";
+  long positions;
+};
 
 }  // namespace steep::ops

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <type_traits>
 
 #include "base/panels.h"
 #include "plan/arena.h"
@@ -38,9 +39,28 @@ void check_bytes(const Program& program, const std::vector<long>& rows, long cap
   }
 }
 
-bool on_images(const Program& program, const Op& op) {
-  const auto image = [&](int x) { return x >= 0 && program.tensors[x].shape.size() == 3; };
-  return image(op.out) || (!op.in.empty() && image(op.in[0]));
+// Does it work on images, or on other samples of many positions?
+bool on_positions(const Program& program, const Op& op) {
+  const auto many = [&](int x) { return x >= 0 && program.tensors[x].shape.size() > 1; };
+  return many(op.out) || (!op.in.empty() && many(op.in[0]));
+}
+
+// Goes with whatever follows: an alias does nothing, and rows of an image without channels are read for
+// a dense layer as well as for positions.
+bool goes_along(const Program& program, const Op& op) {
+  return is_alias(op) || (op.as<ops::Input>() && program.tensors[op.out].shape.size() == 2);
+}
+
+// Samples that an op wants at least in a chunk: a product reads its weights once for each.
+long least_chunk(const Program& program, const Op& op) {
+  return std::visit(
+      [&]<class A>(const A& a) {
+        if constexpr (std::is_base_of_v<ops::Multiplying, A>) {
+          return ceil_div(kLeastChunk, a.positions);
+        }
+        return on_positions(program, op) || goes_along(program, op) ? 1L : kLeastChunk;
+      },
+      op.what);
 }
 
 }  // namespace
@@ -141,19 +161,23 @@ void Schedule::place_arrays(const Program& program, long capacity) {
   target = reserve(capacity * target_width * item);
 }
 
-// Images are taken through their calls few at a time, vectors many at a time: weights stream
-// through the cache for images, too, but then do more with each element.
+// Samples of many positions are taken through their calls few at a time, vectors many at a time: weights
+// stream through the cache for images, too, but then do more with each element.
 void Schedule::cut(const Program& program, const std::vector<PhaseSpan>& spans) {
   for (const PhaseSpan& span : spans) {
     for (std::size_t first = span.first, last = first; first < span.last; first = last) {
-      const bool images = on_images(program, program.ops[first]);
+      std::size_t leader = first;
+      while (leader + 1 < span.last && goes_along(program, program.ops[leader])) ++leader;
+      const bool many = on_positions(program, program.ops[leader]);
       const auto together = [&](const Op& op) {
-        return span.crosses || is_alias(op) || on_images(program, op) == images;
+        return span.crosses || goes_along(program, op) || on_positions(program, op) == many;
       };
-      while (last < span.last && together(program.ops[last])) ++last;
-      groups.push_back(
-          {first, last, span.crosses, first == span.first && !groups.empty(),
-           std::max(images ? 1 : kLeastChunk, kChunkBytes / row_bytes(program, first, last))});
+      long least = 1;
+      for (; last < span.last && together(program.ops[last]); ++last) {
+        least = std::max(least, least_chunk(program, program.ops[last]));
+      }
+      groups.push_back({first, last, span.crosses, first == span.first && !groups.empty(),
+                        std::max(least, kChunkBytes / row_bytes(program, first, last))});
     }
   }
 }

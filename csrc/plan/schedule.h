@@ -9,7 +9,7 @@
 namespace steep {
 
 // Ops [first, last) that are taken together through `chunk` rows at a time, whose activations fit into
-// a cache: all on images, or all on vectors, or crossing samples.
+// a cache: all on samples of many positions, or all on vectors, or crossing samples.
 struct Group {
   std::size_t first, last;
   bool crosses;

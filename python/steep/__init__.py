@@ -27,7 +27,7 @@ from .training.objective import Objective
 from .training.trainer import Trainer
 
 if TYPE_CHECKING:
-    from . import data, lab, models
+    from . import data, lab, metrics, models
 
 __all__ = [
     "GAN",
@@ -50,6 +50,7 @@ __all__ = [
     "lab",
     "layers",
     "losses",
+    "metrics",
     "models",
     "ops",
     "optimizers",
@@ -75,7 +76,7 @@ for _old, _new in {
 
 def __getattr__(name: str) -> ModuleType:
     """Import what training does not need when it is first asked for."""
-    if name in ("data", "lab", "models"):
+    if name in ("data", "lab", "metrics", "models"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -173,12 +173,12 @@ def activation_number(where: str, kind: str, alpha: float) -> float:
 def matmul(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, transposed: bool = False
 ) -> Tensor:
-    """Return x W + b: (n,) by a parameter (n, m), plus a parameter (m,), gives (m,).
+    """Return x W + b: (..., n) by a parameter (n, m), plus a parameter (m,), gives (..., m).
 
     Parameters
     ----------
     x
-        (n,).
+        (..., n).
     weight
         A parameter (n, m), or (m, n) where it is transposed.
     bias
@@ -192,7 +192,7 @@ def matmul(
 
 
 def add(a: Tensor, b: Tensor) -> Tensor:
-    """Return a + b; shapes such that one can be repeated, or (n,) and a parameter (n,)."""
+    """Return a + b; shapes such that one can be repeated, or (..., n) and a parameter (n,)."""
     return emit("add", *alike(a, b))
 
 
@@ -241,7 +241,7 @@ def activation(x: Tensor, kind: str, alpha: float = 0.0) -> Tensor:
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Return exp(x_i) / sum_j exp(x_j) over the one axis of x."""
+    """Return exp(x_i) / sum_j exp(x_j) over the last axis of x."""
     return emit("softmax", x)
 
 

@@ -1,7 +1,7 @@
 // Maps by a row that is the same for every sample, and by numbers of channels. No op lives here.
 #pragma once
 #include "cpu/kernels/each.h"
-#include "cpu/work.h"
+#include "cpu/ops/call.h"
 
 namespace steep::STEEP_ISA {
 
@@ -57,6 +57,25 @@ STEEP_HD void each_element(T* y, long size, long period, Value value) {
 #pragma GCC ivdep
     for (long k = 0; k < n; ++k) y[first + k] = value(first + k, k);
   }
+}
+
+// y(p, c) (+)= value(x(p, c), v(c)) over the positions of samples [lo, hi).
+template <class T, class Value>
+void each_position(const View<T>& x, const T* v, long positions, const View<T>& y, bool accumulate,
+                   long lo, long hi, Value value) {
+  const long size = y.columns;
+  const Periodic<T, 1> row({v}, positions, size / positions);
+  for (long r = lo; r < hi; ++r) {
+    T* const to = y.at(r);
+    const auto of = [=, from = x.at(r), v = row.of[0]](long at, long k) {
+      return value(from[at], v[k]);
+    };
+    if (accumulate)
+      each_element(to, size, row.period, [=](long at, long k) { return to[at] + of(at, k); });
+    else
+      each_element(to, size, row.period, of);
+  }
+  clear_padding(y, lo, hi);
 }
 
 }  // namespace steep::STEEP_ISA

@@ -49,14 +49,8 @@ template <class F> STEEP_HD void of_pieces(long pieces, F f) {
 
 template <class T>
 void run(const ops::PReLU& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
-  const long pixels = w.out.columns / op.channels;
-  const Periodic<T, 1> slopes({w.parameters[0]}, pixels, op.channels);
-  for (long r = lo; r < hi; ++r)
-    each_element(w.out.at(r), w.out.columns, slopes.period,
-                 [x = w.in[0].at(r), slope = slopes.of[0]](long at, long k) {
-                   return x[at] > T(0) ? x[at] : slope[k] * x[at];
-                 });
-  clear_padding(w.out, lo, hi);
+  each_position(w.in[0], w.parameters[0], w.out.columns / op.channels, w.out, false, lo, hi,
+                [](T x, T slope) { return x > T(0) ? x : slope * x; });
 }
 STEEP_CALL(PReLU)
 

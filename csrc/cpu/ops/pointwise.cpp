@@ -72,14 +72,18 @@ void run(const ops::AffineChannels&, const Work<T>& w, const Step<T>&, long lo, 
 STEEP_CALL(AffineChannels)
 
 template <class T>
-void run(const ops::AddRow&, const Work<T>& w, const Step<T>&, long lo, long hi) {
-  add_row(w.in[0], w.parameters[0], w.out, lo, hi);
+void run(const ops::AddRow& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  if (op.positions == 1) return add_row(w.in[0], w.parameters[0], w.out, lo, hi);
+  each_position(w.in[0], w.parameters[0], op.positions, w.out, false, lo, hi,
+                [](T x, T p) { return x + p; });
 }
 STEEP_CALL(AddRow)
 
 template <class T>
-void run(const ops::MultiplyRow&, const Work<T>& w, const Step<T>&, long lo, long hi) {
-  multiply_row(w.in[0], w.parameters[0], w.out, w.accumulate, lo, hi);
+void run(const ops::MultiplyRow& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
+  if (op.positions == 1) return multiply_row(w.in[0], w.parameters[0], w.out, w.accumulate, lo, hi);
+  each_position(w.in[0], w.parameters[0], op.positions, w.out, w.accumulate, lo, hi,
+                [](T x, T p) { return x * p; });
 }
 STEEP_CALL(MultiplyRow)
 

@@ -6,7 +6,7 @@ from ..network import Layer, Tensor, label
 
 
 class Softmax(Layer):
-    """y_i = exp(x_i)/sum_j exp(x_j) over the one axis; not before cross entropy, which has it."""
+    """y_i = exp(x_i)/sum_j exp(x_j) over the last axis; not before cross entropy, which has it."""
 
     def call(self, x: Tensor) -> Tensor:
         """Apply softmax."""

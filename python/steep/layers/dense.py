@@ -4,11 +4,14 @@ from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.numbers import flag, whole
 from ..constraints import ConstraintLike, constraint_of
-from ..network import Layer, Tensor, label, title_of
+from ..network import Layer, Tensor, label
 
 
 class Dense(Layer):
-    """y = f(x W + b): (n,) gives (units,).
+    """y = f(x W + b) over the last axis: (n,) gives (units,), and (..., n) gives (..., units).
+
+    Every position of a sample, such as a pixel or a time step, is multiplied by the same W.
+    `Flatten` before it makes one vector of all of them.
 
     Parameters
     ----------
@@ -29,8 +32,8 @@ class Dense(Layer):
 
     Raises
     ------
-    ValueError
-        If the input has more than one axis.
+    TypeError, ValueError
+        If `units` is no positive int, or nobody knows the activation or the initialiser.
     """
 
     def __init__(
@@ -52,13 +55,8 @@ class Dense(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """Multiply, add, activate."""
-        if len(x.shape) != 1:
-            raise ValueError(
-                f"{title_of(x, label(self))}: expects one axis of inputs, got "
-                f"{x.shape}. Put Flatten() before it."
-            )
         weight = self.parameter(
-            "weight", (x.shape[0], self.units), self.init, constraint=self.constraint
+            "weight", (x.shape[-1], self.units), self.init, constraint=self.constraint
         )
         bias = self.parameter("bias", (self.units,)) if self.use_bias else None
         y = ops.matmul(x, weight, bias)
