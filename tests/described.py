@@ -209,7 +209,8 @@ class Case:
         if len(names) == 2:
             lines.append("X = [X0, X1]")
         shape = (d.samples, *self.output)
-        lines.append(f"y = ({TARGETS[d.targets].format(shape=shape, n=d.samples, c=shape[-1])})")
+        given = {"shape": shape, "lead": shape[:-1], "n": d.samples, "c": shape[-1]}
+        lines.append(f"y = ({TARGETS[d.targets].format(**given)})")
         lines.append(f"y = np.asarray(y).astype({d.target_dtype!r})")
         lines += [line.format("y") for line in LAYOUTS[d.target_layout]]
         lines.append(f"weights = {WEIGHTS[d.weights].format(n=d.samples)}")
@@ -290,9 +291,17 @@ TARGETS = {
     "one class": "np.zeros({n})",
     "one-hot": "np.eye({c})[random.integers(0, {c}, {n})]",
     "probabilities": "random.dirichlet(np.ones({c}), {n})",
+    "labels of positions": "random.integers(0, {c}, {lead})",
+    "some ignored": (
+        "np.where(np.indices({lead})[-1] % 3 == 1, -1, random.integers(0, {c}, {lead}))"
+    ),
+    "probabilities of positions": "random.dirichlet(np.ones({c}), {lead})",
     "bits": "random.integers(0, 2, {shape})",
     "chances": "random.random({shape})",
 }
+
+WHOLE = ("labels", "column of labels", "one class", "labels of positions", "some ignored")
+
 
 WEIGHTS = {
     "none": "None",

@@ -208,6 +208,15 @@ class Body(Activations):
         start = [self.dense(math.prod(shape)), layer("Reshape", shape)]
         return [*start, *self.of_positions(shape, self.whole(1, 3)), layer("Flatten")]
 
+    def last_positions(self, shape):
+        """Return layers from any shape to logits at each of its positions."""
+        start = []
+        if len(shape) == 1:
+            steps, width = self.choose(2, self.whole(3, 20)), self.whole(1, 9)
+            start = [self.dense(steps * width), layer("Reshape", (steps, width))]
+        classes = self.choose(2, 3, 4, self.whole(5, 20))
+        return [*start, layer("Dense", classes, use_bias=self.maybe(0.1, False))]
+
     def of_positions(self, shape, blocks):
         """Return layers that work on the last axis alone."""
         nodes = []

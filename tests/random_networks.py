@@ -34,7 +34,10 @@ def _draw(seed, random):
         meet = body.meet((math.prod(shape),), inputs[1])
         nodes.append(meet)
         shape = after(nodes, inputs[0], body.shared, inputs[1])
-    if body.chance(0.92):
+    if body.chance(0.1):
+        more = body.last_positions(shape)
+        nodes, shape = [*nodes, *more], after(more, shape, body.shared)
+    elif body.chance(0.92):
         nodes = [*nodes, *([layer("Flatten")] * (len(shape) > 1))]
         nodes.append(layer("Dense", body.whole(1, 5), use_bias=body.maybe(0.1, False)))
         shape = nodes[-1].args

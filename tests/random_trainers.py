@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import cases
 from cases_rules import EVERY
-from described import LAYOUTS, UNSIGNED, Data, Source, call, code
+from described import LAYOUTS, UNSIGNED, WHOLE, Data, Source, call, code
 from steep import losses, optimizers
 
 KINDS = {  # of targets that a loss takes, by those of its row
@@ -281,6 +281,8 @@ class Training:
 
     def loss(self, output):
         """Return a loss that this output allows, and the kind of targets it gets."""
+        if len(output) > 1 and output[-1] > 1 and self.chance(0.8):
+            return self.loss_of_positions(output[-1])
         often = {KINDS[cases.values]: 1}
         if len(output) == 1:
             often[KINDS[cases.bits]] = 2
@@ -293,6 +295,8 @@ class Training:
             targets = "values of one output"
         if self.chance(0.4):
             return name, targets
+        if name == "cross_entropy" and self.chance(0.2):
+            return call("losses", "CrossEntropy", ignore=self.choose(-1, 255)), targets
         kind, numbers = losses.TABLE[name], (0.1, 0.5, 3.0)
         option = {
             item: self.choose(None, *(x for x in numbers if x in allowed))
@@ -300,14 +304,31 @@ class Training:
         }
         return call("losses", kind.__name__, **option), targets
 
+    def loss_of_positions(self, classes):
+        """Return cross entropy at each position, and its targets."""
+        targets = self.choose(
+            "labels of positions", "labels of positions", "some ignored",
+            "probabilities of positions",
+        )  # fmt: skip
+        if targets != "some ignored" and self.chance(0.5):
+            return "cross_entropy", targets
+        weights = (2.0, *(self.choose(0.5, 1.0, 1.5, 0.0) for _ in range(classes - 1)))
+        return call(
+            "losses", "CrossEntropy", label_smoothing=self.maybe(0.3, 0.1),
+            ignore=-1 if targets == "some ignored" else None,
+            class_weight=self.maybe(0.3 * (targets != "probabilities of positions"), weights),
+        ), targets  # fmt: skip
+
     def target_dtype(self, targets, classes):
-        if targets in ("labels", "column of labels", "one class"):
+        if targets == "some ignored":
+            return self.choose("int64", "int32", "float32")
+        if targets in WHOLE:
             kind = self.choose("int64", "int32", "uint8", "int8", "float32", "float64", "uint16")
             # That holds them all; "one class" may be the last.
             return kind if classes <= 127 or kind not in ("int8", "uint8") else "int16"
         if targets in ("bits", "one-hot"):
             return self.choose("float64", "float32", "uint8", "int64", "bool")
-        if targets == "probabilities":
+        if targets.startswith("probabilities"):
             return self.choose("float64", "float32")
         return self.choose("float64", "float32", "float32", ">f4", "float16")
 

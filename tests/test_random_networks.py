@@ -307,7 +307,11 @@ def test_a_failure_is_shrunk_to_a_few_lines(monkeypatch):
     from hunt.crew import Result
 
     result = Result("weights", "failed", "Broken: it has a Dense")
-    seed = next(case.seed for case in CASES if "layers.Dense(" in case.text and len(case.body) > 4)
+    seed = next(  # what has several axes needs more than a Dense to come to them
+        case.seed
+        for case in CASES
+        if "layers.Dense(" in case.text and len(case.body) > 4 and len(case.output) == 1
+    )
     case, _ = smallest(seed, result, Always(), 20.0)
     assert len(case.body) == 1
     assert case.data.samples == 1

@@ -1,6 +1,8 @@
 // Reads shapes, strides and types of NumPy arrays.
 #include "bind/arrays.h"
 
+#include <numeric>
+
 #include "base/error.h"
 
 namespace steep::bind {
@@ -86,17 +88,89 @@ void augment(HeldData& held, const std::vector<py::array>& inputs,
 
 namespace {
 
-Targets hold_targets(HeldData& held, const TargetKind& kind, const py::array& given) {
+bool whole_numbers(const py::array& a) {
+  return a.dtype().kind() == 'i' || a.dtype().kind() == 'u';
+}
+
+// Labels as they lie, where the core reads their type; else a copy.
+Source labels_of(HeldData& held, const py::array& a) {
+  const bool i32 = holds<int32_t>(a.dtype()), u8 = holds<uint8_t>(a.dtype());
+  const bool known = i32 || u8 || holds<int64_t>(a.dtype());
+  const py::array labels = known ? a : py::array(dense<int64_t>(a));
+  held.held.push_back(labels);
+  return Source::of(labels.data(),
+                    i32  ? Format::Int32
+                    : u8 ? Format::UInt8
+                         : Format::Int64,
+                    sizes(labels), strides(labels));
+}
+
+// Of positions, or of samples: then a sample's positions have the same.
+Source weights_of(HeldData& held, const py::array& a, long samples, long positions) {
+  if (a.ndim() == 1 && positions > 1) {
+    Source of = source(held, dense<double>(a), "sample_weight");
+    of.shape = {positions};
+    of.strides = {0};
+    return of;
+  }
+  if (a.size() != samples * positions) {
+    refuse("sample_weight must have ", positions, " values a sample, got ", a.size() / samples);
+  }
+  const std::optional<Format> format = format_of(a);
+  const bool known = format == Format::Float32 || format == Format::Float64;
+  return source(held, known ? a : py::array(dense<double>(a)), "sample_weight");
+}
+
+const double* keep(HeldData& held, const std::vector<double>& values) {
+  const Dense<double> kept(static_cast<py::ssize_t>(values.size()), values.data());
+  held.held.push_back(kept);
+  return kept.data();
+}
+
+// Targets that a loss takes position by position.
+Targets hold_positions(HeldData& held, const TargetKind& kind, const py::array& given,
+                       const std::optional<py::array>& weights) {
+  const long samples = held.data.samples;
+  Targets out;
+  Positions& of = out.positions;
+  of.each = kind.width / kind.columns;
+  of.classes = std::max(2L, kind.columns);
+  of.ignored = kind.ignored;
+  if (whole_numbers(given)) {
+    if (given.size() != samples * of.each) {
+      refuse("targets must have ", of.each, " labels a sample, got ", given.size() / samples);
+    }
+    of.labels = labels_of(held, given);
+    if (Misfit at; find_misfit(of, samples, at)) {
+      refuse("target ", at.sample, ", position ", at.position, ": label ", at.label,
+             " is outside 0..", of.classes - 1);
+    }
+  } else {
+    out.values = source(held, given, "targets");
+  }
+  if (weights) of.weights = weights_of(held, *weights, samples, of.each);
+  const Counted counted = count(of, samples);
+  of.counts = keep(held, counted.counts);
+  of.sums = keep(held, counted.weights);
+  return out;
+}
+
+Targets hold_targets(HeldData& held, const TargetKind& kind, const py::array& given,
+                     const std::optional<py::array>& weights) {
   const long samples = held.data.samples;
   if (given.ndim() < 1 || given.shape(0) != samples) {
     refuse("inputs have ", samples, " samples, targets ", given.ndim() ? given.shape(0) : 0);
   }
-  if (given.dtype().kind() != 'i' && given.dtype().kind() != 'u') {
-    if (given.size() != samples * kind.width) {
-      refuse("targets must have ", kind.width, " values a sample, got ", given.size() / samples);
-    }
-    return {nullptr, source(held, given, "targets")};
+  const bool labelled = whole_numbers(given);
+  if (!labelled && given.size() != samples * kind.width) {
+    refuse("targets must have ", kind.width, " values a sample, got ", given.size() / samples);
   }
+  if (kind.classes > 0 &&
+      ((kind.by_position && kind.width > kind.columns) || (weights && weights->ndim() > 1) ||
+       (labelled && (given.ndim() > 1 || kind.ignored != kNoLabel)))) {
+    return hold_positions(held, kind, given, weights);
+  }
+  if (!labelled) return {nullptr, source(held, given, "targets")};
   if (given.ndim() != 1 || kind.classes == 0) {
     refuse("integer targets must have shape (N,), and their loss take labels");
   }
@@ -123,17 +197,36 @@ HeldData hold(const Graph& graph, const std::vector<TargetKind>& kinds,
     refuse("the losses have ", kinds.size(), " arrays of targets, got ", targets.size());
   }
   for (std::size_t i = 0; i < kinds.size(); ++i) {
-    out.data.targets.push_back(hold_targets(out, kinds[i], targets[i]));
+    const int of = kinds[i].weights;
+    const bool weighted = of >= 0 && of < static_cast<int>(weights.size());
+    out.data.targets.push_back(
+        hold_targets(out, kinds[i], targets[i], weighted ? weights[of] : std::nullopt));
   }
   for (const std::optional<py::array>& given : weights) {
     out.data.weights.push_back(nullptr);
-    if (!given) continue;
+    if (!given || given->ndim() > 1) continue;  // those of positions lie with their targets
     Dense<double> w = dense<double>(*given);
     if (w.ndim() != 1 || w.shape(0) != samples) refuse("sample_weight must have shape (N,)");
     out.data.weights.back() = w.data();
     out.held.push_back(w);
   }
   return out;
+}
+
+py::tuple count_positions(const py::array& labels, long classes, std::optional<long> ignored) {
+  if (labels.ndim() < 1 || !whole_numbers(labels)) refuse("labels are whole numbers (N, ...)");
+  HeldData held;
+  Positions of;
+  const long samples = labels.shape(0);
+  of.each = samples == 0 ? 0 : labels.size() / samples;
+  of.labels = labels_of(held, labels);
+  of.classes = classes;
+  of.ignored = ignored.value_or(kNoLabel);
+  Misfit at{-1, -1, 0};
+  if (find_misfit(of, samples, at)) return py::make_tuple(0, at.sample, at.position);
+  const std::vector<double> counts = count(of, samples).counts;
+  return py::make_tuple(static_cast<long>(std::accumulate(counts.begin(), counts.end(), 0.0)), -1,
+                        -1);
 }
 
 }  // namespace steep::bind

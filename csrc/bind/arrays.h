@@ -24,8 +24,15 @@ struct HeldData {
   std::vector<py::object> held;
 };
 
-// What an array of targets has: so many values a sample, or labels below `classes`; none for 0.
-struct TargetKind { long width = 0, classes = 0; };
+// What an array of targets has: so many values a sample, or labels below `classes`; none for 0. Labels
+// (N, ...) of positions and their weights are read where they lie.
+struct TargetKind {
+  long width = 0, classes = 0;
+  long columns = 0;          // of the last axis: width/columns positions
+  bool by_position = false;  // the loss takes each for itself, whatever the targets are
+  long ignored = kNoLabel;   // the label of what does not count
+  int weights = -1;          // which array of sample weights
+};
 // Samples as Python gives them: an array for each input, for each kind of target (integers are labels,
 // floats are values), and of the samples' weights.
 using Weights = std::vector<std::optional<py::array>>;
@@ -60,6 +67,9 @@ std::optional<Format> format_of(const py::array& a);  // where the core knows it
 // The same in a format of the core.
 py::array dense(const py::array& a, Format format);
 py::array empty(Format format, const Shape& shape);
+
+// How many labels (N, ...) count, -1, -1; or 0, sample and position of the first that is no class.
+py::tuple count_positions(const py::array& labels, long classes, std::optional<long> ignored);
 
 // The array as it is, seen as samples of its first axis.
 Source view_of(const py::array& a, const char* what);

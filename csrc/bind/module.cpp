@@ -74,6 +74,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("limit_threads", &steep::cpu::limit_threads, py::arg("n"));
   m.def("get_num_threads", &steep::cpu::threads);
   m.def("quota_cpus", &steep::cpu::quota_cpus, py::arg("root"));
+  m.def("count_positions", &steep::bind::count_positions, py::arg("labels"), py::arg("classes"),
+        py::arg("ignored") = py::none());
   m.def("activations", &steep::activation_names);
   m.def("losses", &steep::loss_names);
   m.def("rules", &rules);

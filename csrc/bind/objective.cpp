@@ -12,8 +12,11 @@ namespace steep::bind {
 namespace {
 
 LossTerm term(const std::string& name, int tensor, const std::optional<std::string>& loss,
-              double option, int target, int weights, double weight, int scalar) {
-  return {name, tensor, loss ? loss_index(*loss) : -1, option, target, weights, weight, scalar};
+              double option, int target, int weights, double weight, int scalar, bool by_position,
+              std::optional<long> ignored) {
+  return {
+      name,        tensor, loss ? loss_index(*loss) : -1, option, target, weights, weight, scalar,
+      by_position, ignored};
 }
 
 Aimed objective(const Recipe& recipe, std::vector<LossTerm> terms, std::vector<bool> moves,
@@ -32,7 +35,13 @@ std::vector<TargetKind> target_kinds(const Graph& graph, const std::vector<LossT
   };
   for (const LossTerm& term : terms) {
     const long width = graph.tensor(term.tensor).width;
-    if (term.loss >= 0) at(term.target) = {width, std::max(2L, width)};
+    if (term.loss < 0) continue;
+    at(term.target) = {width,
+                       std::max(2L, width),
+                       graph.tensor(term.tensor).shape.back(),
+                       term.by_position,
+                       term.ignored.value_or(kNoLabel),
+                       term.weights};
   }
   for (const Op& op : graph.ops()) {
     const auto* input = op.as<ops::Input>();
@@ -45,7 +54,8 @@ void bind_objective(py::module_& m) {
   using py::arg;
   py::class_<LossTerm>(m, "LossTerm")
       .def(py::init(&term), arg("name"), arg("tensor"), arg("loss"), arg("option") = 0.0,
-           arg("target") = -1, arg("weights") = -1, arg("weight") = 1.0, arg("scalar") = -1);
+           arg("target") = -1, arg("weights") = -1, arg("weight") = 1.0, arg("scalar") = -1,
+           arg("by_position") = false, arg("ignored") = py::none());
   py::class_<Aimed>(m, "Objective")
       .def(py::init(&objective), arg("recipe"), arg("terms"), arg("moves") = std::vector<bool>{},
            arg("frozen") = std::vector<bool>{}, arg("every") = 1, arg("name") = "");

@@ -40,7 +40,8 @@ template <class T> class CpuForward final : public Forward {
     for (long b = 0; b < data.batches() && !halt.wanted(); ++b) {
       walk(data, b, b + 1, 0, halt, [](long, long, long) {});
       for (std::size_t t = 0; t < all.size(); ++t) {
-        const double* weights = data.data().weights_of(plan_.losses()[t].weights);
+        const double* weights =
+            data.data().weights_of(plan_.losses()[t].weights, plan_.losses()[t].target);
         const double *values = plan_.values(t), *correct = plan_.correct(t);
         for (long r = 0; r < data.rows(b); ++r) {
           const double weight = weights ? weights[b * data.batch_size() + r] : 1.0;

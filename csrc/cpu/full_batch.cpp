@@ -129,7 +129,8 @@ template <class T> void CpuFullBatch<T>::take() {
 template <class T> auto CpuFullBatch<T>::sums(const Step<T>& step) const -> Sums {
   Sums sums{0, 0, static_cast<double>(step.rows)};
   const double *values = goal().plan->values(0), *correct = goal().plan->correct(0);
-  const double* const weights = step.batcher->data().weights_of(goal().program.losses[0].weights);
+  const LossTerm& term = goal().program.losses[0];
+  const double* const weights = step.batcher->data().weights_of(term.weights, term.target);
   if (weights != nullptr) sums.weight = 0;
   for (long r = 0; r < step.rows; ++r) {
     const double each = weights == nullptr ? 1 : weights[step.order[r]];

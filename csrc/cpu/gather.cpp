@@ -136,7 +136,7 @@ void gather_inputs(const ops::Input& op, const Work<T>& work, const Step<T>& s, 
 template <class T>
 bool gather_weights(const ops::Losing& of, const PerRow<T>& to, const Step<T>& s, long lo,
                     long hi) {
-  const double* const weights = s.batcher->data().weights_of(of.weights);
+  const double* const weights = s.batcher->data().weights_of(of.weights, -1);
   if (weights == nullptr) return false;
   for (long r = lo; r < hi; ++r) to.weights[r] = static_cast<T>(weights[s.order[r]]);
   return true;
@@ -156,6 +156,35 @@ Gathered gather_targets(const ops::Loss& of, const PerRow<T>& to, const Kernels<
   return {from.labels != nullptr, gather_weights(of, to, s, lo, hi)};
 }
 
+template <class T> Positioned positioned(const ops::Loss& loss, const Step<T>& s) {
+  const Positions* const of = s.batcher->data().positions_of(loss.target);
+  return of == nullptr ? Positioned{0, false} : Positioned{of->each, of->labels.data != nullptr};
+}
+
+template <class T>
+void gather_positions(const ops::Loss& loss, const PerRow<T>& to, const Kernels<T>& k,
+                      const Step<T>& s, long row, long first, long count, int* labels, T* weights) {
+  const Targets& targets = s.batcher->data().targets[loss.target];
+  const Positions& of = targets.positions;
+  const long sample = s.order[row];
+  if (of.labels.data != nullptr) {
+    read_labels(of, sample, first, count, labels);
+  } else {
+    std::fill_n(labels, count, 0);
+    if (first == 0) read_sample(k, targets.values, sample, to.target.at(row), T(1), T(0));
+  }
+  if (of.weights.data == nullptr) {
+    std::fill_n(weights, count, T(1));
+  } else {
+    const auto read = reader(k, of.weights.format);
+    each_run(of.weights, sample, first, first + count,
+             [&](const std::byte* from, long stride, long run) {
+               read(from, stride, weights, run, T(1), T(0));
+               weights += run;
+             });
+  }
+}
+
 bool cpu::all_within(const Source& values, double limit) {
   if (values.format == Format::Float64) return within(values, limit);
   constexpr double kMost = std::numeric_limits<float>::max();
@@ -166,7 +195,10 @@ bool cpu::all_within(const Source& values, double limit) {
   template void gather_inputs(const ops::Input&, const Work<T>&, const Step<T>&, long, long);     \
   template bool gather_weights(const ops::Losing&, const PerRow<T>&, const Step<T>&, long, long); \
   template Gathered gather_targets(const ops::Loss&, const PerRow<T>&, const Kernels<T>&,         \
-                                   const Step<T>&, long, long);
+                                   const Step<T>&, long, long);                                   \
+  template Positioned positioned(const ops::Loss&, const Step<T>&);                               \
+  template void gather_positions(const ops::Loss&, const PerRow<T>&, const Kernels<T>&,           \
+                                 const Step<T>&, long, long, long, int*, T*);
 STEEP_GATHER(float)
 STEEP_GATHER(double)
 STEEP_GATHER(portable::Dual)

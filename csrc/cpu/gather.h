@@ -18,4 +18,18 @@ template <class T>
 bool gather_weights(const ops::Losing& of, const PerRow<T>& to, const Step<T>& step, long lo,
                     long hi);
 
+// Of the targets' positions: how many a sample has, 0 where its loss takes it as a whole, and whether they
+// have labels.
+struct Positioned {
+  long each;
+  bool labels;
+};
+template <class T> Positioned positioned(const ops::Loss& loss, const Step<T>& step);
+// Labels, or target values, and weights of positions [first, first + count) of a row; a label is -1 where a
+// position does not count. Target values of a whole row are read with its first positions.
+template <class T>
+void gather_positions(const ops::Loss& loss, const PerRow<T>& to, const Kernels<T>& k,
+                      const Step<T>& step, long row, long first, long count, int* labels,
+                      T* weights);
+
 }  // namespace steep

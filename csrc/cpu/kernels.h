@@ -71,7 +71,7 @@ template <class T> struct AverageArgs {
   bool pull;
 };
 
-// Losses of `rows` samples: values, and the gradient of (factor_r * value_r) with respect to z.
+// Losses of `rows` samples, or positions: values, and the gradient of (factor_r * value_r) with respect to z.
 template <class T> struct LossArgs {
   const T* z;  // (rows, ldz) logits or predictions
   long ldz;
@@ -87,6 +87,7 @@ template <class T> struct LossArgs {
   T* dz;             // (rows, lddz) or null; padding columns are set to 0
   long lddz;
   long rows;
+  bool dense = false;  // no padding: of one column, or of labels of at most kLane classes
 };
 
 template <class T> struct Kernels {

@@ -15,7 +15,7 @@ using portable::plain;
 double divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
   if (!recipe.mean) return 1;
   if (!recipe.weighted) return static_cast<double>(data.rows(at.batch));
-  return data.weight(static_cast<uint64_t>(at.epoch), at.batch, term.weights);
+  return data.weight(static_cast<uint64_t>(at.epoch), at.batch, term.weights, term.target);
 }
 
 std::vector<double> divisors(const std::vector<LossTerm>& terms, const Recipe& recipe,
@@ -23,6 +23,13 @@ std::vector<double> divisors(const std::vector<LossTerm>& terms, const Recipe& r
   std::vector<double> all;
   for (const LossTerm& term : terms) all.push_back(divisor(term, recipe, data, at));
   return all;
+}
+
+double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
+  const Positions* const of = data.data().positions_of(term.target);
+  if (of == nullptr || !recipe.mean || recipe.weighted) return 1;
+  const double count = data.positions(static_cast<uint64_t>(at.epoch), at.batch, *of);
+  return count > 0 ? static_cast<double>(data.rows(at.batch)) / count : 1;
 }
 
 template <class T>

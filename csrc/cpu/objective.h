@@ -20,6 +20,10 @@ double divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data, 
 std::vector<double> divisors(const std::vector<LossTerm>& terms, const Recipe& recipe,
                              const Batcher& data, Position at);
 
+// What the sum over a sample's positions is multiplied by to make its loss: then the mean over samples is
+// that over all positions of the batch that count.
+double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at);
+
 // The factor of each term's loss of a sample in the gradient, for the step's scalars.
 template <class T>
 void set_factors(const std::vector<LossTerm>& terms, const Recipe& recipe, const Batcher& data,
@@ -28,6 +32,7 @@ void set_factors(const std::vector<LossTerm>& terms, const Recipe& recipe, const
     const T by = static_cast<T>(divisor(terms[t], recipe, data, at));
     const T factor = by >= std::numeric_limits<T>::min() ? T(1) / by : T(0);
     step.factors[t] = factor * static_cast<T>(terms[t].weight_at(step.scalars));
+    step.shares[t] = share(terms[t], recipe, data, at);
   }
 }
 

@@ -128,6 +128,10 @@ template <class T> void Plan<T>::prepare() {
       const Slice& s = weights_->layout().slices[op.parameter(0)];
       if (!s.narrow) scratch_elements_ = std::max(scratch_elements_, turned_elements(s.columns));
     }
+    if (op.as<ops::Loss>() && program_.tensors[op.in[0]].shape.size() > 1) {
+      const long columns = program_.tensors[op.in[0]].shape.back();
+      scratch_elements_ = std::max(scratch_elements_, padded_rows(columns) * padded(columns));
+    }
     const ops::Convolving* of = convolving(op);
     if (of != nullptr) conv_of(*of, op.parameter(0));
     if (const auto* pack = op.as<ops::ConvPack>()) {

@@ -56,7 +56,8 @@ void CpuTraining<T>::Loop::record(const Goal<T>& goal, const Step<T>& step, long
   for (std::size_t k = 0; k < goal.program.losses.size(); ++k) {
     double loss = 0, right = 0, weight = static_cast<double>(step.rows);
     const double *values = goal.plan->values(k), *correct = goal.plan->correct(k);
-    const double* weights = stretch.data->data().weights_of(goal.program.losses[k].weights);
+    const double* weights = stretch.data->data().weights_of(goal.program.losses[k].weights,
+                                                            goal.program.losses[k].target);
     if (weights == nullptr) {
       for (long r = 0; r < step.rows; ++r) loss += values[r], right += correct[r];
     } else {

@@ -47,6 +47,7 @@ void CpuTangent::run(const Batcher& data, long number, const double* scalars, co
   for (std::size_t t = 0; t < by.size(); ++t) {
     const double weight = program_.losses[t].weight_at(scalars);
     step.factors[t] = by[t] > 0 ? Dual(weight) / static_cast<Dual>(by[t]) : Dual(0);
+    step.shares[t] = share(program_.losses[t], recipe_, data, {0, 0, number});
   }
   step.order = plan_->order();
   step.halt = halt;

@@ -44,6 +44,8 @@ template <class T> struct Step {
   long rows = 0;    // samples at once: all of the batch, or a part of it
   // Of each term's loss of a sample in the gradient: its weight/rows for the mean.
   T factors[kMostTerms] = {};
+  // Of each term, of the sum over a sample's positions in its loss; 0 for 1.
+  double shares[kMostTerms] = {};
   const double* scalars = nullptr;  // numbers of the step that ops go by
   long* order = nullptr;            // (rows) sample numbers
   T* scratch = nullptr;             // of one thread alone: set by the plan
@@ -94,6 +96,12 @@ template <class T> using Call = void (*)(const Work<T>& work, const Step<T>& ste
 constexpr long kTurned = 512;
 STEEP_HD long turned_elements(long outputs) {
   return (outputs < kTurned ? outputs : kTurned) * kPanel;
+}
+
+// Positions of so many logits that their loss takes through scratch memory at a time.
+STEEP_HD long padded_rows(long columns) {
+  constexpr long kElements = 4096;
+  return padded(columns) < kElements ? kElements / padded(columns) : 1;
 }
 
 }  // namespace steep

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "data/augment.h"
 #include "data/permutation.h"
+#include "data/positions.h"
 #include "data/source.h"
 
 namespace steep {
@@ -17,6 +18,7 @@ namespace steep {
 struct Targets {
   const int32_t* labels = nullptr;  // (samples)
   Source values = {};               // its data is null when labels are given
+  Positions positions = {};         // of a loss that takes them one by one
 };
 
 // Views of the user's arrays; whoever fills it in keeps them alive.
@@ -30,8 +32,14 @@ struct Dataset {
   std::shared_ptr<const void> memory = {};
   long bytes = 0;  // of the copy
 
-  // Array `i` of sample weights; null where there is none.
-  const double* weights_of(int i) const {
+  // Positions of array `i` of targets; null where their loss takes a sample as a whole.
+  const Positions* positions_of(int i) const {
+    if (i < 0 || i >= static_cast<int>(targets.size())) return nullptr;
+    return targets[i].positions.any() ? &targets[i].positions : nullptr;
+  }
+  // Array `i` of sample weights, null where there is none; of positions the sums of theirs.
+  const double* weights_of(int i, int target) const {
+    if (const Positions* of = positions_of(target)) return of->sums;
     return i < 0 || i >= static_cast<int>(weights.size()) ? nullptr : weights[i];
   }
 };
@@ -72,16 +80,23 @@ class Batcher {
   void order(uint64_t epoch, long batch, long from, long lo, long hi, long* order) const {
     each(epoch, batch, from, lo, hi, [order](long r, long sample) { order[r] = sample; });
   }
-  // The sum of array `i` of the weights of a batch, added row by row.
-  double weight(uint64_t epoch, long batch, int i) const {
-    const double* const weights = data_.weights_of(i);
+  // The sum of the weights of a batch that a loss goes by, added row by row.
+  double weight(uint64_t epoch, long batch, int i, int target) const {
+    const double* const weights = data_.weights_of(i, target);
     if (weights == nullptr) return static_cast<double>(rows(batch));
-    double sum = 0;
-    each(epoch, batch, 0, 0, rows(batch), [&](long, long sample) { sum += weights[sample]; });
-    return sum;
+    return sum(epoch, batch, weights);
+  }
+  // How many positions of a batch count, of targets that a loss takes one by one.
+  double positions(uint64_t epoch, long batch, const Positions& of) const {
+    return sum(epoch, batch, of.counts);
   }
 
  private:
+  double sum(uint64_t epoch, long batch, const double* of) const {
+    double sum = 0;
+    each(epoch, batch, 0, 0, rows(batch), [&](long, long sample) { sum += of[sample]; });
+    return sum;
+  }
   // Calls f(r, sample) for rows [lo, hi).
   template <class F>
   void each(uint64_t epoch, long batch, long from, long lo, long hi, F f) const {

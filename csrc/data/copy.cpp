@@ -58,6 +58,8 @@ long copied_bytes(const Dataset& data) {
   for (const Source& s : data.inputs) bytes += bytes_of(s);
   for (const Targets& t : data.targets) {
     bytes += bytes_of(t.values) + (t.labels == nullptr ? 0 : 4 * data.samples);
+    bytes += bytes_of(t.positions.labels) + bytes_of(t.positions.weights);
+    bytes += t.positions.any() ? 16 * data.samples : 0;
   }
   for (const double* w : data.weights) bytes += w == nullptr ? 0 : 8 * data.samples;
   return bytes;
@@ -74,7 +76,13 @@ Dataset copy_into(std::shared_ptr<Block> block, const Dataset& data) {
     to += bytes;
   };
   for (Source& s : copy.inputs) move(s);
-  for (Targets& t : copy.targets) move(t.values);
+  for (Targets& t : copy.targets) {
+    for (Source* s : {&t.values, &t.positions.labels, &t.positions.weights}) move(*s);
+  }
+  for (Targets& t : copy.targets) {
+    copy_values(t.positions.counts, data.samples, to);
+    copy_values(t.positions.sums, data.samples, to);
+  }
   for (const double*& w : copy.weights) copy_values(w, data.samples, to);
   for (Targets& t : copy.targets) copy_values(t.labels, data.samples, to);
   copy.memory = std::move(block);

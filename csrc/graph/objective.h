@@ -1,6 +1,7 @@
 // An Objective: what of a graph is made small, and by moving which parameters. How they are moved is the
 // plan's, recipe.h.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ struct LossTerm {
   int weights = -1;   // which array of sample weights, or none
   double weight = 1;  // in the objective, ...
   int scalar = -1;    // ... or which number of the step it is
+
+  bool by_position = false;          // it takes the last axis of an output, position by position
+  std::optional<long> ignored = {};  // the label of what does not count
 
   double weight_at(const double* scalars) const { return scalar < 0 ? weight : scalars[scalar]; }
 };

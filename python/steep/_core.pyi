@@ -22,6 +22,9 @@ def get_num_threads() -> int: ...  # of the calling thread
 def quota_cpus(
     root: str,
 ) -> int: ...  # processors the cgroups allow, 0: any number; root stands before /proc and /sys
+def count_positions(
+    labels: NDArray[Any], classes: int, ignored: int | None = None
+) -> tuple[int, int, int]: ...  # how many count; sample and position of one that is no class, or -1
 def activations() -> list[str]: ...
 def relu_like() -> list[str]: ...  # activations before which weights start as He says
 def losses() -> list[str]: ...
@@ -184,6 +187,8 @@ class LossTerm:
         weights: int = -1,  # which array of sample weights
         weight: float = 1.0,
         scalar: int = -1,  # which number of the step is the weight
+        by_position: bool = False,  # the loss takes the last axis of an output
+        ignored: int | None = None,  # the label of what does not count
     ) -> None: ...
 
 class Objective:

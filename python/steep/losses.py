@@ -7,14 +7,25 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .checks.described import Described, described, settle
 from .checks.names import choose
-from .checks.numbers import FRACTION, POSITIVE, Range, Ranges, number, whole
+from .checks.numbers import (
+    FRACTION,
+    LARGEST,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Range,
+    Ranges,
+    number,
+    whole,
+)
+
+Array: TypeAlias = NDArray[Any]
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -38,12 +49,18 @@ class Loss(Described, ABC):
     name: ClassVar[str]  # of the native loss
     classification: ClassVar[bool] = False  # whether the targets are classes
     targeted: ClassVar[bool] = True  # whether there are targets
+    by_position: ClassVar[bool] = False  # whether it takes the last axis, position by position
     kind: ClassVar[str] = "loss"
 
     @property
     def option(self) -> float:
         """The native loss's one number: Huber's delta, the label smoothing, or 0."""
         return next((float(getattr(self, name)) for name in self.ranges), 0.0)
+
+    @property
+    def _ignored(self) -> int | None:
+        """The label of samples or positions that do not count; None where all do."""
+        return None
 
     @abstractmethod
     def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
@@ -141,27 +158,62 @@ class LogCosh(Loss):
 class CrossEntropy(Loss):
     """-sum_c y_c log softmax(z)_c, from logits z.
 
+    Of outputs (..., classes), such as those of each pixel or step of time, every position has its
+    own; the mean is over all positions of the batch that count.
+
     Parameters
     ----------
     label_smoothing
         s in [0, 1): the target becomes (1-s)*y + s/classes (Szegedy 2016).
+    ignore
+        A label of samples or positions that do not count, such as -1 or 255; None: all do.
+    class_weight
+        A factor for each class, of at least 0, as ``fit(class_weight=...)`` takes them; None for
+        ones. With ``reduction="weighted_mean"`` of the trainer the mean is PyTorch's.
     """
 
     label_smoothing: float = 0.0
+    ignore: int | None = None
+    class_weight: tuple[float, ...] | None = None
 
     name: ClassVar[str] = "cross_entropy"
     classification: ClassVar[bool] = True
+    by_position: ClassVar[bool] = True
     ranges: ClassVar[Ranges] = {"label_smoothing": FRACTION}
 
+    def __post_init__(self) -> None:
+        """Check the label that does not count, and the weights."""
+        super().__post_init__()
+        if self.ignore is not None:
+            settle(self, ignore=whole("CrossEntropy", "ignore", self.ignore, low=-LARGEST))
+        if self.class_weight is not None:
+            given = self.class_weight
+            if not isinstance(given, (tuple, list, np.ndarray)) or len(given) < 2:
+                raise TypeError(
+                    f"CrossEntropy: class_weight expects a number for each class, got {given!r}"
+                )
+            each = tuple(self._number("class_weight", x, NOT_NEGATIVE) for x in given)
+            settle(self, class_weight=each)
+
+    @property
+    def _ignored(self) -> int | None:
+        """The label of samples or positions that do not count; None where all do."""
+        return self.ignore
+
     def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
-        """Return the loss of each sample.
+        """Return the loss of each sample, or position.
 
         Parameters
         ----------
-        z : (N, classes)
+        z : (N, ..., classes)
             Logits.
-        target : (N,) integers or (N, classes)
-            The class of each sample, or the probability of each class.
+        target : (N, ...) integers or (N, ..., classes)
+            The class of each sample or position, or the probability of each class.
+
+        Returns
+        -------
+        losses : (N, ...)
+            0 where a label is ignored; class weights are in it.
 
         Raises
         ------
@@ -169,26 +221,41 @@ class CrossEntropy(Loss):
             If the shapes do not fit or a label is no class.
         """
         logits = np.asarray(z, dtype=np.float64)
-        if logits.ndim != 2:
+        if logits.ndim < 2:
             raise ValueError(f"CrossEntropy: z must be (N, classes), got shape {logits.shape}")
-        classes = logits.shape[1]
-        labels = np.asarray(target)
-        if labels.ndim == 1 and labels.dtype.kind in "iu":
-            if labels.size and not (labels.min() >= 0 and labels.max() < classes):
-                raise ValueError(
-                    f"CrossEntropy: labels must be 0..{classes - 1}, "
-                    f"got {labels.min()}..{labels.max()}"
-                )
-            probabilities = np.eye(classes)[labels]
-        else:
-            probabilities = _pair(logits, target)[1]
+        probabilities, weights = self._targets(logits, np.asarray(target))
         smooth = self.label_smoothing
-        probabilities = (1.0 - smooth) * probabilities + smooth / classes
-        shifted = logits - logits.max(axis=1, keepdims=True)
+        probabilities = (1.0 - smooth) * probabilities + smooth / logits.shape[-1]
+        shifted = logits - logits.max(axis=-1, keepdims=True)
         others = np.exp(shifted)  # all but the largest, which is 1: the sum may be tiny beside it
-        np.put_along_axis(others, shifted.argmax(axis=1, keepdims=True), 0.0, axis=1)
-        log_p = shifted - np.log1p(others.sum(axis=1, keepdims=True))
-        return _vector(-(probabilities * log_p).sum(axis=1))
+        np.put_along_axis(others, shifted.argmax(axis=-1, keepdims=True), 0.0, axis=-1)
+        log_p = shifted - np.log1p(others.sum(axis=-1, keepdims=True))
+        values = -(probabilities * log_p).sum(axis=-1)
+        return _vector(values if weights is None else np.where(weights > 0, values * weights, 0.0))
+
+    def __call__(self, z: ArrayLike, target: ArrayLike, reduction: str = "mean") -> float:
+        """Return the mean of `rows` over what counts, or the sum."""
+        if self.ignore is None or choose("reduction", reduction, REDUCTIONS) is np.sum:
+            return super().__call__(z, target, reduction)
+        counts = np.count_nonzero(np.asarray(target) != self.ignore)
+        return float(self.rows(z, target).sum() / counts) if counts else 0.0
+
+    def _targets(self, logits: Array, given: Array) -> tuple[Array, Array | None]:
+        """Return probabilities, and the weight of each position where there are such."""
+        classes = logits.shape[-1]
+        if given.shape != logits.shape[:-1] or given.dtype.kind not in "iu":
+            return _pair(logits, given)[1], None
+        counts = np.ones(given.shape, bool) if self.ignore is None else given != self.ignore
+        labels = given[counts]
+        if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+            raise ValueError(
+                f"CrossEntropy: labels must be 0..{classes - 1}, got {labels.min()}..{labels.max()}"
+            )
+        known = np.where(counts, given, 0)
+        if self.ignore is None and self.class_weight is None:
+            return np.eye(classes)[known], None
+        each = np.ones(classes) if self.class_weight is None else np.asarray(self.class_weight)
+        return np.eye(classes)[known], np.where(counts, each[known], 0.0)
 
 
 @dataclass(frozen=True)

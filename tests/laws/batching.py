@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from described import WHOLE
 from laws.playing import Broken, Skip, equal, play, rows, samples, start, trained
 
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
@@ -27,23 +28,33 @@ def evaluation(case):
     measured = run.trainer.evaluate(run.X, run.y, sample_weight=run.weights)
     z = np.asarray(run.net.predict(run.X), np.float64)
     y, loss = np.asarray(run.y), run.trainer.loss
-    targets = y.reshape(-1).astype(np.int64) if labelled(case) else y.astype(np.float64)
+    whole = case.data.targets in WHOLE
+    targets = y.reshape(z.shape[:-1]).astype(np.int64) if whole else y.astype(np.float64)
     with np.errstate(all="ignore"):
         losses = loss.rows(z, targets)
-        weights = np.ones(len(z)) if run.weights is None else np.asarray(run.weights, float)
-        over = weights.sum() if run.trainer.reduction == "weighted_mean" else len(weights)
+        counts = np.ones(losses.shape)
+        if whole and loss.by_position and loss.ignore is not None:
+            counts = (targets != loss.ignore) * 1.0
+        given = np.ones(len(z)) if run.weights is None else np.asarray(run.weights, float)
+        weights = (counts.T * given).T  # of positions, where the loss takes them
+        heavy = weights
+        if whole and getattr(loss, "class_weight", None) is not None:
+            heavy = weights * np.float64(loss.class_weight)[targets]
+        over = {"mean": counts.sum(), "sum": len(z), "weighted_mean": heavy.sum()}
+        over = over[run.trainer.reduction]
         wanted = float((losses * weights).sum() / over)
     if not (wanted < 1e30 and np.max(losses) < 1e30):
         raise Skip("the loss is beyond float32")
     # Each sample's loss is a sum of terms of at most this size, each with some roundings.
-    sizes = weights * (np.abs(losses) + np.abs(z).reshape(len(z), -1).max(1) + 1)
+    largest = np.abs(z).reshape(len(z), -1).max(1)
+    sizes = heavy.T * (np.abs(losses.T) + largest + 1)
     scale = float(sizes.sum() / over)
     bound = 64 * UNIT[case.option("precision", "float32")] * scale
     if not abs(measured["loss"] - wanted) <= bound:
         raise Broken(f"evaluate: loss {measured['loss']!r}, NumPy from predict {wanted!r}")
-    if "accuracy" in measured and labelled(case):
-        right = (z.argmax(axis=1) == targets) * weights
-        if abs(measured["accuracy"] - right.sum() / weights.sum()) > 1e-12:
+    if "accuracy" in measured and whole:
+        right = (z.argmax(axis=-1) == targets) * heavy
+        if abs(measured["accuracy"] - right.sum() / heavy.sum()) > 1e-6:
             raise Broken(f"evaluate: accuracy {measured['accuracy']}, not {right.mean()}")
 
 
@@ -69,7 +80,3 @@ def history(case):
         for value in run.trainer.history.history[name]:
             if not abs(value - measured[name]) <= bound * max(1.0, abs(value)):
                 raise Broken(f"history of {name} {value!r}, evaluate {measured[name]!r}")
-
-
-def labelled(case):
-    return case.data.targets in ("labels", "column of labels", "one class")

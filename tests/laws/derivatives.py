@@ -64,9 +64,9 @@ class Products:
         options = dict(self.run.case.options)
         outputs = twin.run([torch.from_numpy(x) for x in course.X])
         rows = parity.twin.loss_rows(self.run.trainer.loss, outputs, torch.from_numpy(course.y))
-        if self.run.weights is not None:
-            rows = rows * torch.from_numpy(np.asarray(self.run.weights, np.float64))
-        loss = rows.sum() / course.divisor(np.arange(len(rows)), self.run.weights)
+        index = np.arange(len(rows))
+        rows = rows * torch.from_numpy(course.each(index, self.run.weights))
+        loss = rows.sum() / course.divisor(index, self.run.weights)
         if twin.bent:
             raise Skip("a slope that bends")
         if twin.unclear or twin.once or self.run.trainer.loss.name not in parity.twin.LOSSES:

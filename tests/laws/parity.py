@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import random_methods
 import reference
+from described import WHOLE
 from laws.playing import Broken, Skip, arguments, play, start
 from steep import _core
 
@@ -149,8 +150,10 @@ class Course:
             for x in (run.X if isinstance(run.X, list) else [run.X])
         ]
         y = np.array(run.y, order="C")
-        self.labelled = self.case.data.targets in ("labels", "column of labels", "one class")
-        self.y = y.reshape(-1).astype(np.int64) if self.labelled else y.astype(np.float64)
+        self.labelled = self.case.data.targets in WHOLE
+        self.y = y.astype(np.int64 if self.labelled else np.float64)
+        if self.labelled and len(self.case.output) == 1:
+            self.y = self.y.reshape(-1)
         self.twin = twin.Twin(self.case, state, bound.close)
         self.leaves = [self.twin.leaves[name] for name in self.twin.trained]
         decayed = [
@@ -195,11 +198,17 @@ class Course:
             return weights
         count = self.case.output[-1]
         if classes == "balanced":
-            found = np.bincount(self.y, minlength=count)
-            each = len(self.y) / (np.count_nonzero(found) * np.maximum(found, 1))
+            found = np.bincount(self.y[self.counts(self.y)], minlength=count)
+            each = found.sum() / (np.count_nonzero(found) * np.maximum(found, 1))
         else:
             each = np.array([classes.get(k, 1.0) for k in range(count)])
-        return each[self.y] * (1.0 if weights is None else np.asarray(weights, np.float64))
+        whole = 1.0 if weights is None else np.asarray(weights, np.float64)
+        return (each[self.y].T * whole).T
+
+    def counts(self, y):
+        """Return which samples or positions count: those whose label is not ignored."""
+        ignored = getattr(self.trainer.loss, "ignore", None) if self.labelled else None
+        return np.ones(y.shape, bool) if ignored is None else y != ignored
 
     def _step_deed(self, deed):
         rows = np.arange(len(self.y))
@@ -310,19 +319,29 @@ class Course:
 
     def divisor(self, index, weights):
         """Return what the sum of a batch's losses is divided by."""
-        whole = float(len(index) if weights is None else np.asarray(weights)[index].sum())
-        return {"mean": len(index), "sum": 1.0, "weighted_mean": whole or 1.0}[
-            self.trainer.reduction
-        ]
+        each = self.each(index, weights)
+        return {"mean": self.each(index, None, of_classes=False).sum(), "sum": 1.0,
+                "weighted_mean": each.sum() or 1.0}[self.trainer.reduction]  # fmt: skip
+
+    def each(self, index, weights, of_classes=True):
+        """Return the weight of each sample, or (N, positions), where the loss takes them so."""
+        lead = self.case.output[:-1] if self.trainer.loss.by_position else ()
+        each = np.ones((len(index), *lead))
+        if weights is not None:
+            given = np.asarray(weights, np.float64)[index]
+            each = (each.T * given.T).T if given.ndim == 1 else each * given
+        if self.labelled:
+            each = each * self.counts(self.y[index]).reshape(each.shape)
+            classes = getattr(self.trainer.loss, "class_weight", None)
+            if classes is not None and of_classes:
+                each = each * np.float64(classes)[self.y[index].reshape(each.shape)]
+        return each.reshape(len(index), -1) if lead else each
 
     def part_gradient(self, point, index, weights, by):
         fill(self.leaves, point)
         z = self.twin.run([torch.from_numpy(x[index]) for x in self.X])
         rows = twin.loss_rows(self.trainer.loss, z, torch.from_numpy(self.y[index]))
-        each = torch.ones(len(rows), dtype=rows.dtype)
-        if weights is not None:
-            each = torch.from_numpy(np.asarray(weights, np.float64)[index])
-        loss = (rows * each).sum() / by
+        loss = (rows * torch.from_numpy(self.each(index, weights))).sum() / by
         self.losses.append(float(loss.detach()))
         if not self.leaves or not loss.requires_grad:
             return np.zeros_like(point)

@@ -506,8 +506,23 @@ LAYERS = {
 }
 
 
+def positions(loss, z, y):
+    labelled = y.dtype == torch.int64
+    rows = F.cross_entropy(
+        z.movedim(-1, 1), y.reshape(z.shape[:-1]) if labelled else y.movedim(-1, 1),
+        reduction="none", label_smoothing=loss.label_smoothing,
+        ignore_index=-100 if loss.ignore is None else loss.ignore,
+    )  # fmt: skip
+    return rows.reshape(len(z), -1)
+
+
 def loss_rows(loss, z, y):
-    """Return the loss of each sample; `loss` is steep's description, for its name and number."""
+    """Return the loss of each sample; `loss` is steep's description, for its name and number.
+
+    Of cross entropy at positions that of each, (N, positions), 0 where a label is ignored.
+    """
+    if loss.by_position and z.dim() > 2:
+        return positions(loss, z, y)
     z = z.reshape(len(z), -1)
     y = y.reshape(z.shape) if y.numel() == z.numel() else y
     if loss.name in LOSSES:

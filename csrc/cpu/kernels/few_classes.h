@@ -74,7 +74,7 @@ struct FewClasses {
       }
     for (long j = 0; j < rows; ++j) {
       T* const dz = a.dz + (first + j) * a.lddz;
-      for (long c = 0; c < kLane; ++c) dz[c] = T(0);
+      for (long c = 0; c < kLane && !a.dense; ++c) dz[c] = T(0);
       for (long c = 0; c < a.columns; ++c) dz[c] = z[c][j];
     }
   }

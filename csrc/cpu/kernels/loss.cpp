@@ -49,7 +49,7 @@ void single_column(const LossArgs<T>& a) {
       if (a.correct) a.correct[first + j] = plain(hit[j]);
       if (!a.dz) continue;
       T* const dz = a.dz + (first + j) * a.lddz;
-      for (long c = 0; c < kLane; ++c) dz[c] = T(0);
+      for (long c = 0; c < kLane && !a.dense; ++c) dz[c] = T(0);
       dz[0] = grad[j];
     }
   }

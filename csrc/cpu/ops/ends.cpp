@@ -39,6 +39,90 @@ STEEP_HD void leave_curvature(const View<Dual>& dz, long lo, long hi) {
     for (long c = 0; c < dz.columns; ++c) dz.at(r)[c].v = 0;
 }
 
+// A block of positions: what their loss reads, and leaves.
+template <class T> struct Block {
+  static constexpr long kMost = 256;
+  int32_t labels[kMost];
+  T weights[kMost];
+  double values[kMost], correct[kMost];
+  bool counts[kMost];
+};
+
+// Rows that lie behind each other, of which kernels would write more than there is, go through padded ones.
+template <class T>
+void dense_rows(const Work<T>& w, int loss, LossArgs<T> a, T* scratch) {
+  if (a.ldz == w.in[0].columns) return w.k->loss[loss](a);  // one position: the row is padded
+  if (a.columns % kLane == 0 || a.columns == 1 || (a.labels && a.columns < kLane)) {
+    a.dense = true;
+    return w.k->loss[loss](a);
+  }
+  const long width = padded(a.columns), most = padded_rows(a.columns);
+  LossArgs<T> part = a;
+  part.z = scratch;
+  part.dz = a.dz ? scratch : nullptr;
+  part.ldz = part.lddz = width;
+  for (long r = 0; r < a.rows; r += most) {
+    part.rows = a.rows - r < most ? a.rows - r : most;
+    for (long i = 0; i < part.rows; ++i)
+      __builtin_memcpy(scratch + i * width, a.z + (r + i) * a.ldz, a.columns * sizeof(T));
+    part.labels = a.labels ? a.labels + r : nullptr;
+    part.target = a.target ? a.target + r * a.ldt : nullptr;
+    part.weights = a.weights + r;
+    part.values = a.values + r;
+    part.correct = a.correct + r;
+    w.k->loss[loss](part);
+    for (long i = 0; a.dz && i < part.rows; ++i)
+      __builtin_memcpy(a.dz + (r + i) * a.lddz, scratch + i * width, a.columns * sizeof(T));
+  }
+}
+
+// The loss of one sample, position by position; those that do not count leave nothing, whatever is there.
+template <class T>
+void over_positions(const ops::Loss& op, const Work<T>& w, const Step<T>& s, const PerRow<T>& each,
+                    const Positioned& of, long r) {
+  const View<T>&z = w.in[0], &dz = w.out;
+  const long columns = z.columns / of.each;
+  const double share = s.shares[op.term] > 0 ? s.shares[op.term] : 1;
+  double loss = 0, hits = 0, weight = 0;
+  for (long p = 0; p < of.each; p += Block<T>::kMost) {
+    const long left = of.each - p, n = left < Block<T>::kMost ? left : Block<T>::kMost;
+    Block<T> b;
+    gather_positions(op, each, *w.k, s, r, p, n, b.labels, b.weights);
+    for (long i = 0; i < n; ++i) {
+      b.counts[i] = b.labels[i] >= 0;
+      if (!b.counts[i]) b.labels[i] = 0;
+    }
+    T* const grad = dz.data ? dz.at(r) + p * columns : nullptr;
+    dense_rows<T>(w, op.loss,
+                  {.z = z.at(r) + p * columns,
+                   .ldz = columns,
+                   .columns = columns,
+                   .labels = of.labels ? b.labels : nullptr,
+                   .target = of.labels ? nullptr : each.target.at(r) + p * columns,
+                   .ldt = columns,
+                   .weights = b.weights,
+                   .factor = s.factors[op.term] * T(share),
+                   .option = T(op.option),
+                   .values = b.values,
+                   .correct = b.correct,
+                   .dz = grad,
+                   .lddz = columns,
+                   .rows = n},
+                  s.scratch);
+    for (long i = 0; i < n; ++i) {
+      if (b.counts[i]) {
+        loss += b.values[i];
+        hits += double(plain(b.weights[i])) * b.correct[i];
+        weight += double(plain(b.weights[i]));
+      } else if (grad) {
+        for (long c = 0; c < columns; ++c) grad[i * columns + c] = T(0);
+      }
+    }
+  }
+  each.values[r] = share * loss;
+  each.correct[r] = weight > 0 ? hits / weight : 0;
+}
+
 }  // namespace
 
 template <class T>
@@ -47,6 +131,13 @@ void run(const ops::Loss& op, const Work<T>& w, const Step<T>& s, long lo, long 
   const View<T>&z = w.in[0], &dz = w.out;
   if constexpr (kDual<T>)
     if (s.probe && begin(*s.probe, each, z, dz, lo, hi)) return;
+  if (const Positioned of = positioned(op, s); of.each > 0) {
+    for (long r = lo; r < hi; ++r) over_positions(op, w, s, each, of, r);
+    if (dz.data) clear_padding(dz, lo, hi);
+    if constexpr (kDual<T>)
+      if (s.probe && s.probe->kind == Probe::kCurvature) leave_curvature(dz, lo, hi);
+    return;
+  }
   const Gathered is = gather_targets(op, each, *w.k, s, lo, hi);
   w.k->loss[op.loss]({.z = z.at(lo),
                       .ldz = z.ld,

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..checks.arrays import Array, array, finite, is_native, place, readable
 from ..losses import Loss
+from . import labels as positions
 from .tensor import Shape
 
 _LABELS = "labels must be whole numbers from 0"
@@ -84,8 +85,8 @@ def targets(
 ) -> Array:
     """Return targets as the loss takes them: int32 labels (N,) or values (N, *shape).
 
-    `samples` is how many the inputs have, `shape` that of the network's output; `precision` as in
-    `features`.
+    Labels of positions, (N, *shape[:-1]), stay where they are. `samples` is how many the inputs
+    have, `shape` that of the network's output; `precision` as in `features`.
 
     Raises
     ------
@@ -97,16 +98,21 @@ def targets(
     if given.ndim == 0:
         raise ValueError(f"y: expects one target for each sample, got the number {given}")
     same_length([("X", samples), ("y", given)])
-    if loss.name == "cross_entropy":
+    lead, kinds = shape[:-1], ""
+    if loss.by_position:
         _classes(shape)
-        if given.ndim == 1 or (given.ndim == 2 and given.shape[1] == 1):
-            return labels(given.reshape(-1), shape[0], y)
+        kinds = f"labels {_text(samples, lead)} or "
+        if positions.fits(given, lead):
+            if not lead and loss._ignored is None:
+                return labels(given.reshape(-1), shape[0], y)
+            return positions.of_positions(given, lead, shape[-1], loss._ignored, y)
     values = readable(given)
     if values.dtype == np.uint8:  # of targets, the core takes integers for labels
         values = values.astype(np.float32)
     if values.shape[1:] != shape and (values.ndim != 1 or shape != (1,)):
-        kinds = "labels (N,) or " if loss.name == "cross_entropy" else ""
-        raise ValueError(f"y: expects {kinds}shape {(samples, *shape)}, got {values.shape}")
+        hint = ". For one target a sample put Flatten() before its last layers" if lead else ""
+        hint = hint if values.ndim == 1 else ""
+        raise ValueError(f"y: expects {kinds}shape {(samples, *shape)}, got {values.shape}{hint}")
     finite("y", values, y, precision)
     values = values.reshape(samples, *shape)
     if loss.classification:
@@ -137,8 +143,12 @@ def labels(given: Array, classes: int, owner: Any = None) -> Array:
     return np.ascontiguousarray(given, dtype=np.int32)
 
 
-def sample_weights(weights: Any, samples: int, precision: str = "float32") -> Array | None:
+def sample_weights(
+    weights: Any, samples: int, lead: Shape = (), precision: str = "float32"
+) -> Array | None:
     """Return sample weights (N,) as float64, which `precision` holds, or None.
+
+    Those of positions, (N, *lead), stay as they are where the core reads them.
 
     Raises
     ------
@@ -147,13 +157,16 @@ def sample_weights(weights: Any, samples: int, precision: str = "float32") -> Ar
     """
     if weights is None:
         return None
-    given = np.ascontiguousarray(array("sample_weight", weights), dtype=np.float64)
-    if given.shape != (samples,):
-        raise ValueError(f"sample_weight: expects shape ({samples},), got {given.shape}")
+    given = array("sample_weight", weights)
+    if positions.given_weights(given, samples, lead):
+        known = given.dtype in (np.float32, np.float64) and given.dtype.isnative
+        given = given if known else given.astype(np.float64)
+    else:
+        given = np.ascontiguousarray(given, dtype=np.float64)
     finite("sample_weight", given, precision)
-    if (given < 0).any():
-        row = int(np.flatnonzero(given < 0)[0])
-        raise ValueError(f"sample_weight: must be at least 0, got {given[row]} at row {row}")
+    if given.min() < 0:
+        at = tuple(int(k) for k in np.argwhere(given < 0)[0])
+        raise ValueError(f"sample_weight: must be at least 0, got {given[at]} at {place(at)}")
     if not given.any():
         raise ValueError("sample_weight: all weights are 0, so nothing would be learned")
     largest = float(given.max())
@@ -183,9 +196,7 @@ def _samples_by_features(name: str, a: Array, empty: bool) -> None:
 
 
 def _classes(shape: Shape) -> None:
-    if len(shape) != 1:
-        raise ValueError(f"cross_entropy: expects an output of one axis (classes,), got {shape}")
-    if shape[0] < 2:
+    if shape[-1] < 2:
         raise ValueError(
             "cross_entropy: needs an output for each class, at least 2, got 1; "
             'for one output take loss="binary_cross_entropy"'
@@ -200,10 +211,14 @@ def _probabilities(values: Array, loss: Loss) -> None:
             f"y: {loss.name} takes probabilities from 0 to 1, got {values[row]} at row {row}"
         )
     if loss.name == "cross_entropy":
-        total = values.sum(axis=1, dtype=np.float64)
-        off = np.flatnonzero(np.abs(total - 1) > 1e-3)
-        if off.size:
+        total = values.sum(axis=-1, dtype=np.float64)
+        off = np.argwhere(np.abs(total - 1) > 1e-3)
+        if len(off):
+            at = tuple(int(k) for k in off[0])
             raise ValueError(
-                f"y: probabilities of a sample must add up to 1, row {off[0]} gives "
-                f"{total[off[0]]:.6g}"
+                f"y: probabilities of a sample must add up to 1, {place(at)} gives {total[at]:.6g}"
             )
+
+
+def _text(samples: int, lead: Shape) -> str:
+    return f"({', '.join(map(str, ('N', *lead)))})" if lead else "(N,)"

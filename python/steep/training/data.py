@@ -1,5 +1,6 @@
 """`Data`: what a fit, a step or an evaluation works on, checked once. The checks are `inputs`."""
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from ..checks.names import choose
 from ..losses import Loss
 from ..network import Shape, inputs
+from ..network import labels as positions
 from ..network.network import Network
 from .place import Layout
 from .settings import Settings
@@ -23,13 +25,28 @@ class Data(NamedTuple):
     """Samples as the core reads them: they fit the network and the loss."""
 
     inputs: list[Array]
-    targets: list[Array]  # of each loss that takes some: int32 labels (N,) or values (N, ...)
-    weights: list[Array | None]  # of samples, for each output; those of classes in it; float64
+    targets: list[Array]
+    # of each loss that takes some: int32 labels (N,), labels of positions as they lie, values (N, ...)
+    weights: list[Array | None]  # of samples or positions, for each output; classes are in them
 
     @property
     def samples(self) -> int:
         """How many there are."""
         return len(self.inputs[0])
+
+    def counted(self, wanted: Wanted, number: int, output: int) -> int:
+        """Return what the mean of a loss over all samples is taken over.
+
+        The samples or, where the loss takes positions one by one, those of them that count.
+        `number` is that of its targets, `output` that of its output.
+        """
+        loss, shape, targets = wanted.loss, wanted.shape, self.targets[number]
+        labelled = loss.by_position and targets.dtype.kind in "iu"
+        if labelled and (targets.ndim > 1 or loss._ignored is not None):
+            return positions.count(targets, shape[-1], loss._ignored)
+        weights = self.weights[output]
+        each = loss.by_position or (weights is not None and weights.ndim > 1)
+        return self.samples * (math.prod(shape[:-1]) if each else 1)
 
 
 def checked(
@@ -61,9 +78,13 @@ def checked(
         found = _by_output("sample_weight", sample_weight, terms.outputs, list(terms.outputs))
         for k, output in enumerate(terms.outputs):
             with _named("sample_weight", output, terms):
-                weights[k] = inputs.sample_weights(found[output], samples)
+                weights[k] = inputs.sample_weights(found[output], samples, terms.lead(output))
     if class_weight is not None:
         _add_classes(class_weight, terms, targets, weights)
+    for wanted, target in zip(terms.wanted, targets, strict=True):
+        own, k = getattr(wanted.loss, "class_weight", None), terms.outputs.index(wanted.output)
+        if own is not None:
+            weights[k] = _of_classes(own, wanted.loss, wanted.shape, target, weights[k])
     return Data(arrays, targets, weights)
 
 
@@ -182,14 +203,14 @@ def warn_of_softmax(settings: Settings) -> None:
 def _of_classes(
     given: Any, loss: Loss, shape: Shape, targets: Array, weights: Array | None
 ) -> Array | None:
-    """Return sample weights times the weight of each sample's class, all of them checked."""
-    classes, labels = _labels(loss, shape, targets)
+    """Return weights times the weight of the class of each sample or position, all checked."""
+    classes, labels, counts = _labels(loss, shape, targets)
     each = np.ones(classes)
     if isinstance(given, str):
         if given != "balanced":
             raise ValueError(f'class_weight: the one word it takes is "balanced", got {given!r}')
-        counts = np.bincount(labels, minlength=classes)
-        each[counts > 0] = len(labels) / (np.count_nonzero(counts) * counts[counts > 0])
+        sizes = np.bincount(labels[counts].reshape(-1), minlength=classes)
+        each[sizes > 0] = sizes.sum() / (np.count_nonzero(sizes) * sizes[sizes > 0])
     elif isinstance(given, Mapping):
         for key, value in given.items():
             each[_class(key, classes)] = _weight(key, value)
@@ -201,22 +222,27 @@ def _of_classes(
                 f"{classes} classes, got shape {values.shape}"
             )
         each = np.array([_weight(k, value) for k, value in enumerate(values.tolist())])
-    each = each[labels] if weights is None else weights * each[labels]
-    return inputs.sample_weights(each, len(labels))
+    chosen = np.where(counts, each[labels], 0.0)
+    if weights is not None:
+        chosen = chosen * weights.reshape(weights.shape + (1,) * (labels.ndim - weights.ndim))
+    return inputs.sample_weights(chosen, len(labels), labels.shape[1:])
 
 
-def _labels(loss: Loss, shape: Shape, targets: Array) -> tuple[int, NDArray[np.int64]]:
-    """Return how many classes there are, and the class of each sample."""
-    if targets.ndim == 1 and targets.dtype.kind == "i":
-        return shape[0], targets.astype(np.int64)
-    if loss.name == "binary_cross_entropy" and targets.size == len(targets):
-        values = targets.reshape(-1)
+def _labels(
+    loss: Loss, shape: Shape, targets: Array
+) -> tuple[int, NDArray[np.int64], NDArray[np.bool_]]:
+    """Return how many classes there are, the class of each sample or position, and which count."""
+    if loss.by_position and targets.dtype.kind in "iu":
+        counts = np.ones(targets.shape, bool) if loss._ignored is None else targets != loss._ignored
+        return shape[-1], np.where(counts, targets, 0).astype(np.int64), counts
+    if loss.name == "binary_cross_entropy" and shape[-1] == 1:
+        values = targets.reshape(len(targets), *shape[:-1])
         labels = values.astype(np.int64)
         if (labels == values).all():
-            return 2, labels
+            return 2, labels, np.ones(labels.shape, bool)
     raise ValueError(
-        "class_weight: needs a class for each sample: labels (N,) of cross_entropy, or 0 and 1 of "
-        "binary_cross_entropy with one output. For other targets use sample_weight"
+        "class_weight: needs a class for each sample or position: labels of cross_entropy, or 0 "
+        "and 1 of binary_cross_entropy with one output. For other targets use sample_weight"
     )
 
 

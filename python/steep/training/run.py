@@ -322,7 +322,10 @@ class Run:
         """Return loss and metrics."""
         terms, at = self.settings.terms(), (float(self.steps), float(self.epoch))
         totals = self.session().evaluate(*data, batch_size)
-        return terms.logs(terms.evaluated(totals, data.samples, at), self.settings.by_weight)
+        counts = [float(data.samples)] * len(totals)
+        if self.settings.reduction == "mean":
+            counts = [float(terms.counted(term, data)) for term in terms.terms]
+        return terms.logs(terms.evaluated(totals, counts, at), self.settings.by_weight)
 
     def refuse_fault(self) -> None:
         """Raise NonFiniteError where the session's last run met a value that is not finite."""

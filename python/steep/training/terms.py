@@ -5,8 +5,8 @@ What users may write for losses is checked here; how parameters are moved is `se
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -39,6 +39,14 @@ class Wanted(NamedTuple):
     shape: Shape  # of the output, or what the loss says
 
 
+class Counting(Protocol):
+    """What is asked of data: how many samples there are, or positions that count."""
+
+    @property
+    def samples(self) -> int: ...  # noqa: D102
+    def counted(self, wanted: Wanted, number: int, output: int) -> int: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Term:
     """One loss of an objective."""
@@ -46,6 +54,7 @@ class Term:
     name: str  # in histories
     accuracy: str | None  # and of its share of right ones
     weight: Weight
+    target: int = -1  # which array of targets
 
 
 def outputs_of(net: Network, count: int) -> tuple[str, ...]:
@@ -195,7 +204,8 @@ class Terms:
         if not isinstance(loss, (Custom, Mean)):
             return {
                 "tensor": self.about.outputs[output], "loss": loss.name, "option": loss.option,
-                "target": target, "weights": output,
+                "target": target, "weights": output, "by_position": loss.by_position,
+                "ignored": loss._ignored,
             }  # fmt: skip
         scope = self._own_scope()
         y = Tensor(shape, scope=scope, index=self.about.outputs[output])
@@ -228,7 +238,7 @@ class Terms:
         if isinstance(term.weight, schedules.Schedule):
             weight = {"scalar": len(self.scalars)}
             self.scalars.append(term.weight)
-        self.terms.append(term)
+        self.terms.append(replace(term, target=given.get("target", -1)))
         self.native[-1].append(_core.LossTerm(term.name, **{"loss": None, **given, **weight}))
 
     # -- numbers -------------------------------------------------------------------------------
@@ -275,13 +285,28 @@ class Terms:
                 logs[term.accuracy] = right / weight if weight > 0 else math.nan
         return logs
 
+    def lead(self, output: str) -> Shape:
+        """Return the axes of an output's positions, whose losses are native and may be weighted."""
+        custom = any(w.output == output and isinstance(w.loss, Custom) for w in self.wanted)
+        return () if custom else self.about.output_shapes[self.outputs.index(output)][:-1]
+
+    def counted(self, term: Term, data: Counting) -> int:
+        """Return what the mean of a term over all samples is taken over."""
+        if term.target < 0:
+            return data.samples
+        wanted = self.wanted[term.target]
+        return data.counted(wanted, term.target, self.outputs.index(wanted.output))
+
     def evaluated(
-        self, totals: Sequence[tuple[float, float, float]], samples: int, at: tuple[float, float]
+        self,
+        totals: Sequence[tuple[float, float, float]],
+        counts: Sequence[float],
+        at: tuple[float, float],
     ) -> list[Sums]:
         """Return the sums of an evaluation, by the weights of a step and epoch."""
         return [
-            (loss, self.weight(term, at) * loss, right, weight, float(samples))
-            for term, (loss, right, weight) in zip(self.terms, totals, strict=True)
+            (loss, self.weight(term, at) * loss, right, weight, count)
+            for term, (loss, right, weight), count in zip(self.terms, totals, counts, strict=True)
         ]
 
     def weight(self, term: Term, at: tuple[float, float]) -> float:
