@@ -36,6 +36,8 @@ PUBLISHED = {
     "resnet56": (lambda: models.resnet_cifar(56), CIFAR, 853_018),
     "resnet110": (lambda: models.resnet_cifar(110), CIFAR, 1_727_962),
     "plain56": (lambda: models.resnet_cifar(56, plain=True), CIFAR, 853_018),
+    # Of the layers in the paper's figure 1, for one channel and two classes.
+    "unet": (models.unet, (128, 128, 1), 31_030_658),
     # Huang et al. count 0.8, 15.3 and 25.6 millions.
     "densenet_bc100": (models.densenet_bc, CIFAR, 769_162),
     "densenet_bc250": (lambda: models.densenet_bc(250, 24), CIFAR, 15_324_406),

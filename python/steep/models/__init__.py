@@ -11,6 +11,7 @@ from .densenet import densenet, densenet_bc
 from .googlenet import googlenet
 from .lenet import lenet5
 from .resnet import resnet, resnet_cifar
+from .unet import unet
 from .vgg import vgg
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "mlp",
     "resnet",
     "resnet_cifar",
+    "unet",
     "vgg",
 ]
