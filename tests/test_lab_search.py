@@ -268,6 +268,7 @@ WRONG = {
     "no validation": (
         {"build": lambda a: trainer(), "X": X, "y": Y}, TypeError, r"give validation=\(Xv, yv\)",
     ),
+    "validation": ({"validation": X}, TypeError, r"validation must be \(Xv, yv\)"),
     "no epochs": ({"method": "halving"}, TypeError, "wants a Trainer, with X and y, or a function"),
 }  # fmt: skip
 

@@ -164,9 +164,24 @@ def search(
             raise TypeError(f"search: {name} must be a function, got {type(given).__name__}")
     if build is None and score is None:
         raise TypeError("search: nothing scores a choice; give build, or score")
+    if validation is not None and (
+        not isinstance(validation, (tuple, list)) or len(validation) not in (2, 3)
+    ):
+        raise TypeError(
+            "search: validation must be (Xv, yv) or (Xv, yv, sample_weight), got "
+            f"{type(validation).__name__}"
+        )
     drawn = strategies.Space(tuple(map(len, options.values())), checked_seed(seed))
-    trials = Trials(build or dict, options, score, mode, resumes=method == "halving")
-    trials.data, trials.validation, trials.fit = (X, y), validation, _fit_options(fit)
+    trials = Trials(
+        build or dict,
+        options,
+        score=score,
+        mode=mode,
+        resumes=method == "halving",
+        data=(X, y),
+        validation=validation,
+        fit=_fit_options(fit),
+    )
     if method == "random":
         strategies.at_random(drawn, trials, budget, epochs)
     elif method == "evolution":

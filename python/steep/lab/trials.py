@@ -24,22 +24,23 @@ def worth(row: Row, mode: str) -> tuple[int, float]:
 class Trials:
     """Makes what choices name, trains and scores it, and keeps the rows."""
 
-    data: tuple[Any, Any]
-    validation: Any
-    fit: dict[str, Any]
     best: Row
 
     def __init__(
         self,
         build: Callable[..., Any],
         options: Mapping[str, tuple[Any, ...]],
+        *,
         score: Callable[[Any], float] | None,
         mode: str,
-        *,
         resumes: bool,
+        data: tuple[Any, Any],
+        validation: Any,
+        fit: Mapping[str, Any],
     ) -> None:
         self.build, self.options, self.given = build, options, score
         self.mode, self.resumes = mode, resumes
+        self.data, self.validation, self.fit = data, validation, fit
         self.rows: list[Row] = []
         self.trainer: Any = None  # of the best row
         self._made: dict[Choice, Any] = {}  # what may be trained on
