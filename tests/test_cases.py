@@ -142,7 +142,7 @@ def test_a_convolution_that_cannot_be_done_has_no_case(name):
     ],
 )
 def test_the_benchmark_of_a_convolution_does_what_it_says(name):
-    for direction in ("forward", "backward_data", "backward_weights"):
+    for direction in ("forward", "backward_data", "backward_weights", "transposed"):
         case = benchmarks.find(f"{name}/{direction}")
         x, w, dy = (a.astype(np.float64) for a in benchmarks.convolution_data(case))
         wide = np.pad(x, ((0, 0), *[(case.padding, case.padding)] * 2, (0, 0)))
@@ -161,6 +161,7 @@ def test_the_benchmark_of_a_convolution_does_what_it_says(name):
             dw[i, j, :, outs] += np.tensordot(wide[at], dy[..., outs], ([0, 1, 2], [0, 1, 2]))
         high, across = (slice(case.padding, case.padding + n) for n in case.size)
         results = {"forward": y, "backward_data": dx[:, high, across], "backward_weights": dw}
+        results["transposed"] = results["backward_data"]
         expected = np.square(results[direction]).mean()
         assert native.prepare(case, _core.get_num_threads()).check == pytest.approx(expected, 1e-5)
 

@@ -48,7 +48,8 @@ def convolution(case, bench):
     native = library("onednn_convolution")
     native.convolution_make.restype = ctypes.c_void_p
     x, w, y = bench.convolution_data(case)
-    direction = ("forward", "backward_data", "backward_weights").index(case.direction)
+    passes = ("forward", "backward_data", "backward_weights")
+    direction = passes.index("backward_data" if case.direction == "transposed" else case.direction)
     numbers = [case.batch, *case.size, case.channels, case.filters, *case.kernel, *case.y[1:3]]
     sizes = [ctypes.c_long(n) for n in (*numbers, case.stride, case.padding, case.groups)]
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (x, w, y)]

@@ -226,7 +226,15 @@ def convolution(case, variant, bench):
         )
         return results[mask.index(True)]
 
-    call = forward if case.direction == "forward" else backward
+    more = [
+        size - (out - 1) * case.stride + 2 * case.padding - kernel
+        for size, out, kernel in zip(case.size, case.y[1:3], case.kernel, strict=True)
+    ]
+
+    def transposed():
+        return F.conv_transpose2d(dy, w, None, *both[:2], more, case.groups)
+
+    call = {"forward": forward, "transposed": transposed}.get(case.direction, backward)
 
     def prepare(wrap):
         with inductor.patch(cpp_wrapper=wrap):

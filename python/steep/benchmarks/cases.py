@@ -248,7 +248,8 @@ def find(name: str) -> Case:
         return Rule(found[1], int(found[2]))
     kinds = (
         "mlp_tiny mlp_small mlp_mnist mlp_wide mlp_muon lenet5 resnet20 gemm/M,N,K/nn|nt|tn "
-        "conv/CIN-COUT,KxK,HxW,bN[,sS][,pP][,gG]/forward|backward_data|backward_weights "
+        "conv/CIN-COUT,KxK,HxW,bN[,sS][,pP][,gG]/forward|backward_data|backward_weights|"
+        "transposed "
         "newton_schulz/ROWS,COLUMNS,xCOUNT rule/NAME/SIZE"
     )
     raise ValueError(f"no benchmark case starts with {name!r}; there are {kinds}")

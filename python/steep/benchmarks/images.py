@@ -184,18 +184,23 @@ class ImageStep:
 
 
 PASSES = ("forward", "backward_data", "backward_weights")
+# Forward, a transposed convolution is the gradient of the input of the convolution it reverses.
+DIRECTIONS = (*PASSES, "transposed")
 
 
 @dataclass(frozen=True)
 class Convolution:
-    """One pass of a convolution in float32: images (N, H, W, C), weights (kh, kw, C/groups, F)."""
+    """One pass of a convolution in float32: images (N, H, W, C), weights (kh, kw, C/groups, F).
+
+    Of a transposed one, the images are what comes out, and the filters the channels that go in.
+    """
 
     channels: int
     filters: int
     kernel: tuple[int, int]
     size: tuple[int, int]
     batch: int
-    direction: str  # one of PASSES
+    direction: str  # one of DIRECTIONS
     stride: int = 1
     padding: int = 0  # on every side
     groups: int = 1
@@ -262,7 +267,7 @@ class Convolution:
 
 _NAME = re.compile(
     r"conv/(\d+)-(\d+),(\d+)x(\d+),(\d+)x(\d+),b(\d+)(?:,s(\d+))?(?:,p(\d+))?(?:,g(\d+))?"
-    rf"/({'|'.join(PASSES)})"
+    rf"/({'|'.join(DIRECTIONS)})"
 )
 
 
@@ -301,4 +306,7 @@ CONVOLUTIONS = tuple(
     Convolution(c, f, (k, k), (n, n), batch, direction, padding=p, groups=g)
     for c, f, k, n, batch, p, g in _SHAPES
     for direction in PASSES
+) + tuple(  # of DCGAN's generators (Radford et al. 2016), 4x4 of stride 2
+    Convolution(c, f, (4, 4), (n, n), batch, "transposed", 2, 1)
+    for c, f, n, batch in ((64, 128, 14, 64), (1, 64, 28, 64), (128, 256, 16, 64), (3, 64, 64, 64))
 )

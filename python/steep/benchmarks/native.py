@@ -126,6 +126,7 @@ def _prepare_convolution(case: Convolution) -> Work:
     call, first, second, like = {
         "forward": (native.forward, x, w, dy),
         "backward_data": (native.backward_data, dy, w, x),
+        "transposed": (native.backward_data, dy, w, x),
         "backward_weights": (native.backward_weights, x, dy, w),
     }[case.direction]
     out = np.empty_like(like)
