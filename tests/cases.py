@@ -425,6 +425,15 @@ OPS = {
         lambda x: np.pad(x, ((0, 0), (1, 0), (2, 1), (0, 2))),
         (_IMAGE,),
     ),
+    # With u as it is after many steps: only then are u and v numbers that do not move.
+    "spectral_norm": Op(
+        lambda g, x, w, u, b: g.spectral_norm(g.matmul(x, w), w, u, b, 400),
+        lambda x, w, u, b: x @ w / np.linalg.norm(w, 2) + b,
+        ((7,),),
+        ((7, 5), (5,), (5,)),
+        fixed=0,
+        roundings=64.0,
+    ),
     "batch_norm": Op(
         lambda g, x, *p: g.batch_norm(x, *p, 0.9, 1e-3),
         lambda x, w, b, mean, variance: (x - mean) / np.sqrt(variance + 1e-3) * w + b,
@@ -552,6 +561,14 @@ LAYERS = {
         (3, 2, 3), layers.BatchNorm(virtual_batch=3), layers.ReLU()
     ),
     "BatchNorm of images": lambda: _image((3, 2, 3), layers.BatchNorm(), layers.ReLU()),
+    "SpectralNorm": lambda: [layers.SpectralNorm(layers.Dense(7, "tanh"), 900)],
+    "SpectralNorm of few units": lambda: [
+        layers.Dense(9),
+        layers.SpectralNorm(layers.Dense(3, "gelu", use_bias=False), 900),
+    ],
+    "SpectralNorm of images": lambda: _image(
+        (4, 5, 2), layers.SpectralNorm(layers.Conv2D(17, 3, 2, activation="tanh"), 900)
+    ),
     "LocalResponseNorm": lambda: _image((2, 2, 6), layers.LocalResponseNorm(alpha=0.3)),
     "UpSample2D": lambda: _image((2, 3, 2), layers.UpSample2D((2, 3)), layers.Conv2D(2, 3)),
     "ZeroPad2D": lambda: _image((2, 3, 2), layers.ZeroPad2D(1), layers.Conv2D(2, 3)),

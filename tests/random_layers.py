@@ -89,7 +89,7 @@ class Body(Activations):
         kind = self.choose(
             "dense", "dense", "dense", "dense", "pointwise", "pointwise", "gate", "gated",
             "residual", "branches", "nest", "share", "image", "tied", "drawn", "positions",
-            "last axis",
+            "last axis", "spectral",
         )  # fmt: skip
         if depth > 1 and kind in ("residual", "branches", "nest", "image", "last axis"):
             kind = "dense"
@@ -118,7 +118,12 @@ class Body(Activations):
             return getattr(self, kind)(shape, depth)
         if kind in ("image", "last axis"):
             return self.detour(depth) if kind == "image" else self.last_axis()
+        if kind == "spectral":
+            return [self.spectral(self.dense(self.width()))]
         return [self.dense(self.width())]
+
+    def spectral(self, inner):
+        return layer("SpectralNorm", inner, iterations=self.maybe(0.4, self.whole(1, 4)))
 
     def residual(self, shape, depth):
         """A residual block; a Dense at its end or on the way past makes the shapes equal."""
@@ -344,6 +349,8 @@ class Body(Activations):
             kind = "conv"
         if kind == "conv":
             return [self.conv(shape)]
+        if kind == "conv" and self.chance(0.1):
+            return [self.spectral(self.conv(shape))]
         if kind == "spread":
             return [self.conv_transpose(shape)]
         if kind == "pool":

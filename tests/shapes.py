@@ -307,6 +307,7 @@ RULES = {
         ("GLU", "SwiGLU", "GEGLU", "ReGLU"), lambda layer, shape, shared: _joined(2, shape)
     ),
     "Conv2DTranspose": _conv_transpose, "TiedDense": _tied, "RepeatVector": _repeat_vector,
+    "SpectralNorm": lambda layer, shape, shared: after(layer.args[:1], shape, shared),
     "Reparameterize": _halves, "GaussianNoise": _same, "GradientReversal": _same,
     "Maxout": lambda layer, shape, shared: _joined(layer.args[0], shape),
 }  # fmt: skip

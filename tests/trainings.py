@@ -258,6 +258,9 @@ def _flat():
             layers.Dense(4, constraint="unit_norm"),
             layers.Dense(9, constraint=steep.constraints.Clip(0.05)),
         ),
+        "dense/spectral norm": lambda: dense(
+            layers.SpectralNorm(layers.Dense(40, "relu")), layers.SpectralNorm(layers.Dense(3), 2)
+        ),
         "dense/rescaled": lambda: dense(layers.Rescale(3.0, -1.0), layers.Normalize([0.3] * 33,
                                                                                     [2.0] * 33)),
         "dense/reshaped": lambda: dense(
@@ -329,6 +332,7 @@ def _images():
             layers.Conv2DTranspose(18, 3, 2, groups=3, activation="gelu"),
             layers.Conv2DTranspose(18, 2, 2, groups=18, padding="valid"), shape=(4, 3, 12),
         ),
+        "conv/spectral norm": lambda: images(layers.SpectralNorm(conv(40, 4, 2)), conv(5, 3)),
         "conv/pixelwise": lambda: images(conv(65, 1, activation="relu"), conv(8, 1, 2)),
         "conv/narrow": lambda: setup(models.lenet5(CLASSES), (28, 28, 1), samples=39),
         "conv/one channel": lambda: images(

@@ -43,8 +43,10 @@ namespace {
 
 constexpr int kOwn = kSharedKnobs + kGroupKnobs;  // where a method's own knobs begin
 
-bool draws(const Program& program) {
+// Whether the objective differs from step to step.
+bool differs(const Program& program) {
   return std::any_of(program.ops.begin(), program.ops.end(), [](const Op& op) {
+    if (op.as<ops::SpectralVectors>()) return true;
     return std::visit([]<class A>(const A&) { return requires(A a) { a.stream; }; }, op.what);
   });
 }
@@ -81,7 +83,7 @@ template <class T>
 CpuFullBatch<T>::CpuFullBatch(std::vector<Aim> aims, int scalars,
                               std::shared_ptr<CpuStore<T>> weights)
     : CpuTraining<T>(std::move(aims), scalars, std::move(weights)),
-      places_(trained(this->weights_->layout(), goal().program)), random_(draws(goal().program)) {
+      places_(trained(this->weights_->layout(), goal().program)), random_(differs(goal().program)) {
   const Recipe& recipe = goal().recipe;
   check_bounds(goal().program);
   if (this->goals_.size() > 1 || goal().program.losses.size() > 1) {

@@ -44,6 +44,13 @@ template <class T> struct Running {
   ops::Normalizing of;
 };
 
+// A vector of the power method, and what it is after a step.
+template <class T> struct Iterated {
+  T* parameter;
+  const T* next;
+  long n;
+};
+
 // A block of a parameter and the terms of its gradient: rows [lo, hi) of one panel of a matrix, or
 // columns [lo, hi) of a vector. Blocks depend on shapes only, so every number of threads adds up
 // the same terms in the same order.
@@ -178,6 +185,7 @@ template <class T> class Plan {
   PerRow<T> each_;
   std::vector<Phase<T>> phases_;
   std::vector<Running<T>> running_;
+  std::vector<Iterated<T>> iterated_;
   std::vector<std::shared_ptr<const void>> made_;                     // what calls point to
   std::map<int, std::vector<std::shared_ptr<const Conv<T>>>> convs_;  // by parameter
   std::vector<GradTask<T>> tasks_;

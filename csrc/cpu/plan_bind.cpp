@@ -249,6 +249,9 @@ template <class T> void Plan<T>::bind(const Op& op) {
     running_.push_back({parameter(op.parameter(1)), parameter(op.parameter(2)), work.out.data,
                         work.out.data + 3 * n, work.out.ld, *statistics});
   }
+  if (const auto* vectors = op.as<ops::SpectralVectors>()) {
+    iterated_.push_back({parameter(op.parameter(1)), work.out.data, vectors->outputs});
+  }
   phases_.back().calls.push_back({run, work, op.out, op.before, units_of(op, work), op.layer});
 }
 

@@ -149,11 +149,13 @@ template <class T> void Plan<T>::follow_statistics(long rows) const {
       std::tie(r.mean[c], r.variance[c]) = followed(r, rows, c);
     }
   }
+  for (const Iterated<T>& i : iterated_) std::copy_n(i.next, i.n, i.parameter);
 }
 
 template <class T> std::size_t Plan<T>::statistics() const {
   std::size_t count = 0;
   for (const Running<T>& r : running_) count += 2 * static_cast<std::size_t>(r.of.channels);
+  for (const Iterated<T>& i : iterated_) count += static_cast<std::size_t>(i.n);
   return count;
 }
 
@@ -161,6 +163,7 @@ template <class T> void Plan<T>::keep_statistics(T* kept) const {
   for (const Running<T>& r : running_) {
     kept = std::copy_n(r.variance, r.of.channels, std::copy_n(r.mean, r.of.channels, kept));
   }
+  for (const Iterated<T>& i : iterated_) kept = std::copy_n(i.parameter, i.n, kept);
 }
 
 template <class T> void Plan<T>::put_statistics(const T* kept) const {
@@ -169,6 +172,10 @@ template <class T> void Plan<T>::put_statistics(const T* kept) const {
       std::copy_n(kept, r.of.channels, to);
       kept += r.of.channels;
     }
+  }
+  for (const Iterated<T>& i : iterated_) {
+    std::copy_n(kept, i.n, i.parameter);
+    kept += i.n;
   }
 }
 

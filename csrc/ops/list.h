@@ -19,6 +19,7 @@
 #include "ops/pool.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
+#include "ops/spectral.h"
 #include "ops/upsample.h"
 
 namespace steep {
@@ -35,7 +36,8 @@ using All =
          GLUGrad, Maxout, MaxoutGrad, AlphaDropout, RReLU, RReLUGrad, StopGradient,
          GradientReversal, NormalLike, UniformLike, Bernoulli, GaussianNoise, Reparameterize,
          ReparameterizeGrad, Divide, DivideGrad, Power, PowerGrad, Clip, ClipGrad, Maximum, Minimum,
-         WhereLarger, Sum, Repeat, Slice, SliceGrad>;
+         WhereLarger, Sum, Repeat, Slice, SliceGrad, SpectralNorm, SpectralVectors, SpectralScale,
+         SpectralShares>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };

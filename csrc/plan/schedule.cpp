@@ -120,7 +120,9 @@ void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan
     }
   }
   for (const Op& op : program.ops) {  // running statistics follow them in the end
-    if (op.as<ops::BatchStatistics>()) touch(op.out, end, end_phase);
+    if (op.as<ops::BatchStatistics>() || op.as<ops::SpectralVectors>()) {
+      touch(op.out, end, end_phase);
+    }
   }
   for (const int x : program.outputs) touch(x, end, end_phase);
 

@@ -93,6 +93,7 @@ INTS = {
         "output_padding",
     ),
     "TiedDense": (lambda n: layers.TiedDense(layers.Dense(2), n), "units"),
+    "SpectralNorm": (lambda n: layers.SpectralNorm(layers.Dense(2), n), "iterations"),
     "RepeatVector": (layers.RepeatVector, "n"),
     "predict seed": (lambda n: net().build(3).predict(X, seed=n), "seed"),
     "ops.sum": (lambda n: op(lambda x: ops.sum(x, n)), "axis"),

@@ -61,7 +61,12 @@ def evaluation(case):
 def history(case):
     """With nothing learned, history says what `evaluate` says."""
     fitted = "fit" in {d.kind for d in case.script}
-    if case.draws or case.uses("BatchNorm", "Augment") or "constraint=" in case.text or not fitted:
+    if (
+        case.draws
+        or case.uses("BatchNorm", "Augment", "SpectralNorm")
+        or "constraint=" in case.text
+        or not fitted
+    ):
         raise Skip("training sees other numbers than evaluation")
     if "class_weight=" in case.text or "drop_last=" in case.text:
         raise Skip("an epoch has other samples or weights")

@@ -71,11 +71,12 @@ class Twin:
         self.leaves = {
             name: torch.tensor(np.asarray(value, np.float64)) for name, value in state.items()
         }
-        self.trained = [name for name in state if "running_" not in name]
+        self.trained = [name for name in state if "running_" not in name and name[-2:] != ".u"]
         for name in self.trained:
             self.leaves[name].requires_grad_(True)
         self._names, self._where = iter(state), {}
         self.bounds = {}  # constraints by weight
+        self._spectral = []  # layers whose one inside has its weight divided
         self.training = True
         self.once = False  # whether a function in it has a first derivative only
         self.bent = False  # whether it has no second derivative where it is evaluated
@@ -87,6 +88,23 @@ class Twin:
         """Return the outputs for a list of inputs, (N, ...)."""
         self._second = inputs[1] if len(inputs) > 1 else None
         return self.chain(self.case.body, inputs[0], ())
+
+    def divided(self, weight, outer):
+        """Return a weight divided by its largest singular value, where the layer around says so."""
+        node, key = self._spectral.pop() if self._spectral else (None, None)
+        if node is None:
+            return weight
+        assert key == outer[:-1]
+        matrix = weight.reshape(-1, weight.shape[-1])
+        with torch.no_grad():
+            u = self.take(key, "u")
+            now = u.clone()
+            for _ in range(node.get("iterations", 1)):
+                v = F.normalize(matrix @ now, dim=0)
+                now = F.normalize(matrix.T @ v, dim=0)
+            if self.training and self.follows:
+                u.copy_(now)
+        return weight / (v @ matrix @ now)
 
     def take(self, key, word):
         """Return a weight of the layer at a place; its name is found when it is met first."""
@@ -205,9 +223,9 @@ def padded(x, zeros, value=0.0):
 
 
 def dense(twin, node, x, key):
-    y = x @ twin.weight(node, key)
-    if node.get("use_bias", True):
-        y = y + twin.take(key, "bias")
+    weight = twin.weight(node, key)
+    bias = twin.take(key, "bias") if node.get("use_bias", True) else 0.0
+    y = x @ twin.divided(weight, key) + bias
     given = node.get("activation", node.args[1] if len(node.args) > 1 else None)
     return twin.activate(given, y, key)
 
@@ -238,8 +256,9 @@ def shift(twin, node, x, key):
 def conv(twin, node, x, key):
     x = as_image(x)
     _, stride, dilation, zeros = window(node, tuple(x.shape[1:]))
-    weight = twin.weight(node, key).permute(3, 2, 0, 1).contiguous()
+    weight = twin.weight(node, key)
     bias = twin.take(key, "bias") if node.get("use_bias", True) else None
+    weight = twin.divided(weight, key).permute(3, 2, 0, 1).contiguous()
     groups = node.get("groups", 1)
     y = F.conv2d(padded(nchw(x), zeros).contiguous(), weight, bias, stride, 0, dilation, groups)
     return twin.activate(node.get("activation"), nhwc(y), key)
@@ -408,6 +427,11 @@ def normalize(twin, node, x, key):
     return (x - mean) / std
 
 
+def spectral_norm(twin, node, x, key):
+    twin._spectral.append((node, key))
+    return twin.node(node.args[0], x, (*key, 0))
+
+
 def rescale(twin, node, x, key):
     return node.args[0] * x + node.args[1]
 
@@ -480,6 +504,7 @@ LAYERS = {
     "ZeroPad2D": zero_pad,
     "Normalize": normalize,
     "Rescale": rescale,
+    "SpectralNorm": spectral_norm,
     "Residual": residual,
     "Branches": branches,
     "Dropout": dropout,

@@ -38,7 +38,7 @@ from .combine import Branches, Residual
 from .conv import Conv2D
 from .dense import Dense
 from .noise import GaussianNoise, GradientReversal, Reparameterize
-from .norm import BatchNorm, LocalResponseNorm
+from .norm import BatchNorm, LocalResponseNorm, SpectralNorm
 from .pointwise import AlphaDropout, Dropout, Normalize, Rescale
 from .pool import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .sequence import AvgPool1D, Conv1D, GlobalAvgPool1D, GlobalMaxPool1D, MaxPool1D
@@ -98,6 +98,7 @@ __all__ = [
     "SoftShrink",
     "Softmax",
     "Softsign",
+    "SpectralNorm",
     "SwiGLU",
     "Tanh",
     "TiedDense",

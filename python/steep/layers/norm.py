@@ -1,8 +1,10 @@
-"""Layers that normalise: over the batch, and over neighbouring channels."""
+"""Layers that normalise: over the batch, over neighbouring channels, and a layer's weight."""
 
 from .. import ops
 from ..checks.numbers import CLOSED_FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, whole
-from ..network import Layer, Tensor, label
+from ..network import Layer, Tensor, label, spectral
+from .conv import Conv2D
+from .dense import Dense
 
 
 class BatchNorm(Layer):
@@ -63,6 +65,42 @@ class BatchNorm(Layer):
             x, weight, bias, mean, var, momentum=self.momentum, eps=self.eps,
             unbiased=self.unbiased, virtual_batch=self.virtual_batch,
         )  # fmt: skip
+
+
+class SpectralNorm(Layer):
+    """A `Dense` or `Conv2D` whose W is divided by its largest singular value (Miyato et al. 2018).
+
+    y = f(x (W/sigma) + b), sigma = v^T W u, W as a matrix (all that a unit reads, units). Each step
+    goes on with the power method from u, a parameter (units,) that is kept beside the weights
+    without a gradient: v = W u/|W u|, u = W^T v/|W^T v|. Gradients of W pass through sigma for u
+    and v as they are. Predictions go on from the same u and keep nothing.
+
+    Parameters
+    ----------
+    layer
+        The `Dense` or `Conv2D`.
+    iterations
+        Of the power method in each step, at least 1.
+    name
+        Begins the name of u, ``name.u``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is another layer, or a number is out of range.
+    """
+
+    def __init__(self, layer: Dense | Conv2D, iterations: int = 1, name: str | None = None) -> None:
+        super().__init__(name)
+        if not isinstance(layer, (Dense, Conv2D)):
+            raise TypeError(f"{label(self)}: expects a Dense or a Conv2D, got {layer!r}")
+        self.layer = layer
+        self.iterations = whole(label(self), "iterations", iterations)
+
+    def call(self, x: Tensor) -> Tensor:
+        """Multiply, divide, add, activate."""
+        with spectral(x, self):
+            return self.layer(x)
 
 
 class LocalResponseNorm(Layer):

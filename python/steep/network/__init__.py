@@ -2,7 +2,7 @@
 
 from .layer import Layer, add_loss
 from .naming import label, shape_of
-from .tensor import Shape, Tensor, emit, recomputed, title_of
+from .tensor import Shape, Tensor, emit, recomputed, spectral, title_of
 
 __all__ = [
     "Layer",
@@ -13,5 +13,6 @@ __all__ = [
     "label",
     "recomputed",
     "shape_of",
+    "spectral",
     "title_of",
 ]

@@ -273,6 +273,10 @@ class _Functional:
         """Change nothing: nothing is computed here."""
         return nullcontext()
 
+    def spectral(self, layer: Layer) -> AbstractContextManager[None]:
+        """Change nothing: nothing is computed here."""
+        return nullcontext()
+
     def __reduce__(self) -> str:
         """Stay the one there is through copies and pickles."""
         return "_FUNCTIONAL"

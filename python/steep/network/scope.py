@@ -26,6 +26,7 @@ WEIGHTED = {
     "matmul": "x @ w expects w to be a parameter",
     "conv2d": "conv2d expects weight and bias to be parameters",
     "conv2d_transpose": "conv2d_transpose expects weight and bias to be parameters",
+    "spectral_norm": "spectral_norm expects weight, u and bias to be parameters",
     "prelu": "prelu expects its slope to be a parameter",
     "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
 }
@@ -73,6 +74,7 @@ class Scope:
         self.losses: list[Added] = []
         self._blocks = 0  # recomputed blocks so far ...
         self._block = 0  # ... and the one being described, or 0
+        self._spectral: LayerLike | None = None  # divides the next product's weight by its norm
 
     @property
     def title(self) -> str:
@@ -126,6 +128,8 @@ class Scope:
             self.add_loss(inputs[0], attributes["weight"], attributes["name"])
             return inputs[0]
         kind, inputs = self._of_parameter(kind, inputs)
+        if self._spectral is not None and kind in MULTIPLY:
+            return self._divided(self._spectral, kind, inputs, attributes)
         if any(x._turned for x in inputs):
             attributes = self._turned(kind, inputs, attributes)
         index = [x._index for x in inputs]
@@ -139,11 +143,33 @@ class Scope:
             self._groups.append(attributes["virtual_batch"])
         if kind in MULTIPLY:
             self._note_product(kind, inputs, y, attributes)
-        elif index[0] in self._products and kind == "batch_norm":
+        elif index[0] in self._products and kind in ("batch_norm", "spectral_norm"):
             self._products[out] = self._products[index[0]]
         elif index[0] in self._products and kind in ("activation", *SLOPED):
             self._products[index[0]].relu |= kind in SLOPED or attributes["kind"] in RELU_LIKE
         return y
+
+    @contextmanager
+    def spectral(self, layer: LayerLike) -> Iterator[None]:
+        """Have the weight of the product inside divided by its largest singular value."""
+        outer, self._spectral = self._spectral, layer
+        try:
+            yield
+        finally:
+            self._spectral = outer
+
+    def _divided(
+        self, layer: Any, kind: str, inputs: Sequence[Tensor], attributes: dict[str, Any]
+    ) -> Tensor:
+        """Add a product by a weight that is divided, and its bias behind that."""
+        self._spectral = None
+        product, weight = self.emit(kind, inputs[:2], attributes), inputs[1]
+        u = self.parameter(
+            layer, "u", weight.shape[-1:], init="random_normal", decay=False, trained=False
+        )
+        return self.emit(
+            "spectral_norm", (product, weight, u, *inputs[2:]), {"iterations": layer.iterations}
+        )
 
     def _note_product(
         self, kind: str, inputs: Sequence[Tensor], y: Tensor, attributes: dict[str, Any]

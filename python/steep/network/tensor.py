@@ -30,6 +30,7 @@ class _Owner(Protocol):
     ) -> "Tensor": ...
     def run(self, layer: Any, inputs: Sequence["Tensor"]) -> "Tensor": ...
     def recomputed(self) -> AbstractContextManager[None]: ...
+    def spectral(self, layer: Any) -> AbstractContextManager[None]: ...
 
 
 class Tensor:
@@ -191,6 +192,11 @@ def title_of(x: Tensor, default: str) -> str:
 def recomputed(x: Tensor) -> AbstractContextManager[None]:
     """Have the ops inside computed again for the backward pass."""
     return x._scope.recomputed()
+
+
+def spectral(x: Tensor, layer: LayerLike) -> AbstractContextManager[None]:
+    """Have the weight of the product inside divided by its largest singular value."""
+    return x._scope.spectral(layer)
 
 
 def _plain(value: object) -> float:
