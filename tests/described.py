@@ -130,6 +130,7 @@ class Case:
     options: tuple[tuple[str, Any], ...] = ()
     build: int | None = None  # the seed of `build`; None: the trainer builds
     stirred: bool = False  # all weights random, biases too
+    frozen: bool = False  # every third weight, of a network that is built
     notes: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def option(self, name: str, default: Any = None) -> Any:
@@ -194,6 +195,8 @@ class Case:
             lines.append(f"net.build({shapes!r}, seed={self.build})")
         if self.build is not None and self.stirred:
             lines += [STIR.format(seed=self.build)]
+        if self.build is not None and self.frozen:
+            lines.append("_ = [net.freeze(name) for name in list(net.state_dict())[:-1:3]]")
         return lines
 
     def _data(self) -> list[str]:

@@ -75,7 +75,7 @@ def _case(body, shape, drawn):
     inputs = drawn["inputs"]
     training = Training(body)
     loss, targets = training.loss(shape)
-    options = {k: v for k, v in training.options().items() if v is not None}
+    options = {k: v for k, v in training.options(loss).items() if v is not None}
     data = training.data(targets, math.prod(shape))
     used = _names(drawn["body"], body.shared)
     return Case(
@@ -89,6 +89,7 @@ def _case(body, shape, drawn):
         options=tuple(options.items()),
         build=body.maybe(0.75, body.whole(0, 99)),
         stirred=body.chance(0.6),
+        frozen=body.chance(0.15),
     )
 
 

@@ -375,9 +375,15 @@ class Training:
             named["start"] = self.maybe(0.4, self.whole(0, 3))
         return call("averages", kind, **named)
 
-    def options(self):
+    def loss_weights(self, loss):
+        """Return a weight of the loss, by its name."""
+        name = loss if isinstance(loss, str) else getattr(losses, loss.kind).name
+        return Source(f'{{"{name}": {code(self.value(self.choose(0.5, 2.0), 0.3))}}}')
+
+    def options(self, loss):
         """Return arguments of the Trainer, most at their defaults."""
         return {
+            "loss_weights": self.maybe(0.12, self.loss_weights(loss)),
             "l1": self.maybe(0.12, self.value(0.01)), "l2": self.maybe(0.2, self.value(0.03)),
             "decay_bias": self.maybe(0.15, True),
             "clip_norm": self.maybe(0.2, self.value(self.choose(0.05, 1.0, 10.0), 0.15)),

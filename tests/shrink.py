@@ -161,7 +161,7 @@ def _without(nodes, name, layer):
 def _trainers(case):
     for name, value in case.options:
         yield case.with_options(**{name: None})
-        if isinstance(value, (Call, Source)) and name not in ("average", "groups"):
+        if isinstance(value, (Call, Source)) and name not in ("average", "groups", "loss_weights"):
             yield case.with_options(**{name: 0.1})
     if case.optimizer != "sgd":
         yield replace(case, optimizer="sgd")
@@ -175,6 +175,8 @@ def _trainers(case):
                 yield replace(case, optimizer=case.optimizer.changed(**{name: 0.1}))
     if isinstance(case.loss, Call) and case.loss.named:
         yield replace(case, loss=replace(case.loss, named=()))
+    if case.frozen:
+        yield replace(case, frozen=False)
     if case.stirred:
         yield replace(case, stirred=False)
     if case.build is not None:

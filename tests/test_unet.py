@@ -6,7 +6,6 @@ import steep
 from steep import losses, metrics, models, optimizers
 
 
-
 def test_logits_and_gradients_are_those_of_pytorch():
     torch = pytest.importorskip("torch")
     F = torch.nn.functional

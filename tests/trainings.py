@@ -44,11 +44,12 @@ def squared(y, t):
 
 def targets(loss, samples, outputs, random):
     """Return targets that fit a loss: labels, probabilities or values."""
-    if not loss.targeted:
+    if not getattr(loss, "targeted", True):  # builds before that have no such losses
         return None
-    if not loss.classification:
+    unit = isinstance(loss, losses.BinaryCrossEntropy) or getattr(loss, "allowed", None) is not None
+    if not loss.classification and not unit:
         return random.standard_normal((samples, outputs)).astype(np.float32)
-    if isinstance(loss, losses.BinaryCrossEntropy):
+    if unit:
         return random.random((samples, outputs)).astype(np.float32)
     return random.integers(0, outputs, samples)
 

@@ -4,6 +4,7 @@ Called on arrays they compute the same in float64 NumPy, for teaching and for ch
 """
 
 import inspect
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .checks.described import Described, described, settle
 from .checks.names import choose
 from .checks.numbers import (
+    CLOSED_FRACTION,
     FRACTION,
     LARGEST,
     NOT_NEGATIVE,
@@ -29,14 +31,22 @@ Array: TypeAlias = NDArray[Any]
 
 __all__ = [
     "BinaryCrossEntropy",
+    "CosineSimilarity",
     "CrossEntropy",
     "Custom",
+    "Dice",
+    "Focal",
+    "Hinge",
     "Huber",
+    "KLDivergence",
+    "KLNormal",
     "LogCosh",
     "Loss",
     "Mean",
     "MeanAbsoluteError",
     "MeanSquaredError",
+    "Poisson",
+    "SquaredHinge",
     "from_config",
     "get",
 ]
@@ -50,6 +60,7 @@ class Loss(Described, ABC):
     classification: ClassVar[bool] = False  # whether the targets are classes
     targeted: ClassVar[bool] = True  # whether there are targets
     by_position: ClassVar[bool] = False  # whether it takes the last axis, position by position
+    allowed: ClassVar[Range | None] = None  # where they must be
     kind: ClassVar[str] = "loss"
 
     @property
@@ -277,7 +288,227 @@ class BinaryCrossEntropy(Loss):
 
 
 @dataclass(frozen=True)
-class Mean(Loss):
+class OfOps(Loss):
+    """A loss that is made of ops on the output and its targets, compiled like a layer."""
+
+    @abstractmethod
+    def _build(self, y: Any, t: Any) -> Any:
+        """Return the tensor whose mean over a sample is its loss."""
+
+
+@dataclass(frozen=True)
+class Hinge(OfOps):
+    """max(0, 1 - s*z), s the class as -1 or 1, the mean over a sample's outputs.
+
+    Targets are 0 and 1, or -1 and 1 (Cortes & Vapnik 1995).
+    """
+
+    name: ClassVar[str] = "hinge"
+    allowed: ClassVar[Range | None] = Range(-1.0, 1.0, high_open=False)
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        output, t = _pair(z, target)
+        return _mean_rows(np.maximum(0.0, 1.0 - np.clip(4.0 * t - 1.0, -1.0, 1.0) * output))
+
+    def _build(self, y: Any, t: Any) -> Any:
+        side = _apply("hard_tanh", 4.0 * t - 1.0)
+        return _apply("relu", 1.0 - side * y)
+
+
+@dataclass(frozen=True)
+class SquaredHinge(OfOps):
+    """max(0, 1 - s*z)^2, s the class as -1 or 1, the mean over a sample's outputs.
+
+    Targets are 0 and 1, or -1 and 1.
+    """
+
+    name: ClassVar[str] = "squared_hinge"
+    allowed: ClassVar[Range | None] = Hinge.allowed
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        output, t = _pair(z, target)
+        return _mean_rows(np.maximum(0.0, 1.0 - np.clip(4.0 * t - 1.0, -1.0, 1.0) * output) ** 2)
+
+    def _build(self, y: Any, t: Any) -> Any:
+        return _apply("square", Hinge()._build(y, t))
+
+
+@dataclass(frozen=True)
+class Poisson(OfOps):
+    """e^z - y*z, the mean over a sample's outputs: counts y of the rate e^z, up to a constant.
+
+    PyTorch's with ``log_input=True``; Keras' takes the rate itself.
+
+    Parameters
+    ----------
+    log_input
+        False: z is the rate, and the loss is z - y*log(z + 1e-8).
+    """
+
+    log_input: bool = True
+
+    name: ClassVar[str] = "poisson"
+    flags: ClassVar[tuple[str, ...]] = ("log_input",)
+    allowed: ClassVar[Range | None] = NOT_NEGATIVE
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        output, t = _pair(z, target)
+        if self.log_input:
+            return _mean_rows(np.exp(output) - t * output)
+        return _mean_rows(output - t * np.log(output + 1e-8))
+
+    def _build(self, y: Any, t: Any) -> Any:
+        if self.log_input:
+            return _apply("exp", y) - t * y
+        return y - t * _apply("log", y + 1e-8)
+
+
+@dataclass(frozen=True)
+class KLDivergence(OfOps):
+    """sum_c y_c*(log y_c - z_c) from log probabilities z, as PyTorch has it.
+
+    The divergence of Kullback & Leibler (1951), the sum over a sample's outputs.
+    From logits the cross entropy has the same gradient, and is smaller by the targets' entropy.
+    """
+
+    name: ClassVar[str] = "kl_divergence"
+    allowed: ClassVar[Range | None] = CLOSED_FRACTION
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        output, t = _pair(z, target)
+        values = t * (np.log(np.where(t > 0.0, t, 1.0)) - output)
+        return _vector(values.reshape(len(values), -1).sum(axis=1))
+
+    def _build(self, y: Any, t: Any) -> Any:
+        # 1e-30 is lost beside every target but 0, whose logarithm it makes finite.
+        return float(math.prod(y.shape)) * (t * (_apply("log", t + 1e-30) - y))
+
+
+@dataclass(frozen=True)
+class CosineSimilarity(OfOps):
+    """1 - z.y/(|z| |y|), of all outputs of a sample."""
+
+    name: ClassVar[str] = "cosine_similarity"
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        output, t = (a.reshape(len(a), -1) for a in _pair(z, target))
+        lengths = np.sqrt(((output**2).sum(axis=1) + 1e-16) * ((t**2).sum(axis=1) + 1e-16))
+        return _vector(1.0 - (output * t).sum(axis=1) / lengths)
+
+    def _build(self, y: Any, t: Any) -> Any:
+        squares = (_sum(y * y) + 1e-16) * (_sum(t * t) + 1e-16)
+        return 1.0 - _sum(y * t) / _apply("sqrt", squares)
+
+
+@dataclass(frozen=True)
+class Dice(OfOps):
+    """1 - (2 sum(p*y) + smooth)/(sum p + sum y + smooth), p = sigmoid(z) (Milletari et al. 2016).
+
+    Over all outputs of a sample: for masks whose ink is little.
+
+    Parameters
+    ----------
+    smooth
+        Keeps empty masks from 0/0, > 0.
+    """
+
+    smooth: float = 1.0
+
+    name: ClassVar[str] = "dice"
+    ranges: ClassVar[Ranges] = {"smooth": POSITIVE}
+    allowed: ClassVar[Range | None] = CLOSED_FRACTION
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        output, t = (a.reshape(len(a), -1) for a in _pair(z, target))
+        p = 1.0 / (1.0 + np.exp(-output))
+        over = p.sum(axis=1) + t.sum(axis=1) + self.smooth
+        return _vector(1.0 - (2.0 * (p * t).sum(axis=1) + self.smooth) / over)
+
+    def _build(self, y: Any, t: Any) -> Any:
+        p = _apply("sigmoid", y)
+        return 1.0 - (2.0 * _sum(p * t) + self.smooth) / (_sum(p) + _sum(t) + self.smooth)
+
+
+@dataclass(frozen=True)
+class Focal(OfOps):
+    """Binary cross entropy times (1 - q)^gamma, q the probability of the truth (Lin et al. 2017).
+
+    From logits, the mean over a sample's outputs: what is right already counts less.
+
+    Parameters
+    ----------
+    gamma
+        >= 0; 0 is binary cross entropy.
+    alpha
+        Weight of the class 1 in (0, 1), that of the class 0 is 1 - alpha; None: 1 of both.
+    """
+
+    gamma: float = 2.0
+    alpha: float | None = None
+
+    name: ClassVar[str] = "focal"
+    ranges: ClassVar[Ranges] = {"gamma": NOT_NEGATIVE}
+    allowed: ClassVar[Range | None] = CLOSED_FRACTION
+
+    def __post_init__(self) -> None:
+        """Check both numbers."""
+        super().__post_init__()
+        if self.alpha is not None:
+            settle(self, alpha=self._number("alpha", self.alpha, Range(0.0, 1.0, low_open=True)))
+
+    @property
+    def _sides(self) -> tuple[float, float]:
+        return (1.0, 1.0) if self.alpha is None else (self.alpha, 1.0 - self.alpha)
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, z and target of one shape (N, ...)."""
+        output, t = _pair(z, target)
+        one, nought = np.logaddexp(0.0, -output), np.logaddexp(0.0, output)
+        a, b = self._sides
+        values = a * t * np.exp(-self.gamma * nought) * one
+        return _mean_rows(values + b * (1.0 - t) * np.exp(-self.gamma * one) * nought)
+
+    def _build(self, y: Any, t: Any) -> Any:
+        one, nought = _apply("softplus", -y), _apply("softplus", y)  # -log of p and of 1 - p
+        a, b = self._sides
+        of_one = t * (_apply("exp", -self.gamma * nought) * one)
+        return a * of_one + b * ((1.0 - t) * (_apply("exp", -self.gamma * one) * nought))
+
+
+@dataclass(frozen=True)
+class KLNormal(OfOps):
+    """(z^2 + e^v - v - 1)/2, from N(z, e^v) to N(0, 1), the *sum* over a sample's outputs.
+
+    What a variational autoencoder adds (Kingma & Welling 2014). On symbolic tensors it is the
+    tensor to add: ``self.add_loss(losses.KLNormal()(mean, log_variance), name="kl")``.
+    """
+
+    name: ClassVar[str] = "kl_normal"
+
+    def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
+        """Return the loss of each sample, means and log variances of one shape (N, ...)."""
+        mean, v = _pair(z, target)
+        values = 0.5 * (mean**2 + np.exp(v) - v - 1.0)
+        return _vector(values.reshape(len(values), -1).sum(axis=1))
+
+    def __call__(self, z: Any, target: Any, reduction: str = "mean") -> Any:
+        """Return the mean, or the sum, of `rows`; of symbolic tensors the tensor to add."""
+        if hasattr(z, "_scope"):
+            return 0.5 * (z * z + (_apply("exp", target) - target)) - 0.5
+        return super().__call__(z, target, reduction)
+
+    def _build(self, y: Any, t: Any) -> Any:
+        return float(math.prod(y.shape)) * self(y, t)
+
+
+@dataclass(frozen=True)
+class Mean(OfOps):
     """z itself, the mean over a sample's outputs; without targets.
 
     What a critic says (Arjovsky et al. 2017), an energy, anything that a network computes. Where it
@@ -303,7 +534,7 @@ class Mean(Loss):
 
 
 @dataclass(frozen=True)
-class Custom(Loss):
+class Custom(OfOps):
     """A loss of your own, written with `steep.ops` on the prediction and the target.
 
     ``Custom(lambda y, t: (y - t) * (y - t))`` is the squared error. The function runs once, while
@@ -394,7 +625,13 @@ TABLE: dict[str, type[Loss]] = {
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
 }
-COMPOSED: dict[str, type[Loss]] = {"mean": Mean}  # of ops, no native losses
+# Of ops, no native losses.
+COMPOSED: dict[str, type[Loss]] = {
+    kind.name: kind
+    for kind in (
+        Mean, Hinge, SquaredHinge, Poisson, KLDivergence, CosineSimilarity, Dice, Focal, KLNormal,
+    )
+}  # fmt: skip
 
 
 def get(loss: object) -> Loss:
@@ -461,3 +698,19 @@ def _mean_rows(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _vector(values: Any) -> NDArray[np.float64]:
     return np.asarray(values, dtype=np.float64)
+
+
+def _apply(kind: str, x: Any) -> Any:
+    """Return an activation of a symbolic tensor; this room knows tensors by what they can do."""
+    return x._scope.emit("activation", (x,), {"kind": kind, "alpha": 0.0})
+
+
+def _sum(x: Any) -> Any:
+    """Return the sum over a sample's elements, (1,)."""
+    return x._scope.emit("sum", (_flat(x),), {"axis": 0, "axes": 1, "scale": 1.0})
+
+
+def _flat(x: Any) -> Any:
+    if len(x.shape) == 1:
+        return x
+    return x._scope.emit("reshape", (x,), {"shape": (math.prod(x.shape),)})

@@ -193,6 +193,9 @@ def test_f37_any_int_is_taken_or_refused_by_its_name(row, value):
 
 
 FLOATS = {
+    "Dice": (losses.Dice, "smooth"),
+    "Focal": (losses.Focal, "gamma"),
+    "Focal alpha": (lambda v: losses.Focal(2.0, "" if v is None else v), "alpha"),
     "Activation": (lambda v: layers.Activation("elu", v), "alpha"),
     "Activation leaky": (lambda v: layers.Activation("leaky_relu", v), "alpha"),
     "Activation without": (lambda v: layers.Activation("tanh", v), "alpha"),

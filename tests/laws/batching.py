@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from described import WHOLE
-from laws.playing import Broken, Skip, equal, play, rows, samples, start, trained
+from laws.playing import Broken, Skip, equal, loss_weight, play, rows, samples, start, trained
 
 UNIT = {"float32": 2.0**-24, "float64": 2.0**-53}
 
@@ -31,7 +31,8 @@ def evaluation(case):
     whole = case.data.targets in WHOLE
     targets = y.reshape(z.shape[:-1]).astype(np.int64) if whole else y.astype(np.float64)
     with np.errstate(all="ignore"):
-        losses = loss.rows(z, targets)
+        by = loss_weight(run.trainer, run.trainer.steps, run.trainer.epoch)
+        losses = by * loss.rows(z, targets)
         counts = np.ones(losses.shape)
         if whole and loss.by_position and loss.ignore is not None:
             counts = (targets != loss.ignore) * 1.0
@@ -68,6 +69,8 @@ def history(case):
         or not fitted
     ):
         raise Skip("training sees other numbers than evaluation")
+    if not all(isinstance(w, float) for w in start(case).trainer.loss_weights.values()):
+        raise Skip("the loss's weight is another one at every step")
     if "class_weight=" in case.text or "drop_last=" in case.text:
         raise Skip("an epoch has other samples or weights")
     frozen = replace(case, optimizer="sgd").with_options(groups=None)

@@ -2,7 +2,7 @@
 
 import numpy as np
 from laws import parity
-from laws.playing import Broken, Skip, start
+from laws.playing import Broken, Skip, loss_weight, start
 
 BOUND = 1e-9  # of the largest numbers, in float64
 
@@ -67,6 +67,7 @@ class Products:
         index = np.arange(len(rows))
         rows = rows * torch.from_numpy(course.each(index, self.run.weights))
         loss = rows.sum() / course.divisor(index, self.run.weights)
+        loss = loss * loss_weight(self.run.trainer, 0, 0)
         if twin.bent:
             raise Skip("a slope that bends")
         if twin.unclear or twin.once or self.run.trainer.loss.name not in parity.twin.LOSSES:

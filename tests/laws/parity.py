@@ -7,7 +7,7 @@ import numpy as np
 import random_methods
 import reference
 from described import WHOLE
-from laws.playing import Broken, Skip, arguments, play, start
+from laws.playing import Broken, Skip, arguments, loss_weight, play, start
 from steep import _core
 
 torch = twin = None  # imported when the law is first tried: it takes a second
@@ -341,7 +341,8 @@ class Course:
         fill(self.leaves, point)
         z = self.twin.run([torch.from_numpy(x[index]) for x in self.X])
         rows = twin.loss_rows(self.trainer.loss, z, torch.from_numpy(self.y[index]))
-        loss = (rows * torch.from_numpy(self.each(index, weights))).sum() / by
+        each = torch.from_numpy(self.each(index, weights))
+        loss = loss_weight(self.trainer, self.step, self.epoch) * ((rows * each).sum() / by)
         self.losses.append(float(loss.detach()))
         if not self.leaves or not loss.requires_grad:
             return np.zeros_like(point)

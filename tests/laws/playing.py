@@ -17,6 +17,14 @@ class Broken(AssertionError):
     """A law does not hold; the message says of what."""
 
 
+def loss_weight(trainer, step, epoch):
+    """Return the weight of the one loss at a step."""
+    given = next(iter(trainer.loss_weights.values()), 1.0)
+    if not isinstance(given, steep.schedules.Schedule):
+        return float(given)
+    return given(step if given.unit == "step" else epoch)
+
+
 class Skip(Exception):
     """The law says nothing of this case."""
 

@@ -71,7 +71,11 @@ class Twin:
         self.leaves = {
             name: torch.tensor(np.asarray(value, np.float64)) for name, value in state.items()
         }
-        self.trained = [name for name in state if "running_" not in name and name[-2:] != ".u"]
+        frozen = case.frozen and case.build is not None
+        self.frozen = set([*state][:-1:3]) if frozen else set()
+        self.trained = [
+            n for n in state if "running_" not in n and n[-2:] != ".u" and n not in self.frozen
+        ]
         for name in self.trained:
             self.leaves[name].requires_grad_(True)
         self._names, self._where = iter(state), {}
@@ -119,6 +123,10 @@ class Twin:
         found = self.take(key, "weight")
         self.bounds[self._where[key, "weight"]] = node.get("constraint")
         return found
+
+    def named(self, key, word):
+        """Return the name of a weight that was met."""
+        return self._where[key, word]
 
     def chain(self, nodes, x, key):
         for k, node in enumerate(nodes):
@@ -380,7 +388,8 @@ def largest_step(twin, node, x, key):
 def batch_norm(twin, node, x, key):
     weight, bias = twin.take(key, "weight"), twin.take(key, "bias")
     mean, var = twin.take(key, "running_mean"), twin.take(key, "running_var")
-    if not twin.training:
+    stands = twin.named(key, "running_mean") in twin.frozen
+    if not twin.training or stands:
         return (x - mean) / torch.sqrt(var + node.get("eps", 1e-5)) * weight + bias
     parts = x.split(node.get("virtual_batch", len(x)))
     return torch.cat([normalized(twin, node, part, mean, var) for part in parts]) * weight + bias

@@ -117,6 +117,8 @@ def targets(
     values = values.reshape(samples, *shape)
     if loss.classification:
         _probabilities(values, loss)
+    elif loss.allowed is not None:
+        _allowed(values, loss)
     return values
 
 
@@ -200,6 +202,16 @@ def _classes(shape: Shape) -> None:
         raise ValueError(
             "cross_entropy: needs an output for each class, at least 2, got 1; "
             'for one output take loss="binary_cross_entropy"'
+        )
+
+
+def _allowed(values: Array, loss: Loss) -> None:
+    low, high = float(values.min()), float(values.max())
+    if low not in loss.allowed or high not in loss.allowed:  # type: ignore[operator]
+        wrong = low if low not in loss.allowed else high  # type: ignore[operator]
+        row = int(np.argwhere(values == wrong)[0][0])
+        raise ValueError(
+            f"y: {loss.name} takes targets in {loss.allowed}, got {values[row]} at row {row}"
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks.arrays import array
-from ..losses import Custom, Loss, Mean
+from ..losses import Loss, OfOps
 from ..network import inputs
 from . import knobs
 from .run import Run
@@ -145,7 +145,7 @@ class Derivatives:
         with run.untouched():
             data = run.data(X, y, sample_weight)
             along = self._along(name, v)
-        if name == "gnvp" and any(isinstance(loss, (Custom, Mean)) for loss in self._losses()):
+        if name == "gnvp" and any(isinstance(loss, OfOps) for loss in self._losses()):
             raise ValueError("gnvp: takes built-in losses of outputs, whose curvature is known")
         _, l2 = knobs.penalties(run.settings, run.steps, run.epoch)
         return run.session().derive(*data, MATRICES[name], l2, along, None, self._scalars())[1]

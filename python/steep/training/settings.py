@@ -308,7 +308,8 @@ class Settings:
         for each, own in zip(self.aims, found.native, strict=True):
             moved, still = each.moved(names), each.still(frozen, names)
             trained = self.net._native.trained
-            if not any(trained(name) and name not in still for name in names):
+            # A network without weights is nobody's mistake.
+            if still.issuperset(free := [name for name in names if trained(name)]) and free:
                 who = f"objective {each.name!r}" if each.name else "Trainer"
                 raise ValueError(
                     f"{who}: trains nothing, all weights are frozen; net.unfreeze() frees them"

@@ -13,7 +13,7 @@ import numpy as np
 from .. import _core, losses, schedules
 from ..checks.names import choose
 from ..checks.numbers import ANY
-from ..losses import Custom, Loss, Mean
+from ..losses import Custom, Loss, OfOps
 from ..network import Shape, Tensor
 from ..network.description import Added
 from ..network.network import Network
@@ -201,7 +201,7 @@ class Terms:
                 wanted = wanted._replace(shape=loss.target)
             target = len(self.wanted)
             self.wanted.append(wanted)
-        if not isinstance(loss, (Custom, Mean)):
+        if not isinstance(loss, OfOps):
             return {
                 "tensor": self.about.outputs[output], "loss": loss.name, "option": loss.option,
                 "target": target, "weights": output, "by_position": loss.by_position,
