@@ -38,6 +38,7 @@ MEMBERS = {
     "Network": "build built freeze frozen input_shapes load_state_dict load_weights multiply_adds "
     "num_parameters output_names output_shapes predict save_weights state_dict summary unfreeze",
     "GAN": "fit history load sample save",
+    "VAE": "decode encode evaluate fit load reconstruct sample save",
     "Layer": "add_loss call config from_config name parameter trainable",
     "Sequential": "layers",
     "Average": "begun get_config rates",

@@ -25,12 +25,14 @@ from .training.errors import NonFiniteError
 from .training.history import History
 from .training.objective import Objective
 from .training.trainer import Trainer
+from .vae import VAE
 
 if TYPE_CHECKING:
     from . import data, lab, metrics, models
 
 __all__ = [
     "GAN",
+    "VAE",
     "History",
     "Input",
     "Model",
