@@ -40,9 +40,15 @@ void Update<T>::bound_columns(const Knobs& knobs, int thread, int threads) const
     const Slice& s = *r.slice;
     if (!s.trained || !s.bound.by_column()) continue;
     const bool whole = s.narrow || !s.matrix;
-    const long panels = s.panels().count(), step = whole ? panels : 1;
-    for (long first = 0; first < panels; first += step, ++piece) {
-      if (piece % threads == thread) bound_panels(r, first, first + step, knobs);
+    const Panels panels = s.panels();
+    const long step = whole ? panels.count() : 1;
+    for (long first = 0; first < panels.count(); first += step, ++piece) {
+      if (piece % threads != thread) continue;
+      const long end = first + step - 1, from = panels.offset(first);
+      const long size = panels.offset(end) + panels.rows * panels.width(end) - from;
+      bound_panels(r, first, first + step, knobs);
+      follow(r, s.offset + from, size, knobs, When::After);
+      if (knobs.shared(kPull) != 0) bound_panels(r, first, first + step, knobs);
     }
   }
 }
@@ -94,9 +100,6 @@ void Update<T>::bound_panels(const Ruled<T>& r, long first, long last, const Kno
       std::copy_n(w, n, w_ + at);
     });
   }
-  const long from = s.offset + panels.offset(first), end = last - 1;
-  const long to = s.offset + panels.offset(end) + panels.rows * panels.width(end);
-  follow(r, from, to - from, knobs, When::After);
 }
 
 #define STEEP_BOUNDS(T)                                                      \

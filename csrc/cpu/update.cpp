@@ -204,10 +204,13 @@ bool Update<T>::step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) 
   follow(r, task.offset, task.size, knobs, When::Before);
   const bool finite = move();
   if (r.slice->bound.by_column()) return finite;  // its columns come later, and then the average
-  if (r.slice->bound.by_element()) {
+  const auto bring_back = [&] {
+    if (!r.slice->bound.by_element()) return;
     bound(r, task.offset, task.size, r.info->look_ahead ? knobs.of(r, "look_next") : 0);
-  }
+  };
+  bring_back();
   follow(r, task.offset, task.size, knobs, When::After);
+  if (knobs.shared(kPull) != 0) bring_back();  // an average may begin beyond the bounds
   return finite;
 }
 

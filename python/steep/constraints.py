@@ -111,8 +111,8 @@ NAMED: dict[str, Constraint] = {
 ConstraintLike: TypeAlias = Constraint | str | None
 
 
-def constraint_of(where: str, given: object) -> Constraint | None:
-    """Return a constraint given as such, by name, or as None.
+def constraint_of(where: str, given: object) -> Constraint:
+    """Return a constraint given as such or by name.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def constraint_of(where: str, given: object) -> Constraint | None:
     """
     if isinstance(given, str):
         return choose(f"{where} constraint", given, NAMED)
-    if given is None or isinstance(given, Constraint):
+    if isinstance(given, Constraint):
         return given
     if isinstance(given, type) and issubclass(given, Constraint):
         raise TypeError(f"{where}: constraint is the class {given.__name__}; write its parentheses")

@@ -255,13 +255,21 @@ class Course:
             self.states[name] = old | {
                 slot: np.where(moving[name], value, old[slot]) for slot, value in state.items()
             }
-            w = np.where(moving[name], w, first[name])
-            bound = self.twin.bounds.get(name)
-            moved.append(w if bound is None else reference.bounded(w, evaluated(bound)))
+            moved.append(np.where(moving[name], w, first[name]))
+        moved = self.bounded(moved)
         if self.following is not None:
             moved = self.following.step([*first.values()], moved, self.step, self.epoch, ends)
+            moved = self.bounded(moved)
         fill(self.leaves, flat(moved))
         self.step += 1
+
+    def bounded(self, weights):
+        """Return weights between the bounds of their constraints."""
+        bounds = [self.twin.bounds.get(name) for name in self.twin.trained]
+        return [
+            w if bound is None else reference.bounded(w, evaluated(bound))
+            for w, bound in zip(weights, bounds, strict=True)
+        ]
 
     def moving(self, name, g):
         """Return which weights a sparse rule moves: rows of matrices with a gradient."""

@@ -51,7 +51,7 @@ class Dense(Layer):
         self.activation = activation_layer(activation)
         self.use_bias = flag(label(self), "use_bias", use_bias)
         self.init = init
-        self.constraint = constraint_of(label(self), constraint)
+        self.constraint = None if constraint is None else constraint_of(label(self), constraint)
 
     def call(self, x: Tensor) -> Tensor:
         """Multiply, add, activate."""

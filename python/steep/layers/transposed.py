@@ -85,7 +85,7 @@ class Conv2DTranspose(Layer):
         self.activation = activation_layer(activation)
         self.use_bias = flag(where, "use_bias", use_bias)
         self.init = init
-        self.constraint = constraint_of(where, constraint)
+        self.constraint = None if constraint is None else constraint_of(where, constraint)
         if self.filters % self.groups:
             raise ValueError(f"{where}: {groups} groups must divide the {filters} filters")
 

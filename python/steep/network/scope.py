@@ -130,7 +130,7 @@ class Scope:
         kind, inputs = self._of_parameter(kind, inputs)
         if self._spectral is not None and kind in MULTIPLY:
             return self._divided(self._spectral, kind, inputs, attributes)
-        if any(x._turned for x in inputs):
+        if len(inputs) > 1 and inputs[1]._turned:
             attributes = self._turned(kind, inputs, attributes)
         index = [x._index for x in inputs]
         if kind == "concat":
@@ -190,7 +190,7 @@ class Scope:
         self, kind: str, inputs: Sequence[Tensor], attributes: dict[str, Any]
     ) -> dict[str, Any]:
         """Return the attributes of a product by w.T; nothing else takes it."""
-        if kind != "matmul" or not inputs[1]._turned or any(x._turned for x in inputs[2:]):
+        if kind != "matmul":
             raise TypeError(f"{self.title}: w.T can only stand in y @ w.T, not in {kind}")
         return {**attributes, "transposed": not attributes.get("transposed", False)}
 
