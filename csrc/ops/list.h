@@ -26,18 +26,17 @@ namespace steep {
 
 namespace ops {
 
-using All =
-    List<Input, MatMul, MatMulGrad, Activation, ActivationGrad, Add, Subtract, Multiply, Affine,
-         AffineChannels, AddRow, MultiplyRow, CopyColumns, Reshape, Softmax, SoftmaxGrad, Dropout,
-         Loss, MeanLoss, Conv, ConvPack, ConvGrad, ConvGradWeight, ConvTranspose, ConvTransposeGrad,
-         SumPixels, MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad, Upsample, UpsampleGrad, LocalNorm,
-         LocalNormGrad, Pad, Crop, BatchMoments, BatchStatistics, FrozenStatistics, BatchNorm,
-         BatchNormSums, BatchNormGradients, BatchNormGrad, PReLU, PReLUGrad, PReLUShares, GLU,
-         GLUGrad, Maxout, MaxoutGrad, AlphaDropout, RReLU, RReLUGrad, StopGradient,
-         GradientReversal, NormalLike, UniformLike, Bernoulli, GaussianNoise, Reparameterize,
-         ReparameterizeGrad, Divide, DivideGrad, Power, PowerGrad, Clip, ClipGrad, Maximum, Minimum,
-         WhereLarger, Sum, Repeat, Slice, SliceGrad, SpectralNorm, SpectralVectors, SpectralScale,
-         SpectralShares>;
+using All = List<  // in any order
+    Input, MatMul, MatMulGrad, Activation, ActivationGrad, Add, Subtract, Multiply, Affine,
+    AffineChannels, AddRow, MultiplyRow, CopyColumns, Reshape, Softmax, SoftmaxGrad, Dropout, Loss,
+    MeanLoss, Conv, ConvPack, ConvGrad, ConvGradWeight, ConvTranspose, ConvTransposeGrad, SumPixels,
+    MaxPool, MaxPoolGrad, AvgPool, AvgPoolGrad, Upsample, UpsampleGrad, LocalNorm, LocalNormGrad,
+    Pad, Crop, BatchMoments, BatchStatistics, FrozenStatistics, BatchNorm, BatchNormSums,
+    BatchNormGradients, BatchNormGrad, PReLU, PReLUGrad, PReLUShares, GLU, GLUGrad, Maxout,
+    MaxoutGrad, AlphaDropout, RReLU, RReLUGrad, StopGradient, GradientReversal, NormalLike,
+    UniformLike, Bernoulli, GaussianNoise, Reparameterize, ReparameterizeGrad, Divide, DivideGrad,
+    Power, PowerGrad, Clip, ClipGrad, Maximum, Minimum, WhereLarger, Sum, Repeat, Slice, SliceGrad,
+    SpectralNorm, SpectralVectors, SpectralScale, SpectralShares>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };
