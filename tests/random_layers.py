@@ -326,7 +326,7 @@ class Body(Activations):
             kernel,
             stride=stride, padding=padding, output_padding=more,
             groups=groups if groups > 1 else None, dilation=dilation,
-            activation=self.activation(image=True), use_bias=self.maybe(0.25, False),
+            activation=self.activation(), use_bias=self.maybe(0.25, False),
             init=self.maybe(0.2, self.choose(0.1, *INITS)), constraint=self.constraint(),
         )  # fmt: skip
 
@@ -438,7 +438,7 @@ class Body(Activations):
             "Conv1D", groups * units, kernel,
             stride=self.maybe(0.3, self.whole(1, 4)), padding=self.maybe(0.7, ends),
             groups=groups if groups > 1 else None, dilation=self.maybe(0.2, self.whole(1, 3)),
-            activation=self.activation(image=True), use_bias=self.maybe(0.25, False),
+            activation=self.activation(), use_bias=self.maybe(0.25, False),
             init=self.maybe(0.2, self.choose(
                 0.1, *INITS, *KERNELS, *DELTAS * (channels // groups <= units)
             )),

@@ -177,7 +177,9 @@ def _halves(layer, shape, shared):
 
 
 def _repeat_vector(layer, shape, shared):
-    return (layer.args[0], *_softmax(layer, shape, shared))
+    if len(shape) != 1:
+        raise Misfit("one axis")
+    return (layer.args[0], *shape)
 
 
 def _pool(layer, shape, shared):

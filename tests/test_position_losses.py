@@ -135,7 +135,8 @@ def test_labels_of_samples_that_do_not_count():
 def test_what_does_not_count_may_be_infinite():
     z = np.array([[[1.0, 2.0], [np.inf, 0.0]], [[0.5, 0.0], [3.0, 1.0]]])
     y = np.array([[1, -1], [0, 0]])
-    net = steep.Sequential(layers.Activation("exp"), input_shape=(2, 2))
+    same = layers.Dense(2, init=np.eye(2), use_bias=False)
+    net = steep.Sequential(same, layers.Activation("exp"), input_shape=(2, 2))
     trainer = steep.Trainer(net, losses.CrossEntropy(ignore=-1), "sgd")
     z[0, 1, 0] = 89.0  # e^89 is beyond float32
     with np.errstate(over="ignore"):
@@ -250,3 +251,37 @@ def test_refusals():
     for arguments in ({"ignore": 1.5}, {"class_weight": (1.0, -1.0)}, {"class_weight": 3}):
         with pytest.raises((TypeError, ValueError), match=f"CrossEntropy: {next(iter(arguments))}"):
             losses.CrossEntropy(**arguments)
+
+
+def test_one_of_several_losses():
+    """Pixels and a number of the whole image: the sum of both, each over what it counts."""
+    random = np.random.default_rng(12)
+    X, y = random.standard_normal((5, 4, 4, 2)), random.integers(-1, 3, (5, 4, 4))
+    size = random.standard_normal(5)
+    weights = random.random((5, 4, 4))
+    x = steep.Input((4, 4, 2))
+    hidden = layers.Conv2D(8, 3, activation="tanh", name="conv")(x)
+    pixels = layers.Dense(3, name="pixels")(hidden)
+    whole = layers.Dense(1, name="size")(layers.Flatten()(hidden))
+    both = steep.Model(x, {"pixels": pixels, "size": whole}).build(seed=3)
+    loss = losses.CrossEntropy(ignore=-1)
+    trainer = steep.Trainer(both, {"pixels": loss, "size": "mse"}, "sgd", precision="float64")
+    targets = {"pixels": y, "size": size}
+    value, found = trainer.gradients(X, targets, {"pixels": weights})
+    z = both.predict(X)
+    kept = y >= 0
+    first = (loss.rows(z["pixels"], y) * weights).sum() / kept.sum()
+    second = losses.MeanSquaredError()(z["size"], size)
+    assert value == pytest.approx(first + second, rel=1e-12)
+    measured = trainer.evaluate(X, targets, sample_weight={"pixels": weights})
+    assert measured["pixels_loss"] == pytest.approx(first, rel=1e-12)
+    assert measured["size_loss"] == pytest.approx(second, rel=1e-12)
+    right = (z["pixels"].argmax(-1) == y) * weights * kept
+    share = right.sum() / (weights * kept).sum()
+    assert measured["pixels_accuracy"] == pytest.approx(share, rel=1e-12)
+    step = trainer.step(X, targets, {"pixels": weights})
+    assert step == pytest.approx(first + second, rel=1e-12)
+    assert all(np.isfinite(value).all() for value in found.values())
+    bad = {"pixels": np.where(y == 2, 3, y), "size": size}
+    with pytest.raises(ValueError, match=r"y\['pixels'\]: label 3 at row .* is out of range"):
+        trainer.step(X, bad)

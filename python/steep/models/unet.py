@@ -1,7 +1,7 @@
 """U-Net: a class for every pixel."""
 
 from ..checks.numbers import flag, whole
-from ..layers import Activation, Branches, Conv2D, Layer, MaxPool2D, UpSample2D
+from ..layers import Activation, Branches, Conv2D, Conv2DTranspose, Layer, MaxPool2D
 from ..network.model import Sequential
 from .blocks import conv_norm
 
@@ -18,9 +18,8 @@ def unet(
 
     `depth` times the image is halved and its filters are doubled, and back; on the way back what
     was there at that size before is laid beside. Unlike the paper, convolutions keep height and
-    width, so that every pixel has its class, and pixels are repeated before the 2x2 convolution
-    that halves the filters, which the paper has as one transposed convolution: as many weights.
-    With all arguments left open, for images 128x128x1: 31,030,658 parameters.
+    width, so that every pixel has its class. With all arguments left open, for images 128x128x1:
+    31,030,658 parameters.
 
     Train it with labels (N, height, width) and ``"cross_entropy"``; with ``classes=1`` with masks
     (N, height, width, 1) and ``"binary_cross_entropy"``.
@@ -56,7 +55,7 @@ def unet(
 
     parts = block(depth)
     for level in range(depth - 1, -1, -1):
-        up: list[Layer] = [UpSample2D(2), Conv2D(filters << level, 2)]
-        below = Sequential(MaxPool2D(2), *parts, *up, name=f"level{level + 1}")
+        up = Conv2DTranspose(filters << level, 2, 2)
+        below = Sequential(MaxPool2D(2), *parts, up, name=f"level{level + 1}")
         parts = [*block(level), Branches(Activation("linear"), below), *block(level)]
     return Sequential(*parts, Conv2D(whole("unet", "classes", classes), 1, name="classes"))

@@ -25,8 +25,7 @@ class Data(NamedTuple):
     """Samples as the core reads them: they fit the network and the loss."""
 
     inputs: list[Array]
-    targets: list[Array]
-    # of each loss that takes some: int32 labels (N,), labels of positions as they lie, values (N, ...)
+    targets: list[Array]  # of each loss that takes some: values, labels int32 or of positions
     weights: list[Array | None]  # of samples or positions, for each output; classes are in them
 
     @property
