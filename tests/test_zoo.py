@@ -118,7 +118,7 @@ def test_auxiliary_classifiers_of_googlenet():
     plain.load_state_dict({name: state[name] for name in plain.state_dict()})
     X = np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
     np.testing.assert_allclose(plain.predict(X), net.predict(X)[0], rtol=1e-5, atol=1e-6)
-    with pytest.raises(ValueError, match="one output, got 3"):
+    with pytest.raises(ValueError, match="the network has 3 outputs"):
         steep.Trainer(net, "cross_entropy", "sgd").step(X, np.zeros(1, int))
 
 
