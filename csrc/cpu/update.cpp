@@ -69,9 +69,8 @@ Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStor
                   const Recipe& recipe, const std::vector<Ruled<T>>& ruled, KnobPlace place,
                   T* gradients, TaskSums* sums, Directions<T>* directions)
     : plan_(plan), k_(kernels<T>()), ruled_(ruled), adaptive_(recipe.adaptive), place_(place),
-      large_(weights.bytes() + slots.bytes() > kCache),
-      size_(weights.layout().size), w_(weights.column(0)), gradients_(gradients), sums_(sums),
-      directions_(directions) {
+      large_(weights.bytes() + slots.bytes() > kCache), size_(weights.layout().size),
+      w_(weights.column(0)), gradients_(gradients), sums_(sums), directions_(directions) {
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
     looks_ahead_ |= recipe.rule(static_cast<int>(g)).look_ahead;
     two_passes_ |= recipe.rule(static_cast<int>(g)).sums > 0;
@@ -330,23 +329,22 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   return finite;
 }
 
-#define STEEP_UPDATE(T)                                                                      \
-  template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                    \
-                                       const std::vector<SlotColumn>&, const CpuStore<T>&,   \
-                                       int);                                                 \
-  template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,         \
-                             const Recipe&, const std::vector<Ruled<T>>&, KnobPlace, T*,     \
-                             TaskSums*, Directions<T>*);                                     \
-  template void Update<T>::keep_weights();                                                   \
-  template void Update<T>::begin(const double*) const;                                       \
-  template void Update<T>::end(const double*, long) const;                                   \
-  template auto Update<T>::share(int, int) const -> Share;                                   \
-  template UpdateArgs<T> Update<T>::arguments(const GradTask<T>&, const Ruled<T>&, const T*, \
-                                              Knobs&, double) const;                         \
-  template void Update<T>::follow(const Ruled<T>&, long, long, const Knobs&, When) const;    \
-  template auto Update<T>::terms(int) const -> Terms;                                        \
-  template bool Update<T>::fused(Share, long, Knobs&, int, int) const;                       \
-  template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,              \
+#define STEEP_UPDATE(T)                                                                          \
+  template std::vector<Ruled<T>> ruled(const Recipe&, const CpuStore<T>&,                        \
+                                       const std::vector<SlotColumn>&, const CpuStore<T>&, int); \
+  template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,             \
+                             const Recipe&, const std::vector<Ruled<T>>&, KnobPlace, T*,         \
+                             TaskSums*, Directions<T>*);                                         \
+  template void Update<T>::keep_weights();                                                       \
+  template void Update<T>::begin(const double*) const;                                           \
+  template void Update<T>::end(const double*, long) const;                                       \
+  template auto Update<T>::share(int, int) const -> Share;                                       \
+  template UpdateArgs<T> Update<T>::arguments(const GradTask<T>&, const Ruled<T>&, const T*,     \
+                                              Knobs&, double) const;                             \
+  template void Update<T>::follow(const Ruled<T>&, long, long, const Knobs&, When) const;        \
+  template auto Update<T>::terms(int) const -> Terms;                                            \
+  template bool Update<T>::fused(Share, long, Knobs&, int, int) const;                           \
+  template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,                  \
                                     std::atomic<bool>&) const;
 STEEP_UPDATE(float)
 STEEP_UPDATE(double)

@@ -211,8 +211,9 @@ void run(const ops::MatMulGrad& op, const Work<T>& w, const Step<T>& s, long lo,
   const auto finish = [&](long c, long columns) {
     if (op.f.any()) activate_grad(w, op.f, dx, w.stored, dx, false, lo, hi, c, columns);
   };
-  op.turned ? multiply(w, dz, bias, false, w.accumulate, dx, op.positions, lo, hi, finish)
-            : multiply_turned(w, s, dz, bias, false, w.accumulate, dx, op.positions, lo, hi, finish);
+  op.turned
+      ? multiply(w, dz, bias, false, w.accumulate, dx, op.positions, lo, hi, finish)
+      : multiply_turned(w, s, dz, bias, false, w.accumulate, dx, op.positions, lo, hi, finish);
   clear_padding(dx, lo, hi);
 }
 STEEP_CALL(MatMulGrad)
