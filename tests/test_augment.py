@@ -71,7 +71,7 @@ def seen(change, X, seed=0, epoch=0, *, precision="float32", scale=1.0, shift=0.
     out = np.empty(X.shape, precision)
     for sample in range(len(X)):
         net.set("w", np.zeros((pixels, 1), precision))
-        session.set_progress(epoch, sample, 0, 0.0, 0.0, 0.0)
+        session.set_progress(epoch, sample, 0, [(0.0,) * 5])
         assert session.run(knobs, 0, 1e9) == 1
         out[sample] = net.get("w").reshape(X.shape[1:])
     return out

@@ -23,7 +23,7 @@ def trained(op, x, target):
         weights={"x": x},
     )
     session = engine.session(net, seed=SEED, mean=False)
-    session.set_progress(0, 0, STEP, 0.0, 0.0, 0.0)
+    session.set_progress(0, 0, STEP, [(0.0,) * 5])
     loss, found = session.gradients([np.eye(rows)], target, None, 0.0, 0.0)
     return loss, found["x"]
 

@@ -245,8 +245,8 @@ class Scope:
         if constraint is None and trained:
             around = (getattr(owner, "_bound", None) for owner in reversed(self._layers))
             constraint = next((given for given in around if given is not None), None)
-        bound = constraint_of(self.title, constraint)
-        if bound is not None:
+        if constraint is not None:
+            bound = constraint_of(self.title, constraint)
             self.graph.constrain(index, bound.native, bound.number)
         tensor = Tensor(size, scope=self, index=index, parameter=full)
         weight = Weight(full, size, layer, self.title, init, bool(trained), source)
