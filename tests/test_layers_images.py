@@ -334,7 +334,6 @@ REFUSED = [
     ((8, 8, 3), [layers.Branches(Conv2D(2, 3), Conv2D(2, 3, 2))],
      r'Branches "branches": concat expects equal shapes but for the last axis'),
     ((8, 8, 3), [layers.Branches(Conv2D(2, 3), Conv2D(3, 3), join="add")], "give equal shapes"),
-    ((8, 8, 3), [layers.Dense(3, name="fc")], r'Dense "fc": .* Put Flatten\(\) before it'),
 ]  # fmt: skip
 
 
