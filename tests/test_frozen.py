@@ -182,10 +182,19 @@ def test_nothing_left_to_train_and_changes_on_the_way_are_refused():
     made.step(X, Y)
 
 
-def test_copies_pickles_and_checkpoints_know(tmp_path):
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optimizers.Adam(), optimizers.ConjugateGradient(), optimizers.LBFGS(),
+        optimizers.NewtonCG(),
+    ],
+    ids=lambda optimizer: optimizer.rule,
+)  # fmt: skip
+def test_copies_pickles_and_checkpoints_know(optimizer, tmp_path):
+    """The state of a method for full batches lies where a checkpoint finds it, too."""
     net = dense()
     net.freeze("first")
-    made = steep.Trainer(net, "cross_entropy", "adam")
+    made = steep.Trainer(net, "cross_entropy", optimizer)
     made.fit(X, Y, progress=False)
     made.save(tmp_path / "t")
     others = [

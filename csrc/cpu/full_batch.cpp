@@ -61,7 +61,7 @@ void check_bounds(const Program& program) {
   }
 }
 
-// Where the elements of the parameters that a program trains lie.
+// Where the elements of the parameters that a program trains lie in a point.
 std::vector<std::size_t> trained(const Layout& layout, const Program& program) {
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < layout.slices.size(); ++i) {
@@ -83,7 +83,12 @@ template <class T>
 CpuFullBatch<T>::CpuFullBatch(std::vector<Aim> aims, int scalars,
                               std::shared_ptr<CpuStore<T>> weights)
     : CpuTraining<T>(std::move(aims), scalars, std::move(weights)),
-      places_(trained(this->weights_->layout(), goal().program)), random_(differs(goal().program)) {
+      points_(this->slots_.columns() > 0 ? this->slots_.layout(0) : this->weights_->layout()),
+      places_(trained(points_, goal().program)), random_(differs(goal().program)) {
+  const std::vector<Slice>&all = this->weights_->layout().slices, &own = points_.slices;
+  for (std::size_t p = 0; p < own.size(); ++p) {
+    if (own[p].size > 0) stretches_.push_back({all[p].offset, own[p].offset, own[p].size});
+  }
   const Recipe& recipe = goal().recipe;
   check_bounds(goal().program);
   if (this->goals_.size() > 1 || goal().program.losses.size() > 1) {
@@ -117,16 +122,30 @@ template <class T> minimize::Numbers CpuFullBatch<T>::read(const double* knobs) 
           of("c2", 0.9), of("form", 0), of("damping", 0)};
 }
 
+// A point has places for the parameters that have slots, and lies as these do: f(first weight, first place,
+// how many) for each of them.
+template <class T> template <class F> void CpuFullBatch<T>::each_stretch(F&& f) const {
+  for (const Alike& s : stretches_) f(s.weights, s.point, s.size);
+}
+
 template <class T> void CpuFullBatch<T>::put(const minimize::Vector& x) {
   T* const w = this->weights_->column(0);
-  for (std::size_t i = 0; i < x.size(); ++i) w[i] = static_cast<T>(x[i]);
+  each_stretch([&](long at, long place, long n) {
+    for (long i = 0; i < n; ++i) w[at + i] = static_cast<T>(x[place + i]);
+  });
+}
+
+// A column of numbers of the weights as a vector.
+template <class T> template <class U>
+void CpuFullBatch<T>::gather(const U* from, double scale, minimize::Vector& to) const {
+  to.resize(static_cast<std::size_t>(points_.size));
+  each_stretch([&](long at, long place, long n) {
+    for (long i = 0; i < n; ++i) to[place + i] = scale * static_cast<double>(from[at + i]);
+  });
 }
 
 // The weights as the point; what it is there must be evaluated.
-template <class T> void CpuFullBatch<T>::take() {
-  const T* const w = this->weights_->column(0);
-  point_.x.assign(w, w + this->weights_->layout().size);
-}
+template <class T> void CpuFullBatch<T>::take() { gather(this->weights_->column(0), 1, point_.x); }
 
 template <class T> auto CpuFullBatch<T>::sums(const Step<T>& step) const -> Sums {
   Sums sums{0, 0, static_cast<double>(step.rows)};
@@ -168,15 +187,12 @@ template <class T> double CpuFullBatch<T>::timed(const Step<T>& step) {
 
 template <class T> void CpuFullBatch<T>::evaluate(minimize::Point& at) {
   put(at.x);
-  const T* const w = this->weights_->column(0);
-  std::copy_n(w, at.x.size(), at.x.begin());
+  gather(this->weights_->column(0), 1, at.x);
   Step<T> step = this->at(goal(), *data_, place_, scalars_);
   step.halt = halt_;
   this->keep_gradients();
-  const T* const g = this->gradients_->column(0);
   at.f = sign_ * timed(step);
-  at.g.resize(at.x.size());
-  for (std::size_t i = 0; i < at.g.size(); ++i) at.g[i] = sign_ * static_cast<double>(g[i]);
+  gather(this->gradients_->column(0), sign_, at.g);
   sums_ = sums(step);
 }
 
@@ -186,10 +202,14 @@ void CpuFullBatch<T>::multiply(const minimize::Vector& v, bool gauss_newton,
   if (!tangent_) {
     tangent_ = std::make_unique<CpuTangent>(goal().program, this->weights_, goal().recipe);
   }
-  product.resize(v.size());
+  const auto size = static_cast<std::size_t>(this->weights_->layout().size);
+  along_.assign(size, 0);
+  product_.resize(size);
+  each_stretch(
+      [&](long at, long place, long n) { std::copy_n(v.begin() + place, n, along_.begin() + at); });
   tangent_->product(*data_, place_.step, scalars_, gauss_newton ? Probe::kCurvature : Probe::kLoss,
-                    {l2_}, v.data(), product.data(), halt_);
-  for (double& x : product) x *= sign_;
+                    {l2_}, along_.data(), product_.data(), halt_);
+  gather(product_.data(), sign_, product);
 }
 
 // Is what point_ holds what the step would find?
@@ -198,9 +218,12 @@ bool CpuFullBatch<T>::known(const Batcher& data) const {
   if (random_ || data.data().augment || batch_ != data.number()) return false;
   if (knobs_[0] != l2_ || knobs_[1] != sign_) return false;
   const T* const w = this->weights_->column(0);
-  return point_.x.size() == static_cast<std::size_t>(this->weights_->layout().size) &&
-         std::equal(point_.x.begin(), point_.x.end(), w,
-                    [](double x, T y) { return x == static_cast<double>(y); });
+  bool equal = point_.x.size() == static_cast<std::size_t>(points_.size);
+  each_stretch([&](long at, long place, long n) {
+    for (long i = 0; equal && i < n; ++i)
+      equal = point_.x[place + i] == static_cast<double>(w[at + i]);
+  });
+  return equal;
 }
 
 // One step; false where it ends the stretch.

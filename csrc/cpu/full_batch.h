@@ -40,14 +40,21 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   Sums sums(const Step<T>& step) const;
   Terms terms() const;
   double timed(const Step<T>& step);
+  template <class F> void each_stretch(F&& f) const;
   void put(const minimize::Vector& x);
+  template <class U> void gather(const U* from, double scale, minimize::Vector& to) const;
   void take();
   bool iterate(const Stretch& stretch, const Position& at, const double* knobs, Walked& walked);
 
   std::unique_ptr<Method> method_;
   std::unique_ptr<CpuTangent> tangent_;  // made when products are first asked for
-  std::vector<std::size_t> places_;
-  const bool random_;  // whether the objective differs from step to step
+  struct Alike { long weights, point, size; };
+  const Layout
+      points_;  // of the parameters that have slots, with those of the network in their order
+  std::vector<Alike> stretches_;
+  const std::vector<std::size_t> places_;
+  minimize::Vector along_, product_;  // of multiply(), as the weights lie
+  const bool random_;                 // whether the objective differs from step to step
   // Of the step under way.
   const Batcher* data_ = nullptr;
   Position place_{};
