@@ -33,6 +33,8 @@ def reason(case):
     scheduled = groups is not None and re.search(r'"l2": [^0-9]', groups.source)
     if scheduled or any(not isinstance(case.option(n, 0.0), float) for n in ("l1", "l2")):
         return "a penalty that belongs to a step"
+    if any(not isinstance(w, float) for w in start(case).trainer.loss_weights.values()):
+        return "a loss's weight that belongs to a step"
     if "lambda" in case.text:
         return "a function cannot be saved"
     if case.data.samples < 2 or not any(deed.kind == "fit" for deed in case.script):
