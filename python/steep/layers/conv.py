@@ -82,13 +82,7 @@ class Conv2D(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Correlate, add, activate."""
         x = ops.as_image(x)
-        channels = x.shape[2]
-        if channels % self.groups:
-            where = title_of(x, label(self))
-            raise ValueError(
-                f"{where}: {self.groups} groups must divide the {channels} channels of its input"
-            )
-        shape = (*self.kernel, channels // self.groups, self.filters)
+        shape = (*self.kernel, group_width(self, x, self.groups), self.filters)
         weight = self.parameter("weight", shape, self.init, constraint=self.constraint)
         bias = self.parameter("bias", (self.filters,)) if self.use_bias else None
         y = ops.conv2d(
@@ -101,3 +95,14 @@ class Conv2D(Layer):
             groups=self.groups,
         )
         return y if self.activation is None else self.activation.call(y)
+
+
+def group_width(layer: Layer, x: Tensor, groups: int) -> int:
+    """Return how many of x's channels a group sees; refuses what does not divide them."""
+    channels = x.shape[-1]
+    if channels % groups:
+        raise ValueError(
+            f"{title_of(x, label(layer))}: {groups} groups must divide the {channels} channels of "
+            "its input"
+        )
+    return channels // groups

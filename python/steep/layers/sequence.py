@@ -3,8 +3,9 @@
 from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.numbers import flag, whole
-from ..network import Layer, Tensor, label, title_of
+from ..network import Layer, Tensor, label
 from ..network.windows import EndsLike, ends_of
+from .conv import group_width
 
 
 class Conv1D(Layer):
@@ -75,13 +76,7 @@ class Conv1D(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Correlate, add, activate."""
         x = ops.as_sequence(x)
-        channels = x.shape[1]
-        if channels % self.groups:
-            where = title_of(x, label(self))
-            raise ValueError(
-                f"{where}: {self.groups} groups must divide the {channels} channels of its input"
-            )
-        shape = (self.kernel, channels // self.groups, self.filters)
+        shape = (self.kernel, group_width(self, x, self.groups), self.filters)
         weight = self.parameter("weight", shape, self.init)
         bias = self.parameter("bias", (self.filters,)) if self.use_bias else None
         y = ops.conv1d(

@@ -6,6 +6,7 @@ from ..checks.numbers import flag, pair, whole
 from ..constraints import ConstraintLike, constraint_of
 from ..network import Layer, Tensor, label, title_of
 from ..network.windows import PaddingLike, PairLike, padding_of
+from .conv import group_width
 from .dense import Dense
 
 
@@ -92,13 +93,8 @@ class Conv2DTranspose(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Spread, add, activate."""
         x = ops.as_image(x)
-        channels = x.shape[2]
-        if channels % self.groups:
-            where = title_of(x, label(self))
-            raise ValueError(
-                f"{where}: {self.groups} groups must divide the {channels} channels of its input"
-            )
-        shape = (*self.kernel, self.filters // self.groups, channels)
+        group_width(self, x, self.groups)  # they divide the channels
+        shape = (*self.kernel, self.filters // self.groups, x.shape[-1])
         weight = self.parameter("weight", shape, self.init, constraint=self.constraint)
         bias = self.parameter("bias", (self.filters,)) if self.use_bias else None
         y = ops.conv2d_transpose(

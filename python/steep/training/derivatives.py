@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..checks.arrays import array
-from ..losses import Loss, OfOps
+from ..losses import Loss
+from ..losses.composed import OfOps
 from ..network import inputs
 from . import knobs
 from .run import Run

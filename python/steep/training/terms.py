@@ -13,7 +13,8 @@ import numpy as np
 from .. import _core, losses, schedules
 from ..checks.names import choose
 from ..checks.numbers import ANY
-from ..losses import Custom, Loss, OfOps
+from ..losses import Custom, Loss
+from ..losses.composed import OfOps
 from ..network import Shape, Tensor
 from ..network.description import Added
 from ..network.network import Network
