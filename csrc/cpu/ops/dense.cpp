@@ -61,6 +61,8 @@ void dots(const T* x, const T* wt, const T* bias, bool accumulate, T* y, const R
     ld = width - panel < kPanel ? kLane : kPanel;
     return wt + panel * N + (c - panel);
   };
+  T first[N];
+  for (int n = 0; n < N; ++n) first[n] = bias ? bias[n] : T(0);
   for (long r = 0; r < rows.count; ++r) {
     const T* const in = x + r * rows.ldx;
     Dots<T, N> sums;
@@ -79,11 +81,11 @@ void dots(const T* x, const T* wt, const T* bias, bool accumulate, T* y, const R
       });
     }
     T* const out = y + r * rows.ldy;
-    T before[N];
-    for (int n = 0; n < N; ++n) before[n] = accumulate ? out[n] : bias ? bias[n] : T(0);
+    if (accumulate)
+      for (int n = 0; n < N; ++n) first[n] = out[n];
     if (!kDense)
       for (int p = 0; p < Dots<T, N>::kParts; ++p) V::store(out + p * V::width, V::zero());
-    for (int n = 0; n < N; ++n) out[n] = sums.total(n) + before[n];
+    for (int n = 0; n < N; ++n) out[n] = sums.total(n) + first[n];
   }
 }
 
@@ -199,8 +201,9 @@ void run(const ops::MatMul& op, const Work<T>& w, const Step<T>& s, long lo, lon
   };
   op.turned ? multiply_turned(w, s, x, bias, relu, false, z, op.positions, lo, hi, finish)
             : multiply(w, x, bias, relu, false, z, op.positions, lo, hi, finish);
-  clear_padding(y, lo, hi);
-  if (z.data != y.data) clear_padding(z, lo, hi);
+  const bool cleared = w.narrow && !op.turned && op.positions == 1;  // z, by its kernel
+  if (op.f.any() || !cleared) clear_padding(y, lo, hi);
+  if (z.data != y.data && !cleared) clear_padding(z, lo, hi);
 }
 STEEP_CALL(MatMul)
 
