@@ -25,8 +25,8 @@ int usable_cpus();          // affinity mask and cgroup quotas, at least 1
 int quota_cpus(const std::string& root);
 
 // From the least to the best, "baseline" (the portable C++), "avx2", "avx512": those that this
-// processor and its operating system run and STEEP_MAX_ISA allows. float32 runs on the last, float64
-// on the first. A wrong value of the variable raises std::invalid_argument.
+// processor and its operating system run and STEEP_MAX_ISA allows. Numbers run on the last. A wrong
+// value of the variable raises std::invalid_argument.
 std::vector<std::string> isas();
 
 // Turns the proof that padding is zero on or off, and returns what was found broken first since it was

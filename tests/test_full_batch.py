@@ -241,6 +241,28 @@ def test_epochs_that_nobody_looks_at_are_the_same(name):
         assert len(other.history.history["seconds"]) == 9
 
 
+class Looks:
+    """Asks for gradients of other samples between any two steps, and predicts."""
+
+    def on_step_end(self, trainer):
+        X, y = batch(samples=40, seed=9)
+        trainer.gradients(X, y)
+        trainer.evaluate(X, y)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_what_was_read_of_the_samples_is_not_taken_for_others(name, precision):
+    """The plan keeps the samples between evaluations, but no longer than they are the same ones."""
+    method = METHODS[name](tol=0, change=0)
+    plain, looked = (trainer(method, precision=precision) for _ in range(2))
+    for seed in (0, 1):
+        X, y = batch(seed=seed)
+        plain.fit(X, y, epochs=4, progress=False)
+        looked.fit(X, y, epochs=4, progress=False, callbacks=[Looks()])
+        assert flat(plain.net).tobytes() == flat(looked.net).tobytes()
+
+
 def test_accuracies_of_epochs_are_those_of_the_start_of_each():
     random = np.random.default_rng(5)
     X, y = random.standard_normal((60, 3)), random.integers(0, 3, 60)

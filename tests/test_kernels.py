@@ -59,6 +59,43 @@ def activation_inputs(row, rows, width, precision, seed=0):
     return x
 
 
+# Where f is tried besides: as far as float32 reaches, and float64.
+WIDE = {
+    "exp": (-87, 88, -708, 709),
+    "tanh": (-12, 12, -25, 25),
+    "elu": (-20, 1, -45, 1),
+    "softplus": (-87, 88, -708, 709),
+    "sigmoid": (-87, 88, -708, 709),
+    "log": (2.0**-126, 2.0**127, 2.0**-1022, 2.0**1023),
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_powers_and_logarithms_over_their_whole_range(precision, name):
+    """Within four units in the last place; NaN, infinities and zeros as they should be."""
+    row = cases.ACTIVATIONS[name]
+    low, high = WIDE[name][:2] if precision == "float32" else WIDE[name][2:]
+    random = np.random.default_rng(3)
+    x = random.uniform(low, high, (64, 129))
+    if name == "log":
+        x = np.exp2(random.uniform(np.log2(low), np.log2(high), x.shape))
+        x[:8] = random.uniform(0.99, 1.01, (8, 129))
+    else:
+        x[:8] = random.uniform(-1, 1, (8, 129)) * np.exp2(-random.uniform(0, 60, (8, 129)))
+    x = x.astype(precision)
+    inputs = np.array([[np.nan, np.inf, -np.inf, 0.0, -0.0]], precision)
+
+    def f(x):
+        return engine.forward(lambda g, x: g.activation(x, name, row.alpha), x, precision=precision)
+
+    alpha = float(np.asarray(row.alpha, precision))
+    truth = row.f(x.astype(np.float64), alpha)
+    within(f(x), truth, 8 * UNIT[precision] * np.abs(truth) + TINY[precision])
+    with np.errstate(all="ignore"):
+        wanted = row.f(inputs.astype(np.float64), alpha).astype(precision)
+        np.testing.assert_array_equal(f(inputs), wanted)
+
+
 def f_bound(row, precision, x, truth):
     """Roundings of f. In float64 truth and kernel both round x/sqrt(2) two times, which a tail of
     e^(-x^2/2) turns into x^2 roundings each; the float32 kernel splits its exponent instead.

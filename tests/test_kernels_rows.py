@@ -185,5 +185,6 @@ def test_rule_at_every_size(name):
     roundings = (16 + steps) * moved + steps * np.abs(double).max(axis=0)
     within(single, double, 2 * UNIT["float32"] * roundings)
     for n in () if cases.RULES[name].whole else EDGES:
-        part = swept(rule, start[:n], g[:, :n], knobs, "float32")
-        assert part.tobytes() == np.ascontiguousarray(single[:, :n]).tobytes()
+        for whole, precision in ((single, "float32"), (double, "float64")):
+            part = swept(rule, start[:n], g[:, :n], knobs, precision)
+            assert part.tobytes() == np.ascontiguousarray(whole[:, :n]).tobytes()

@@ -61,6 +61,11 @@ void check_bounds(const Program& program) {
   }
 }
 
+std::vector<Aim> repeated(std::vector<Aim> aims) {
+  for (Aim& aim : aims) aim.program.repeats = true;
+  return aims;
+}
+
 // Where the elements of the parameters that a program trains lie in a point.
 std::vector<std::size_t> trained(const Layout& layout, const Program& program) {
   std::vector<std::size_t> places;
@@ -82,7 +87,7 @@ std::vector<std::size_t> trained(const Layout& layout, const Program& program) {
 template <class T>
 CpuFullBatch<T>::CpuFullBatch(std::vector<Aim> aims, int scalars,
                               std::shared_ptr<CpuStore<T>> weights)
-    : CpuTraining<T>(std::move(aims), scalars, std::move(weights)),
+    : CpuTraining<T>(repeated(std::move(aims)), scalars, std::move(weights)),
       points_(this->slots_.columns() > 0 ? this->slots_.layout(0) : this->weights_->layout()),
       places_(trained(points_, goal().program)), random_(differs(goal().program)) {
   const std::vector<Slice>&all = this->weights_->layout().slices, &own = points_.slices;
@@ -190,8 +195,10 @@ template <class T> void CpuFullBatch<T>::evaluate(minimize::Point& at) {
   gather(this->weights_->column(0), 1, at.x);
   Step<T> step = this->at(goal(), *data_, place_, scalars_);
   step.halt = halt_;
+  step.held = held_ && !data_->data().augment;
   this->keep_gradients();
   at.f = sign_ * timed(step);
+  held_ = !left();
   gather(this->gradients_->column(0), sign_, at.g);
   sums_ = sums(step);
 }
@@ -281,6 +288,7 @@ template <class T> Walked CpuFullBatch<T>::walk(const Stretch& stretch, Halt* ha
   const double begun = now();
   halt_ = halt;
   data_ = stretch.data;
+  held_ = false;  // others may have used the plan
   if (slot_changes_ != this->slots_.changes()) method_->forget();
   slot_changes_ = this->slots_.changes();
   Walked walked{0, Bad::Nothing, 0};
@@ -310,6 +318,7 @@ std::string CpuFullBatch<T>::faulty_parameter(const Batcher& data, Position at, 
   data_ = &data;
   place_ = at;
   scalars_ = this->scalars_of(knobs);
+  held_ = false;
   take();
   evaluate(point_);
   const T* const g = this->gradients_->column(0);

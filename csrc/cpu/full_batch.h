@@ -55,6 +55,7 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   const std::vector<std::size_t> places_;
   minimize::Vector along_, product_;  // of multiply(), as the weights lie
   const bool random_;                 // whether the objective differs from step to step
+  bool held_ = false;                 // the plan has read the samples, during this call
   // Of the step under way.
   const Batcher* data_ = nullptr;
   Position place_{};

@@ -138,7 +138,7 @@ bool gather_weights(const ops::Losing& of, const PerRow<T>& to, const Step<T>& s
                     long hi) {
   const double* const weights = s.batcher->data().weights_of(of.weights, -1);
   if (weights == nullptr) return false;
-  for (long r = lo; r < hi; ++r) to.weights[r] = static_cast<T>(weights[s.order[r]]);
+  for (long r = lo; r < hi && !s.held; ++r) to.weights[r] = static_cast<T>(weights[s.order[r]]);
   return true;
 }
 
@@ -146,7 +146,7 @@ template <class T>
 Gathered gather_targets(const ops::Loss& of, const PerRow<T>& to, const Kernels<T>& k,
                         const Step<T>& s, long lo, long hi) {
   const Targets& from = s.batcher->data().targets[of.target];
-  for (long r = lo; r < hi; ++r) {
+  for (long r = lo; r < hi && !s.held; ++r) {
     if (from.labels != nullptr) {
       to.labels[r] = from.labels[s.order[r]];
     } else {

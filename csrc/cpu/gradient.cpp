@@ -22,27 +22,28 @@ template <class T> void Plan<T>::bind_tasks() {
     first_tasks_.push_back(tasks_.size());
     if (program_.trains.empty() || !program_.trains[p]) continue;
     const long length = s.matrix ? s.rows : padded(s.columns);
-    for (long lo = 0; lo < length; lo += s.matrix ? kBlockRows : kBlockColumns) {
+    const long each = !s.matrix ? kBlockColumns : program_.repeats ? kLowRows : kBlockRows;
+    for (long lo = 0; lo < length; lo += each) {
       for (long panel = 0; panel < (s.matrix ? s.panels().count() : 1); ++panel) {
-        add_task(static_cast<int>(p), panel, lo);
+        add_task(static_cast<int>(p), panel, lo, std::min(each, length - lo));
       }
     }
   }
   first_tasks_.push_back(tasks_.size());
 }
 
-template <class T> void Plan<T>::add_task(int parameter, long panel, long lo) {
+template <class T> void Plan<T>::add_task(int parameter, long panel, long lo, long length) {
   const Slice& s = weights_->layout().slices[parameter];
   GradTask<T> task;
   task.parameter = parameter;
   if (s.matrix) {
     task.columns = s.panels().width(panel);
     task.present = s.panels().present(panel);
-    task.rows = std::min(kBlockRows, s.rows - lo);
+    task.rows = length;
     task.offset = s.offset + s.panels().offset(panel) + lo * task.columns;
   } else {
     task.rows = 1;
-    task.columns = task.present = std::min(kBlockColumns, padded(s.columns) - lo);
+    task.columns = task.present = length;
     task.offset = s.offset + lo;
   }
   task.size = task.rows * task.columns;
@@ -182,7 +183,7 @@ void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
 
 #define STEEP_GRADIENT(T)                                                              \
   template void Plan<T>::bind_tasks();                                                 \
-  template void Plan<T>::add_task(int, long, long);                                    \
+  template void Plan<T>::add_task(int, long, long, long);                              \
   template void Plan<T>::gradient(const GradTask<T>&, long, T*, int, T* const*) const; \
   template void Plan<T>::add_gradient(const GradTask<T>&, long, T*) const;
 STEEP_GRADIENT(float)

@@ -17,16 +17,19 @@ Kernels<Dual> dual_kernels();
 }  // namespace portable
 namespace avx2 {
 Kernels<float> float_kernels();
-}
+Kernels<double> double_kernels();
+}  // namespace avx2
 namespace avx512 {
 Kernels<float> float_kernels();
-}
+Kernels<double> double_kernels();
+}  // namespace avx512
 
 namespace {
 
 struct Isa {
   const char* name;
-  Kernels<float> (*kernels)();
+  Kernels<float> (*floats)();
+  Kernels<double> (*doubles)();
   bool runs;  // on this processor, under this operating system
 };
 
@@ -34,17 +37,18 @@ struct Isa {
 constexpr const char* kLevels[] = {"baseline", "avx2", "avx512", "amx"};
 
 std::vector<Isa> compiled() {
-  std::vector<Isa> isas = {{kLevels[0], portable::float_kernels, true}};
+  std::vector<Isa> isas = {{kLevels[0], portable::float_kernels, portable::double_kernels, true}};
 #if defined(STEEP_HAS_AVX2)
   __builtin_cpu_init();
   const bool avx2_runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  isas.push_back({kLevels[1], avx2::float_kernels, avx2_runs});
+  isas.push_back({kLevels[1], avx2::float_kernels, avx2::double_kernels, avx2_runs});
 #endif
 #if defined(STEEP_HAS_AVX512)
   const bool avx512_runs = __builtin_cpu_supports("avx512f") &&
                            __builtin_cpu_supports("avx512bw") &&
                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  isas.push_back({kLevels[2], avx512::float_kernels, avx512_runs && avx2_runs});
+  isas.push_back(
+      {kLevels[2], avx512::float_kernels, avx512::double_kernels, avx512_runs && avx2_runs});
 #endif
   return isas;
 }
@@ -66,20 +70,15 @@ bool allowed(const Isa& isa) {
   return false;
 }
 
-Kernels<float> best_float() {
-  Kernels<float> best{};
+template <class T>
+Kernels<T> best(Kernels<T> (*Isa::*kernels)()) {
+  Kernels<T> best{};
   for (const Isa& isa : compiled()) {
     if (!isa.runs || !allowed(isa)) continue;
-    best = isa.kernels();
+    best = (isa.*kernels)();
     best.isa = isa.name;
   }
   return best;
-}
-
-Kernels<double> portable_double() {
-  Kernels<double> table = portable::double_kernels();
-  table.isa = kLevels[0];
-  return table;
 }
 
 Kernels<portable::Dual> portable_dual() {
@@ -99,13 +98,13 @@ std::vector<std::string> cpu::isas() {
 
 template <>
 const Kernels<float>& kernels<float>() {
-  static const Kernels<float> table = best_float();
+  static const Kernels<float> table = best(&Isa::floats);
   return table;
 }
 
 template <>
 const Kernels<double>& kernels<double>() {
-  static const Kernels<double> table = portable_double();
+  static const Kernels<double> table = best(&Isa::doubles);
   return table;
 }
 

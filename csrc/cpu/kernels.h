@@ -142,7 +142,7 @@ template <class T> struct Kernels {
                          bool accumulate);
   void (*depthwise_grad_weight)(const Window& w, const T* x, const T* dy, T* dweight,
                                 bool accumulate);
-  // The transforms of F(2x2, 3x3), see winograd.h. Position (i, j) of a tile, 0 to 3 each, lies at
+  // The transforms of F(2x2, 3x3), see winograd.h; null but for float. Position (i, j) of a tile, 0 to 3 each, lies at
   // (4i + j)*position; widths are multiples of kLane.
   // v = B^T d B for a row of tiles, two pixels apart, of four image rows: (tiles, channels) in each
   // position.
@@ -165,8 +165,8 @@ template <class T> struct Kernels {
   void (*read_u8)(const void* src, long stride, T* dst, long columns, T scale, T shift);
 };
 
-// The table for float, best instruction set this processor and STEEP_MAX_ISA allow; for double, the
-// portable one.
+// The table of the best instruction set that this processor and STEEP_MAX_ISA allow; for dual numbers,
+// the portable one.
 template <class T> const Kernels<T>& kernels();
 
 }  // namespace steep

@@ -69,6 +69,8 @@ constexpr long kLargestTask = 2048;  // elements of the largest block
 // Gradient, weights and two slots of one block fit into a 48 KiB first-level cache together.
 constexpr long kBlockRows = 64;
 constexpr long kBlockColumns = 512;  // of a vector
+// Where a pass is all there is, small matrices should be work for several threads, too.
+constexpr long kLowRows = 16;
 
 template <class T> struct GradTask {
   int parameter;
@@ -165,7 +167,7 @@ template <class T> class Plan {
   View<T> view(int tensor) const;
   T* parameter(int p) const { return weights_->column(0) + weights_->layout().slices[p].offset; }
   void bind_tasks();
-  void add_task(int parameter, long panel, long lo);
+  void add_task(int parameter, long panel, long lo, long length);
   void sum_terms(const GradTask<T>& task, long rows, T* g, bool accumulate, int columns,
                  T* const* blocks) const;
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,

@@ -81,7 +81,9 @@ template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int thre
   const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
   if (thread == 0 && checking()) check_padding(*weights_, "the weight");
-  step.batcher->order(step.epoch, step.batch, step.first, lo, hi, step.order);
+  if (!step.held) {
+    step.batcher->order(step.epoch, step.batch, step.first, lo, hi, step.order);
+  }
   for (std::size_t p = 0; p < phases_.size(); ++p) {
     if (phases_[p].meets && threads > 1) pool().meet();
     if (phases_[p].crosses) {

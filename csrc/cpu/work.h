@@ -51,6 +51,7 @@ template <class T> struct Step {
   T* scratch = nullptr;             // of one thread alone: set by the plan
   Halt* halt = nullptr;             // looked at between chunks of rows; null where a call is short
   const Probe* probe = nullptr;
+  bool held = false;  // whether the samples are those of the last step, which are still there
   bool asks = false;  // whether this thread asks the caller: set by the plan
 };
 

@@ -98,6 +98,13 @@ void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan
     const Tensor& of = program.tensors[tensor];
     t.stride = spread(of.width) * bytes_of(of.format);
   };
+  const int end = static_cast<int>(program.ops.size());
+  const int end_phase = static_cast<int>(spans.size());
+  for (const Op& op : program.ops) {  // what was read of the samples stays for the next pass
+    if (!program.repeats || !op.as<ops::Input>()) continue;
+    touch(op.out, 0, 0);
+    touch(op.out, end, end_phase);
+  }
   for (std::size_t phase = 0; phase < spans.size(); ++phase) {
     const int first = static_cast<int>(spans[phase].first), p = static_cast<int>(phase);
     const int last = static_cast<int>(spans[phase].last) - 1;
@@ -111,8 +118,6 @@ void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan
       for (const int x : op.in) touch(x, last, p);
     }
   }
-  const int end = static_cast<int>(program.ops.size());
-  const int end_phase = static_cast<int>(spans.size());
   for (const auto& terms : program.terms) {
     for (const GradTerm& t : terms) {
       touch(t.x, end, end_phase);

@@ -3,6 +3,7 @@
 #pragma once
 #include "base/dual.h"
 #include "cpu/kernels.h"
+#include "cpu/kernels/gemm.h"
 #include "losses/cross_entropy.h"
 
 namespace steep::STEEP_ISA {
@@ -23,8 +24,12 @@ struct FewClasses {
     for (int32_t j = 0; j < int32_t(kLane); ++j) row[j] = min_(j, int32_t(rows) - 1);
     const T* const from = a.z + first * a.ldz;
     const int32_t ld = int32_t(a.ldz);
-    for (long c = 0; c < a.columns; ++c)
-      for (long j = 0; j < kLane; ++j) z[c][j] = from[row[j] * ld + c];
+    if (rows == kLane && !a.dense) {
+      transpose(from, a.ldz, z[0], kLane, kLane, (a.columns + 3) / 4 * 4);
+    } else {
+      for (long c = 0; c < a.columns; ++c)
+        for (long j = 0; j < kLane; ++j) z[c][j] = from[row[j] * ld + c];
+    }
     for (long j = 0; j < kLane; ++j) label[j] = a.labels[first + row[j]];
   }
 
@@ -72,11 +77,14 @@ struct FewClasses {
                                   factor[j] * spread);
         z[c][j] = best[j] == c ? largest[j] : grad;
       }
-    for (long j = 0; j < rows; ++j) {
-      T* const dz = a.dz + (first + j) * a.lddz;
-      for (long c = 0; c < kLane && !a.dense; ++c) dz[c] = T(0);
-      for (long c = 0; c < a.columns; ++c) dz[c] = z[c][j];
+    if (a.dense) {
+      for (long j = 0; j < rows; ++j)
+        for (long c = 0; c < a.columns; ++c) a.dz[(first + j) * a.lddz + c] = z[c][j];
+      return;
     }
+    for (long c = a.columns; c < kLane; ++c)
+      for (long j = 0; j < kLane; ++j) z[c][j] = T(0);
+    transpose(z[0], kLane, a.dz + first * a.lddz, a.lddz, kLane, rows);
   }
 };
 

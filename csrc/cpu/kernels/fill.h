@@ -46,19 +46,18 @@ STEEP_HD T sum_lanes(const T* lane) {
 
 }  // namespace steep::STEEP_ISA
 
-// Every instruction set has the float kernels; double, for checks, is portable only, and so are dual
-// numbers, for kernels that derivatives pass through.
-#define STEEP_DOUBLE_portable 1
+// Every instruction set has the kernels of float and double; those of dual numbers, for what
+// derivatives pass through, are portable only.
+#define STEEP_DUAL_portable 1
 #define STEEP_JOIN2(a, b) a##b
 #define STEEP_JOIN(a, b) STEEP_JOIN2(a, b)
-#if STEEP_JOIN(STEEP_DOUBLE_, STEEP_ISA)
 #define STEEP_FILL(function)                      \
   template void function<float>(Kernels<float>&); \
   template void function<double>(Kernels<double>&);
+#if STEEP_JOIN(STEEP_DUAL_, STEEP_ISA)
 #define STEEP_FILL_DUAL(function) \
   STEEP_FILL(function)            \
   template void function<Dual>(Kernels<Dual>&);
 #else
-#define STEEP_FILL(function) template void function<float>(Kernels<float>&);
 #define STEEP_FILL_DUAL(function) STEEP_FILL(function)
 #endif

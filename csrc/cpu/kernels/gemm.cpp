@@ -72,12 +72,13 @@ void panel(const GemmPanel<T>& p) {
 template <class T>
 void gemm_panel(const GemmPanel<T>& p) {
   if (p.rows <= 0) return;
-  if (Vec<T>::width == kLane && p.columns == kLane) {
-    p.a_transposed ? panel<T, 1, true, Shape<T>::slim_rows>(p)
-                   : panel<T, 1, false, Shape<T>::slim_rows>(p);
-  } else {
-    p.a_transposed ? panel<T, 2, true, Shape<T>::rows>(p) : panel<T, 2, false, Shape<T>::rows>(p);
+  if constexpr (Vec<T>::width == kLane) {
+    if (p.columns == kLane) {
+      return p.a_transposed ? panel<T, 1, true, Shape<T>::slim_rows>(p)
+                            : panel<T, 1, false, Shape<T>::slim_rows>(p);
+    }
   }
+  p.a_transposed ? panel<T, 2, true, Shape<T>::rows>(p) : panel<T, 2, false, Shape<T>::rows>(p);
 }
 
 // V::width rows of four columns.
@@ -110,13 +111,14 @@ void transpose(const T* src, long lds, T* dst, long ldd, long rows, long columns
   }
 }
 
-template void gemm_panel<float>(const GemmPanel<float>&);
-template void transpose<float>(const float*, long, float*, long, long, long);
+#define STEEP_GEMM(T)                               \
+  template void gemm_panel<T>(const GemmPanel<T>&); \
+  template void transpose<T>(const T*, long, T*, long, long, long);
+STEEP_GEMM(float)
+STEEP_GEMM(double)
 #if STEEP_PASTE(STEEP_ID_, STEEP_ISA) == STEEP_ID_portable
-template void gemm_panel<double>(const GemmPanel<double>&);
-template void transpose<double>(const double*, long, double*, long, long, long);
-template void gemm_panel<Dual>(const GemmPanel<Dual>&);
-template void transpose<Dual>(const Dual*, long, Dual*, long, long, long);
+STEEP_GEMM(Dual)
 #endif
+#undef STEEP_GEMM
 
 }  // namespace steep::STEEP_ISA

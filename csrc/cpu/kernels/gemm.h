@@ -6,9 +6,7 @@
 
 namespace steep::STEEP_ISA {
 
-constexpr long kTileRows = Shape<float>::rows;
-
-// Defined for float in every instruction set, for double and dual numbers in the portable one.
+// Defined for float and double in every instruction set, for dual numbers in the portable one.
 template <class T>
 void gemm_panel(const GemmPanel<T>& p);
 template <class T>

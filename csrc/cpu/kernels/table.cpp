@@ -22,7 +22,7 @@ template <class T, class... A> const Call<T>* calls(List<A...>) {
 template <class T>
 Kernels<T> filled() {
   Kernels<T> table{};
-  table.tile_rows = kTileRows;
+  table.tile_rows = Shape<T>::rows;
   table.gemm_panel = gemm_panel<T>;
   table.transpose = transpose<T>;
   table.calls = calls<T>(ops::All{});
@@ -39,8 +39,8 @@ Kernels<T> filled() {
 
 // Called by ../isa.cpp on processors that have this instruction set.
 Kernels<float> float_kernels() { return filled<float>(); }
-#if STEEP_JOIN(STEEP_DOUBLE_, STEEP_ISA)
 Kernels<double> double_kernels() { return filled<double>(); }
+#if STEEP_JOIN(STEEP_DUAL_, STEEP_ISA)
 Kernels<Dual> dual_kernels() { return filled<Dual>(); }
 #endif
 

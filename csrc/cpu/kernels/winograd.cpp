@@ -205,11 +205,13 @@ void winograd_filter_gradient(const T* u, long position, long n, T* g, long tap,
 
 template <class T>
 void fill_winograd(Kernels<T>& table) {
-  table.winograd_input = winograd_input<T>;
-  table.winograd_output = winograd_output<T>;
-  table.winograd_gradient = winograd_gradient<T>;
-  table.winograd_filter = winograd_filter<T>;
-  table.winograd_filter_gradient = winograd_filter_gradient<T>;
+  if constexpr (sizeof(T) == sizeof(float)) {
+    table.winograd_input = winograd_input<T>;
+    table.winograd_output = winograd_output<T>;
+    table.winograd_gradient = winograd_gradient<T>;
+    table.winograd_filter = winograd_filter<T>;
+    table.winograd_filter_gradient = winograd_filter_gradient<T>;
+  }
 }
 
 STEEP_FILL_DUAL(fill_winograd)

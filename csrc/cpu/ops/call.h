@@ -50,17 +50,17 @@ STEEP_HD void activate_grad(const Work<T>& w, const Fused& f, const View<T>& dy,
 
 }  // namespace steep::STEEP_ISA
 
-#define STEEP_BODY(op)                                                       \
-  template <> struct Body<ops::op> {                                         \
-    template <class... Args> STEEP_HD static void run(const Args&... args) { \
-      STEEP_ISA::run(args...);                                               \
-    }                                                                        \
-  };                                                                         \
-  template void call<ops::op, float>(const Work<float>&, const Step<float>&, long, long);
-#if STEEP_JOIN(STEEP_DOUBLE_, STEEP_ISA)
-#define STEEP_CALL(op)                                                                       \
-  STEEP_BODY(op)                                                                             \
-  template void call<ops::op, double>(const Work<double>&, const Step<double>&, long, long); \
+#define STEEP_BODY(op)                                                                    \
+  template <> struct Body<ops::op> {                                                      \
+    template <class... Args> STEEP_HD static void run(const Args&... args) {              \
+      STEEP_ISA::run(args...);                                                            \
+    }                                                                                     \
+  };                                                                                      \
+  template void call<ops::op, float>(const Work<float>&, const Step<float>&, long, long); \
+  template void call<ops::op, double>(const Work<double>&, const Step<double>&, long, long);
+#if STEEP_JOIN(STEEP_DUAL_, STEEP_ISA)
+#define STEEP_CALL(op) \
+  STEEP_BODY(op)       \
   template void call<ops::op, Dual>(const Work<Dual>&, const Step<Dual>&, long, long);
 #else
 #define STEEP_CALL(op) STEEP_BODY(op)

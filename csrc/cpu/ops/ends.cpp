@@ -10,6 +10,7 @@ namespace steep::STEEP_ISA {
 
 template <class T>
 void run(const ops::Input& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  if (s.held) return;
   gather_inputs(op, w, s, lo, hi);
   clear_padding(w.out, lo, hi);
   if (w.made) by_channel(*static_cast<const ByChannel<T>*>(w.made), w.out, w.out, false, lo, hi);

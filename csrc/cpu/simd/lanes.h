@@ -62,6 +62,10 @@ STEEP_HD typename RegOf<T, n>::type fma_reg(typename RegOf<T, n>::type a,
     return _mm256_fmadd_ps(a, b, c);
   } else if constexpr (n == 4 && sizeof(T) == 4) {
     return _mm_fmadd_ps(a, b, c);
+  } else if constexpr (n == 4 && sizeof(T) == 8) {
+    return _mm256_fmadd_pd(a, b, c);
+  } else if constexpr (n == 2 && sizeof(T) == 8) {
+    return _mm_fmadd_pd(a, b, c);
 #endif
   } else {
     typename RegOf<T, n>::type sum;

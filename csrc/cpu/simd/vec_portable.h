@@ -55,7 +55,7 @@ struct Vec128 {
   }
   static Reg relu(Reg x) { return x < zero() ? zero() : x; }  // keeps NaN
 
-  // Lanes q of w[0..3] become w[q] of four 4-element rows, in each 16-byte lane on its own.
+  // Lanes q of w[0..3] become w[q] of four 4-element rows, in each four lanes on their own.
   static void transpose4(Reg (&w)[4]) {
     if constexpr (width == 4) {
       const Reg a = STEEP_SHUFFLE(w[0], w[1], 0, 4, 1, 5),
@@ -68,7 +68,7 @@ struct Vec128 {
       w[3] = STEEP_SHUFFLE(b, d, 2, 3, 6, 7);
     }
   }
-  // 16-byte lane l of the result is p[4*l*stride ..]; here there is one lane.
+  // Four elements l of the result are p[4*l*stride ..]; here there are four at most.
   static Reg load_lanes(const T* p, long) { return load(p); }
 };
 

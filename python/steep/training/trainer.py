@@ -87,7 +87,7 @@ class Trainer(Fitting, Derivatives):
         samples; where all weights of a batch are 0 it is 0. Histories show means in every case,
         except the losses of single steps.
     precision
-        ``"float32"``, or ``"float64"`` for checks (slow).
+        ``"float32"``, or ``"float64"``: half as many numbers in a vector and twice the bytes.
     device
         ``"cpu"``.
     seed
