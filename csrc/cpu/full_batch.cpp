@@ -176,15 +176,15 @@ template <class T> Terms CpuFullBatch<T>::terms() const {
 // Stretches of evaluations try one thread against several, as steps of rules do.
 template <class T> double CpuFullBatch<T>::timed(const Step<T>& step) {
   const int wanted = this->threads_for_rows(step.rows);
-  if (timed_ == 0) paced_ = this->pace_.steps();
+  if (timed_ == 0) paced_ = passes_.steps();
   const double start = now();
   const double value =
       objective(*goal().plan, *this->weights_, step, terms(), this->gradients_->column(0),
-                wanted > 1 ? this->pace_.threads(wanted) : 1);
+                wanted > 1 ? passes_.threads(wanted) : 1);
   if (wanted == 1) return value;
   took_ += now() - start;
   if (++timed_ < paced_) return value;
-  this->pace_.note(timed_, took_);
+  passes_.note(timed_, took_);
   timed_ = 0;
   took_ = 0;
   return value;

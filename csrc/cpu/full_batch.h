@@ -68,6 +68,8 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   long batch_ = -1;             // number of the data of that point
   double knobs_[2]{};           // penalty and sign of it
   long slot_changes_ = -1;
+  // A pass has no update, and what threads leave in each other's caches is more of it: 2 ms.
+  Pace passes_{2e-3};
   long paced_ = 0, timed_ = 0;  // evaluations of a stretch of the Pace, and those done
   double took_ = 0;
 };

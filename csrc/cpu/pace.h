@@ -9,6 +9,9 @@ namespace steep {
 // other: the first wakes workers and warms caches, the second is measured.
 class Pace {
  public:
+  // `longest`, in seconds: of a step beside which a barrier is nothing, and trials are not made.
+  explicit Pace(double longest = 2e-4) : longest_(longest) {}
+
   // Threads of the next stretch, of `wanted` at most.
   int threads(int wanted) const { return several_ == (turn_ == kRun) ? wanted : 1; }
 
@@ -24,7 +27,7 @@ class Pace {
     const double each = taken / static_cast<double>(std::max(steps, 1L));
     if (turn_ == kRun) {
       mine() = each;
-      if (each < kLongStep) turn_ = kWarm;
+      if (each < longest_) turn_ = kWarm;
     } else if (turn_ == kWarm) {
       turn_ = kMeasure;
     } else {
@@ -40,8 +43,7 @@ class Pace {
  private:
   enum Turn { kRun, kWarm, kMeasure };
   static constexpr long kFirst = 32, kFewest = 4;
-  static constexpr double kLongStep = 2e-4;               // seconds; beside it a barrier is nothing
-  static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;  // seconds
+  static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;          // seconds
   static constexpr double kShortPause = 0.02, kLongPause = 0.16;  // seconds
 
   double& mine() { return each_[several_]; }
@@ -49,6 +51,7 @@ class Pace {
   double mine() const { return each_[several_]; }
   double other() const { return each_[!several_]; }
 
+  const double longest_;
   bool several_ = true;  // the choice
   Turn turn_ = kRun;
   double each_[2] = {0, 0};  // seconds of a step with one thread, with several

@@ -68,7 +68,7 @@ template <class T> class CpuTraining : public Training {
   std::unique_ptr<CpuStore<T>> gradients_;     // made when first asked for
   std::unique_ptr<CpuStore<T>> kept_weights_;  // of steps whose gradient is taken uphill
   std::vector<T> saved_weights_, saved_slots_;
-  Pace pace_;
+  Pace pace_{};
   double step_seconds_ = 0;  // of the last steps
 };
 

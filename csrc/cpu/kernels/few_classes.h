@@ -55,17 +55,19 @@ struct FewClasses {
   STEEP_HD void store(long rows) {
     using Loss = losses::CrossEntropy;
     const T keep = T(1) - a.option, spread = a.option / T(a.columns);
-    T value[kLane], factor[kLane], scale[kLane], largest[kLane], right[kLane];
+    const T option = a.option, columns = T(a.columns), mean = a.factor;
+    T value[kLane], factor[kLane], scale[kLane], largest[kLane], right[kLane], weight[kLane];
+    for (long j = 0; j < kLane; ++j) weight[j] = a.weights ? a.weights[first + row[j]] : T(1);
+#pragma GCC ivdep
     for (long j = 0; j < kLane; ++j) {
-      const T weight = a.weights ? a.weights[first + row[j]] : T(1);
-      factor[j] = a.factor * weight;
-      value[j] = weight * Loss::value(others[j], sum_d[j], T(1), label_d[j], a.option, spread);
+      factor[j] = mean * weight[j];
+      value[j] = weight[j] * Loss::value(others[j], sum_d[j], T(1), label_d[j], option, spread);
       scale[j] = factor[j] / (T(1) + others[j]);
       const T others_t = best[j] == label[j] ? T(0) : T(1);
       // A NaN among the logits is in the sum of their distances, too, and then nothing is right.
       right[j] = sum_d[j] == sum_d[j] ? T(1) - others_t : T(0);
       largest[j] = Loss::grad_of_largest(others[j], others_t, scale[j], factor[j] * keep,
-                                         factor[j] * spread, T(a.columns));
+                                         factor[j] * spread, columns);
     }
     for (long j = 0; j < rows; ++j) a.values[first + j] = plain(value[j]);
     if (a.correct)
