@@ -173,17 +173,21 @@ template <class T> Terms CpuFullBatch<T>::terms() const {
           by_parameter(goal().recipe, layout, {0.0}), by_parameter(goal().recipe, layout, {l2_})};
 }
 
-// Stretches of evaluations try one thread against several, as steps of rules do.
+// Stretches of evaluations try several threads against one, as steps of rules do. These begin with one: a
+// whole fit of a small network may be over before a bad choice is mended. Long ones need no trial.
 template <class T> double CpuFullBatch<T>::timed(const Step<T>& step) {
+  constexpr double kLongForward = 5e7;  // flops: passes of 2 ms by one thread
+  const double forward = goal().plan->cost_per_row() * static_cast<double>(step.rows);
   const int wanted = this->threads_for_rows(step.rows);
+  const bool tried = wanted > 1 && forward < kLongForward;
   if (timed_ == 0) paced_ = passes_.steps();
   const double start = now();
   const double value =
       objective(*goal().plan, *this->weights_, step, terms(), this->gradients_->column(0),
-                wanted > 1 ? passes_.threads(wanted) : 1);
-  if (wanted == 1) return value;
+                tried ? passes_.threads(wanted) : wanted);
+  if (!tried) return value;
   took_ += now() - start;
-  if (++timed_ < paced_) return value;
+  if (++timed_ < paced_ && !passes_.enough(took_)) return value;
   passes_.note(timed_, took_);
   timed_ = 0;
   took_ = 0;

@@ -25,6 +25,8 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   class Method;
   template <class M> class Of;
 
+  static constexpr double kLongestPass = 1e-2;  // seconds, of those that are tried with one thread
+
   // Of the batch at a point; the recorded ones are of the samples.
   struct Sums { double loss, right, weight; };
 
@@ -68,8 +70,7 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   long batch_ = -1;             // number of the data of that point
   double knobs_[2]{};           // penalty and sign of it
   long slot_changes_ = -1;
-  // A pass has no update, and what threads leave in each other's caches is more of it: 2 ms.
-  Pace passes_{2e-3};
+  Pace passes_{kLongestPass, false};
   long paced_ = 0, timed_ = 0;  // evaluations of a stretch of the Pace, and those done
   double took_ = 0;
 };

@@ -10,7 +10,9 @@ namespace steep {
 class Pace {
  public:
   // `longest`, in seconds: of a step beside which a barrier is nothing, and trials are not made.
-  explicit Pace(double longest = 2e-4) : longest_(longest) {}
+  // `several` is the first choice.
+  explicit Pace(double longest = 2e-4, bool several = true)
+      : longest_(longest), several_(several) {}
 
   // Threads of the next stretch, of `wanted` at most.
   int threads(int wanted) const { return several_ == (turn_ == kRun) ? wanted : 1; }
@@ -22,13 +24,16 @@ class Pace {
     return each > 0 ? std::max(kFewest, static_cast<long>(seconds / each)) : kFirst;
   }
 
+  // Whether a trial has taken so long that it need not be finished.
+  bool enough(double taken) const { return turn_ != kRun && taken > 2 * kTrial; }
+
   // What it took.
   void note(long steps, double taken) {
     const double each = taken / static_cast<double>(std::max(steps, 1L));
     if (turn_ == kRun) {
       mine() = each;
       if (each < longest_) turn_ = kWarm;
-    } else if (turn_ == kWarm) {
+    } else if (turn_ == kWarm && each < kHopeless * mine()) {
       turn_ = kMeasure;
     } else {
       other() = each;
@@ -43,6 +48,7 @@ class Pace {
  private:
   enum Turn { kRun, kWarm, kMeasure };
   static constexpr long kFirst = 32, kFewest = 4;
+  static constexpr double kHopeless = 8;  // times the better choice, while workers wake
   static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;          // seconds
   static constexpr double kShortPause = 0.02, kLongPause = 0.16;  // seconds
 
@@ -52,7 +58,7 @@ class Pace {
   double other() const { return each_[!several_]; }
 
   const double longest_;
-  bool several_ = true;  // the choice
+  bool several_;  // the choice
   Turn turn_ = kRun;
   double each_[2] = {0, 0};  // seconds of a step with one thread, with several
   double pause_ = kShortPause;
