@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import types
 
 import numpy as np
 import pytest
@@ -121,6 +122,35 @@ def test_step_is_what_fit_does(small):
     assert losses == a.history.steps["loss"] == b.history.steps["loss"]
     assert same(a.net.state_dict(), b.net.state_dict())
     assert (b.steps, b.epoch) == (3, 0)
+
+
+@pytest.mark.parametrize("unit", ["epoch", "step"])
+def test_schedules_are_those_of_each_step_whatever_was_called_before(small, unit):
+    """Tables of knobs reach ahead: other batches, single steps and ended epochs want new ones."""
+    X, y = small
+    stop = types.SimpleNamespace(on_step_end=lambda step: "stop" if step == 4 else None)
+    weights, rates = [], []
+    for fresh in (False, True):
+        made = trainer(optimizer=optimizers.SGD(schedules.Exponential(0.1, 0.9, unit=unit), 0.5))
+
+        def call(method, *given, made=made, fresh=fresh, **more):
+            if fresh:
+                made._run.knobs = type(made._run.knobs)(made._run.settings)
+            method(*given, **more)
+
+        call(made.fit, X, y, epochs=3, batch_size=100, callbacks=[stop], progress=False)
+        call(made.fit, X[:280], y[:280], epochs=2, batch_size=100, progress=False)
+        call(made.step, X[:40], y[:40])
+        call(made.fit, X, y, epochs=2, batch_size=70, progress=False)
+        for k in range(3):
+            call(made.step, X[k : k + 30], y[k : k + 30])
+        made.lr = schedules.Exponential(0.2, 0.8, unit=unit)
+        call(made.step, X[:40], y[:40])
+        call(made.fit, X, y, epochs=1, batch_size=50, progress=False)
+        weights.append(made.net.state_dict())
+        rates.append(made.history.history["lr"])
+    assert rates[0] == rates[1]
+    assert same(*weights)
 
 
 def test_gradients_are_central_differences(small):

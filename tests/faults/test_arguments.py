@@ -334,7 +334,7 @@ def test_f17_float32_needs_numbers_it_can_hold_but_float64_may_have_smaller_ones
             optimizer._check_precision("float32")
     fading = steep.schedules.Exponential(0.1, 1.0)  # ends below every float32: 0 is right there
     optimizers.SGD(fading, 0.9)._check_precision("float32")
-    path = lab.descend(optimizers.SGD(1e-50), lambda w: w * 1e50, 1.0, 1)
+    path = lab.descend(optimizers.SGD(2.0**-170), lambda w: w * 2.0**170, 1.0, 1)
     assert path.ravel().tolist() == [1.0, 0.0]
 
 

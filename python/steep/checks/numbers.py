@@ -127,6 +127,8 @@ def whole(where: str, name: str, value: object, low: float = 1, high: float = LA
     TypeError, ValueError
         If it is no int, or out of range.
     """
+    if type(value) is int and low <= value <= high:
+        return value
     title = _title(where, name)
     try:
         if isinstance(value, (bool, np.bool_)):

@@ -18,23 +18,26 @@ from .settings import Settings
 Array: TypeAlias = NDArray[Any]
 GROUP_KNOBS = tuple(_core.GROUP_KNOBS)
 ROWS = 4096  # steps of one table
+APART = 32  # of one that single steps use
 
 
 class Knobs:
-    """Hyper-parameters by step, evaluated ahead for up to `ROWS` steps at a time."""
+    """Hyper-parameters by step, evaluated ahead for many steps at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._table = np.empty((0, 0))
-        self._rates: Array = np.empty(0)
+        self._rates: float | Array = 0.0  # of its steps, or of all of them
         self._first = 0
-        self._changes = -1  # of the settings when the table was made
-        self._calls_python = False  # to make it
+        # What it was made for: changes of the settings, batches of an epoch, where one begins.
+        self._known: tuple[int, int, int] | None = None
+        self._looked_at = -1  # changes of the settings when Python functions were looked for
+        self._python = False  # whether there are any
 
     def forget(self) -> None:
         """Do without the table where Python functions are in it: what they look at may change."""
-        if self._calls_python:
-            self._changes = -1
+        if self._python:
+            self._known = None
 
     def rows(self, step: int, epoch: int, batch: int, batches: int, left: int) -> Array:
         """Return the table from `step` on, at least one row.
@@ -48,32 +51,56 @@ class Knobs:
         left
             Steps that may still come.
         """
-        settings, offset = self._settings, step - self._first
-        if self._changes != settings.changes or not 0 <= offset < len(self._table):
-            self._changes, self._calls_python = settings.changes, _calls_python(settings)
+        known = self._settings.changes, batches, epoch * batches + batch - step
+        if not self._holds(step, known):
             ahead = np.arange(max(1, min(ROWS, left)) + 1)
-            epochs = (epoch + (batch + ahead) // batches).astype(np.float64)
-            steps = step + ahead[:-1].astype(np.float64)
-            self._table = table(settings, steps, epochs)
-            rate = schedules.base.evaluate(settings.rate, steps, epochs[:-1])
-            self._rates = np.broadcast_to(rate, steps.shape)
-            self._first, offset = step, 0
-        return self._table[offset:]
+            self._make(step, epoch + (batch + ahead) // batches, known)
+        return self._table[step - self._first :]
+
+    def row(self, step: int, epoch: int) -> Array:
+        """Return the table of `step` by itself; the next ones are taken to be in its epoch, too."""
+        self.forget()
+        known = self._settings.changes, 0, epoch
+        if not self._holds(step, known):
+            try:
+                ahead = 1 if self._calls_python() else APART
+                self._make(step, np.full(ahead + 1, epoch), known)
+            except ValueError:  # of a step that may never come
+                self._make(step, np.full(2, epoch), known)
+        offset = step - self._first
+        return self._table[offset : offset + 1]
+
+    def _holds(self, step: int, known: tuple[int, int, int]) -> bool:
+        return self._known == known and 0 <= step - self._first < len(self._table)
+
+    def _make(self, step: int, epochs: Array, known: tuple[int, int, int]) -> None:
+        """Make the table of as many steps as there are `epochs`, less one."""
+        settings, self._known = self._settings, None
+        self._calls_python()
+        steps, epochs = step + np.arange(len(epochs) - 1, dtype=float), epochs.astype(float)
+        self._table, self._first = table(settings, steps, epochs), step
+        self._rates = schedules.base.evaluate(settings.rate, steps, epochs[:-1])
+        self._known = known
+
+    def _calls_python(self) -> bool:
+        """Say whether a Python function gives values to a setting."""
+        settings = self._settings
+        if self._looked_at != settings.changes:
+            given: list[Any] = list(settings.terms().scalars)
+            for each in settings.aims:
+                given += each.common.values()
+                for group in each.assigned.groups:
+                    given += [*vars(group.optimizer).values(), *group.common.values()]
+            calls = (schedules.base.calls_python(v) for v in given if not isinstance(v, float))
+            self._python, self._looked_at = any(calls), settings.changes
+        return self._python
 
     def rate(self, step: int) -> float | None:
         """Return the learning rate of a step of the last table."""
         offset = step - self._first
-        return float(self._rates[offset]) if 0 <= offset < len(self._rates) else None
-
-
-def _calls_python(settings: Settings) -> bool:
-    """Say whether a Python function gives values to a setting."""
-    given: list[Any] = list(settings.terms().scalars)
-    for each in settings.aims:
-        given += each.common.values()
-        for group in each.assigned.groups:
-            given += [*vars(group.optimizer).values(), *group.common.values()]
-    return any(schedules.base.calls_python(value) for value in given)
+        if not 0 <= offset < len(self._table):
+            return None
+        return float(self._rates[offset] if isinstance(self._rates, np.ndarray) else self._rates)
 
 
 def table(settings: Settings, steps: Array, epochs: Array) -> Array:

@@ -8,7 +8,6 @@ from typing import Any
 from .data import Data
 from .hooks import Callbacks
 from .interrupt import Interrupt
-from .knobs import Knobs
 from .progress import Progress
 from .run import Run
 
@@ -39,7 +38,8 @@ class Loop:
         self.last = self.call.first + self.call.epochs
         self.batches = (samples if drop_last else samples + self.batch_size - 1) // self.batch_size
         self.samples = min(samples, self.batches * self.batch_size)  # of an epoch
-        self.knobs = Knobs(run.settings)
+        self.knobs = run.knobs
+        self.knobs.forget()
         self.progress = Progress(progress, self.samples, run.epoch, self.last)
         self.shown = progress
         # Epochs of a step each, which nobody asks after, go on without coming back.

@@ -33,6 +33,7 @@ class Run:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.knobs = knobs.Knobs(settings)
         self.history = History()  # as `record` left it
         self.place = Place()
         self.logged: list[str] = []  # what the current fit measures, by name
@@ -268,11 +269,10 @@ class Run:
 
     def step(self, data: Data) -> float:
         """Do one update and return the loss before it."""
-        session, settings = self.session(), self.settings
-        before, epoch = session.steps, float(session.epoch)
-        table = knobs.table(settings, np.array([float(before)]), np.array([epoch, epoch]))
+        session = self.session()
+        before = session.steps
+        table = self.knobs.row(before, session.epoch)
         self.place.loaded = False
-        settings.changes += 1
         try:
             session.set_batch(*data)
             # Ctrl-C may have stopped it, and its handler not have raised: then once more.

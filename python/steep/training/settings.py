@@ -71,7 +71,7 @@ class Settings:
         if optimizer is None:
             optimizer = self._only_groups()
         self.optimizer: optimizers.Optimizer = self.fitting("optimizer", optimizer)
-        self.changes = 0  # of settings and of what was trained on: knob tables made before are old
+        self.changes = 0  # knob tables made before are old
 
     @property
     def aims(self) -> "tuple[Settings, ...]":
@@ -224,6 +224,7 @@ class Settings:
     def forget(self) -> None:
         """Find out anew who moves what: other weights may be frozen."""
         self._assigned = None
+        self.changes += 1
 
     @property
     def assigned(self) -> groups.Assignment:
