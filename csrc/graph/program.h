@@ -19,7 +19,7 @@ struct Program {
   std::vector<int> inputs, outputs;  // tensors of the graph
   std::vector<LossTerm> losses = {};
   std::vector<bool> trains = {};  // of each parameter: does the gradient move it?
-  bool repeats = false;              // passes over the same samples follow each other
+  bool repeats = false;           // passes over the same samples follow each other
 
   int new_tensor(Tensor tensor) {
     tensors.push_back(std::move(tensor));
