@@ -39,7 +39,10 @@ class Data(NamedTuple):
         The samples or, where the loss takes positions one by one, those of them that count.
         `number` is that of its targets, `output` that of its output.
         """
-        loss, shape, targets = wanted.loss, wanted.shape, self.targets[number]
+        loss, shape = wanted.loss, wanted.shape
+        if len(shape) == 1 and loss._ignored is None:
+            return self.samples
+        targets = self.targets[number]
         labelled = loss.by_position and targets.dtype.kind in "iu"
         if labelled and (targets.ndim > 1 or loss._ignored is not None):
             return positions.count(targets, shape[-1], loss._ignored)

@@ -266,21 +266,24 @@ class Terms:
 
         `by_weight`: means are over the weights of samples, not their number.
         """
-        over = [weight if by_weight else samples for _, _, _, weight, samples in sums]
-        met = [bool(samples) for *_, samples in sums]
-        means = [
-            (loss / by if by else 0.0) if seen else math.nan
-            for (loss, *_), by, seen in zip(sums, over, met, strict=True)
-        ]
+        over = [each[3] if by_weight else each[4] for each in sums]
+
+        def mean(k: int, what: int) -> float:
+            if not sums[k][4]:
+                return math.nan
+            return sums[k][what] / over[k] if over[k] else 0.0
 
         def total(of: Sequence[int]) -> float:
-            there = [(sums[k][1] / over[k] if over[k] else 0.0) for k in of if met[k]]
+            there = [mean(k, 1) for k in of if sums[k][4]]
             return sum(there, 0.0) if there else math.nan
 
-        logs = {"loss": total(range(len(sums)))}
-        if not self.single:
-            logs |= {term.name: mean for term, mean in zip(self.terms, means, strict=True)}
-        logs |= {name: total(of) for name, of in self.totals}
+        if self.single:
+            logs = {"loss": mean(0, 1)}
+        else:
+            logs = {"loss": total(range(len(sums)))}
+            logs |= {term.name: mean(k, 0) for k, term in enumerate(self.terms)}
+        for name, of in self.totals:
+            logs[name] = total(of)
         for term, (_, _, right, weight, _) in zip(self.terms, sums, strict=True):
             if term.accuracy is not None:
                 logs[term.accuracy] = right / weight if weight > 0 else math.nan
