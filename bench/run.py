@@ -20,6 +20,7 @@ from worker import load_cases
 AGREEMENT = {
     "Step": 0.02,
     "ImageStep": 0.02,
+    "Task": 0.02,
     "Gemm": 1e-4,
     "Convolution": 1e-4,
     "NewtonSchulz": 1e-4,
@@ -96,7 +97,7 @@ def compare(case, results):
         if result.check is None:
             continue
         off = abs(result.check - middle) / abs(middle)
-        if type(case).__name__.endswith("Step"):
+        if type(case).__name__.endswith(("Step", "Task")):
             result.note += f"; loss {result.check:.5f} after {load_cases().CHECK_STEPS} steps"
         if not off <= AGREEMENT[type(case).__name__]:
             result.note += f"; DIFFERENT RESULT, off by {off:.2g}"

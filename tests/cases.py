@@ -13,7 +13,7 @@ import numpy as np
 import reference
 import steep
 from cases_rules import RULES
-from steep import layers, losses, ops
+from steep import data, layers, losses, ops
 
 # Around every edge: one, the 16 elements of a row's padding, the 32 of a weight panel, register
 # tiles of 6 to 14 rows, gradient blocks of 64 rows, chunks of 256 samples.
@@ -281,6 +281,10 @@ _FILTERS = {"stride": (2, 1), "padding": (1, 0, 0, 1), "dilation": (1, 2)}
 
 # Every op that a network may ask for; `test_ops.py` holds each against its value and its gradient
 # against differences.
+_GRAPH = data.Sparse(np.arange(72).reshape(8, 9) % 7 * (np.arange(72).reshape(8, 9) % 3 == 0) / 4)
+_RING = data.Graph([(i, (i + 1) % 8) for i in range(8)], 9)
+_FEATURES = data.Sparse(np.sin(np.arange(70 * 65).reshape(70, 65) ** 2) * np.tri(70, 65, -4))
+
 OPS = {
     "matmul": Op(
         lambda g, x, w, b: g.matmul(x, w, b), lambda x, w, b: x @ w + b, ((7,),), ((7, 5), (5,))
@@ -319,6 +323,26 @@ OPS = {
     ),
     "reshape": Op(
         lambda g, x: g.reshape(x, (2, 3)), lambda x: x.reshape(-1, 2, 3), ((6,),), roundings=0.0
+    ),
+    "sparse_product": Op(
+        lambda g, x: g.sparse_product(x, _GRAPH), lambda x: _GRAPH.dense() @ x, ((9, 5),)
+    ),
+    "sparse_product of many channels": Op(
+        lambda g, x: g.sparse_product(g.activation(x, "tanh"), _GRAPH),
+        lambda x: np.einsum("ij,nj...->ni...", _GRAPH.dense(), np.tanh(x)),
+        ((9, 2, 35),),
+    ),
+    "sparse_matmul": Op(
+        lambda g, x, w: g.sparse_matmul(x, w, _FEATURES),
+        lambda x, w: x * (_FEATURES.dense() @ w),
+        ((70, 1),),
+        ((65, 33),),
+    ),
+    "sparse_matmul of few outputs": Op(
+        lambda g, x, w: g.sparse_matmul(x, w, _FEATURES),
+        lambda x, w: x * (_FEATURES.dense() @ w),
+        ((70, 1),),
+        ((65, 3),),
     ),
     "softmax": Op(lambda g, x: g.softmax(x), reference.softmax, ((7,),)),
     "softmax of positions": Op(lambda g, x: g.softmax(x), reference.softmax, ((5, 4, 3),)),
@@ -467,6 +491,12 @@ LAYERS = {
     "Dense": lambda: [layers.Dense(5, "tanh")],
     "Dense without bias": lambda: [layers.Dense(5, use_bias=False)],
     "Dense softmax": lambda: [layers.Dense(5, "softmax")],
+    "GraphConv": lambda: _image(
+        (9, 5), layers.GraphConv(7, _RING, "tanh"), layers.GraphConv(3, _RING)
+    ),
+    "GraphConv of constant features": lambda: _image(
+        (9, 1), layers.GraphConv(20, _RING, "gelu", features=data.Sparse(np.tri(9, 4)))
+    ),
     "Dense of positions": lambda: _image((5, 7), layers.Dense(9, "gelu"), layers.Dense(3)),
     "Dense of many positions": lambda: _image((70, 2), layers.Dense(17, "tanh"), layers.Dense(1)),
     "Dense of pixels": lambda: _image((3, 4, 5), layers.Conv2D(6, 3), layers.Dense(7, "softmax")),

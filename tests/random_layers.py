@@ -226,11 +226,14 @@ class Body(Activations):
         """Return layers that work on the last axis alone."""
         nodes = []
         for _ in range(blocks):
-            kind = self.choose("dense", "dense", "pointwise", "gate", "gated", "softmax")
+            graphs = ["graph"] * (len(shape) == 2)
+            kind = self.choose("dense", "dense", "pointwise", "gate", "gated", "softmax", *graphs)
             if kind == "dense":
                 new = [self.dense(self.choose(self.whole(1, 5), self.whole(1, 40)))]
             elif kind == "pointwise":
                 new = self.pointwise(shape)
+            elif kind == "graph":
+                new = [self.graph_conv(shape)]
             elif kind == "gate":
                 new = [call("", "Gate", self.whole(1, 9))]
             elif kind == "gated":
@@ -240,6 +243,28 @@ class Body(Activations):
                 new = [layer("Softmax")]
             nodes, shape = [*nodes, *new], after(new, shape, self.shared)
         return nodes
+
+    def graph_conv(self, shape):
+        """A layer over a random graph whose nodes are the positions."""
+        nodes = shape[0]
+        edges = tuple((self.whole(0, nodes - 1), self.whole(0, nodes - 1))
+                      for _ in range(self.whole(0, 2 * nodes)))  # fmt: skip
+        graph = call(
+            "data", "Graph", edges, nodes, directed=self.maybe(0.3, True),
+            normalise=self.maybe(0.4, self.choose("rows", "none")), loops=self.maybe(0.3, False),
+        )  # fmt: skip
+        features = None
+        if shape[-1] == 1 and self.chance(0.7):
+            n, fill = self.choose(1, self.whole(2, 9), 70), self.choose(0.1, 0.5)
+            drawn = f"random.random(({nodes}, {n})) * (random.random(({nodes}, {n})) < {fill})"
+            start = f"(lambda random: {drawn})(np.random.default_rng({self.whole(0, 99)}))"
+            features = Source(f"data.Sparse({start})")
+        return layer(
+            "GraphConv", self.choose(self.whole(1, 5), self.whole(1, 40)), graph,
+            self.activation(), use_bias=self.maybe(0.3, False),
+            init=self.maybe(0.2, self.choose(0.2, *INITS)), features=features,
+            constraint=self.constraint(),
+        )  # fmt: skip
 
     def chain(self, shape, depth, blocks):
         nodes = []

@@ -312,7 +312,7 @@ class Training:
         )  # fmt: skip
         if targets != "some ignored" and self.chance(0.5):
             return "cross_entropy", targets
-        weights = (2.0, *(self.choose(0.5, 1.0, 1.5, 0.0) for _ in range(classes - 1)))
+        weights = (2.0, *(self.choose(0.5, 1.0, 1.5, 0.25) for _ in range(classes - 1)))
         return call(
             "losses", "CrossEntropy", label_smoothing=self.maybe(0.3, 0.1),
             ignore=-1 if targets == "some ignored" else None,

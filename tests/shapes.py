@@ -107,6 +107,14 @@ def _dense(layer, shape, shared):
     return _activated(layer.get("activation", given), (*shape[:-1], layer.args[0]))
 
 
+def _graph_conv(layer, shape, shared):
+    if len(shape) != 2 or shape[0] != layer.args[1].args[1]:
+        raise Misfit(f"no rows of those nodes: {shape}")
+    if layer.get("features") is not None and shape[1] != 1:
+        raise Misfit("no factors")
+    return _activated(layer.get("activation", layer.args[2]), (shape[0], layer.args[0]))
+
+
 def _activated(given, shape):
     """Return the shape after what stands as `activation=`."""
     if isinstance(given, str):
@@ -288,7 +296,8 @@ def _rung(layer, shape, shared):
 
 # kind -> (layer, shape, shared) -> shape
 RULES = {
-    "Dense": _dense, "Gate": _dense, "Conv2D": _conv, "MaxPool2D": _pool, "AvgPool2D": _pool,
+    "Dense": _dense, "Gate": _dense, "GraphConv": _graph_conv, "Conv2D": _conv,
+    "MaxPool2D": _pool, "AvgPool2D": _pool,
     **dict.fromkeys(
         ("GlobalAvgPool2D", "GlobalMaxPool2D"), lambda layer, shape, shared: (image(shape)[2],)
     ),

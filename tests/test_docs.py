@@ -39,6 +39,8 @@ MEMBERS = {
     "num_parameters output_names output_shapes predict save_weights state_dict summary unfreeze",
     "GAN": "fit history load sample save",
     "VAE": "decode encode evaluate fit load reconstruct sample save",
+    "Graph": "from_adjacency nodes",
+    "Sparse": "begin column config dense from_rows shape value",
     "Layer": "add_loss call config from_config name parameter trainable",
     "Sequential": "layers",
     "Average": "begun get_config rates",
@@ -72,7 +74,8 @@ def instances():
     x = steep.Input(3)
     net = steep.Sequential(steep.layers.Dense(2))
     trainer = steep.Trainer(net, "mse", "adam")
-    return net, trainer, steep.Model(x, steep.layers.Dense(2)(x)), x, steep.History()
+    model = steep.Model(x, steep.layers.Dense(2)(x))
+    return net, trainer, model, x, steep.History(), steep.data.Sparse([[1.0]])
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))

@@ -77,6 +77,9 @@ def setup(
     return Setup(net, X if several else X[0], y, loss, rule, options, fit)
 
 
+RING = data.Graph([(i, (i + 1) % 8) for i in range(8)], 9)
+
+
 def dense(*body, inputs=19, **rest):
     """Train a body between dense layers."""
     whole = (layers.Dense(33, "relu"), *body, layers.Dense(CLASSES))
@@ -238,6 +241,10 @@ def _flat():
             layers.Dense(33, layers.Softsign()), layers.Dense(33, layers.HardSigmoid()),
         ),
         "dense/alpha dropout": lambda: dense(layers.SELU(), layers.AlphaDropout(0.2)),
+        "dense/graph": lambda: dense(
+            layers.Dense(36), layers.Reshape((9, 4)), layers.GraphConv(5, RING, "relu"),
+            layers.GraphConv(17, RING), layers.Flatten(),
+        ),
         "dense/units": lambda: dense(
             layers.PReLU(), layers.Dense(66, layers.GLU()), layers.PReLU(shared=True),
             layers.Dense(60, layers.Maxout(3)), layers.RReLU(), layers.Dense(40, "swiglu"),

@@ -32,16 +32,17 @@ def _jax(*kinds: str) -> Implementation:
 
 
 IMAGES = ("ImageStep", "Convolution")
+ALL = ("Step", "Task", "Gemm", "NewtonSchulz", "Rule", *IMAGES)
 IMPLEMENTATIONS = {
-    "steep": Implementation("steep", ("steep",), ("Step", "Gemm", "NewtonSchulz", "Rule", *IMAGES)),
-    "torch": _torch("Step", "Gemm", "NewtonSchulz", "Rule", *IMAGES),
+    "steep": Implementation("steep", ("steep",), ALL),
+    "torch": _torch(*ALL),
     "torch-foreach": _torch("Step", "Rule"),
     "torch-fused": _torch("Step", "Rule"),
-    "torch-channels-last": _torch(*IMAGES),
-    "torch-compile": _torch("Step", "NewtonSchulz", "Rule", *IMAGES),
+    "torch-channels-last": _torch("Task", *IMAGES),
+    "torch-compile": _torch("Step", "Task", "NewtonSchulz", "Rule", *IMAGES),
     "torch-compile-channels-last": _torch(*IMAGES),
-    "jax": _jax("Step", "Rule", *IMAGES),
-    "jax-scan": _jax("Step", "ImageStep"),
+    "jax": _jax("Step", "Task", "Rule", *IMAGES),
+    "jax-scan": _jax("Step", "Task", "ImageStep"),
     "sklearn": Implementation("sklearn_rival", ("scikit-learn",), ("Step",)),
     "openblas": Implementation("openblas_rival", ("scipy-openblas32",), ("Gemm",)),
     "onednn": Implementation("onednn_rival", ("onednn-devel-cpu-gomp",), ("Gemm", "Convolution")),

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from rivals import UnsupportedError, jax_images
+from rivals import UnsupportedError, jax_images, jax_tasks
 
 VERSION = f"{jax.__version__}, optax {optax.__version__}"
 
@@ -16,6 +16,8 @@ def prepare(case, variant, threads, bench):
     del threads  # JAX has no setting; it sizes its pool by the processors it may run on
     if isinstance(case, bench.Step) and case.rule == "adam":
         return step(case, variant, bench)
+    if isinstance(case, bench.Task):
+        return jax_tasks.prepare(case, variant, bench)
     if isinstance(case, bench.ImageStep):
         return jax_images.step(case, variant, bench)
     if isinstance(case, bench.Convolution):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch._inductor import config as inductor
 
-from rivals import UnsupportedError, torch_images
+from rivals import UnsupportedError, torch_images, torch_tasks
 from rivals.torch_best import best
 
 VERSION = torch.__version__
@@ -22,6 +22,8 @@ def prepare(case, variant, threads, bench):
     torch.set_flush_denormal(True)
     if isinstance(case, bench.ImageStep | bench.Convolution):
         return torch_images.prepare(case, variant, bench)
+    if isinstance(case, bench.Task):
+        return torch_tasks.prepare(case, variant, bench)
     if isinstance(case, bench.Step):
         return step(case, variant, bench)
     if isinstance(case, bench.Gemm):

@@ -1,4 +1,5 @@
 // Python's view of Graph: every op of the list under its own name.
+#include "base/sparse.h"
 #include "bind/arrays.h"
 #include "ops/names.h"
 
@@ -15,6 +16,11 @@ py::tuple tuple_of(const Shape& shape) {
 
 void read(py::handle from, ActivationId& to) {
   to = {activation_index(py::cast<std::string>(from))};
+}
+void read(py::handle from, std::shared_ptr<const SparseMatrix>& to) {
+  if (from.is_none()) throw py::cast_error();
+  const py::object native = py::getattr(from, "_native", from);  // of a data.Sparse
+  to = py::cast<std::shared_ptr<SparseMatrix>>(native);
 }
 template <class Value> void read(py::handle from, Value& to) { to = py::cast<Value>(from); }
 
@@ -118,6 +124,16 @@ void bind_graph(py::module_& m) {
                   [](const auto& n) { return !activation_is_relu_like(activation_index(n)); });
     return names;
   });
+  py::class_<SparseMatrix, std::shared_ptr<SparseMatrix>>(m, "SparseMatrix")
+      .def(py::init([](const Shape& shape, const Dense<int64_t>& begin,
+                       const Dense<int32_t>& column, const Dense<double>& value) {
+             if (shape.size() != 2) refuse("sparse matrix: shape must be (rows, columns)");
+             return std::make_shared<SparseMatrix>(
+                 shape[0], shape[1], std::vector(begin.data(), begin.data() + begin.size()),
+                 std::vector(column.data(), column.data() + column.size()),
+                 std::vector(value.data(), value.data() + value.size()));
+           }),
+           arg("shape"), arg("begin"), arg("column"), arg("value"));
   GraphClass graph(m, "Graph");
   graph.def(py::init<>())
       .def("copy", [](const Graph& g) { return std::make_shared<Graph>(g); })

@@ -123,7 +123,7 @@ template <class T>
                                                       T* const* blocks) const {
   for (const Term<T>& term : task.terms) {
     if (term.form == GradTerm::Form::Partial) {
-      const long groups = (rows + term.samples - 1) / term.samples;
+      const long groups = term.samples == kAllSamples ? 1 : ceil_div(rows, term.samples);
       k_.column_sum(term.right, term.ld_right, nullptr, 0, groups, task.size, g, accumulate);
       accumulate = true;
       continue;

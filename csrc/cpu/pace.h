@@ -9,10 +9,11 @@ namespace steep {
 // other: the first wakes workers and warms caches, the second is measured.
 class Pace {
  public:
+  // Of steps: long ones are tried, too, but seldom and one at a time.
+  Pace() = default;
   // `longest`, in seconds: of a step beside which a barrier is nothing, and trials are not made.
   // `several` is the first choice.
-  explicit Pace(double longest = 2e-4, bool several = true)
-      : longest_(longest), several_(several) {}
+  Pace(double longest, bool several) : longest_(longest), long_(longest), several_(several) {}
 
   // Threads of the next stretch, of `wanted` at most.
   int threads(int wanted) const { return several_ == (turn_ == kRun) ? wanted : 1; }
@@ -20,8 +21,9 @@ class Pace {
   // Its length, in steps.
   long steps() const {
     const double each = turn_ == kRun ? mine() : std::max(mine(), other());
-    const double seconds = turn_ == kRun ? pause_ : turn_ == kWarm ? kWarmUp : kTrial;
-    return each > 0 ? std::max(kFewest, static_cast<long>(seconds / each)) : kFirst;
+    const double seconds = turn_ == kRun ? pause_ - ran_ : turn_ == kWarm ? kWarmUp : kTrial;
+    const long fewest = mine() < long_ ? kFewest : 1;
+    return each > 0 ? std::max(fewest, static_cast<long>(seconds / each)) : kFirst;
   }
 
   // Whether a trial has taken so long that it need not be finished.
@@ -31,8 +33,12 @@ class Pace {
   void note(long steps, double taken) {
     const double each = taken / static_cast<double>(std::max(steps, 1L));
     if (turn_ == kRun) {
-      mine() = each;
-      if (each < longest_) turn_ = kWarm;
+      ran_ += taken;
+      steps_ += std::max(steps, 1L);
+      mine() = ran_ / static_cast<double>(steps_);
+      const bool due = mine() >= long_ ? ran_ >= std::max(pause_, kSome * mine())
+                                       : other() == 0 || ran_ >= pause_;
+      if (due && mine() < longest_) turn_ = kWarm;
     } else if (turn_ == kWarm && each < kHopeless * mine()) {
       turn_ = kMeasure;
     } else {
@@ -42,12 +48,17 @@ class Pace {
       if (change) several_ = !several_;
       // The surer the choice, the rarer the trials.
       pause_ = change ? kShortPause : std::min(2 * pause_, kLongPause);
+      if (mine() >= long_) pause_ = std::max(pause_, kRare * mine());
+      ran_ = 0;
+      steps_ = 0;
     }
   }
 
  private:
   enum Turn { kRun, kWarm, kMeasure };
   static constexpr long kFirst = 32, kFewest = 4;
+  static constexpr double kSome = 50,
+                          kRare = 400;    // long steps before the first trial, and between two
   static constexpr double kHopeless = 8;  // times the better choice, while workers wake
   static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;          // seconds
   static constexpr double kShortPause = 0.02, kLongPause = 0.16;  // seconds
@@ -57,11 +68,14 @@ class Pace {
   double mine() const { return each_[several_]; }
   double other() const { return each_[!several_]; }
 
-  const double longest_;
-  bool several_;  // the choice
+  const double longest_ = 5e-2;  // seconds of a step, ...
+  const double long_ = 2e-4;     // ... and from where on trials are rare
+  bool several_ = true;          // the choice
   Turn turn_ = kRun;
   double each_[2] = {0, 0};  // seconds of a step with one thread, with several
   double pause_ = kShortPause;
+  double ran_ = 0;  // seconds of steps with the choice since the last trial ...
+  long steps_ = 0;  // ... and how many those were
 };
 
 }  // namespace steep

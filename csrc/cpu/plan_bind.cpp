@@ -138,6 +138,11 @@ template <class T> void Plan<T>::prepare() {
       program_.tensors[op.out].width =
           conv_of(*pack, op.parameter(0)).packed_size(pack->transposed);
     }
+    if (op.as<ops::SparseMatMulGrad>()) {
+      Tensor& out = program_.tensors[op.out];
+      out.width = weights_->layout().slices[op.parameter(0)].size;
+      out.samples = kAllSamples;
+    }
     if (op.as<ops::ConvGradWeight>()) {
       Tensor& out = program_.tensors[op.out];
       out.width = weights_->layout().slices[op.parameter(0)].size;
@@ -226,6 +231,9 @@ template <class T> long Plan<T>::units_of(const Op& op, const Work<T>& work) con
         if constexpr (std::is_same_v<A, ops::ConvPack>) return conv->pack_units(a.transposed);
         if constexpr (std::is_same_v<A, ops::ConvGradWeight>) {
           return ceil_div(capacity_, work.samples) * (a.depthwise ? 1 : conv->weight_units());
+        }
+        if constexpr (requires { a.blocks(); }) {
+          return (requires { A::kLikeParameter; } ? 1 : capacity_) * a.blocks();
         }
         if constexpr (requires {
                         A::kCrosses;

@@ -19,6 +19,7 @@
 #include "ops/pool.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
+#include "ops/sparse.h"
 #include "ops/spectral.h"
 #include "ops/upsample.h"
 
@@ -36,7 +37,8 @@ using All = List<  // in any order
     MaxoutGrad, AlphaDropout, RReLU, RReLUGrad, StopGradient, GradientReversal, NormalLike,
     UniformLike, Bernoulli, GaussianNoise, Reparameterize, ReparameterizeGrad, Divide, DivideGrad,
     Power, PowerGrad, Clip, ClipGrad, Maximum, Minimum, WhereLarger, Sum, Repeat, Slice, SliceGrad,
-    SpectralNorm, SpectralVectors, SpectralScale, SpectralShares>;
+    SpectralNorm, SpectralVectors, SpectralScale, SpectralShares, SparseProduct, SparseMatMul,
+    SparseMatMulGrad, SparseMatMulFactors>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };
@@ -72,7 +74,12 @@ struct Op {
 
 // Does it read or write more than the rows of one sample? Threads meet before and after such ops.
 inline bool crosses_samples(const Op& op) {
-  return std::visit([]<class A>(const A&) { return requires { A::kCrosses; }; }, op.what);
+  return std::visit(
+      []<class A>(const A& a) {
+        if constexpr (requires { a.crosses(); }) return a.crosses();
+        return requires { A::kCrosses; };
+      },
+      op.what);
 }
 // Is its result its input under another name?
 inline bool is_alias(const Op& op) {

@@ -208,6 +208,7 @@ double flops_per_row(const Program& program) {
   for (const Op& op : program.ops) {
     sum += std::visit(
         [&](const auto& a) {
+          if constexpr (requires { a.work(); }) return a.work();
           if constexpr (requires { a.flops(Shape{}); }) {
             return a.flops(program.parameters[op.parameter(0)].shape);
           }

@@ -133,6 +133,13 @@ class Graph:
     ) -> None: ...  # ops from here on are computed again for the backward pass; 0: no longer
     def output(self, tensors: list[int]) -> None: ...
 
+class SparseMatrix:
+    """A constant matrix by rows, and by columns; refuses what is none."""
+
+    def __init__(
+        self, shape: tuple[int, int], begin: NDArray[Any], column: NDArray[Any], value: NDArray[Any]
+    ) -> None: ...
+
 class Network:
     """A graph with its weights: one flat packed Store."""
 

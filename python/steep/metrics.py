@@ -1,4 +1,4 @@
-"""Figures of predicted classes against true ones, from arrays of labels; networks are not asked."""
+"""Figures of predicted classes and boxes against true ones, from arrays; networks are not asked."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .checks.numbers import whole
 
-__all__ = ["accuracy", "confusion", "dice", "iou", "mean_iou"]
+__all__ = ["accuracy", "box_giou", "box_iou", "confusion", "dice", "iou", "mean_iou"]
 
 
 def confusion(
@@ -81,6 +81,62 @@ def accuracy(y: ArrayLike, predicted: ArrayLike, ignore: int | None = None) -> f
     """Return the share of positions whose class is right, arguments as of `confusion`."""
     counts = confusion(y, predicted, None, ignore)
     return float(np.trace(counts) / counts.sum()) if counts.any() else float("nan")
+
+
+def box_iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Return intersection over union of every box of a with every box of b, as (n, m).
+
+    Parameters
+    ----------
+    a, b
+        (n, 4) and (m, 4): left, top, right, bottom.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If these are no boxes, or one ends before it begins.
+    """
+    both, union, _ = _areas(a, b)
+    return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+
+
+def box_giou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Return IoU - (hull - union)/hull of every box of a with every box of b, as (n, m).
+
+    The hull is the smallest box around both (Rezatofighi et al. 2019); arguments as of `box_iou`.
+    """
+    _, union, hull = _areas(a, b)
+    rest = np.divide(hull - union, hull, out=np.zeros_like(hull), where=hull > 0)
+    return np.asarray(box_iou(a, b) - rest)
+
+
+def _areas(
+    a: ArrayLike, b: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return the areas of intersection, union and hull, (n, m) each."""
+    left, right = _boxes("a", a)[:, None], _boxes("b", b)[None]
+    first, last = (left[..., :2], right[..., :2]), (left[..., 2:], right[..., 2:])
+
+    def area(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.prod(np.maximum(high - low, 0.0), axis=-1))
+
+    both = area(np.maximum(*first), np.minimum(*last))
+    union = area(first[0], last[0]) + area(first[1], last[1]) - both
+    return both, union, area(np.minimum(*first), np.maximum(*last))
+
+
+def _boxes(name: str, given: ArrayLike) -> NDArray[np.float64]:
+    boxes = np.asarray(given)
+    if boxes.dtype.kind not in "fiu":
+        raise TypeError(f"{name}: boxes must be numbers, got dtype {boxes.dtype}")
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"{name}: expects boxes (n, 4), got shape {boxes.shape}")
+    wrong = np.flatnonzero(~(boxes[:, :2] <= boxes[:, 2:]).all(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"{name}: box {wrong[0]} is {boxes[wrong[0]].tolist()}; left <= right, top <= bottom"
+        )
+    return boxes.astype(np.float64)
 
 
 def _overlap(

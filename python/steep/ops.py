@@ -23,6 +23,7 @@ from .checks.numbers import (
 )
 from .network import Shape, Tensor, add_loss, emit, shape_of
 from .network.axis_ops import broadcast_to, concat, mean, repeat, slice, split, sum
+from .network.box_ops import box_giou, box_iou
 from .network.drawn_ops import (
     bernoulli,
     gaussian_noise,
@@ -44,6 +45,7 @@ from .network.element_ops import (
     sqrt,
     square,
 )
+from .network.graph_ops import sparse_matmul, sparse_product
 from .network.image_ops import (
     as_image,
     avg_pool,
@@ -74,6 +76,8 @@ __all__ = [
     "avg_pool1d",
     "batch_norm",
     "bernoulli",
+    "box_giou",
+    "box_iou",
     "broadcast_to",
     "clip",
     "concat",
@@ -110,6 +114,8 @@ __all__ = [
     "rrelu",
     "slice",
     "softmax",
+    "sparse_matmul",
+    "sparse_product",
     "split",
     "sqrt",
     "square",

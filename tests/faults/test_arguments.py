@@ -59,6 +59,7 @@ def bowl(w):
 INTS = {
     "Custom target": (lambda n: losses.Custom(lambda y, t: y - t, n), "target"),
     "Dense": (layers.Dense, "units"),
+    "GraphConv": (lambda units: layers.GraphConv(units, data.Graph([], 1)), "units"),
     "Conv2D filters": (lambda n: image(layers.Conv2D(n, 1)), "filters"),
     "Conv2D kernel": (lambda n: image(layers.Conv2D(2, n)), "kernel|window"),
     "Conv2D kernel of two": (lambda n: image(layers.Conv2D(2, (1, n))), "kernel|window"),

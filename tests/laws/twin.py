@@ -4,7 +4,7 @@ import cases
 import numpy as np
 import reference
 import torch
-from described import Fork, Meet, Use
+from described import SPACE, Fork, Meet, Use, code
 from shapes import ACTIVATIONS as BY_CLASS
 from shapes import along, around, both, image, sequence, spread, window
 
@@ -236,6 +236,19 @@ def dense(twin, node, x, key):
     y = x @ twin.divided(weight, key) + bias
     given = node.get("activation", node.args[1] if len(node.args) > 1 else None)
     return twin.activate(given, y, key)
+
+
+def graph_conv(twin, node, x, key):
+    graph = torch.from_numpy(made(node.args[1]).dense())
+    features, weight = node.get("features"), twin.weight(node, key)
+    y = x @ weight if features is None else x * (torch.from_numpy(made(features).dense()) @ weight)
+    bias = twin.take(key, "bias") if node.get("use_bias", True) else 0.0
+    return twin.activate(node.get("activation", node.args[2]), graph @ y + bias, key)
+
+
+def made(given):
+    """Return what a described value is."""
+    return eval(code(given), dict(SPACE))
 
 
 def gate(twin, node, x, key):
@@ -493,6 +506,7 @@ def _named(name):
 
 LAYERS = {
     "Dense": dense,
+    "GraphConv": graph_conv,
     "Gate": gate,
     "diamond": diamond,
     "Rung": rung,

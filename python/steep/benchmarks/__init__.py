@@ -8,6 +8,7 @@ from typing import Any
 
 from .cases import CASES, Case, Gemm, NewtonSchulz, Rule, Step, find, select
 from .images import Conv2D, Convolution, Dense, ImageStep, Pool2D, Residual, branch, products
+from .tasks import Task, task_data
 from .work import (
     CHECK_STEPS,
     IMAGE_LEARNING_RATE,
@@ -39,6 +40,7 @@ __all__ = [
     "Residual",
     "Rule",
     "Step",
+    "Task",
     "Work",
     "add_options",
     "branch",
@@ -54,6 +56,7 @@ __all__ = [
     "run",
     "select",
     "step_data",
+    "task_data",
 ]
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from .images import CONVOLUTIONS, IMAGE_STEPS, Convolution, ImageStep, find_convolution
+from .tasks import TASKS, Task
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class NewtonSchulz:
         return self.flops < 2e7
 
 
-Case: TypeAlias = Step | ImageStep | Gemm | Convolution | NewtonSchulz | Rule
+Case: TypeAlias = Step | ImageStep | Task | Gemm | Convolution | NewtonSchulz | Rule
 
 _SHAPES = (
     (32, 128, 784),
@@ -215,6 +216,7 @@ CASES: tuple[Case, ...] = (
     Step("mlp_wide", (784, 1024, 1024, 10), 128, 25),
     Step("mlp_muon", (1024, 1024, 10), 32, 4, epochs=1, rule="muon"),
     *IMAGE_STEPS,
+    *TASKS,
     *(Gemm(*shape, layout) for shape in _SHAPES for layout in ("nn", "nt", "tn")),
     *CONVOLUTIONS,
     *(NewtonSchulz(*shape) for shape in _MATRICES),
@@ -247,7 +249,8 @@ def find(name: str) -> Case:
     if found and found[1] in STREAMS and int(found[2]) > 0:
         return Rule(found[1], int(found[2]))
     kinds = (
-        "mlp_tiny mlp_small mlp_mnist mlp_wide mlp_muon lenet5 resnet20 gemm/M,N,K/nn|nt|tn "
+        "mlp_tiny mlp_small mlp_mnist mlp_wide mlp_muon lenet5 resnet20 two_heads vae_mnist "
+        "dcgan28 gcn_cora gemm/M,N,K/nn|nt|tn "
         "conv/CIN-COUT,KxK,HxW,bN[,sS][,pP][,gG]/forward|backward_data|backward_weights|"
         "transposed "
         "newton_schulz/ROWS,COLUMNS,xCOUNT rule/NAME/SIZE"

@@ -12,6 +12,8 @@ from ..threads import set_num_threads
 from ..training.trainer import Trainer
 from .cases import Case, Gemm, NewtonSchulz, Rule, Step
 from .images import Convolution, ImageStep
+from .native_tasks import prepare_task
+from .tasks import Task
 from .work import (
     CHECK_STEPS,
     IMAGE_LEARNING_RATE,
@@ -44,6 +46,8 @@ def prepare(case: Case, threads: int) -> Work:
         return _prepare_image_step(case)
     if isinstance(case, Convolution):
         return _prepare_convolution(case)
+    if isinstance(case, Task):
+        return prepare_task(case)
     if isinstance(case, NewtonSchulz):
         return _prepare_newton_schulz(case)
     return _prepare_gemm(case) if isinstance(case, Gemm) else _prepare_rule(case)

@@ -3,16 +3,20 @@
 from .augment import Augment
 from .csv_file import read_csv
 from .dataset import Dataset, open_dataset
+from .graph import Graph
 from .idx import read_idx
 from .image_folder import images
 from .image_sets import load, load_idx_folder
 from .npz_file import read_npz
+from .sparse import Sparse
 from .split import split
 from .table import Table, Target, read_target
 
 __all__ = [
     "Augment",
     "Dataset",
+    "Graph",
+    "Sparse",
     "Table",
     "Target",
     "images",

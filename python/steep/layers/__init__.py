@@ -37,6 +37,7 @@ from ..network import Layer
 from .combine import Branches, Residual
 from .conv import Conv2D
 from .dense import Dense
+from .graph import GraphConv
 from .noise import GaussianNoise, GradientReversal, Reparameterize
 from .norm import BatchNorm, LocalResponseNorm, SpectralNorm
 from .pointwise import AlphaDropout, Dropout, Normalize, Rescale
@@ -70,6 +71,7 @@ __all__ = [
     "GlobalMaxPool1D",
     "GlobalMaxPool2D",
     "GradientReversal",
+    "GraphConv",
     "HardShrink",
     "HardSigmoid",
     "HardSwish",

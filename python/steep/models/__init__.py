@@ -8,6 +8,7 @@ from .alexnet import alexnet
 from .convnet import convnet
 from .dense import mlp
 from .densenet import densenet, densenet_bc
+from .gcn import gcn
 from .googlenet import googlenet
 from .lenet import lenet5
 from .resnet import resnet, resnet_cifar
@@ -19,6 +20,7 @@ __all__ = [
     "convnet",
     "densenet",
     "densenet_bc",
+    "gcn",
     "googlenet",
     "lenet5",
     "mlp",

@@ -26,6 +26,7 @@ WEIGHTED = {
     "matmul": "x @ w expects w to be a parameter",
     "conv2d": "conv2d expects weight and bias to be parameters",
     "conv2d_transpose": "conv2d_transpose expects weight and bias to be parameters",
+    "sparse_matmul": "sparse_matmul expects weight to be a parameter",
     "spectral_norm": "spectral_norm expects weight, u and bias to be parameters",
     "prelu": "prelu expects its slope to be a parameter",
     "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",

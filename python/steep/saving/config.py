@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import constraints, initializers, layers
+from .. import constraints, data, initializers, layers
 from ..checks.names import choose
 from ..network.layer import TALL, Layer, Op, levels_inside
 from ..network.model import Model, Sequential
@@ -14,6 +14,8 @@ from ..network.model import Model, Sequential
 _BUILT_IN: dict[str, type[Layer]] = {
     name: getattr(layers, name) for name in layers.__all__ if name != "Layer"
 } | {"Sequential": Sequential, "Model": Model, "Op": Op}
+
+_MATRICES: dict[str, type[data.Sparse]] = {"Graph": data.Graph, "Sparse": data.Sparse}
 
 
 class Encoder:
@@ -25,10 +27,11 @@ class Encoder:
     def __init__(self) -> None:
         self.arrays: dict[str, NDArray[Any]] = {}
         self._seen: dict[int, int] = {}
-        self._alive: list[Layer] = []
+        self._matrices: dict[int, dict[str, Any]] = {}
+        self._alive: list[Layer | data.Sparse] = []
         self._inside = False  # the layers inside the one being described were looked through
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: Any) -> Any:  # noqa: PLR0911 - one for each kind
         """Return `value` as JSON can hold it.
 
         Raises
@@ -52,10 +55,21 @@ class Encoder:
             return {"dict": {key: self.encode(value[key]) for key in sorted(value)}}
         if isinstance(value, Layer):
             return self._layer(value)
+        if type(value) in _MATRICES.values():
+            return self._matrix(value)
         for table in (initializers.TABLE, constraints.TABLE):
             if table.get(type(value).__name__) is type(value):
                 return value.get_config()
         raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}")
+
+    def _matrix(self, matrix: data.Sparse) -> dict[str, Any]:
+        known = self._matrices.get(id(matrix))
+        if known is None:
+            self._alive.append(matrix)
+            known = {"matrix": type(matrix).__name__, "number": len(self._matrices)}
+            self._matrices[id(matrix)] = known
+            known["rows"] = self.encode(matrix.config())
+        return known
 
     def _layer(self, layer: Layer) -> dict[str, Any]:
         if id(layer) in self._seen:
@@ -91,8 +105,9 @@ class Decoder:
         self._arrays = arrays
         self._known = _BUILT_IN | dict(custom)
         self._seen: dict[int, Layer] = {}
+        self._matrices: dict[int, data.Sparse] = {}
 
-    def decode(self, value: Any) -> Any:
+    def decode(self, value: Any) -> Any:  # noqa: PLR0911 - one for each kind
         """Return what `value` describes.
 
         Raises
@@ -109,9 +124,18 @@ class Decoder:
         for kind, room in {"initializer": initializers, "constraint": constraints}.items():
             if kind in value:
                 return room.from_config(value)
+        if "matrix" in value:
+            return self._matrix(value)
         if "dict" in value:
             return {key: self.decode(item) for key, item in value["dict"].items()}
         return self._seen[value["same"]] if "same" in value else self._layer(value)
+
+    def _matrix(self, value: dict[str, Any]) -> data.Sparse:
+        number = value["number"]
+        if number not in self._matrices:
+            made = choose("matrix", value["matrix"], _MATRICES)
+            self._matrices[number] = made.from_rows(**self.decode(value["rows"]))
+        return self._matrices[number]
 
     def _layer(self, value: dict[str, Any]) -> Layer:
         for inner in value.get("inner", ()):

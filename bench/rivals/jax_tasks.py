@@ -1,0 +1,125 @@
+"""JAX's side of the cases of more than one loss, or of noise or a graph: jitted steps and scans."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from rivals import UnsupportedError
+
+
+def prepare(case, variant, bench):
+    """Prepare a training step; weights and slots are donated. Of scans, an epoch is one call."""
+    arrays, weights = bench.task_data(case)
+    if case.name not in MAKERS:
+        raise UnsupportedError(f"no {variant} variant of {case.name}")
+    batches, loss = MAKERS[case.name](case, arrays)
+    update = optax.adam(case.lr)
+    start = [jnp.asarray(w) for w in weights]
+    state = [start, update.init(start), jax.random.PRNGKey(0)]
+    stacked = jax.tree.map(lambda *parts: jnp.stack(parts), *batches)
+
+    def body(weights, slots, key, batch):
+        key, use = jax.random.split(key)
+        gradients = jax.grad(loss)(weights, use, batch, True)
+        changes, slots = update.update(gradients, slots)
+        return optax.apply_updates(weights, changes), slots, key
+
+    one = jax.jit(body, donate_argnums=(0, 1, 2))
+    rounds = case.epochs if case.batches == 1 else 1  # of a graph, whose epoch is one step
+
+    @partial(jax.jit, donate_argnums=(0, 1, 2))
+    def epoch(weights, slots, key):
+        def inner(carry, batch):
+            return body(*carry, batch), None
+
+        if case.batches > 1:
+            return jax.lax.scan(inner, (weights, slots, key), stacked)[0]
+        start = weights, slots, key
+        return jax.lax.fori_loop(0, rounds, lambda _, c: body(*c, batches[0]), start)
+
+    for i in range(bench.CHECK_STEPS):
+        state[:] = one(*state, batches[i % len(batches)])
+    check = float(loss(state[0], jax.random.PRNGKey(1), batches[0], False))
+
+    def run_scan():
+        for _ in range(case.epochs // rounds):
+            state[:] = epoch(*state)
+
+    def run_steps():
+        for _ in range(case.epochs):
+            for batch in batches:
+                state[:] = one(*state, batch)
+
+    run = run_scan if variant == "jax-scan" else run_steps
+    units = case.batches * case.epochs
+    return bench.Work(run, units, lambda: jax.block_until_ready(state), check)
+
+
+def split(array, size):
+    """Return the batches of an array."""
+    return [jnp.asarray(array[i : i + size]) for i in range(0, len(array), size)]
+
+
+def two_heads(case, arrays):
+    """Return the batches (x, label, box) and the loss."""
+    parts = [split(arrays[name], case.batch) for name in ("x", "label", "box")]
+
+    def loss(weights, _, batch, __):
+        w1, b1, w2, b2, w3, b3, w4, b4 = weights
+        x, label, box = batch
+        h = jax.nn.relu(jax.nn.relu(x @ w1 + b1) @ w2 + b2)
+        labels = optax.softmax_cross_entropy_with_integer_labels(h @ w3 + b3, label)
+        return labels.mean() + 2 * optax.huber_loss(h @ w4 + b4, box).mean()
+
+    return list(zip(*parts, strict=True)), loss
+
+
+def vae(case, arrays):
+    """Return the batches and minus the bound."""
+
+    def loss(weights, key, x, _):
+        w1, b1, w2, b2, w3, b3, w4, b4 = weights
+        mean, spread = jnp.split(jax.nn.relu(x @ w1 + b1) @ w2 + b2, 2, 1)
+        z = mean + jnp.exp(0.5 * spread) * jax.random.normal(key, mean.shape)
+        logits = jax.nn.relu(z @ w3 + b3) @ w4 + b4
+        pixels = optax.sigmoid_binary_cross_entropy(logits, x).sum()
+        return (pixels - 0.5 * (1 + spread - mean * mean - jnp.exp(spread)).sum()) / x.shape[0]
+
+    return split(arrays["x"], case.batch), loss
+
+
+def gcn(_, arrays):
+    """Return the one batch and its loss; features are gathered, sparse, or multiplied, dense."""
+    nodes, edges = len(arrays["y"]), arrays["edges"]
+    to = np.concatenate([edges[:, 0], edges[:, 1], np.arange(nodes)])
+    come = np.concatenate([edges[:, 1], edges[:, 0], np.arange(nodes)])
+    degree = np.bincount(to, minlength=nodes)
+    order = np.argsort(to, kind="stable")
+    to, come = to[order], come[order]
+    value = jnp.asarray(1 / np.sqrt(degree[to] * degree[come]), jnp.float32)[:, None]
+    to, come = jnp.asarray(to), jnp.asarray(come)
+    known = np.flatnonzero(arrays["y"] >= 0)
+    y = jnp.asarray(arrays["y"][known])
+    row, column = np.nonzero(arrays["x"])
+    factor = jnp.asarray(arrays["x"][row, column])[:, None]
+    row, column = jnp.asarray(row), jnp.asarray(column)
+
+    def add(x, rows):
+        return jax.ops.segment_sum(x, rows, nodes, indices_are_sorted=True)
+
+    def loss(weights, key, _, training):
+        w1, b1, w2, b2 = weights
+        h = add(value * add(factor * w1[column], row)[come], to)
+        h = jax.nn.relu(h + b1)
+        if training:
+            h = jnp.where(jax.random.bernoulli(key, 0.5, h.shape), 2 * h, 0)
+        z = add(value * (h @ w2)[come], to) + b2
+        return optax.softmax_cross_entropy_with_integer_labels(z[known], y).mean()
+
+    return [jnp.zeros(1)], loss
+
+
+MAKERS = {"two_heads": two_heads, "vae_mnist": vae, "gcn_cora": gcn}

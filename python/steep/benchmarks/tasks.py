@@ -1,0 +1,119 @@
+"""The cases of more than one loss, or of noise or a graph: names, sizes, arithmetic, data."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training step, forward to update, with Adam.
+
+    Parameters
+    ----------
+    name : str
+        ``two_heads``: 64-128-128 with ReLU, a head of 10 classes (cross entropy) and one of 4
+        values (Huber, weight 2). ``vae_mnist``: 784-400-20-400-784, cross entropy of pixels summed,
+        and the divergence. ``dcgan28``: a discriminator's step on real and fake images and a
+        generator's, 28x28, of Radford et al. (2015). ``gcn_cora``: 1433-16-7 over a graph of the
+        size of Cora, binary features of which 1.3 % are 1, dropout 0.5 before the second layer.
+    batch : int
+        Samples in a step.
+    batches : int
+        Steps in an epoch of the data set, which lies in memory.
+    epochs : int
+        Epochs in one timed call.
+    parameters : int
+        Number of weights.
+    flops : float
+        Arithmetic of a step.
+    lr : float
+        Of Adam, whose beta1 is 0.5 in ``dcgan28``.
+    """
+
+    name: str
+    batch: int
+    batches: int
+    epochs: int
+    parameters: int
+    flops: float
+    lr: float = 1e-3
+
+    @property
+    def bytes(self) -> float:
+        """Memory a step must move: Adam's seven streams of the parameters."""
+        return 28.0 * self.parameters
+
+    @property
+    def working_set(self) -> float:
+        """Weights, gradients, two slots."""
+        return 16.0 * self.parameters
+
+    @property
+    def small(self) -> bool:
+        """Whether one thread may be faster than several."""
+        return self.flops < 2e7
+
+
+NODES, FEATURES, HIDDEN, CLASSES, EDGES, LABELLED = 2708, 1433, 16, 7, 5278, 140
+ENTRIES = 49_216  # of the features
+
+TASKS = (
+    Task("two_heads", 64, 200, 5, 26_638, 2.0 * 64 * (3 * 26_368 - 64 * 128)),
+    Task("vae_mnist", 128, 40, 1, 652_824, 4.2e8),
+    Task("dcgan28", 64, 4, 1, 898_370, 9.44e9, lr=2e-4),
+    Task("gcn_cora", 1, 1, 50, 23_063, 6e6, lr=0.01),
+)
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def task_data(case: Task) -> tuple[Arrays, list[NDArray[np.float32]]]:
+    """Return the arrays of a case by name, and its first weights: (in, out), (out,), ... in order.
+
+    Of ``dcgan28`` no weights: each begins with its own, of N(0, 0.02).
+    """
+    random = np.random.default_rng(zlib.crc32(case.name.encode()))
+    n = case.batch * case.batches
+    if case.name == "gcn_cora":
+        return _graph(random), _weights(random, ((FEATURES, HIDDEN), (HIDDEN, CLASSES)))
+    if case.name == "dcgan28":
+        return {"x": random.uniform(-1, 1, (n, 28, 28, 1)).astype(np.float32)}, []
+    if case.name == "vae_mnist":
+        shapes = ((784, 400), (400, 40), (20, 400), (400, 784))
+        return {"x": random.random((n, 784), dtype=np.float32)}, _weights(random, shapes)
+    data: Arrays = {
+        "x": random.standard_normal((n, 64), dtype=np.float32),
+        "label": random.integers(0, 10, n),
+        "box": random.standard_normal((n, 4), dtype=np.float32),
+    }
+    return data, _weights(random, ((64, 128), (128, 128), (128, 10), (128, 4)))
+
+
+def _weights(
+    random: np.random.Generator, shapes: Sequence[tuple[int, int]]
+) -> list[NDArray[np.float32]]:
+    found = []
+    for i, o in shapes:
+        bound = (6 / (i + o)) ** 0.5
+        found += [random.uniform(-bound, bound, (i, o)).astype(np.float32), np.zeros(o, np.float32)]
+    return found
+
+
+def _graph(random: np.random.Generator) -> Arrays:
+    """Return a graph and features of the size and the fill of Cora's, rows of sum 1."""
+    edges = np.sort(random.integers(0, NODES, (2 * EDGES, 2)), axis=1)
+    edges = np.unique(edges[edges[:, 0] != edges[:, 1]], axis=0)
+    x = np.zeros((NODES, FEATURES), np.float32)
+    x.reshape(-1)[random.choice(x.size, ENTRIES, replace=False)] = 1
+    y = np.full(NODES, -1)
+    y[:LABELLED] = random.integers(0, CLASSES, LABELLED)
+    return {
+        "edges": edges[random.permutation(len(edges))[:EDGES]],
+        "x": x / np.maximum(x.sum(axis=1, keepdims=True), 1),
+        "y": y,
+    }
