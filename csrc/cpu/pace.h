@@ -21,7 +21,7 @@ class Pace {
   // Its length, in steps.
   long steps() const {
     const double each = turn_ == kRun ? mine() : std::max(mine(), other());
-    const double seconds = turn_ == kRun ? pause_ - ran_ : turn_ == kWarm ? kWarmUp : kTrial;
+    const double seconds = turn_ == kRun ? pause() - ran_ : turn_ == kWarm ? kWarmUp : kTrial;
     const long fewest = mine() < long_ ? kFewest : 1;
     return each > 0 ? std::max(fewest, static_cast<long>(seconds / each)) : kFirst;
   }
@@ -36,9 +36,8 @@ class Pace {
       ran_ += taken;
       steps_ += std::max(steps, 1L);
       mine() = ran_ / static_cast<double>(steps_);
-      const bool due = mine() >= long_ ? ran_ >= std::max(pause_, kSome * mine())
-                                       : other() == 0 || ran_ >= pause_;
-      if (due && mine() < longest_) turn_ = kWarm;
+      const bool first = other() == 0 && mine() < long_;
+      if ((first || ran_ >= pause()) && mine() < longest_) turn_ = kWarm;
     } else if (turn_ == kWarm && each < kHopeless * mine()) {
       turn_ = kMeasure;
     } else {
@@ -48,7 +47,6 @@ class Pace {
       if (change) several_ = !several_;
       // The surer the choice, the rarer the trials.
       pause_ = change ? kShortPause : std::min(2 * pause_, kLongPause);
-      if (mine() >= long_) pause_ = std::max(pause_, kRare * mine());
       ran_ = 0;
       steps_ = 0;
     }
@@ -57,12 +55,14 @@ class Pace {
  private:
   enum Turn { kRun, kWarm, kMeasure };
   static constexpr long kFirst = 32, kFewest = 4;
-  static constexpr double kSome = 50,
-                          kRare = 400;    // long steps before the first trial, and between two
-  static constexpr double kHopeless = 8;  // times the better choice, while workers wake
+  static constexpr double kSome = 50, kRare = 400;  // long steps to the first trial, and the next
+  static constexpr double kHopeless = 8;            // times the better choice, while workers wake
   static constexpr double kWarmUp = 4e-4, kTrial = 6e-4;          // seconds
   static constexpr double kShortPause = 0.02, kLongPause = 0.16;  // seconds
 
+  double pause() const {  // seconds from one trial to the next
+    return mine() < long_ ? pause_ : std::max(pause_, (other() == 0 ? kSome : kRare) * mine());
+  }
   double& mine() { return each_[several_]; }
   double& other() { return each_[!several_]; }
   double mine() const { return each_[several_]; }
