@@ -36,6 +36,7 @@ PANELS: dict[str, dict[str, s.Schedule]] = {
         "": s.InverseTime(1.0, 1.0, 20), "staircase": s.InverseTime(1.0, 1.0, 20, staircase=True),
     },
     "Linear": {"": s.Linear(0.1, 1.0, 60)},
+    "SigmoidRamp": {"": s.SigmoidRamp(1.0, 60), "gamma 4": s.SigmoidRamp(1.0, 60, 4.0)},
     "Polynomial": {
         "power 2": s.Polynomial(1.0, 0.05, 40, 2.0),
         "cycle": s.Polynomial(1.0, 0.05, 40, cycle=True),

@@ -63,6 +63,7 @@ TRIED = {
     "elu": {"alpha": 0.7},
     "sigmoid": {"low": -80, "high": 80},
     "gelu": {"low": -12, "high": 12, "roundings": 24.0, "tail": True},
+    "gelu_tanh": {"low": -8, "high": 8, "roundings": 400.0},  # 2u, up to 50, is rounded before e^
     "silu": {"low": -80, "high": 80},
     "mish": {"low": -80, "high": 80},
     "exp": {"low": -80, "high": 80},
@@ -396,6 +397,24 @@ OPS = {
     ),
     "gradient_reversal": Op(
         lambda g, x: g.gradient_reversal(x, 0.7), lambda x: x, ((7,),), roundings=0.0, passes=-0.7
+    ),
+    "kept_rows": Op(
+        lambda g, x, states: g.kept_rows(x, states, 5),
+        lambda x, states: 0 * x[:, :5] + states,
+        ((7,),),
+        ((5,),),
+        fixed=1,
+        roundings=0.0,
+        passes=0.0,
+    ),
+    "keep_rows": Op(
+        lambda g, x, states: g.keep_rows(x, states),
+        lambda x, states: x,
+        ((7,),),
+        ((21,),),
+        fixed=1,
+        roundings=0.0,
+        passes=0.0,
     ),
     # Of what draws: the mean, and the gradient of one draw. What is drawn has tests of its own.
     "normal_like": Op(lambda g, x: g.normal_like(x, False), lambda x: 0 * x, ((7,),), passes=0.0),

@@ -61,6 +61,7 @@ class Training:
             "Step": (top, self.whole(1, 3), 0.5),
             "Cosine": (top, over, low),
             "Linear": (low, top, over),
+            "SigmoidRamp": (top, over),
             "OneCycle": (top, over),
             "CosineRestarts": (top, self.whole(1, 4), self.choose(1, 1.5, 2), 0.9, low),
             "Cyclic": (low, top, self.whole(1, 3), self.whole(1, 3),

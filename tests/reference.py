@@ -97,6 +97,14 @@ def normal_density(x):
 
 SELU_A, SELU_S = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
+GELU_K = 2 * np.sqrt(2 / np.pi)
+
+
+def gelu_u(x):
+    """Twice what the tanh of GELU is taken of: (1 + tanh(u))/2 = sigmoid(2u)."""
+    return GELU_K * x * (1 + 0.044715 * x * x)
+
+
 ACTIVATIONS = {
     "linear": (lambda x, a: x, lambda x, a: np.ones_like(x)),
     "relu": (lambda x, a: np.maximum(x, 0), lambda x, a: (x > 0) * 1.0),
@@ -116,6 +124,13 @@ ACTIVATIONS = {
     "gelu": (
         lambda x, a: x * normal_cdf(x),
         lambda x, a: normal_cdf(x) + x * normal_density(x),
+    ),
+    "gelu_tanh": (
+        lambda x, a: x * sigmoid(gelu_u(x)),
+        lambda x, a: (
+            sigmoid(gelu_u(x))
+            + x * sigmoid(gelu_u(x)) * sigmoid(-gelu_u(x)) * GELU_K * (1 + 0.134145 * x * x)
+        ),
     ),
     "silu": (
         lambda x, a: x * sigmoid(x),

@@ -38,6 +38,9 @@ MEMBERS = {
     "Network": "build built freeze frozen input_shapes load_state_dict load_weights multiply_adds "
     "num_parameters output_names output_shapes predict save_weights state_dict summary unfreeze",
     "GAN": "fit history load sample save",
+    "RBM": "fit free_energy layer load log_partition pseudo_likelihood reconstruct sample save "
+    "transform",
+    "DBN": "fit network transform",
     "VAE": "decode encode evaluate fit load reconstruct sample save",
     "Graph": "from_adjacency nodes",
     "Sparse": "begin column config dense from_rows shape value",

@@ -155,3 +155,154 @@ def test_numbers_out_of_range_are_refused():
     ):  # fmt: skip
         with pytest.raises((ValueError, TypeError)):
             make()
+
+
+# -- weights of the class 1 --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weight", [3.0, (0.5, 2.0, 7.0, 1.0), np.array([1.0, 0.0, 2.0, 0.25])])
+def test_pos_weight_is_that_of_pytorch(weight):
+    torch = pytest.importorskip("torch")
+    loss = losses.BinaryCrossEntropy(pos_weight=weight)
+    made = trained(loss)
+    y = DRAWN["chances"]
+    x = torch.tensor(30.0 * LOGITS)
+    w = torch.eye(WIDE, dtype=torch.float64, requires_grad=True)
+    by = torch.tensor(weight, dtype=torch.float64)
+    wanted = torch.nn.BCEWithLogitsLoss(pos_weight=by)(x @ w, torch.tensor(y))
+    wanted.backward()
+    value, found = made.gradients(x.numpy(), y)
+    assert value == pytest.approx(wanted.item(), rel=1e-12)
+    np.testing.assert_allclose(found["d.weight"], w.grad, rtol=1e-12, atol=1e-12)
+    assert loss(x.numpy(), y) == pytest.approx(wanted.item(), rel=1e-12)
+    assert losses.from_config(loss.get_config()) == loss
+
+
+def test_pos_weight_of_pixels():
+    torch = pytest.importorskip("torch")
+    random = np.random.default_rng(2)
+    x, y = random.standard_normal((5, 4, 3, 2)), random.integers(0, 2, (5, 4, 3, 2))
+    net = steep.Sequential(layers.Conv2D(2, 1, name="c")).build((4, 3, 2), seed=1)
+    made = steep.Trainer(net, losses.BinaryCrossEntropy((4.0, 0.5)), "sgd", precision="float64")
+    z = torch.tensor(net.predict(x).astype(float))
+    by = torch.tensor([4.0, 0.5], dtype=torch.float64)
+    wanted = torch.nn.BCEWithLogitsLoss(pos_weight=by)(z, torch.tensor(y).double())
+    assert made.evaluate(x, y)["loss"] == pytest.approx(wanted.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: losses.BinaryCrossEntropy(-1.0), ValueError, "pos_weight must be in"),
+        (lambda: losses.BinaryCrossEntropy("2"), TypeError, "pos_weight must be a number"),
+        (lambda: losses.BinaryCrossEntropy(()), ValueError, "pos_weight is empty"),
+        (
+            lambda: trained(losses.BinaryCrossEntropy((1.0, 2.0))).fit(LOGITS, DRAWN["bits"]),
+            ValueError, "pos_weight has 2 numbers, the last axis",
+        ),
+    ],
+)  # fmt: skip
+def test_weights_that_do_not_fit_are_refused(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+# -- what is right -----------------------------------------------------------------------------
+
+JUDGED = {
+    "focal": losses.Focal(), "dice": losses.Dice(), "hinge": losses.Hinge(),
+    "squared_hinge": losses.SquaredHinge(), "weighted": losses.BinaryCrossEntropy(2.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_histories_show_the_share_of_right_outputs(name, weighted):
+    y, weights = DRAWN["bits"], np.arange(N) % 3 if weighted else None
+    made, plain = trained(JUDGED[name]), trained("binary_cross_entropy")
+    found = made.evaluate(LOGITS, y, sample_weight=weights)
+    assert found["accuracy"] == plain.evaluate(LOGITS, y, sample_weight=weights)["accuracy"]
+    right = ((LOGITS > 0) == (y > 0.5)).mean(axis=1)
+    assert found["accuracy"] == pytest.approx(np.average(right, weights=weights), rel=1e-12)
+    history = made.fit(LOGITS, y, batch_size=N, sample_weight=weights, progress=False).history
+    assert history["accuracy"][0] == pytest.approx(found["accuracy"], rel=1e-12)
+    silent = steep.Trainer(made.net, JUDGED[name], "sgd", metrics=(), precision="float64")
+    assert set(silent.evaluate(LOGITS, y)) == {"loss"}
+
+
+# -- weights of positions ----------------------------------------------------------------------
+
+
+def pixels(loss, precision="float64", **options):
+    net = steep.Sequential(layers.Conv2D(2, 1, name="c")).build((3, 5, 2), seed=1)
+    return steep.Trainer(net, loss, "sgd", precision=precision, **options)
+
+
+@pytest.mark.parametrize("name", ["focal", "mean", "poisson", "weighted"])
+@pytest.mark.parametrize("reduction", ["mean", "weighted_mean"])
+def test_positions_have_weights(name, reduction):
+    """A loss of ops with them is the mean of its formula at each position, weighted."""
+    random = np.random.default_rng(5)
+    x, y = random.standard_normal((7, 3, 5, 2)), random.integers(0, 2, (7, 3, 5, 2)).astype(float)
+    weights = random.integers(0, 4, (7, 3, 5)).astype(float)
+    loss = {"focal": losses.Focal(), "mean": losses.Mean(), "poisson": losses.Poisson(),
+            "weighted": losses.BinaryCrossEntropy((2.0, 0.5))}[name]  # fmt: skip
+    y = None if name == "mean" else y
+    made = pixels(loss, reduction=reduction)
+    made.evaluate(x, y)  # float64 from here on
+    z = made.net.predict(x)
+    each = loss.rows(z.reshape(-1, 2), None if y is None else y.reshape(-1, 2)).reshape(7, 3, 5)
+    over = weights.sum() if reduction == "weighted_mean" else weights.size
+    wanted = (each * weights).sum() / over
+    value, found = made.gradients(x, y, sample_weight=weights)
+    assert value == pytest.approx(wanted, rel=1e-12)
+    history = made.fit(x, y, batch_size=7, sample_weight=weights, progress=False).history
+    assert history["loss"][0] == pytest.approx(wanted, rel=1e-12)
+    step = 1e-6
+    state = {k: v.copy() for k, v in pixels(loss).net.state_dict().items()}
+    ends = []
+    for sign in (1, -1):
+        moved = {k: v.astype(float) for k, v in state.items()}
+        moved["c.weight"][0, 0, 1, 0] += sign * step
+        other = pixels(loss, reduction=reduction)
+        other.evaluate(x, y)
+        other.net.load_state_dict(moved)
+        ends.append(other.gradients(x, y, sample_weight=weights)[0])
+    slope = (ends[0] - ends[1]) / (2 * step)
+    assert found["c.weight"][0, 0, 1, 0] == pytest.approx(slope, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["focal", "mean"])
+def test_weights_of_positions_of_one_are_none(name):
+    random = np.random.default_rng(6)
+    x = random.standard_normal((7, 3, 5, 2))
+    y = None if name == "mean" else random.integers(0, 2, x.shape).astype(float)
+    loss = losses.Focal() if name == "focal" else losses.Mean()
+    made, plain = pixels(loss), pixels(loss)
+    ones = np.ones((7, 3, 5))
+    one, other = made.evaluate(x, y, sample_weight=ones), plain.evaluate(x, y)
+    assert one == pytest.approx(other, rel=1e-12)
+    made.fit(x, y, batch_size=3, epochs=2, sample_weight=ones, progress=False)
+    plain.fit(x, y, batch_size=3, epochs=2, progress=False)
+    for key, value in made.net.state_dict().items():
+        np.testing.assert_allclose(value, plain.net.state_dict()[key], rtol=1e-10)
+    assert made.history.history["loss"] == pytest.approx(plain.history.history["loss"], rel=1e-12)
+
+
+def test_weights_of_positions_and_threads():
+    random = np.random.default_rng(7)
+    x, weights = random.standard_normal((40, 3, 5, 2)), random.random((40, 3, 5))
+    y = random.integers(0, 2, x.shape).astype(float)
+    found = []
+    for threads in (1, 2, 3, 8):
+        with steep.threads(threads):
+            made = pixels(losses.Focal(), "float32")
+            made.fit(x, y, epochs=2, batch_size=16, sample_weight=weights, progress=False)
+        found.append(made.net.state_dict()["c.weight"].tobytes())
+    assert len(set(found)) == 1
+
+
+def test_losses_of_whole_samples_take_no_weights_of_positions():
+    x = np.zeros((2, 3, 5, 2))
+    with pytest.raises(ValueError, match="sample_weight: expects shape"):
+        pixels(losses.Dice()).fit(x, x, sample_weight=np.ones((2, 3, 5)))

@@ -270,6 +270,35 @@ def test_strict_loading_changes_nothing_on_error():
     assert all(np.array_equal(v, net.state_dict()[k]) for k, v in before.items())
 
 
+def test_what_is_there_by_name_is_loaded(tmp_path):
+    body = steep.Sequential(layers.Dense(6, name="first"), name="body")
+    whole = steep.Sequential(body, layers.Dense(2)).build(4, seed=1)
+    state, other = whole.state_dict(), steep.Sequential(layers.Dense(6, name="first")).build(4)
+    other.load_state_dict(state, prefix="body.")
+    assert (other.state_dict()["first.weight"] == state["body.first.weight"]).all()
+    wider = steep.Sequential(layers.Dense(6, name="first"), layers.Dense(3, name="new")).build(4)
+    before = wider.state_dict()
+    whole.save_weights(tmp_path / "w")
+    wider.load_weights(tmp_path / "w", strict=False, prefix="body.")
+    after = wider.state_dict()
+    assert (after["first.weight"] == state["body.first.weight"]).all()
+    assert (after["new.weight"] == before["new.weight"]).all()
+    x = steep.Input(4)
+    fresh = steep.Model(x, layers.Dense(3)(layers.Dense(6, name="first")(x)))
+    fresh.load_state_dict(after, strict=False)  # which builds it, as seed 0 would
+    assert (fresh.state_dict()["dense.weight"] != 0).any()
+    with pytest.raises(ValueError, match=r"none of this network is there behind 'head\."):
+        other.load_state_dict(state, prefix="head.")
+    with pytest.raises(ValueError, match="none of this network"):
+        other.load_state_dict({"more": np.zeros(2)}, strict=False)
+    with pytest.raises(ValueError, match=r"first.weight: expects shape \(4, 6\)"):
+        other.load_state_dict({"first.weight": np.zeros((4, 5))}, strict=False)
+    with pytest.raises(ValueError, match=r"missing new\.weight"):
+        wider.load_state_dict(state, prefix="body.")
+    with pytest.raises(TypeError, match="strict must be True or False"):
+        other.load_state_dict(state, strict=0)
+
+
 def test_deepcopy_and_pickle_keep_weights():
     net = steep.Sequential(layers.Dense(6, "relu"), layers.Dense(2)).build(4, seed=9)
     X = RNG.normal(size=(3, 4))

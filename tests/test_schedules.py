@@ -36,6 +36,10 @@ CASES = {
     ),
     "step": (schedules.Step(0.4, 7, 0.5), lambda t: reference.stairs(t, 0.4, 7, 0.5)),
     "cosine": (schedules.Cosine(0.4, 23, 0.01), lambda t: reference.cosine(t, 0.4, 23, 0.01)),
+    "sigmoid_ramp": (
+        schedules.SigmoidRamp(0.8, 10, 7.0),
+        lambda t: 0.8 * np.tanh(3.5 * min(t, 10) / 10),  # 2/(1 + e^-x) - 1
+    ),
     "linear": (schedules.Linear(0.5, 0.9, 10), lambda t: reference.linear(t, 0.5, 0.9, 10)),
     "warmup": (
         schedules.Warmup(schedules.Exponential(0.1, 0.07), 8),

@@ -191,3 +191,15 @@ def test_units_without_weights_are_known_by_name(name):
     by_class = steep.Sequential(layers.Dense(6, kind[name]())).build(3, seed=2)
     X = np.random.default_rng(0).standard_normal((5, 3))
     assert np.array_equal(by_name.predict(X), by_class.predict(X))
+
+
+def test_both_forms_of_gelu_are_golden():
+    """N4: the exact one, and GPT-2's by the hyperbolic tangent."""
+    x = np.array([[-3.0, -1.0, -0.5, 0.5, 1.0, 3.0]])
+    exact = [-0.0040496941, -0.1586552539, -0.1542687694, 0.3457312306, 0.8413447461, 2.9959503059]
+    other = [-0.0036373921, -0.1588080094, -0.1542859902, 0.3457140098, 0.8411919906, 2.9963626079]
+    for kind, values in {"gelu": exact, "gelu_tanh": other}.items():
+        net = steep.Sequential(layers.Activation(kind)).build(6)
+        np.testing.assert_allclose(net.predict(x)[0], values, atol=3e-7)
+        loss = steep.Trainer(net, "mse", "sgd", precision="float64").evaluate(x, [values])["loss"]
+        assert loss < 1e-20

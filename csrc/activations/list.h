@@ -7,6 +7,7 @@
 #include "activations/elu.h"
 #include "activations/exp.h"
 #include "activations/gelu.h"
+#include "activations/gelu_tanh.h"
 #include "activations/hard_shrink.h"
 #include "activations/hard_sigmoid.h"
 #include "activations/hard_swish.h"
@@ -34,6 +35,6 @@ namespace steep::STEEP_ISA::activations {
 using All = List<  // in any order
     Linear, ReLU, LeakyReLU, ELU, Sigmoid, Tanh, GELU, SiLU, Mish, Exp, Log, Square, Abs, Softplus,
     Sqrt, SELU, CELU, ReLU6, HardSigmoid, HardSwish, HardTanh, LogSigmoid, Softsign, SoftShrink,
-    HardShrink>;
+    HardShrink, GELUTanh>;
 
 }  // namespace steep::STEEP_ISA::activations

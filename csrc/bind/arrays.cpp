@@ -127,6 +127,12 @@ const double* keep(HeldData& held, const std::vector<double>& values) {
   return kept.data();
 }
 
+void count_all(HeldData& held, Positions& of) {
+  const Counted counted = count(of, held.data.samples);
+  of.counts = keep(held, counted.counts);
+  of.sums = keep(held, counted.weights);
+}
+
 // Targets that a loss takes position by position.
 Targets hold_positions(HeldData& held, const TargetKind& kind, const py::array& given,
                        const std::optional<py::array>& weights) {
@@ -149,10 +155,17 @@ Targets hold_positions(HeldData& held, const TargetKind& kind, const py::array& 
     out.values = source(held, given, "targets");
   }
   if (weights) of.weights = weights_of(held, *weights, samples, of.each);
-  const Counted counted = count(of, samples);
-  of.counts = keep(held, counted.counts);
-  of.sums = keep(held, counted.weights);
+  count_all(held, of);
   return out;
+}
+
+// Weights of positions for losses that are sums: their targets, if any, are tensors.
+Positions hold_weights(HeldData& held, const py::array& given) {
+  Positions of;
+  of.each = given.size() / held.data.samples;
+  of.weights = weights_of(held, given, held.data.samples, of.each);
+  count_all(held, of);
+  return of;
 }
 
 Targets hold_targets(HeldData& held, const TargetKind& kind, const py::array& given,
@@ -204,7 +217,9 @@ HeldData hold(const Graph& graph, const std::vector<TargetKind>& kinds,
   }
   for (const std::optional<py::array>& given : weights) {
     out.data.weights.push_back(nullptr);
-    if (!given || given->ndim() > 1) continue;  // those of positions lie with their targets
+    out.data.weighed.emplace_back();
+    if (given && given->ndim() > 1) out.data.weighed.back() = hold_weights(out, *given);
+    if (!given || given->ndim() > 1) continue;
     Dense<double> w = dense<double>(*given);
     if (w.ndim() != 1 || w.shape(0) != samples) refuse("sample_weight must have shape (N,)");
     out.data.weights.back() = w.data();

@@ -13,10 +13,11 @@ namespace {
 
 LossTerm term(const std::string& name, int tensor, const std::optional<std::string>& loss,
               double option, int target, int weights, double weight, int scalar, bool by_position,
-              std::optional<long> ignored) {
-  return {
-      name,        tensor, loss ? loss_index(*loss) : -1, option, target, weights, weight, scalar,
-      by_position, ignored};
+              std::optional<long> ignored, int judged, int truth) {
+  return {name,    tensor, loss ? loss_index(*loss) : -1,
+          option,  target, weights,
+          weight,  scalar, by_position,
+          ignored, judged, truth};
 }
 
 Aimed objective(const Recipe& recipe, std::vector<LossTerm> terms, std::vector<bool> moves,
@@ -55,7 +56,8 @@ void bind_objective(py::module_& m) {
   py::class_<LossTerm>(m, "LossTerm")
       .def(py::init(&term), arg("name"), arg("tensor"), arg("loss"), arg("option") = 0.0,
            arg("target") = -1, arg("weights") = -1, arg("weight") = 1.0, arg("scalar") = -1,
-           arg("by_position") = false, arg("ignored") = py::none());
+           arg("by_position") = false, arg("ignored") = py::none(), arg("judged") = -1,
+           arg("truth") = -1);
   py::class_<Aimed>(m, "Objective")
       .def(py::init(&objective), arg("recipe"), arg("terms"), arg("moves") = std::vector<bool>{},
            arg("frozen") = std::vector<bool>{}, arg("every") = 1, arg("name") = "");

@@ -46,7 +46,7 @@ constexpr int kOwn = kSharedKnobs + kGroupKnobs;  // where a method's own knobs 
 // Whether the objective differs from step to step.
 bool differs(const Program& program) {
   return std::any_of(program.ops.begin(), program.ops.end(), [](const Op& op) {
-    if (op.as<ops::SpectralVectors>()) return true;
+    if (op.as<ops::SpectralVectors>() || op.as<ops::KeptRows>()) return true;
     return std::visit([]<class A>(const A&) { return requires(A a) { a.stream; }; }, op.what);
   });
 }

@@ -157,9 +157,23 @@ Gathered gather_targets(const ops::Loss& of, const PerRow<T>& to, const Kernels<
 }
 
 template <class T> Positioned positioned(const ops::Loss& loss, const Step<T>& s) {
-  const Positions* const of = s.batcher->data().positions_of(loss.target);
+  const Positions* const of = s.batcher->data().positions_of(-1, loss.target);
   return of == nullptr ? Positioned{0, false} : Positioned{of->each, of->labels.data != nullptr};
 }
+
+namespace {
+
+template <class T>
+void read_weights(const Kernels<T>& k, const Source& from, long sample, long first, long count,
+                  T* to) {
+  const auto read = reader(k, from.format);
+  each_run(from, sample, first, first + count, [&](const std::byte* at, long stride, long run) {
+    read(at, stride, to, run, T(1), T(0));
+    to += run;
+  });
+}
+
+}  // namespace
 
 template <class T>
 void gather_positions(const ops::Loss& loss, const PerRow<T>& to, const Kernels<T>& k,
@@ -176,13 +190,20 @@ void gather_positions(const ops::Loss& loss, const PerRow<T>& to, const Kernels<
   if (of.weights.data == nullptr) {
     std::fill_n(weights, count, T(1));
   } else {
-    const auto read = reader(k, of.weights.format);
-    each_run(of.weights, sample, first, first + count,
-             [&](const std::byte* from, long stride, long run) {
-               read(from, stride, weights, run, T(1), T(0));
-               weights += run;
-             });
+    read_weights(k, of.weights, sample, first, count, weights);
   }
+}
+
+template <class T> long weighed_positions(const ops::Losing& of, const Step<T>& s) {
+  const Positions* const found = s.batcher->data().positions_of(of.weights, -1);
+  return found == nullptr ? 0 : found->each;
+}
+
+template <class T>
+void gather_position_weights(const ops::Losing& of, const Kernels<T>& k, const Step<T>& s, long row,
+                             long first, long count, T* weights) {
+  const Positions& found = *s.batcher->data().positions_of(of.weights, -1);
+  read_weights(k, found.weights, s.order[row], first, count, weights);
 }
 
 bool cpu::all_within(const Source& values, double limit) {
@@ -198,7 +219,10 @@ bool cpu::all_within(const Source& values, double limit) {
                                    const Step<T>&, long, long);                                   \
   template Positioned positioned(const ops::Loss&, const Step<T>&);                               \
   template void gather_positions(const ops::Loss&, const PerRow<T>&, const Kernels<T>&,           \
-                                 const Step<T>&, long, long, long, int*, T*);
+                                 const Step<T>&, long, long, long, int*, T*);                     \
+  template long weighed_positions(const ops::Losing&, const Step<T>&);                            \
+  template void gather_position_weights(const ops::Losing&, const Kernels<T>&, const Step<T>&,    \
+                                        long, long, long, T*);
 STEEP_GATHER(float)
 STEEP_GATHER(double)
 STEEP_GATHER(portable::Dual)

@@ -31,5 +31,11 @@ template <class T>
 void gather_positions(const ops::Loss& loss, const PerRow<T>& to, const Kernels<T>& k,
                       const Step<T>& step, long row, long first, long count, int* labels,
                       T* weights);
+// Of a loss without targets of its own: how many positions of a sample have weights, 0 where the sample has
+// one or none; and those of positions [first, first + count) of a row.
+template <class T> long weighed_positions(const ops::Losing& of, const Step<T>& step);
+template <class T>
+void gather_position_weights(const ops::Losing& of, const Kernels<T>& k, const Step<T>& step,
+                             long row, long first, long count, T* weights);
 
 }  // namespace steep

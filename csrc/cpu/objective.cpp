@@ -26,7 +26,7 @@ std::vector<double> divisors(const std::vector<LossTerm>& terms, const Recipe& r
 }
 
 double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
-  const Positions* const of = data.data().positions_of(term.target);
+  const Positions* const of = data.data().positions_of(term.weights, term.target);
   if (of == nullptr || !recipe.mean || recipe.weighted) return 1;
   const double count = data.positions(static_cast<uint64_t>(at.epoch), at.batch, *of);
   return count > 0 ? static_cast<double>(data.rows(at.batch)) / count : 1;

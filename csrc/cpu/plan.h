@@ -44,11 +44,13 @@ template <class T> struct Running {
   ops::Normalizing of;
 };
 
-// A vector of the power method, and what it is after a step.
+// What is something else after a step: a vector of the power method, or a row of numbers for each row of a
+// batch.
 template <class T> struct Iterated {
   T* parameter;
   const T* next;
   long n;
+  long ld = 0, rows = 1;  // of next; of the parameter
 };
 
 // A block of a parameter and the terms of its gradient: rows [lo, hi) of one panel of a matrix, or
@@ -113,9 +115,9 @@ template <class T> class Plan {
   // once for as long as the weights stay, then rows [lo, hi) of a batch.
   void prepare(int thread, int threads) const;
   bool run_rows(const Step<T>& step, int thread, long lo, long hi) const;
-  // Lets running statistics follow those of the last batch. They can be kept, in room for so many
-  // numbers, and put back.
-  void follow_statistics(long rows) const;
+  // Lets running statistics follow those of the last batch, or of its part from row `first` on. They can be
+  // kept, in room for so many numbers, and put back.
+  void follow_statistics(long rows, long first = 0) const;
   std::size_t statistics() const;
   void keep_statistics(T* kept) const;
   void put_statistics(const T* kept) const;

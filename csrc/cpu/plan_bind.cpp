@@ -260,6 +260,10 @@ template <class T> void Plan<T>::bind(const Op& op) {
   if (const auto* vectors = op.as<ops::SpectralVectors>()) {
     iterated_.push_back({parameter(op.parameter(1)), work.out.data, vectors->outputs});
   }
+  if (const auto* kept = op.as<ops::KeepRows>(); kept != nullptr && kept->followed) {
+    iterated_.push_back(
+        {parameter(op.parameter(0)), work.out.data, kept->width, work.out.ld, kept->rows});
+  }
   phases_.back().calls.push_back({run, work, op.out, op.before, units_of(op, work), op.layer});
 }
 

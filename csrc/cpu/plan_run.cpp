@@ -145,19 +145,24 @@ bool Plan<T>::finite_statistics(long rows, int thread, int threads) const {
   return true;
 }
 
-template <class T> void Plan<T>::follow_statistics(long rows) const {
+template <class T> void Plan<T>::follow_statistics(long rows, long first) const {
   for (const Running<T>& r : running_) {
     for (long c = 0; c < r.of.channels; ++c) {
       std::tie(r.mean[c], r.variance[c]) = followed(r, rows, c);
     }
   }
-  for (const Iterated<T>& i : iterated_) std::copy_n(i.next, i.n, i.parameter);
+  for (const Iterated<T>& i : iterated_) {
+    const long from = i.ld > 0 ? first : 0, end = i.ld > 0 ? std::min(from + rows, i.rows) : 1;
+    for (long r = from; r < end; ++r) {
+      std::copy_n(i.next + (r - from) * i.ld, i.n, i.parameter + r * i.n);
+    }
+  }
 }
 
 template <class T> std::size_t Plan<T>::statistics() const {
   std::size_t count = 0;
   for (const Running<T>& r : running_) count += 2 * static_cast<std::size_t>(r.of.channels);
-  for (const Iterated<T>& i : iterated_) count += static_cast<std::size_t>(i.n);
+  for (const Iterated<T>& i : iterated_) count += static_cast<std::size_t>(i.n * i.rows);
   return count;
 }
 
@@ -165,7 +170,7 @@ template <class T> void Plan<T>::keep_statistics(T* kept) const {
   for (const Running<T>& r : running_) {
     kept = std::copy_n(r.variance, r.of.channels, std::copy_n(r.mean, r.of.channels, kept));
   }
-  for (const Iterated<T>& i : iterated_) kept = std::copy_n(i.parameter, i.n, kept);
+  for (const Iterated<T>& i : iterated_) kept = std::copy_n(i.parameter, i.n * i.rows, kept);
 }
 
 template <class T> void Plan<T>::put_statistics(const T* kept) const {
@@ -176,8 +181,8 @@ template <class T> void Plan<T>::put_statistics(const T* kept) const {
     }
   }
   for (const Iterated<T>& i : iterated_) {
-    std::copy_n(kept, i.n, i.parameter);
-    kept += i.n;
+    std::copy_n(kept, i.n * i.rows, i.parameter);
+    kept += i.n * i.rows;
   }
 }
 
@@ -212,7 +217,7 @@ template <class T> bool Plan<T>::finite_output(const BoundCall<T>& call, long sa
   template bool Plan<T>::run(const Step<T>&, int, int) const;             \
   template void Plan<T>::prepare(int, int) const;                         \
   template bool Plan<T>::run_rows(const Step<T>&, int, long, long) const; \
-  template void Plan<T>::follow_statistics(long) const;                   \
+  template void Plan<T>::follow_statistics(long, long) const;             \
   template std::size_t Plan<T>::statistics() const;                       \
   template void Plan<T>::keep_statistics(T*) const;                       \
   template void Plan<T>::put_statistics(const T*) const;                  \

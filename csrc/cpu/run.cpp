@@ -98,7 +98,7 @@ bool CpuTraining<T>::Loop::pass(const Turn& turn, Step<T> step, long i, bool fir
     if (leads && first) record(turn.goal, step, i);
     if (ends || !parts) return !ends;
     turn.goal.update->collect(turn.share, step.rows, step.first > 0);
-    if (leads && first) plan.follow_statistics(step.rows);
+    if (leads && first) plan.follow_statistics(step.rows, step.first);
     turn.meet();
   }
   return true;

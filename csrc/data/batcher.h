@@ -26,20 +26,24 @@ struct Dataset {
   std::vector<Source> inputs;
   std::vector<Targets> targets = {};
   std::vector<const double*> weights = {};  // of samples, (samples) each
+  std::vector<Positions> weighed = {};      // the same arrays where they are of positions
   long samples = 0;
   std::optional<Augment> augment = {};  // of the one input; training only
   // What all of it lies in where it is a copy; null where it is the user's.
   std::shared_ptr<const void> memory = {};
   long bytes = 0;  // of the copy
 
-  // Positions of array `i` of targets; null where their loss takes a sample as a whole.
-  const Positions* positions_of(int i) const {
-    if (i < 0 || i >= static_cast<int>(targets.size())) return nullptr;
-    return targets[i].positions.any() ? &targets[i].positions : nullptr;
+  // Positions that a loss takes one by one: of array `target` of targets or, where those have none, of
+  // array `i` of weights; null where it takes a sample as a whole.
+  const Positions* positions_of(int i, int target) const {
+    const bool there = target >= 0 && target < static_cast<int>(targets.size());
+    if (there && targets[target].positions.any()) return &targets[target].positions;
+    if (i < 0 || i >= static_cast<int>(weighed.size()) || !weighed[i].any()) return nullptr;
+    return &weighed[i];
   }
   // Array `i` of sample weights, null where there is none; of positions the sums of theirs.
   const double* weights_of(int i, int target) const {
-    if (const Positions* of = positions_of(target)) return of->sums;
+    if (const Positions* of = positions_of(i, target)) return of->sums;
     return i < 0 || i >= static_cast<int>(weights.size()) ? nullptr : weights[i];
   }
 };

@@ -61,6 +61,9 @@ long copied_bytes(const Dataset& data) {
     bytes += bytes_of(t.positions.labels) + bytes_of(t.positions.weights);
     bytes += t.positions.any() ? 16 * data.samples : 0;
   }
+  for (const Positions& p : data.weighed) {
+    bytes += bytes_of(p.weights) + (p.any() ? 16 * data.samples : 0);
+  }
   for (const double* w : data.weights) bytes += w == nullptr ? 0 : 8 * data.samples;
   return bytes;
 }
@@ -79,9 +82,14 @@ Dataset copy_into(std::shared_ptr<Block> block, const Dataset& data) {
   for (Targets& t : copy.targets) {
     for (Source* s : {&t.values, &t.positions.labels, &t.positions.weights}) move(*s);
   }
+  for (Positions& p : copy.weighed) move(p.weights);
   for (Targets& t : copy.targets) {
     copy_values(t.positions.counts, data.samples, to);
     copy_values(t.positions.sums, data.samples, to);
+  }
+  for (Positions& p : copy.weighed) {
+    copy_values(p.counts, data.samples, to);
+    copy_values(p.sums, data.samples, to);
   }
   for (const double*& w : copy.weights) copy_values(w, data.samples, to);
   for (Targets& t : copy.targets) copy_values(t.labels, data.samples, to);

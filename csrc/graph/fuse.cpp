@@ -25,12 +25,18 @@ std::vector<int> readers(const Program& p, const std::vector<int>& outputs) {
   return count;
 }
 
+// Does it leave something behind for the next step?
+bool leaves(const Op& op) {
+  const auto* kept = op.as<ops::KeepRows>();
+  return kept != nullptr && kept->followed;
+}
+
 void drop_unneeded(Program& p) {
   std::vector<bool> needed(p.tensors.size(), false), dead(p.ops.size(), false);
   for (const int x : p.outputs) needed[x] = true;
   for (std::size_t i = p.ops.size(); i-- > 0;) {
     const Op& op = p.ops[i];
-    dead[i] = !needed[op.out];
+    dead[i] = !needed[op.out] && !leaves(op);
     if (dead[i]) continue;
     for (const int x : op.in) needed[x] = true;
   }

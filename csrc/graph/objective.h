@@ -20,6 +20,8 @@ struct LossTerm {
 
   bool by_position = false;          // it takes the last axis of an output, position by position
   std::optional<long> ignored = {};  // the label of what does not count
+  // Of a sum: logits and targets of the graph, a share of which is right; or none.
+  int judged = -1, truth = -1;
 
   double weight_at(const double* scalars) const { return scalar < 0 ? weight : scalars[scalar]; }
 };

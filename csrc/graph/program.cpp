@@ -78,6 +78,11 @@ std::vector<int> tensors_of(const Graph& graph, const std::vector<LossTerm>& ter
   for (const LossTerm& term : terms) {
     graph.tensor(term.tensor);
     tensors.push_back(term.tensor);
+    if (term.judged >= 0 && graph.tensor(term.judged).width != graph.tensor(term.truth).width) {
+      refuse("loss \"", term.name, "\": judges ", graph.tensor(term.judged).width,
+             " outputs by targets of ", graph.tensor(term.truth).width);
+    }
+    if (term.judged >= 0) tensors.insert(tensors.end(), {term.judged, term.truth});
   }
   return tensors;
 }
@@ -96,6 +101,7 @@ Program after_training(const Graph& graph, std::vector<int> outputs) {
 Op loss_of(const LossTerm& term, int number) {
   const ops::Losing part{number, term.weights};
   Op op{.what = ops::MeanLoss{part, term.option}, .in = {term.tensor}, .layer = "loss"};
+  if (term.judged >= 0) op.in.insert(op.in.end(), {term.judged, term.truth});
   if (term.loss >= 0) op.what = ops::Loss{part, term.loss, term.option, term.target};
   return op;
 }

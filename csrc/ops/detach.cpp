@@ -6,7 +6,7 @@
 namespace steep::ops {
 
 void GradientReversal::gradient(Gradients& to, const Op&) const {
-  to.give(0, {.what = Affine{.scale = -scale}, .in = {to.result()}});
+  to.give(0, {.what = Affine{.scale = -scale, .scalar = scalar}, .in = {to.result()}});
 }
 
 }  // namespace steep::ops

@@ -13,16 +13,22 @@ struct StopGradient {
   Shape shape(const Given& given) { return given.shape(); }
 };
 
-// out is in0; its gradient comes back times -scale (Ganin & Lempitsky 2015).
+// out is in0; its gradient comes back times -scale (Ganin & Lempitsky 2015), a number or one of the
+// step's.
 struct GradientReversal {
   static constexpr const char* kName = "gradient_reversal";
   static constexpr std::array kTensors{"x"};
   static constexpr bool kAlias = true;
-  static constexpr auto fields() { return std::tuple{Field{"scale", &GradientReversal::scale}}; }
+  static constexpr std::size_t kOptional = 1;  // scalar
+  static constexpr auto fields() {
+    return std::tuple{Field{"scale", &GradientReversal::scale},
+                      Field{"scalar", &GradientReversal::scalar}};
+  }
   Shape shape(const Given& given) { return given.shape(); }
   void gradient(Gradients& to, const Op& op) const;
 
   double scale = 1;
+  int scalar = -1;  // which number of the step the scale is times, or none
 };
 
 }  // namespace steep::ops

@@ -29,7 +29,8 @@ struct Loss : Losing {
   int target;     // which array of targets
 };
 
-// Scale times the sum of in0's elements.
+// Scale times the sum of in0's elements. Where there is an in1, logits, those are right that are above 0
+// where in2, the targets, are above a half.
 struct MeanLoss : Losing {
   static constexpr const char* kName = "mean_loss";
   double scale = 1;

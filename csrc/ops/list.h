@@ -12,6 +12,7 @@
 #include "ops/dropout.h"
 #include "ops/ends.h"
 #include "ops/gates.h"
+#include "ops/kept.h"
 #include "ops/lrn.h"
 #include "ops/noise.h"
 #include "ops/norm.h"
@@ -38,7 +39,7 @@ using All = List<  // in any order
     UniformLike, Bernoulli, GaussianNoise, Reparameterize, ReparameterizeGrad, Divide, DivideGrad,
     Power, PowerGrad, Clip, ClipGrad, Maximum, Minimum, WhereLarger, Sum, Repeat, Slice, SliceGrad,
     SpectralNorm, SpectralVectors, SpectralScale, SpectralShares, SparseProduct, SparseMatMul,
-    SparseMatMulGrad, SparseMatMulFactors>;
+    SparseMatMulGrad, SparseMatMulFactors, KeptRows, KeepRows>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };

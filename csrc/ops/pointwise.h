@@ -54,6 +54,7 @@ struct Affine {
   void gradient(Gradients& to, const Op& op) const;
 
   double scale = 1, shift = 0;
+  int scalar = -1;  // which number of the step the scale is times, or none
 };
 
 // out (+)= scale*in0 + shift with numbers for each place of the last axis; no shifts for 0.

@@ -125,7 +125,7 @@ void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan
     }
   }
   for (const Op& op : program.ops) {  // running statistics follow them in the end
-    if (op.as<ops::BatchStatistics>() || op.as<ops::SpectralVectors>()) {
+    if (op.as<ops::BatchStatistics>() || op.as<ops::SpectralVectors>() || op.as<ops::KeepRows>()) {
       touch(op.out, end, end_phase);
     }
   }

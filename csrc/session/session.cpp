@@ -69,6 +69,18 @@ std::vector<Aimed> checked(std::vector<Aimed> goals, const Graph& graph) {
   return goals;
 }
 
+// Every number of a step that losses and ops ask for must be there.
+int checked_scalars(int scalars, const std::vector<Aimed>& goals, const Graph& graph) {
+  const auto check = [&](const std::string& who, int scalar) {
+    if (scalar >= scalars) refuse(who, ": a step has ", scalars, " scalars, got number ", scalar);
+  };
+  for (const Aimed& goal : goals)
+    for (const LossTerm& term : goal.objective.terms) check(term.name, term.scalar);
+  for (const Op& op : graph.ops())
+    if (const auto* of = op.as<ops::GradientReversal>()) check(op.layer, of->scalar);
+  return scalars;
+}
+
 constexpr double kVerifyShare = 100;  // looking at the slots may cost a hundredth of the time
 
 }  // namespace
@@ -77,7 +89,8 @@ Session::Session(std::shared_ptr<Network> network, std::shared_ptr<const Graph> 
                  std::vector<Aimed> goals, int scalars)
     : network_(std::move(network)), graph_(std::move(graph)),
       goals_(checked(std::move(goals), *graph_)), terms_(all_terms(goals_)),
-      row_(recipes(goals_), scalars), slots_(names(goals_, network_->weights()->layout())),
+      row_(recipes(goals_), checked_scalars(scalars, goals_, *graph_)),
+      slots_(names(goals_, network_->weights()->layout())),
       training_(network_->device().training(aims(goals_, *graph_), scalars, network_->weights())),
       snapshot_(std::make_unique<Snapshot>()) {
   progress_.sums.resize(terms_.size());

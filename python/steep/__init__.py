@@ -20,6 +20,7 @@ from ._core import __version__
 from .gan import GAN
 from .network import Tensor
 from .network.model import Input, Model, Sequential
+from .rbm import DBN, RBM
 from .threads import get_num_threads, info, set_num_threads, threads
 from .training.errors import NonFiniteError
 from .training.history import History
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from . import data, lab, metrics, models
 
 __all__ = [
+    "DBN",
     "GAN",
+    "RBM",
     "VAE",
     "History",
     "Input",

@@ -196,6 +196,8 @@ class LossTerm:
         scalar: int = -1,  # which number of the step is the weight
         by_position: bool = False,  # the loss takes the last axis of an output
         ignored: int | None = None,  # the label of what does not count
+        judged: int = -1,  # of a sum: logits, right where they are on the side of ...
+        truth: int = -1,  # ... these targets; tensors of the graph
     ) -> None: ...
 
 class Objective:

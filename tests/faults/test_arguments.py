@@ -197,6 +197,11 @@ FLOATS = {
     "Dice": (losses.Dice, "smooth"),
     "Focal": (losses.Focal, "gamma"),
     "Focal alpha": (lambda v: losses.Focal(2.0, "" if v is None else v), "alpha"),
+    "BinaryCrossEntropy": (
+        lambda v: losses.BinaryCrossEntropy("" if v is None else v),
+        "pos_weight",
+    ),
+    "BinaryCrossEntropy several": (lambda v: losses.BinaryCrossEntropy((1.0, v)), "pos_weight"),
     "Activation": (lambda v: layers.Activation("elu", v), "alpha"),
     "Activation leaky": (lambda v: layers.Activation("leaky_relu", v), "alpha"),
     "Activation without": (lambda v: layers.Activation("tanh", v), "alpha"),

@@ -25,6 +25,7 @@ ACTIVATIONS = {
     "sigmoid": lambda x, a: torch.sigmoid(x),
     "tanh": lambda x, a: torch.tanh(x),
     "gelu": lambda x, a: F.gelu(x),
+    "gelu_tanh": lambda x, a: F.gelu(x, approximate="tanh"),
     "silu": lambda x, a: F.silu(x),
     "mish": lambda x, a: F.mish(x),
     "selu": lambda x, a: reference.SELU_S * elu(x, reference.SELU_A),

@@ -159,10 +159,61 @@ void run(const ops::Loss& op, const Work<T>& w, const Step<T>& s, long lo, long 
 }
 STEEP_CALL(Loss)
 
+namespace {
+
+// Which share of logits [first, first + count) of a row is on the side of its target; a NaN never is.
+template <class T>
+double right_share(const Work<T>& w, long r, long first, long count) {
+  const T *const z = w.in[1].at(r) + first, *const t = w.in[2].at(r) + first;
+  long hits = 0;
+  for (long c = 0; c < count; ++c) hits += z[c] == z[c] && (z[c] > T(0)) == (t[c] > T(0.5));
+  return double(hits) / double(count);
+}
+
+// A sum whose positions have weights: the mean over samples is that over all positions of the batch.
+template <class T>
+void over_weights(const ops::MeanLoss& op, const Work<T>& w, const Step<T>& s,
+                  const PerRow<T>& each, long positions, long r) {
+  constexpr long kMost = 256;
+  const View<T>&x = w.in[0], &dx = w.out;
+  const long columns = x.columns / positions, judged = w.in[1].columns / positions;
+  const double share = s.shares[op.term] > 0 ? s.shares[op.term] : 1;
+  const double scale = op.scale * share * double(positions);
+  double loss = 0, hits = 0, weight = 0;
+  for (long p = 0; p < positions; p += kMost) {
+    const long n = positions - p < kMost ? positions - p : kMost;
+    T weights[kMost];
+    gather_position_weights(op, *w.k, s, r, p, n, weights);
+    for (long i = 0; i < n; ++i) {
+      const T* const in = x.at(r) + (p + i) * columns;
+      T sum = T(0);
+      for (long c = 0; c < columns; ++c) sum += in[c];
+      const double by = double(plain(weights[i]));
+      loss += by * double(plain(sum));
+      weight += by;
+      if (judged > 0) hits += by * right_share(w, r, (p + i) * judged, judged);
+      if (!dx.data) continue;
+      const T grad = s.factors[op.term] * weights[i] * T(scale);
+      for (long c = 0; c < columns; ++c) dx.at(r)[(p + i) * columns + c] = grad;
+    }
+  }
+  each.values[r] = scale * loss;
+  each.correct[r] = weight > 0 ? hits / weight : 0;
+}
+
+}  // namespace
+
 template <class T>
 void run(const ops::MeanLoss& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const PerRow<T>& each = *static_cast<const PerRow<T>*>(w.made);
   const View<T>&x = w.in[0], &dx = w.out;
+  if (const long positions = weighed_positions(op, s); positions > 0) {
+    for (long r = lo; r < hi; ++r) over_weights(op, w, s, each, positions, r);
+    if (dx.data) clear_padding(dx, lo, hi);
+    if constexpr (kDual<T>)
+      if (s.probe && s.probe->kind == Probe::kCurvature) leave_curvature(dx, lo, hi);
+    return;
+  }
   const bool weighted = gather_weights(op, each, s, lo, hi);
   const T scale = T(op.scale);
   for (long r = lo; r < hi; ++r) {
@@ -172,7 +223,7 @@ void run(const ops::MeanLoss& op, const Work<T>& w, const Step<T>& s, long lo, l
     for (long c = 0; c < x.columns; c += kLane)
       for (long j = 0; j < kLane; ++j) lane[j] += c + j < x.columns ? in[c + j] : T(0);
     each.values[r] = plain(weight) * plain(scale * sum_lanes(lane));
-    each.correct[r] = 0;
+    each.correct[r] = w.in[1].data ? right_share(w, r, 0, w.in[1].columns) : 0;
     if (!dx.data) continue;
     const T grad = s.factors[op.term] * weight * scale;
     for (long c = 0; c < x.columns; ++c) dx.at(r)[c] = grad;

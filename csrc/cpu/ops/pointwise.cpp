@@ -55,8 +55,9 @@ void run(const ops::Multiply&, const Work<T>& w, const Step<T>&, long lo, long h
 STEEP_CALL(Multiply)
 
 template <class T>
-void run(const ops::Affine& op, const Work<T>& w, const Step<T>&, long lo, long hi) {
-  const T scale = T(op.scale), shift = T(op.shift);
+void run(const ops::Affine& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  const double by = op.scalar < 0 ? op.scale : op.scale * s.scalars[op.scalar];
+  const T scale = T(by), shift = T(op.shift);
   each(w.out.at(lo), w.out.ld, hi - lo, w.out.width(), w.accumulate,
        [=, x = w.in[0].at(lo), ld = w.in[0].ld](long r, long c) {
          return fma_(scale, x[r * ld + c], shift);

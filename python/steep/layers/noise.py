@@ -1,8 +1,11 @@
 """Layers that draw, and the one that turns gradients round. Dropout is in `pointwise`."""
 
+from typing import Any
+
 from .. import ops
-from ..checks.numbers import ANY, NOT_NEGATIVE, flag, number
+from ..checks.numbers import NOT_NEGATIVE, flag, number
 from ..network import Layer, Tensor, label, title_of
+from ..network.drawn_ops import reversal_scale
 
 
 class GaussianNoise(Layer):
@@ -74,19 +77,20 @@ class GradientReversal(Layer):
     Parameters
     ----------
     scale
-        A number, the paper's lambda.
+        The paper's lambda: a number, or a schedule for every step, such as its
+        ``schedules.Adversarial(steps)``.
     name
         Shown in summaries.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no such number.
+        If it is neither, or not finite.
     """
 
-    def __init__(self, scale: float = 1.0, name: str | None = None) -> None:
+    def __init__(self, scale: Any = 1.0, name: str | None = None) -> None:
         super().__init__(name)
-        self.scale = number(label(self), "scale", scale, ANY, single=True)
+        self.scale = reversal_scale(label(self), scale)
 
     def call(self, x: Tensor) -> Tensor:
         """Pass on."""

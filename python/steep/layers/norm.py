@@ -31,6 +31,8 @@ class BatchNorm(Layer):
         follow the mean of the groups.
     name
         Begins the names of the weights.
+    init
+        Of `weight`: a number, an array or one of `steep.initializers`.
 
     Raises
     ------
@@ -45,11 +47,14 @@ class BatchNorm(Layer):
         unbiased: bool = True,
         virtual_batch: int | None = None,
         name: str | None = None,
+        *,
+        init: object = 1.0,
     ) -> None:
         super().__init__(name)
         self.momentum = number(label(self), "momentum", momentum, CLOSED_FRACTION, single=True)
         self.eps = number(label(self), "eps", eps, POSITIVE, single=True)
         self.unbiased = flag(label(self), "unbiased", unbiased)
+        self.init = init
         self.virtual_batch = virtual_batch
         if virtual_batch is not None:
             self.virtual_batch = whole(label(self), "virtual_batch", virtual_batch)
@@ -57,7 +62,7 @@ class BatchNorm(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Normalise along the last axis."""
         channels = x.shape[-1:]
-        weight = self.parameter("weight", channels, init=1.0)
+        weight = self.parameter("weight", channels, init=self.init)
         bias = self.parameter("bias", channels)
         mean = self.parameter("running_mean", channels, init=0.0, decay=False, trained=False)
         var = self.parameter("running_var", channels, init=1.0, decay=False, trained=False)

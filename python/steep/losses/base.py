@@ -25,6 +25,7 @@ class Loss(Described, ABC):
     name: ClassVar[str]  # of the native loss
     classification: ClassVar[bool] = False  # whether the targets are classes
     targeted: ClassVar[bool] = True  # whether there are targets
+    judged: ClassVar[bool] = False  # whether outputs above 0 say that the target is above a half
     by_position: ClassVar[bool] = False  # whether it takes the last axis, position by position
     allowed: ClassVar[Range | None] = None  # where they must be
     kind: ClassVar[str] = "loss"
@@ -33,6 +34,15 @@ class Loss(Described, ABC):
     def option(self) -> float:
         """The native loss's one number: Huber's delta, the label smoothing, or 0."""
         return next((float(getattr(self, name)) for name in self.ranges), 0.0)
+
+    @property
+    def _of_ops(self) -> bool:
+        """Whether it is made of ops, by `_build`, in place of a kernel of its name."""
+        return False
+
+    def _build(self, y: Any, t: Any) -> Any:
+        """Return the tensor whose mean over a sample is its loss."""
+        raise NotImplementedError
 
     @property
     def _ignored(self) -> int | None:
@@ -66,6 +76,11 @@ class Loss(Described, ABC):
 
     def _name(self) -> str:
         return self.name
+
+
+def applied(kind: str, x: Any) -> Any:
+    """Return an activation of a symbolic tensor; this room knows tensors by what they can do."""
+    return x._scope.emit("activation", (x,), {"kind": kind, "alpha": 0.0})
 
 
 def pair_of(z: ArrayLike, target: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -20,6 +20,7 @@ from ..checks.numbers import (
     whole,
 )
 from .base import Loss, mean_rows, pair_of, vector
+from .base import applied as _apply
 
 __all__ = [
     "CosineSimilarity",
@@ -39,6 +40,11 @@ __all__ = [
 class OfOps(Loss):
     """A loss that is made of ops on the output and its targets, compiled like a layer."""
 
+    @property
+    def _of_ops(self) -> bool:
+        """Whether it is made of ops, as all of these."""
+        return True
+
     @abstractmethod
     def _build(self, y: Any, t: Any) -> Any:
         """Return the tensor whose mean over a sample is its loss."""
@@ -52,6 +58,7 @@ class Hinge(OfOps):
     """
 
     name: ClassVar[str] = "hinge"
+    judged: ClassVar[bool] = True
     allowed: ClassVar[Range | None] = Range(-1.0, 1.0, high_open=False)
 
     def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
@@ -72,6 +79,7 @@ class SquaredHinge(OfOps):
     """
 
     name: ClassVar[str] = "squared_hinge"
+    judged: ClassVar[bool] = True
     allowed: ClassVar[Range | None] = Hinge.allowed
 
     def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
@@ -168,6 +176,7 @@ class Dice(OfOps):
     smooth: float = 1.0
 
     name: ClassVar[str] = "dice"
+    judged: ClassVar[bool] = True
     ranges: ClassVar[Ranges] = {"smooth": POSITIVE}
     allowed: ClassVar[Range | None] = CLOSED_FRACTION
 
@@ -201,6 +210,7 @@ class Focal(OfOps):
     alpha: float | None = None
 
     name: ClassVar[str] = "focal"
+    judged: ClassVar[bool] = True
     ranges: ClassVar[Ranges] = {"gamma": NOT_NEGATIVE}
     allowed: ClassVar[Range | None] = CLOSED_FRACTION
 
@@ -361,11 +371,6 @@ class Custom(OfOps):
         """Return its name and the shape of targets; the function itself cannot be saved."""
         shape = None if self.target is None else list(self.target)  # type: ignore[arg-type]
         return {"loss": self.name, "label": self.label, "target": shape}
-
-
-def _apply(kind: str, x: Any) -> Any:
-    """Return an activation of a symbolic tensor; this room knows tensors by what they can do."""
-    return x._scope.emit("activation", (x,), {"kind": kind, "alpha": 0.0})
 
 
 def _sum(x: Any) -> Any:

@@ -16,7 +16,7 @@ from ..checks.numbers import (
     Ranges,
     whole,
 )
-from .base import REDUCTIONS, Loss, error_of, mean_rows, pair_of, vector
+from .base import REDUCTIONS, Loss, applied, error_of, mean_rows, pair_of, vector
 
 Array: TypeAlias = NDArray[Any]
 
@@ -203,14 +203,59 @@ class BinaryCrossEntropy(Loss):
 
     Targets are 0, 1 or probabilities between. Computed as max(z,0) - z*y + log(1+e^-|z|), the
     first two in one term: z*(1-y) or -z*y.
+
+    Parameters
+    ----------
+    pos_weight
+        What -y log p is multiplied by, so that rare ones count more: a number, or one for each
+        place of the last axis, >= 0, as PyTorch has it; None: 1. It is made of ops then.
     """
+
+    pos_weight: float | tuple[float, ...] | None = None
 
     name: ClassVar[str] = "binary_cross_entropy"
     classification: ClassVar[bool] = True
+    judged: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check the weight, or the weights."""
+        super().__post_init__()
+        given: Any = self.pos_weight
+        if isinstance(given, np.ndarray):
+            given = given.tolist()
+        if isinstance(given, (tuple, list)):
+            if not given:
+                raise ValueError("BinaryCrossEntropy: pos_weight is empty")
+            settle(self, pos_weight=tuple(self._positive(x) for x in given))
+        elif given is not None:
+            settle(self, pos_weight=self._positive(given))
+
+    def _positive(self, value: object) -> float:
+        return float(self._number("pos_weight", value, NOT_NEGATIVE))
+
+    @property
+    def _of_ops(self) -> bool:
+        """Whether there are weights, which the kernel does not have."""
+        return self.pos_weight is not None
+
+    def _build(self, y: Any, t: Any) -> Any:
+        one, nought = t * applied("softplus", -y), (1.0 - t) * applied("softplus", y)
+        if not isinstance(self.pos_weight, tuple):
+            return self.pos_weight * one + nought
+        if len(self.pos_weight) != y.shape[-1]:
+            raise ValueError(
+                f"BinaryCrossEntropy: pos_weight has {len(self.pos_weight)} numbers, the last "
+                f"axis of the output {y.shape} has {y.shape[-1]}"
+            )
+        by = {"scales": [*self.pos_weight], "shifts": [0.0] * y.shape[-1]}
+        return one._scope.emit("affine_channels", (one,), by) + nought
 
     def rows(self, z: ArrayLike, target: ArrayLike) -> NDArray[np.float64]:
         """Return the loss of each sample, z and target of one shape (N, ...)."""
         logits, y = pair_of(z, target)
+        if self.pos_weight is not None:
+            one, nought = y * np.logaddexp(0.0, -logits), (1.0 - y) * np.logaddexp(0.0, logits)
+            return mean_rows(np.asarray(self.pos_weight) * one + nought)
         away = np.where(logits > 0.0, logits * (1.0 - y), -logits * y)
         return mean_rows(away + np.log1p(np.exp(-np.abs(logits))))
 

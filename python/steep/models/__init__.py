@@ -6,6 +6,7 @@ that are learned, and multiplications with an addition in products and convoluti
 
 from .alexnet import alexnet
 from .convnet import convnet
+from .dcgan import dcgan
 from .dense import mlp
 from .densenet import densenet, densenet_bc
 from .gcn import gcn
@@ -13,11 +14,13 @@ from .googlenet import googlenet
 from .lenet import lenet5
 from .resnet import resnet, resnet_cifar
 from .unet import unet
+from .vae import vae
 from .vgg import vgg
 
 __all__ = [
     "alexnet",
     "convnet",
+    "dcgan",
     "densenet",
     "densenet_bc",
     "gcn",
@@ -27,5 +30,6 @@ __all__ = [
     "resnet",
     "resnet_cifar",
     "unet",
+    "vae",
     "vgg",
 ]

@@ -4,6 +4,9 @@ What is drawn is a function of the trainer's seed, the step, and the place of a 
 the same for any number of threads and after a resume. No gradient passes through it.
 """
 
+from typing import Any
+
+from .. import schedules
 from ..checks.numbers import ANY, NOT_NEGATIVE, flag, number
 from .tensor import Tensor, emit, title_of
 
@@ -111,7 +114,7 @@ def stop_gradient(x: Tensor) -> Tensor:
     return emit("stop_gradient", x)
 
 
-def gradient_reversal(x: Tensor, scale: float = 1.0) -> Tensor:
+def gradient_reversal(x: Tensor, scale: Any = 1.0) -> Tensor:
     """Return x; its gradient comes back times -scale (Ganin & Lempitsky 2015).
 
     Parameters
@@ -119,13 +122,19 @@ def gradient_reversal(x: Tensor, scale: float = 1.0) -> Tensor:
     x
         Any shape.
     scale
-        A number; the paper's lambda.
+        The paper's lambda: a number, or a schedule for every step.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no such number.
+        If it is neither, or not finite.
     """
-    return emit(
-        "gradient_reversal", x, scale=number("gradient_reversal", "scale", scale, ANY, single=True)
-    )
+    return emit("gradient_reversal", x, scale=reversal_scale("gradient_reversal", scale))
+
+
+def reversal_scale(where: str, scale: Any) -> Any:
+    """Return the scale of a reversal, checked: a number that float32 holds, or a schedule."""
+    given = schedules.base.of(where, "scale", scale, ANY)
+    if isinstance(given, schedules.Schedule):
+        return given
+    return number(where, "scale", given, ANY, single=True)

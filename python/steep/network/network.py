@@ -149,19 +149,33 @@ class Network(Body):
         """Return the weights by name, in order of definition, as copies in their logical shapes."""
         return OrderedDict(self._looked().values())
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(
+        self, state: Mapping[str, Any], *, strict: bool = True, prefix: str = ""
+    ) -> None:
         """Set every weight; all or, where something does not fit, none.
+
+        Parameters
+        ----------
+        state
+            Arrays by name.
+        strict
+            False: weights that `state` does not have stay as they are, and what it has besides is
+            left out. One at least must be there, and those that are there must fit.
+        prefix
+            What the names in `state` begin with: ``"encoder."`` takes the weights of a part out of
+            those of a whole.
 
         Raises
         ------
         TypeError, ValueError
             Naming what is missing, unknown, of the wrong shape or not finite.
         """
+        strict = numbers.flag("load_state_dict", "strict", strict)
         with self._tentative():
             if not self.built:
-                self._build_for(self._known_shapes(), 0, "float32", draw=False)
+                self._build_for(self._known_shapes(), 0, "float32", draw=not strict)
             native = self._native
-            native.assign(list(fitting(native, state).items()))
+            native.assign(list(fitting(native, state, strict, prefix).items()))
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Write `state_dict` as a safetensors file, whole or not at all.
@@ -173,8 +187,17 @@ class Network(Body):
         """
         write_weights(path, self.state_dict())
 
-    def load_weights(self, path: str | PathLike[str]) -> None:
+    def load_weights(
+        self, path: str | PathLike[str], *, strict: bool = True, prefix: str = ""
+    ) -> None:
         """Set every weight from a safetensors file; nothing changes where it does not fit.
+
+        Parameters
+        ----------
+        path
+            Of the file.
+        strict, prefix
+            As `load_state_dict` takes them.
 
         Raises
         ------
@@ -185,7 +208,7 @@ class Network(Body):
         """
         state = read_weights(path)
         try:
-            self.load_state_dict(state)
+            self.load_state_dict(state, strict=strict, prefix=prefix)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from .. import _core
+from .. import _core, schedules
 from ..constraints import constraint_of
 from .description import Added, Description, Key, Part, Row, Source, Weight
 from .naming import Names, label
@@ -29,6 +29,8 @@ WEIGHTED = {
     "sparse_matmul": "sparse_matmul expects weight to be a parameter",
     "spectral_norm": "spectral_norm expects weight, u and bias to be parameters",
     "prelu": "prelu expects its slope to be a parameter",
+    "kept_rows": "kept_rows expects states to be a parameter",
+    "keep_rows": "keep_rows expects states to be a parameter",
     "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
 }
 
@@ -48,6 +50,8 @@ class Scope:
         The Store these weights come in place of, for networks to know theirs.
     graph
         One to go on with, whose inputs and layers are known to others; None: a new one.
+    scalars
+        What its ops go by that depends on the step, to go on with.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Scope:
         inherits: bool = True,
         replaced: object = None,
         graph: _core.Graph | None = None,
+        scalars: list[schedules.Schedule] | None = None,
     ) -> None:
         self.graph = _core.Graph() if graph is None else graph
         self.inherits, self.replaced = inherits, replaced
@@ -73,6 +78,7 @@ class Scope:
         self._stack: list[tuple[Row, str]] = []  # layers being called, with their labels ...
         self._layers: list[LayerLike] = []  # ... and themselves
         self.losses: list[Added] = []
+        self.scalars = [] if scalars is None else scalars
         self._blocks = 0  # recomputed blocks so far ...
         self._block = 0  # ... and the one being described, or 0
         self._spectral: LayerLike | None = None  # divides the next product's weight by its norm
@@ -128,6 +134,10 @@ class Scope:
         if kind == "add_loss":
             self.add_loss(inputs[0], attributes["weight"], attributes["name"])
             return inputs[0]
+        by = attributes.get("scale")
+        if isinstance(by, schedules.Schedule):
+            attributes = {**attributes, "scale": 1.0, "scalar": len(self.scalars)}
+            self.scalars.append(by)
         kind, inputs = self._of_parameter(kind, inputs)
         if self._spectral is not None and kind in MULTIPLY:
             return self._divided(self._spectral, kind, inputs, attributes)
@@ -292,6 +302,7 @@ class Scope:
             self.log,
             list(self.parts.values()),
             self.losses,
+            self.scalars,
         )
 
     def _of_parameter(self, kind: str, inputs: Sequence[Tensor]) -> tuple[str, Sequence[Tensor]]:

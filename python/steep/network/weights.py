@@ -15,8 +15,12 @@ from .description import Weight
 PRECISIONS: Mapping[str, type] = {"float32": np.float32, "float64": np.float64}
 
 
-def fitting(native: _core.Network, state: Mapping[str, Any]) -> dict[str, Array]:
+def fitting(
+    native: _core.Network, state: Mapping[str, Any], strict: bool = True, prefix: str = ""
+) -> dict[str, Array]:
     """Return the values of `state` as arrays that fit a network, every one checked.
+
+    `prefix` is what their names begin with there. Not `strict`, those that are there by name.
 
     Raises
     ------
@@ -24,6 +28,17 @@ def fitting(native: _core.Network, state: Mapping[str, Any]) -> dict[str, Array]
         Naming what is missing, unknown, of the wrong shape or not finite.
     """
     shapes = {name: tuple(shape) for name, shape in native.parameters()}
+    if (prefix or not strict) and isinstance(state, Mapping):
+        n = len(prefix)
+        state = {k[n:]: v for k, v in state.items() if isinstance(k, str) and k.startswith(prefix)}
+        if not any(name in shapes for name in state):
+            raise ValueError(
+                f"weights: none of this network is there{f' behind {prefix!r}' * bool(prefix)}; it "
+                f"has {', '.join(shapes)}"
+            )
+    if not strict:
+        shapes = {name: shape for name, shape in shapes.items() if name in state}
+        state = {name: state[name] for name in shapes}
     return fitting_shapes(shapes, native.precision, state)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import constraints, data, initializers, layers
+from .. import constraints, data, initializers, layers, schedules
 from ..checks.names import choose
 from ..network.layer import TALL, Layer, Op, levels_inside
 from ..network.model import Model, Sequential
@@ -16,6 +16,11 @@ _BUILT_IN: dict[str, type[Layer]] = {
 } | {"Sequential": Sequential, "Model": Model, "Op": Op}
 
 _MATRICES: dict[str, type[data.Sparse]] = {"Graph": data.Graph, "Sparse": data.Sparse}
+_DESCRIBED: dict[str, Any] = {
+    "initializer": initializers,
+    "constraint": constraints,
+    "schedule": schedules,
+}
 
 
 class Encoder:
@@ -37,8 +42,8 @@ class Encoder:
         Raises
         ------
         TypeError
-            If it is no layer, initialiser or constraint, nor made of numbers, text, lists, dicts
-            and arrays.
+            If it is no layer, initialiser, constraint or schedule, nor made of numbers, text,
+            lists, dicts and arrays.
         """
         if isinstance(value, np.generic):
             value = value.item()
@@ -57,8 +62,8 @@ class Encoder:
             return self._layer(value)
         if type(value) in _MATRICES.values():
             return self._matrix(value)
-        for table in (initializers.TABLE, constraints.TABLE):
-            if table.get(type(value).__name__) is type(value):
+        for room in _DESCRIBED.values():
+            if room.TABLE.get(type(value).__name__) is type(value):
                 return value.get_config()
         raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}")
 
@@ -121,7 +126,7 @@ class Decoder:
             return value
         if "array" in value:
             return self._arrays[value["array"]]
-        for kind, room in {"initializer": initializers, "constraint": constraints}.items():
+        for kind, room in _DESCRIBED.items():
             if kind in value:
                 return room.from_config(value)
         if "matrix" in value:

@@ -23,7 +23,7 @@ MOST = (1 << 53) - 1  # of a counter: schedules see it as a float64
 LARGEST_AXIS = (1 << 31) - 1
 SPARE_CALLS = 10_000  # layers that may run beyond ten for each that is described
 
-_NO_LAYERS = {"array", "initializer", "constraint", "matrix"}
+_NO_LAYERS = {"array", "initializer", "constraint", "matrix", "schedule"}
 _ASIDE = object()  # stands behind what does not run where it is described
 
 

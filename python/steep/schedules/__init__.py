@@ -8,7 +8,16 @@ from typing import Any
 
 from ..checks.described import described, plain
 from .base import Constant, Function, Piecewise, Schedule, Values
-from .curves import Cosine, Exponential, InversePower, InverseTime, Linear, Polynomial, Step
+from .curves import (
+    Cosine,
+    Exponential,
+    InversePower,
+    InverseTime,
+    Linear,
+    Polynomial,
+    SigmoidRamp,
+    Step,
+)
 from .cycles import CosineRestarts, Cyclic, OneCycle
 from .joined import Join, Product, Warmup
 
@@ -28,6 +37,7 @@ __all__ = [
     "Polynomial",
     "Product",
     "Schedule",
+    "SigmoidRamp",
     "Step",
     "Values",
     "Warmup",
@@ -38,6 +48,7 @@ TABLE: dict[str, type[Schedule]] = {
     for made in (
         Constant, Piecewise, Values, Exponential, InversePower, InverseTime, Polynomial, Step,
         Cosine, Linear, CosineRestarts, Cyclic, OneCycle, Warmup, Join, Product,
+        SigmoidRamp,
     )
 }  # fmt: skip
 

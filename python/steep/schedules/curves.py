@@ -155,6 +155,34 @@ class Linear(Schedule):
         return line(self.start, self.end, np.minimum(t, self.over) / self.over)
 
 
+@dataclass(frozen=True)
+class SigmoidRamp(Schedule):
+    """value(t) = end * (2/(1 + exp(-gamma*min(t, over)/over)) - 1) (Ganin & Lempitsky 2015).
+
+    From 0, fast at first: the strength of a reversed gradient in domain adaptation.
+
+    Parameters
+    ----------
+    end
+        What it comes to: at `over` a factor of 2/(1 + exp(-gamma)) - 1 is left, .9999 for 10.
+    over
+        Length of the way, in steps or epochs.
+    gamma
+        How fast it rises.
+    """
+
+    end: float
+    over: float
+    gamma: float = 10.0
+
+    ranges: ClassVar[Ranges] = {"end": ANY, "over": POSITIVE, "gamma": POSITIVE}
+
+    def at(self, t: Times) -> Times:
+        """Return the values of the ramp."""
+        done = np.minimum(t, self.over) / self.over
+        return self.end * (2.0 / (1.0 + np.exp(-self.gamma * done)) - 1.0)
+
+
 def line(start: float, end: float, done: Times) -> Times:
     """Return the values of a straight line from start to end, `done` in [0, 1]."""
     return start * (1.0 - done) + end * done

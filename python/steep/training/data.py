@@ -46,9 +46,13 @@ class Data(NamedTuple):
         labelled = loss.by_position and targets.dtype.kind in "iu"
         if labelled and (targets.ndim > 1 or loss._ignored is not None):
             return positions.count(targets, shape[-1], loss._ignored)
-        weights = self.weights[output]
-        each = loss.by_position or (weights is not None and weights.ndim > 1)
-        return self.samples * (math.prod(shape[:-1]) if each else 1)
+        each = math.prod(shape[:-1]) if loss.by_position else self.positions(output)
+        return self.samples * each
+
+    def positions(self, output: int) -> int:
+        """Return how many positions of a sample have weights of their own; 1 where it has one."""
+        weights = self.weights[output] if output >= 0 else None
+        return 1 if weights is None else math.prod(weights.shape[1:])
 
 
 def checked(

@@ -158,7 +158,7 @@ def _add_objective(
 
 
 def scalars(settings: Settings, steps: Array, epochs: Array) -> list[Any]:
-    """Return the numbers of some steps that losses go by: the weights that are schedules.
+    """Return the numbers of some steps that losses and ops go by: those that are schedules.
 
     Raises
     ------
@@ -170,7 +170,12 @@ def scalars(settings: Settings, steps: Array, epochs: Array) -> list[Any]:
         values = np.broadcast_to(schedules.base.evaluate(schedule, steps, epochs), steps.shape)
         if not np.isfinite(values).all():
             row = int(np.flatnonzero(~np.isfinite(values))[0])
-            _refuse("Trainer", "the weight of a loss", values[row], steps[row])
+            _refuse(
+                "Trainer",
+                "the weight of a loss or the scale of a reversal",
+                values[row],
+                steps[row],
+            )
         found.append(values)
     return found
 

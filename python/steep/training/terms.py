@@ -14,7 +14,6 @@ from .. import _core, losses, schedules
 from ..checks.names import choose
 from ..checks.numbers import ANY
 from ..losses import Custom, Loss
-from ..losses.composed import OfOps
 from ..network import Shape, Tensor
 from ..network.description import Added
 from ..network.network import Network
@@ -46,6 +45,7 @@ class Counting(Protocol):
     @property
     def samples(self) -> int: ...  # noqa: D102
     def counted(self, wanted: Wanted, number: int, output: int) -> int: ...  # noqa: D102
+    def positions(self, output: int) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Term:
     accuracy: str | None  # and of its share of right ones
     weight: Weight
     target: int = -1  # which array of targets
+    output: int = -1  # whose weights of samples are its
 
 
 def outputs_of(net: Network, count: int) -> tuple[str, ...]:
@@ -90,7 +91,7 @@ def goal(loss: Any, weights: Any, metrics: Any) -> Goal:
 
 def _metrics(given: Any, found: Mapping[str, Loss]) -> dict[str, tuple[str, ...]]:
     if given is None:
-        return {name: ("accuracy",) for name, loss in found.items() if loss.classification}
+        return {name: ("accuracy",) for name, loss in found.items() if _counts_right(loss)}
     by_name = given
     if not isinstance(given, Mapping):
         names = tuple(given) if not isinstance(given, str) else (given,)
@@ -103,11 +104,15 @@ def _metrics(given: Any, found: Mapping[str, Loss]) -> dict[str, tuple[str, ...]
         metrics[name] = tuple(names) if not isinstance(names, str) else (names,)
         for metric in metrics[name]:
             choose("metric", metric, {"accuracy": 0})
-            if not found[name].classification:
+            if not _counts_right(found[name]):
                 raise ValueError(
                     f"accuracy: counts right classes, but {found[name].name} is for values"
                 )
     return metrics
+
+
+def _counts_right(loss: Loss) -> bool:
+    return loss.classification or loss.judged
 
 
 class Terms:
@@ -133,10 +138,11 @@ class Terms:
         self.outputs = outputs_of(net, len(self.about.outputs))
         self.terms: list[Term] = []
         self.wanted: list[Wanted] = []
-        self.scalars: list[schedules.Schedule] = []  # of every step, beside the knobs
+        self.scalars = list(self.about.scalars)  # of every step, beside the knobs
         self.native: list[list[_core.LossTerm]] = []  # of each objective
         self.graph = self.about.graph
         self._scope: Scope | None = None
+        self.whole: list[int] = []  # outputs with a loss that takes their positions together
         self.totals: list[tuple[str, range]] = []  # of objectives with several losses
         for number, (name, each) in enumerate(goals.items()):
             self.native.append([])
@@ -202,7 +208,7 @@ class Terms:
                 wanted = wanted._replace(shape=loss.target)
             target = len(self.wanted)
             self.wanted.append(wanted)
-        if not isinstance(loss, OfOps):
+        if not loss._of_ops:
             return {
                 "tensor": self.about.outputs[output], "loss": loss.name, "option": loss.option,
                 "target": target, "weights": output, "by_position": loss.by_position,
@@ -219,16 +225,19 @@ class Terms:
         made = loss._build(y, t)
         if not isinstance(made, Tensor) or made._scope is not scope or made._parameter:
             raise TypeError(f"loss {who!r}: must return a symbolic tensor, got {made!r}")
+        if made.shape[:-1] != y.shape[:-1]:
+            self.whole.append(output)
+        judged = {"judged": y._index, "truth": t._index} if loss.judged and t is not None else {}
         return {
             "tensor": made._index, "target": target, "weights": output,
-            "option": 1.0 / math.prod(made.shape),
+            "option": 1.0 / math.prod(made.shape), **judged,
         }  # fmt: skip
 
     def _own_scope(self) -> Scope:
         """Return the scope of a graph that may grow: a copy of the network's."""
         if self._scope is None:
             self.graph = self.graph.copy()
-            self._scope = Scope(graph=self.graph)
+            self._scope = Scope(graph=self.graph, scalars=self.scalars)
         return self._scope
 
     def _term(self, term: Term, given: dict[str, Any]) -> None:
@@ -239,7 +248,8 @@ class Terms:
         if isinstance(term.weight, schedules.Schedule):
             weight = {"scalar": len(self.scalars)}
             self.scalars.append(term.weight)
-        self.terms.append(replace(term, target=given.get("target", -1)))
+        places = {"target": given.get("target", -1), "output": given.get("weights", -1)}
+        self.terms.append(replace(term, **places))
         self.native[-1].append(_core.LossTerm(term.name, **{"loss": None, **given, **weight}))
 
     # -- numbers -------------------------------------------------------------------------------
@@ -290,14 +300,14 @@ class Terms:
         return logs
 
     def lead(self, output: str) -> Shape:
-        """Return the axes of an output's positions, whose losses are native and may be weighted."""
-        custom = any(w.output == output and isinstance(w.loss, Custom) for w in self.wanted)
-        return () if custom else self.about.output_shapes[self.outputs.index(output)][:-1]
+        """Return the axes of an output's positions, where its losses take them one by one."""
+        k = self.outputs.index(output)
+        return () if k in self.whole else self.about.output_shapes[k][:-1]
 
     def counted(self, term: Term, data: Counting) -> int:
         """Return what the mean of a term over all samples is taken over."""
         if term.target < 0:
-            return data.samples
+            return data.samples * data.positions(term.output)
         wanted = self.wanted[term.target]
         return data.counted(wanted, term.target, self.outputs.index(wanted.output))
 
