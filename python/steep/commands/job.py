@@ -10,6 +10,7 @@ import numpy as np
 from .. import Trainer, __version__, callbacks, plots
 from ..data import Dataset
 from . import run_folder
+from .makers import Maker
 from .recipe import Recipe, build_augment, build_network, build_optimizer
 
 
@@ -29,8 +30,16 @@ def make_trainer(recipe: Recipe, data: Dataset) -> Trainer:
 class Job:
     """A recipe with its data, trainer and folder."""
 
-    def __init__(self, recipe: Recipe, data: Dataset, trainer: Trainer, folder: Path):
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Dataset,
+        trainer: Trainer,
+        folder: Path,
+        maker: Maker | None = None,  # of images; None: a classifier, or a regression
+    ) -> None:
         self.recipe, self.data, self.trainer, self.folder = recipe, data, trainer, folder
+        self.maker = maker
 
     def write_config(self) -> None:
         """Write everything that is needed to repeat the run."""
@@ -79,14 +88,18 @@ class Job:
         each_epoch: list[Any] = [_Keep(self)]
         if self.recipe.early_stopping:
             each_epoch.append(callbacks.EarlyStopping(patience=self.recipe.patience))
+        options: dict[str, Any] = {
+            "epochs": self.recipe.epochs,
+            "batch_size": self.recipe.batch_size,
+            "callbacks": each_epoch,
+            "progress": progress,
+        }
+        if self.maker is not None:
+            self.maker.fit(**options)
+            return
+        augment = build_augment(self.recipe, self.data)
         self.trainer.fit(
-            *self.data.train,
-            epochs=self.recipe.epochs,
-            batch_size=self.recipe.batch_size,
-            validation=self.data.validation,
-            augment=build_augment(self.recipe, self.data),
-            callbacks=each_epoch,
-            progress=progress,
+            *self.data.train, validation=self.data.validation, augment=augment, **options
         )
 
     def checkpoint(self) -> None:
@@ -114,7 +127,9 @@ class Job:
     def test(self) -> dict[str, float]:
         """Measure on the test part, in the units of the data."""
         X, y = self.data.test
-        if self.data.classes is not None:
+        if self.maker is not None:
+            metrics = self.maker.measure()
+        elif self.data.classes is not None:
             metrics = {name: float(v) for name, v in self.trainer.evaluate(X, y).items()}
         else:
             metrics = regression_metrics(self.trainer.net.predict(X), y, self.data.target_scale[1])
@@ -124,7 +139,9 @@ class Job:
         return metrics
 
     def draw(self) -> str:
-        """Draw the learning curve, or say why there is none."""
+        """Draw what was made, and the learning curve, or say why there is none."""
+        if self.maker is not None:
+            self.maker.draw(self.folder)
         try:
             plots.learning_curve(
                 self.trainer.history, self.folder / run_folder.CURVE, title=_title(self.recipe)

@@ -89,6 +89,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "schedule": "cosine",
     },
 }
+# Of models that make images (makers.py), whatever the data are.
+MAKING: dict[str, dict[str, Any]] = {
+    "autoencoder": {"epochs": 10, "batch_size": 128, "lr": 1e-3, "schedule": "cosine"},
+    "vae": {"epochs": 10, "batch_size": 128, "lr": 1e-3, "schedule": "constant"},
+    "dcgan": {"epochs": 4, "batch_size": 64, "lr": 2e-4, "schedule": "constant"},
+    "unet": {"epochs": 3, "batch_size": 64, "lr": 3e-3, "schedule": "cosine"},
+}
 UPDATES = 8000  # of a run on a table of one's own, whatever its size
 EPOCHS = (5, 200)  # but never fewer or more than these
 
@@ -119,6 +126,9 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
         if recipe.units or recipe.dropout:
             raise ValueError(f"--model {model}: takes no --units or --dropout; --model mlp does.")
         defaults |= {"units": (), "dropout": 0.0}
+    if model in MAKING:
+        none = {"units": (), "dropout": 0.0, "l2": 0.0, "augment": "none", "optimizer": "adam"}
+        defaults = {**none, **MAKING[model]}
     if model in zoo.ENTRIES:
         defaults = {"l2": 0.0, **zoo.settings(model, recipe.dataset)}
     if (recipe.optimizer or defaults["optimizer"]).lower() != defaults["optimizer"]:
@@ -154,7 +164,7 @@ def _dense(recipe: Recipe, shape: tuple[int, ...], outputs: int) -> list[layers.
 
 def names() -> list[str]:
     """Return the models that --model takes."""
-    return ["mlp", "linear", *zoo.known()]
+    return ["mlp", "linear", *MAKING, *zoo.known()]
 
 
 def build_augment(recipe: Recipe, data: Dataset) -> Augment | None:

@@ -10,7 +10,7 @@ from typing import Any
 from .. import NonFiniteError, Trainer, set_num_threads
 from ..data import Dataset, open_dataset
 from ..optimizers import TABLE
-from . import INTERRUPTED, run_folder
+from . import INTERRUPTED, makers, run_folder
 from .job import Job, make_trainer
 from .recipe import SCHEDULES, Recipe, build_augment, complete, names
 
@@ -21,6 +21,7 @@ EXAMPLES = """examples:
   steep train                                  bundled digits
   steep train fashion-mnist                    apt-get install dataset-fashion-mnist
   steep train fashion-mnist --model lenet5     a convolutional network; resnet20 and others
+  steep train fashion-mnist --model vae        images: vae, dcgan, autoencoder, unet (denoises)
   steep train flowers --model resnet18 --size 64,64   a folder of class folders of pictures
   steep train table.csv --target price         your own table, or arrays X and y of an .npz file
   steep train --out runs/a --resume            go on with an interrupted run
@@ -162,10 +163,11 @@ def _begun(given: Mapping[str, Any]) -> Job:
     recipe = complete(recipe, samples)
     if recipe.early_stopping and data.validation is None:
         raise ValueError("--early-stopping: needs a validation part; leave out --validation 0.")
-    trainer = make_trainer(recipe, data)
+    maker = makers.make(recipe, data)
+    trainer = make_trainer(recipe, data) if maker is None else maker.trainer
     build_augment(recipe, data)  # refuses before anything is written
     folder = run_folder.create(given.get("out"), data.name)
-    job = Job(recipe, data, trainer, folder)
+    job = Job(recipe, data, trainer, folder, maker)
     job.write_config()
     return job
 
@@ -185,5 +187,10 @@ def _resumed(given: Mapping[str, Any]) -> Job:
     recipe = Recipe.from_json(values)
     data, checkpoint = _open(recipe), folder / run_folder.CHECKPOINT
     # Stopped before its first checkpoint, it begins again.
+    maker = makers.make(recipe, data)
+    if maker is not None:
+        if checkpoint.exists():
+            maker.load(checkpoint)
+        return Job(recipe, data, maker.trainer, folder, maker)
     trainer = Trainer.load(checkpoint) if checkpoint.exists() else make_trainer(recipe, data)
     return Job(recipe, data, trainer, folder)
