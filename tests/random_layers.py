@@ -57,6 +57,7 @@ class Body(Activations):
             "BatchNorm", momentum=self.maybe(0.3, self.choose(0.0, 0.5, 0.99)),
             eps=self.maybe(0.3, self.choose(1e-3, 1e-2)), unbiased=self.maybe(0.3, False),
             virtual_batch=self.maybe(0.3, self.choose(1, 2, 3, 5, 8, 32)),
+            init=self.maybe(0.15, self.choose(0.2, 1.5)),
         )  # fmt: skip
 
     def pointwise(self, shape):  # noqa: PLR0911 - one for each kind
@@ -65,7 +66,9 @@ class Body(Activations):
         if kind == "dropout" and self.chance(0.25):
             return [layer("GaussianNoise", self.choose(0.0, 0.0, 0.1, 1.5))]
         if kind == "rescale" and self.chance(0.2):
-            return [layer("GradientReversal", *self.maybe_list(0.7, lambda: [self.number(0, 2)]))]
+            ramp = call("schedules", "SigmoidRamp", self.number(0, 2), self.whole(1, 9))
+            scale = ramp if self.chance(0.3) else self.number(0, 2)
+            return [layer("GradientReversal", *self.maybe_list(0.7, lambda: [scale]))]
         if kind == "dropout" and self.chance(0.3):
             return [layer("AlphaDropout", self.choose(0.0, 0.0, 0.1, 0.5))]
         if kind == "activation":

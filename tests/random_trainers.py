@@ -24,7 +24,7 @@ NAMES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "
          "nadam")  # fmt: skip
 SCHEDULES = ("Constant", "Piecewise", "Values", "Exponential", "InversePower", "Polynomial",
              "Step", "Cosine", "Linear", "Warmup", "OneCycle", "InverseTime", "CosineRestarts",
-             "Cyclic", "Join", "Product", "Function", "list")  # fmt: skip
+             "Cyclic", "Join", "Product", "SigmoidRamp", "Function", "list")  # fmt: skip
 
 
 class Training:
@@ -38,7 +38,7 @@ class Training:
     # -- schedules -----------------------------------------------------------------------------
 
     def value(self, top, p=0.25):
-        """Return a number near `top`, or a schedule whose values stay in (0, top]."""
+        """Return a number near `top`, or a schedule whose values stay in [0, top]."""
         if not self.chance(p):
             return top
         return self.schedule(self.choose(*SCHEDULES), top)

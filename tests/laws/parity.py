@@ -347,6 +347,7 @@ class Course:
 
     def part_gradient(self, point, index, weights, by):
         fill(self.leaves, point)
+        self.twin.step = self.step
         z = self.twin.run([torch.from_numpy(x[index]) for x in self.X])
         rows = twin.loss_rows(self.trainer.loss, z, torch.from_numpy(self.y[index]))
         each = torch.from_numpy(self.each(index, weights))

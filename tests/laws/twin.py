@@ -4,9 +4,10 @@ import cases
 import numpy as np
 import reference
 import torch
-from described import SPACE, Fork, Meet, Use, code
+from described import SPACE, Call, Fork, Meet, Use, code
 from shapes import ACTIVATIONS as BY_CLASS
 from shapes import along, around, both, image, sequence, spread, window
+from steep import schedules
 
 F = torch.nn.functional
 
@@ -83,6 +84,7 @@ class Twin:
         self.bounds = {}  # constraints by weight
         self._spectral = []  # layers whose one inside has its weight divided
         self.training = True
+        self.step = 0  # which schedules go by
         self.once = False  # whether a function in it has a first derivative only
         self.bent = False  # whether it has no second derivative where it is evaluated
         self.unclear = (
@@ -324,7 +326,10 @@ class Reversed(torch.autograd.Function):
 
 
 def gradient_reversal(twin, node, x, key):
-    return Reversed.apply(x, (*node.args, 1.0)[0])
+    scale = (*node.args, 1.0)[0]
+    if isinstance(scale, Call):
+        scale = getattr(schedules, scale.kind)(*scale.args)(twin.step)
+    return Reversed.apply(x, scale)
 
 
 def max_pool(twin, node, x, key):

@@ -1,0 +1,103 @@
+"""docs/results: each script on small settings, and in full where that takes seconds."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "docs" / "results"
+
+
+def script(name):
+    about = importlib.util.spec_from_file_location(f"results_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(about)
+    about.loader.exec_module(module)
+    return module
+
+
+def test_every_script_is_in_the_page_with_its_command():
+    page = (FOLDER.parent / "results.md").read_text(encoding="utf-8")
+    for path in FOLDER.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert f"python docs/results/{path.name}" in page
+        assert re.search(rf"^python docs/results/{path.name}", text, re.M), path.name
+
+
+def test_linear_autoencoders_reach_principal_components():
+    made = script("autoencoder")
+    X, _ = made.digits()
+    best = made.pca(X, 8)
+    assert best == pytest.approx(0.02391325, abs=2e-8)
+    for found in (made.linear(X, 8, 60), made.tied(X, 8, 60)):
+        assert best - 1e-8 <= found < 1.01 * best
+
+
+def test_noise_is_taken_away():
+    made = script("autoencoder")
+    errors = made.denoised(made.digits()[0])
+    assert errors["autoencoder"] < errors["pca"] < errors["noise"] / 2
+
+
+@pytest.mark.parametrize("persistent", [False, True])
+def test_features_of_a_machine_beat_raw_pixels(persistent):
+    found = script("rbm").compare(persistent=persistent)
+    assert found["features"] - found["raw"] >= 0.12
+    assert found["reconstruction"] < 0.040
+    assert found["raw"] == pytest.approx(0.78, abs=0.03)
+    assert found["pseudo-likelihood"] > -25
+
+
+def test_learned_filters_beat_random_ones():
+    runs = [script("transfer").compare(seed) for seed in range(5)]
+    frozen, random = (np.mean([run[way] for run in runs]) for way in ("frozen", "random frozen"))
+    assert frozen > random + 0.08
+
+
+@pytest.mark.parametrize(("degrees", "gain"), [(20, 0.03), (40, 0.1)])
+def test_a_reversed_gradient_adapts(degrees, gain):
+    pytest.importorskip("sklearn")
+    alone, adapted = script("dann").compare(degrees, 5)
+    assert adapted - alone >= gain
+
+
+def test_a_gan_finds_the_ring():
+    modes, share = script("ring").train(0)
+    assert modes >= 7
+    assert share >= 0.5
+
+
+def test_a_unet_finds_ink():
+    assert script("unet").mask() >= 0.72
+
+
+def test_a_unet_learns_which_digit_each_pixel_is_of():
+    """In full it takes minutes and reaches .735; a fiftieth is above .086, background alone."""
+    assert script("unet").classes(1000, 8, 16) > 0.13
+
+
+def test_a_variational_autoencoder_of_digits():
+    made = script("vae")
+    X = np.concatenate([part[0] for part in script("autoencoder").data.load("digits")]) / 16
+    X = X.astype(np.float32)
+    found = made.train(X[300:], X[:300], epochs=20, latent=8, units=(64,))
+    assert found["bound"] == pytest.approx(found["reconstruction"] + found["kl"])
+    assert found["bound"] < 27
+    assert found["kl"] > 1  # a mean over pixels in place of the sum would leave nothing of it
+
+
+def test_distances_of_images_tell_near_from_far():
+    made = script("dcgan")
+    random = np.random.default_rng(0)
+    kind = np.arange(600) % 10
+    X = np.zeros((600, 28, 28, 1), np.float32) - 1
+    for image, k in zip(X, kind, strict=True):
+        image[2 * k : 2 * k + 8, 4:24] = random.random((8, 20, 1)) + 0.3
+    judge = made.Judge(X[:300], kind[:300], epochs=4)
+    test = judge.moments(X[300:])
+    near = made.distance(judge.moments(X[:300]), test)
+    far = made.distance(judge.moments(X[:300][kind[:300] == 3]), test)
+    assert 0 < near < 0.2 * far
+    assert made.distance(test, test) == pytest.approx(0, abs=1e-3)
+    np.testing.assert_allclose(judge.shares(X[300:]).sum(), 1)
