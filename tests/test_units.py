@@ -203,3 +203,13 @@ def test_both_forms_of_gelu_are_golden():
         np.testing.assert_allclose(net.predict(x)[0], values, atol=3e-7)
         loss = steep.Trainer(net, "mse", "sgd", precision="float64").evaluate(x, [values])["loss"]
         assert loss < 1e-20
+
+
+def test_gelu_by_tanh_is_that_of_pytorch():
+    torch = pytest.importorskip("torch")
+    x = torch.linspace(-5, 5, 41, dtype=torch.float64, requires_grad=True)
+    y = torch.nn.functional.gelu(x, approximate="tanh")
+    y.sum().backward()
+    value, slope = reference.ACTIVATIONS["gelu_tanh"]
+    np.testing.assert_allclose(value(x.detach().numpy(), 0), y.detach(), atol=1e-14)
+    np.testing.assert_allclose(slope(x.detach().numpy(), 0), x.grad, atol=1e-14)

@@ -26,7 +26,8 @@ ACTIVATIONS = {
     "sigmoid": lambda x, a: torch.sigmoid(x),
     "tanh": lambda x, a: torch.tanh(x),
     "gelu": lambda x, a: F.gelu(x),
-    "gelu_tanh": lambda x, a: F.gelu(x, approximate="tanh"),
+    # PyTorch's own form adds 1 to a tanh: far below 0 nothing is left of its gradient.
+    "gelu_tanh": lambda x, a: x * torch.sigmoid(reference.gelu_u(x)),
     "silu": lambda x, a: F.silu(x),
     "mish": lambda x, a: F.mish(x),
     "selu": lambda x, a: reference.SELU_S * elu(x, reference.SELU_A),
