@@ -189,6 +189,29 @@ def test_it_goes_on_from_its_checkpoint(persistent, tmp_path):
     assert state(again) == state(whole)
 
 
+def test_the_last_good_chains_come_back():
+    """Weights that are not finite any more take chains with them; steps before are run again."""
+
+    def made():
+        rate = schedules.Piecewise([20], [0.1, 3e38])
+        return steep.RBM(5, persistent=True, momentum=0.9, lr=rate, chains=8, seed=2)
+
+    broken, short = made(), made()
+    with pytest.raises(steep.NonFiniteError):
+        broken.fit(X, epochs=5, batch_size=8, progress=False)
+    reached = broken.trainer.steps
+    assert 20 <= reached <= 22
+
+    class Stop:
+        every = 1
+
+        def on_step_end(self, trainer, step, logs):
+            return "stop" if trainer.steps == reached else None
+
+    short.fit(X, epochs=5, batch_size=8, progress=False, callbacks=Stop())
+    assert state(broken) == state(short)
+
+
 @pytest.mark.parametrize("persistent", [False, True])
 def test_data_become_likelier(persistent):
     """The exact likelihood of bars, which pixels alone do not tell."""
