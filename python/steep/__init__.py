@@ -17,10 +17,11 @@ from . import (
     schedules,
 )
 from ._core import __version__
+from .dbn import DBN
 from .gan import GAN
 from .network import Tensor
 from .network.model import Input, Model, Sequential
-from .rbm import DBN, RBM
+from .rbm import RBM
 from .threads import get_num_threads, info, set_num_threads, threads
 from .training.errors import NonFiniteError
 from .training.history import History
