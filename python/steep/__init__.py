@@ -82,7 +82,7 @@ for _old, _new in {
 
 def __getattr__(name: str) -> ModuleType:
     """Import what training does not need when it is first asked for."""
-    if name in ("data", "lab", "metrics", "models"):
+    if name in ("data", "lab", "metrics", "models", "sklearn"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

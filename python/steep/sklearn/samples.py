@@ -1,0 +1,122 @@
+"""Samples between scikit-learn and steep: checked, weighted, merged. Labels are in `kinds`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from ..checks.arrays import Array
+from ..threads import threads
+
+TOO_LARGE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and "
+    "need to be preprocessed."
+)
+
+
+class Samples(NamedTuple):
+    """What is trained on: inputs, targets as the loss takes them, weights or None for ones."""
+
+    X: Array
+    y: Array
+    weights: Array | None
+
+    @property
+    def total(self) -> float:
+        """The sum of the weights."""
+        return float(len(self.X)) if self.weights is None else float(self.weights.sum())
+
+
+def inputs(estimator: Any, X: Any, *, reset: bool = False, images: bool = False) -> Array:
+    """Return X as scikit-learn checks it: dense, float64 or float32.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As scikit-learn's own estimators; also for what is beyond the precision computed in.
+    """
+    found = validate_data(
+        estimator,
+        X,
+        accept_sparse=["csr", "csc"],
+        dtype=(np.float64, np.float32),
+        allow_nd=images,
+        reset=reset,
+    )
+    return dense(estimator, found)
+
+
+def pair(estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool, images: bool) -> Any:
+    """Return X as `inputs` has it, and y checked against it."""
+    X, y = validate_data(
+        estimator,
+        X,
+        y,
+        accept_sparse=["csr", "csc"],
+        multi_output=True,
+        y_numeric=numeric,
+        dtype=(np.float64, np.float32),
+        allow_nd=images,
+        reset=reset,
+    )
+    return dense(estimator, X), y
+
+
+def dense(estimator: Any, X: Any) -> Array:
+    """Return X as an array of numbers that float32 holds, where that is what is computed in."""
+    found: Array = X.toarray() if hasattr(X, "toarray") else X
+    if estimator.precision == "float32" and found.dtype == np.float64 and found.size:
+        limit = float(np.finfo(np.float32).max)
+        if not -limit <= found.min() <= found.max() <= limit:
+            raise ValueError(f"{TOO_LARGE} X holds numbers beyond float32.")
+    return found
+
+
+def weighted(X: Array, y: Array, sample_weight: Any) -> Samples:
+    """Return samples with weights; those that weigh nothing are left out.
+
+    Raises
+    ------
+    ValueError
+        If the weights are not one a sample, at least 0, some above.
+    """
+    if sample_weight is None:
+        return Samples(X, y, None)
+    weights: Array = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+    weights = weights.astype(np.float64, copy=False)
+    kept = weights > 0
+    if kept.all():
+        return Samples(X, y, weights)
+    if not kept.any():
+        raise ValueError("sample_weight: all weights are zero, nothing would be learned")
+    return Samples(X[kept], y[kept], weights[kept])
+
+
+def merged(samples: Samples) -> Samples:
+    """Return samples in an order of their own, equal ones once with the sum of their weights.
+
+    Where all of them make one batch that is the same sum, and weights and repetitions give the same
+    bytes.
+    """
+    X, y, weights = samples
+    flat = [X.reshape(len(X), -1), y.reshape(len(y), -1)]
+    rows = np.ascontiguousarray(np.concatenate(flat, axis=1, dtype=np.float64))
+    rows += 0.0  # -0 becomes 0
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).reshape(-1)
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    total = np.bincount(which, weights=weights, minlength=len(first))
+    return Samples(X[first], y[first], None if (total == 1.0).all() else total)
+
+
+@contextmanager
+def few_threads() -> Iterator[None]:
+    """Stay on one thread where joblib runs several of us; else use what steep is allowed."""
+    backend, _ = joblib.parallel.get_active_backend()
+    if (backend.nesting_level or 0) > 0:
+        with threads(1):
+            yield
+    else:
+        yield
