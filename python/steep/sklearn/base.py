@@ -78,9 +78,9 @@ class Estimator(BaseEstimator):
     def _epoch_ended(self, course: training.Course) -> None:
         """Note the rate of the next epoch."""
 
-    def _size_of_weights(self) -> float:
-        """Return the sum of squares that the penalty takes."""
-        return 0.0
+    def _penalised(self) -> list[str]:
+        """Return the names of the weights that the penalty takes."""
+        return []
 
     @property
     def _penalty(self) -> float:
@@ -127,17 +127,16 @@ class Estimator(BaseEstimator):
         weights = self._weigh(labels, sample_weight, incremental)
         samples = weighted(X, y, weights)
         random = check_random_state(self.random_state)
-        with few_threads():
-            if first:
-                self.n_outputs_, self.n_iter_, self.t_ = self._width(y), 0, 0
-                self._begin(X, self.n_outputs_, random)
-                if not self._full_batch:
-                    training.begin_record(self)
-            self._import()
-            if self._full_batch:
-                self._settle(samples)
-            else:
-                self._train(samples, random, incremental)
+        if first:
+            self.n_outputs_, self.n_iter_, self.t_ = self._width(y), 0, 0
+            self._begin(X, self.n_outputs_, random)
+            if not self._full_batch:
+                training.begin_record(self)
+        self._import()
+        if self._full_batch:
+            self._settle(samples)
+        else:
+            self._train(samples, random, incremental)
         self._export(X.dtype)
         return self
 
@@ -151,7 +150,8 @@ class Estimator(BaseEstimator):
         trainer = self._trainer(0)
         self._set_step(training.Course(trainer, None), samples, len(samples.X), 0)
         most = min(self.max_iter, getattr(self, "max_fun", self.max_iter))
-        training.settle(self, trainer, samples, most)
+        with self._threads(len(samples.X)):
+            training.settle(self, trainer, samples, most)
 
     def _train(self, samples: Samples, random: np.random.RandomState, incremental: bool) -> None:
         """Fit by batches."""
@@ -171,7 +171,8 @@ class Estimator(BaseEstimator):
             size = len(samples.X)
         self._set_step(course, samples, size, seen)
         given = (course.trainer._run, *samples, size)
-        with opened(*given, shuffle=self.shuffle and not single) as epochs:
+        shuffle = self.shuffle and not single
+        with self._threads(size), opened(*given, shuffle=shuffle) as epochs:
             work = training.Work(samples, seen, held, incremental)
             training.train(self, course, epochs, work)
         course.begun = True
@@ -232,6 +233,10 @@ class Estimator(BaseEstimator):
                 "your dataset."
             )
         return training.held_out(samples, parts)
+
+    def _threads(self, rows: int) -> Any:
+        """Return the context that trains on so many samples at a time, backward pass included."""
+        return few_threads(3.0 * self.net_.multiply_adds * rows)
 
     # -- use ------------------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class Layered(Estimator):
             bound = np.sqrt((2.0 if self.activation == "logistic" else 6.0) / (before + after))
             self.coefs_.append(random.uniform(-bound, bound, (before, after)).astype(X.dtype))
             self.intercepts_.append(random.uniform(-bound, bound, after).astype(X.dtype))
-        self.net_ = self._made(outputs).build((X.shape[1],), seed=int(random.randint(2**31 - 1)))
+        self.net_ = self._made(outputs).build((X.shape[1],))  # these come in by `_import`
         self.n_layers_ = len(units)
         self.out_activation_ = {"softmax": "softmax", "log_loss": "logistic", "poisson": "exp"}.get(
             self._loss_name, "identity"
@@ -118,8 +118,9 @@ class Layered(Estimator):
 
     @property
     def _full_batch(self) -> bool:
-        made = self.solver
-        return made == "lbfgs" or bool(getattr(self._optimizer_made(), "full_batch", False))
+        if self.solver in SOLVERS:
+            return self.solver == "lbfgs"
+        return bool(self._optimizer_made().full_batch)
 
     @property
     def _method(self) -> str:
@@ -133,12 +134,8 @@ class Layered(Estimator):
     def _penalty(self) -> float:
         return 0.5 * self.alpha
 
-    def _size_of_weights(self) -> float:
-        if not self.alpha:
-            return 0.0
-        native = self.net_._native
-        found = (native.get(f"{name}.weight").ravel() for name in self._names())
-        return float(sum(np.dot(w, w) for w in found))
+    def _penalised(self) -> list[str]:
+        return [f"{name}.weight" for name in self._names()] if self.alpha else []
 
     def _first_rate(self) -> Any:
         return self.learning_rate_init if self.solver in ("sgd", "adam") else None

@@ -11,6 +11,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from ..checks.arrays import Array
 from ..threads import threads
 
+SMALL = 3e6  # multiply-adds: a tenth of a millisecond
 TOO_LARGE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
     "need to be preprocessed."
@@ -112,10 +113,14 @@ def merged(samples: Samples) -> Samples:
 
 
 @contextmanager
-def few_threads() -> Iterator[None]:
-    """Stay on one thread where joblib runs several of us; else use what steep is allowed."""
+def few_threads(work: float = SMALL) -> Iterator[None]:
+    """Use what threads steep is allowed; one where joblib runs several of us, or for little work.
+
+    `work` is in multiply-adds at a time: small steps gain little by a second thread, and lose a lot
+    by it where other programs keep the processors busy.
+    """
     backend, _ = joblib.parallel.get_active_backend()
-    if (backend.nesting_level or 0) > 0:
+    if work < SMALL or (backend.nesting_level or 0) > 0:
         with threads(1):
             yield
     else:

@@ -11,6 +11,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..checks.arrays import Array
+from ..network.network import Network
+from ..schedules.base import Schedule, Times
 from ..training.epochs import Epochs
 from ..training.errors import NonFiniteError
 from ..training.trainer import Trainer
@@ -20,7 +22,7 @@ SMALLEST_RATE = 1e-6  # at which an adaptive rate gives up
 
 
 @dataclass(frozen=True)
-class Share:
+class Share(Schedule):
     """The penalty alpha / (weight of a batch), by the step: the last batch may be short."""
 
     alpha: float
@@ -29,16 +31,16 @@ class Share:
     weight: float  # mean of a sample's
     first: int  # step
 
-    def __call__(self, step: Any) -> Any:
+    def at(self, t: Times) -> Times:
         """Return l2 at steps."""
         batches = -(-self.samples // self.size)
-        last = (np.asarray(step) - self.first) % batches == batches - 1
+        last = (t - self.first) % batches == batches - 1
         rows = np.where(last, self.samples - (batches - 1) * self.size, self.size)
         return self.alpha / (rows * self.weight)
 
 
 @dataclass(frozen=True)
-class Inverse:
+class Inverse(Schedule):
     """The rate start / (t + 1)^power of each epoch, t samples seen before it by this fit."""
 
     start: float
@@ -49,9 +51,9 @@ class Inverse:
     first: int  # step
     begun: bool  # whether epochs went before
 
-    def __call__(self, step: Any) -> Any:
+    def at(self, t: Times) -> Times:
         """Return the rate at steps."""
-        epoch = (np.asarray(step) - self.first) // self.batches
+        epoch = (t - self.first) // self.batches
         rate = self.start / (self.seen + epoch * self.samples + 1.0) ** self.power
         return rate if self.begun else np.where(epoch < 1, self.start, rate)
 
@@ -90,11 +92,12 @@ def train(owner: Any, course: Course, epochs: Epochs, work: Work) -> None:
     best, owner.n_iter_ = None, 0
     batches = epochs.batches
     constant = owner._constant(samples.y, samples.weights)
-    before = owner._size_of_weights()
+    penalised = owner._penalised()
+    before = size_of(owner.net_, penalised)
     try:
         while owner.n_iter_ < owner.max_iter:
             loss = epochs.run()
-            after = owner._size_of_weights()
+            after = size_of(owner.net_, penalised)
             mean = ((batches + 1) * before + (batches - 1) * after) / (2 * batches)
             penalty = owner._penalty * mean * batches / samples.total
             before = after
@@ -127,6 +130,15 @@ def train(owner: Any, course: Course, epochs: Epochs, work: Work) -> None:
         _diverged(owner)
     if held is not None and best is not None:
         owner.net_.load_state_dict(best)
+
+
+def size_of(net: Network, names: list[str]) -> float:
+    """Return the sum of the squares of some weights."""
+    get, total = net._native.get, 0.0
+    for name in names:
+        weight = get(name)
+        total += float(np.vdot(weight, weight))
+    return total
 
 
 def _improved(owner: Any, held: Samples | None) -> bool:
@@ -194,7 +206,7 @@ def settle(owner: Any, trainer: Trainer, samples: Samples, most: int) -> None:
     session = trainer._run.session()
     owner.n_iter_ = trainer.steps
     measured = trainer._run.measure(trainer._run.data(*samples))
-    penalty = owner._penalty * owner._size_of_weights() / samples.total
+    penalty = owner._penalty * size_of(owner.net_, owner._penalised()) / samples.total
     constant = owner._constant(samples.y, samples.weights)
     owner.loss_ = owner._reported * measured["loss"] / owner._factor + constant + penalty
     _say(owner, f"Iteration {owner.n_iter_}, loss = {owner.loss_:.8f}")

@@ -13,6 +13,7 @@ from .knobs import Knobs
 from .place import layout_of
 from .run import Run
 
+LITTLE = 2**26  # bytes that are not looked for
 BUDGET = 0.25  # seconds a native call may take: Ctrl-C waits that long
 
 
@@ -26,7 +27,8 @@ class Epochs:
             data = run.data(X, y, weights)
         run.place.layout = layout_of(data.samples, batch_size, shuffle)
         run.place.loaded = False
-        run.refuse_too_large(batch_size)
+        if run.memory(batch_size)["total"] > LITTLE:
+            run.refuse_too_large(batch_size)
         self._run, self._session, self._knobs = run, run.session(), Knobs(run.settings)
         self.batches = -(-data.samples // batch_size)
         self._known = len(run.history.steps["loss"])
