@@ -13,9 +13,10 @@ namespace {
 py::dict info() {
   using py::arg;
   const std::vector<std::string> isas = steep::cpu::isas();
+  const std::string why = steep::cuda::status();
   return py::dict(arg("version") = STEEP_VERSION, arg("isa") = isas.back(), arg("isas") = isas,
                   arg("threads") = steep::cpu::threads(), arg("cpus") = steep::cpu::usable_cpus(),
-                  arg("cuda") = steep::cuda::status());
+                  arg("cuda") = why.empty() ? steep::cuda::describe() : why);
 }
 
 py::dict rules() {
@@ -70,6 +71,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("GROUP_KNOBS") = listed(steep::kGroupKnobNames);
   m.attr("MAX_THREADS") = steep::cpu::kMaxThreads;
   m.def("info", &info);
+  m.def("cuda_status", &steep::cuda::status);
   m.def("set_num_threads", &steep::cpu::set_threads, py::arg("n"));
   m.def("limit_threads", &steep::cpu::limit_threads, py::arg("n"));
   m.def("get_num_threads", &steep::cpu::threads);

@@ -7,10 +7,11 @@ void bind_network(py::module_& m) {
   using py::arg;
   py::class_<PyNetwork::Form>(py::handle(), "NetworkForm");  // opaque, and made by no user
   py::class_<PyNetwork, std::shared_ptr<PyNetwork>>(m, "Network")
-      .def(py::init<std::shared_ptr<Graph>, const std::string&>(), arg("graph"),
-           arg("precision") = "float32")
+      .def(py::init<std::shared_ptr<Graph>, const std::string&, const std::string&>(), arg("graph"),
+           arg("precision") = "float32", arg("device") = "cpu")
       .def_property_readonly("precision", &PyNetwork::precision)
       .def_property_readonly("outputs", [](const PyNetwork& n) { return n.graph().outputs(); })
+      .def_property_readonly("device", &PyNetwork::device)
       .def("parameters", &PyNetwork::parameters)
       .def(
           "trained",
@@ -29,7 +30,7 @@ void bind_network(py::module_& m) {
             return std::make_shared<PyNetwork>(std::move(graph), std::move(whole), names);
           },
           arg("graph"), arg("names"))
-      .def("convert", &PyNetwork::convert, arg("precision"))
+      .def("convert", &PyNetwork::convert, arg("precision"), arg("device") = "cpu")
       .def("form", &PyNetwork::form)
       .def("restore", &PyNetwork::restore, arg("form"))
       .def("predict", &PyNetwork::predict, arg("inputs"), arg("batch_size"), arg("seed") = 0)

@@ -29,6 +29,12 @@ inline Format format_of(const std::string& precision) {
   refuse("precision must be \"float32\" or \"float64\", got \"", precision, "\"");
 }
 
+inline const Device& device_of(const std::string& name) {
+  if (name == "cpu") return cpu::device();
+  if (name == "cuda") return cuda::device();
+  refuse("device must be \"cpu\" or \"cuda\", got \"", name, "\"");
+}
+
 // New arrays of one format, and where their values go.
 struct Arrays {
   Format format;
@@ -56,9 +62,9 @@ inline py::array fitting(const Parameter& p, const py::array& value, Format form
 
 class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
  public:
-  PyNetwork(std::shared_ptr<Graph> graph, const std::string& precision)
+  PyNetwork(std::shared_ptr<Graph> graph, const std::string& precision, const std::string& device)
       : graph_(std::move(graph)),
-        network_(std::make_shared<Network>(graph_, format_of(precision), cpu::device())) {}
+        network_(std::make_shared<Network>(graph_, format_of(precision), device_of(device))) {}
   PyNetwork(std::shared_ptr<Graph> graph, std::shared_ptr<PyNetwork> whole,
             const std::vector<std::string>& names)
       : graph_(std::move(graph)), whole_(std::move(whole)) {
@@ -76,7 +82,9 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     return get()->format() == Format::Float64 ? "float64" : "float32";
   }
 
-  // The network of now. A part follows its whole into another precision.
+  std::string device() const { return &get()->device() == &cpu::device() ? "cpu" : "cuda"; }
+
+  // The network of now. A part follows its whole into another precision and to another device.
   NetworkPtr get() const {
     const NetworkPtr whole = whole_ ? whole_->get() : nullptr;
     std::lock_guard lock(mutex_);
@@ -115,10 +123,10 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     const Inside writing(n->weights()->gate(), Inside::kWrite);
     for (const auto& [index, value] : checked) n->weights()->set(0, index, value.data());
   }
-  void convert(const std::string& precision) {
-    if (whole_) return whole_->convert(precision);
-    if (precision == this->precision()) return;
-    const PyNetwork other(graph_, precision);
+  void convert(const std::string& precision, const std::string& device) {
+    if (whole_) return whole_->convert(precision, device);
+    if (precision == this->precision() && device == this->device()) return;
+    const PyNetwork other(graph_, precision, device);
     const std::vector<py::array> all = values();
     NamedArrays named;
     for (std::size_t i = 0; i < all.size(); ++i) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cpu.h"
 #include "cpu/full_batch.h"
 #include "cpu/tangent.h"
 #include "cpu/threads.h"
@@ -120,6 +121,8 @@ class Cpu final : public Device {
 }  // namespace
 
 std::string cpu::status() { return ""; }
+
+std::string cpu::describe() { return isas().back(); }
 
 const Device& cpu::device() {
   static const auto& device = *new Cpu;  // never destroyed: daemon threads outlive static objects

@@ -70,6 +70,7 @@ class Batcher {
   const Dataset& data() const { return data_; }
   long number() const { return number_; }  // no other batcher's but of its copies
   long batch_size() const { return order_.batch_size; }
+  bool shuffles() const { return order_.shuffle; }
   long batches() const {
     return (data_.samples + (order_.drop_last ? 0 : order_.batch_size - 1)) / order_.batch_size;
   }

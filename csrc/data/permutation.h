@@ -3,6 +3,8 @@
 #pragma once
 #include <cstdint>
 
+#include "base/hd.h"
+
 namespace steep {
 
 // A six-round Feistel network over the smallest number of bits that holds n, walked
@@ -10,7 +12,7 @@ namespace steep {
 // n = 512 on).
 class Permutation {
  public:
-  Permutation(uint64_t seed, uint64_t epoch, uint64_t n) : n_(n) {
+  STEEP_HD Permutation(uint64_t seed, uint64_t epoch, uint64_t n) : n_(n) {
     int bits = 10;  // fewer would leave the rounds too little to mix
     while (bits < 62 && (uint64_t{1} << bits) < n) ++bits;
     right_ = bits / 2;
@@ -19,24 +21,25 @@ class Permutation {
     for (uint64_t& key : keys_) key = state = mix(state + 0x9E3779B97F4A7C15u);
   }
 
-  uint64_t operator()(uint64_t i) const {
+  STEEP_HD uint64_t operator()(uint64_t i) const {
     do i = scramble(i);
     while (i >= n_);
     return i;
   }
 
  private:
-  static uint64_t mix(uint64_t x) {  // finalizer of MurmurHash3, constants of Stafford's mix13
+  STEEP_HD static uint64_t mix(
+      uint64_t x) {  // finalizer of MurmurHash3, constants of Stafford's mix13
     x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
     x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
     return x ^ (x >> 31);
   }
-  static uint64_t round(uint64_t half, uint64_t key) {
+  STEEP_HD static uint64_t round(uint64_t half, uint64_t key) {
     const uint64_t x = (half ^ key) * 0xBF58476D1CE4E5B9u;
     return (x ^ (x >> 29)) * 0x94D049BB133111EBu >> 32;
   }
   // Halves of left_ and right_ bits; each round changes one half by a function of the other.
-  uint64_t scramble(uint64_t i) const {
+  STEEP_HD uint64_t scramble(uint64_t i) const {
     const uint64_t left_mask = (uint64_t{1} << left_) - 1, right_mask = (uint64_t{1} << right_) - 1;
     uint64_t left = i >> right_, right = i & right_mask;
     for (int r = 0; r < kRounds; r += 2) {

@@ -6,8 +6,10 @@
 namespace steep {
 
 std::string cuda::status() {
-  return "steep was built for the CPU only, this version has no CUDA backend";
+  return "steep was built for the CPU only; pip install . -Csteep.cuda=on builds it for both";
 }
+
+std::string cuda::describe() { return ""; }
 
 const Device& cuda::device() { throw std::runtime_error(status()); }
 

@@ -15,7 +15,8 @@ SHARED_KNOBS: list[str]
 GROUP_KNOBS: list[str]
 MAX_THREADS: int
 
-def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (reason why not)
+def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (device, or why not)
+def cuda_status() -> str: ...  # "" where a CUDA device can be used, else why not
 def set_num_threads(n: int) -> None: ...  # of every thread without a limit of its own
 def limit_threads(n: int) -> None: ...  # of the calling thread; 0: none of its own
 def get_num_threads() -> int: ...  # of the calling thread
@@ -143,9 +144,10 @@ class SparseMatrix:
 class Network:
     """A graph with its weights: one flat packed Store."""
 
-    def __init__(self, graph: Graph, precision: str = "float32") -> None: ...
+    def __init__(self, graph: Graph, precision: str = "float32", device: str = "cpu") -> None: ...
     precision: str  # read only
     outputs: list[int]  # tensors of the graph; read only
+    device: str  # read only; "cpu" | "cuda"
     def parameters(self) -> list[tuple[str, tuple[int, ...]]]: ...  # in order of definition
     def trained(self, name: str) -> bool: ...  # False for running statistics
     def get(self, name: str) -> Array: ...  # a copy in logical shape
@@ -153,9 +155,10 @@ class Network:
     def set(self, name: str, value: Array) -> None: ...
     def assign(self, values: list[tuple[str, Array]]) -> None: ...  # all at one moment, or none
     # A network over another graph on these weights: its parameters are those of the given names,
-    # in the order of the graph's. It follows this one into another precision.
+    # in the order of the graph's. It follows this one into another precision and to another device.
     def view(self, graph: Graph, names: list[str]) -> Network: ...
-    def convert(self, precision: str) -> None: ...  # "float32" | "float64", keeps the values
+    # "float32" | "float64", "cpu" | "cuda"; keeps the values.
+    def convert(self, precision: str, device: str = "cpu") -> None: ...
     # The very network there is, for a conversion to be undone.
     def form(self) -> object: ...
     def restore(self, form: object) -> None: ...

@@ -142,19 +142,22 @@ class Body(Layer):
             raise RuntimeError(f"{label(self)}: is not built yet")
         return shared.in_use(label(self))
 
-    def _convert(self, precision: str) -> None:
-        """Keep the weights in another precision from now on, those of the whole network.
+    def _convert(self, precision: str, device: str | None = None) -> None:
+        """Keep the weights in another precision or on another device, those of the whole network.
+
+        They stay on their device where none is named.
 
         Raises
         ------
         RuntimeError
-            If a running `fit` uses them.
+            If a running `fit` uses them, or the device is not there.
         """
         native = self._native
-        if native.precision != precision:
+        device = device or native.device
+        if (native.precision, native.device) != (precision, device):
             assert self._shared is not None
-            self._shared.refuse_in_use(f"{label(self)}: conversion to {precision}")
-            native.convert(precision)
+            self._shared.refuse_in_use(f"{label(self)}: conversion to {precision} on {device}")
+            native.convert(precision, device)
 
     @property
     def _native(self) -> _core.Network:

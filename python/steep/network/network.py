@@ -11,8 +11,9 @@ from typing import Any
 
 from ..checks import numbers
 from ..checks.arrays import Array
+from ..checks.names import choose
 from ..files.checkpoint import read_weights, write_weights
-from . import inputs
+from . import devices, inputs
 from .body import Body
 from .description import sizes
 from .naming import label, shape_of
@@ -126,6 +127,37 @@ class Network(Body):
     def frozen(self) -> tuple[str, ...]:
         """Names of the weights that `freeze` and `Layer.trainable` keep as they are."""
         return self._frozen_names()
+
+    def to(self, device: str) -> "Network":
+        """Keep the weights on another device from now on: ``"cpu"`` or ``"cuda"``.
+
+        Parameters
+        ----------
+        device
+            Predictions are made there. A trainer takes the network to its own device.
+
+        Returns
+        -------
+        Network
+            This network; its weights keep their values, those of the whole where it is a part.
+
+        Raises
+        ------
+        ValueError
+            If the device is no such word, or cannot hold this network.
+        RuntimeError
+            If it is not there, or a running `fit` uses the weights.
+        """
+        if choose("device", device, {"cpu": "cpu", "cuda": "cuda"}) == "cuda":
+            devices.check()
+        self._convert(self._native.precision, device)
+        return self
+
+    @property
+    def device(self) -> str:
+        """Where the weights are: ``"cpu"`` or ``"cuda"``."""
+        body = self._body()
+        return "cpu" if body is None else body.native.device
 
     @property
     def num_parameters(self) -> int:

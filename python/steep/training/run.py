@@ -135,7 +135,9 @@ class Run:
             with BUILDING:  # one session, whoever asks first
                 self._begin_session()
         assert self._session is not None
-        if self._native is not net._native or net._native.precision != settings.precision:
+        now = net._native
+        kept = (now.precision, now.device) == (settings.precision, settings.device)
+        if self._native is not now or not kept:
             raise RuntimeError(
                 "Trainer: its network was built again or converted since training began; "
                 "make a new Trainer for it"
@@ -150,7 +152,7 @@ class Run:
                 for loss in each.goal.losses.values():
                     each.optimizer._check_fits(loss.name, settings.net.num_parameters)
             warn_of_softmax(settings)
-            settings.net._convert(settings.precision)
+            settings.net._convert(settings.precision, settings.device)
             graph = None if terms.graph is terms.about.graph else terms.graph
             self._session = _core.Session(native, objectives, graph, len(terms.scalars))
             self._native, self._frozen = native, freezes()

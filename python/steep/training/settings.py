@@ -10,7 +10,7 @@ from typing import Any
 from .. import _core, averages, optimizers
 from ..checks.names import choose, matches
 from ..checks.numbers import NOT_NEGATIVE, flag, keeps_kind, seed
-from ..network import Shape, label
+from ..network import Shape, devices, label
 from ..network.network import Network
 from ..network.weights import PRECISIONS
 from . import groups, terms
@@ -360,5 +360,5 @@ class Settings:
 def _device(name: str) -> str:
     device = choose("device", name, {"cpu": "cpu", "cuda": "cuda"})
     if device == "cuda":
-        raise RuntimeError(f'device="cuda": {_core.info()["cuda"]}. Use device="cpu".')
+        devices.check()
     return device

@@ -1,0 +1,58 @@
+// Samples in device memory: whole data sets, or the rows of one batch after the other.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "cuda/runtime.h"
+#include "data/batcher.h"
+#include "graph/objective.h"
+
+namespace steep::cuda {
+
+// Dense rows [first, first + rows) of what a view shows, as floats or, of bytes, as they are.
+void copy_rows(const Source& from, bool bytes, long first, long rows, std::byte* to);
+
+// A part of a data set on the device; labels, targets and weights are there where the data have them.
+class DeviceData {
+ public:
+  explicit DeviceData(const Stream& stream) : stream_(stream) {}
+  // Samples [first, first + count). Memory is used again where it is large enough.
+  void load(const Dataset& data, long first, long count);
+
+  const std::vector<Samples>& inputs() const { return inputs_; }
+  const std::vector<Samples>& targets() const { return targets_; }
+  // Of a loss, without an order.
+  Truth truth(const LossTerm& term) const;
+  long bytes() const { return static_cast<long>(memory_.bytes()); }
+
+ private:
+  void send_rows(const Source& s, bool bytes, long first, long count, std::byte* to);
+  void note_places(const Dataset& data, const std::vector<long>& offsets);
+
+  const Stream& stream_;
+  Memory memory_;
+  std::vector<Samples> inputs_, targets_;
+  std::vector<const int32_t*> labels_;  // of each array of targets; null where it has values
+  std::vector<const double*> weights_;
+};
+
+// The data set that steps are on. One after the other they use the same memory, so that graphs stay what
+// they are from one training to the next.
+class Shown {
+ public:
+  explicit Shown(const Stream& stream) : data_(stream) {}
+  const DeviceData& of(const Batcher& batcher) {
+    if (number_ != batcher.number()) {
+      number_ = -1;  // of none, where loading fails
+      data_.load(batcher.data(), 0, batcher.data().samples);
+      number_ = batcher.number();
+    }
+    return data_;
+  }
+
+ private:
+  long number_ = -1;
+  DeviceData data_;
+};
+
+}  // namespace steep::cuda

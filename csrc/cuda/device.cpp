@@ -1,0 +1,110 @@
+// The GPU as a device: whether it is there, and what it makes.
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "cuda/forward.h"
+#include "cuda/training.h"
+
+namespace steep {
+
+namespace cuda {
+
+namespace {
+
+constexpr int kLeastDriver = 13000, kLeastMajor = 8;
+
+void expect_float32(Format format) {
+  if (format != Format::Float32) {
+    refuse(
+        "device=\"cuda\": networks are float32 there; use precision=\"float32\", or "
+        "device=\"cpu\"");
+  }
+}
+
+// The process that first asked for the device: a context does not survive a fork.
+pid_t first_process() {
+  static const pid_t first = getpid();
+  return first;
+}
+
+std::string chip(int major, int minor) { return text(major, ".", minor); }
+
+class Cuda final : public Device {
+ public:
+  std::shared_ptr<Store> store(std::shared_ptr<const Layout> layout, int columns) const override {
+    expect_float32(layout->format);
+    return std::make_shared<CudaStore>(std::move(layout), columns);
+  }
+  std::unique_ptr<Forward> forward(Program program, std::shared_ptr<Store> weights,
+                                   long rows) const override {
+    return std::make_unique<CudaForward>(std::move(program), typed(weights), rows);
+  }
+  std::unique_ptr<Training> training(std::vector<Aim> aims, int scalars,
+                                     std::shared_ptr<Store> weights) const override {
+    if (aims.size() > 1 || aims[0].every > 1) {
+      refuse("device=\"cuda\": no steps of several objectives yet; use device=\"cpu\"");
+    }
+    return std::make_unique<CudaTraining>(std::move(aims[0]), scalars, typed(weights));
+  }
+  std::unique_ptr<Tangent> tangent(Program, std::shared_ptr<Store>, const Recipe&) const override {
+    refuse("device=\"cuda\": no second derivatives yet; net.to(\"cpu\") has them");
+  }
+
+ private:
+  static std::shared_ptr<CudaStore> typed(const std::shared_ptr<Store>& store) {
+    return std::static_pointer_cast<CudaStore>(store);
+  }
+};
+
+}  // namespace
+
+}  // namespace cuda
+
+std::string cuda::status() {
+  int version = 0, count = 0, major = 0, minor = 0;
+  if (cudaDriverGetVersion(&version) != cudaSuccess || version == 0) {
+    return "no NVIDIA driver here (libcuda.so.1 was not found)";
+  }
+  if (version < kLeastDriver) {
+    return text("the driver is for CUDA ", version / 1000, ".", version % 1000 / 10,
+                ", 13.0 or newer is needed");
+  }
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  if (error != cudaSuccess || count == 0) {
+    const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    return text("the driver sees no GPU",
+                visible ? text(" (CUDA_VISIBLE_DEVICES=\"", visible, "\")") : "");
+  }
+  if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess ||
+      cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0) != cudaSuccess) {
+    cudaGetLastError();
+    return "the driver does not answer; was this process forked from one that used the GPU?";
+  }
+  if (major < kLeastMajor) {
+    return text("its compute capability is ", chip(major, minor), ", 8.0 or newer is needed");
+  }
+  return "";
+}
+
+std::string cuda::describe() {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, 0), "the device");
+  return text(properties.name, ", compute capability ", chip(properties.major, properties.minor));
+}
+
+const Device& cuda::device() {
+  if (first_process() != getpid()) {
+    throw std::runtime_error(
+        "device=\"cuda\": this process was forked from one that used the "
+        "GPU; start it anew (multiprocessing: \"spawn\")");
+  }
+  const std::string why = status();
+  if (!why.empty()) throw std::runtime_error(text("device=\"cuda\": ", why));
+  static const auto& device = *new Cuda;  // never destroyed: daemon threads outlive static objects
+  return device;
+}
+
+}  // namespace steep

@@ -1,0 +1,44 @@
+// The loop of every elementwise kernel: f(r, c) for the rows of a batch and the columns of a tensor, a thread
+// each. Values live with their kernels.
+#pragma once
+#include "cuda/kernels/kernel.cuh"
+
+namespace steep::cuda {
+
+template <class F>
+__global__ void __launch_bounds__(256)
+    each_element(F f, unsigned size, unsigned columns, int first) {
+  const unsigned i = blockIdx.x * 256 + threadIdx.x;
+  if (i < size) f(first + static_cast<int>(i / columns), static_cast<int>(i % columns));
+}
+
+// Few enough rows at a time that elements are counted in 32 bits.
+template <class F> void each(const Place& at, int columns, const F& f) {
+  const long most = (1L << 31) / columns;
+  for (long first = 0; first < at.rows; first += most) {
+    const long rows = at.rows - first < most ? at.rows - first : most;
+    const auto size = static_cast<unsigned>(rows * columns);
+    start(at.stream, dim3(blocks_of(size, 256)), dim3(256), each_element<F>, f, size,
+          static_cast<unsigned>(columns), static_cast<int>(first));
+  }
+}
+
+// y(r, c) (+)= value(r, c)
+template <class Value> struct Written {
+  View y;
+  bool accumulate;
+  Value value;
+  STEEP_HD void operator()(int r, int c) const {
+    float* const p = y.data + r * y.ld + c;
+    const float x = value(r, c);
+    *p = accumulate ? *p + x : x;
+  }
+};
+template <class Value>
+void write_each(const Place& at, const View& y, bool accumulate, const Value& value) {
+  each(at, y.columns, Written<Value>{y, accumulate, value});
+}
+
+STEEP_HD float at(const View& x, int r, int c) { return x.data[r * x.ld + c]; }
+
+}  // namespace steep::cuda

@@ -1,0 +1,244 @@
+// C = epilogue(init + A B) in tiles: the one building block of products and their gradients. Each C(m, n) is
+// summed by one thread over k in ascending order with one fused multiply-add a term, as the CPU's panel
+// kernel does: the same bits, whatever the tile.
+//
+// Operands are functors, so that another layout is the same kernel:
+//   Line line(int m) of A, or of n for B: what is worked out once; float at(Line, int k). Elements are asked
+//   for inside of their bounds only, lines anywhere.
+//   Epilogue: float init(int m, int n);  void store(int m, int n, float sum).
+// kFastK says whether neighbouring k (or else m, n) lie together in memory: threads read along it.
+#pragma once
+#include <type_traits>
+
+#include "cuda/kernels/kernel.cuh"
+
+namespace steep::cuda {
+
+constexpr int kThreads = 256;
+
+template <int TM, int TN, int TK> struct Tile {
+  static constexpr int tm = TM, tn = TN, tk = TK;
+  static constexpr int rm = TM / 16, rn = TN / 16;  // of a thread, 16 rows and columns apart
+  static constexpr int kA = TM * TK / kThreads, kB = TN * TK / kThreads;  // a thread's loads
+  static_assert(TM * TK % kThreads == 0 && TN * TK % kThreads == 0 && TK % 4 == 0);
+  // Neighbouring k lie together and are read four at a time; four more keep rows on different banks.
+  alignas(16) float a[2][TM][TK + 4];
+  alignas(16) float b[2][TN][TK + 4];
+};
+// A side of tiles on their way: while one is summed the next two are in registers, all loads of each at once,
+// since one takes less time to sum than to come. A thread's elements lie on a few lines of the operand, or
+// on one.
+template <class Operand, int kSide, int kDepth> struct Ahead {
+  static constexpr bool kFastK = Operand::kFastK;
+  static constexpr int kLoads = kSide * kDepth / kThreads;
+  static constexpr int kLines = kFastK ? kLoads : 1;
+  static_assert(kFastK ? kThreads % kDepth == 0 : kThreads % kSide == 0);
+  const Operand& operand;
+  const int t, first, sides, depths;
+  typename Operand::Line lines[kLines];
+  float of[2][kLoads];
+
+  STEEP_HD int side(int i) const { return kFastK ? (t + i * kThreads) / kDepth : t % kSide; }
+  STEEP_HD int depth(int i) const { return kFastK ? t % kDepth : (t + i * kThreads) / kSide; }
+  __device__ __forceinline__ Ahead(const Operand& from, int thread, int first_side, int all_sides,
+                                   int all_depths)
+      : operand(from), t(thread), first(first_side), sides(all_sides), depths(all_depths) {
+#pragma unroll
+    for (int i = 0; i < kLines; ++i) lines[i] = operand.line(first + side(i));
+  }
+  template <int kTurn> __device__ __forceinline__ void load(int k0) {
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      const int k = k0 + depth(i);
+      of[kTurn][i] =
+          first + side(i) < sides && k < depths ? operand.at(lines[kFastK ? i : 0], k) : 0.0f;
+    }
+  }
+  template <int kTurn>
+  __device__ __forceinline__ void store(float (&to)[kSide][kDepth + 4]) const {
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) to[side(i)][depth(i)] = of[kTurn][i];
+  }
+};
+
+// Sums over rows that the last row of blocks makes beside a product, each block its own columns: parts of
+// 64 rows, four of them a stretch, then the stretches, as on the CPU.
+struct Summed {
+  int rows;
+  View x;
+  float* out;
+  bool accumulate;
+};
+struct NothingSummed {};
+
+template <int kColumns, int kSize> __device__ __forceinline__ void sum_columns(
+    const Summed& s, int first, float (&part)[kSize]) {
+  constexpr int kParts = kThreads / kColumns, kPart = 64, kStretch = 4;
+  static_assert(kParts % kStretch == 0 && kParts * kColumns <= kSize);
+  const int t = static_cast<int>(threadIdx.x), lane = t % kColumns, mine = t / kColumns;
+  const int c = first + lane;
+  const bool there = c < s.x.columns;
+  float total = there && s.accumulate ? s.out[c] : 0.0f;
+  for (int r0 = 0; r0 < s.rows; r0 += kPart * kParts) {
+    const int from = r0 + kPart * mine, to = from + kPart < s.rows ? from + kPart : s.rows;
+    float sum = 0;
+    if (there) {
+#pragma unroll 16
+      for (int r = from; r < to; ++r) sum = sum + s.x.data[r * s.x.ld + c];
+    }
+    part[mine * kColumns + lane] = sum;
+    __syncthreads();
+    for (int p = 0; p < kParts && r0 + kPart * p < s.rows; p += kStretch) {
+      float stretch = 0;
+      for (int q = p; q < p + kStretch && r0 + kPart * q < s.rows; ++q)
+        stretch += part[q * kColumns + lane];
+      total = s.accumulate || r0 + p > 0 ? total + stretch : stretch;
+    }
+    __syncthreads();
+  }
+  if (mine == 0 && there) s.out[c] = total;
+}
+
+template <class Tile, class A, class B, class Epilogue, class Sums>
+__global__ void __launch_bounds__(kThreads)
+    gemm(int m, int n, int k, A a, B b, Epilogue epilogue, Sums sums) {
+  constexpr int TK = Tile::tk, RM = Tile::rm, RN = Tile::rn;
+  STEEP_SHARED(s, Tile);
+  const int t = static_cast<int>(threadIdx.x), row = t / 16, column = t % 16;
+  const int m0 = static_cast<int>(blockIdx.y) * Tile::tm;
+  const int n0 = static_cast<int>(blockIdx.x) * Tile::tn;
+  if constexpr (std::is_same_v<Sums, Summed>) {
+    STEEP_SHARED(part, float[kThreads]);
+    if (blockIdx.y == gridDim.y - 1) {  // the same for all threads
+      for (int first = n0; first < n0 + Tile::tn; first += 16) sum_columns<16>(sums, first, part);
+      return;
+    }
+  }
+  Ahead<A, Tile::tm, TK> left(a, t, m0, m, k);
+  Ahead<B, Tile::tn, TK> right(b, t, n0, n, k);
+  const auto load = [&]<int kTurn>(int k0) {
+    left.template load<kTurn>(k0);
+    right.template load<kTurn>(k0);
+  };
+  load.template operator()<0>(0);
+  load.template operator()<1>(TK);
+  float sum[RM][RN];
+#pragma unroll
+  for (int i = 0; i < RM; ++i)
+#pragma unroll
+    for (int j = 0; j < RN; ++j) {
+      const int r = m0 + row + i * 16, c = n0 + column + j * 16;
+      sum[i][j] = r < m && c < n ? epilogue.init(r, c) : 0.0f;
+    }
+  const auto add = [&](int turn, int q, int depth) {  // four k, or the `depth` there are
+    Four x[RM], y[RN];
+#pragma unroll
+    for (int i = 0; i < RM; ++i) x[i] = *reinterpret_cast<const Four*>(&s.a[turn][row + i * 16][q]);
+#pragma unroll
+    for (int j = 0; j < RN; ++j)
+      y[j] = *reinterpret_cast<const Four*>(&s.b[turn][column + j * 16][q]);
+#pragma unroll
+    for (int p = 0; p < 4; ++p) {
+      if (p >= depth) break;
+#pragma unroll
+      for (int i = 0; i < RM; ++i)
+#pragma unroll
+        for (int j = 0; j < RN; ++j) sum[i][j] = fma_(x[i].of[p], y[j].of[p], sum[i][j]);
+    }
+  };
+  const auto tile = [&]<int kTurn>(int k0) {
+    left.template store<kTurn>(s.a[kTurn]);
+    right.template store<kTurn>(s.b[kTurn]);
+    __syncthreads();  // once a tile: the other half is free since the last one
+    load.template operator()<kTurn>(k0 + 2 * TK);
+    if (k0 + TK <= k) {
+#pragma unroll
+      for (int q = 0; q < TK; q += 4) add(kTurn, q, 4);
+    } else {
+      for (int q = 0; q < k - k0; q += 4)
+        add(kTurn, q, k - k0 - q);  // not beyond: 0*0 + (-0) is +0
+    }
+  };
+  for (int k0 = 0; k0 < k; k0 += 2 * TK) {
+    tile.template operator()<0>(k0);
+    if (k0 + TK < k) tile.template operator()<1>(k0 + TK);
+  }
+#pragma unroll
+  for (int i = 0; i < RM; ++i)
+#pragma unroll
+    for (int j = 0; j < RN; ++j) {
+      const int r = m0 + row + i * 16, c = n0 + column + j * 16;
+      if (r < m && c < n) epilogue.store(r, c, sum[i][j]);
+    }
+}
+
+template <class Tile, class A, class B, class Epilogue, class Sums>
+void run_tiles(cudaStream_t stream, int m, int n, int k, const A& a, const B& b, const Epilogue& e,
+               const Sums& sums) {
+  const unsigned more = std::is_same_v<Sums, Summed> ? 1 : 0;
+  start(stream, dim3(blocks_of(n, Tile::tn), blocks_of(m, Tile::tm) + more), dim3(kThreads),
+        gemm<Tile, A, B, Epilogue, Sums>, m, n, k, a, b, e, sums);
+}
+
+// The largest tile of which there is about one for every multiprocessor of a large chip: which one
+// changes no bit.
+template <class A, class B, class Epilogue, class Sums>
+void run_gemm(cudaStream_t stream, int m, int n, int k, const A& a, const B& b, const Epilogue& e,
+              const Sums& sums) {
+  constexpr long kEnough = 100;
+  const auto tiles = [&](long side) { return ((m + side - 1) / side) * ((n + side - 1) / side); };
+  if (tiles(128) >= kEnough) return run_tiles<Tile<128, 128, 8>>(stream, m, n, k, a, b, e, sums);
+  if (tiles(64) >= kEnough) return run_tiles<Tile<64, 64, 16>>(stream, m, n, k, a, b, e, sums);
+  if (tiles(32) >= kEnough) return run_tiles<Tile<32, 32, 32>>(stream, m, n, k, a, b, e, sums);
+  run_tiles<Tile<16, 16, 64>>(stream, m, n, k, a, b, e, sums);
+}
+template <class A, class B, class Epilogue>
+void run_gemm(cudaStream_t stream, int m, int n, int k, const A& a, const B& b, const Epilogue& e) {
+  run_gemm(stream, m, n, k, a, b, e, NothingSummed{});
+}
+
+// ---- Operands ----
+
+struct Strided {  // elements of a line are `step` apart
+  const float* data;
+  long step;
+};
+
+struct RowMajor {  // A(m, k)
+  static constexpr bool kFastK = true;
+  using Line = const float*;
+  const float* data;
+  long ld;
+  STEEP_HD Line line(int m) const { return data + m * ld; }
+  STEEP_HD float at(Line line, int k) const { return line[k]; }
+};
+struct ColumnMajor {  // A(m, k) = data(k, m), or B(k, n) = data(k, n)
+  static constexpr bool kFastK = false;
+  using Line = const float*;
+  const float* data;
+  long ld;
+  STEEP_HD Line line(int m) const { return data + m; }
+  STEEP_HD float at(Line line, int k) const { return line[k * ld]; }
+};
+using Right = ColumnMajor;
+// Where element (row, column) of a matrix in panels lies.
+STEEP_HD long in_panels(const Panels& p, int row, int column) { return p.at(row, column); }
+struct Packed {  // B(k, n) = w(k, n)
+  static constexpr bool kFastK = false;
+  using Line = Strided;
+  Weight w;
+  STEEP_HD Line line(int n) const {
+    const int panel = n / static_cast<int>(kPanel);
+    return {w.data + w.panels.offset(panel) + n % static_cast<int>(kPanel), w.panels.width(panel)};
+  }
+  STEEP_HD float at(Line line, int k) const { return line.data[k * line.step]; }
+};
+struct PackedTurned {  // B(k, n) = w(n, k)
+  static constexpr bool kFastK = true;
+  using Line = int;
+  Weight w;
+  STEEP_HD Line line(int n) const { return n; }
+  STEEP_HD float at(Line n, int k) const { return w.data[in_panels(w.panels, n, k)]; }
+};
+
+}  // namespace steep::cuda

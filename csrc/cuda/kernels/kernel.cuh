@@ -1,0 +1,56 @@
+// What every kernel file needs: the one word that differs between a device and its emulation, how a step is
+// read, how a kernel is enqueued, and sums by half a warp.
+#pragma once
+#include "base/math.h"
+#include "cuda/kernels/launch.h"
+
+// One object of shared memory; arrays too.
+#if !defined(STEEP_SHARED)
+#define STEEP_SHARED(name, ...) __shared__ SharedType<__VA_ARGS__> name
+#endif
+
+namespace steep::cuda {
+
+template <class T> using SharedType = T;
+
+constexpr unsigned kAll = 0xffffffffu;  // lanes
+constexpr int kHalf = 16;               // lanes that share a row, as the CPU's explicit ones do
+
+struct alignas(16) Four { float of[4]; };  // what a thread reads or writes at once
+
+__device__ __forceinline__ int here(const Now& now) { return now.cursor->at + now.ahead; }
+__device__ __forceinline__ const StepRow& row_of(const Now& now) { return now.rows[here(now)]; }
+// May this step change anything? One that is bad itself only ends the others.
+__device__ __forceinline__ bool stopped(const Now& now, bool by_own_loss) {
+  const unsigned mine = static_cast<unsigned>(here(now)) + 1;
+  const unsigned loss = now.cursor->bad_loss, update = now.cursor->bad_update;
+  return (loss != 0 && (by_own_loss ? loss <= mine : loss < mine)) ||
+         (update != 0 && update < mine);
+}
+
+inline unsigned blocks_of(long n, long each) {
+  return static_cast<unsigned>((n + each - 1) / each);
+}
+
+template <class... Parameters, class... Arguments>
+void start(cudaStream_t stream, dim3 grid, dim3 block, void (*kernel)(Parameters...),
+           const Arguments&... arguments) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = block;
+  config.stream = stream;
+  check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), "a kernel");
+}
+
+// Adds what 16 lanes hold as the CPU folds them, halves onto halves; every lane gets it.
+template <class T> __device__ __forceinline__ T fold_lanes(T x) {
+#pragma unroll
+  for (int half = kHalf / 2; half > 0; half /= 2) x += __shfl_down_sync(kAll, x, half, kHalf);
+  return __shfl_sync(kAll, x, 0, kHalf);
+}
+
+template <class T> STEEP_HD bool is_finite(T x) {
+  return (bits_(x) & BitsOf<T>::kMagnitude) < BitsOf<T>::kInfinity;
+}
+
+}  // namespace steep::cuda

@@ -1,0 +1,215 @@
+// What the host asks of the device: the data of a step as kernels read it, and a function that enqueues
+// each kernel. Plain data only: who owns the memory is in the folder above.
+#pragma once
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "base/panels.h"
+
+namespace steep::cuda {
+
+constexpr int kMostSlots = 4;    // of the hungriest rule
+constexpr int kMostKnobs = 16;   // a rule's own
+constexpr int kMostLosses = 16;  // of a step
+
+// Throws what an error code means; nothing for success.
+void check(cudaError_t error, const char* what);
+
+// One step of a call, written by the host before it.
+struct StepRow {
+  uint64_t epoch, first, step;  // first: position of the batch's first sample in the epoch
+  int rows;
+  float factors[kMostLosses];  // of each sample's loss in the gradient, a loss each
+};
+
+// Where a call stands, on the device. A step whose loss is not finite moves nothing; after one whose
+// update is not, none moves anything.
+struct Cursor {
+  int at;             // row of the first step of the next graph
+  unsigned bad_loss;  // 0, or the number in this call of the step whose loss was not finite, from 1
+  unsigned bad_update;  // the same of its weights
+};
+
+// The step a kernel belongs to. A graph may hold several: `ahead` is the place among them.
+struct Now {
+  const StepRow* rows = nullptr;
+  const float* knobs = nullptr;    // (steps, columns) of the knob table
+  const double* limits = nullptr;  // the same numbers in full, where gradients are clipped together
+  int columns = 0;
+  Cursor* cursor = nullptr;
+  int ahead = 0;
+};
+
+// Where a kernel goes.
+struct Place {
+  cudaStream_t stream;
+  Now now;
+  int rows;  // of the batch
+};
+
+struct View {  // a tensor: rows of the batch
+  float* data = nullptr;
+  long ld = 0;
+  int columns = 0;
+};
+
+struct Weight {  // a matrix as the Store has it
+  float* data = nullptr;
+  Panels panels = {};
+};
+
+// ---- Samples, losses ----
+
+// A data set in device memory: rows of bytes or floats.
+struct Samples {
+  const void* data;
+  bool bytes;
+  int columns;
+};
+struct Deal {  // which samples a batch has
+  uint64_t samples, seed;
+  bool shuffle;
+  long* order;  // (rows) written by the first input
+};
+// out = scale*sample + shift
+void gather(const Place& at, const Deal& deal, const Samples& from, float scale, float shift,
+            const View& out, bool first);
+
+struct Truth {            // of a data set, for one loss
+  const int32_t* labels;  // (samples), or null
+  const float* targets;   // (samples, columns), or null
+  const double* weights;  // (samples), or null
+  const long* order;      // (rows) sample numbers
+};
+struct Losses {              // of one loss, ...
+  double *values, *correct;  // (rows)
+  int number;                // ... which is that of the step's
+};
+// There is a gradient where dz has memory.
+void loss(const Place& at, int index, float option, const View& z, const Truth& truth,
+          const Losses& out, const View& dz);
+// scale times the sum of a row
+void mean_loss(const Place& at, float scale, const View& x, const Truth& truth, const Losses& out,
+               const View& dx);
+// Sums over the batch, in order of rows, to row `cursor->at + ahead` of each.
+struct Sums { double *loss, *right, *weight; };
+void record(const Place& at, const Losses& of, const Truth& truth, const Sums& to);
+void advance(const Place& at, int steps);
+
+// ---- Products ----
+
+// y = f(bias + x W), f by its position in activations/list.h; z, where it has memory, gets its input.
+void matmul(const Place& at, const View& x, const Weight& w, const float* bias, int f, float alpha,
+            const View& y, const View& z);
+// The same with W^T of few outputs.
+void matmul_narrow(const Place& at, const View& x, const Weight& wt, const float* bias,
+                   const View& y);
+// dx (+)= dz W^T, times f'(stored) where f is not negative
+void matmul_grad(const Place& at, const View& dz, const Weight& w, bool narrow, bool accumulate,
+                 int f, float alpha, const View& stored, const View& dx);
+// dw (+)= x^T dz, as the weight is stored; and into db, where it is not null, the sums of dz over the rows
+void matmul_grad_weight(const Place& at, const View& x, const View& dz, const Weight& dw,
+                        bool narrow, bool accumulate, float* db);
+// Is an activation part of the kernels above?
+bool fuses(int f);
+// out(c) (+)= sum of x(r, c), or of x(r, c)*y(r, c)
+void column_sums(const Place& at, const View& x, const View& y, float* out, bool accumulate);
+
+// ---- Each element by itself ----
+
+void activate(const Place& at, int f, float alpha, const View& x, const View& y);
+void activate_grad(const Place& at, int f, float alpha, const View& dy, const View& stored,
+                   const View& dx, bool accumulate);
+enum class Pair { kAdd, kSubtract, kMultiply };
+void combine(const Place& at, Pair how, const View& a, const View& b, const View& y,
+             bool accumulate);
+void affine(const Place& at, float scale, float shift, const View& x, const View& y,
+            bool accumulate);
+// The row is repeated every `period` columns.
+void add_row(const Place& at, const View& x, const float* row, int period, const View& y);
+void multiply_row(const Place& at, const View& x, const float* row, int period, const View& y,
+                  bool accumulate);
+struct Columns { int from, to, columns, pixels; };
+void copy_columns(const Place& at, const Columns& which, const View& x, const View& y,
+                  bool accumulate);
+// An image inside of a larger one.
+struct Frame { int small[3], large[3], before[3]; };
+void pad(const Place& at, const Frame& frame, const View& x, const View& y);
+void crop(const Place& at, const Frame& frame, const View& x, const View& y, bool accumulate);
+// Over each of a row's positions.
+void softmax(const Place& at, int positions, const View& x, const View& y);
+void softmax_grad(const Place& at, int positions, const View& dy, const View& y, const View& dx,
+                  bool accumulate);
+
+// ---- Draws ----
+
+struct Drawn {
+  uint64_t seed;
+  uint32_t stream;
+  bool by_epoch;  // one mask for all batches of an epoch
+};
+void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
+             const View& y, bool accumulate);
+void alpha_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
+                   float shift, float dropped, const View& x, const View& y);
+// dy where x is positive, else slope*dy of a slope from lower to lower + 2^32*range
+void random_slopes(const Place& at, const Drawn& drawn, float lower, float range, const View& dy,
+                   const View& x, const View& out, bool accumulate);
+
+// ---- Gates ----
+
+void prelu(const Place& at, const float* slopes, int channels, const View& x, const View& y);
+void prelu_grad(const Place& at, const float* slopes, int channels, const View& dy, const View& x,
+                const View& dx, bool accumulate);
+void prelu_shares(const Place& at, const View& dy, const View& x, const View& out);
+void glu(const Place& at, int f, float alpha, int channels, const View& x, const View& y);
+void glu_grad(const Place& at, int f, float alpha, int channels, const View& dy, const View& x,
+              const View& dx, bool accumulate);
+void maxout(const Place& at, int pieces, const View& x, const View& y);
+void maxout_grad(const Place& at, int pieces, const View& dy, const View& x, const View& y,
+                 const View& dx, bool accumulate);
+
+// ---- Updates ----
+
+// A block of a parameter: contiguous in a column of the Store.
+struct Task {
+  long offset;
+  int size, parameter;
+  int number;  // among the tasks of all parameters
+};
+// What a task's parameter is moved by; pointers are such that an offset of the weights fits them.
+struct Ruled {
+  float* slots[kMostSlots];
+  float* average;
+  int decay;  // penalties and decay apply
+};
+struct Group {  // parameters of one rule and knobs
+  const Task* tasks;
+  int count;
+  int knobs;  // the group's first column
+  bool averages;
+};
+struct Column {
+  float *w, *g;
+  const Ruled* ruled;
+  const double* scales;  // of each task, where gradients were clipped together, else null
+};
+void update(const Place& at, int rule, const Group& group, const Column& column);
+// Penalties and limits of single elements, in place; sums of squares of each task.
+void finish(const Place& at, const Group& group, const Column& column, double* squares);
+// Limits by norm: the factor of each task. Tasks of parameter p lie from first[p] to first[p + 1].
+struct Clip {
+  const int* first;
+  const int* knobs;  // of each parameter: its group's first column
+  int parameters;
+  double *squares, *lengths, *scales;  // of each task, parameter, task
+};
+void clip(const Place& at, const Clip& clip);
+// Ends of a call by a look-ahead rule: to the point, or back, by column `look` of the knobs of `row`.
+void look(const Place& at, const Group& group, const Column& column, int v, int row, int look,
+          bool back);
+// *flag becomes 1 where an element is not finite.
+void find_not_finite(cudaStream_t stream, const float* x, long n, unsigned* flag);
+
+}  // namespace steep::cuda

@@ -1,0 +1,295 @@
+// Losses of rows: values, right predictions and gradients, in the order of the CPU's loops. The formulas live
+// in losses/.
+#include "cuda/kernels/kernel.cuh"
+#include "losses/list.h"
+
+namespace steep::cuda {
+
+namespace {
+
+// What every loss kernel is given.
+struct Rows {
+  Now now;
+  int rows;
+  View z;
+  Truth truth;
+  float option;
+  Losses out;
+  View dz;
+};
+
+__device__ __forceinline__ float weight_of(const Truth& t, long sample) {
+  return t.weights ? static_cast<float>(t.weights[sample]) : 1.0f;
+}
+__device__ __forceinline__ float factor_of(const Rows& a) {
+  return a.dz.data ? row_of(a.now).factors[a.out.number] : 0.0f;
+}
+
+// A thread a row of at most 16 classes, few of them a block: rows lie on lines of their own. z and dz may be the
+// same.
+__global__ void __launch_bounds__(16) few_classes(Rows a) {
+  using Loss = losses::CrossEntropy;
+  const int r = static_cast<int>(blockIdx.x * 16 + threadIdx.x), columns = a.z.columns;
+  if (r >= a.rows) return;
+  const long sample = a.truth.order[r];
+  const int label = a.truth.labels[sample];
+  const float* const z = a.z.data + r * a.z.ld;
+  float e[kHalf];
+#pragma unroll
+  for (int c = 0; c < kHalf; ++c) e[c] = c < columns ? z[c] : 0.0f;  // all loads at once
+  float top = e[0], label_z = e[0];
+  int best = 0;
+#pragma unroll
+  for (int c = 0; c < kHalf; ++c) {
+    const bool in = c < columns;
+    best = in && e[c] > top ? c : best;
+    top = in && e[c] > top ? e[c] : top;
+    label_z = label == c ? e[c] : label_z;
+  }
+  float others = 0, sum_d = 0;
+#pragma unroll
+  for (int c = 0; c < kHalf; ++c) {
+    if (c < columns) {
+      const float d = e[c] - top;
+      e[c] = exp_(d);
+      others += best == c ? 0.0f : e[c];
+      sum_d += d;
+    }
+  }
+  const float keep = 1.0f - a.option, spread = a.option / static_cast<float>(columns);
+  const float weight = weight_of(a.truth, sample), factor = factor_of(a) * weight;
+  const float others_t = best == label ? 0.0f : 1.0f;
+  a.out.values[r] = static_cast<double>(
+      weight * Loss::value(others, sum_d, 1.0f, label_z - top, a.option, spread));
+  a.out.correct[r] = static_cast<double>(sum_d == sum_d ? 1.0f - others_t : 0.0f);
+  if (!a.dz.data) return;
+  const float scale = factor / (1.0f + others);
+  const float largest = Loss::grad_of_largest(others, others_t, scale, factor * keep,
+                                              factor * spread, static_cast<float>(columns));
+  float* const dz = a.dz.data + r * a.dz.ld;
+#pragma unroll
+  for (int c = 0; c < kHalf; ++c) {
+    const float grad =
+        Loss::grad(e[c], label == c ? 1.0f : 0.0f, scale, factor * keep, factor * spread);
+    if (c < columns) dz[c] = best == c ? largest : grad;
+  }
+}
+
+// A thread a row of one column.
+template <class Loss> __global__ void __launch_bounds__(64) single_column(Rows a) {
+  const int r = static_cast<int>(blockIdx.x * 64 + threadIdx.x);
+  if (r >= a.rows) return;
+  const long sample = a.truth.order[r];
+  const float z = a.z.data[r * a.z.ld], weight = weight_of(a.truth, sample);
+  const float t =
+      a.truth.targets ? a.truth.targets[sample] : static_cast<float>(a.truth.labels[sample]);
+  const float value = 0.0f + Loss::value(z, t, a.option);
+  const float grad = factor_of(a) * weight * Loss::grad(z, t, a.option);
+  float hit = 0;
+  if constexpr (Loss::kClassification) hit = z == z && (z > 0.0f) == (t > 0.5f) ? 1.0f : 0.0f;
+  a.out.values[r] = static_cast<double>(weight) * static_cast<double>(value);
+  a.out.correct[r] = static_cast<double>(hit);
+  if (a.dz.data) a.dz.data[r * a.dz.ld] = grad;
+}
+
+// Half a warp a row: lane j has columns j, j+16, ... Lanes past the last row have none, but take part in the
+// folds.
+struct Lane {
+  int lane, r;
+  bool there;
+  __device__ explicit Lane(int rows)
+      : lane(static_cast<int>(threadIdx.x) % kHalf),
+        r(static_cast<int>((blockIdx.x * blockDim.x + threadIdx.x) / kHalf)), there(r < rows) {
+    if (!there) r = rows - 1;
+  }
+};
+
+template <class Loss> __global__ void __launch_bounds__(64) column_rows(Rows a) {
+  const Lane at(a.rows);
+  const int columns = at.there ? a.z.columns : 0;
+  const long sample = a.truth.order[at.r];
+  const float* const z = a.z.data + at.r * a.z.ld;
+  const float* const target = a.truth.targets + sample * columns;
+  const float weight = weight_of(a.truth, sample);
+  const float scale = factor_of(a) * weight / static_cast<float>(columns);
+  float sum = 0, hits = 0;
+  for (int c = at.lane; c < columns; c += kHalf) {
+    const float x = z[c], t = target[c];
+    sum += Loss::value(x, t, a.option);
+    if constexpr (Loss::kClassification) hits += x == x && (x > 0.0f) == (t > 0.5f) ? 1.0f : 0.0f;
+    if (a.dz.data && at.there) a.dz.data[at.r * a.dz.ld + c] = scale * Loss::grad(x, t, a.option);
+  }
+  sum = fold_lanes(sum);
+  hits = fold_lanes(hits);
+  if (!at.there || at.lane != 0) return;
+  a.out.values[at.r] =
+      static_cast<double>(weight) * static_cast<double>(sum) / static_cast<double>(columns);
+  a.out.correct[at.r] = static_cast<double>(hits) / static_cast<double>(columns);
+}
+
+// NaN is passed over: it shows in the sum of exponentials.
+__device__ __forceinline__ float row_max(const float* z, int lane, int columns) {
+  float top = -__builtin_huge_valf();
+  for (int c = lane; c < columns; c += kHalf) top = max_(z[c], top);
+#pragma unroll
+  for (int half = kHalf / 2; half > 0; half /= 2)
+    top = max_(__shfl_down_sync(kAll, top, half, kHalf), top);
+  return __shfl_sync(kAll, top, 0, kHalf);
+}
+
+__device__ __forceinline__ int least(int x) {
+#pragma unroll
+  for (int half = kHalf / 2; half > 0; half /= 2)
+    x = min_(x, __shfl_xor_sync(kAll, x, half, kHalf));
+  return x;
+}
+
+template <bool kTarget> __global__ void __launch_bounds__(64) many_classes(Rows a) {
+  using Loss = losses::CrossEntropy;
+  const Lane at(a.rows);
+  const int columns = at.there ? a.z.columns : 0, lane = at.lane;
+  const long sample = a.truth.order[at.r];
+  const float* const z = a.z.data + at.r * a.z.ld;
+  const float* const target = kTarget ? a.truth.targets + sample * columns : nullptr;
+  const float keep = 1.0f - a.option, spread = a.option / static_cast<float>(columns);
+  const float weight = weight_of(a.truth, sample), factor = factor_of(a) * weight;
+  const int label = kTarget ? 0 : a.truth.labels[sample];
+  const float top = row_max(z, lane, columns);
+  int first = columns, nan = 0;
+  for (int c = lane; c < columns; c += kHalf) {
+    first = z[c] == top ? min_(first, c) : first;
+    nan |= z[c] != z[c];
+  }
+  const int best = least(first);
+  nan = -least(-nan);
+  int truth = label;
+  if constexpr (kTarget) {
+    truth = 0;
+    for (int c = 1; c < columns; ++c) truth = target[c] > target[truth] ? c : truth;
+  }
+  const float label_d =
+      kTarget || !at.there ? 0.0f : z[label] - top;  // before dz, which may be z itself
+  __syncwarp();
+  float others = 0, ds = 0, ts = 0, tds = 0, other_ts = 0;
+  float* const dz = a.dz.data ? a.dz.data + at.r * a.dz.ld : nullptr;
+  for (int c = lane; c < columns; c += kHalf) {
+    const float d = z[c] - top, e = exp_(d);
+    others += c == best ? 0.0f : e;
+    ds += d;
+    if constexpr (kTarget) {
+      ts += target[c];
+      other_ts += c == best ? 0.0f : target[c];
+      tds = fma_(target[c], d, tds);
+    }
+    if (dz && at.there) dz[c] = e;
+  }
+  others = fold_lanes(others);
+  ds = fold_lanes(ds);
+  float t = 1, td = label_d, others_t = best == label ? 0.0f : 1.0f;
+  if constexpr (kTarget) t = fold_lanes(ts), td = fold_lanes(tds), others_t = fold_lanes(other_ts);
+  if (!at.there) return;
+  if (lane == 0) {
+    a.out.values[at.r] = static_cast<double>(weight) *
+                         static_cast<double>(Loss::value(others, ds, t, td, a.option, spread));
+    a.out.correct[at.r] = best == truth && !nan ? 1.0 : 0.0;
+  }
+  if (!dz) return;
+  const float scale = factor * fma_(keep, t, a.option) / (1.0f + others);
+  for (int c = lane; c < columns; c += kHalf) {
+    float g = Loss::grad(dz[c], kTarget ? target[c] : 0.0f, scale, factor * keep, factor * spread);
+    if (!kTarget && c == label) g -= factor * keep;
+    if (c == best)
+      g = Loss::grad_of_largest(others, others_t, scale, factor * keep, factor * spread,
+                                static_cast<float>(columns));
+    dz[c] = g;
+  }
+}
+
+// The sum of a row; of truth the weights only are looked at.
+__global__ void __launch_bounds__(64) mean_rows(Rows a) {
+  const Lane at(a.rows);
+  const int columns = at.there ? a.z.columns : 0;
+  const float* const x = a.z.data + at.r * a.z.ld;
+  const float weight = weight_of(a.truth, a.truth.order[at.r]), scale = a.option;
+  float sum = 0;
+  for (int c = at.lane; c < columns; c += kHalf) sum += x[c];
+  sum = fold_lanes(sum);
+  const float grad = factor_of(a) * weight * scale;
+  for (int c = at.lane; a.dz.data && c < columns; c += kHalf) a.dz.data[at.r * a.dz.ld + c] = grad;
+  if (!at.there || at.lane != 0) return;
+  a.out.values[at.r] = static_cast<double>(weight) * static_cast<double>(scale * sum);
+  a.out.correct[at.r] = 0;
+}
+
+template <class Loss> void run(const Place& at, const Rows& a) {
+  const unsigned threads = blocks_of(a.rows, 64), halves = blocks_of(a.rows, 64 / kHalf);
+  if constexpr (Loss::kPerColumn) {
+    a.z.columns == 1 ? start(at.stream, dim3(threads), dim3(64), single_column<Loss>, a)
+                     : start(at.stream, dim3(halves), dim3(64), column_rows<Loss>, a);
+  } else if (a.truth.labels && a.z.columns <= kHalf) {
+    start(at.stream, dim3(blocks_of(a.rows, 16)), dim3(16), few_classes, a);
+  } else {
+    a.truth.targets ? start(at.stream, dim3(halves), dim3(64), many_classes<true>, a)
+                    : start(at.stream, dim3(halves), dim3(64), many_classes<false>, a);
+  }
+}
+
+template <class... L> void run_one(int index, const Place& at, const Rows& a, List<L...>) {
+  static constexpr void (*all[])(const Place&, const Rows&) = {run<L>...};
+  all[index](at, a);
+}
+
+// Rows are added in order, each sum by one thread, from shared memory.
+__global__ void __launch_bounds__(128) sum_rows(Now now, Losses of, Truth truth, Sums to) {
+  constexpr int kRows = 128;
+  STEEP_SHARED(staged, double[3][kRows]);
+  if (stopped(now, false)) return;  // the same for all threads
+  const int t = static_cast<int>(threadIdx.x), rows = row_of(now).rows, at = here(now);
+  double sum = 0;
+  bool bad = false;
+  for (int first = 0; first < rows; first += kRows) {
+    const int r = first + t;
+    if (r < rows) {
+      const double weight = truth.weights ? truth.weights[truth.order[r]] : 1.0;
+      staged[0][t] = of.values[r];
+      staged[1][t] = truth.weights ? weight * of.correct[r] : of.correct[r];
+      staged[2][t] = weight;
+      bad = bad || !(of.values[r] * 0.0 == 0);
+    }
+    __syncthreads();
+    const int here_rows = rows - first < kRows ? rows - first : kRows;
+    if (t % 32 == 0 && t < 96)
+      for (int i = 0; i < here_rows; ++i) sum += staged[t / 32][i];
+    __syncthreads();
+  }
+  if (t == 0) to.loss[at] = sum;
+  if (t == 32) to.right[at] = sum;
+  if (t == 64) to.weight[at] = sum;
+  bad = __syncthreads_or(bad);
+  if (bad && t == 0) now.cursor->bad_loss = static_cast<unsigned>(at) + 1;
+}
+
+__global__ void advance_steps(Cursor* cursor, int steps) { cursor->at += steps; }
+
+}  // namespace
+
+void loss(const Place& at, int index, float option, const View& z, const Truth& truth,
+          const Losses& out, const View& dz) {
+  run_one(index, at, {at.now, at.rows, z, truth, option, out, dz}, losses::All{});
+}
+
+void mean_loss(const Place& at, float scale, const View& x, const Truth& truth, const Losses& out,
+               const View& dx) {
+  start(at.stream, dim3(blocks_of(at.rows, 64 / kHalf)), dim3(64), mean_rows,
+        Rows{at.now, at.rows, x, truth, scale, out, dx});
+}
+
+void record(const Place& at, const Losses& of, const Truth& truth, const Sums& to) {
+  start(at.stream, dim3(1), dim3(128), sum_rows, at.now, of, truth, to);
+}
+
+void advance(const Place& at, int steps) {
+  start(at.stream, dim3(1), dim3(1), advance_steps, at.now.cursor, steps);
+}
+
+}  // namespace steep::cuda

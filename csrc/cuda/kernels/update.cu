@@ -1,0 +1,261 @@
+// The sweep of every update rule over the tasks of a group, with penalties, limits and the average that follows
+// the weights; what prepares it where gradients are clipped together; the ends of a call by a look-ahead
+// rule. The formulas of the rules live in rules/.
+#include "cuda/kernels/kernel.cuh"
+#include "rules/list.h"
+#include "rules/look_ahead.h"
+
+namespace steep::cuda {
+
+namespace {
+
+// The shared knobs of a group, as plan/rules.h has them.
+enum { kL1, kL2, kClipValue, kClipParameter, kDecay, kGroupKnobs };
+// Of all groups.
+enum { kClipNorm, kStart, kAverage, kPull };
+constexpr double kLeastFactor = 0x1p-60;  // of a gradient that is clipped, in one multiplication
+
+__device__ __forceinline__ const float* knobs_of(const Now& now) {
+  return now.knobs + static_cast<long>(here(now)) * now.columns;
+}
+
+constexpr int kEach = 4, kThreads = 512;  // a task at once
+
+// Outside of the kernel: nvcc refuses a call of std::array::size() in it, constant or not.
+template <class Rule> constexpr int slots_of = static_cast<int>(Rule::kSlots.size());
+
+// A rule whose step has the decay for an argument does with it what it says; of others the weight loses it
+// before.
+template <class Rule>
+STEEP_HD void step(float& weight, float g, float* s,
+                   const typename Rule::template Knobs<float>& knobs, float decay) {
+  if constexpr (requires { Rule::template step<float>(weight, g, s, knobs, decay); }) {
+    Rule::template step<float>(weight, g, s, knobs, decay);
+  } else {
+    weight = fma_(-decay, weight, weight);
+    Rule::template step<float>(weight, g, s, knobs);
+  }
+}
+
+struct Penalty {
+  float l1, l2, bound;
+  STEEP_HD float operator()(float g, float w) const {
+    float x = l1 == 0.0f && l2 == 0.0f ? g : fma_(l1, sign_(w), fma_(l2, w, g));
+    x = x > bound ? bound : x;  // written so that NaN passes
+    return x < -bound ? -bound : x;
+  }
+};
+// Of a parameter, from its group's knobs.
+__device__ __forceinline__ Penalty penalty_of(const float* group, bool decay) {
+  return {decay ? group[kL1] : 0.0f, decay ? group[kL2] : 0.0f, group[kClipValue]};
+}
+
+// What the average of a weight does in a step; numbers of the knob table.
+struct Following { float start, rate, pull, look, look_next; };
+template <bool kAhead>
+__device__ __forceinline__ void follow(float& average, float& w, float v, float look, float rate,
+                                       bool pull) {
+  const float weight = kAhead ? rules::look_back_weight(w, v, look) : w;
+  average = rate == 1.0f ? weight : fma_(rate, weight - average, average);
+  if (pull) w = kAhead ? rules::look_ahead_point(average, v, look) : average;
+}
+
+// A block a task: its gradient is finished here unless gradients were clipped together. g stays as it
+// is.
+template <class Rule, bool kFollowed>
+__global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column column) {
+  constexpr int count = slots_of<Rule>,
+                own =
+                    static_cast<int>(sizeof(typename Rule::template Knobs<float>) / sizeof(float));
+  static_assert(count <= kMostSlots && own <= kMostKnobs);
+  STEEP_SHARED(shared, typename Rule::template Knobs<float>);
+  const int t = static_cast<int>(threadIdx.x);
+  // A task's elements are asked for before anything is waited for.
+  const Task task = group.tasks[blockIdx.x];
+  const Ruled& ruled = column.ruled[task.parameter];
+  const long at = task.offset + kEach * t;
+  const bool there = kEach * t < task.size;
+  const auto load = [&](const float* p) {
+    return there ? *reinterpret_cast<const Four*>(p + at) : Four{};
+  };
+  Four w = load(column.w), s[kMostSlots], average{};
+  const Four g = load(column.g);
+#pragma unroll
+  for (int k = 0; k < count; ++k) s[k] = load(ruled.slots[k]);
+  if constexpr (kFollowed) average = load(ruled.average);
+  if (stopped(now, true)) return;  // the same for all threads
+  const float* const row = knobs_of(now);
+  const float* const mine = row + group.knobs;
+  if (t < own) reinterpret_cast<float*>(&shared)[t] = mine[kGroupKnobs + t];
+  __syncthreads();
+  const typename Rule::template Knobs<float> knobs = shared;
+  const bool apart = column.scales != nullptr;
+  const Penalty penalty = penalty_of(mine, ruled.decay != 0);
+  const bool plain =
+      apart || (mine[kL1] == 0.0f && mine[kL2] == 0.0f && !(mine[kClipValue] < __builtin_inff()));
+  const float decay = ruled.decay ? mine[kDecay] : 0.0f;
+  double factor = apart ? column.scales[task.number] : 1.0;
+  float shrink = 1.0f;  // a factor that would be flushed to 0 comes in two parts
+  if (factor > 0 && factor < kLeastFactor) {
+    shrink = static_cast<float>(kLeastFactor);
+    factor /= kLeastFactor;
+  }
+  const float scale = static_cast<float>(factor);
+  const bool begins = kFollowed && row[kStart] != 0.0f, pulls = kFollowed && row[kPull] != 0.0f;
+  const float rate = kFollowed ? row[kAverage] : 0.0f;
+  bool bad = false;
+  if (there) {
+#pragma unroll
+    for (int j = 0; j < kEach; ++j) {
+      float weight = w.of[j], gradient = g.of[j], slot[kMostSlots];
+#pragma unroll
+      for (int k = 0; k < count; ++k) slot[k] = s[k].of[j];
+      const auto passed = [&](float look, float by, bool pull) {
+        if constexpr (kFollowed)
+          follow<Rule::kLookAhead>(average.of[j], weight, Rule::kLookAhead ? slot[count - 1] : 0.0f,
+                                   look, by, pull);
+      };
+      float look = 0, look_next = 0;
+      if constexpr (Rule::kLookAhead) look = knobs.look, look_next = knobs.look_next;
+      if (!plain) gradient = penalty(gradient, weight);
+      if (begins) passed(look, 1.0f, false);
+      if constexpr (Rule::kLookAhead)
+        weight = rules::look_back_weight(weight, slot[count - 1], look);
+      if (shrink != 1.0f) gradient *= shrink;
+      step<Rule>(weight, gradient * scale, slot, knobs, decay);
+      if constexpr (Rule::kLookAhead)
+        weight = rules::look_ahead_point(weight, slot[count - 1], look_next);
+      bad = bad || !is_finite(weight);
+      if (rate != 0.0f || pulls) passed(look_next, rate, pulls);
+      w.of[j] = weight;
+#pragma unroll
+      for (int k = 0; k < count; ++k) s[k].of[j] = slot[k];
+    }
+    const auto keep = [&](float* p, const Four& x) { *reinterpret_cast<Four*>(p + at) = x; };
+    keep(column.w, w);
+#pragma unroll
+    for (int k = 0; k < count; ++k) keep(ruled.slots[k], s[k]);
+    if constexpr (kFollowed) keep(ruled.average, average);
+  }
+  if (__syncthreads_or(bad) && t == 0)  // once a block: all of them may have reason to
+    atomicMax(&now.cursor->bad_update, static_cast<unsigned>(here(now)) + 1);
+}
+
+template <class Rule> void run_sweep(const Place& at, const Group& group, const Column& column) {
+  if constexpr (rules::kSums<Rule> == 0) {
+    const dim3 grid(static_cast<unsigned>(group.count)), block(kThreads);
+    group.averages ? start(at.stream, grid, block, sweep<Rule, true>, at.now, group, column)
+                   : start(at.stream, grid, block, sweep<Rule, false>, at.now, group, column);
+  }
+}
+template <class... R>
+void run_rule(int rule, const Place& at, const Group& group, const Column& column, List<R...>) {
+  static constexpr void (*all[])(const Place&, const Group&, const Column&) = {run_sweep<R>...};
+  all[rule](at, group, column);
+}
+
+// Half a warp a task: lane j has elements j, j+16, ... and adds their squares in double, then they fold.
+__global__ void __launch_bounds__(128)
+    finish_tasks(Now now, Group group, Column column, double* squares) {
+  const int lane = static_cast<int>(threadIdx.x) % kHalf;
+  int i = static_cast<int>((blockIdx.x * 128 + threadIdx.x) / kHalf);
+  const bool there = i < group.count;
+  i = there ? i : group.count - 1;
+  const Task task = group.tasks[i];
+  const Penalty penalty =
+      penalty_of(knobs_of(now) + group.knobs, column.ruled[task.parameter].decay != 0);
+  double sum = 0;
+  for (int e = lane; there && e < task.size; e += kHalf) {
+    const long at = task.offset + e;
+    const float x = penalty(column.g[at], column.w[at]);
+    column.g[at] = x;
+    sum = fma_(static_cast<double>(x), static_cast<double>(x), sum);
+  }
+  sum = fold_lanes(sum);
+  if (there && lane == 0) squares[task.number] = sum;
+}
+
+// At or below its limit a gradient stays as it is, to the bit.
+__device__ __forceinline__ double clipped(const Clip& c, const double* row, int p) {
+  const double most = row[c.knobs[p] + kClipParameter], length = c.lengths[p];
+  return length > most ? most / length : 1.0;
+}
+
+// Length of every parameter's gradient, then of all of it, in the order of tasks.
+__global__ void __launch_bounds__(256) clip_tasks(Now now, Clip c) {
+  STEEP_SHARED(all, double);
+  if (stopped(now, true)) return;  // the same for all threads
+  const int t = static_cast<int>(threadIdx.x);
+  const double* const row = now.limits + static_cast<long>(here(now)) * now.columns;
+  for (int p = t; p < c.parameters; p += 256) {
+    double sum = 0;
+    for (int i = c.first[p]; i < c.first[p + 1]; ++i) sum += c.squares[i];
+    c.lengths[p] = __builtin_sqrt(sum);
+  }
+  __syncthreads();
+  if (t == 0) {
+    double sum = 0;
+    for (int p = 0; p < c.parameters; ++p) {
+      const double factor = clipped(c, row, p);
+      for (int i = c.first[p]; i < c.first[p + 1]; ++i)
+        sum += factor < 1 ? factor * factor * c.squares[i] : c.squares[i];
+    }
+    const double total = __builtin_sqrt(sum), most = row[kClipNorm];
+    all = total > most ? most / total : 1.0;
+    // Where it is not finite nothing moves.
+    if (!is_finite(total)) now.cursor->bad_update = static_cast<unsigned>(here(now)) + 1;
+  }
+  __syncthreads();
+  for (int p = t; p < c.parameters; p += 256) {
+    const double factor = all * clipped(c, row, p);
+    for (int i = c.first[p]; i < c.first[p + 1]; ++i) c.scales[i] = factor;
+  }
+}
+
+__global__ void __launch_bounds__(kThreads)
+    look_tasks(Now now, Group group, Column column, int v, int row, int look, bool back) {
+  const Task task = group.tasks[blockIdx.x];
+  const float by = now.knobs[static_cast<long>(row) * now.columns + look];
+  const float* const moments = column.ruled[task.parameter].slots[v];
+  for (int i = static_cast<int>(threadIdx.x); i < task.size; i += kThreads) {
+    const long at = task.offset + i;
+    column.w[at] = back ? rules::weight_of_point(column.w[at], moments[at], by)
+                        : rules::look_ahead_point(column.w[at], moments[at], by);
+  }
+}
+
+__global__ void __launch_bounds__(256) look_for_not_finite(const float* x, long n, unsigned* flag) {
+  bool bad = false;
+  for (long i = static_cast<long>(blockIdx.x) * 256 + threadIdx.x; i < n;
+       i += static_cast<long>(gridDim.x) * 256)
+    bad = bad || !is_finite(x[i]);
+  if (__any_sync(kAll, bad) && threadIdx.x % 32 == 0) atomicOr(flag, 1u);
+}
+
+}  // namespace
+
+void update(const Place& at, int rule, const Group& group, const Column& column) {
+  run_rule(rule, at, group, column, rules::All{});
+}
+
+void finish(const Place& at, const Group& group, const Column& column, double* squares) {
+  start(at.stream, dim3(blocks_of(static_cast<long>(group.count) * kHalf, 128)), dim3(128),
+        finish_tasks, at.now, group, column, squares);
+}
+
+void clip(const Place& at, const Clip& clip) {
+  start(at.stream, dim3(1), dim3(256), clip_tasks, at.now, clip);
+}
+
+void look(const Place& at, const Group& group, const Column& column, int v, int row, int look,
+          bool back) {
+  start(at.stream, dim3(static_cast<unsigned>(group.count)), dim3(kThreads), look_tasks, at.now,
+        group, column, v, row, look, back);
+}
+
+void find_not_finite(cudaStream_t stream, const float* x, long n, unsigned* flag) {
+  const unsigned blocks = n < 256 * 1024 ? blocks_of(n, 256) : 1024;
+  if (blocks > 0) start(stream, dim3(blocks), dim3(256), look_for_not_finite, x, n, flag);
+}
+
+}  // namespace steep::cuda

@@ -1,0 +1,67 @@
+// How an op becomes launches: what it is bound to, and a function for each op that has kernels. Those that
+// have none are refused by name.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "cuda/kernels/launch.h"
+#include "ops/list.h"
+
+namespace steep::cuda {
+
+using Launch = std::function<void(const Place&)>;
+
+// Where the batches of now are read from.
+struct Feed {
+  Deal deal{};
+  std::vector<Samples> inputs, targets;  // of targets those that are values
+  std::vector<Truth> truths;             // of each loss
+};
+
+// An op's tensors and parameters in device memory.
+struct Bound {
+  std::vector<View> in;
+  View out, before, stored;
+  std::vector<float*> parameters;  // null where there is none
+  Weight weight;                   // the first parameter, where it is a matrix
+  bool narrow = false;             // stored as W^T
+  bool accumulate = false;
+  const Feed* feed = nullptr;  // of the plan: it may change between two launches
+  Losses losses{};             // of the loss that it is
+  bool deals = false;          // the first input: it writes down which samples a batch has
+  // Numbers that kernels read, in device memory as long as the plan lives.
+  std::function<const float*(const std::vector<double>&)> keep;
+};
+
+Launch bind(const ops::Input& op, const Bound& to);
+Launch bind(const ops::Loss& op, const Bound& to);
+Launch bind(const ops::MeanLoss& op, const Bound& to);
+Launch bind(const ops::MatMul& op, const Bound& to);
+Launch bind(const ops::MatMulGrad& op, const Bound& to);
+Launch bind(const ops::Activation& op, const Bound& to);
+Launch bind(const ops::ActivationGrad& op, const Bound& to);
+Launch bind(const ops::Add& op, const Bound& to);
+Launch bind(const ops::Subtract& op, const Bound& to);
+Launch bind(const ops::Multiply& op, const Bound& to);
+Launch bind(const ops::Affine& op, const Bound& to);
+Launch bind(const ops::AffineChannels& op, const Bound& to);
+Launch bind(const ops::AddRow& op, const Bound& to);
+Launch bind(const ops::MultiplyRow& op, const Bound& to);
+Launch bind(const ops::CopyColumns& op, const Bound& to);
+Launch bind(const ops::Pad& op, const Bound& to);
+Launch bind(const ops::Crop& op, const Bound& to);
+Launch bind(const ops::Softmax& op, const Bound& to);
+Launch bind(const ops::SoftmaxGrad& op, const Bound& to);
+Launch bind(const ops::Dropout& op, const Bound& to);
+Launch bind(const ops::AlphaDropout& op, const Bound& to);
+Launch bind(const ops::RReLU& op, const Bound& to);
+Launch bind(const ops::RReLUGrad& op, const Bound& to);
+Launch bind(const ops::PReLU& op, const Bound& to);
+Launch bind(const ops::PReLUGrad& op, const Bound& to);
+Launch bind(const ops::PReLUShares& op, const Bound& to);
+Launch bind(const ops::GLU& op, const Bound& to);
+Launch bind(const ops::GLUGrad& op, const Bound& to);
+Launch bind(const ops::Maxout& op, const Bound& to);
+Launch bind(const ops::MaxoutGrad& op, const Bound& to);
+
+}  // namespace steep::cuda

@@ -1,0 +1,39 @@
+// Inputs and losses.
+#include "cuda/ops/bind.h"
+
+namespace steep::cuda {
+
+Launch bind(const ops::Input& op, const Bound& to) {
+  const float scale = static_cast<float>(op.scale), shift = static_cast<float>(op.shift);
+  const View out = to.out;
+  const Launch read = [=, number = op.number, target = op.target, feed = to.feed,
+                       deals = to.deals](const Place& at) {
+    gather(at, feed->deal, target ? feed->targets[number] : feed->inputs[number], scale, shift, out,
+           deals);
+  };
+  if (op.scales.empty()) return read;
+  const float* const scales = to.keep(op.scales);
+  const float* const shifts = op.shifts.empty() ? nullptr : to.keep(op.shifts);
+  const int period = static_cast<int>(op.scales.size());
+  return [=](const Place& at) {
+    read(at);
+    multiply_row(at, out, scales, period, out, false);
+    if (shifts) add_row(at, out, shifts, period, out);
+  };
+}
+
+Launch bind(const ops::Loss& op, const Bound& to) {
+  return [index = op.loss, option = static_cast<float>(op.option), z = to.in[0], dz = to.out,
+          term = op.term, out = to.losses, feed = to.feed](const Place& at) {
+    loss(at, index, option, z, feed->truths[term], out, dz);
+  };
+}
+
+Launch bind(const ops::MeanLoss& op, const Bound& to) {
+  return [scale = static_cast<float>(op.scale), x = to.in[0], dx = to.out, term = op.term,
+          out = to.losses, feed = to.feed](const Place& at) {
+    mean_loss(at, scale, x, feed->truths[term], out, dx);
+  };
+}
+
+}  // namespace steep::cuda

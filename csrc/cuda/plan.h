@@ -1,0 +1,86 @@
+// A Plan: the ops of a Program bound to device memory and launches, and the gradients of its parameters. It
+// says what is enqueued, never when or how often.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cuda/data.h"
+#include "cuda/ops/bind.h"
+#include "cuda/store.h"
+#include "plan/schedule.h"
+
+namespace steep::cuda {
+
+// The blocks of all parameters that a gradient moves, cut as the CPU cuts them: sums over blocks add up the
+// same numbers in the same order.
+struct Tasks {
+  Tasks(const Layout& layout, const std::vector<bool>& moved);
+  std::vector<Task> all;
+  std::vector<int> first;  // of each parameter, and how many there are
+};
+
+class Plan {
+ public:
+  // For up to `capacity` rows over the weights' first column.
+  Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream);
+  static long bytes(Program program, long capacity);
+  Plan(Plan&&) = delete;  // launches point into it
+
+  long capacity() const { return capacity_; }
+  long bytes() const { return static_cast<long>(memory_.bytes()); }
+
+  // What the launches from here on read.
+  void read_from(const DeviceData& data, uint64_t samples, uint64_t seed, bool shuffle);
+  const Feed& feed() const { return feed_; }
+  const std::vector<LossTerm>& terms() const { return program_.losses; }
+  Losses losses(int term) const {
+    return {values_ + term * capacity_, correct_ + term * capacity_, term};
+  }
+
+  // Up to and with the losses, or all where there is none; and what comes after it.
+  void forward(const Place& at) const;
+  void backward(const Place& at) const;
+  // Gradients as one column like the weights: of parameters that need the loss only, and of the others,
+  // after the way back.
+  void early_gradients(const Place& at, float* column) const;
+  void late_gradients(const Place& at, float* column) const;
+
+  // Rows of a tensor, dense, on the host.
+  std::vector<float> rows_of(int tensor, long rows) const;
+  // Runs ops one by one; the layer of the first one whose result is not finite, or "loss".
+  std::string first_fault(const Place& at) const;
+
+ private:
+  struct Call {
+    Launch launch;
+    int out;
+    std::string layer;
+  };
+  void allocate(const Schedule& schedule);
+  void bind(const Op& op);
+  using Term = std::function<void(const Place&, float*)>;
+  void bind_terms();
+  int bias_of(int parameter) const;
+  void bind_terms_of(int parameter, int bias, std::vector<Term>& to);
+  View view(int tensor) const;
+  const float* keep(const std::vector<double>& numbers);
+  float* parameter(int p) const;
+
+  Program program_;
+  std::shared_ptr<CudaStore> weights_;
+  const long capacity_;
+  const Stream& stream_;
+  Memory memory_;
+  std::vector<Memory> numbers_;  // that kernels read
+  std::vector<float*> buffers_;  // by tensor
+  std::vector<long> strides_;
+  double *values_ = nullptr, *correct_ = nullptr;  // (losses, capacity)
+  Feed feed_;
+  std::vector<Call> calls_;
+  std::size_t backward_ = 0;  // the first call after the losses
+  bool dealt_ = false;        // an input was bound
+  std::vector<Term> early_, late_;
+};
+
+}  // namespace steep::cuda

@@ -1,0 +1,44 @@
+// From gradients to new weights: which launches that takes for a recipe's groups of parameters.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "cuda/plan.h"
+#include "plan/recipe.h"
+
+namespace steep::cuda {
+
+class Update {
+ public:
+  // Of the parameters that a program's gradient moves.
+  Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaStore& weights,
+         const CudaStore& slots, const std::vector<SlotColumn>& columns, const Stream& stream);
+
+  float* gradients() const { return gradients_.as<float>(); }
+  long bytes() const { return static_cast<long>(gradients_.bytes()); }
+  bool looks_ahead() const { return looks_ahead_; }
+
+  // One step from finished sums; `apart` where gradients are clipped together.
+  void enqueue(const Place& at, bool apart) const;
+  // Ends of a call, by the knobs of one of its steps: to the look-ahead point and back.
+  void begin(const Place& at) const;
+  void end(const Place& at, long done) const;
+
+ private:
+  struct Ours {  // a group that has parameters
+    int rule;
+    const RuleInfo* info;
+    Group group;
+  };
+  Column column(bool apart) const;
+  void look(const Place& at, int row, const char* knob, bool back) const;
+
+  float* const weights_;
+  Memory gradients_, lists_, sums_;
+  std::vector<Ours> groups_;
+  Clip clip_{};
+  const Ruled* ruled_ = nullptr;
+  bool looks_ahead_ = false;
+};
+
+}  // namespace steep::cuda
