@@ -151,7 +151,8 @@ MAKE = [
     (lambda: steep.Trainer(NET, CE, "sgd", reduction="avg"), ValueError, 'unknown reduction "avg"'),
     (lambda: steep.Trainer(NET, CE, "sgd", precision="float16"), ValueError, 'mean "float'),
     (lambda: steep.Trainer(NET, CE, "sgd", device="gpu"), ValueError, 'unknown device "gpu"'),
-    (lambda: steep.Trainer(NET, CE, "sgd", device="cuda"), RuntimeError, "CUDA"),
+    *([(lambda: steep.Trainer(NET, CE, "sgd", device="cuda"), RuntimeError, 'Use device="cpu"')]
+      if steep._core.cuda_status() else []),
     (lambda: steep.Trainer(NET, CE, "sgd", seed=-1), ValueError, r"seed must be in \[0, 2\^64\)"),
     (lambda: steep.Trainer(NET, CE, "sgd", seed=1.5), TypeError, "seed must be an int"),
     (lambda: steep.Trainer(NET, CE, "sgd", metrics=["acuracy"]), ValueError, 'mean "accuracy"'),

@@ -33,6 +33,7 @@ ALLOWED = {
     "executor.h": {"base", "graph", "data", "plan"},
     "cpu.h": {"base", "data", "executor.h"},
     "cpu": {"base", *MATH, "ops", "graph", "data", "plan", "executor.h", "cpu.h", "minimize"},
+    "cuda": {"base", *MATH, "ops", "graph", "data", "plan", "executor.h"},
     "no_cuda": {"executor.h"},
     "session": {"base", "graph", "data", "plan", "executor.h"},
     "bind": {"base", "ops", "graph", "data", "plan", "session", "executor.h", "cpu.h"},
@@ -155,10 +156,11 @@ def opening(path):
 
 def test_every_file_says_what_lives_in_it():
     files = [*SOURCES, *(ROOT / "python").rglob("*.py"), *(ROOT / "tests").glob("*.py")]
+    native = (".h", ".cpp", ".cu", ".cuh")
     wrong = [
         path
         for path in files
-        if not opening(path).startswith("//" if path.suffix in (".h", ".cpp") else ('"""', 'r"""'))
+        if not opening(path).startswith("//" if path.suffix in native else ('"""', 'r"""'))
     ]
     assert not wrong
 
@@ -274,3 +276,16 @@ def test_the_version_stands_in_one_place():
     declared = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(), re.M)
     assert declared
     assert steep.__version__ == _core.__version__ == _core.info()["version"] == declared[1]
+
+
+def test_the_build_backend_tells_cmake_of_cuda(monkeypatch):
+    """`-Csteep.cuda=on`; all other settings are scikit-build-core's."""
+    pytest.importorskip("scikit_build_core")
+    monkeypatch.syspath_prepend(str(ROOT / "cmake"))
+    import backend
+
+    assert backend.defined(None) == {}
+    assert backend.defined({"cmake.build-type": "Debug"}) == {"cmake.build-type": "Debug"}
+    assert backend.defined({"steep.cuda": "on"}) == {"cmake.define.STEEP_CUDA": "on"}
+    assert backend.needs({"steep.cuda": "on"}) == ["cmake>=3.30"]
+    assert backend.needs({"steep.cuda": "emulate"}) == []

@@ -1,0 +1,376 @@
+"""Networks on the GPU, or on its emulation: the same bytes as on the CPU, or a refusal by name.
+
+Skipped where neither is there. What the emulation itself can see: test_emulation.
+"""
+
+import gc
+
+import numpy as np
+import pytest
+import steep
+import trainings
+from emulation import EMULATED, counted, emulating
+from steep import _core, layers, losses, optimizers
+
+pytestmark = [
+    pytest.mark.skipif(_core.cuda_status() != "", reason=_core.cuda_status() or "there is one"),
+    pytest.mark.skipif(_core.info()["isa"] == "baseline", reason="no fused multiply-adds here"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+emulated = pytest.mark.skipif(not EMULATED, reason="needs the emulation")
+TRAININGS = trainings.trainings()
+
+
+def same(a, b, where=""):
+    """Expect equal names and bytes."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            same(a[key], b[key], f"{where} {key}")
+    elif isinstance(a, (list, tuple)):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            same(x, y, f"{where} {i}")
+    elif a is None or b is None:
+        assert a is b, where
+    else:
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), where
+
+
+def left(trainer, history):
+    """Return all that a training left behind, times aside."""
+    weights, slots, progress = trainer._run.session().copy_out()
+    epochs = {k: v for k, v in history.history.items() if k != "seconds"}
+    progress = {k: v for k, v in progress.items() if k != "seconds"}
+    return weights, slots, progress, epochs, history.steps["loss"]
+
+
+def play(made, device, **more):
+    trainer = steep.Trainer(
+        made.net, made.loss, made.rule, **{"seed": 3, **made.options, "device": device, **more}
+    )
+    history = trainer.fit(made.X, made.y, progress=False, **made.fit)
+    inputs = (made.X, made.y)
+    return left(trainer, history), made.net.predict(made.X), trainer.evaluate(*inputs)
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_same_bytes_as_the_cpu_or_a_refusal_by_name(name):
+    try:
+        there = play(TRAININGS[name](), "cuda")
+    except ValueError as error:
+        assert 'device="cuda": ' in str(error)
+        assert "yet" in str(error) or "float32" in str(error)
+        pytest.skip(str(error))
+    same(there, play(TRAININGS[name](), "cpu"), name)
+
+
+def net(*body):
+    return steep.Sequential(*body, layers.Dense(5))
+
+
+def dense():
+    return net(layers.Dense(64, "relu"), layers.Dropout(0.2), layers.Dense(33, "tanh"))
+
+
+def data(samples=150, columns=30, kind="float32", seed=0):
+    random = np.random.default_rng(seed)
+    return trainings.numbers(kind, (samples, columns), random), random.integers(0, 5, samples)
+
+
+def trained(device, X, y, epochs=3, *, made=None, loss="cross_entropy", rule="adam", **options):
+    fit = {k: options.pop(k) for k in ("sample_weight", "shuffle") if k in options}
+    trainer = steep.Trainer(made or dense(), loss, rule, device=device, seed=3, **options)
+    history = trainer.fit(X, y, epochs=epochs, batch_size=32, progress=False, **fit)
+    return trainer, left(trainer, history)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 3, 4, 5, 16, 17, 40])
+def test_every_width_of_outputs(outputs):
+    """Few outputs are dot products, more than sixteen classes half a warp a row."""
+    random = np.random.default_rng(outputs)
+    X, y = random.standard_normal((99, 37)).astype(np.float32), random.integers(0, outputs, 99)
+    loss = losses.CrossEntropy(label_smoothing=0.1) if outputs > 1 else losses.MeanSquaredError()
+    y = y if outputs > 1 else random.standard_normal((99, 1))
+    found = [
+        trained(d, X, y, loss=loss, made=steep.Sequential(layers.Dense(outputs)))[1]
+        for d in ("cpu", "cuda")
+    ]
+    same(*found)
+
+
+@pytest.mark.parametrize("batch", [1, 63, 65, 257, 600])
+def test_sums_over_any_number_of_rows(batch):
+    X, y = data(700)
+    found = []
+    for device in ("cpu", "cuda"):
+        trainer = steep.Trainer(dense(), "cross_entropy", "sgd", device=device)
+        found.append(left(trainer, trainer.fit(X, y, epochs=1, batch_size=batch, progress=False)))
+    same(*found)
+
+
+@pytest.mark.parametrize("kind", ["uint8", "float64", "turned", "strided"])
+def test_data_of_every_kind(kind):
+    X, y = data(kind=kind if kind in ("uint8", "float64") else "float32")
+    X = np.asfortranarray(X) if kind == "turned" else X[:, ::2] if kind == "strided" else X
+    weights = np.random.default_rng(1).random(len(y))
+    for options in ({}, {"shuffle": False}, {"sample_weight": weights}):
+        same(trained("cuda", X, y, **options)[1], trained("cpu", X, y, **options)[1], kind)
+
+
+def test_weighted_means_and_sums():
+    X, y = data()
+    weights = np.random.default_rng(1).random(len(y))
+    for reduction in ("sum", "weighted_mean"):
+        options = {"sample_weight": weights, "reduction": reduction, "rule": optimizers.SGD(1e-3)}
+        same(trained("cuda", X, y, **options)[1], trained("cpu", X, y, **options)[1], reduction)
+
+
+def test_steps_of_single_batches():
+    X, y = data()
+    found = []
+    for device in ("cpu", "cuda"):
+        trainer = steep.Trainer(dense(), "cross_entropy", "adam", device=device)
+        steps = [trainer.step(X[i : i + 30], y[i : i + 30]) for i in (0, 30, 0, 60)]
+        found.append((steps, trainer.net.state_dict(), trainer.gradients(X[:40], y[:40])))
+    same(*found)
+
+
+def test_gradients_with_penalties():
+    X, y = data()
+    found = []
+    for device in ("cpu", "cuda"):
+        trainer = steep.Trainer(dense(), "cross_entropy", "sgd", l1=0.01, l2=0.1, device=device)
+        found.append(trainer.gradients(X, y))
+    same(*found)
+
+
+@pytest.mark.parametrize("first", ["cpu", "cuda"])
+def test_checkpoints_cross_devices(first, tmp_path):
+    X, y = data()
+    rule = optimizers.SGD(0.05, 0.9, nesterov=True)
+    whole = trained("cpu", X, y, 5, rule=rule)[1]
+    begun, _ = trained(first, X, y, 2, rule=rule)
+    begun.save(tmp_path / "half")
+    second = {"cpu": "cuda", "cuda": "cpu"}[first]
+    gone_on = steep.Trainer.load(tmp_path / "half", device=second)
+    assert (gone_on.device, gone_on.net.device) == (second, second)
+    gone_on.fit(X, y, epochs=3, batch_size=32, progress=False)
+    same(left(gone_on, gone_on.history)[0], whole[0])
+    same(left(gone_on, gone_on.history)[1], whole[1])
+    assert steep.Trainer.load(tmp_path / "half").device == first
+
+
+def test_a_network_moves_with_its_parts():
+    X, _ = data()
+    inner = steep.Sequential(layers.Dense(7, "relu"))
+    whole = steep.Sequential(inner, layers.Dense(5)).build((30,))
+    before = whole.predict(X), inner.predict(X)
+    assert whole.to("cuda") is whole
+    assert (whole.device, inner.device) == ("cuda", "cuda")
+    same((whole.predict(X), inner.predict(X)), before)
+    inner.to("cpu")
+    assert whole.device == "cpu"
+    same(whole.predict(X, batch_size=7), before[0])
+
+
+@pytest.mark.parametrize(
+    ("rate", "clip"), [(1e25, None), (1e25, 1.0), (1e38, None)], ids=["loss", "clipped", "update"]
+)
+def test_faults_find_back_to_the_last_good_weights(rate, clip):
+    X, y = data()
+    found = []
+    for device in ("cpu", "cuda"):
+        made = net(layers.Dense(8, "square"))
+        rule = optimizers.SGD(lambda step: rate if step == 12 else 0.01)
+        trainer = steep.Trainer(made, "cross_entropy", rule, clip_norm=clip, device=device)
+        with pytest.raises(steep.NonFiniteError) as error:
+            trainer.fit(X, y, epochs=9, batch_size=32, progress=False)
+        found.append((str(error.value).split(), trainer.steps, left(trainer, trainer.history)[:2]))
+    assert found[0][:2] == found[1][:2]
+    same(found[1][2], found[0][2])
+
+
+def test_float64_and_second_derivatives_are_refused():
+    X, y = data()
+    with pytest.raises(ValueError, match="float32"):
+        trained("cuda", X, y, precision="float64")
+    trainer, _ = trained("cuda", X, y, 1)
+    with pytest.raises(ValueError, match="second derivatives"):
+        trainer.hvp(X, y, trainer.net.state_dict())
+
+
+def frozen():
+    made = dense().build((30,), seed=3)
+    made.freeze("*1.weight", "*2.bias")
+    return made
+
+
+@pytest.mark.parametrize("options", [{}, {"clip_norm": 0.3, "l2": 1e-3, "average": "ema"}])
+def test_frozen_weights(options):
+    X, y = data()
+    made = {device: frozen() for device in ("cpu", "cuda")}
+    assert len(made["cpu"].frozen) == 2
+    before = {name: made["cuda"].state_dict()[name] for name in made["cuda"].frozen}
+    found = [trained(d, X, y, made=made[d], **options)[1] for d in made]
+    same(*found)
+    same({name: made["cuda"].state_dict()[name] for name in before}, before)
+
+
+def heads():
+    start = steep.Input(30)
+    body = layers.Dense(9, "tanh")(start)
+    return steep.Model(start, {"class": layers.Dense(3)(body), "value": layers.Dense(2)(body)})
+
+
+def test_several_losses():
+    """Each with weights of its own, of samples and by step."""
+    X, _ = data()
+    random = np.random.default_rng(2)
+    y = {"class": random.integers(0, 3, 150), "value": random.standard_normal((150, 2))}
+    weights = {"value": random.random(150)}
+    rates = {"class": lambda step: 1 / (1 + step), "value": 2.5}
+    options = {"loss_weights": rates, "metrics": {"class": "accuracy"}, "rule": "adam"}
+    by = {"class": losses.CrossEntropy(), "value": losses.Huber()}
+    for reduction in ("mean", "weighted_mean", "sum"):
+        found = []
+        for device in ("cpu", "cuda"):
+            trainer, what = trained(
+                device, X, y, made=heads(), loss=by, sample_weight=weights, reduction=reduction,
+                **options,
+            )  # fmt: skip
+            gradients = trainer.gradients(X[:50], {name: t[:50] for name, t in y.items()})
+            found.append((what, gradients, trainer.evaluate(X, y)))
+        same(*found)
+
+
+@pytest.mark.parametrize("loss", [losses.Mean(), lambda y, t: losses_of(y - t)])
+def test_losses_of_ops(loss):
+    X, _ = data()
+    y = None if isinstance(loss, losses.Mean) else np.random.default_rng(1).random((150, 5))
+    found = [trained(d, X, y, loss=loss, rule="sgd")[1] for d in ("cpu", "cuda")]
+    same(*found)
+
+
+def losses_of(difference):
+    return steep.ops.activation(difference, "softplus") * difference
+
+
+def positions():
+    return steep.Sequential(
+        layers.Dense(35), layers.Reshape((7, 5)), layers.Softmax(), layers.Flatten(),
+        layers.Dense(5),
+    )  # fmt: skip
+
+
+def test_softmax_of_positions():
+    X, y = data()
+    same(*[trained(d, X, y, made=positions())[1] for d in ("cpu", "cuda")])
+
+
+def goals(made, **more):
+    made.build((30,), seed=3)
+    aims = [steep.Objective("cross_entropy", trains=made.layers[i], optimizer="sgd", name=name)
+            for i, name in ((0, "a"), (2, "b"))]  # fmt: skip
+    return steep.Trainer(made, objectives=aims, device="cuda", **more)
+
+
+REFUSED = {
+    "several objectives": lambda: goals(dense()),
+    "the constraint of": lambda: steep.Trainer(
+        net(layers.Dense(4, constraint="max_norm", name="a")), "cross_entropy", "sgd", device="cuda"
+    ),
+    "gaussian_noise": lambda: steep.Trainer(
+        net(layers.GaussianNoise(0.1)), "cross_entropy", "sgd", device="cuda"
+    ),
+    "the rule lamb": lambda: steep.Trainer(dense(), "cross_entropy", "lamb", device="cuda"),
+    "sharpness": lambda: steep.Trainer(dense(), "cross_entropy", "sgd", sam=0.1, device="cuda"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_has_no_kernel_is_refused_before_the_first_step(what):
+    X, y = data()
+    trainer = REFUSED[what]()
+    with pytest.raises(ValueError, match=f'device="cuda": .*{what}.* yet'):
+        trainer.fit(X, y, epochs=1, progress=False)
+    assert trainer.steps == 0
+
+
+def test_losses_of_positions_augmentation_and_parts_are_refused():
+    X, y = np.random.default_rng(0).random((40, 6, 6, 2)), np.zeros(40, int)
+    flat = steep.Trainer(net(layers.Flatten()), "cross_entropy", "sgd", device="cuda")
+    augment = steep.data.Augment(flip=True)
+    with pytest.raises(ValueError, match='device="cuda": no kernel for augmentation yet'):
+        flat.fit(X, y, epochs=1, augment=augment, progress=False)
+    with pytest.raises(ValueError, match='device="cuda": no steps in parts yet'):
+        flat.fit(X, y, epochs=1, accumulate=2, progress=False)
+    made = steep.Sequential(layers.Dense(12), layers.Reshape((4, 3)))
+    trainer = steep.Trainer(made, "cross_entropy", "sgd", device="cuda")
+    with pytest.raises(ValueError, match='device="cuda": no kernel for losses of positions yet'):
+        trainer.fit(X[:, 0, 0], np.zeros((40, 4), int), epochs=1, progress=False)
+    assert flat.steps == trainer.steps == 0
+
+
+# ---- What only the emulation can show ----
+
+
+@emulated
+@pytest.mark.parametrize("settings", [{"order": 1}, {"order": 5}, {"lazy": 0}, {"sms": 132}])
+def test_no_result_depends_on_who_computes_it(settings):
+    """Not on the order of threads, blocks and branches, nor on the number of multiprocessors."""
+    X, y = data()
+    options = {"clip_norm": 0.3, "l2": 1e-3, "average": "ema"}
+    wanted = trained("cuda", X, y, **options)[1]
+    with emulating(**settings):
+        same(trained("cuda", X, y, **options)[1], wanted, str(settings))
+
+
+@emulated
+def test_a_second_run_allocates_nothing():
+    X, y = data(480)
+    trainer, _ = trained("cuda", X, y)
+    before = counted("allocations"), counted("graph_launches")
+    trainer.fit(X, y, epochs=40, batch_size=32, progress=False)
+    assert counted("allocations") == before[0]
+    assert counted("graph_launches") >= before[1] + 40, "it trained"
+
+
+@emulated
+def test_out_of_memory_names_bytes_and_leaves_the_network_usable():
+    X, y = data()
+    made = dense().build((30,))
+    wanted = made.predict(X)
+    with emulating(limit=counted("bytes") + (1 << 20)):
+        trainer = steep.Trainer(made, "cross_entropy", "adam", device="cuda")
+        big = np.zeros((40000, 30), np.float32)
+        with pytest.raises(RuntimeError, match=r"MiB wanted, \S+ MiB of \S+ MiB free"):
+            trainer.fit(big, np.zeros(40000, int), epochs=1, batch_size=40000, progress=False)
+    same(made.predict(X), wanted)
+    trainer.fit(X, y, epochs=1, progress=False)
+
+
+@emulated
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [(0, "no NVIDIA driver"), (1, "for CUDA 12.0, 13.0 or newer"), (2, "sees no GPU"), (75, "7.5")],
+)
+def test_why_there_is_no_device(device, said):
+    with emulating(device=device):
+        assert said in _core.info()["cuda"]
+        with pytest.raises(RuntimeError, match=said) as error:
+            steep.Trainer(dense(), "cross_entropy", "adam", device="cuda")
+        assert 'Use device="cpu"' in str(error.value)
+        with pytest.raises(RuntimeError, match=said):
+            dense().build((30,)).to("cuda")
+
+
+@emulated
+def test_dropped_networks_free_their_memory():
+    X, y = data()
+    trained("cuda", X, y)
+    gc.collect()
+    before = counted("bytes")
+    trained("cuda", X, y)
+    gc.collect()
+    assert counted("bytes") == before
