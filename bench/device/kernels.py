@@ -1,0 +1,113 @@
+"""What each kernel of steep takes on a GPU, by PyTorch's profiler: of steps, and of every update rule.
+
+python bench/device/kernels.py steps|rules FILE.json [--small]
+"""
+
+import inspect
+import json
+import re
+import sys
+from collections import defaultdict
+
+import numpy as np
+import steep
+import torch
+from steep import layers, optimizers
+from steps import CASES, RATE, Case
+
+BYTES = {0: 12, 1: 20, 2: 28, 3: 36, 4: 44}  # a parameter, by slots: w, g, slots; w and slots again
+
+
+def profiled(work):
+    """Return [(kernel, times, microseconds each)] of what work() runs, the longest in all first."""
+    work()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as seen:
+        work()
+        torch.cuda.synchronize()
+    found = defaultdict(list)
+    for event in seen.events():
+        if event.device_type == torch.autograd.DeviceType.CUDA:
+            found[event.name].append(event.time_range.elapsed_us())
+    rows = [(name, len(t), sum(t) / len(t)) for name, t in found.items()]
+    return sorted(rows, key=lambda row: -row[1] * row[2])
+
+
+def short(name):
+    """Return a kernel's name without what all of them have."""
+    name = re.sub(r"steep::cuda::|\(anonymous namespace\)::|void |\(.*", "", name)
+    return name[:110]
+
+
+def steps(small):
+    """Profile whole steps of the cases of `steps`."""
+    rows = []
+    for name in CASES:
+        case = Case(name, small)
+        body = [layers.Dense(n, "relu") for n in case.units[1:-1]]
+        net = steep.Sequential(layers.Rescale(1 / 255), *body, layers.Dense(case.units[-1]))
+        trainer = steep.Trainer(net, "cross_entropy", optimizers.Adam(RATE), device="cuda")
+        few = case.batch * min(case.steps, 64)
+        for kernel, times, each in profiled(
+            lambda: trainer.fit(case.X[:few], case.y[:few], epochs=1, batch_size=case.batch,
+                                progress=False)
+        ):  # fmt: skip
+            rows.append({"case": name, "kernel": short(kernel), "times": times, "us": each})
+            print(f"kernel {name:10s} {each:9.2f} us x {times:5d}  {short(kernel)}")
+    return rows
+
+
+def copy_rate(n):
+    """Return bytes a microsecond of a copy of n floats."""
+    a, b = torch.randn(n, device="cuda"), torch.empty(n, device="cuda")
+    best = 1e9
+    for _ in range(5):
+        start, end = torch.cuda.Event(True), torch.cuda.Event(True)
+        start.record()
+        for _ in range(10):
+            b.copy_(a)
+        end.record()
+        end.synchronize()
+        best = min(best, start.elapsed_time(end) * 100)
+    return 8 * n / best
+
+
+def rules(small):
+    """Profile the sweep of every rule of one pass over one large matrix."""
+    side = 64 if small else 8000
+    net = steep.Sequential(layers.Dense(side, init=0.0, use_bias=False))
+    X = np.ones((8, side), np.float32)
+    y = np.ones((8, side), np.float32)
+    rate, rows = copy_rate(side * side), []
+    for name, kind in sorted(optimizers.TABLE.items()):
+        if not inspect.isclass(kind) or getattr(kind, "full_batch", False):
+            continue
+        try:
+            trainer = steep.Trainer(net, "mse", kind(), device="cuda")
+            seen = profiled(lambda: trainer.fit(X, y, epochs=4, batch_size=8, progress=False))
+        except ValueError as error:
+            print(f"rule {name:24s} {error}")
+            continue
+        sweeps = [(each, kernel) for kernel, _, each in seen if "sweep" in kernel]
+        if not sweeps:
+            continue
+        slots = trainer._run.session().slots
+        bytes_each = BYTES[len(slots)] * side * side
+        us = sweeps[0][0]
+        share = bytes_each / rate / us
+        rows.append({"rule": name, "us": us, "of_copy": share, "slots": len(slots)})
+        print(
+            f"rule {name:24s} {us:9.1f} us, {bytes_each / us / 1e6:6.3f} TB/s, {share:6.1%} of the copy"
+        )
+    print(f"copy {rate / 1e6:.3f} TB/s; least {min(r['of_copy'] for r in rows):.1%}")
+    return rows
+
+
+def main(what, file, *options):
+    """Profile and write."""
+    found = {"steps": steps, "rules": rules}[what]("--small" in options)
+    with open(file, "w") as out:
+        json.dump(found, out, indent=1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
