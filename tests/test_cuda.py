@@ -10,7 +10,7 @@ import pytest
 import steep
 import trainings
 from emulation import EMULATED, counted, emulating
-from steep import _core, layers, losses, optimizers
+from steep import _core, layers, losses, ops, optimizers
 
 pytestmark = [
     pytest.mark.skipif(_core.cuda_status() != "", reason=_core.cuda_status() or "there is one"),
@@ -253,7 +253,7 @@ def test_losses_of_ops(loss):
 
 
 def losses_of(difference):
-    return steep.ops.activation(difference, "softplus") * difference
+    return ops.activation(difference, "softplus") * difference
 
 
 def positions():
@@ -266,6 +266,33 @@ def positions():
 def test_softmax_of_positions():
     X, y = data()
     same(*[trained(d, X, y, made=positions())[1] for d in ("cpu", "cuda")])
+
+
+OPS = {
+    "quotient": lambda x: x / (1.5 + x * x),
+    "powers": lambda x: x**3 + (1 + x * x) ** 0.5 + (1 + x * x) ** -2 + (2 + x * x) ** 1.3,
+    "bounds": lambda x: ops.clip(x, -0.5, 0.7) + ops.maximum(x, 0.1 * x) - ops.minimum(x, -x),
+    "axes": lambda x: (
+        ops.slice(ops.reshape(x, (8, 3)), 2, 6, axis=0)
+        * ops.mean(ops.reshape(x, (4, 2, 3)), axis=1)
+        - ops.sum(ops.reshape(x, (4, 6)), axis=1, keepdims=True)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPS)
+def test_arithmetic_of_elements_and_axes(name):
+    X, y = data()
+
+    class Own(layers.Layer):
+        def call(self, x):
+            return OPS[name](x)
+
+    found = []
+    for device in ("cpu", "cuda"):
+        made = net(layers.Dense(24, "tanh"), Own(), layers.Flatten())
+        found.append(trained(device, X, y, made=made, rule="sgd")[1])
+    same(*found)
 
 
 def goals(made, **more):

@@ -1,10 +1,17 @@
 // Loops of quotients, powers, bounds and the larger of two.
 #include "ops/arithmetic.h"
 
+#include "base/elements.h"
 #include "cpu/kernels/each.h"
 #include "cpu/ops/call.h"
 
 namespace steep::STEEP_ISA {
+
+STEEP_HD Dual any_power(Dual x, double exponent) {
+  const double slope = exponent == 0 ? 0 : exponent * std::pow(x.v, exponent - 1);
+  return {std::pow(x.v, exponent), x.d == 0 ? 0 : slope * x.d};
+}
+
 namespace {
 
 // y(r, c) (+)= value(row r of each tensor, c)
@@ -34,34 +41,7 @@ STEEP_HD void map(const Work<T>& w, long lo, long hi, Value value) {
   clear_padding(w.out, lo, hi);
 }
 
-// a where b > d, half of it where they are equal; a NaN among them is passed on.
-template <class T> STEEP_HD T share(T a, T b, T d) {
-  return b > d ? a : b < d ? T(0) : b == b && d == d ? T(0.5) * a : a;
-}
-
-// Calls loop(p) with p(x) = x^exponent: by products and roots where that is exact or nearly so, else in
-// double, where the result of a float is right to its last digit.
-constexpr double kMostFactors = 16;
-
-template <class T> STEEP_HD T factors(T x, int n) {
-  T power = n & 1 ? x : T(1);
-  for (n >>= 1; n > 0; n >>= 1) {
-    x = x * x;
-    if (n & 1) power = power * x;
-  }
-  return power;
-}
-template <class T> STEEP_HD T whole_power(T x, int n) { return factors(x, n); }
-STEEP_HD float whole_power(float x, int n) {
-  return n < 3 ? factors(x, n) : float(factors(double(x), n));
-}
-STEEP_HD float any_power(float x, double exponent) { return float(std::pow(double(x), exponent)); }
-STEEP_HD double any_power(double x, double exponent) { return std::pow(x, exponent); }
-STEEP_HD Dual any_power(Dual x, double exponent) {
-  const double slope = exponent == 0 ? 0 : exponent * std::pow(x.v, exponent - 1);
-  return {std::pow(x.v, exponent), x.d == 0 ? 0 : slope * x.d};
-}
-
+// Calls loop(p) with p(x) = x^exponent.
 template <class T, class Loop> STEEP_HD void with_power(double exponent, Loop loop) {
   const double size = exponent < 0 ? -exponent : exponent;
   const int n = size <= kMostFactors ? int(size) : 0;

@@ -49,6 +49,23 @@ template <class T> __device__ __forceinline__ T fold_lanes(T x) {
   return __shfl_sync(kAll, x, 0, kHalf);
 }
 
+// Half a warp a position: lane j has columns j, j+16, ...; sums fold as the CPU's. Of many positions those of
+// a row lie behind each other.
+struct Part {
+  int lane, columns;
+  long r, from;
+  bool there;
+  __device__ Part(int rows, int positions, int width)
+      : lane(static_cast<int>(threadIdx.x) % kHalf) {
+    const long i = (static_cast<long>(blockIdx.x) * 64 + threadIdx.x) / kHalf;
+    r = i / positions;
+    from = i % positions * (width / positions);
+    there = r < rows;
+    columns = there ? width / positions : 0;
+  }
+  __device__ float* of(const View& x) const { return x.data + r * x.ld + from; }
+};
+
 template <class T> STEEP_HD bool is_finite(T x) {
   return (bits_(x) & BitsOf<T>::kMagnitude) < BitsOf<T>::kInfinity;
 }

@@ -121,7 +121,7 @@ void column_sums(const Place& at, const View& x, const View& y, float* out, bool
 void activate(const Place& at, int f, float alpha, const View& x, const View& y);
 void activate_grad(const Place& at, int f, float alpha, const View& dy, const View& stored,
                    const View& dx, bool accumulate);
-enum class Pair { kAdd, kSubtract, kMultiply };
+enum class Pair { kAdd, kSubtract, kMultiply, kDivide, kMaximum, kMinimum };
 void combine(const Place& at, Pair how, const View& a, const View& b, const View& y,
              bool accumulate);
 void affine(const Place& at, float scale, float shift, const View& x, const View& y,
@@ -141,6 +141,35 @@ void crop(const Place& at, const Frame& frame, const View& x, const View& y, boo
 void softmax(const Place& at, int positions, const View& x, const View& y);
 void softmax_grad(const Place& at, int positions, const View& dy, const View& y, const View& dx,
                   bool accumulate);
+
+// ---- Quotients, powers, bounds; axes ----
+
+// -dy y/b, of y = a/b
+void divide_grad(const Place& at, const View& dy, const View& y, const View& b, const View& out,
+                 bool accumulate);
+// x^exponent, and dy exponent x^(exponent - 1)
+void power(const Place& at, double exponent, const View& x, const View& y);
+void power_grad(const Place& at, double exponent, const View& dy, const View& x, const View& dx,
+                bool accumulate);
+void keep_within(const Place& at, float low, float high, const View& x, const View& y);
+void keep_within_grad(const Place& at, float low, float high, const View& dy, const View& x,
+                      const View& dx, bool accumulate);
+// a where b > d, half of it where they are equal
+void where_larger(const Place& at, const View& a, const View& b, const View& d, const View& y,
+                  bool accumulate);
+
+struct Axes { int outer, n, inner; };  // of a row
+// scale times the sums over n, ...
+void sum_axes(const Place& at, const Axes& axes, float scale, const View& x, const View& y,
+              bool accumulate);
+// ... or scale times the row n times,
+void repeat_axes(const Place& at, const Axes& axes, float scale, const View& x, const View& y,
+                 bool accumulate);
+// or [first, last) of n, and back.
+void slice_axes(const Place& at, const Axes& axes, int first, int last, const View& x,
+                const View& y);
+void slice_axes_grad(const Place& at, const Axes& axes, int first, int last, const View& dy,
+                     const View& dx, bool accumulate);
 
 // ---- Draws ----
 

@@ -33,6 +33,24 @@ struct Product {
   View a, b;
   STEEP_HD float operator()(int r, int c) const { return at(a, r, c) * at(b, r, c); }
 };
+struct Quotient {
+  View a, b;
+  STEEP_HD float operator()(int r, int c) const { return at(a, r, c) / at(b, r, c); }
+};
+struct Larger {
+  View a, b;
+  STEEP_HD float operator()(int r, int c) const {
+    const float x = at(a, r, c), y = at(b, r, c);
+    return x > y || x != x ? x : y;
+  }
+};
+struct Smaller {
+  View a, b;
+  STEEP_HD float operator()(int r, int c) const {
+    const float x = at(a, r, c), y = at(b, r, c);
+    return x < y || x != x ? x : y;
+  }
+};
 struct Map {
   View x;
   float scale, shift;
@@ -106,23 +124,7 @@ template <class... F> ActivateGrad grad_by(int index, List<F...>) {
   return all[index];
 }
 
-// Half a warp a position: lane j has columns j, j+16, ...; sums fold as the CPU's. Of many positions those of
-// a row lie behind each other.
-struct Part {
-  int lane, columns;
-  long r, from;
-  bool there;
-  __device__ Part(int rows, int positions, int width)
-      : lane(static_cast<int>(threadIdx.x) % kHalf) {
-    const long i = (static_cast<long>(blockIdx.x) * 64 + threadIdx.x) / kHalf;
-    r = i / positions;
-    from = i % positions * (width / positions);
-    there = r < rows;
-    columns = there ? width / positions : 0;
-  }
-  __device__ float* of(const View& x) const { return x.data + r * x.ld + from; }
-};
-
+// Half a warp a position; sums fold as the CPU's.
 __global__ void __launch_bounds__(64) softmax_rows(int rows, int positions, View x, View y) {
   const Part at(rows, positions, x.columns);
   const float* const in = at.of(x);
@@ -174,6 +176,9 @@ void combine(const Place& at, Pair how, const View& a, const View& b, const View
     case Pair::kAdd: return write_each(at, y, accumulate, Sum{a, b});
     case Pair::kSubtract: return write_each(at, y, accumulate, Difference{a, b});
     case Pair::kMultiply: return write_each(at, y, accumulate, Product{a, b});
+    case Pair::kDivide: return write_each(at, y, accumulate, Quotient{a, b});
+    case Pair::kMaximum: return write_each(at, y, accumulate, Larger{a, b});
+    case Pair::kMinimum: return write_each(at, y, accumulate, Smaller{a, b});
   }
 }
 

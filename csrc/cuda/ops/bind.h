@@ -63,5 +63,18 @@ Launch bind(const ops::GLU& op, const Bound& to);
 Launch bind(const ops::GLUGrad& op, const Bound& to);
 Launch bind(const ops::Maxout& op, const Bound& to);
 Launch bind(const ops::MaxoutGrad& op, const Bound& to);
+Launch bind(const ops::Divide& op, const Bound& to);
+Launch bind(const ops::DivideGrad& op, const Bound& to);
+Launch bind(const ops::Power& op, const Bound& to);
+Launch bind(const ops::PowerGrad& op, const Bound& to);
+Launch bind(const ops::Clip& op, const Bound& to);
+Launch bind(const ops::ClipGrad& op, const Bound& to);
+Launch bind(const ops::Maximum& op, const Bound& to);
+Launch bind(const ops::Minimum& op, const Bound& to);
+Launch bind(const ops::WhereLarger& op, const Bound& to);
+Launch bind(const ops::Sum& op, const Bound& to);
+Launch bind(const ops::Repeat& op, const Bound& to);
+Launch bind(const ops::Slice& op, const Bound& to);
+Launch bind(const ops::SliceGrad& op, const Bound& to);
 
 }  // namespace steep::cuda

@@ -1,15 +1,9 @@
-// Ops on each element by itself, softmax, and ops that move elements.
+// Activations, maps by numbers and by parameters, softmax, and ops that move elements.
 #include "cuda/ops/bind.h"
 
 namespace steep::cuda {
 
 namespace {
-
-Launch pair(Pair how, const Bound& to) {
-  return [=, a = to.in[0], b = to.in[1], y = to.out, add = to.accumulate](const Place& at) {
-    combine(at, how, a, b, y, add);
-  };
-}
 
 Frame frame_of(const ops::Pad& p) {
   Frame f{};
@@ -36,10 +30,6 @@ Launch bind(const ops::ActivationGrad& op, const Bound& to) {
     activate_grad(at, f, alpha, dy, stored, dx, add);
   };
 }
-
-Launch bind(const ops::Add&, const Bound& to) { return pair(Pair::kAdd, to); }
-Launch bind(const ops::Subtract&, const Bound& to) { return pair(Pair::kSubtract, to); }
-Launch bind(const ops::Multiply&, const Bound& to) { return pair(Pair::kMultiply, to); }
 
 Launch bind(const ops::Affine& op, const Bound& to) {
   return
