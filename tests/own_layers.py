@@ -42,6 +42,28 @@ class Shift(layers.Layer):
         return self.number - x if self.turned else x + self.number
 
 
+class Size(layers.Layer):
+    """x, whose squares are a loss of their own."""
+
+    def __init__(self, weight, name=None):
+        super().__init__(name)
+        self.weight = weight
+
+    def call(self, x):
+        self.add_loss(0.5 * (x * x), self.weight, "size")
+        return x
+
+
+def softened(y, t):
+    """Return a loss of one's own: the absolute error, but at 0."""
+    return ops.sqrt((y - t) * (y - t) + 0.25)
+
+
+def small(y):
+    """Return a loss of one's own that has no targets."""
+    return 0.5 * (y * y) + ops.activation(y, "tanh")
+
+
 def diamond(inputs, units):
     """Return a functional model to stand as a layer: tanh(x A + a) * (x B + b) + (x B + b)."""
     x = steep.Input((inputs,))
@@ -49,5 +71,5 @@ def diamond(inputs, units):
     return steep.Model(x, left * right + right)
 
 
-FUNCTIONS = {"diamond": diamond}
-OWN = {kind.__name__: kind for kind in (Rung, Gate, Shift)}
+FUNCTIONS = {"diamond": diamond, "softened": softened, "small": small}
+OWN = {kind.__name__: kind for kind in (Rung, Gate, Shift, Size)}

@@ -171,7 +171,7 @@ def _trainers(case):
             if name == "momentum":  # these make no sense without it
                 gone |= {"nesterov": None, "lr_in_velocity": None}
             yield replace(case, optimizer=case.optimizer.changed(**gone))
-            if isinstance(value, (Call, Source)):
+            if isinstance(value, (Call, Source)) and name != "rest":  # an optimizer, no schedule
                 yield replace(case, optimizer=case.optimizer.changed(**{name: 0.1}))
     if isinstance(case.loss, Call) and case.loss.named:
         yield replace(case, loss=replace(case.loss, named=()))

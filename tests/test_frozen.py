@@ -62,10 +62,11 @@ def test_bytes_stay_under_every_rule(name):
     assert not {*net.frozen} & {name for found in slots.values() for name in found}
 
 
-def test_batch_normalisation_among_them_goes_by_its_running_statistics():
+@pytest.mark.parametrize("pattern", ["norm", "norm.running_mean", "norm.running_var"])
+def test_batch_normalisation_among_them_goes_by_its_running_statistics(pattern):
     net = dense()
     steep.Trainer(net, "cross_entropy", "adam").fit(X, Y, progress=False)
-    net.freeze("norm")
+    net.freeze(pattern)
     made = steep.Trainer(net, "cross_entropy", "sgd", precision="float64")
     loss = made.evaluate(X, Y)["loss"]
     assert made.gradients(X, Y)[0] == pytest.approx(loss, rel=1e-12)

@@ -10,6 +10,7 @@ import cases
 import numpy as np
 import pytest
 import random_networks
+import random_objectives
 import reference
 import shrink
 import steep
@@ -150,6 +151,15 @@ def test_every_shape_of_network_is_drawn():
         assert word in TEXT
     assert any(case.shared for case in CASES)
     assert {1, 15, 16, 17, 31, 32, 33, 40} <= {case.inputs[0][-1] for case in CASES}
+
+
+def test_trainings_of_several_losses_have_every_loss_and_one_or_two_objectives():
+    drawn = [random_objectives.several(case) for case in CASES[:400]]
+    text = "\n".join(several.code() for several in drawn)
+    assert {head.kind for each in drawn for head in each.heads} == set(random_objectives.KINDS)
+    assert {len(each.rules) for each in drawn} == {1, 2}
+    assert {each.every for each in drawn} == {1, 2}
+    assert all(what in text for what in ("Size(", "Custom(", "schedules.Exponential("))
 
 
 def test_large_cases_are_run_by_several_threads():

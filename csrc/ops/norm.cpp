@@ -23,7 +23,7 @@ Shape BatchNorm::shape(const Given& given) {
 void BatchNorm::lower(Lowering& to, Op& op) const {
   const int weight = op.parameter(0), mean = op.parameter(2), variance = op.parameter(3);
   const long width = 4 * padded(channels);
-  if (!to.training() || to.frozen(mean)) {
+  if (!to.training() || to.frozen(mean) || to.frozen(variance)) {
     BatchNorm frozen = *this;
     frozen.group = 0;
     frozen.by_running = true;

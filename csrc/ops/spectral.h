@@ -28,8 +28,10 @@ struct SpectralNorm : Singular {
   void gradient(Gradients& to, const Op& op) const;
 };
 
-// out = the vectors after v = W u/|W u|, u = W^T v/|W^T v|, sigma = v^T W u. At the end of a step u is kept.
+// out = the vectors after v = W u/|W u|, u = W^T v/|W^T v|, sigma = v^T W u. At the end of a step u is kept
+// where it is followed: not where it is frozen.
 struct SpectralVectors : Singular {
+  bool followed = true;
   static constexpr const char* kName = "spectral_vectors";
   static constexpr bool kCrosses = true;
   long units() const { return 1; }

@@ -14,6 +14,7 @@ from laws import (
     refusals,
     reload,
     resuming,
+    several,
     threads,
 )
 
@@ -46,6 +47,10 @@ LAWS = {
     "resuming": Law(resuming.resuming, every=2),
     "lsuv": Law(beginning.lsuv, every=3, few=10),
     "looks": Law(looks.looks, every=5, few=10),
+    "several_gradients": Law(several.gradients, every=2, few=40),
+    "several_threads": Law(several.threads, every=3),
+    "several_resuming": Law(several.resuming, every=3),
+    "several_last_good": Law(several.last_good, every=3),
     "concurrency": Law(concurrency.concurrency, every=50, few=6),
     "killing": Law(killing.killing, every=50, few=3),
 }

@@ -84,6 +84,7 @@ class Twin:
         self._names, self._where = iter(state), {}
         self.bounds = {}  # constraints by weight
         self._spectral = []  # layers whose one inside has its weight divided
+        self.added = []  # losses of samples that layers add
         self.training = True
         self.step = 0  # which schedules go by
         self.once = False  # whether a function in it has a first derivative only
@@ -110,7 +111,7 @@ class Twin:
             for _ in range(node.get("iterations", 1)):
                 v = F.normalize(matrix @ now, dim=0)
                 now = F.normalize(matrix.T @ v, dim=0)
-            if self.training and self.follows:
+            if self.training and self.follows and self._where[key, "u"] not in self.frozen:
                 u.copy_(now)
         return weight / (v @ matrix @ now)
 
@@ -268,6 +269,12 @@ def diamond(twin, node, x, key):
     return torch.tanh(left) * right + right
 
 
+def size(twin, node, x, key):
+    """What it adds to the loss is noted: of each sample the sum of elements."""
+    twin.added.append(node.args[0] * (0.5 * x * x).reshape(len(x), -1).sum(1))
+    return x
+
+
 def rung(twin, node, x, key):
     y = torch.tanh(x) * twin.take(key, "gain")
     y = y + twin.take(key, "shift")
@@ -408,7 +415,7 @@ def largest_step(twin, node, x, key):
 def batch_norm(twin, node, x, key):
     weight, bias = twin.take(key, "weight"), twin.take(key, "bias")
     mean, var = twin.take(key, "running_mean"), twin.take(key, "running_var")
-    stands = twin.named(key, "running_mean") in twin.frozen
+    stands = any(twin.named(key, f"running_{what}") in twin.frozen for what in ("mean", "var"))
     if not twin.training or stands:
         return (x - mean) / torch.sqrt(var + node.get("eps", 1e-5)) * weight + bias
     parts = x.split(node.get("virtual_batch", len(x)))
@@ -518,6 +525,7 @@ LAYERS = {
     "diamond": diamond,
     "Rung": rung,
     "Shift": shift,
+    "Size": size,
     "Conv2D": conv,
     "MaxPool2D": max_pool,
     "AvgPool2D": avg_pool,
