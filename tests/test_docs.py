@@ -15,12 +15,15 @@ from public import exported, members, modules
 from steep import schedules
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/guide.md")
+DOCUMENTS = ("README.md", "docs/guide.md", "docs/sklearn.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_python_blocks_run(document, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if document == "docs/sklearn.md":
+        pytest.importorskip("pandas")
+        pytest.importorskip("sklearn")
     text = (ROOT / document).read_text(encoding="utf-8")
     blocks = list(re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
     assert blocks

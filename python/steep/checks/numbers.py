@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from operator import index
-from typing import Any, SupportsFloat, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -62,9 +62,8 @@ def number(where: str, name: str, value: object, allowed: Range, *, single: bool
     title = _title(where, name)
     if isinstance(value, bool) or not (scalar or plain):
         raise TypeError(f"{title} must be a number, got {type(value).__name__} {value!r}")
-    assert isinstance(value, SupportsFloat)
     try:
-        result = float(value)
+        result = float(value)  # type: ignore[arg-type]
     except OverflowError:  # of an int beyond all floats
         raise ValueError(f"{title} must be in {allowed}, got an int too large") from None
     if result not in allowed:

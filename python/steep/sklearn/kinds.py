@@ -13,7 +13,6 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
-    check_classification_targets,
     type_of_target,
     unique_labels,
 )
@@ -49,7 +48,6 @@ class Classifies(ClassifierMixin):
         X, y = pair(self, X, y, reset=first, numeric=False, images=self._images)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
@@ -81,13 +79,19 @@ class Classifies(ClassifierMixin):
     def _loss_name(self) -> str:
         return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "log_loss"
 
+    @property
+    def _several(self) -> bool:
+        """Whether a sample may have several labels."""
+        return self._label_binarizer.y_type_.startswith("multilabel")
+
     def _targets(self, y: Any) -> Array:
         """Return labels as the loss takes them: numbers of classes, or 0 and 1."""
         if self._loss_name == "softmax":
             return np.searchsorted(self.classes_, y).astype(np.int32)
-        found = self._label_binarizer.transform(y)
-        found = found.toarray() if hasattr(found, "toarray") else found
-        return found.astype(np.float32).reshape(found.shape if found.shape[1] > 1 else -1)
+        if not self._several:
+            second = self.classes_[1:]  # none, where there is one class
+            return np.isin(y, second).astype(np.float32)
+        return ((y.toarray() if hasattr(y, "toarray") else y) != 0).astype(np.float32)
 
     def _width(self, y: Array) -> int:
         """Return how many outputs there are."""
@@ -174,7 +178,7 @@ class Classifies(ClassifierMixin):
         exact = z.astype(np.float64)
         if self._loss_name == "softmax":
             found = of_all(exact, axis=1)
-        elif self._label_binarizer.y_type_.startswith("multilabel"):
+        elif self._several:
             found = of_one(exact)
         elif len(self.classes_) == 1:
             found = of_one(np.full_like(exact, np.inf))
@@ -224,7 +228,11 @@ class Regresses(RegressorMixin):
         found = self._values(z).reshape(y.shape)
         if not np.isfinite(found).all():
             return float("nan")
-        return float(r2_score(y, found, sample_weight=weights))
+        middle = np.average(y, weights=weights, axis=0)
+        total = np.average((y - middle) ** 2, weights=weights, axis=0)
+        if not np.all(total > 0):  # rules of its own for constant targets
+            return float(r2_score(y, found, sample_weight=weights))
+        return float(np.mean(1.0 - np.average((y - found) ** 2, weights=weights, axis=0) / total))
 
     @available_if(_in_parts)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:

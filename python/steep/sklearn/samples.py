@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from ..checks.arrays import Array
 from ..threads import threads
 
-SMALL = 3e6  # multiply-adds: a tenth of a millisecond
+SMALL = 1e7  # multiply-adds: a few tenths of a millisecond
 TOO_LARGE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
     "need to be preprocessed."

@@ -105,7 +105,8 @@ def train(owner: Any, course: Course, epochs: Epochs, work: Work) -> None:
             owner.t_ += seen
             owner.loss_ = owner._reported * loss + constant + penalty
             owner.loss_curve_.append(owner.loss_)
-            _say(owner, f"Iteration {owner.n_iter_}, loss = {owner.loss_:.8f}")
+            if owner.verbose:
+                print(f"Iteration {owner.n_iter_}, loss = {owner.loss_:.8f}")
             if _improved(owner, held):
                 best = owner.net_.state_dict()
             owner._epoch_ended(course)

@@ -34,12 +34,18 @@ class History:
 
 def put(record: History, epoch: int, logs: Mapping[str, float]) -> None:
     """Set the numbers of an epoch, after those of all epochs before it; later ones go."""
-    cut(record, epoch)
-    for name in logs:
+    extend(record, epoch, {name: [float(value)] for name, value in logs.items()}, 1)
+
+
+def extend(record: History, first: int, columns: Mapping[str, list[float]], count: int) -> None:
+    """Set the numbers of so many epochs from `first` on; later ones go."""
+    cut(record, first)
+    for name in columns:
         record.history.setdefault(name, [])
+    missing = [math.nan] * count
     for name, values in record.history.items():
-        values.extend([math.nan] * (epoch - len(values)))
-        values.append(float(logs.get(name, math.nan)))
+        values.extend([math.nan] * (first - len(values)))
+        values.extend(columns.get(name, missing))
 
 
 def cut(record: History, epochs: int) -> None:
