@@ -58,8 +58,10 @@ def escape(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: l
 
 
 def skip(app: Sphinx, what: str, name: str, value: Any, skipped: bool, options: Any) -> bool | None:
-    """Leave out the fields of named tuples, which their docstrings describe."""
-    return True if (inspect.getdoc(value) or "").startswith("Alias for field number") else None
+    """Leave out fields of named tuples, which docstrings describe, and scikit-learn's methods."""
+    theirs = (getattr(value, "__module__", None) or "").startswith("sklearn.")
+    field = (inspect.getdoc(value) or "").startswith("Alias for field number")
+    return True if field or theirs else None
 
 
 def stay(app: Sphinx, path: Path, page: str, content: list[str]) -> None:

@@ -65,7 +65,7 @@ MEMBERS = {
     "Comparison": "save",
     "Search": "choice score",
     "Target": "task",
-    "History": "history steps",
+    "History": "history plot steps to_frame",
     "Tensor": "T shape",
 }
 HOOKS = {"on_train_begin", "on_epoch_end", "on_step_end", "on_train_end"}

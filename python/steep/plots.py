@@ -47,6 +47,11 @@ def learning_curve(
     ValueError
         There is no epoch to draw.
     """
+    curves(history, title).savefig(path, dpi=150)
+
+
+def curves(history: Mapping[str, Sequence[float]] | Any, title: str | None = None) -> "Figure":
+    """Return the picture that `learning_curve` saves; raises as it."""
     values: Mapping[str, Sequence[float]] = getattr(history, "history", history)
     if not len(values.get("loss", ())):
         raise ValueError("learning_curve: the history has no epochs. Train at least one.")
@@ -56,7 +61,7 @@ def learning_curve(
         _panel(figure.add_subplot(1, len(names), i + 1), name, values)
     if title:
         figure.suptitle(title)
-    figure.savefig(path, dpi=150)
+    return figure
 
 
 def _panel(axes: "Axes", name: str, values: Mapping[str, Sequence[float]]) -> None:

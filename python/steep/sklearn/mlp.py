@@ -233,8 +233,7 @@ class MLPClassifier(Classifies, Layered):  # noqa: D101 - the docstring is put t
     __doc__ = f"""A dense network that classifies, by scikit-learn's parameters.
 
     Parameters
-    ----------{PARAMETERS}
-    class_weight
+    ----------{PARAMETERS}    class_weight
         ``{{class: weight}}``, a list of them for several labels, or ``"balanced"``.
 
     Attributes

@@ -103,8 +103,7 @@ class NetClassifier(Classifies, Wraps):  # noqa: D101 - the docstring is put tog
     Its outputs are logits: one for each class, or a single one for two classes.
 
     Parameters
-    ----------{PARAMETERS}
-    class_weight
+    ----------{PARAMETERS}    class_weight
         ``{{class: weight}}``, a list of them for several labels, or ``"balanced"``.
 
     Attributes

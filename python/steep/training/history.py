@@ -1,8 +1,13 @@
-"""The record of a training: one entry an epoch and one a step. It only holds numbers."""
+"""The record of a training: one entry an epoch and one a step. It holds numbers, and shows them."""
 
 import math
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any
+
+from .. import plots
+
+SHOWN = 10  # last epochs in a notebook
 
 
 class History:
@@ -30,6 +35,56 @@ class History:
     def __repr__(self) -> str:
         last = ", ".join(f"{k}={v[-1]:.4g}" for k, v in self.history.items() if v)
         return f"History({len(self)} epochs{': ' if last else ''}{last})"
+
+    def _repr_html_(self) -> str:
+        """Show the last epochs as a table, in notebooks."""
+        epochs, columns = len(self), list(self.history.items())
+        head = "".join(f"<th>{name}</th>" for name, _ in columns)
+        rows = "".join(
+            f"<tr><th>{k + 1}</th>{''.join(f'<td>{v[k]:.4g}</td>' for _, v in columns)}</tr>"
+            for k in range(max(0, epochs - SHOWN), epochs)
+        )
+        return f"<table><tr><th>epoch</th>{head}</tr>{rows}</table>"
+
+    def to_frame(self) -> Any:
+        """Return the epochs as a table of pandas, a row each, numbered from 1.
+
+        Raises
+        ------
+        ImportError
+            If pandas is missing.
+        """
+        try:
+            import pandas as pd  # noqa: PLC0415
+        except ImportError:
+            raise ImportError("to_frame: pandas is not installed: `pip install pandas`") from None
+        return pd.DataFrame(self.history, index=pd.RangeIndex(1, len(self) + 1, name="epoch"))
+
+    def plot(self, path: str | PathLike[str] | None = None, *, title: str | None = None) -> Any:
+        """Draw loss and accuracy over the epochs, for training and validation.
+
+        Parameters
+        ----------
+        path
+            Where to save the picture, too; its ending chooses the format.
+        title
+            Written above.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        ValueError
+            If there is no epoch to draw.
+        """
+        figure = plots.curves(self, title)
+        if path is not None:
+            figure.savefig(path, dpi=150)
+        return figure
 
 
 def put(record: History, epoch: int, logs: Mapping[str, float]) -> None:
