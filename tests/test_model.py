@@ -350,3 +350,10 @@ def _env():
 def test_symbolic_tensors_stay_usable_through_copies(again):
     x = again(steep.Input((3,)))
     assert steep.Model(x, layers.Dense(2)(x + 1.0)).build().output_shapes == ((2,),)
+
+
+def test_notebooks_show_the_summary():
+    net = steep.Sequential(steep.layers.Dense(2, name="a<b"))
+    assert net._repr_html_() is None
+    shown = net.build((3,))._repr_html_()
+    assert shown.startswith("<pre>") and "a&lt;b" in shown and "parameters 8" in shown

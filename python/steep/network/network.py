@@ -6,6 +6,7 @@ How that comes about is in `body`.
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from html import escape
 from os import PathLike
 from typing import Any
 
@@ -176,6 +177,10 @@ class Network(Body):
         kept but not learned, such as running statistics, are counted by themselves.
         """
         return summary(self._described(), self._precision)
+
+    def _repr_html_(self) -> str | None:
+        """Show the summary in notebooks; the plain text where shapes are not known yet."""
+        return None if self.input_shapes is None else f"<pre>{escape(self.summary())}</pre>"
 
     def state_dict(self) -> "OrderedDict[str, Array]":
         """Return the weights by name, in order of definition, as copies in their logical shapes."""
