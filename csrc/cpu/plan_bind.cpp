@@ -257,7 +257,8 @@ template <class T> void Plan<T>::bind(const Op& op) {
     running_.push_back({parameter(op.parameter(1)), parameter(op.parameter(2)), work.out.data,
                         work.out.data + 3 * n, work.out.ld, *statistics});
   }
-  if (const auto* vectors = op.as<ops::SpectralVectors>(); vectors != nullptr && vectors->followed) {
+  if (const auto* vectors = op.as<ops::SpectralVectors>();
+      vectors != nullptr && vectors->followed) {
     iterated_.push_back({parameter(op.parameter(1)), work.out.data, vectors->outputs});
   }
   if (const auto* kept = op.as<ops::KeepRows>(); kept != nullptr && kept->followed) {

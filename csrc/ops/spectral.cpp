@@ -20,9 +20,8 @@ Shape SpectralNorm::shape(const Given& given) {
 
 void SpectralNorm::lower(Lowering& to, Op& op) const {
   const SpectralVectors vectors{*this, to.training() && !to.frozen(op.parameter(1))};
-  op.in.push_back(
-      to.first({.what = vectors, .parameters = {op.parameter(0), op.parameter(1)}},
-               {.width = width(), .samples = kAllSamples}));
+  op.in.push_back(to.first({.what = vectors, .parameters = {op.parameter(0), op.parameter(1)}},
+                           {.width = width(), .samples = kAllSamples}));
 }
 
 void SpectralNorm::gradient(Gradients& to, const Op& op) const {
