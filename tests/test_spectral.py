@@ -117,3 +117,15 @@ def test_only_dense_layers_and_convolutions_have_it():
     for other in (layers.ReLU(), layers.Conv2DTranspose(2, 3), "dense"):
         with pytest.raises(TypeError, match="expects a Dense or a Conv2D"):
             layers.SpectralNorm(other)
+
+
+def test_the_vector_of_a_frozen_layer_stays():
+    layer = layers.SpectralNorm(layers.Dense(5, "tanh"), name="s")
+    net = steep.Sequential(layer, layers.Dense(2)).build(4, seed=1)
+    net.freeze("s")
+    before = net.state_dict()
+    random = np.random.default_rng(0)
+    trainer = steep.Trainer(net, "mse", "sgd")
+    trainer.fit(random.random((20, 4)), random.random((20, 2)), epochs=3, progress=False)
+    for name, value in net.state_dict().items():
+        assert np.array_equal(value, before[name]) == name.startswith("s."), name

@@ -19,8 +19,9 @@ Shape SpectralNorm::shape(const Given& given) {
 }
 
 void SpectralNorm::lower(Lowering& to, Op& op) const {
-  const SpectralVectors vectors{*this, to.training() && !to.frozen(op.parameter(1))};
-  op.in.push_back(to.first({.what = vectors, .parameters = {op.parameter(0), op.parameter(1)}},
+  const int weight = op.parameter(0), u = op.parameter(1);
+  const SpectralVectors vectors{*this, to.training() && to.moves(u) && !to.frozen(u)};
+  op.in.push_back(to.first({.what = vectors, .parameters = {weight, u}},
                            {.width = width(), .samples = kAllSamples}));
 }
 

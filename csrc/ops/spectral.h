@@ -29,7 +29,7 @@ struct SpectralNorm : Singular {
 };
 
 // out = the vectors after v = W u/|W u|, u = W^T v/|W^T v|, sigma = v^T W u. At the end of a step u is kept
-// where it is followed: not where it is frozen.
+// where it is followed: by the objective that moves it.
 struct SpectralVectors : Singular {
   bool followed = true;
   static constexpr const char* kName = "spectral_vectors";
