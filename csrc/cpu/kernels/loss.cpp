@@ -70,11 +70,12 @@ void column_rows(const LossArgs<T>& a) {
       for (long j = 0; j < kLane; ++j) {
         const T value = Loss::value(z[c + j], t[j], a.option);
         sum[j] += c + j < a.columns ? value : T(0);
-        if constexpr (Loss::kClassification) {
-          // A NaN is never right.
-          const bool hit = z[c + j] == z[c + j] && (z[c + j] > T(0)) == (t[j] > T(0.5));
-          hits[j] += hit && c + j < a.columns ? T(1) : T(0);
-        }
+      }
+      // In a loop of its own: compilers make vectors of neither in one.
+      for (long j = 0; Loss::kClassification && j < kLane; ++j) {
+        const T x = z[c + j];  // a NaN is never right
+        const T hit = x == x && (x > T(0)) == (t[j] > T(0.5)) ? T(1) : T(0);
+        hits[j] += c + j < a.columns ? hit : T(0);
       }
       if (dz)
 #pragma GCC ivdep
