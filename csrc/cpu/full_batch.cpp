@@ -89,7 +89,8 @@ CpuFullBatch<T>::CpuFullBatch(std::vector<Aim> aims, int scalars,
                               std::shared_ptr<CpuStore<T>> weights)
     : CpuTraining<T>(repeated(std::move(aims)), scalars, std::move(weights)),
       points_(this->slots_.columns() > 0 ? this->slots_.layout(0) : this->weights_->layout()),
-      places_(trained(points_, goal().program)), random_(differs(goal().program)) {
+      places_(trained(points_, goal().program)), random_(differs(goal().program)),
+      weighed_(static_cast<std::size_t>(scalars)) {
   const std::vector<Slice>&all = this->weights_->layout().slices, &own = points_.slices;
   for (std::size_t p = 0; p < own.size(); ++p) {
     if (own[p].size > 0) stretches_.push_back({all[p].offset, own[p].offset, own[p].size});
@@ -228,6 +229,7 @@ template <class T>
 bool CpuFullBatch<T>::known(const Batcher& data) const {
   if (random_ || data.data().augment || batch_ != data.number()) return false;
   if (knobs_[0] != l2_ || knobs_[1] != sign_) return false;
+  if (!std::equal(weighed_.begin(), weighed_.end(), scalars_)) return false;
   const T* const w = this->weights_->column(0);
   bool equal = point_.x.size() == static_cast<std::size_t>(points_.size);
   each_stretch([&](long at, long place, long n) {
@@ -278,6 +280,7 @@ bool CpuFullBatch<T>::iterate(const Stretch& stretch, const Position& at, const 
   batch_ = stretch.data->number();
   knobs_[0] = l2_;
   knobs_[1] = sign_;
+  std::copy_n(scalars_, weighed_.size(), weighed_.begin());
   if (checking()) {
     check_padding(*this->weights_, "the weight");
     check_padding(this->slots_, "a slot");
@@ -298,7 +301,7 @@ template <class T> Walked CpuFullBatch<T>::walk(const Stretch& stretch, Halt* ha
   Walked walked{0, Bad::Nothing, 0};
   while (walked.done < stretch.count) {
     const Position at{stretch.at.epoch + walked.done, 0, stretch.at.step + walked.done};
-    const double* const knobs = stretch.knobs + walked.done * goal().recipe.columns();
+    const double* const knobs = stretch.knobs + walked.done * this->row_.columns;
     if (!iterate(stretch, at, knobs, walked)) break;
     const double spent = now() - begun;
     if (spent > stretch.budget) break;

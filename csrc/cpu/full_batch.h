@@ -66,9 +66,10 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   const double* scalars_ = nullptr;
   // The point where the last step ended: the next one begins there, if nothing has changed.
   minimize::Point point_;
-  Sums sums_{}, point_sums_{};  // of the last evaluation, and of that point
-  long batch_ = -1;             // number of the data of that point
-  double knobs_[2]{};           // penalty and sign of it
+  Sums sums_{}, point_sums_{};   // of the last evaluation, and of that point
+  long batch_ = -1;              // number of the data of that point
+  double knobs_[2]{};            // penalty and sign of it ...
+  std::vector<double> weighed_;  // ... and the numbers that its losses went by
   long slot_changes_ = -1;
   Pace passes_{kLongestPass, false};
   long paced_ = 0, timed_ = 0;  // evaluations of a stretch of the Pace, and those done
