@@ -310,6 +310,12 @@ REFUSED = {
     "gaussian_noise": lambda: steep.Trainer(
         net(layers.GaussianNoise(0.1)), "cross_entropy", "sgd", device="cuda"
     ),
+    "affine by a schedule": lambda: steep.Trainer(
+        net(layers.Dense(5), layers.GradientReversal(steep.schedules.SigmoidRamp(1.0, 9))),
+        "cross_entropy",
+        "sgd",
+        device="cuda",
+    ),
     "the rule lamb": lambda: steep.Trainer(dense(), "cross_entropy", "lamb", device="cuda"),
     "sharpness": lambda: steep.Trainer(dense(), "cross_entropy", "sgd", sam=0.1, device="cuda"),
 }
@@ -336,7 +342,25 @@ def test_losses_of_positions_augmentation_and_parts_are_refused():
     trainer = steep.Trainer(made, "cross_entropy", "sgd", device="cuda")
     with pytest.raises(ValueError, match='device="cuda": no kernel for losses of positions yet'):
         trainer.fit(X[:, 0, 0], np.zeros((40, 4), int), epochs=1, progress=False)
-    assert flat.steps == trainer.steps == 0
+    weighed = steep.Trainer(made, "huber", "sgd", device="cuda")
+    with pytest.raises(ValueError, match=r'device="cuda": no kernel for .* of positions yet'):
+        weighed.fit(
+            X[:, 0, 0],
+            np.zeros((40, 4, 3)),
+            epochs=1,
+            sample_weight=np.ones((40, 4)),
+            progress=False,
+        )
+    custom = steep.Trainer(made, "hinge", "sgd", device="cuda")
+    with pytest.raises(ValueError, match=r'device="cuda": no kernel for .* of positions yet'):
+        custom.fit(
+            X[:, 0, 0],
+            np.zeros((40, 4, 3)),
+            epochs=1,
+            sample_weight=np.ones((40, 4)),
+            progress=False,
+        )
+    assert flat.steps == trainer.steps == weighed.steps == custom.steps == 0
 
 
 # ---- What only the emulation can show ----

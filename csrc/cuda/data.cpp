@@ -65,6 +65,9 @@ void check(const Dataset& data) {
   for (const Targets& t : data.targets) {
     if (t.positions.any()) lacks("losses of positions");
   }
+  for (const Positions& each : data.weighed) {
+    if (each.any()) lacks("weights of positions");
+  }
 }
 
 }  // namespace

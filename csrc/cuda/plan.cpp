@@ -22,10 +22,15 @@ Program prepared(Program program) {
 template <class A>
 constexpr bool kHasKernel = requires(const A& op, const Bound& to) { bind(op, to); };
 
-// Does that hold for the op as it is, too?
-template <class A> bool has_kernel(const A& op) {
-  if constexpr (std::is_base_of_v<ops::Multiplying, A>) return op.positions == 1 && !op.turned;
-  return true;
+// What of the op as it is has none all the same.
+template <class A> const char* lacking(const A& op) {
+  if constexpr (std::is_base_of_v<ops::Multiplying, A>) {
+    if (op.positions != 1 || op.turned) return " of positions";
+  }
+  if constexpr (std::is_same_v<ops::Affine, A>) {
+    if (op.scalar >= 0) return " by a schedule";
+  }
+  return "";
 }
 
 // Its term among those of its objective, -1 for what is no loss.
@@ -40,9 +45,10 @@ void check_ops(const Program& program) {
   for (const Op& op : program.ops) {
     std::visit(
         [&]<class A>(const A& a) {
-          if ((kHasKernel<A> && has_kernel(a)) || is_alias(op)) return;
+          const char* const lacks = lacking(a);
+          if ((kHasKernel<A> && *lacks == 0) || is_alias(op)) return;
           refuse(op.layer, op.layer.empty() ? "" : ": ", "device=\"cuda\": no kernel for ",
-                 A::kName, kHasKernel<A> ? " of positions" : "", " yet; use device=\"cpu\"");
+                 A::kName, lacks, " yet; use device=\"cpu\"");
         },
         op.what);
   }

@@ -90,8 +90,8 @@ struct Losses {              // of one loss, ...
 void loss(const Place& at, int index, float option, const View& z, const Truth& truth,
           const Losses& out, const View& dz);
 // scale times the sum of a row
-void mean_loss(const Place& at, float scale, const View& x, const Truth& truth, const Losses& out,
-               const View& dx);
+void mean_loss(const Place& at, float scale, const View& x, const View& judged, const View& sides,
+               const Truth& truth, const Losses& out, const View& dx);
 // Sums over the batch, in order of rows, to row `cursor->at + ahead` of each.
 struct Sums { double *loss, *right, *weight; };
 void record(const Place& at, const Losses& of, const Truth& truth, const Sums& to);

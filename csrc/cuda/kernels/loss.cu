@@ -206,7 +206,7 @@ template <bool kTarget> __global__ void __launch_bounds__(64) many_classes(Rows 
 }
 
 // The sum of a row; of truth the weights only are looked at.
-__global__ void __launch_bounds__(64) mean_rows(Rows a) {
+__global__ void __launch_bounds__(64) mean_rows(Rows a, View judged, View sides) {
   const Lane at(a.rows);
   const int columns = at.there ? a.z.columns : 0;
   const float* const x = a.z.data + at.r * a.z.ld;
@@ -216,9 +216,16 @@ __global__ void __launch_bounds__(64) mean_rows(Rows a) {
   sum = fold_lanes(sum);
   const float grad = factor_of(a) * weight * scale;
   for (int c = at.lane; a.dz.data && c < columns; c += kHalf) a.dz.data[at.r * a.dz.ld + c] = grad;
+  const int asked = at.there && judged.data ? judged.columns : 0;
+  float hits = 0;  // exact as long as a row has fewer than 2^24
+  for (int c = at.lane; c < asked; c += kHalf) {
+    const float z = judged.data[at.r * judged.ld + c];  // a NaN is never right
+    hits += z == z && (z > 0) == (sides.data[at.r * sides.ld + c] > 0.5f) ? 1 : 0;
+  }
+  hits = fold_lanes(hits);
   if (!at.there || at.lane != 0) return;
   a.out.values[at.r] = static_cast<double>(weight) * static_cast<double>(scale * sum);
-  a.out.correct[at.r] = 0;
+  a.out.correct[at.r] = asked > 0 ? static_cast<double>(hits) / static_cast<double>(asked) : 0;
 }
 
 template <class Loss> void run(const Place& at, const Rows& a) {
@@ -278,10 +285,10 @@ void loss(const Place& at, int index, float option, const View& z, const Truth& 
   run_one(index, at, {at.now, at.rows, z, truth, option, out, dz}, losses::All{});
 }
 
-void mean_loss(const Place& at, float scale, const View& x, const Truth& truth, const Losses& out,
-               const View& dx) {
+void mean_loss(const Place& at, float scale, const View& x, const View& judged, const View& sides,
+               const Truth& truth, const Losses& out, const View& dx) {
   start(at.stream, dim3(blocks_of(at.rows, 64 / kHalf)), dim3(64), mean_rows,
-        Rows{at.now, at.rows, x, truth, scale, out, dx});
+        Rows{at.now, at.rows, x, truth, scale, out, dx}, judged, sides);
 }
 
 void record(const Place& at, const Losses& of, const Truth& truth, const Sums& to) {
