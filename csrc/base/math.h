@@ -115,13 +115,13 @@ STEEP_HD double split_exponent(double x, int64_t& n) {
   return fma_(whole, -2.8235290563031577e-13, fma_(whole, -0.693147180559663, x));
 }
 
-// 2^n for normal results
-STEEP_HD float power_of_two(int32_t n) { return float_((n + 127) << 23); }
-STEEP_HD double power_of_two(int64_t n) { return double_((n + 1023) << 52); }
+// 2^n for normal results. What comes of NaN is any number, hence unsigned sums.
+STEEP_HD float power_of_two(int32_t n) { return float_(int32_t((uint32_t(n) + 127) << 23)); }
+STEEP_HD double power_of_two(int64_t n) { return double_(int64_t((uint64_t(n) + 1023) << 52)); }
 
 // n/2 downward. Of 64 bits not every instruction set shifts signed numbers.
 STEEP_HD int32_t half_of(int32_t n) { return n >> 1; }
-STEEP_HD int64_t half_of(int64_t n) { return int64_t(uint64_t(n + 4096) >> 1) - 2048; }
+STEEP_HD int64_t half_of(int64_t n) { return int64_t((uint64_t(n) + 4096) >> 1) - 2048; }
 
 // Beyond which x e^x is infinite, or 0.
 template <class T>
@@ -146,7 +146,8 @@ STEEP_HD T exp_with_tail(T x, T tail) {
   const T r = split_exponent(x, n) + tail;
   const T e = T(1) + exp_minus_one_core(r);
   const auto half = half_of(n);  // two factors: results down to the smallest denormal
-  return e * power_of_two(half) * power_of_two(n - half);
+  using Bits = typename BitsOf<T>::type;
+  return e * power_of_two(half) * power_of_two(typename Beyond<T>::Int(Bits(n) - Bits(half)));
 }
 
 STEEP_HD float exp_(float x) { return exp_with_tail(x, 0.0f); }
