@@ -25,6 +25,7 @@ NAMES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "
 SCHEDULES = ("Constant", "Piecewise", "Values", "Exponential", "InversePower", "Polynomial",
              "Step", "Cosine", "Linear", "Warmup", "OneCycle", "InverseTime", "CosineRestarts",
              "Cyclic", "Join", "Product", "SigmoidRamp", "Function", "list")  # fmt: skip
+ABOVE_ZERO = tuple(kind for kind in SCHEDULES if kind != "SigmoidRamp")  # which begins at 0
 
 
 class Training:
@@ -37,11 +38,11 @@ class Training:
 
     # -- schedules -----------------------------------------------------------------------------
 
-    def value(self, top, p=0.25):
+    def value(self, top, p=0.25, kinds=SCHEDULES):
         """Return a number near `top`, or a schedule whose values stay in [0, top]."""
         if not self.chance(p):
             return top
-        return self.schedule(self.choose(*SCHEDULES), top)
+        return self.schedule(self.choose(*kinds), top)
 
     def schedule(self, kind, top):
         unit = self.choose(None, "epoch", "epoch")
@@ -226,7 +227,7 @@ class Training:
 
     def _ftrl(self):
         return {
-            "lr": self.value(0.1), "lr_power": self.choose(None, 0.3, 1.0),
+            "lr": self.value(0.1, kinds=ABOVE_ZERO), "lr_power": self.choose(None, 0.3, 1.0),
             "initial_accumulator": self.choose(None, 1e-3), "beta": self.choose(None, 1.0),
             "l1_strength": self.choose(None, 1e-3), "l2_strength": self.choose(None, 0.01),
             "l2_shrinkage": self.choose(None, 0.01),

@@ -12,7 +12,7 @@ def candidates(case):
         try:
             second = made.inputs[1] if len(made.inputs) == 2 else None
             output = after(made.body, made.inputs[0], made.shared, second)
-        except (Misfit, KeyError, IndexError, TypeError):
+        except (Misfit, KeyError, IndexError, TypeError, AttributeError):
             continue
         if made.body and len(output) == len(case.output) and (made.functional or _plain(made)):
             yield replace(made, output=tuple(output))

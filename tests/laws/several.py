@@ -13,7 +13,7 @@ from laws.resuming import Cut, Stop
 
 CLOSE = 1e-7  # nearer to a kink than this nothing is said
 RELATIVE = 1e-9  # of gradients in float64, to the largest of all: the law asks for 1e-5
-SHORT = 1e-5
+SHORT = 1e-2
 FLOOR = 1e-4  # of that: a gradient that is 0 may be the difference of terms of order 1
 FUNCTIONS = own_layers.OWN | own_layers.FUNCTIONS
 
