@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/prefetch.h"
 #include "cpu/threads.h"
 
 namespace steep {
@@ -12,6 +13,8 @@ namespace steep {
 namespace {
 
 constexpr long kCache = 1L << 20;
+// Bytes of gradients from which no cache has the first of them when the last is there.
+constexpr long kBeyondCaches = 32L << 20;
 
 void meet(int threads) {
   if (threads > 1) pool().meet();
@@ -75,6 +78,9 @@ Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStor
     looks_ahead_ |= recipe.rule(static_cast<int>(g)).look_ahead;
     two_passes_ |= recipe.rule(static_cast<int>(g)).sums > 0;
   }
+  long moved = 0;
+  for (const GradTask<T>& task : plan.tasks()) moved += task.size;
+  past_caches_ = moved * static_cast<long>(sizeof(T)) > kBeyondCaches;
   for (const Ruled<T>& r : ruled_) {
     bounds_columns_ |= r.info != nullptr && r.slice->trained && r.slice->bound.by_column();
   }
@@ -226,12 +232,12 @@ template <class T> int Update<T>::blocks(const GradTask<T>& task, T** columns) c
 
 // The step of a rule that has one pass; of others, what the second one wants.
 template <class T>
-bool Update<T>::first_pass(std::size_t i, const T* g, Knobs& knobs, double scale) const {
+bool Update<T>::first_pass(std::size_t i, T* g, Knobs& knobs, double scale) const {
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
   UpdateArgs<T> a = arguments(task, r, g, knobs, scale);
   if (r.info->sums == 0) return step(i, a, knobs);
-  if (r.info->directs()) a.u = gradients_ + task.offset;
+  if (r.info->directs()) a.u = g;
   r.info->factored ? measure_factors(i, a) : k_.measure[r.rule](a, sums_[i].terms);
   return true;
 }
@@ -283,7 +289,8 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
   for (std::size_t i = share.first; i < share.last; ++i) {
     const GradTask<T>& task = plan_.tasks()[i];
     const Ruled<T>& r = ruled_[task.parameter];
-    T* const g = r.info->keeps_gradient ? gradients_ + task.offset : block;
+    T* const kept = r.info->keeps_gradient ? gradients_ + task.offset : nullptr;
+    T* const g = kept == nullptr || past_caches_ ? block : kept;
     // Asked for ahead: what the update reads. Where all stays in cache, the weights may still be in
     // another core's.
     T* columns[kMostColumns];
@@ -297,6 +304,7 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     }
     sums_[i].scale = 1;
     finite &= first_pass(i, g, knobs, 1);
+    if (kept != nullptr && g != kept) copy_past_caches(g, kept, task.size);
   }
   if (two_passes_) finite &= second_pass(share, knobs, thread, threads);
   bound_columns(knobs, thread, threads);
@@ -307,13 +315,16 @@ template <class T>
 bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, int thread,
                          int threads, Halt* halt, std::atomic<bool>& halted) const {
   const auto& tasks = plan_.tasks();
+  alignas(64) T block[kLargestTask];
   for (std::size_t i = share.first; i < share.last; ++i) {
     if (halt != nullptr && thread == 0) halt->ask();
     if (halt != nullptr && halt->wanted()) break;
-    T* const g = gradients_ + tasks[i].offset;
+    T* const kept = gradients_ + tasks[i].offset;
+    T* const g = past_caches_ && !collected ? block : kept;
     if (!collected) plan_.gradient(tasks[i], rows, g);
     if (rule_of(i).sparse) sums_[i].rows = moving_rows(tasks[i], g);
     sums_[i].squares = finish(tasks[i], g, knobs);
+    if (g != kept) copy_past_caches(g, kept, tasks[i].size);
   }
   if (halt != nullptr && thread == 0 && halt->wanted()) halted = true;
   const Lengths lengths = norm(share, knobs, threads);

@@ -125,7 +125,7 @@ template <class T> class Update {
   bool turned_step(const GradTask<T>& task, const UpdateArgs<T>& a, uint64_t rows) const;
   static constexpr int kMostColumns = 2 + kMaxSlots;
   int blocks(const GradTask<T>& task, T** columns) const;
-  bool first_pass(std::size_t task, const T* g, Knobs& knobs, double scale) const;
+  bool first_pass(std::size_t task, T* g, Knobs& knobs, double scale) const;
   bool step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
   bool second_pass(Share share, Knobs& knobs, int thread, int threads) const;
   enum class When { Before, After };  // of a step, an average sees the weights
@@ -160,6 +160,7 @@ template <class T> class Update {
   TaskSums* const sums_;
   Directions<T>* const directions_;
   bool looks_ahead_ = false, two_passes_ = false, bounds_columns_ = false;
+  bool past_caches_ = false;  // gradients that are kept go there
   std::vector<T> kept_;
 };
 

@@ -39,9 +39,21 @@ STEEP_HD void step(T& weight, T g, T* s, const typename Rule::template Knobs<T>&
   }
 }
 
+// Whether the first pass of a rule has moved its slots. The second one then writes none: what is written
+// must come from memory and go back to it.
+template <class T, class Rule>
+constexpr bool moves_slots_first() {
+  using Knobs = typename Rule::template Knobs<T>;
+  if constexpr (rules::kSums<Rule> == 0) return false;
+  return !requires(const Knobs& k, double* terms) {
+    Rule::template measure<T>(T(), T(), k, T(), terms);
+  };
+}
+
 template <class T, class Rule>
 bool sweep(const UpdateArgs<T>& a) {
   constexpr size_t count = rules::kFactored<Rule> ? 0 : Rule::kSlots.size();
+  constexpr size_t moved = moves_slots_first<T, Rule>() ? 0 : count;
   static_assert(count <= kMaxSlots);
   if constexpr (Rule::kLookAhead) static_assert(std::string_view(Rule::kSlots.back()) == "v");
   static_assert(sizeof(typename Rule::template Knobs<T>) == Rule::kKnobs.size() * sizeof(T));
@@ -74,10 +86,10 @@ bool sweep(const UpdateArgs<T>& a) {
       weight = rules::look_ahead_point(weight, s[count - 1], knobs.look_next);
     }
     w[i] = weight;
-    if constexpr (count > 0) s0[i] = s[0];
-    if constexpr (count > 1) s1[i] = s[1];
-    if constexpr (count > 2) s2[i] = s[2];
-    if constexpr (count > 3) s3[i] = s[3];
+    if constexpr (moved > 0) s0[i] = s[0];
+    if constexpr (moved > 1) s1[i] = s[1];
+    if constexpr (moved > 2) s2[i] = s[2];
+    if constexpr (moved > 3) s3[i] = s[3];
     seen |= raised(weight);
   }
   return finite<T>(seen);
@@ -87,10 +99,8 @@ bool sweep(const UpdateArgs<T>& a) {
 // whole parameter. Each lane adds up its own, in double.
 template <class T, class Rule>
 void measure(const UpdateArgs<T>& a, double* terms) {
-  using Knobs = typename Rule::template Knobs<T>;
-  constexpr bool looks =
-      requires(const Knobs& k) { Rule::template measure<T>(T(), T(), k, T(), terms); };
-  constexpr size_t count = looks ? 0 : Rule::kSlots.size(), sums = rules::kSums<Rule>;
+  constexpr size_t count = moves_slots_first<T, Rule>() ? Rule::kSlots.size() : 0;
+  constexpr size_t sums = rules::kSums<Rule>;
   typename Rule::template Knobs<T> knobs;
   std::memcpy(&knobs, a.knobs, sizeof(knobs));
   double lane[sums][kLane] = {};
@@ -101,7 +111,7 @@ void measure(const UpdateArgs<T>& a, double* terms) {
       double term[sums];
       for (size_t k = 0; k < count; ++k) s[k] = a.slots[k][i + j];
       T g = a.g[i + j] * a.scale;
-      if constexpr (looks) {
+      if constexpr (count == 0) {
         Rule::template measure<T>(a.w[i + j], g, knobs, a.decay, term);
       } else {
         Rule::template measure<T>(a.w[i + j], g, s, knobs, a.decay, term);

@@ -112,7 +112,7 @@ STREAMS = {
     "adan": 11,
     "lamb": 10,
     "lars": 7,
-    "adafactor": 7,  # of a vector
+    "adafactor": 8,  # of a vector
 }
 
 
