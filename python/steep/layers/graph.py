@@ -76,7 +76,7 @@ class GraphConv(Layer):
         if len(x.shape) != 2 or x.shape[0] != nodes:
             raise ValueError(
                 f"{title_of(x, label(self))}: expects ({nodes}, n), a row for each node of its "
-                f"graph, got {x.shape}"
+                f"graph, got {x.shape}; a sample is a whole graph: of one, X[None] is the batch"
             )
         width = x.shape[1] if self.features is None else self.features.shape[1]
         weight = self.parameter(
