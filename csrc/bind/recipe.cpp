@@ -16,7 +16,8 @@ Recipe made(const std::vector<std::string>& rules, std::vector<int> groups, uint
                 .decay_bias = decay_bias,
                 .average = average,
                 .adaptive = adaptive,
-                .sparse = std::move(sparse)};
+                .sparse = std::move(sparse),
+                .method = nullptr};
   appoint(recipe, rules, history);
   return recipe;
 }

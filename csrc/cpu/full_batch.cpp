@@ -41,7 +41,8 @@ template <class T> template <class M> class CpuFullBatch<T>::Of final : public M
 
 namespace {
 
-constexpr int kOwn = kSharedKnobs + kGroupKnobs;  // where a method's own knobs begin
+// Where a method's group of knobs begins, and its own in it.
+constexpr int kGroup = kSharedKnobs, kOwn = kGroup + kGroupKnobs;
 
 // Whether the objective differs from step to step.
 bool differs(const Program& program) {
@@ -246,7 +247,7 @@ bool CpuFullBatch<T>::iterate(const Stretch& stretch, const Position& at, const 
   const RuleInfo& info = *goal().recipe.method;
   place_ = at;
   scalars_ = this->scalars_of(knobs);
-  l2_ = knobs[kSharedKnobs + kL2];
+  l2_ = knobs[kGroup + kL2];
   sign_ = knobs[kOwn + info.knob("sign")];
   if (!known(*stretch.data)) {
     batch_ = -1;

@@ -27,6 +27,9 @@ from .settings import COMMON, Settings
 
 Array: TypeAlias = NDArray[Any]
 
+# Bytes that are there in any case: to ask the system takes longer than a fit that needs no more.
+_SMALL = 1 << 20
+
 
 class Run:
     """A training, from its first step on; the trainer that users hold is its door."""
@@ -95,12 +98,13 @@ class Run:
         for term in settings.terms().terms:
             if term.accuracy is not None:
                 logs[term.accuracy] = shares[known]
-        numbers = known + (steps - len(losses)), epoch - len(known) + np.arange(len(known))
+        begun = epoch - len(known)
+        numbers = known + (steps - len(losses)), begun + np.arange(len(known))
         rate = schedules.base.evaluate(settings.rate, *(n.astype(float) for n in numbers))
         logs["lr"] = np.broadcast_to(rate, known.shape)
         logs["seconds"] = np.full(known.shape, at["seconds"])
-        for k in range(len(known)):
-            history.put(self.history, int(numbers[1][k]), {n: v[k] for n, v in logs.items()})
+        columns = {name: values.tolist() for name, values in logs.items()}
+        history.extend(self.history, begun, columns, len(known))
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         """Count the epoch in progress as done, with its numbers."""
@@ -353,10 +357,11 @@ class Run:
         """Refuse what cannot fit into memory; what is there already counts as had."""
         if batch_size <= self._room_for:
             return
-        room, had, wanted = memory.available(), self.session().memory(), self.memory(batch_size)
+        had, wanted = self.session().memory(), self.memory(batch_size)
         need = wanted["total"] - had["store"]
         if wanted["arena"] <= had["arena"]:
             need -= wanted["arena"]  # the plan there is serves; a larger one comes beside it first
+        room = None if need <= _SMALL else memory.available()
         if room is None or need <= room:
             self._room_for = batch_size
             return
