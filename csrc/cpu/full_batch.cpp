@@ -28,7 +28,7 @@ template <class T> class CpuFullBatch<T>::Method {
 
 template <class T> template <class M> class CpuFullBatch<T>::Of final : public Method {
  public:
-  explicit Of(std::vector<T*> columns) : method_(std::move(columns)) {}
+  template <class... Args> explicit Of(Args&&... args) : method_(std::forward<Args>(args)...) {}
   minimize::End iterate(minimize::Function& function, minimize::Point& at,
                         const minimize::Numbers& numbers, long k) override {
     return method_.iterate(function, at, numbers, k);
@@ -104,7 +104,10 @@ CpuFullBatch<T>::CpuFullBatch(std::vector<Aim> aims, int scalars,
   std::vector<T*> columns;
   for (int i = 0; i < this->slots_.columns(); ++i) columns.push_back(this->slots_.column(i));
   const std::string& name = recipe.method->name;
-  if (name == "lbfgs") method_ = std::make_unique<Of<minimize::Lbfgs<T>>>(std::move(columns));
+  if (name == "lbfgs") {
+    const minimize::Sweeps<T> sweeps{this->k_.dot, this->k_.add_dot};
+    method_ = std::make_unique<Of<minimize::Lbfgs<T>>>(std::move(columns), sweeps);
+  }
   if (name == "conjugate_gradient") {
     method_ = std::make_unique<Of<minimize::ConjugateGradient<T>>>(std::move(columns));
   }
@@ -184,9 +187,11 @@ template <class T> double CpuFullBatch<T>::timed(const Step<T>& step) {
   const bool tried = wanted > 1 && forward < kLongForward;
   if (timed_ == 0) paced_ = passes_.steps();
   const double start = now();
-  const double value =
-      objective(*goal().plan, *this->weights_, step, terms(), this->gradients_->column(0),
-                tried ? passes_.threads(wanted) : wanted);
+  const int threads = tried ? passes_.threads(wanted) : wanted;
+  T* const g = this->gradients_->column(0);
+  const double value = step.held && chain_
+                           ? chain_->objective(*goal().plan, step, terms(), g, threads)
+                           : objective(*goal().plan, *this->weights_, step, terms(), g, threads);
   if (!tried) return value;
   took_ += now() - start;
   if (++timed_ < paced_ && !passes_.enough(took_)) return value;
@@ -194,6 +199,14 @@ template <class T> double CpuFullBatch<T>::timed(const Step<T>& step) {
   timed_ = 0;
   took_ = 0;
   return value;
+}
+
+// The plan has read the step's samples: evaluations to come may have them side by side.
+template <class T> void CpuFullBatch<T>::read(const Step<T>& step) {
+  if (!chain_ || chain_->rows() != step.rows) {
+    chain_ = Chain<T>::of(goal().program, this->k_, *this->weights_, step.rows);
+  }
+  if (chain_ && !chain_->read(*goal().plan, step)) chain_.reset();
 }
 
 template <class T> void CpuFullBatch<T>::evaluate(minimize::Point& at) {
@@ -205,6 +218,7 @@ template <class T> void CpuFullBatch<T>::evaluate(minimize::Point& at) {
   this->keep_gradients();
   at.f = sign_ * timed(step);
   held_ = !left();
+  if (held_ && !step.held) read(step);
   gather(this->gradients_->column(0), sign_, at.g);
   sums_ = sums(step);
 }

@@ -3,7 +3,7 @@
 #pragma once
 #include <memory>
 
-#include "cpu/objective.h"
+#include "cpu/chain.h"
 #include "cpu/tangent.h"
 #include "cpu/training.h"
 #include "minimize/function.h"
@@ -42,6 +42,7 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   Sums sums(const Step<T>& step) const;
   Terms terms() const;
   double timed(const Step<T>& step);
+  void read(const Step<T>& step);
   template <class F> void each_stretch(F&& f) const;
   void put(const minimize::Vector& x);
   template <class U> void gather(const U* from, double scale, minimize::Vector& to) const;
@@ -50,6 +51,7 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
 
   std::unique_ptr<Method> method_;
   std::unique_ptr<CpuTangent> tangent_;  // made when products are first asked for
+  std::unique_ptr<Chain<T>> chain_;      // where the program is one; it has the samples while held_
   struct Alike { long weights, point, size; };
   const Layout
       points_;  // of the parameters that have slots, with those of the network in their order

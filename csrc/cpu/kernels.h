@@ -37,8 +37,9 @@ template <class T> struct GemmPanel {
   long count = 1;                   // terms of the batch reduction
   const long* a_offsets = nullptr;  // (count), null when count is 1
   const long* b_offsets = nullptr;
-  const T* bias = nullptr;  // (columns) or null
-  bool accumulate = false;  // init = C; excludes bias
+  const T* bias = nullptr;      // (columns) or null
+  const T* row_bias = nullptr;  // (rows) in its place: init is one number all along a row
+  bool accumulate = false;      // init = C; excludes both
   bool relu = false;
   long present = 0;  // columns of C that there are, the others are left alone; 0 for all
 };
@@ -88,6 +89,8 @@ template <class T> struct LossArgs {
   long lddz;
   long rows;
   bool dense = false;  // no padding: of one column, or of labels of at most kLane classes
+  // z and dz are (columns, rows), samples side by side and ld* from column to column. Of the same two kinds.
+  bool turned = false;
 };
 
 template <class T> struct Kernels {
@@ -97,6 +100,15 @@ template <class T> struct Kernels {
   void (*gemm_panel)(const GemmPanel<T>&);
   // dst(c, r) = src(r, c)
   void (*transpose)(const T* src, long lds, T* dst, long ldd, long rows, long columns);
+  // y(n, r) = bias(n) + sum_c x(c, r) wt(n, c) of few outputs n, samples side by side; wt (outputs, columns) in
+  // panels, x 0 from `columns` to the next multiple of kLane. Summed in kLane lanes over c, as rows are. `width`
+  // is a multiple of kPanel, bias may be null. Null of dual numbers.
+  void (*narrow_columns)(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy,
+                         long columns, long outputs, long width);
+  // Of whole vectors, summed eight side by side as minimize/vectors.h does: a.b; and y += factor*x, after which
+  // next.y, or 0 without a next. Null of dual numbers.
+  double (*dot)(const T* a, const double* b, long n);
+  double (*add_dot)(double factor, const T* x, double* y, const T* next, long n);
   // Indexed by the position of an op in ops/list.h, of a name in activations/list.h, losses/list.h,
   // rules/list.h.
   const Call<T>* calls;  // null for an alias

@@ -52,6 +52,13 @@ double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>&
     }
   });
   if (halt != nullptr && halt->wanted()) return std::numeric_limits<double>::quiet_NaN();
+  return value(plan, weights, step, terms);
+}
+
+template <class T>
+double value(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>& step,
+             const Terms& terms) {
+  const T* const w = weights.column(0);
   double sum = 0;
   for (std::size_t t = 0; t < plan.losses().size(); ++t) {
     const double* const values = plan.values(t);
@@ -60,7 +67,7 @@ double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>&
     if (terms.divisors[t] > 0) loss /= terms.divisors[t];
     sum += plan.losses()[t].weight_at(step.scalars) * loss;
   }
-  for (const GradTask<T>& task : tasks) {
+  for (const GradTask<T>& task : plan.tasks()) {
     const double l1 = terms.l1[task.parameter], l2 = terms.l2[task.parameter];
     if (l1 == 0 && l2 == 0) continue;
     for (long i = task.offset; i < task.offset + task.size; ++i) {
@@ -73,7 +80,8 @@ double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>&
 
 #define STEEP_OBJECTIVE(T)                                                                        \
   template double objective(const Plan<T>&, const CpuStore<T>&, const Step<T>&, const Terms&, T*, \
-                            int);
+                            int);                                                                 \
+  template double value(const Plan<T>&, const CpuStore<T>&, const Step<T>&, const Terms&);
 STEEP_OBJECTIVE(float)
 STEEP_OBJECTIVE(double)
 STEEP_OBJECTIVE(portable::Dual)

@@ -41,5 +41,9 @@ void set_factors(const std::vector<LossTerm>& terms, const Recipe& recipe, const
 template <class T>
 double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>& step,
                  const Terms& terms, T* g, int threads);
+// The value of a batch whose losses lie in the plan.
+template <class T>
+double value(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>& step,
+             const Terms& terms);
 
 }  // namespace steep

@@ -139,6 +139,12 @@ template <class T> class Plan {
   double* values(std::size_t term) const { return each_.values + place(term); }
   double* correct(std::size_t term) const { return each_.correct + place(term); }
   long* order() const { return each_.order; }  // (capacity)
+  PerRow<T> each(std::size_t term) const {     // what its loss reads and writes
+    PerRow<T> of = each_;
+    of.values = values(term);
+    of.correct = correct(term);
+    return of;
+  }
   // The first call whose output has a value that is not finite in rows [0, rows).
   std::string first_fault(const Step<T>& step) const;
 

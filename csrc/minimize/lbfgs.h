@@ -14,8 +14,9 @@ namespace steep::minimize {
 // its state. The pair of iteration k lies in place k mod m; where s is 0 there is none.
 template <class T> class Lbfgs {
  public:
-  explicit Lbfgs(std::vector<T*> columns)
-      : columns_(std::move(columns)), m_(columns_.size() / 2), curvature_(m_), alpha_(m_) {}
+  Lbfgs(std::vector<T*> columns, const Sweeps<T>& sweeps)
+      : columns_(std::move(columns)), m_(columns_.size() / 2), sweeps_(sweeps), curvature_(m_),
+        alpha_(m_) {}
 
   // The columns were changed by others.
   void forget() { known_ = false; }
@@ -56,22 +57,30 @@ template <class T> class Lbfgs {
     }
     d_ = g;
     scale(-1, d_);
-    const long m = static_cast<long>(m_), last = std::min(m, k);
-    double scaling = 0;
-    for (long back = 1; back <= last; ++back) {
-      const long i = (k - back) % m;
-      if (curvature_[i] <= 0) continue;
-      if (scaling == 0) scaling = curvature_[i] / dot(y(i), y(i), n);
-      alpha_[i] = dot(s(i), d_.data(), n) / curvature_[i];
-      add(-alpha_[i], y(i), d_);
+    const long m = static_cast<long>(m_), size = static_cast<long>(n);
+    pairs_.clear();  // the last one first
+    for (long back = 1; back <= std::min(m, k); ++back) {
+      if (curvature_[(k - back) % m] > 0) pairs_.push_back((k - back) % m);
     }
-    if (scaling == 0) return false;
-    scale(scaling, d_);
-    for (long back = last; back > 0; --back) {
-      const long i = (k - back) % m;
-      if (curvature_[i] <= 0) continue;
-      const double beta = dot(y(i), d_.data(), n) / curvature_[i];
-      add(alpha_[i] - beta, s(i), d_);
+    if (pairs_.empty()) return false;
+    const std::size_t count = pairs_.size();
+    double* const d = d_.data();
+    const auto after = [&](std::size_t j, T* (Lbfgs::*column)(long) const) {
+      return j < count ? (this->*column)(pairs_[j]) : nullptr;
+    };
+    double sum = sweeps_.dot(s(pairs_[0]), d, size);
+    for (std::size_t j = 0; j < count; ++j) {
+      const long i = pairs_[j];
+      alpha_[i] = sum / curvature_[i];
+      sum = sweeps_.add_dot(-alpha_[i], y(i), d, after(j + 1, &Lbfgs::s), size);
+    }
+    const long newest = pairs_[0], oldest = pairs_[count - 1];
+    scale(curvature_[newest] / dot(y(newest), y(newest), n), d_);
+    sum = sweeps_.dot(y(oldest), d, size);
+    for (std::size_t j = count; j-- > 0;) {
+      const long i = pairs_[j];
+      const double step = alpha_[i] - sum / curvature_[i];
+      sum = sweeps_.add_dot(step, s(i), d, after(j - 1, &Lbfgs::y), size);
     }
     if (dot(d_, g) < 0) return true;
     clear(n);
@@ -98,8 +107,10 @@ template <class T> class Lbfgs {
 
   const std::vector<T*> columns_;
   const std::size_t m_;
+  const Sweeps<T> sweeps_;
   bool known_ = false;
   std::vector<double> curvature_, alpha_;  // s.y of each pair
+  std::vector<long> pairs_;                // places of those there are
   Vector d_;
   Point to_;
 };

@@ -21,6 +21,13 @@ template <class A, class B> double dot(const A* a, const B* b, std::size_t n) {
 inline double dot(const Vector& a, const Vector& b) { return dot(a.data(), b.data(), a.size()); }
 inline double length(const Vector& a) { return std::sqrt(dot(a, a)); }
 
+// The same of whole vectors and of a column of numbers T, by whoever knows the processor: a.b; and y += factor*x,
+// after which next.y, or 0 without a next.
+template <class T> struct Sweeps {
+  double (*dot)(const T* a, const double* b, long n);
+  double (*add_dot)(double factor, const T* x, double* y, const T* next, long n);
+};
+
 // y += factor * x
 template <class A> void add(double factor, const A* x, Vector& y) {
   for (std::size_t i = 0; i < y.size(); ++i) y[i] += factor * static_cast<double>(x[i]);

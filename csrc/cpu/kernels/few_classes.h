@@ -1,6 +1,8 @@
 // Cross entropy of few classes, kLane samples side by side, so that a row of two logits does not pay
 // for sixteen. Any number of classes, and targets that are not labels: loss.cpp.
 #pragma once
+#include <type_traits>
+
 #include "base/dual.h"
 #include "cpu/kernels.h"
 #include "cpu/kernels/gemm.h"
@@ -17,14 +19,20 @@ struct FewClasses {
   T z[kLane][kLane];                        // (class, lane): logits, then e^d, then gradients
   T top[kLane], label_d[kLane];             // largest logit; that of the label, less the largest
   T others[kLane] = {}, sum_d[kLane] = {};  // of e^d but for the largest logit; of d
-  int32_t row[kLane], label[kLane], best[kLane] = {};
+  using Int =
+      std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;  // as wide as T, where it can be
+  int32_t row[kLane];
+  Int label[kLane], best[kLane] = {};
 
   // Lanes past the last sample repeat it; what they give is not stored.
   STEEP_HD void gather(long rows) {
     for (int32_t j = 0; j < int32_t(kLane); ++j) row[j] = min_(j, int32_t(rows) - 1);
     const T* const from = a.z + first * a.ldz;
     const int32_t ld = int32_t(a.ldz);
-    if (rows == kLane && !a.dense) {
+    if (a.turned) {
+      for (long c = 0; c < a.columns; ++c)
+        for (long j = 0; j < kLane; ++j) z[c][j] = a.z[c * a.ldz + first + row[j]];
+    } else if (rows == kLane && !a.dense) {
       transpose(from, a.ldz, z[0], kLane, kLane, (a.columns + 3) / 4 * 4);
     } else {
       for (long c = 0; c < a.columns; ++c)
@@ -38,7 +46,7 @@ struct FewClasses {
     for (long j = 0; j < kLane; ++j) top[j] = label_z[j] = z[0][j];
     for (long c = 0; c < a.columns; ++c)
       for (long j = 0; j < kLane; ++j) {
-        best[j] = z[c][j] > top[j] ? int32_t(c) : best[j];
+        best[j] = z[c][j] > top[j] ? Int(c) : best[j];
         top[j] = z[c][j] > top[j] ? z[c][j] : top[j];
         label_z[j] = label[j] == c ? z[c][j] : label_z[j];
       }
@@ -79,6 +87,11 @@ struct FewClasses {
                                   factor[j] * spread);
         z[c][j] = best[j] == c ? largest[j] : grad;
       }
+    if (a.turned) {
+      for (long c = 0; c < a.columns; ++c)
+        for (long j = 0; j < rows; ++j) a.dz[c * a.lddz + first + j] = z[c][j];
+      return;
+    }
     if (a.dense) {
       for (long j = 0; j < rows; ++j)
         for (long c = 0; c < a.columns; ++c) a.dz[(first + j) * a.lddz + c] = z[c][j];

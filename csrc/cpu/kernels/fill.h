@@ -14,6 +14,7 @@ template <class T> void fill_losses(Kernels<T>& table);
 template <class T> void fill_updates(Kernels<T>& table);
 template <class T> void fill_winograd(Kernels<T>& table);
 template <class T> void fill_depthwise(Kernels<T>& table);
+template <class T> void fill_vectors(Kernels<T>& table);
 // Of one op: see ops/call.h.
 template <class A, class T> void call(const Work<T>& w, const Step<T>& s, long lo, long hi);
 

@@ -33,7 +33,7 @@ void single_column(const LossArgs<T>& a) {
     T z[kLane], t[kLane], weight[kLane], value[kLane], grad[kLane], hit[kLane] = {};
     for (long j = 0; j < kLane; ++j) {  // past the last sample it is repeated
       const long r = first + (j < n ? j : n - 1);
-      z[j] = a.z[r * a.ldz];
+      z[j] = a.z[a.turned ? r : r * a.ldz];
       t[j] = a.target ? a.target[r * a.ldt] : T(a.labels[r]);
       weight[j] = a.weights ? a.weights[r] : T(1);
     }
@@ -48,8 +48,8 @@ void single_column(const LossArgs<T>& a) {
       a.values[first + j] = plain(weight[j]) * plain(value[j]);
       if (a.correct) a.correct[first + j] = plain(hit[j]);
       if (!a.dz) continue;
-      T* const dz = a.dz + (first + j) * a.lddz;
-      for (long c = 0; c < kLane && !a.dense; ++c) dz[c] = T(0);
+      T* const dz = a.dz + (first + j) * (a.turned ? 1 : a.lddz);
+      for (long c = 0; c < kLane && !a.dense && !a.turned; ++c) dz[c] = T(0);
       dz[0] = grad[j];
     }
   }

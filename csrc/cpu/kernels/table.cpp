@@ -32,6 +32,7 @@ Kernels<T> filled() {
   fill_updates(table);
   fill_winograd(table);
   fill_depthwise(table);
+  if constexpr (!kDual<T>) fill_vectors(table);
   return table;
 }
 

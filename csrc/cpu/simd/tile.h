@@ -94,6 +94,12 @@ void tile(const GemmPanel<T>& p, const Stretch& s, long row, long column) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) sum[r][n] = init;
   }
+  if (p.row_bias && s.first) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+      for (int n = 0; n < N; ++n) sum[r][n] = V::set1(p.row_bias[row + r]);
+  }
   const bool part = p.present != 0 && p.present < column + N * V::width;
   if ((p.accumulate || !s.first) && part) {
 #pragma GCC unroll 4
