@@ -26,11 +26,14 @@ class SparseMatrix {
     std::vector<int64_t> begin;
     std::vector<int32_t> column;
     std::vector<double> value;
-    std::vector<float> single;
+    std::vector<float> single = {};
+    std::vector<int32_t> order = {};
   };
   static SparseRows view(long rows, long columns, const Entries& e) {
-    return {rows, columns, e.begin.data(), e.column.data(), e.value.data(), e.single.data()};
+    return {rows,           columns,         e.begin.data(), e.column.data(),
+            e.value.data(), e.single.data(), e.order.data()};
   }
+  static void finish(Entries& entries);
   void check() const;
   void turn() const;
 

@@ -3,8 +3,8 @@
 #pragma once
 #include "base/box_muller.h"
 #include "base/dual.h"
-#include "base/philox.h"
 #include "cpu/kernels/each.h"
+#include "cpu/simd/philox.h"
 #include "cpu/work.h"
 
 namespace steep::STEEP_ISA {
@@ -24,18 +24,14 @@ constexpr long kDrawn = 256;  // words drawn at once
 template <class Part>
 STEEP_HD void over_words(const Words& of, long width, long lo, long hi, Part part) {
   const uint64_t key = of.seed ^ (of.counter + 1) * 0x9E3779B97F4A7C15u;
-  const uint32_t key_low = uint32_t(key), key_high = uint32_t(key >> 32);
   for (long r = lo; r < hi; ++r) {
     const uint64_t row = uint64_t(of.first + r);
-    const uint32_t row_low = uint32_t(row), row_high = uint32_t(row >> 32);
+    const Counter counter{uint32_t(row), uint32_t(row >> 32), of.stream, uint32_t(key),
+                          uint32_t(key >> 32)};
     for (long c = 0; c < width; c += kDrawn) {
       const long columns = width - c < kDrawn ? width - c : kDrawn;
-      uint32_t word[kDrawn];
-      for (long q = 0; q < columns / 4; ++q) {
-        const Philox4 bits =
-            philox(uint32_t(c / 4 + q), row_low, row_high, of.stream, key_low, key_high);
-        for (int lane = 0; lane < 4; ++lane) word[4 * q + lane] = bits.word[lane];
-      }
+      uint32_t word[kDrawn + 4 * kBlocks];
+      philox_blocks(counter, uint32_t(c / 4), columns / 4, word);
       part(word, r, c, columns);
     }
   }

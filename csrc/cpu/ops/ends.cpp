@@ -89,26 +89,32 @@ void over_positions(const ops::Loss& op, const Work<T>& w, const Step<T>& s, con
     const long left = of.each - p, n = left < Block<T>::kMost ? left : Block<T>::kMost;
     Block<T> b;
     gather_positions(op, each, *w.k, s, r, p, n, b.labels, b.weights);
+    long first = n, last = 0;  // those that count lie from first to last
     for (long i = 0; i < n; ++i) {
       b.counts[i] = b.labels[i] >= 0;
       if (!b.counts[i]) b.labels[i] = 0;
+      if (b.counts[i]) first = i < first ? i : first, last = i + 1;
     }
     T* const grad = dz.data ? dz.at(r) + p * columns : nullptr;
+    if (first >= last) {
+      if (grad) __builtin_memset(static_cast<void*>(grad), 0, n * columns * sizeof(T));
+      continue;
+    }
     dense_rows<T>(w, op.loss,
-                  {.z = z.at(r) + p * columns,
+                  {.z = z.at(r) + (p + first) * columns,
                    .ldz = columns,
                    .columns = columns,
-                   .labels = of.labels ? b.labels : nullptr,
-                   .target = of.labels ? nullptr : each.target.at(r) + p * columns,
+                   .labels = of.labels ? b.labels + first : nullptr,
+                   .target = of.labels ? nullptr : each.target.at(r) + (p + first) * columns,
                    .ldt = columns,
-                   .weights = b.weights,
+                   .weights = b.weights + first,
                    .factor = s.factors[op.term] * T(share),
                    .option = T(op.option),
-                   .values = b.values,
-                   .correct = b.correct,
-                   .dz = grad,
+                   .values = b.values + first,
+                   .correct = b.correct + first,
+                   .dz = grad ? grad + first * columns : nullptr,
                    .lddz = columns,
-                   .rows = n},
+                   .rows = last - first},
                   s.scratch);
     for (long i = 0; i < n; ++i) {
       if (b.counts[i]) {

@@ -23,8 +23,8 @@ STEEP_HD void over_blocks(const ops::Sparse& op, long samples, long lo, long hi,
   }
 }
 
-// kParts vectors of channels in registers, of which the last may be a part of one.
-template <class T, int kParts> struct Sums {
+// kParts vectors of channels in registers, of which the last may be a part of one unless they are kWhole.
+template <class T, int kParts, bool kWhole> struct Sums {
   using V = Vec<T>;
   typename V::Reg part[kParts];
   long left;  // lanes of the last one
@@ -36,14 +36,14 @@ template <class T, int kParts> struct Sums {
     const auto f = V::set1(factor);
     for (int p = 0; p + 1 < kParts; ++p) part[p] = V::fma(f, V::load(x + p * V::width), part[p]);
     const T* const last = x + (kParts - 1) * V::width;
-    const auto in = left == V::width ? V::load(last) : V::load_part(last, left);
+    const auto in = kWhole ? V::load(last) : V::load_part(last, left);
     part[kParts - 1] = V::fma(f, in, part[kParts - 1]);
   }
   // y (+)= scale * sums.
   STEEP_HD void leave(T* y, T scale, bool accumulate) const {
     const auto f = V::set1(scale);
     for (int p = 0; p < kParts; ++p, y += V::width) {
-      const bool whole = p + 1 < kParts || left == V::width;
+      const bool whole = kWhole || p + 1 < kParts;
       auto before = V::zero();
       if (accumulate) before = whole ? V::load(y) : V::load_part(y, left);
       const auto sum = V::fma(f, part[p], before);
@@ -52,26 +52,90 @@ template <class T, int kParts> struct Sums {
   }
 };
 
-// The sums of what walk(add) adds, add(factor, x), over `columns` channels from x on.
-template <class T, int kParts, class Walk>
-STEEP_HD Sums<T, kParts> sums_of(long columns, Walk walk) {
-  Sums<T, kParts> sums(columns - (kParts - 1) * Vec<T>::width);
-  walk([&](T factor, const T* x) { sums.add(factor, x); });
-  return sums;
+// Where a factor of a row's sum and the channels it multiplies come from, entry by entry.
+template <class T, class Factor> struct Terms {
+  const SparseRows& a;
+  const T* x;     // of column 0
+  long ld;        // from column to column
+  Factor factor;  // of a value and its column
+
+  template <class S> STEEP_HD void add(S& sums, long e) const {
+    const auto* const value = a.values(static_cast<const T*>(nullptr));
+    const long k = a.column[e];
+    sums.add(factor(T(value[e]), k), x + k * ld);
+  }
+};
+
+// leave(i, sums) of row i, and of a single one: over samples and the row's entries in order, of terms(r) each.
+template <class T, int kParts, bool kWhole, class TermsOf, class Leave>
+STEEP_HD void alone(const SparseRows& a, long i, long lanes, long samples, TermsOf terms,
+                    Leave leave) {
+  Sums<T, kParts, kWhole> sums(lanes);
+  for (long r = 0; r < samples; ++r) {
+    const auto of = terms(r);
+    for (long e = a.begin[i]; e < a.begin[i + 1]; ++e) of.add(sums, e);
+  }
+  leave(i, sums);
 }
 
-// The same, handed to leave(sums), with as many vectors as the channels want: at most 4.
-template <class T, class Walk, class Leave>
-STEEP_HD void with_sums(long columns, Walk walk, Leave leave) {
+// The same of four rows side by side: a sum waits for its last addition, four of them for nobody. Their
+// numbers of entries are alike.
+template <class T, int kParts, bool kWhole, class TermsOf, class Leave>
+STEEP_HD void together(const SparseRows& a, const int32_t* rows, long lanes, long samples,
+                       TermsOf terms, Leave leave) {
+  Sums<T, kParts, kWhole> s0(lanes), s1(lanes), s2(lanes), s3(lanes);
+  const long b0 = a.begin[rows[0]], b1 = a.begin[rows[1]], b2 = a.begin[rows[2]],
+             b3 = a.begin[rows[3]];
+  const long n0 = a.begin[rows[0] + 1] - b0, n1 = a.begin[rows[1] + 1] - b1,
+             n2 = a.begin[rows[2] + 1] - b2, n3 = a.begin[rows[3] + 1] - b3;
+  for (long r = 0; r < samples; ++r) {
+    const auto of = terms(r);
+    for (long e = 0; e < n3; ++e) {  // the last one has the fewest
+      of.add(s0, b0 + e);
+      of.add(s1, b1 + e);
+      of.add(s2, b2 + e);
+      of.add(s3, b3 + e);
+    }
+    for (long e = n3; e < n0; ++e) of.add(s0, b0 + e);
+    for (long e = n3; e < n1; ++e) of.add(s1, b1 + e);
+    for (long e = n3; e < n2; ++e) of.add(s2, b2 + e);
+  }
+  leave(rows[0], s0);
+  leave(rows[1], s1);
+  leave(rows[2], s2);
+  leave(rows[3], s3);
+}
+
+// The sums of rows [first, last), of which `first` begins a block.
+template <class T, int kParts, bool kWhole, class TermsOf, class Leave>
+STEEP_HD void each_row(const SparseRows& a, long first, long last, long columns, long samples,
+                       TermsOf terms, Leave leave) {
+  constexpr long kRegisters = 16, kGroup = 4;
+  const long lanes = columns - (kParts - 1) * Vec<T>::width;
+  long i = first;
+  if constexpr (kGroup * kParts < kRegisters)
+    for (; i + kGroup <= last; i += kGroup)
+      together<T, kParts, kWhole>(a, a.order + i, lanes, samples, terms, leave);
+  for (; i < last; ++i) alone<T, kParts, kWhole>(a, a.order[i], lanes, samples, terms, leave);
+}
+
+// The same with as many vectors as the channels want: at most 4.
+template <class T, int kParts = 1, class TermsOf, class Leave>
+STEEP_HD void over_rows(const SparseRows& a, long first, long last, long columns, long samples,
+                        TermsOf terms, Leave leave) {
   constexpr long kWidth = Vec<T>::width;
-  if (columns <= kWidth)
-    leave(sums_of<T, 1>(columns, walk));
-  else if (columns <= 2 * kWidth)
-    leave(sums_of<T, 2>(columns, walk));
-  else if (columns <= 3 * kWidth)
-    leave(sums_of<T, 3>(columns, walk));
-  else
-    leave(sums_of<T, 4>(columns, walk));
+  if (columns == kParts * kWidth)
+    return each_row<T, kParts, true>(a, first, last, columns, samples, terms, leave);
+  if (columns < kParts * kWidth)
+    return each_row<T, kParts, false>(a, first, last, columns, samples, terms, leave);
+  if constexpr (kParts < 4)
+    over_rows<T, kParts + 1>(a, first, last, columns, samples, terms, leave);
+}
+
+// Terms whose factor is the entry itself.
+template <class T> STEEP_HD auto plain_terms(const SparseRows& a, const T* x, long ld) {
+  const auto same = [](T value, long) { return value; };
+  return Terms<T, decltype(same)>{a, x, ld, same};
 }
 
 // Calls take(value, column) for the entries of row i.
@@ -88,16 +152,14 @@ template <class T, class Take> STEEP_HD void over_stretches(long channels, Take 
   for (long c = 0; c < channels; c += kMost) take(c, channels - c < kMost ? channels - c : kMost);
 }
 
-// Row i of A W for outputs [c, c + columns) of one panel.
+// Rows [first, last) of A W for outputs [c, c + columns) of one panel.
 template <class T, class Leave>
-STEEP_HD void weighted(const Work<T>& w, const SparseRows& a, long i, long c, long columns,
-                       Leave leave) {
+STEEP_HD void weighted(const Work<T>& w, const SparseRows& a, long first, long last, long c,
+                       long columns, Leave leave) {
   const long panel = c / kPanel, width = w.weight.width(panel);
   const T* const from = w.parameters[0] + w.weight.offset(panel) + c % kPanel;
-  with_sums<T>(
-      columns,
-      [&](auto add) { over_entries<T>(a, i, [&](T v, long k) { add(v, from + k * width); }); },
-      leave);
+  over_rows<T>(
+      a, first, last, columns, 1, [&](long) { return plain_terms(a, from, width); }, leave);
 }
 
 // Output n of row i of A W, W stored as W^T.
@@ -121,17 +183,13 @@ template <class T>
 void run(const ops::SparseProduct& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const long channels = op.channels;
   over_blocks(op, s.rows, lo, hi, [&](long r, long first, long last) {
-    const T* const x = w.in[0].at(r);
-    for (long i = first; i < last; ++i) {
-      T* const y = w.out.at(r) + i * channels;
-      over_stretches<T>(channels, [&](long c, long columns) {
-        const auto walk = [&](auto add) {
-          over_entries<T>(op.a, i, [&](T v, long k) { add(v, x + k * channels + c); });
-        };
-        with_sums<T>(columns, walk,
-                     [&](const auto& sums) { sums.leave(y + c, T(1), w.accumulate); });
-      });
-    }
+    over_stretches<T>(channels, [&](long c, long columns) {
+      const T* const x = w.in[0].at(r) + c;
+      T* const y = w.out.at(r) + c;
+      over_rows<T>(
+          op.a, first, last, columns, 1, [&](long) { return plain_terms(op.a, x, channels); },
+          [&](long i, const auto& sums) { sums.leave(y + i * channels, T(1), w.accumulate); });
+    });
     if (last == op.a.rows) clear_padding(w.out, r, r + 1);
   });
 }
@@ -140,17 +198,16 @@ STEEP_CALL(SparseProduct)
 template <class T>
 void run(const ops::SparseMatMul& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   over_blocks(op, s.rows, lo, hi, [&](long r, long first, long last) {
-    for (long i = first; i < last; ++i) {
-      const T factor = w.in[0].at(r)[i];
-      T* const y = w.out.at(r) + i * op.outputs;
-      if (w.narrow)
-        for (long n = 0; n < op.outputs; ++n) y[n] = factor * weighted_narrow(w, op.a, i, n);
-      else
-        over_outputs<T>(op.outputs, [&](long c, long columns) {
-          weighted(w, op.a, i, c, columns,
-                   [&](const auto& sums) { sums.leave(y + c, factor, false); });
-        });
-    }
+    const T* const factors = w.in[0].at(r);
+    T* const y = w.out.at(r);
+    for (long i = first; w.narrow && i < last; ++i)
+      for (long n = 0; n < op.outputs; ++n)
+        y[i * op.outputs + n] = factors[i] * weighted_narrow(w, op.a, i, n);
+    over_outputs<T>(w.narrow ? 0 : op.outputs, [&](long c, long columns) {
+      weighted(w, op.a, first, last, c, columns, [&](long i, const auto& sums) {
+        sums.leave(y + i * op.outputs + c, factors[i], false);
+      });
+    });
     if (last == op.a.rows) clear_padding(w.out, r, r + 1);
   });
 }
@@ -158,17 +215,16 @@ STEEP_CALL(SparseMatMul)
 
 namespace {
 
-// Outputs [c, c + columns) of row k of W's gradient, over all samples in order, to y.
-template <class T>
-STEEP_HD void gradient_of(const ops::SparseMatMulGrad& op, const Work<T>& w, long samples, long k,
-                          long c, long columns, T* y) {
-  const auto walk = [&](auto add) {
-    for (long r = 0; r < samples; ++r) {
-      const T *const dz = w.in[0].at(r) + c, *const factors = w.in[1].at(r);
-      over_entries<T>(op.a, k, [&](T v, long i) { add(v * factors[i], dz + i * op.outputs); });
-    }
+// leave(k, sums) of outputs [c, c + columns) of rows [first, last) of W's gradient, over all samples in order.
+template <class T, class Leave>
+STEEP_HD void gradients_of(const ops::SparseMatMulGrad& op, const Work<T>& w, long samples,
+                           long first, long last, long c, long columns, Leave leave) {
+  const auto terms = [&](long r) {
+    const T* const factors = w.in[1].at(r);
+    const auto times = [=](T value, long i) { return value * factors[i]; };
+    return Terms<T, decltype(times)>{op.a, w.in[0].at(r) + c, op.outputs, times};
   };
-  with_sums<T>(columns, walk, [&](const auto& sums) { sums.leave(y, T(1), false); });
+  over_rows<T>(op.a, first, last, columns, samples, terms, leave);
 }
 
 }  // namespace
@@ -178,28 +234,32 @@ template <class T>
 void run(const ops::SparseMatMulGrad& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   const Panels& at = w.weight;
   T* const dw = w.out.data;
+  const long first = lo * op.kRows;
   const long last = hi * op.kRows < op.a.rows ? hi * op.kRows : op.a.rows;
-  for (long k = lo * op.kRows; k < last; ++k) {
-    if (w.narrow) {
+  if (w.narrow) {
+    gradients_of(op, w, s.rows, first, last, 0, op.outputs, [&](long k, const auto& sums) {
       T row[kLane];  // at most kNarrow outputs
-      gradient_of(op, w, s.rows, k, 0, op.outputs, row);
+      sums.leave(row, T(1), false);
       for (long n = 0; n < op.outputs; ++n) dw[at.at(n, k)] = row[n];
-      continue;
-    }
-    over_outputs<T>(op.outputs, [&](long c, long columns) {
-      gradient_of(op, w, s.rows, k, c, columns, dw + at.at(k, c));
     });
-    for (long n = op.outputs; n < at.width(); ++n) dw[at.at(k, n)] = T(0);
+    for (long n = 0; last == op.a.rows && n < op.outputs; ++n)
+      for (long k = last; k < at.width(); ++k) dw[at.at(n, k)] = T(0);
+    return;
   }
-  for (long n = 0; w.narrow && last == op.a.rows && n < op.outputs; ++n)
-    for (long k = last; k < at.width(); ++k) dw[at.at(n, k)] = T(0);
+  over_outputs<T>(op.outputs, [&](long c, long columns) {
+    gradients_of(op, w, s.rows, first, last, c, columns,
+                 [&](long k, const auto& sums) { sums.leave(dw + at.at(k, c), T(1), false); });
+  });
+  for (long k = first; k < last; ++k)
+    for (long n = op.outputs; n < at.width(); ++n) dw[at.at(k, n)] = T(0);
 }
 STEEP_CALL(SparseMatMulGrad)
 
 template <class T>
 void run(const ops::SparseMatMulFactors& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   over_blocks(op, s.rows, lo, hi, [&](long r, long first, long last) {
-    for (long i = first; i < last; ++i) {
+    for (long at = first; at < last; ++at) {
+      const long i = op.a.order[at];
       const T* const dz = w.in[0].at(r) + i * op.outputs;
       T sum = T(0);
       if (w.narrow)
@@ -207,8 +267,9 @@ void run(const ops::SparseMatMulFactors& op, const Work<T>& w, const Step<T>& s,
           sum = fma_(dz[n], weighted_narrow(w, op.a, i, n), sum);
       else
         over_outputs<T>(op.outputs, [&](long c, long columns) {
-          T row[kPanel];
-          weighted(w, op.a, i, c, columns, [&](const auto& sums) { sums.leave(row, T(1), false); });
+          T row[4 * Vec<T>::width];
+          weighted(w, op.a, at, at + 1, c, columns,
+                   [&](long, const auto& sums) { sums.leave(row, T(1), false); });
           for (long n = 0; n < columns; ++n) sum = fma_(dz[c + n], row[n], sum);
         });
       T& dx = w.out.at(r)[i];
