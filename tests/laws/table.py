@@ -8,6 +8,7 @@ from laws import (
     beginning,
     concurrency,
     derivatives,
+    exchange,
     killing,
     looks,
     parity,
@@ -51,6 +52,7 @@ LAWS = {
     "several_threads": Law(several.threads, every=3),
     "several_resuming": Law(several.resuming, every=3),
     "several_last_good": Law(several.last_good, every=3),
+    "exported": Law(exchange.exported, every=2),
     "concurrency": Law(concurrency.concurrency, every=50, few=6),
     "killing": Law(killing.killing, every=50, few=3),
 }

@@ -10,6 +10,7 @@ from html import escape
 from os import PathLike
 from typing import Any
 
+from .. import exporting
 from ..checks import numbers
 from ..checks.arrays import Array
 from ..checks.names import choose
@@ -18,6 +19,7 @@ from . import devices, inputs
 from .body import Body
 from .description import sizes
 from .naming import label, shape_of
+from .recorded import recorded
 from .summary import summary
 from .tensor import Shape
 from .weights import fitting
@@ -248,6 +250,32 @@ class Network(Body):
             self.load_state_dict(state, strict=strict, prefix=prefix)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None
+
+    def to_onnx(self, path: str | PathLike[str]) -> None:
+        """Write the network as an ONNX file that computes what `predict` does.
+
+        Opset 18; any number of samples, inputs and outputs shaped as here: images are (height,
+        width, channels). Weights are written bit for bit under their names, in ONNX's order of
+        axes. What draws or drops while training is written as predictions have it; docs/onnx.md has
+        a table of what becomes what.
+
+        Parameters
+        ----------
+        path
+            Of the file, which is written whole or not at all.
+
+        Raises
+        ------
+        ImportError
+            If the package `onnx` is not installed: ``pip install 'steep[onnx]'``.
+        ValueError
+            If an op has no ONNX form, or the weights take more than 2 GB.
+        RuntimeError
+            If the input shape is not known yet.
+        OSError
+            If the file cannot be written.
+        """
+        exporting.write(recorded(self), path)
 
     def _given(self, input_shape: Any) -> tuple[Shape, ...]:
         """Return the input shapes `build` was asked for."""

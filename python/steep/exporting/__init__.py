@@ -1,0 +1,5 @@
+"""Writes networks for other programs; no layer lives here."""
+
+from .onnx_file import write
+
+__all__ = ["write"]

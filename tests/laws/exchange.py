@@ -1,0 +1,55 @@
+"""Law 8: other programs compute what steep does: ONNX files of trained networks."""
+
+import copy
+import importlib.util
+
+import numpy as np
+from laws.playing import Broken, Skip, trained
+from runtimes import apart, as_list, run, written
+
+LIMIT = 1e-5
+
+
+def exported(case):
+    """The ONNX file of a trained network gives its predictions, to 1e-5 of a sample's largest.
+
+    Where rounding decides more than that, four times what float32 itself is off, or what weights
+    moved by a rounding give in float64: other orders of sums and folded normalisations do as much.
+    """
+    needs("onnx", "onnxruntime")
+    if "sample=True" in case.text:
+        raise Skip("predictions draw")
+    done = trained(case)
+    done.net._convert("float32")  # runtimes have float64 for few operators
+    wanted = as_list(done.net.predict(done.X))
+    found = run(written(done.net), done.X)
+    limits = roundings(done, wanted)
+    for a, b, limit in zip(found, wanted, limits, strict=True):
+        off = apart(a, b)
+        if off > max(LIMIT, 4 * limit):
+            raise Broken(f"onnxruntime is {off:.3g} apart, rounding {limit:.3g}")
+
+
+def roundings(done, wanted):
+    """Return for each output how far float32 is from float64, and that from itself, moved."""
+    net = copy.deepcopy(done.net)
+    net._convert("float64")
+    exact = as_list(net.predict(done.X))
+    if not all(np.isfinite(y).all() for y in exact):
+        raise Skip("not finite")
+    limits = [apart(a, b) for a, b in zip(wanted, exact, strict=True)]
+    state, random = net.state_dict(), np.random.default_rng(done.case.seed)
+    for _ in range(3):
+        net.load_state_dict(
+            {name: w * (1 + 2.0**-23 * random.uniform(-1, 1, w.shape)) for name, w in state.items()}
+        )
+        moved = as_list(net.predict(done.X))
+        limits = [max(most, apart(*pair)) for most, *pair in zip(limits, moved, exact, strict=True)]
+    return limits
+
+
+def needs(*names):
+    """Skip the law where a package is missing."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise Skip(f"{name} is not installed")

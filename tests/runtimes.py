@@ -1,0 +1,46 @@
+"""Runs ONNX files under onnxruntime, for tests; they skip where it is not installed."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+
+def written(net):
+    """Return the bytes of a network's ONNX file."""
+    with tempfile.TemporaryDirectory() as folder:
+        net.to_onnx(Path(folder) / "net.onnx")
+        return (Path(folder) / "net.onnx").read_bytes()
+
+
+def run(model, X):
+    """Return the outputs of a model, given as bytes, for one array or a list of them."""
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(3)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
+    arrays = X if isinstance(X, list) else [X]
+    kind = np.float64 if "double" in session.get_inputs()[0].type else np.float32
+    names = [given.name for given in session.get_inputs()]
+    given = {n: np.ascontiguousarray(x, kind) for n, x in zip(names, arrays, strict=True)}
+    return session.run(None, given)
+
+
+def as_list(outputs):
+    """Return what `predict` gave as a list."""
+    if isinstance(outputs, dict):
+        return list(outputs.values())
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+def apart(found, wanted):
+    """Return the largest difference, as a part of the sample's largest number or of 1."""
+    shape = (len(wanted), -1) if wanted.size else (1, 0)
+    found, wanted = (a.astype(np.float64).reshape(shape) for a in (found, wanted))
+    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
+    with np.errstate(invalid="ignore"):
+        off = np.where(same, 0.0, np.abs(found - wanted))
+        size = np.abs(wanted).max(axis=1, keepdims=True, initial=1.0)
+    return float(np.max(off / size, initial=0.0))
