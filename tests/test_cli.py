@@ -18,7 +18,7 @@ from steep.commands import zoo
 
 SHORT = ["--units", "16", "--epochs", "3", "--quiet"]
 FILES = {
-    "config.json", "curve.png", "history.csv", "metrics.json",
+    "README.md", "config.json", "curve.png", "history.csv", "metrics.json",
     "trainer.safetensors", "weights.safetensors",
 }  # fmt: skip
 

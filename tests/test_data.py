@@ -189,13 +189,13 @@ def test_csv_row_numbers_and_dropped_columns_are_left_out(tmp_path):
 
 
 def test_csv_text_after_the_sampled_rows(tmp_path):
-    rows = "".join(f"{i % 9},{i}.5\n" for i in range(3000))
+    rows = "".join(f"{'abc'[i % 3]},{i}.5\n" for i in range(3000))
     table = data.read_csv(write(tmp_path / "l.csv", "a,y\n" + rows + "odd,1\n"), "y")
-    assert table.features == (*(f"a={i}" for i in range(9)), "a=odd")
+    assert table.features == ("a=a", "a=b", "a=c", "a=odd")
     assert table.X.sum() == 3001
 
 
-MANY = "".join(f"t{i},1\n" for i in range(80))
+MANY = "".join(f"t{i},{i}.5\n" for i in range(80))
 TYPO = "".join(f"{i},1\n" for i in range(2000)) + "x7,2\n"
 
 
@@ -206,18 +206,16 @@ TYPO = "".join(f"{i},1\n" for i in range(2000)) + "x7,2\n"
         ("a,b\n", "a header but no rows"),
         ("a,b\n1,2\n3\n", "line 3, 1 cells, expected 2"),
         ("a,b\n1,2\n3,4,5\n", "line 3, 3 cells, expected 2"),
-        ("a,b\n1,2\n\n,4\n", r"line 4, column 'a': the value is missing \(''\)"),
-        ("a,b\n1,2\nNaN,4\n", r"line 3, column 'a': the value is missing \('NaN'\)"),
-        ("a,b\nx,2\n?,4\n", r"line 3, column 'a': the value is missing \('\?'\)"),
-        ("a,b\n1,NA\n", "line 2, column 'b': the value is missing"),
+        ("a,b\n1,NA\n", "column 'b': the value is missing in every row"),
+        ("a,b\n,1\n?,2\n", "no column is left to learn 'b' from. 'a': no value in any row"),
         ("a,b\n1,2\n-inf,4\n", "line 3, column 'a': '-inf' is not a finite number"),
-        ("a,b\n" + MANY, "line 2, column 'a': 't0' is one of more than 64 different texts"),
+        ("a,b\n" + MANY, "no column is left.*'a': 80 different texts in 80 rows"),
         ("a,b\n" + TYPO, "line 2002, column 'a': 'x7' in a column of numbers"),
         ("b\n1\n", "no column is left"),
         ("a,c\n1,2\n", "no target column 'b'; the columns are 'a', 'c'"),
         ("b,b,a\n1,2,3\n", "names 2 columns"),
         ("a,b\n1,x\n2,x\n", "holds only .*x.*two classes"),
-        ("a,b\n1,x\n2,y\n3,z\n", "3 different values in 3 samples are no classes"),
+        ("a,b\n1,x\n2,y\n3,z\n", "3 different values in 3 samples: these are no classes"),
     ],
 )
 def test_bad_csv_is_refused_by_line_and_column(tmp_path, text, message):
@@ -227,8 +225,8 @@ def test_bad_csv_is_refused_by_line_and_column(tmp_path, text, message):
 
 def test_csv_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "b.csv"
-    path.write_bytes(b"a,b\n\xff\xfe,2\n")
-    with pytest.raises(ValueError, match="not UTF-8"):
+    path.write_bytes(b"a,b\n1\0,2\n2,3\n")
+    with pytest.raises(ValueError, match="line 2: holds a byte 0"):
         data.read_csv(path, "b")
     path.write_bytes(gzip.compress(b"a,b\n1,2\n" * 999)[:40])
     with pytest.raises(ValueError, match="damaged gzip"):

@@ -64,6 +64,7 @@ MEMBERS = {
     "Dataset": "task",
     "Comparison": "save",
     "Search": "choice score",
+    "Table": "apply classes decode encode features learn load open save targets",
     "Target": "task",
     "History": "history plot steps to_frame",
     "Tensor": "T shape",

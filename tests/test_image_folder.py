@@ -122,10 +122,10 @@ def test_the_note_which_side_is_up_is_followed(tmp_path):
 
 def test_files_that_cannot_be_read_are_named(flowers):
     folder, _ = flowers
-    bad = folder / "rose" / "Thumbs.db"
+    bad = folder / "rose" / "notes.bmp"
     for content in (b"", b"hello", b"\x89PNG\r\n\x1a\n" + b"x" * 40):
         bad.write_bytes(content)
-        with pytest.raises(ValueError, match=r"Thumbs\.db: not an image that can be read"):
+        with pytest.raises(ValueError, match=r"notes\.bmp: not an image that can be read"):
             data.images(folder)
     bad.unlink()
     whole = picture(folder / "rose" / "8.png", pixels(6, 5, 3)).read_bytes()

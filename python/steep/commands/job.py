@@ -1,6 +1,7 @@
 """One run of `steep train`: its recipe, data, trainer and folder, and what it writes there."""
 
-import math
+import hashlib
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import numpy as np
 
 from .. import Trainer, __version__, callbacks, plots
 from ..data import Dataset
-from . import run_folder
+from ..files import atomic
+from . import measures, report, run_folder
 from .makers import Maker
 from .recipe import Recipe, build_augment, build_network, build_optimizer
 
@@ -35,11 +37,21 @@ class Job:
         recipe: Recipe,
         data: Dataset,
         trainer: Trainer,
-        folder: Path,
+        folder: Path | None,  # None: nothing is kept
         maker: Maker | None = None,  # of images; None: a classifier, or a regression
     ) -> None:
-        self.recipe, self.data, self.trainer, self.folder = recipe, data, trainer, folder
+        self.recipe, self.data, self.trainer = recipe, data, trainer
+        self.folder = folder or Path()
         self.maker = maker
+        self.stopping = (
+            callbacks.EarlyStopping(patience=recipe.patience or 1)
+            if recipe.early_stopping and data.validation is not None
+            else None
+        )
+        self.keeps = folder is not None  # whether checkpoints are written
+        self.longer = False  # whether a finished run shall go on
+        self.folds: dict[str, Any] = {}  # what cross-validation found
+        self.result: dict[str, Any] = {}  # what metrics.json has
 
     def write_config(self) -> None:
         """Write everything that is needed to repeat the run."""
@@ -57,10 +69,14 @@ class Job:
                 "sample_shape": data.train[0].shape[1:],
                 "preprocessing": data.preprocessing,
                 "target": {"mean": data.target_scale[0], "deviation": data.target_scale[1]},
+                "path": str(Path(self.recipe.dataset).expanduser().absolute()),
+                "fingerprint": fingerprint(data),
             },
             "optimizer": self.trainer.optimizer.get_config(),
             "parameters": self.trainer.net.num_parameters,
         }
+        if data.table is not None:
+            data.table.save(self.folder / run_folder.TABLE)
         run_folder.write_json(self.folder / run_folder.CONFIG, values)
 
     def describe(self) -> None:
@@ -73,6 +89,8 @@ class Job:
             f"{data.name}: {len(data.train[0])} training, {held} validation, "
             f"{len(data.test[0])} test samples of {shape}, {kind}"
         )
+        if data.table is not None:
+            print(f"\n{data.table}\n")
         parameters = self.trainer.net.num_parameters
         changed = (
             "" if recipe.augment in (None, "none") else f", images changed by {recipe.augment}"
@@ -83,13 +101,16 @@ class Job:
         """Train to the end of the recipe, from wherever the trainer stands."""
         assert self.recipe.epochs
         assert self.recipe.batch_size
+        left = self.recipe.epochs
         if self.trainer.epoch and self.trainer.finished:
-            return  # resumed, but nothing is left to do
-        each_epoch: list[Any] = [_Keep(self)]
-        if self.recipe.early_stopping:
-            each_epoch.append(callbacks.EarlyStopping(patience=self.recipe.patience))
+            left -= self.trainer.epoch
+            if left <= 0 or not self.longer:
+                return  # resumed, but nothing is left to do
+        each_epoch: list[Any] = [_Keep(self)] if self.keeps else []
+        if self.stopping is not None:
+            each_epoch.append(self.stopping)
         options: dict[str, Any] = {
-            "epochs": self.recipe.epochs,
+            "epochs": left,
             "batch_size": self.recipe.batch_size,
             "callbacks": each_epoch,
             "progress": progress,
@@ -114,7 +135,7 @@ class Job:
     def save(self, interrupted: bool = False) -> None:
         """Write what is trained."""
         # Early stopping has put its best weights back: going on needs those of the last epoch.
-        if interrupted and self.recipe.early_stopping and self._kept.exists():
+        if interrupted and self.stopping is not None and self._kept.exists():
             self.write_history()
         else:
             self.checkpoint()
@@ -126,17 +147,49 @@ class Job:
 
     def test(self) -> dict[str, float]:
         """Measure on the test part, in the units of the data."""
-        X, y = self.data.test
-        if self.maker is not None:
-            metrics = self.maker.measure()
-        elif self.data.classes is not None:
-            metrics = {name: float(v) for name, v in self.trainer.evaluate(X, y).items()}
-        else:
-            metrics = regression_metrics(self.trainer.net.predict(X), y, self.data.target_scale[1])
-        run_folder.write_json(
-            self.folder / run_folder.METRICS, {"samples": len(y), "test": metrics}
-        )
+        y = self.data.test[1]
+        metrics = self.maker.measure() if self.maker is not None else self.measure(self.data.test)
+        result: dict[str, Any] = {"samples": len(y), "test": metrics}
+        if self.maker is None:
+            if self.data.validation is not None:
+                result["validation"] = self.measure(self.data.validation)
+            name, value = measures.of_guessing(
+                self.data.task, self._plain(self.data.train[1]), self._plain(y)
+            )
+            result["guessing"] = {"metric": name, "value": value}
+        result["epochs"] = self.trainer.epoch
+        if self.stopping is not None and self.stopping.best_epoch >= 0:
+            result["best_epoch"] = self.stopping.best_epoch + 1
+        if self.folds:
+            result["cv"] = self.folds
+        run_folder.write_json(self.folder / run_folder.METRICS, result)
+        self.result = result
         return metrics
+
+    def measure(self, part: tuple[Any, Any]) -> dict[str, float]:
+        """Measure on a part of the data, in its units."""
+        X, y = part
+        if self.data.classes is None:
+            values = self._plain(self.trainer.net.predict(X))
+            goal = self.data.table.goal if self.data.table else None
+            values = np.maximum(values, 0.0) if goal and goal.count else values
+            return measures.regression(values, self._plain(y))
+        found = {name: float(v) for name, v in self.trainer.evaluate(X, y).items()}
+        if self.data.table is None:
+            return found
+        return found | measures.classification(measures.softmax(self.trainer.net.predict(X)), y)
+
+    def _plain(self, y: Any) -> Any:
+        """Return targets in their units."""
+        if self.data.classes is not None:
+            return y
+        mean, deviation = self.data.target_scale
+        return y.astype(np.float64).reshape(-1) * deviation + mean
+
+    def write_readme(self) -> None:
+        """Write the page that explains the folder."""
+        page = report.text(self.folder, self.recipe, self.data, self.result)
+        atomic.replace(self.folder / run_folder.README, page.encode("utf-8", "surrogatepass"))
 
     def draw(self) -> str:
         """Draw what was made, and the learning curve, or say why there is none."""
@@ -158,38 +211,29 @@ class _Keep:
     pause = 1.0  # seconds; a checkpoint is forced to the disk, which may take a tenth
 
     def __init__(self, job: Job):
-        self.job, self.due = job, 0.0
+        self.job, self.due, self.warned = job, 0.0, False
 
     def on_epoch_end(self) -> None:
         """Save, unless the last time was just now."""
-        if time.monotonic() >= self.due:
+        if time.monotonic() < self.due:
+            return
+        try:
             self.job.checkpoint()
-            self.due = time.monotonic() + self.pause
+        except OSError as error:  # a full disk must not cost what is trained so far
+            if not self.warned:
+                print(f"no checkpoint: {error}; training goes on", file=sys.stderr)
+            self.warned = True
+        self.due = time.monotonic() + self.pause
 
 
-def regression_metrics(predicted: Any, y: Any, deviation: float) -> dict[str, float]:
-    """Root mean square error, mean absolute error (in the data's units) and R^2.
-
-    Parameters
-    ----------
-    predicted, y : ndarray
-        (N, 1), standardised.
-    deviation : float
-        Unit of both, in the units of the data.
-
-    Returns
-    -------
-    dict of str to float
-        ``rmse``, ``mae``, and ``r2`` where y varies.
-    """
-    error = predicted.astype(np.float64) - y
-    spread = float(np.var(y.astype(np.float64)))
-    square = float(np.mean(error**2))
-    metrics = {
-        "rmse": deviation * math.sqrt(square),
-        "mae": deviation * float(np.mean(np.abs(error))),
-    }
-    return metrics | ({"r2": 1.0 - square / spread} if spread else {})
+def fingerprint(data: Dataset) -> str:
+    """Return a digest of all samples in their order: equal data, equal parts."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in (data.train, data.validation, data.test):
+        for array in part or ():
+            digest.update(repr((array.shape, str(array.dtype))).encode())
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _title(recipe: Recipe) -> str:

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import Any
 
-from .. import layers, optimizers, schedules
+from .. import layers, memory, optimizers, schedules
 from ..checks.names import choose
 from ..data import Augment, Dataset
 from ..network.model import Sequential
-from . import zoo
+from . import tabular, zoo
+from .options import READING
 
 # (rate, updates of the whole run) -> schedule of the learning rate
 SCHEDULES: dict[str, Callable[[float, int], Any]] = {
@@ -32,6 +34,14 @@ class Recipe:
     target: str | None = None
     task: str | None = None
     drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    header: bool | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    skip: int | None = None
     size: tuple[int, int] | None = None
     validation: float = 0.1
     model: str = "mlp"
@@ -48,23 +58,32 @@ class Recipe:
     l1: float = 0.0
     l2: float | None = None
     clip_norm: float | None = None
-    early_stopping: bool = False
-    patience: int = 10
+    early_stopping: bool | None = None
+    patience: int | None = None
     seed: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Give the settings as plain values."""
         return asdict(self)
 
+    def table_options(self) -> dict[str, Any]:
+        """Give what was said of a table's columns and of its file."""
+        names = ("keep", "categorical", "missing", *READING)
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value not in (None, ())}
+
     @classmethod
     def from_json(cls, values: Any) -> "Recipe":
         """Rebuild what `to_json` gave; ValueError where it is no such thing."""
         try:
-            tuples = {name: tuple(values[name]) for name in ("drop", "units")}
-            size = values.get("size")
-            return cls(**{**values, **tuples, "size": None if size is None else tuple(size)})
-        except (TypeError, KeyError) as error:
+            return cls(**frozen(values))
+        except (TypeError, AttributeError) as error:
             raise ValueError(f"config.json: not the settings of a run ({error!r}).") from None
+
+
+def frozen(values: Any) -> dict[str, Any]:
+    """Return settings with tuples in the place of lists."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
 # Chosen on validation parts; the figures of the test parts are in the README.
@@ -97,6 +116,7 @@ MAKING: dict[str, dict[str, Any]] = {
     "unet": {"epochs": 3, "batch_size": 64, "lr": 3e-3, "schedule": "cosine"},
 }
 UPDATES = 8000  # of a run on a table of one's own, whatever its size
+PATIENCE = 10  # epochs
 EPOCHS = (5, 200)  # but never fewer or more than these
 
 
@@ -121,16 +141,23 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
         "lr": 1e-3,
         "schedule": "cosine",
     }
-    defaults = {"l2": 0.0, "augment": "none", **DEFAULTS.get(recipe.dataset, table)}
-    if model != "mlp":
+    every = {"l2": 0.0, "augment": "none", "early_stopping": False, "patience": PATIENCE}
+    if recipe.target is not None:
+        table |= tabular.settings(recipe.validation > 0)
+    defaults = {**every, **DEFAULTS.get(recipe.dataset, table)}
+    if model in tabular.MODELS:
+        if recipe.units:
+            raise ValueError(f"--model {model}: takes no --units; --model mlp does.")
+        defaults |= {"units": (), **tabular.MODELS[model]}
+    elif model != "mlp":
         if recipe.units or recipe.dropout:
             raise ValueError(f"--model {model}: takes no --units or --dropout; --model mlp does.")
         defaults |= {"units": (), "dropout": 0.0}
     if model in MAKING:
-        none = {"units": (), "dropout": 0.0, "l2": 0.0, "augment": "none", "optimizer": "adam"}
-        defaults = {**none, **MAKING[model]}
+        none = {"units": (), "dropout": 0.0, "optimizer": "adam"}
+        defaults = {**every, **none, **MAKING[model]}
     if model in zoo.ENTRIES:
-        defaults = {"l2": 0.0, **zoo.settings(model, recipe.dataset)}
+        defaults = {**every, **zoo.settings(model, recipe.dataset)}
     if (recipe.optimizer or defaults["optimizer"]).lower() != defaults["optimizer"]:
         own = {"lr": None, "momentum": None, "weight_decay": None}  # of the optimizer
         defaults = {**defaults, **own, "l2": 0.0}
@@ -141,16 +168,42 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
 def build_network(recipe: Recipe, data: Dataset) -> Sequential:
     """Build the chosen model for the data: samples as stored to one output for each class."""
     outputs = 1 if data.classes is None else len(data.classes)
-    shape = data.train[0].shape[1:]
-    scale = [] if data.scale == 1.0 else [layers.Rescale(data.scale)]
+    return network_of(recipe, data.train[0].shape[1:], outputs, data.scale)
+
+
+def network_of(
+    recipe: Recipe, shape: tuple[int, ...], outputs: int, factor: float = 1.0
+) -> Sequential:
+    """Build the chosen model for samples of a shape, which a factor brings to about 1.
+
+    Raises
+    ------
+    MemoryError
+        Its weights do not fit into memory.
+    """
+    scale = [] if factor == 1.0 else [layers.Rescale(factor)]
     model = choose("model", recipe.model, {name: name for name in names()})
     if model in zoo.ENTRIES:
         body = zoo.build(model, shape, outputs)
+    elif model in tabular.MODELS:
+        body = tabular.build(model, shape, outputs, recipe.dropout or 0.0)
     else:
+        _refuse_too_large((math.prod(shape), *(recipe.units or ()), outputs))
         body = _dense(recipe, shape, outputs)
     net = Sequential(*scale, *body)
     net.build(shape, seed=recipe.seed)
     return net
+
+
+def _refuse_too_large(sizes: tuple[int, ...]) -> None:
+    """Refuse dense layers whose weights alone, with those of a rule that keeps two, do not fit."""
+    weights = sum(a * b for a, b in pairwise(sizes))
+    need, room = 24 * weights, memory.available()
+    if room is not None and need > room:
+        raise MemoryError(
+            f"--units {','.join(map(str, sizes[1:-1]))}: {weights} weights need about "
+            f"{memory.readable(need)} to train, {memory.readable(room)} are free. Take fewer units."
+        )
 
 
 def _dense(recipe: Recipe, shape: tuple[int, ...], outputs: int) -> list[layers.Layer]:
@@ -164,7 +217,7 @@ def _dense(recipe: Recipe, shape: tuple[int, ...], outputs: int) -> list[layers.
 
 def names() -> list[str]:
     """Return the models that --model takes."""
-    return ["mlp", "linear", *MAKING, *zoo.known()]
+    return ["mlp", "linear", *tabular.MODELS, *MAKING, *zoo.known()]
 
 
 def build_augment(recipe: Recipe, data: Dataset) -> Augment | None:

@@ -16,6 +16,8 @@ HISTORY = "history.csv"
 CURVE = "curve.png"
 CONFIG = "config.json"
 METRICS = "metrics.json"
+TABLE = "table.json"
+README = "README.md"
 
 
 def create(out: str | None, dataset: str) -> Path:
@@ -26,8 +28,8 @@ def create(out: str | None, dataset: str) -> Path:
     ValueError
         It is not empty, or cannot be written.
     """
-    folder = Path(out) if out is not None else _fresh(dataset)
     try:
+        folder = Path(out) if out is not None else _fresh(dataset)
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise ValueError(
@@ -39,18 +41,23 @@ def create(out: str | None, dataset: str) -> Path:
         probe.unlink()
     except OSError as error:
         raise ValueError(
-            f"{folder}: cannot be written ({error.strerror}). Name another folder with --out."
+            f"{out or 'runs'}: cannot be written ({error.strerror}). Name another folder with "
+            "--out."
         ) from None
     return folder
 
 
 def _fresh(dataset: str) -> Path:
+    """Make a folder that nobody else has: several runs may begin in one second."""
     base = Path("runs") / f"{dataset}-{time.strftime('%Y%m%d-%H%M%S')}"
     folder, number = base, 1
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
-    return folder
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            number += 1
+            folder = base.with_name(f"{base.name}-{number}")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -58,8 +65,8 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     atomic.replace(path, (json.dumps(values, indent=2, default=str) + "\n").encode())
 
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """Read a run's config.json.
+def read_config(folder: Path, what: str = "resume") -> dict[str, Any]:
+    """Read a run's config.json; `what` says what for.
 
     Raises
     ------
@@ -68,7 +75,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise ValueError(f"{folder}: no run to resume here ({CONFIG} is missing).")
+        raise ValueError(f"{folder}: no run to {what} here ({CONFIG} is missing).")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -1,21 +1,23 @@
 """`steep train`: its options, and how a run begins, goes on and ends. The run is in job.py."""
 
 import argparse
+import json
+import sys
 from collections.abc import Mapping
-from dataclasses import fields
-from functools import partial
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from .. import NonFiniteError, Trainer, set_num_threads
 from ..data import Dataset, open_dataset
 from ..optimizers import TABLE
-from . import INTERRUPTED, makers, run_folder
-from .job import Job, make_trainer
-from .recipe import SCHEDULES, Recipe, build_augment, complete, names
+from . import INTERRUPTED, folds, makers, run_folder
+from . import options as shared
+from .job import Job, fingerprint, make_trainer
+from .recipe import SCHEDULES, Recipe, build_augment, build_optimizer, complete, frozen, names
 
 # What may be said anew when a run goes on; everything else is in its config.json.
-FREE = {"out", "resume", "threads", "quiet", "root", "dataset"}
+FREE = {"out", "resume", "threads", "quiet", "root", "dataset", "json"}
 
 EXAMPLES = """examples:
   steep train                                  bundled digits
@@ -24,6 +26,7 @@ EXAMPLES = """examples:
   steep train fashion-mnist --model vae        images: vae, dcgan, autoencoder, unet (denoises)
   steep train flowers --model resnet18 --size 64,64   a folder of class folders of pictures
   steep train table.csv --target price         your own table, or arrays X and y of an .npz file
+  steep train table.xlsx --target kind --cv 5  with a mean and deviation over five parts
   steep train --out runs/a --resume            go on with an interrupted run
 """
 
@@ -37,34 +40,77 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(run=run)
-    # Only what the user says is set; Recipe has the defaults.
-    add = partial(parser.add_argument, default=argparse.SUPPRESS)
+    add = shared.adder(parser)  # only what the user says is set; Recipe has the defaults
     add(
         "dataset",
         nargs="?",
         metavar="DATASET",
-        help="digits (default), fashion-mnist, FILE.csv, FILE.npz, a folder of IDX files, or a "
-        "folder of class folders of pictures",
+        help="digits (default), fashion-mnist, a table (.csv, .parquet, .feather, .xlsx), "
+        "FILE.npz, a folder of IDX files, or a folder of class folders of pictures",
     )
     add("--root", metavar="DIR", help="folder of fashion-mnist's four IDX files")
-    add("--target", metavar="COLUMN", help="column of a CSV file to learn: a name or a position")
-    add("--drop", metavar="COLUMN", action="append", help="column to leave out (repeatable)")
+    _add_table(parser)
+    add(
+        "--size",
+        type=shared.size,
+        metavar="H,W",
+        help="scale the pictures of class folders to this",
+    )
+    add("--validation", type=shared.number, metavar="F", help="share held out for validation (0.1)")
+    _add_training(parser)
+    add("--seed", type=int, metavar="N", help="of the split, weights, shuffles, dropout (0)")
+    add("--threads", type=shared.count, metavar="N", help="default: every core")
+    add(
+        "--cv",
+        type=shared.count,
+        metavar="K",
+        help="train on K parts of the table first, each tested",
+    )
+    add("--out", metavar="DIR", help="run folder (runs/DATASET-TIME)")
+    add("--resume", action="store_true", help="go on with the run in --out")
+    add("--quiet", action="store_true", help="print the result only")
+    add("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    add = shared.adder(parser.add_argument_group("tables"))
+    add("--target", metavar="COLUMN", help="column to learn: a name or a position")
+    for name, what in (
+        ("--drop", "column to leave out (repeatable)"),
+        ("--keep", "column to keep though it seems to name the rows (repeatable)"),
+        ("--categorical", "column whose numbers are categories (repeatable)"),
+    ):
+        add(name, metavar="COLUMN", action="append", help=what)
+    add(
+        "--missing",
+        metavar="WORD",
+        action="append",
+        help="word that counts as missing (repeatable)",
+    )
     add(
         "--task",
         choices=("classification", "regression"),
         help="by default text and few whole numbers are classes, all else is regression",
     )
-    add("--size", type=_size, metavar="H,W", help="scale the pictures of class folders to this")
-    add("--validation", type=float, metavar="F", help="share held out for validation (0.1)")
+    shared.add_reading(parser)
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    add = shared.adder(parser.add_argument_group("network and training"))
     add("--model", metavar="NAME", help=f"{', '.join(names())} (mlp)")
-    add("--units", type=_units, metavar="N,N", help="hidden units of the mlp, e.g. 256,128")
-    add("--dropout", type=float, metavar="F", help="part dropped after each hidden layer")
-    add("--epochs", type=_count, metavar="N")
-    add("--batch-size", type=_count, metavar="N")
+    add("--units", type=shared.units, metavar="N,N", help="hidden units of the mlp, e.g. 256,128")
+    add("--dropout", type=shared.number, metavar="F", help="part dropped after each hidden layer")
+    add("--epochs", type=shared.count, metavar="N")
+    add("--batch-size", type=shared.count, metavar="N")
     add("--optimizer", metavar="NAME", help=f"{', '.join(TABLE)}")
-    add("--lr", type=float, metavar="F", help="learning rate")
-    add("--momentum", type=float, metavar="F")
-    add("--weight-decay", type=float, metavar="F", help="decoupled: w = w - lr*weight_decay*w")
+    add("--lr", type=shared.number, metavar="F", help="learning rate")
+    add("--momentum", type=shared.number, metavar="F")
+    add(
+        "--weight-decay",
+        type=shared.number,
+        metavar="F",
+        help="decoupled: w = w - lr*weight_decay*w",
+    )
     add("--schedule", metavar="NAME", help=f"of the learning rate: {', '.join(SCHEDULES)}")
     add(
         "--augment",
@@ -72,44 +118,22 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         help="change images at random while training: flip, shift=PIXELS, cutout=PIXELS, "
         "fill=VALUE; or none",
     )
-    add("--l1", type=float, metavar="F", help="penalty l1*sum|w| on weights")
-    add("--l2", type=float, metavar="F", help="penalty l2/2*sum w^2 on weights")
-    add("--clip-norm", type=float, metavar="F", help="largest norm of the whole gradient")
+    add("--l1", type=shared.number, metavar="F", help="penalty l1*sum|w| on weights")
+    add("--l2", type=shared.number, metavar="F", help="penalty l2/2*sum w^2 on weights")
+    add("--clip-norm", type=shared.number, metavar="F", help="largest norm of the whole gradient")
     add(
         "--early-stopping",
-        action="store_true",
-        help="stop when the validation loss no longer falls; keep the best weights",
+        action=argparse.BooleanOptionalAction,
+        help="stop when the validation loss no longer falls; keep the best weights (tables: yes)",
     )
-    add("--patience", type=_count, metavar="N", help="epochs early stopping waits (10)")
-    add("--seed", type=int, metavar="N", help="of the split, weights, shuffles, dropout (0)")
-    add("--threads", type=_count, metavar="N", help="default: every core")
-    add("--out", metavar="DIR", help="run folder (runs/DATASET-TIME)")
-    add("--resume", action="store_true", help="go on with the run in --out")
-    add("--quiet", action="store_true", help="print the result only")
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {value}")
-    return value
-
-
-def _units(text: str) -> tuple[int, ...]:
-    return tuple(_count(part) for part in text.split(","))
-
-
-def _size(text: str) -> tuple[int, int]:
-    sizes = _units(text)
-    if len(sizes) != 2:
-        raise argparse.ArgumentTypeError(f"expected HEIGHT,WIDTH, got {text}")
-    return sizes
+    add("--patience", type=shared.count, metavar="N", help="epochs early stopping waits (10)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Train as the options say."""
     given = {key: v for key, v in vars(options).items() if key not in {"command", "run"}}
-    quiet = given.get("quiet", False)
+    as_json = given.get("json", False)
+    quiet = given.get("quiet", False) or as_json
     if "threads" in given:
         set_num_threads(given["threads"])
     job = _resumed(given) if given.get("resume") else _begun(given)
@@ -121,7 +145,8 @@ def run(options: argparse.Namespace) -> int:
         job.save(interrupted=True)
         print(
             f"interrupted: the weights so far are in {job.folder}. "
-            f"Go on with: steep train --out {job.folder} --resume"
+            f"Go on with: steep train --out {job.folder} --resume",
+            file=sys.stderr if as_json else sys.stdout,
         )
         return INTERRUPTED
     except NonFiniteError as error:
@@ -129,8 +154,14 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(f"{error} Saved in {job.folder}.") from None
     job.save()
     metrics = job.test()
-    print(", ".join(f"test {name} {value:.4f}" for name, value in metrics.items()))
     notes = job.draw()
+    job.write_readme()
+    if as_json:
+        print(json.dumps({"folder": str(job.folder), **job.result}))
+        return 0
+    print(", ".join(f"test {name} {value:.4f}" for name, value in metrics.items()))
+    if guess := job.result.get("guessing"):
+        print(f"always guessing the same: test {guess['metric']} {guess['value']:.4f}")
     print(f"run folder: {job.folder}{notes}")
     return 0
 
@@ -138,9 +169,7 @@ def run(options: argparse.Namespace) -> int:
 def _recipe(given: Mapping[str, Any]) -> Recipe:
     names = {item.name for item in fields(Recipe)}
     values = {name: value for name, value in given.items() if name in names}
-    if "drop" in values:
-        values["drop"] = tuple(values["drop"])
-    return Recipe(**values)
+    return Recipe(**frozen(values))
 
 
 def _open(recipe: Recipe) -> Dataset:
@@ -153,6 +182,7 @@ def _open(recipe: Recipe) -> Dataset:
         size=recipe.size,
         validation=recipe.validation,
         seed=recipe.seed,
+        **recipe.table_options(),
     )
 
 
@@ -166,31 +196,86 @@ def _begun(given: Mapping[str, Any]) -> Job:
     maker = makers.make(recipe, data)
     trainer = make_trainer(recipe, data) if maker is None else maker.trainer
     build_augment(recipe, data)  # refuses before anything is written
+    if "cv" in given and recipe.target is None:
+        raise ValueError("--cv: takes a table; name its column to learn with --target.")
     folder = run_folder.create(given.get("out"), data.name)
     job = Job(recipe, data, trainer, folder, maker)
     job.write_config()
+    if "cv" in given:
+        shown = not (given.get("quiet", False) or given.get("json", False))
+        job.folds = folds.run(recipe, given["cv"], shown)
     return job
 
 
 def _resumed(given: Mapping[str, Any]) -> Job:
     if "out" not in given:
         raise ValueError("--resume: name the run folder with --out.")
-    extra = sorted(set(given) - FREE)
-    if extra:
-        options = ", ".join("--" + name.replace("_", "-") for name in extra)
-        raise ValueError(f"--resume: goes on with the settings of the run; leave out {options}.")
     folder = Path(given["out"])
-    values = dict(run_folder.read_config(folder)["recipe"])
-    if "dataset" in given and given["dataset"] != values.get("dataset"):
-        raise ValueError(f"{folder}: is a run on {values.get('dataset')}, not {given['dataset']}.")
-    values["root"] = given.get("root", values.get("root"))
-    recipe = Recipe.from_json(values)
+    extra = sorted(set(given) - FREE)
+    longer = extra == ["epochs"]
+    if extra and not longer:
+        _refuse(extra)
+    config = run_folder.read_config(folder)
+    recipe = _moved(folder, Recipe.from_json(config["recipe"]), config, given)
     data, checkpoint = _open(recipe), folder / run_folder.CHECKPOINT
+    known = config.get("data", {}).get("fingerprint")
+    if known is not None and fingerprint(data) != known:
+        raise ValueError(_changed(recipe, data, config["data"]))
     # Stopped before its first checkpoint, it begins again.
     maker = makers.make(recipe, data)
+    if maker is not None and checkpoint.exists():
+        maker.load(checkpoint)
     if maker is not None:
-        if checkpoint.exists():
-            maker.load(checkpoint)
-        return Job(recipe, data, maker.trainer, folder, maker)
-    trainer = Trainer.load(checkpoint) if checkpoint.exists() else make_trainer(recipe, data)
-    return Job(recipe, data, trainer, folder)
+        trainer = maker.trainer
+    else:
+        trainer = Trainer.load(checkpoint) if checkpoint.exists() else make_trainer(recipe, data)
+    if longer:
+        if not (trainer.epoch and trainer.finished and trainer.epoch < given["epochs"]):
+            _refuse(extra)
+        recipe = replace(recipe, epochs=given["epochs"])
+        # As if it had been meant to be so long from the beginning.
+        trainer.lr = build_optimizer(recipe, len(data.train[0])).lr  # type: ignore[attr-defined]
+    job = Job(recipe, data, trainer, folder, maker)
+    if longer:
+        job.longer = True
+        job.write_config()
+    return job
+
+
+def _refuse(extra: list[str]) -> None:
+    options = ", ".join("--" + name.replace("_", "-") for name in extra)
+    raise ValueError(
+        f"--resume: goes on with the settings of the run; leave out {options}. A finished run goes "
+        "on with more --epochs than it had."
+    )
+
+
+def _moved(
+    folder: Path, recipe: Recipe, config: Mapping[str, Any], given: Mapping[str, Any]
+) -> Recipe:
+    """Return the recipe with the place where its data are now."""
+    if "root" in given:
+        recipe = replace(recipe, root=given["root"])
+    named, before = given.get("dataset"), recipe.dataset
+    if named is not None and named != before and not Path(named).exists():
+        raise ValueError(f"{folder}: is a run on {before}, not {named}.")
+    if named is not None:
+        return replace(recipe, dataset=named)
+    kept = config.get("data", {}).get("path")
+    if recipe.target is not None and not Path(before).expanduser().exists() and kept:
+        return replace(recipe, dataset=kept)
+    return recipe
+
+
+def _changed(recipe: Recipe, data: Dataset, before: Mapping[str, Any]) -> str:
+    """Say how the data differ from those that a run began with."""
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    now = {name: len(part[0]) if part else 0 for name, part in parts.items()}
+    then = before.get("samples", {})
+    what = "the samples are others"
+    if now != then:
+        what = f"{sum(then.values())} samples were there, {sum(now.values())} are now"
+    return (
+        f"{recipe.dataset}: has changed since the run began ({what}). Bring it back, or begin a "
+        "new run; steep evaluate measures this one on new rows."
+    )

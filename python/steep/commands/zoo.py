@@ -89,6 +89,11 @@ def build(name: str, shape: tuple[int, ...], outputs: int) -> list[layers.Layer]
     """
     if len(shape) not in (2, 3):
         raise ValueError(f"--model {name}: needs images, the samples here have shape {shape}.")
+    if len(shape) == 3 and shape[0] in (1, 3) and shape[2] > 4:
+        raise ValueError(
+            f"--model {name}: samples of {shape} have their channels first; steep has them last: "
+            "X.transpose(0, 2, 3, 1)."
+        )
     entry = ENTRIES[name]
     builder = getattr(models, entry.builder)
     grey: list[layers.Layer] = [layers.Reshape((*shape, 1))] if len(shape) == 2 else []

@@ -1,21 +1,23 @@
 """Data sets and readers: everything that turns files into arrays. Nothing here trains."""
 
 from .augment import Augment
-from .csv_file import read_csv
 from .dataset import Dataset, open_dataset
 from .graph import Graph
 from .idx import read_idx
 from .image_folder import images
 from .image_sets import load, load_idx_folder
 from .npz_file import read_npz
+from .samples import Samples, read_csv
 from .sparse import Sparse
 from .split import split
-from .table import Table, Target, read_target
+from .table import Table
+from .target import Target, read_target
 
 __all__ = [
     "Augment",
     "Dataset",
     "Graph",
+    "Samples",
     "Sparse",
     "Table",
     "Target",

@@ -1,322 +1,285 @@
-"""Reads a CSV file into a Table: columns, their kinds, and what is wrong with which cell."""
+"""Reads text files of rows and columns into a Frame. How they are written is found in dialect.py.
 
+pyarrow or pandas cut the rows where they are installed and the file is plain enough; the reader
+here takes everything, gives the same, and says what is wrong with which line.
+"""
+
+import codecs
 import csv
-import gzip
 import io
 import itertools
-import math
-import os
-import zlib
+import re
+from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import IO, Any, NoReturn, TextIO, cast
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.numbers import whole
-from .table import Table, Target, one_hot, read_target
+from . import dialect as dialects
+from . import number_text
+from .dialect import Dialect
+from .frame import Column, Frame, unique
 
-MISSING = frozenset({"", "?", "na", "n/a", "nan", "null"})
-_MANY = 1 << 31  # columns, beyond any file
-MAX_CATEGORIES = 64  # different texts a one-hot column may have
-MAX_CLASSES = 10_000  # different texts a target column may have
-SAMPLE_ROWS = 1000  # rows that decide which columns hold text; later rows may still add one
+Cut = list[tuple[list[str], NDArray[np.int64]]]  # of each column: different texts, their codes
+_BOMS = (  # the longer ones first: a part of them is a mark of its own
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
+_BLOCK = 4096  # rows
 
 
-def read_csv(
-    path: str | os.PathLike[str],
-    target: str | int,
-    *,
-    task: str | None = None,
-    drop: Sequence[str | int] = (),
-    header: bool | None = None,
-    delimiter: str | None = None,
-) -> Table:
-    """Read a table of numbers and text; one row a sample, one column the target.
+@dataclass(frozen=True)
+class Reading:
+    """What a caller knows of a text file; what is None is found out."""
 
-    Number columns stay numbers, text columns become one-hot columns, an unnamed first column that
-    only counts the rows is left out.
+    header: bool | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    skip: int = 0
+    missing: tuple[str, ...] = ()
+    target: str | int | None = None
+    known: Sequence[str] = field(default=())
 
-    Parameters
-    ----------
-    path : str or path
-        UTF-8 text, plain or gzipped.
-    target : str or int
-        Name of the target column, or its position from 0 (from the end when negative).
-    task : {"classification", "regression"}, optional
-        What to learn; by default decided from the target, see :func:`read_target`.
-    drop : sequence of str or int
-        Columns to leave out.
-    header : bool, optional
-        Whether the first row holds names. By default it does when one is the target's, or when
-        none of its cells is a number; without names, columns are called by their position.
-    delimiter : str, optional
-        By default the most frequent of comma, semicolon, tab and bar in the first row.
 
-    Returns
-    -------
-    Table
-        N samples in the order of the file.
+def read(raw: bytes, source: str, reading: Reading) -> Frame:
+    """Read the bytes of a file.
 
     Raises
     ------
-    FileNotFoundError
-        There is no such file.
     ValueError
-        Not such a table; the message names line and column.
+        It is no such text, or a row has another number of cells; names the line.
     """
-    file = _File(os.fspath(path), delimiter or "", str(target))
+    data, notes = _utf8(raw, source, reading.encoding)
+    found = dialects.find(
+        _lines(data),
+        source,
+        target=reading.target,
+        known=reading.known,
+        header=reading.header,
+        delimiter=reading.delimiter,
+        skip=reading.skip,
+    )
     try:
-        columns, sample = _inspect(file, target, drop, header)
-        values, texts = _read(file, columns, _text_columns(columns, sample))
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{file.path}: damaged gzip file ({error}). Copy it again.") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file.path}: not UTF-8 text ({error.reason}). Convert it.") from None
+        columns = _cut(data, found, source)
     except csv.Error as error:
-        raise ValueError(f"{file.path}: not a CSV file ({error}).") from None
-    return _table(file, columns, values, texts, task)
+        raise ValueError(f"{source}: not a CSV file ({error}).") from None
+    columns = _without_blank_rows(columns)
+    rows = columns[0][1]
+    if not len(rows):
+        raise ValueError(f"{source}: has a header but no rows.")
+    names = unique(found.names)
+    made = tuple(
+        Column(name, "text", codes, tuple(texts))
+        for name, (texts, codes) in zip(names, columns, strict=True)
+    )
+    decimal = reading.decimal or _decimal(made)
+    place = _Places(data, found)
+    notes = (*notes, *found.notes)
+    twice = tuple(name for name in found.names if found.names.count(name) > 1)
+    return Frame(source, made, np.arange(len(rows)), place, found.header, decimal, notes, twice)
 
 
-@dataclass
-class _File:
-    path: str
-    delimiter: str
-    wanted: str  # the target as the user named it
+def _utf8(raw: bytes, source: str, encoding: str | None) -> tuple[bytes, tuple[str, ...]]:
+    """Return the text as UTF-8 without a mark, and what had to be guessed."""
+    notes: tuple[str, ...] = ()
+    if encoding is None:
+        encoding = next((name for mark, name in _BOMS if raw.startswith(mark)), "utf-8")
+        if encoding == "utf-8" and raw[:4096].count(b"\0") > len(raw[:4096]) // 4:
+            encoding = "utf-16-le" if raw[1:2] == b"\0" else "utf-16-be"
+        if encoding == "utf-8" and not raw.isascii():
+            try:
+                raw.decode()
+            except UnicodeDecodeError as error:
+                encoding = "cp1252"
+                line = raw.count(b"\n", 0, error.start) + 1
+                notes = (f"line {line} is not UTF-8: read as Windows-1252 (--encoding says other)",)
+    if encoding == "utf-8" and b"\0" not in raw:
+        return raw, notes
+    try:
+        text = raw.decode(encoding, "strict" if encoding != "cp1252" or not notes else "replace")
+    except LookupError:
+        raise ValueError(f"{source}: encoding {encoding!r} is unknown; utf-8 is usual.") from None
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ValueError(
+            f"{source}, line {line}: not {encoding} text ({error.reason}). Name its encoding: "
+            "--encoding latin-1, for example."
+        ) from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ValueError(f"{source}, line {line}: holds a byte 0, so it is no text. Remove it.")
+    return text.encode("utf-8", "surrogatepass"), notes
 
-    @contextmanager
-    def open(self) -> Iterator[TextIO]:
-        """Open the text of the file at its beginning."""
-        with open(self.path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
-            with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-                yield text
 
-    def rows(self, text: TextIO) -> Iterator[tuple[int, list[str]]]:
-        """(line, cells) of each row that is not blank."""
-        reader = csv.reader(text, delimiter=self.delimiter)
-        for cells in reader:
-            if cells:
-                yield reader.line_num, cells
+def _lines(data: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
 
 
-@dataclass
-class _Columns:
-    names: list[str]
-    header: bool
-    target: int
-    used: list[int]  # features, in order
+def _body(data: bytes, found: Dialect) -> Iterator[str]:
+    return itertools.islice(_lines(data), found.lines, None)
 
 
-class _Texts(dict[str, int]):
-    """Numbers the different texts of one column in order of appearance; refuses missing ones."""
+# -- cutting rows into cells -----------------------------------------------------------------------
 
-    def __init__(self, most: int):
+
+def _cut(data: bytes, found: Dialect, source: str) -> Cut:
+    """Return the columns; by another package where that surely gives the same."""
+    if found.regular and _is_plain(data, found.delimiter):
+        for engine in (_by_pyarrow, _by_pandas):
+            try:
+                return engine(_after_lines(data, found.lines), found)
+            except Exception:  # not installed, or a file that it does not take: ours says why
+                continue
+    return _by_rows(data, found, source)
+
+
+def _is_plain(data: bytes, delimiter: str) -> bool:
+    """Say whether all readers agree: no lone returns, and quotes only around whole cells."""
+    if data.count(b"\r") != data.count(b"\r\n"):
+        return False
+    if b'"' not in data:
+        return True
+    mark = re.escape(delimiter.encode())
+    whole = rb'(?:^|(?<=[\n%b]))"(?:[^"]|"")*"(?=[\r\n%b]|\Z)' % (mark, mark)
+    return b'"' not in re.sub(whole, b"", data)
+
+
+def _after_lines(data: bytes, lines: int) -> memoryview:
+    at = 0
+    for _ in range(lines):
+        at = data.find(b"\n", at) + 1 or len(data)
+    return memoryview(data)[at:]
+
+
+def _by_pyarrow(body: memoryview, found: Dialect) -> Cut:
+    import pyarrow as pa  # noqa: PLC0415  (an extra)
+    from pyarrow import csv as arrow  # noqa: PLC0415
+
+    names = list(map(str, range(len(found.names))))
+    kind = pa.dictionary(pa.int32(), pa.string())
+    table = arrow.read_csv(
+        pa.BufferReader(pa.py_buffer(body)),
+        arrow.ReadOptions(column_names=names),
+        arrow.ParseOptions(delimiter=found.delimiter, newlines_in_values=True),
+        arrow.ConvertOptions(
+            column_types=dict.fromkeys(names, kind), strings_can_be_null=False, null_values=[]
+        ),
+    )
+    cut = []
+    for column in table.unify_dictionaries().columns:
+        whole = column.combine_chunks()
+        whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+        codes = whole.indices.to_numpy(zero_copy_only=False)
+        cut.append(_stripped(whole.dictionary.to_pylist(), codes))
+    return cut
+
+
+def _by_pandas(body: memoryview, found: Dialect) -> Cut:
+    import pandas as pd  # noqa: PLC0415  (an extra)
+
+    table = pd.read_csv(
+        io.BytesIO(body),
+        sep=found.delimiter,
+        header=None,
+        names=range(len(found.names)),
+        index_col=False,
+        dtype=object,
+        na_filter=False,
+    )
+    # Rows that are too short are filled without a word: count the marks outside of quotes.
+    bare = re.sub(rb'"[^"]*"', b"", body) if b'"' in bytes(body) else bytes(body)
+    if bare.count(found.delimiter.encode()) != len(table) * (len(found.names) - 1):
+        raise ValueError("rows of another length")
+    cut = []
+    for name in table.columns:
+        codes, texts = pd.factorize(table[name].to_numpy())
+        cut.append(_stripped(list(texts), codes))
+    return cut
+
+
+def _stripped(texts: list[str], codes: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
+    """Return texts without blanks around them, each once, in the order of their first rows."""
+    known: dict[str, int] = {}
+    again = np.array([known.setdefault(text.strip(), len(known)) for text in texts], np.int64)
+    return list(known), again[codes] if len(texts) else np.zeros(0, np.int64)
+
+
+class _Codes(dict[str, int]):
+    """Numbers the texts of a column in the order of their first rows."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.most = most
-        self.names: dict[str, int] = {}  # without surrounding blanks
+        self.stripped: dict[str, int] = {}
 
     def __missing__(self, cell: str) -> int:
-        text = cell.strip()
-        full = len(self.names) >= self.most and text not in self.names
-        if full or text.lower() in MISSING:
-            raise ValueError("cell")  # explained by _explain
-        self[cell] = code = self.names.setdefault(text, len(self.names))
+        self[cell] = code = self.stripped.setdefault(cell.strip(), len(self.stripped))
         return code
 
 
-def _inspect(
-    file: _File, target: str | int, drop: Sequence[str | int], header: bool | None
-) -> tuple[_Columns, list[list[str]]]:
-    with file.open() as text:
-        first_line = next((line for line in text if line.strip()), "")
-    if not file.delimiter:
-        file.delimiter = max(",;\t|", key=first_line.count)
-    with file.open() as text:
-        sample = [cells for _, cells in itertools.islice(file.rows(text), SAMPLE_ROWS + 1)]
-    if not sample:
-        raise ValueError(f"{file.path}: is empty, expected rows of comma-separated cells.")
-    first = [cell.strip() for cell in sample[0]]
-    if header is None:
-        named = isinstance(target, str) and target in first and not _is_number(target)
-        header = named or not any(_is_number(cell) for cell in first)
-    names = first if header else [str(i) for i in range(len(first))]
-    if len(sample) - header < 1:
-        raise ValueError(f"{file.path}: has a header but no rows.")
-    index = _position(file, names, target, "target")
-    several = [drop] if isinstance(drop, (str, int)) else drop
-    dropped = {_position(file, names, column, "drop") for column in several}
-    used = [i for i in range(len(names)) if i != index and i not in dropped]
-    if not used:
-        raise ValueError(f"{file.path}: no column is left to learn {names[index]!r} from.")
-    return _Columns(names, header, index, used), sample[header:]
+def _by_rows(data: bytes, found: Dialect, source: str) -> Cut:
+    width = len(found.names)
+    tables = [_Codes() for _ in found.names]
+    codes = [array("q") for _ in found.names]
+    with dialects.long_cells():
+        rows = dialects.rows(_body(data, found), found.delimiter)
+        while block := list(itertools.islice(rows, _BLOCK)):
+            cells = [_fitted(row, width, found, source) for row in block]
+            for column, table, into in zip(zip(*cells, strict=True), tables, codes, strict=True):
+                into.extend(map(table.__getitem__, column))
+    return [
+        (list(table.stripped), np.array(into, np.int64))
+        for table, into in zip(tables, codes, strict=True)
+    ]
 
 
-def _position(file: _File, names: list[str], column: str | int, role: str) -> int:
-    if isinstance(column, str) and names.count(column) == 1:
-        return names.index(column)
-    if isinstance(column, str) and names.count(column) > 1:
-        raise ValueError(f"{file.path}: {role} {column!r} names {names.count(column)} columns.")
-    try:  # text may be a position, too: the command line has nothing else
-        position = (
-            int(column) if isinstance(column, str) else whole(file.path, role, column, -_MANY)
-        )
-    except ValueError:
-        position = len(names)
-    if -len(names) <= position < len(names):
-        return position % len(names)
-    listed = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
-    raise ValueError(f"{file.path}: no {role} column {column!r}; the columns are {listed}.")
+def _fitted(row: dialects.Row, width: int, found: Dialect, source: str) -> list[str]:
+    cells = row.cells
+    if len(cells) == width:
+        return cells
+    if len(cells) > width and not any(map(str.strip, cells[width:])):
+        return cells[:width]  # delimiters behind the last cell
+    raise ValueError(
+        f"{source}, line {row.first + found.lines}, {len(cells)} cells, expected {width}. Correct "
+        "this row, or say how cells are set apart (--delimiter) or where the table begins (--skip)."
+    )
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell  # float() takes 1_000, tables do not
+def _without_blank_rows(columns: Cut) -> Cut:
+    """Return the columns without the rows that have no value at all."""
+    blank = np.ones(len(columns[0][1]), bool)
+    for texts, codes in columns:
+        if not blank.any():
+            break
+        blank &= codes == (texts.index("") if "" in texts else -1)
+    if not blank.any():
+        return columns
+    return [(texts, codes[~blank]) for texts, codes in columns]
 
 
-def _text_columns(columns: _Columns, sample: list[list[str]]) -> set[int]:
-    return {
-        i
-        for cells in sample
-        for i in range(min(len(cells), len(columns.names)))
-        if not _is_number(cells[i]) and cells[i].strip().lower() not in MISSING
-    }
+def _decimal(columns: Sequence[Column]) -> str:
+    """Return the decimal mark of a file: a comma where one column has it without a doubt."""
+    for column in columns:
+        texts = [text for text in column.texts if text.lower() not in number_text.MISSING]
+        if any("," in text for text in texts):
+            numbers = number_text.read(texts)
+            if number_text.settles(numbers, texts):
+                return ","
+    return "."
 
 
-def _read(
-    file: _File, columns: _Columns, text_columns: set[int]
-) -> tuple[NDArray[np.float64], dict[int, _Texts]]:
-    """All cells as float64; text as codes. Columns turn from numbers to text where they must."""
-    used = [*columns.used, columns.target]
-    while True:
-        most = {i: MAX_CLASSES if i == columns.target else MAX_CATEGORIES for i in used}
-        texts = {i: _Texts(most[i]) for i in used if i in text_columns}
-        try:
-            values = _load(file, columns, texts)
-            if values.shape[1] == len(columns.names) and np.isfinite(values).all():
-                return values, texts
-            reason = "rows of another length, or values that are not finite"
-        except UnicodeDecodeError:
-            raise
-        except ValueError as error:
-            reason = str(error)
-        text_columns = text_columns | _explain(file, columns, texts, reason)
+@dataclass(frozen=True)
+class _Places:
+    """Finds the line of a row once somebody asks: messages only."""
 
+    data: bytes
+    found: Dialect
 
-def _load(file: _File, columns: _Columns, texts: dict[int, _Texts]) -> NDArray[np.float64]:
-    # Columns that are left out may hold anything.
-    ignored = set(range(len(columns.names))) - {*columns.used, columns.target}
-    converters: dict[int | str, Any] = {i: lambda _: 0.0 for i in ignored}
-    converters |= {i: table.__getitem__ for i, table in texts.items()}
-    with file.open() as text:
-        if columns.header:
-            next(file.rows(text))
-        return np.loadtxt(
-            text,
-            delimiter=file.delimiter,
-            quotechar='"',
-            comments=None,
-            converters=converters or None,
-            ndmin=2,
-            encoding=None,
-        )
-
-
-def _explain(file: _File, columns: _Columns, texts: dict[int, _Texts], reason: str) -> set[int]:
-    """Raise for the first cell that cannot be read, or return all columns that are text after all.
-
-    All at once: a pass for each of a thousand columns would take hours.
-    """
-    seen: dict[int, dict[str, int]] = {i: {} for i in texts}  # text -> line, in order
-    found: set[int] = set()
-    with file.open() as text:
-        for line, cells in itertools.islice(file.rows(text), int(columns.header), None):
-            if len(cells) != len(columns.names):
-                _refuse(file, line, f"{len(cells)} cells, expected {len(columns.names)}.")
-            for i in [*columns.used, columns.target]:
-                cell, where = cells[i].strip(), f"column {columns.names[i]!r}"
-                if cell.lower() in MISSING:
-                    advice = "Fill it, or remove the row or the column."
-                    _refuse(file, line, f"{where}: the value is missing ({cell!r}). {advice}")
-                if i in texts:
-                    seen[i].setdefault(cell, line)
-                    if len(seen[i]) > texts[i].most:
-                        _refuse_texts(file, where, seen[i], texts[i].most)
-                elif i in found:
-                    continue  # its texts are counted once it is read as text
-                elif not _is_number(cell):
-                    found.add(i)
-                elif not math.isfinite(float(cell)):
-                    _refuse(file, line, f"{where}: {cell!r} is not a finite number.")
-    if found:
-        return found
-    raise ValueError(f"{file.path}: not a table of numbers and text ({reason}).")
-
-
-def _refuse_texts(file: _File, where: str, seen: dict[str, int], most: int) -> None:
-    """Too many texts; in a column that is mostly numbers wait for the first text and name it."""
-    texts = [cell for cell in seen if not _is_number(cell)]
-    drop = "leave the column out (drop=, --drop)"
-    if texts and len(texts) < len(seen) // 2:
-        what = f"{where}: {texts[0][:40]!r} in a column of numbers. Correct such cells, or {drop}."
-        _refuse(file, seen[texts[0]], what)
-    if texts:
-        few = f"{texts[0][:40]!r} is one of more than {most} different texts, too many for classes"
-        _refuse(file, seen[texts[0]], f"{where}: {few}. Turn it into numbers, or {drop}.")
-
-
-def _refuse(file: _File, line: int, what: str) -> NoReturn:
-    raise ValueError(f"{file.path}, line {line}, {what}")
-
-
-def _table(
-    file: _File,
-    columns: _Columns,
-    values: NDArray[np.float64],
-    texts: dict[int, _Texts],
-    task: str | None,
-) -> Table:
-    blocks: list[NDArray[np.float64]] = []
-    features: list[str] = []
-    numeric: list[bool] = []
-    for i in columns.used:
-        name = columns.names[i]
-        if i in texts:
-            block, categories = one_hot(values[:, i], list(texts[i].names))
-            blocks.append(block)
-            features += [f"{name}={text}" for text in categories]
-            numeric += [False] * len(categories)
-        elif not (i == 0 and columns.header and name == "" and _counts(values[:, i])):
-            blocks.append(values[:, i : i + 1])
-            features.append(name)
-            numeric.append(True)
-    if not blocks:
-        raise ValueError(f"{file.path}: no column is left to learn {file.wanted!r} from.")
-    target = _target(file, columns, values, texts, task)
-    return Table(np.concatenate(blocks, axis=1), target, tuple(features), np.array(numeric))
-
-
-def _counts(column: NDArray[np.float64]) -> bool:
-    return bool((np.diff(column) == 1).all())
-
-
-def _target(
-    file: _File,
-    columns: _Columns,
-    values: NDArray[np.float64],
-    texts: dict[int, _Texts],
-    task: str | None,
-) -> Target:
-    column = values[:, columns.target]
-    name = f"{file.path}, column {columns.names[columns.target]!r}"
-    if columns.target in texts:
-        names = np.array(list(texts[columns.target].names))
-        return read_target(names[column.astype(np.int64)], name, task)
-    return read_target(column, name, task)
+    def __call__(self, row: int) -> str:
+        with dialects.long_cells():
+            rows = dialects.rows(_body(self.data, self.found), self.found.delimiter)
+            line = next(itertools.islice(rows, row, None), None)
+        return f"line {line.first + self.found.lines}" if line else f"row {row}"

@@ -4,25 +4,33 @@ The sources are read elsewhere; networks and training know nothing of this file.
 """
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .csv_file import read_csv
-from .image_folder import class_folders, images
+from .csv_file import Reading
+from .frame import Frame
+from .image_folder import class_folders, images, parts_of
 from .image_sets import FASHION_CLASSES, NAMES, has_idx, load, load_idx_folder
 from .npz_file import read_npz
-from .split import split
-from .table import Table, Target, read_target
+from .sources import open_frame
+from .sources import stem as _stem
+from .split import folds, split
+from .table import Table, learn_goal, position
+from .target import Target, read_target
 
 Arrays: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
-TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".data")
+TABLE_ENDINGS = (
+    ".csv", ".tsv", ".txt", ".data", ".parquet", ".pq", ".feather", ".arrow", ".ipc", ".xlsx",
+    ".xlsm",
+)  # fmt: skip
+PACKED = (".gz", ".bz2", ".xz")
 TEST_SHARE = 0.2
-PARTS = ("train", "test")  # folders of class folders, where the test part is fixed
-VALIDATION = ("val", "valid", "validation")
+READING = ("header", "delimiter", "decimal", "encoding", "skip")
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class Dataset:
         (mean, deviation): a regression target is standardised, value = mean + deviation * y.
     preprocessing : dict
         What was done to X, as JSON.
+    table : Table or None
+        What was done to the columns of a table.
     """
 
     name: str
@@ -55,6 +65,7 @@ class Dataset:
     scale: float = 1.0
     target_scale: tuple[float, float] = (0.0, 1.0)
     preprocessing: dict[str, Any] = field(default_factory=dict)
+    table: Table | None = None
 
     @property
     def task(self) -> str:
@@ -63,26 +74,27 @@ class Dataset:
 
 
 def open_dataset(
-    source: str,
+    source: str | os.PathLike[str],
     *,
     root: str | os.PathLike[str] | None = None,
-    target: str | None = None,
+    target: str | int | None = None,
     task: str | None = None,
-    drop: tuple[str, ...] = (),
+    drop: Sequence[str | int] = (),
     size: tuple[int, int] | None = None,
     validation: float = 0.1,
     seed: int = 0,
+    **table: Any,
 ) -> Dataset:
-    """Open a named data set, a CSV file, an .npz file, or a folder of IDX files or class folders.
+    """Open a named data set, a table, an .npz file, or a folder of IDX files or class folders.
 
     Parameters
     ----------
-    source : str
+    source : str or path
         ``"digits"``, ``"fashion-mnist"``, or a path.
     root : str or path, optional
         Folder of the IDX files of fashion-mnist.
-    target, drop : str, tuple of str
-        Columns of a CSV file: what to learn, what to leave out.
+    target, drop : str or int, sequence of such
+        Columns of a table: what to learn, what to leave out.
     size : tuple of int, optional
         (height, width) to scale the picture files of class folders to, see :func:`images`.
     task : {"classification", "regression"}, optional
@@ -91,6 +103,9 @@ def open_dataset(
         Share of all samples (of the training part, where the test part is fixed).
     seed : int
         Chooses the split.
+    **table
+        Of a table, as :meth:`Table.learn` has it: `keep`, `categorical`, `squash`, `missing`,
+        `header`, `delimiter`, `decimal`, `encoding`, `skip`.
 
     Returns
     -------
@@ -106,9 +121,10 @@ def open_dataset(
     ValueError
         The data or the arguments do not fit.
     """
-    kind = _kind(source)
-    if kind != "table" and (target is not None or drop):
-        raise ValueError(f"{source}: --target and --drop name columns of a CSV file.")
+    source = os.path.expanduser(os.fspath(source))
+    kind = _kind(source, target is not None)
+    if kind != "table" and (target is not None or drop or table):
+        raise ValueError(f"{source}: --target and --drop name columns of a table.")
     if root is not None and source != "fashion-mnist":
         raise ValueError(f"{source}: --root names the folder of fashion-mnist's files.")
     if size is not None and kind != "pictures":
@@ -118,8 +134,7 @@ def open_dataset(
     if kind == "table":
         if target is None:
             raise ValueError(f"{source}: name the column to learn with --target COLUMN.")
-        table = read_csv(source, target, task=task, drop=drop)
-        return _from_table(_stem(source), table, validation, seed)
+        return _from_table(source, target, validation, seed, {"task": task, "drop": drop, **table})
     if kind == "npz":
         return _from_npz(source, task, validation, seed)
     if kind == "pictures":
@@ -128,23 +143,26 @@ def open_dataset(
     return _from_images(source, *parts, validation, seed)
 
 
-def _kind(source: str) -> str:
-    """Say what a source is; what is no file is a name, known or not."""
-    if source.lower().endswith(TABLE_ENDINGS):
-        return "table"
-    if source.lower().endswith(".npz"):
-        return "npz"
-    if source in NAMES or not ("/" in source or Path(source).exists()):
-        return "named"
-    if Path(source).is_dir():
+def _kind(source: str, wanted: bool) -> str:
+    """Say what a source is; what is no file is a name, known or not. `wanted`: a column of it."""
+    path, name = Path(source), source.lower()
+    if path.is_dir():
         return "idx" if has_idx(source) else "pictures"
-    if not Path(source).exists():
+    ending = next((name.removesuffix(end) for end in PACKED if name.endswith(end)), name)
+    if name.endswith(".npz"):
+        return "npz"
+    if ending.endswith(TABLE_ENDINGS):
+        return "table"
+    if path.exists() and source not in NAMES:
+        if wanted:
+            return "table"
+        raise ValueError(
+            f"{source}: expected a .csv, .tsv or .npz file or a folder; for a table of another "
+            "ending name the column to learn with --target."
+        )
+    if "/" in source or (wanted and source not in NAMES):
         raise FileNotFoundError(f"{source}: no such file.")
-    raise ValueError(f"{source}: expected a .csv, .tsv or .npz file or a folder.")
-
-
-def _stem(source: str) -> str:
-    return Path(source).name.split(".")[0] or "data"
+    return "named"
 
 
 def _from_images(source: str, train: Arrays, test: Arrays, validation: float, seed: int) -> Dataset:
@@ -161,29 +179,32 @@ def _from_images(source: str, train: Arrays, test: Arrays, validation: float, se
 def _from_pictures(
     source: str, size: tuple[int, int] | None, validation: float, seed: int
 ) -> Dataset:
-    inside = {place.name: place for place in class_folders(source)}
-    fixed = set(PARTS) <= set(inside) <= {*PARTS, *VALIDATION}
-    given = {name: images(place, size) for name, place in inside.items()} if fixed else {}
-    X, y, classes = given["train"] if fixed else images(source, size)
-    for name, part in given.items():
-        if part[2] != classes or part[0].shape[1:] != X.shape[1:]:
+    inside = parts_of(source)
+    top = class_folders(inside.get("train", source))
+    if len(top) == 1:
+        deeper = " It holds folders itself: name it instead." if class_folders(top[0]) else ""
+        what = f"has only one class folder, {top[0].name}; learning needs two.{deeper}"
+        raise ValueError(f"{source}: {what}")
+    given = {part: images(place, size) for part, place in inside.items()}
+    X, y, classes = given["train"] if given else images(source, size)
+    for part, (other, _, names) in given.items():
+        if names != classes or other.shape[1:] != X.shape[1:]:
             raise ValueError(
-                f"{source}: folders train and {name} differ: classes {classes} of shape "
-                f"{X.shape[1:]}, {part[2]} of shape {part[0].shape[1:]}."
+                f"{source}: folders {inside['train'].name} and {inside[part].name} differ: classes "
+                f"{classes} of shape {X.shape[1:]}, {names} of shape {other.shape[1:]}."
             )
-    held_out = [part[:2] for name, part in given.items() if name in VALIDATION]
     kept, held, tested = split(
         len(X),
-        test=0.0 if fixed else TEST_SHARE,
-        validation=0.0 if held_out else validation,
+        test=0.0 if "test" in given else TEST_SHARE,
+        validation=0.0 if "validation" in given else validation,
         seed=seed,
         classes=y,
     )
     scale, done = _pixel_scale(X)
     parts = [
         (X, y) if len(kept) == len(X) else (X[kept], y[kept]),
-        held_out[0] if held_out else (X[held], y[held]),
-        given["test"][:2] if fixed else (X[tested], y[tested]),
+        given["validation"][:2] if "validation" in given else (X[held], y[held]),
+        given["test"][:2] if "test" in given else (X[tested], y[tested]),
     ]
     return _assemble(_stem(source), parts, classes, scale, done)
 
@@ -197,19 +218,80 @@ def _pixel_scale(X: NDArray[np.uint8]) -> tuple[float, dict[str, Any]]:
     return 1.0 / largest, {"pixels": f"divided by {largest} in the network's first layer"}
 
 
-def _from_table(name: str, table: Table, validation: float, seed: int) -> Dataset:
-    y = table.target.y
-    labels = y if table.target.classes else None
+def _from_table(
+    source: str, target: str | int, validation: float, seed: int, options: dict[str, Any]
+) -> Dataset:
+    frame, y, options = _open_table(source, target, options)
+    labels = y if y.dtype == np.int64 else None
     parts = split(len(y), test=TEST_SHARE, validation=validation, seed=seed, classes=labels)
-    mean, deviation = _moments(table.X[parts[0]], axis=0)
-    mean, deviation = np.where(table.numeric, mean, 0.0), np.where(table.numeric, deviation, 1.0)
-    X = _standardised(table.X, mean, deviation, name)
-    done = {
-        "columns": list(table.features),
-        "mean": mean.tolist(),
-        "deviation": deviation.tolist(),
-    }
-    return _assemble(name, [(X[i], y[i]) for i in parts], table.target.classes, 1.0, done)
+    return table_dataset(_stem(source), frame, target, parts, options)
+
+
+def table_folds(
+    source: str,
+    target: str | int,
+    count: int,
+    *,
+    validation: float,
+    seed: int,
+    options: dict[str, Any],
+) -> Iterator[Dataset]:
+    """Give the data of each fold of a cross-validation; arguments as of `open_dataset`."""
+    frame, y, options = _open_table(source, target, options)
+    labels = y if y.dtype == np.int64 else None
+    for tested in folds(len(y), count, seed=seed, classes=labels):
+        others = np.setdiff1d(np.arange(len(y)), tested)
+        kept, held, _ = split(
+            len(others),
+            test=0.0,
+            validation=validation,
+            seed=seed,
+            classes=None if labels is None else labels[others],
+        )
+        yield table_dataset(
+            _stem(source), frame, target, (others[kept], others[held], tested), options
+        )
+
+
+def _open_table(
+    source: str, target: str | int, options: dict[str, Any]
+) -> tuple[Frame, NDArray[Any], dict[str, Any]]:
+    """Return the rows that have a target, the target, and the options that `learn` takes."""
+    how = {k: v for k, v in options.items() if k in READING}
+    options = {k: v for k, v in options.items() if k not in READING}
+    missing = tuple(options.get("missing", ()))
+    frame = open_frame(source, Reading(target=target, missing=missing, **how))
+    y, present = learn_goal(frame, target, options.get("task"), missing)
+    if not present.all():
+        name = frame.names[position(frame, target, "target")]
+        note = f"{int((~present).sum())} rows without {name!r} are left out"
+        frame = replace(frame.take(np.flatnonzero(present)), notes=(*frame.notes, note))
+    return frame, y[present], options
+
+
+def table_dataset(
+    name: str,
+    frame: Frame,
+    target: str | int,
+    parts: Sequence[NDArray[np.int64]],
+    options: dict[str, Any],
+) -> Dataset:
+    """Learn the columns of a table on the training rows, and encode all parts (positions) by it."""
+    table = Table.learn(frame, target, rows=parts[0], **options)
+    made = [table.apply(frame.take(part)) for part in parts]
+    goal = table.goal
+    assert goal
+    return Dataset(
+        name,
+        made[0],
+        made[1] if len(parts[1]) else None,
+        made[2],
+        goal.classes,
+        1.0,
+        (goal.mean, goal.deviation),
+        {"columns": list(table.features), "notes": list(table.notes)},
+        table,
+    )
 
 
 def _from_npz(source: str, task: str | None, validation: float, seed: int) -> Dataset:

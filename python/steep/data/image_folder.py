@@ -25,6 +25,13 @@ FORMATS = (
 # 1032 at most in a PNG, and fewer in a photograph.
 FREE_PIXELS = 1 << 24
 PIXELS_PER_BYTE = 1032
+PARTS = {
+    **dict.fromkeys(("train", "training", "train_set"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "eval"), "validation"),
+    **dict.fromkeys(("test", "testing", "test_set"), "test"),
+    **dict.fromkeys(("unlabeled", "unlabelled", "extra", "unsup"), "unlabelled"),
+}
+NO_IMAGES = frozenset({"thumbs.db", "desktop.ini"})  # what Windows leaves in folders
 
 
 def images(
@@ -89,6 +96,36 @@ def class_folders(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(p for p in Path(folder).iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
+def parts_of(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """Return the folders that are the parts of a data set: train, and perhaps validation and test.
+
+    None where a folder holds the classes themselves. A folder that is named like a part and itself
+    holds folders is never a class.
+
+    Raises
+    ------
+    ValueError
+        Parts among other folders, two of one kind, or none to train on.
+    """
+    inside = class_folders(folder) if Path(folder).is_dir() else []
+    known = {place: PARTS.get(place.name.casefold()) for place in inside}
+    if not any(part and class_folders(place) for place, part in known.items()):
+        return {}
+    found: dict[str, Path] = {}
+    for place, part in known.items():
+        if part is None or part == "unlabelled" or part in found:
+            why = {None: "is no part of a data set", "unlabelled": "has no classes to learn from"}
+            said = why.get(part, f"is a second part beside {found.get(part or '', place).name}")
+            raise ValueError(f"{place}: {said}. Move it elsewhere; the parts are train, val, test.")
+        if not class_folders(place):
+            raise ValueError(f"{place}: has no class folders as the other parts do. Move it away.")
+        found[part] = place
+    if "train" not in found:
+        names = ", ".join(place.name for place in inside)
+        raise ValueError(f"{folder}: has parts ({names}) but none to train on, called train.")
+    return found
+
+
 def _size(size: Any) -> tuple[int, int]:
     if not isinstance(size, (tuple, list)) or len(size) != 2:
         raise TypeError(f"images: size must be (height, width), got {size!r}")
@@ -107,6 +144,7 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
             path
             for path in place.rglob("*")
             if path.is_file()
+            and path.name.lower() not in NO_IMAGES
             and not any(part.startswith(".") for part in path.relative_to(place).parts)
         )
         if not found:
@@ -136,7 +174,7 @@ def _open(path: Path) -> tuple["Image.Image", Any]:
     """Read a file's header, not its pixels: the image, and its tag Orientation."""
     module = _pillow()
     try:
-        image: Image.Image = module.open(path, formats=_formats(module))
+        image: Image.Image = _header(module, path)
         # Asked for tags that a PNG's header lacks, Pillow would decode the pixels.
         tags = {} if image.format == "PNG" and "exif" not in image.info else image.getexif()
     except Exception as error:  # damaged files make Pillow raise many kinds
@@ -157,6 +195,15 @@ def _open(path: Path) -> tuple["Image.Image", Any]:
             f"{path}: its pixels are of kind {image.mode!r}, expected 8 bits a channel. Convert it."
         )
     return image, tags.get(ORIENTATION)
+
+
+def _header(module: Any, path: Path) -> Any:
+    """Open a file without Pillow's limit of pixels; ours counts the bytes of the file, too."""
+    limit, module.MAX_IMAGE_PIXELS = module.MAX_IMAGE_PIXELS, None
+    try:
+        return module.open(path, formats=_formats(module))
+    finally:
+        module.MAX_IMAGE_PIXELS = limit
 
 
 def _inspect(files: list[Path], wanted: tuple[int, int] | None) -> tuple[int, tuple[int, int]]:

@@ -97,6 +97,23 @@ def split(
     return tuple(np.sort(part) for part in parts)  # type: ignore[return-value]
 
 
+def folds(
+    count: int, parts: int, *, seed: int = 0, classes: NDArray[Any] | None = None
+) -> list[Indices]:
+    """Cut `count` samples into equal parts at random; with `classes`, each has them in proportion.
+
+    Raises
+    ------
+    TypeError, ValueError
+        There are fewer than two parts, or more than samples.
+    """
+    parts = whole("folds", "parts", parts, 2, max(count, 2))
+    order = shuffled(count, seed)
+    if classes is not None:
+        order = order[np.argsort(classes[order], kind="stable")]
+    return [np.sort(order[part::parts]) for part in range(parts)]
+
+
 def _spread(order: Indices, classes: NDArray[Any]) -> Indices:
     """Order so that every stretch has each class in proportion: sort by rank within the class."""
     position = np.empty(len(order))
