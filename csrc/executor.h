@@ -71,8 +71,13 @@ class Forward {
   virtual std::vector<Totals> evaluate(const Batcher& data, Halt& halt) = 0;
 };
 
-// Where steps begin: they are contiguous from here, inside one epoch.
+// Where a step is: one batch after the other, one epoch after the other.
 struct Position { long epoch, batch, step; };
+
+inline Position after(const Batcher& data, Position at, long steps) {
+  const long batch = at.batch + steps, batches = data.batches();
+  return {at.epoch + batch / batches, batch % batches, at.step + steps};
+}
 
 // An objective of a training: the program of its pass, and how it moves its parameters, after every so
 // many steps.
@@ -84,7 +89,7 @@ struct Aim {
   bool due(long step) const { return every == 1 || (step + 1) % every == 0; }
 };
 
-// Steps to be done, and where their numbers go: sums over each batch, of the terms of all objectives; where
+// Steps to be done, which may go on into later epochs, and where their numbers go: sums over each batch, of the terms of all objectives; where
 // one is not due they are left as they are.
 struct Stretch {
   const Batcher* data;
@@ -118,7 +123,8 @@ class Training {
   virtual Store& slots() = 0;  // of the rules, a column each
   // Makes room for batches of so many rows.
   virtual void reserve(long rows) = 0;
-  // A call without a halt is not to be disturbed: it makes no room for others, either.
+  // A call without a halt is not to be disturbed: it makes no room for others, either. One may end sooner
+  // than asked for.
   virtual Walked walk(const Stretch& stretch, Halt* halt) = 0;
 
   // The first objective whose loss of that batch is not finite, for the weights as they are; kFinite where

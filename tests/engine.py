@@ -102,7 +102,7 @@ def train(running, knobs, batches, *, budget=1e9):
             continue
         count = min(batches - at["batch"], len(knobs) - done)
         running.run(knobs[done : done + count], first + len(losses), budget)
-        losses += running.losses(first + len(losses))[2].tolist()
+        losses += running.record(first + len(losses))[2].tolist()
         if running.fault is not None:
             break
     done = running.steps - first

@@ -409,6 +409,41 @@ def test_progress_on_a_terminal_is_a_bar(small, capsys, monkeypatch):
     assert "loss" in text
 
 
+class Ends:
+    """A callback that only wants to know when a fit is over: epochs come back one by one."""
+
+    def on_train_end(self, trainer):
+        pass
+
+
+def test_epochs_that_nobody_looks_at_share_native_calls(small):
+    X, y = small
+    seen, unseen = trainer(), trainer()
+    unseen.fit(X, y, progress=False)
+    seen.fit(X, y, epochs=300, callbacks=[Ends()], progress=False)
+    session = unseen._run.session()
+    stretches = []
+
+    class Counting:
+        def __getattr__(self, name):
+            return getattr(session, name)
+
+        def run(self, *args):
+            stretches.append(session.run(*args))
+            return stretches[-1]
+
+    counting = Counting()
+    unseen._run.session = lambda: counting
+    first = unseen.steps
+    unseen.fit(X, y, epochs=299, progress=False)
+    assert first + sum(stretches) == unseen.steps == seen.steps
+    assert max(stretches) > 10 * first
+    assert unseen.history.steps == seen.history.steps
+    for name, values in seen.history.history.items():
+        assert name == "seconds" or unseen.history.history[name] == values
+    assert min(unseen.history.history["seconds"]) > 0
+
+
 def test_python_between_native_calls_is_cheap(small):
     """An epoch of 57 steps must cost less than 0.1 ms beside its native call."""
     X, y = np.tile(small[0], (6, 1)), np.tile(small[1], 6)
@@ -436,7 +471,7 @@ def test_python_between_native_calls_is_cheap(small):
     best = np.inf
     for _ in range(10):
         start = time.thread_time()
-        t.fit(X, y, epochs=100, progress=False)
+        t.fit(X, y, epochs=100, callbacks=[Ends()], progress=False)
         best = min(best, (time.thread_time() - start) / 100)
     assert best < 1e-4
 

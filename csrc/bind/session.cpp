@@ -123,16 +123,21 @@ class PySession {
   void begin_epoch(bool next) {
     released([&](Session& s) { s.begin_epoch(next); });
   }
-  py::tuple losses(long first) const {
+  py::tuple record(long first) const {
     if (first < 0) refuse("steps count from 0, got ", first);
-    const auto [progress, logged] = released([&](Session& s) { return s.losses(first); });
-    py::array_t<double> losses(static_cast<py::ssize_t>(logged.size()));
-    py::array_t<double> shares(static_cast<py::ssize_t>(logged.size()));
-    for (std::size_t i = 0; i < logged.size(); ++i) {
-      losses.mutable_data()[i] = logged[i].loss;
-      shares.mutable_data()[i] = logged[i].share;
+    const Session::Record found = released([&](Session& s) { return s.record(first); });
+    py::list ended;
+    const std::size_t terms = session().terms().size();
+    for (std::size_t i = 0; i < found.ended.size(); ++i) {
+      const auto& [epoch, steps, seconds] = found.ended[i];
+      const auto first = found.sums.begin() + static_cast<long>(i * terms);
+      ended.append(py::make_tuple(epoch, steps, seconds,
+                                  list_of({first, first + static_cast<long>(terms)})));
     }
-    return py::make_tuple(progress.epoch, progress.steps, losses, shares);
+    return py::make_tuple(
+        found.progress.epoch, found.progress.steps,
+        py::array_t<double>(static_cast<py::ssize_t>(found.losses.size()), found.losses.data()),
+        ended);
   }
 
   std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
@@ -314,14 +319,17 @@ class PySession {
   bool has_slot(int column, int parameter) const {
     return session().state().layout(column).slices[static_cast<std::size_t>(parameter)].size > 0;
   }
+  static py::list list_of(const std::vector<Sums>& sums) {
+    py::list all;
+    for (const Sums& s : sums) {
+      all.append(py::make_tuple(s.loss, s.weighted, s.right, s.weight, s.samples));
+    }
+    return all;
+  }
   static py::dict dict_of(const Progress& p) {
     using py::arg;
-    py::list sums;
-    for (const Sums& s : p.sums) {
-      sums.append(py::make_tuple(s.loss, s.weighted, s.right, s.weight, s.samples));
-    }
     return py::dict(arg("epoch") = p.epoch, arg("batch") = p.batch, arg("steps") = p.steps,
-                    arg("sums") = sums, arg("seconds") = p.seconds);
+                    arg("sums") = list_of(p.sums), arg("seconds") = p.seconds);
   }
   // Is it a parameter that the gradient of an objective moves?
   bool trains(int objective, std::size_t parameter) const {
@@ -367,7 +375,7 @@ void bind_session(py::module_& m) {
       .def("set_progress", &PySession::set_progress, arg("epoch"), arg("batch"), arg("steps"),
            arg("sums"))
       .def("begin_epoch", &PySession::begin_epoch, arg("next"))
-      .def("losses", &PySession::losses, arg("first"))
+      .def("record", &PySession::record, arg("first"))
       .def("gradients", &PySession::gradients, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("l1"), arg("l2"), arg("objective") = 0, arg("scalars") = std::vector<double>{})
       .def("derive", &PySession::derive, arg("inputs"), arg("targets"), arg("sample_weight"),

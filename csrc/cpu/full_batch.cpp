@@ -315,7 +315,7 @@ template <class T> Walked CpuFullBatch<T>::walk(const Stretch& stretch, Halt* ha
   slot_changes_ = this->slots_.changes();
   Walked walked{0, Bad::Nothing, 0};
   while (walked.done < stretch.count) {
-    const Position at{stretch.at.epoch + walked.done, 0, stretch.at.step + walked.done};
+    const Position at = after(*data_, stretch.at, walked.done);
     const double* const knobs = stretch.knobs + walked.done * this->row_.columns;
     if (!iterate(stretch, at, knobs, walked)) break;
     const double spent = now() - begun;

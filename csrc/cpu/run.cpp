@@ -140,9 +140,8 @@ template <class T> bool CpuTraining<T>::Loop::take(const Turn& turn, long i) {
   const Goal<T>& goal = turn.goal;
   const Update<T>& update = *goal.update;
   auto knobs = update.read(stretch.knobs, i);
-  const Step<T> step =
-      t.at(goal, *stretch.data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i},
-           t.scalars_of(stretch.knobs + i * t.row_.columns));
+  const Step<T> step = t.at(goal, *stretch.data, after(*stretch.data, stretch.at, i),
+                            t.scalars_of(stretch.knobs + i * t.row_.columns));
   if (!pass(turn, step, i, true)) return false;
   const bool parts = stretch.data->at_once(step.rows) < step.rows;
   const bool twice = knobs.shared(kSharpness) > 0;
@@ -186,7 +185,7 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
   // are not left.
   constexpr double kLongStep = 0.1, kLongForward = 2e10;  // seconds; flops
   const double begun = now();
-  const long rows = stretch.data->at_once(stretch.data->rows(stretch.at.batch));
+  const long rows = stretch.data->at_once(stretch.data->most_rows(stretch.at.batch, stretch.count));
   const int wanted = threads_for_rows(rows);
   const bool polite = halt != nullptr;
   const double forward = goals_[0].plan->cost_per_row() * static_cast<double>(rows);

@@ -150,7 +150,8 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
     refuse("device=\"cuda\": no steps in parts yet: leave accumulate out, or use device=\"cpu\"");
   }
   std::vector<StepRow> rows;
-  for (long i = 0; i < std::min(stretch.count, kMostSteps); ++i) {
+  const long in_epoch = data.batches() - stretch.at.batch;
+  for (long i = 0; i < std::min({stretch.count, kMostSteps, in_epoch}); ++i) {
     if (stretch.knobs[i * columns + kSharpness] > 0) {
       refuse("device=\"cuda\": no kernel for sharpness yet; use device=\"cpu\"");
     }

@@ -77,6 +77,10 @@ class Batcher {
   long rows(long batch) const {
     return std::min(order_.batch_size, data_.samples - batch * order_.batch_size);
   }
+  // The most of `count` batches from one on, into later epochs.
+  long most_rows(long batch, long count) const {
+    return rows(batch + count > batches() ? 0 : batch);
+  }
   // Of a batch of so many rows.
   long at_once(long rows) const {
     return order_.at_once > 0 ? std::min(order_.at_once, rows) : rows;

@@ -42,6 +42,8 @@ bool Session::remember(Position at, long count, const double* knobs) {
     s.segments.reserve(kMostSteps);
     s.knobs.reserve(kMostSteps * knob_columns());
     log_.reserve(2 * kMostSteps);
+    ended_.reserve(2 * kMostSteps);
+    ended_sums_.reserve(2 * kMostSteps * terms_.size());
     for (auto* column : {&outcome_.loss, &outcome_.right, &outcome_.weight}) {
       column->resize(kMostSteps * terms_.size());
     }
@@ -58,32 +60,35 @@ bool Session::remember(Position at, long count, const double* knobs) {
   return true;
 }
 
-// From the snapshot, runs every step again but the last `steps`; the progress goes with it.
-void Session::go_back(long steps) {
+// From the snapshot, runs every step again but the last `steps`; the progress goes with it. The step after
+// all of them is in `epoch`.
+void Session::go_back(long steps, long epoch) {
   Snapshot& s = *snapshot_;
   const Progress before = progress_;
   training_->restore();
   const long known = progress_.steps - static_cast<long>(log_.size());  // losses before it are gone
   progress_ = s.progress;
   log_.clear();
+  while (!ended_.empty() && ended_.back().steps > progress_.steps) ended_.pop_back();
+  ended_sums_.resize(ended_.size() * terms_.size());
   long left = s.steps - std::min(steps, s.steps);
-  long epoch = before.epoch;  // of the first step that is not run again
   for (const auto& segment : s.segments) {
     const long count = std::min(segment.count, left);
-    if (left < segment.count) epoch = std::min(epoch, after(segment.at, count).epoch);
+    // Of the first step that is not run again.
+    if (left < segment.count)
+      epoch = std::min(epoch, after(*segment.data, segment.at, count).epoch);
     left -= count;
     if (count == 0) continue;
     const double* const knobs = s.knobs.data() + segment.knobs;
     walk(*segment.data, segment.at, count, knobs, kForever, segment.separate, nullptr);
-    tally(*segment.data, segment.at, count, knobs, segment.single);
+    tally(*segment.data, segment.at, count, knobs, segment.single, step_seconds_);
   }
-  const long logged = progress_.steps - static_cast<long>(log_.size());
-  log_.erase(log_.begin(), log_.begin() + std::clamp(known - logged, 0L, progress_.steps - logged));
   if (progress_.steps == before.steps) {
     progress_ = before;  // an epoch that had ended, or begun anew, did so after the last step
   } else if (progress_.epoch < epoch) {
-    progress_.begin_epoch(epoch);
+    enter(epoch);
   }
+  forget(known);
   s.segments.clear();
   s.valid = false;
 }
@@ -95,7 +100,7 @@ long Session::steps_with_finite_slots() {
   long steps = 0;
   for (const auto& segment : s.segments) {
     for (long i = 0; i < segment.count; ++i, ++steps) {
-      walk(*segment.data, after(segment.at, i), 1,
+      walk(*segment.data, after(*segment.data, segment.at, i), 1,
            s.knobs.data() + segment.knobs + i * knob_columns(), kForever, segment.separate,
            nullptr);
       if (training_->faulty_slot()) return steps;
@@ -111,7 +116,7 @@ bool Session::last_finite() const {
   const auto& last = snapshot_->segments.back();
   const double* const knobs =
       snapshot_->knobs.data() + last.knobs + (last.count - 1) * knob_columns();
-  return training_->bad_loss_at(*last.data, after(last.at, last.count - 1), knobs) ==
+  return training_->bad_loss_at(*last.data, after(*last.data, last.at, last.count - 1), knobs) ==
          Training::kFinite;
 }
 
@@ -119,19 +124,23 @@ bool Session::last_finite() const {
 // from `at` came before it.
 void Session::settle(Position at, const Walked& walked, const double* knobs) {
   const long done = walked.done;
+  const Position here = after(*data_, at, done);
   if (fault_->what == "loss") {
-    if (walked.half) return go_back(0);  // another objective has moved since that step
+    if (walked.half) return go_back(0, here.epoch);  // another objective has moved since that step
     // A step by itself is its caller's: what came before it stays.
     const bool stays = single_ || last_finite();
-    return done > 0 && stays ? tally(*data_, at, done, knobs, single_) : go_back(stays ? 0 : 1);
-  }
-  if (fault_->what == "gradient") {
-    go_back(0);
-    fault_->where = training_->faulty_parameter(*data_, after(at, done),
-                                                knobs + done * knob_columns(), walked.objective);
+    if (done == 0 || !stays) return go_back(stays ? 0 : 1, here.epoch);
+    tally(*data_, at, done, knobs, single_, step_seconds_);
+    if (here.epoch > progress_.epoch) enter(here.epoch);
     return;
   }
-  go_back(snapshot_->steps - steps_with_finite_slots());
+  if (fault_->what == "gradient") {
+    go_back(0, here.epoch);
+    fault_->where =
+        training_->faulty_parameter(*data_, here, knobs + done * knob_columns(), walked.objective);
+    return;
+  }
+  go_back(snapshot_->steps - steps_with_finite_slots(), here.epoch);
 }
 
 }  // namespace steep

@@ -188,20 +188,18 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   const double start = now();
   fault_.reset();
   const Position at{progress_.epoch, single_ ? 0 : progress_.batch, progress_.steps};
-  const bool epochs = goals_[0].recipe.method && !single_;  // a step each
   const long left = data_->batches() - at.batch;
-  count = std::min({count, epochs && left > 0 ? count : left, kMostSteps});
+  count = std::min({count, left > 0 && !single_ ? count : left, kMostSteps, steps_within(budget)});
   if (count <= 0) return 0;
-  const bool apart = separate(knobs, count, data_->rows(at.batch));
-  const long logged = at.step - static_cast<long>(log_.size());
-  log_.erase(log_.begin(), log_.begin() + std::clamp(known - logged, 0L, at.step - logged));
+  const bool apart = separate(knobs, count, data_->most_rows(at.batch, count));
+  forget(known);
   Walked walked{0, Bad::Nothing, 0};
   if (remember(at, count, knobs)) {
     walked = walk(*data_, at, count, knobs, budget, apart, &halt);
     if (walked.bad == Bad::Gradient) fault_ = Fault{"gradient", ""};
     if (walked.bad == Bad::Loss) {
       fault_ = Fault{"loss",
-                     training_->first_fault(*data_, after(at, walked.done),
+                     training_->first_fault(*data_, after(*data_, at, walked.done),
                                             knobs + walked.done * row_.columns, walked.objective)};
     }
     snapshot_->add({data_, at, walked.done, apart, single_}, knobs, knob_columns());
@@ -210,57 +208,20 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   if (fault_) {
     settle(at, walked, knobs);
   } else {
-    tally(*data_, at, done, knobs, single_);
+    tally(*data_, at, done, knobs, single_,
+          (now() - start) / static_cast<double>(std::max(1L, done)));
   }
-  if (!single_) progress_.seconds += (now() - start) / (epochs ? std::max(1L, done) : 1);
   network_->weights()->note_change();
   snapshot_->changes = changes();
   publish();
   return std::max(0L, progress_.steps - at.step);
 }
 
-// Adds what step i of the loop left to the sums, and returns what is logged of it.
-Session::Logged Session::add_step(long i, Position here, double rows, const double* scalars,
-                                  std::vector<Sums>* sums) const {
-  Logged logged{0, kNaN};
-  std::size_t t = 0, at = static_cast<std::size_t>(i) * terms_.size();
-  for (const Aimed& goal : goals_) {
-    const std::size_t end = t + goal.objective.terms.size();
-    const bool due = goal.every == 1 || (here.step + 1) % goal.every == 0;
-    for (; t < end; ++t, ++at) {
-      if (!due) continue;
-      const double loss = outcome_.loss[at], weight = outcome_.weight[at];
-      const double over = goal.recipe.weighted ? weight : rows;
-      const double by = terms_[t].weight_at(scalars);
-      logged.loss += by * (goal.recipe.mean && over > 0 ? loss / over : loss);
-      if (t == 0) logged.share = outcome_.right[at] / weight;
-      if (sums == nullptr) continue;
-      Sums& sum = (*sums)[t];
-      sum.loss += loss;
-      sum.weighted += by * loss;
-      sum.right += outcome_.right[at];
-      sum.weight += weight;
-      sum.samples += rows;
-    }
-  }
-  return logged;
-}
-
-// Adds what the loop left to the progress.
-void Session::tally(const Batcher& data, Position at, long done, const double* knobs, bool single) {
-  for (long i = 0; i < done; ++i) {
-    const Position here = after(at, i);
-    if (!single && here.batch == 0) {
-      const double seconds = here.epoch == progress_.epoch ? progress_.seconds : 0;
-      progress_.begin_epoch(here.epoch);
-      progress_.seconds = seconds;
-    }
-    const double* const scalars = knobs + i * row_.columns + row_.scalars;
-    log_.push_back(add_step(i, here, static_cast<double>(data.rows(here.batch)), scalars,
-                            single ? nullptr : &progress_.sums));
-    ++progress_.steps;
-    if (!single) progress_.batch = here.batch + 1;
-  }
+// How many steps a call is to prepare for: those past its budget would be left.
+long Session::steps_within(double budget) const {
+  constexpr double kMargin = 2;  // they may become faster
+  if (!(step_seconds_ > 0)) return kMostSteps;
+  return 1 + static_cast<long>(std::min(kMargin * budget / step_seconds_, 1e9));
 }
 
 void Session::publish() {
@@ -284,7 +245,7 @@ bool Session::verify(bool always, Halt& halt) {
   if (!training) return true;
   fault_ = Fault{"optimizer's state", *parameter};
   if (snapshot_->fits(changes())) {
-    go_back(snapshot_->steps - steps_with_finite_slots());
+    go_back(snapshot_->steps - steps_with_finite_slots(), progress_.epoch);
     network_->weights()->note_change();
     publish();
   }
@@ -305,6 +266,8 @@ void Session::set_progress(const Progress& progress) {
   const Inside alone(gate_, Inside::kWrite);
   progress_ = progress;
   log_.clear();
+  ended_.clear();
+  ended_sums_.clear();
   snapshot_->valid = false;
   publish();
 }
@@ -318,16 +281,6 @@ void Session::begin_epoch(bool next) {
 bool Session::settled() {
   const Inside reading(gate_, Inside::kRead);
   return settled_;
-}
-
-auto Session::losses(long first) -> std::pair<Progress, std::vector<Logged>> {
-  const Inside reading(gate_, Inside::kRead);
-  first = std::min(first, progress_.steps);
-  const long logged = progress_.steps - static_cast<long>(log_.size());
-  std::vector<Logged> out(std::max(0L, std::min(logged, progress_.steps) - first), {kNaN, kNaN});
-  out.insert(out.end(), log_.begin() + std::clamp(first - logged, 0L, progress_.steps - logged),
-             log_.end());
-  return {progress_, std::move(out)};
 }
 
 double Session::gradients(const Dataset& data, int objective, const double* scalars,

@@ -66,8 +66,8 @@ class Session {
   void set_batch(const Dataset& data);
   void release_data();
 
-  // See _core.pyi; knobs is (count, knob_columns()), from step progress().steps on. -1 where the halt
-  // was wanted before it began.
+  // See _core.pyi; knobs is (count, knob_columns()), from step progress().steps on, over as many epochs as
+  // there are. -1 where the halt was wanted before it began.
   long run(long count, const double* knobs, long known, double budget, Halt& halt);
   // False, and the way back found, where slots hold values that are not finite. Looks `always`, or
   // as often as it costs next to nothing.
@@ -79,12 +79,21 @@ class Session {
   long epoch() const { return epoch_.load(std::memory_order_relaxed); }
   void set_progress(const Progress& progress);
   void begin_epoch(bool next);  // anew, or the next one
-  // Where it stands, with the losses of steps [first, steps done), NaN for those it was told are
-  // known; none where it stands before `first`.
-  // Of a step: the sum of all terms by their weights, and the first one's share of right ones in the
-  // weights of the samples.
-  struct Logged { double loss, share; };
-  std::pair<Progress, std::vector<Logged>> losses(long first);
+  // An epoch that a run went past.
+  struct Ended {
+    long epoch, steps;  // which one, and the updates done when it was over
+    double seconds;
+  };
+  // Where it stands, with the losses of steps [first, steps done), the sums of all terms by their weights:
+  // NaN for those it was told are known, none where it stands before `first`. And the epochs that runs
+  // went past since then, with the sums of all terms of each.
+  struct Record {
+    Progress progress;
+    std::vector<double> losses;
+    std::vector<Ended> ended;
+    std::vector<Sums> sums;  // (ended, terms)
+  };
+  Record record(long first);
   // Whether the last step of a method for full batches found nothing left to gain.
   bool settled();
 
@@ -135,22 +144,21 @@ class Session {
   // Whether gradients are finished before the first update: to clip them by norm, or to be able to
   // stop a step that takes long.
   bool separate(const double* knobs, long count, long rows) const;
-  // Where the step `steps` after that is: by a method, in an epoch of its own.
-  Position after(Position at, long steps) const {
-    const bool whole = goals_[0].recipe.method != nullptr;
-    return {at.epoch + (whole ? steps : 0), at.batch + (whole ? 0 : steps), at.step + steps};
-  }
   Walked walk(const Batcher& data, Position at, long count, const double* knobs, double budget,
               bool separate, Halt* halt);
-  void tally(const Batcher& data, Position at, long done, const double* knobs, bool single);
-  Logged add_step(long i, Position here, double rows, const double* scalars,
+  void tally(const Batcher& data, Position at, long done, const double* knobs, bool single,
+             double seconds);
+  double add_step(long i, Position here, double rows, const double* scalars,
                   std::vector<Sums>* sums) const;
+  long steps_within(double budget) const;
+  void enter(long epoch);
+  void forget(long known);
   void publish();
 
   // rewind.cpp
   bool remember(Position at, long count, const double* knobs);
   bool due(long count) const;
-  void go_back(long steps);
+  void go_back(long steps, long epoch);
   void settle(Position at, const Walked& walked, const double* knobs);
   bool last_finite() const;
   long steps_with_finite_slots();
@@ -173,7 +181,9 @@ class Session {
   bool settled_ = false;
   Progress progress_;
   std::atomic<long> epoch_{0}, steps_{0};  // of the progress, for those who do not wait
-  std::vector<Logged> log_;                // of the last steps
+  std::vector<double> log_;                // losses of the last steps
+  std::vector<Ended> ended_;               // epochs that were gone past during these
+  std::vector<Sums> ended_sums_;           // (ended, terms)
   Outcome outcome_;
   std::unique_ptr<Snapshot> snapshot_;
   double step_seconds_ = 0;                   // of the last run

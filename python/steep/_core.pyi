@@ -216,6 +216,9 @@ class Objective:
         name: str = "",
     ) -> None: ...
 
+Sums: TypeAlias = tuple[float, float, float, float, float]
+Ended: TypeAlias = tuple[int, int, float, list[Sums]]
+
 class Session:
     """Trains a Network: where the training stands, slots, plan, batcher. For any thread."""
 
@@ -250,10 +253,10 @@ class Session:
     def release_data(self) -> None: ...
     @property
     def data_set(self) -> int: ...  # another number whenever the data were changed
-    # Steps from where the session stands, never past the end of the epoch, knobs row i for step i.
-    # Losses of steps before `known` are forgotten. Returns the number of updates done; stops after
-    # budget seconds, on Ctrl-C, or before the first update that is not finite (see fault). -1 where
-    # Ctrl-C came while it waited for the weights.
+    # Steps from where the session stands, on into later epochs, but none where the one in progress
+    # is complete; knobs row i for step i. Losses of steps before `known` are forgotten. Returns the
+    # number of updates done; stops after about budget seconds, on Ctrl-C, or before the first
+    # update that is not finite (see fault). -1 where Ctrl-C came while it waited for the weights.
     def run(
         self,
         knobs: NDArray[np.float64],  # (count, shared, then each group's)
@@ -283,13 +286,13 @@ class Session:
         epoch: int,
         batch: int,
         steps: int,
-        sums: Sequence[tuple[float, float, float, float, float]],
+        sums: Sequence[Sums],
     ) -> None: ...
     def begin_epoch(self, next: bool) -> None: ...  # the next one, or the one in progress anew
     # Epochs and steps done, losses of steps [first, done), all by their weights: mean (or sum) over
-    # the batch; NaN for those said to be known. And the shares of right samples of the first loss.
-    # All of one moment.
-    def losses(self, first: int) -> tuple[int, int, NDArray[np.float64], NDArray[np.float64]]: ...
+    # the batch; NaN for those said to be known. And the epochs that runs went past since: number,
+    # steps done by its end, seconds, sums as in `progress`. All of one moment.
+    def record(self, first: int) -> tuple[int, int, NDArray[np.float64], list[Ended]]: ...
     # An objective (losses + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
         self,

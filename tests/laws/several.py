@@ -8,6 +8,7 @@ import numpy as np
 import own_layers
 import random_objectives
 import steep
+from laws.looks import Ends
 from laws.playing import Broken, Skip, same, trace
 from laws.resuming import Cut, Stop
 
@@ -105,6 +106,16 @@ def threads(case):
             equal(several, end, {n: w.tobytes() for n, w in frozen.items()}, "frozen weights")
     for count, end in zip((2, 3, 8), ends[1:], strict=True):
         equal(several, end, ends[0], f"{count} threads")
+
+
+def unseen(case):
+    """Epochs that nobody looks at leave what they leave one by one, every term's history too."""
+    several = random_objectives.several(case)
+    with steep.threads(1):
+        one, many = several.make(), several.make()
+        fit(several, one, 4 * several.epochs, callbacks=[Ends()])
+        fit(several, many, 4 * several.epochs)
+    equal(several, trace(many.trainer), trace(one.trainer), "epochs unseen")
 
 
 def resuming(case):

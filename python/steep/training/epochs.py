@@ -64,9 +64,9 @@ class Epochs:
     def close(self) -> None:
         """Let go of the data, and write what the epochs left into the trainer's history."""
         self._session.release_data()
-        self._run.record()
         columns = {"loss": self._losses, "seconds": self._seconds}
         history.extend(self._run.history, self._first, columns, len(self._losses))
+        self._run.record()
 
 
 @contextmanager

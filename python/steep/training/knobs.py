@@ -63,7 +63,7 @@ class Knobs:
         known = self._settings.changes, 0, epoch
         if not self._holds(step, known):
             try:
-                ahead = 1 if self._calls_python() else APART
+                ahead = 1 if self.calls_python() else APART
                 self._make(step, np.full(ahead + 1, epoch), known)
             except ValueError:  # of a step that may never come
                 self._make(step, np.full(2, epoch), known)
@@ -76,13 +76,13 @@ class Knobs:
     def _make(self, step: int, epochs: Array, known: tuple[int, int, int]) -> None:
         """Make the table of as many steps as there are `epochs`, less one."""
         settings, self._known = self._settings, None
-        self._calls_python()
+        self.calls_python()
         steps, epochs = step + np.arange(len(epochs) - 1, dtype=float), epochs.astype(float)
         self._table, self._first = table(settings, steps, epochs), step
         self._rates = schedules.base.evaluate(settings.rate, steps, epochs[:-1])
         self._known = known
 
-    def _calls_python(self) -> bool:
+    def calls_python(self) -> bool:
         """Say whether a Python function gives values to a setting."""
         settings = self._settings
         if self._looked_at != settings.changes:

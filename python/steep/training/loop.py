@@ -42,9 +42,8 @@ class Loop:
         self.knobs.forget()
         self.progress = Progress(progress, self.samples, run.epoch, self.last)
         self.shown = progress
-        # Epochs of a step each, which nobody asks after, go on without coming back.
-        method = run.settings.optimizer.full_batch
-        self.unseen = method and not (callbacks.present or validation is not None)
+        # Epochs that nobody asks after go on without coming back.
+        self.unseen = not callbacks.present and validation is None
         self.interrupt = Interrupt()
         self.settled = False  # a method found nothing left to gain
         self._data_set = -1  # which the session had when it was given ours
@@ -97,7 +96,7 @@ class Loop:
             left = ahead + (self.last - at["epoch"] - 1) * self.batches
             table = self.knobs.rows(at["steps"], at["epoch"], at["batch"], self.batches, left)
             due = self.callbacks.steps_until(at["steps"])
-            if self.unseen:
+            if self.unseen and not self.knobs.calls_python():
                 ahead = left
             count = min(ahead, len(table), ahead if due is None else due)
             known = min(len(run.history.steps["loss"]), at["steps"])
@@ -106,10 +105,12 @@ class Loop:
             if done > 0:
                 self.place.rate = self.knobs.rate(at["steps"] + done - 1)
             run.record()
-            if self.unseen and self.shown:
-                self._show_ended(at["epoch"])
             if 0 <= done < count:
                 run.refuse_fault()
+            if run.epoch > at["epoch"]:
+                run.verify(always=False)
+                if self.shown:
+                    self._show_ended(at["epoch"])
             if due is not None and done == due and self._step_end():
                 self.call.stopped = True
                 return False

@@ -74,37 +74,24 @@ class Run:
             return self.history
         with self._recording:
             losses = self.history.steps["loss"]
-            epoch, steps, new, shares = session.losses(len(losses))
-            if self.settings.optimizer.full_batch:
-                self._note_epochs(epoch, steps, new, shares)
+            epoch, steps, new, ended = session.record(len(losses))
+            self._note_epochs([each for each in ended if len(self.history) <= each[0] < epoch])
             losses[steps - len(new) :] = new.tolist()  # done twice, it is the same
             history.cut(self.history, epoch)
         return self.history
 
-    def _note_epochs(self, epoch: int, steps: int, losses: Array, shares: Array) -> None:
-        """Put the epochs that one native call ended, of a step each.
-
-        `losses` and `shares` of right samples are of the last steps, of `steps` done.
-        """
-        first, layout = len(self.history), self.place.layout
-        at = self.session().progress
-        last = steps - at["batch"]  # of the steps in epochs that ended
-        ended = np.arange(last - (epoch - first), last)
-        known = ended[ended >= steps - len(losses)] - (steps - len(losses))
-        if not len(known) or layout is None:
+    def _note_epochs(self, ended: "list[_core.Ended]") -> None:
+        """Put the epochs that native calls went past, in their order."""
+        if not ended:
             return
-        settings, summed = self.settings, self.settings.reduction == "sum"
-        logs = {"loss": losses[known] / layout[0] if summed else losses[known]}
-        for term in settings.terms().terms:
-            if term.accuracy is not None:
-                logs[term.accuracy] = shares[known]
-        begun = epoch - len(known)
-        numbers = known + (steps - len(losses)), begun + np.arange(len(known))
-        rate = schedules.base.evaluate(settings.rate, *(n.astype(float) for n in numbers))
-        logs["lr"] = np.broadcast_to(rate, known.shape)
-        logs["seconds"] = np.full(known.shape, at["seconds"])
-        columns = {name: values.tolist() for name, values in logs.items()}
-        history.extend(self.history, begun, columns, len(known))
+        settings, terms = self.settings, self.settings.terms()
+        logs = [terms.logs(sums, settings.by_weight) for *_, sums in ended]
+        columns = {name: [each[name] for each in logs] for name in logs[0]}
+        numbers, steps = (np.array([each[k] for each in ended], float) for k in (0, 1))
+        rate = schedules.base.evaluate(settings.rate, steps - 1.0, numbers)
+        columns["lr"] = np.broadcast_to(rate, steps.shape).tolist()
+        columns["seconds"] = [each[2] for each in ended]
+        history.extend(self.history, ended[0][0], columns, len(ended))
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         """Count the epoch in progress as done, with its numbers."""
