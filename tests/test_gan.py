@@ -268,6 +268,29 @@ def test_same_bytes_for_any_number_of_threads(loss, norm):
     assert all(each == found[0] for each in found)
 
 
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("d_steps", [1, 2])
+def test_what_both_objectives_have_in_common_is_done_once(d_steps, norm):
+    """Fakes that the discriminator saw are the generator's: as of a trainer each, in turn."""
+    x = ring(4 * 16)
+    made = steep.GAN(*mlps(norm=norm), latent=4, seed=1, d_steps=d_steps)
+    hand = steep.GAN(*mlps(norm=norm), latent=4, seed=1, d_steps=d_steps)
+    made.fit(x, epochs=2, batch_size=16, shuffle=False, progress=False)
+    halves = [
+        steep.Trainer(hand.net, objectives=[each], seed=1) for each in hand.trainer.objectives
+    ]
+    for k in range(8):
+        real = x[k % 4 * 16 : k % 4 * 16 + 16]
+        given = [real, np.zeros((16, 4), np.float32)]
+        for half, due in zip(halves, (1, d_steps), strict=True):
+            run = half._run.session()
+            at = run.progress
+            run.set_progress(at["epoch"], at["batch"], k, at["sums"])
+            if (k + 1) % due == 0:
+                half.step(given)
+    assert state_of(made.net) == state_of(hand.net)
+
+
 def test_it_goes_on_from_its_checkpoint(tmp_path):
     def make():
         return steep.GAN(*mlps(norm=True), latent=4, seed=1, d_steps=2)

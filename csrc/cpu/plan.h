@@ -25,6 +25,14 @@ template <class T> struct BoundCall {
   int before;        // tensor it writes besides, as a fused activation's gradient wants it
   long units;        // that threads share, of a call that crosses samples
   std::string name;  // layer
+  bool found;        // an objective before may have done it
+};
+
+// What plans that run one after the other hand on: tensors of theirs in a block of its own.
+struct Kept {
+  std::vector<long> offset = {};  // by tensor, bytes, or -1; or empty for none
+  std::vector<bool> found = {};   // by tensor, whether it may be there already; or empty
+  std::shared_ptr<Block> block = nullptr;
 };
 
 // Calls that go together: all on samples of many positions, or all on vectors, or crossing samples.
@@ -87,10 +95,11 @@ template <class T> class Plan {
   // Binds a program for up to `capacity` rows over the weights' first column; into `arena`, where it is
   // large enough, which plans that run one after the other may share.
   Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuStore<T>> weights,
-       long capacity, std::shared_ptr<Block> arena = nullptr);
-  // Bytes that such a plan would allocate, the scratch memory of `threads` included.
+       long capacity, std::shared_ptr<Block> arena = nullptr, Kept kept = {});
+  // Bytes that such a plan would allocate, the scratch memory of `threads` included, what is kept not.
   static long bytes(Program program, const Kernels<T>& kernels,
-                    std::shared_ptr<CpuStore<T>> weights, long capacity, int threads);
+                    std::shared_ptr<CpuStore<T>> weights, long capacity, int threads,
+                    const std::vector<long>& kept = {});
 
   Plan(Plan&&) = delete;  // calls point into it
 
@@ -109,8 +118,8 @@ template <class T> class Plan {
 
   // One thread's part of all phases; the threads meet between two of them. False when a loss of
   // its rows, or statistics of the batch, are not finite. Where the halt is wanted it returns soon,
-  // and what it computed is worth nothing.
-  bool run(const Step<T>& step, int thread, int threads) const;
+  // and what it computed is worth nothing. `found`: what an objective before has done is there.
+  bool run(const Step<T>& step, int thread, int threads, bool found = false) const;
   // The same for programs that only go forward, whose rows need nobody else's: what comes first,
   // once for as long as the weights stay, then rows [lo, hi) of a batch.
   void prepare(int thread, int threads) const;
@@ -155,8 +164,9 @@ template <class T> class Plan {
       : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
         capacity_(capacity) {}
   Step<T> own(const Step<T>& step, int thread) const;  // with the thread's scratch memory
-  void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const;
-  void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads) const;
+  void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi, bool found) const;
+  void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads,
+                  bool found) const;
   long place(std::size_t term) const { return static_cast<long>(term) * capacity_; }
   bool finite_losses(long lo, long hi) const;
   bool finite_statistics(long rows, int thread, int threads) const;
@@ -190,6 +200,7 @@ template <class T> class Plan {
   long capacity_;
   double cost_per_row_ = 0;
   std::shared_ptr<Block> arena_;
+  Kept kept_;
   std::vector<T*> buffers_;    // by tensor
   std::vector<long> strides_;  // leading dimensions
   PerRow<T> each_;

@@ -156,8 +156,10 @@ template <class T> void Plan<T>::allocate(const Schedule& schedule) {
   const auto bytes = static_cast<std::size_t>(schedule.bytes);
   if (!arena_ || arena_->bytes() < bytes) arena_ = std::make_shared<Block>(bytes);
   std::byte* base = arena_->data();
-  for (const long offset : schedule.offset) {
-    buffers_.push_back(offset < 0 ? nullptr : reinterpret_cast<T*>(base + offset));
+  for (std::size_t x = 0; x < schedule.offset.size(); ++x) {
+    std::byte* const from = schedule.apart[x] ? kept_.block->data() : base;
+    const long offset = schedule.offset[x];
+    buffers_.push_back(offset < 0 ? nullptr : reinterpret_cast<T*>(from + offset));
   }
   strides_ = schedule.stride;
   const long width = schedule.target_width;
@@ -265,16 +267,19 @@ template <class T> void Plan<T>::bind(const Op& op) {
     iterated_.push_back(
         {parameter(op.parameter(0)), work.out.data, kept->width, work.out.ld, kept->rows});
   }
-  phases_.back().calls.push_back({run, work, op.out, op.before, units_of(op, work), op.layer});
+  const bool found = op.out >= 0 && !kept_.found.empty() && kept_.found[op.out];
+  phases_.back().calls.push_back(
+      {run, work, op.out, op.before, units_of(op, work), op.layer, found});
 }
 
 template <class T>
 Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuStore<T>> weights,
-              long capacity, std::shared_ptr<Block> arena)
+              long capacity, std::shared_ptr<Block> arena, Kept kept)
     : Plan(std::move(program), kernels, std::move(weights), capacity, Unbound{}) {
   arena_ = std::move(arena);
+  kept_ = std::move(kept);
   prepare();
-  const Schedule schedule(program_, capacity);
+  const Schedule schedule(program_, capacity, kept_.offset);
   allocate(schedule);
   for (const Group& group : schedule.groups) {
     phases_.push_back({group.crosses, group.meets, group.chunk, {}});
@@ -286,19 +291,21 @@ Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuSto
 
 template <class T>
 long Plan<T>::bytes(Program program, const Kernels<T>& kernels,
-                    std::shared_ptr<CpuStore<T>> weights, long capacity, int threads) {
+                    std::shared_ptr<CpuStore<T>> weights, long capacity, int threads,
+                    const std::vector<long>& kept) {
   Plan plan(std::move(program), kernels, std::move(weights), capacity, Unbound{});
   plan.prepare();
-  const Schedule schedule(plan.program_, capacity);
+  const Schedule schedule(plan.program_, capacity, kept);
   const auto scratch = static_cast<std::size_t>(plan.scratch_elements_) * sizeof(T);
   return static_cast<long>(Block::rounded(static_cast<std::size_t>(schedule.bytes))) +
          threads * static_cast<long>(Block::rounded(scratch));
 }
 
-#define STEEP_PLAN(T)                                                                    \
-  template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long, \
-                         std::shared_ptr<Block>);                                        \
-  template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long, int);
+#define STEEP_PLAN(T)                                                                          \
+  template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long,       \
+                         std::shared_ptr<Block>, Kept);                                        \
+  template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long, \
+                               int, const std::vector<long>&);
 STEEP_PLAN(float)
 STEEP_PLAN(double)
 STEEP_PLAN(portable::Dual)

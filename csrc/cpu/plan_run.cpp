@@ -37,7 +37,8 @@ void Plan<T>::check_output(const BoundCall<T>& call, long lo, long hi) const {
 }
 
 template <class T>
-void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi) const {
+void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi,
+                        bool found) const {
   const long chunks = (hi - lo + phase.chunk - 1) / phase.chunk;
   Halt* const halt = chunks > 1 ? step.halt : nullptr;
   const bool check = checking();
@@ -46,6 +47,7 @@ void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, lon
     if (halt != nullptr && halt->wanted()) return;
     const long from = lo + (hi - lo) * c / chunks, to = lo + (hi - lo) * (c + 1) / chunks;
     for (const BoundCall<T>& call : phase.calls) {
+      if (found && call.found) continue;
       call.run(call.work, step, from, to);
       if (check) check_output(call, from, to);
     }
@@ -53,9 +55,10 @@ void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, lon
 }
 
 template <class T>
-void Plan<T>::run_shared(const Phase<T>& phase, const Step<T>& step, int thread,
-                         int threads) const {
+void Plan<T>::run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads,
+                         bool found) const {
   for (const BoundCall<T>& call : phase.calls) {
+    if (found && call.found) continue;
     const long lo = call.units * thread / threads, hi = call.units * (thread + 1) / threads;
     if (lo < hi) call.run(call.work, step, lo, hi);
   }
@@ -77,7 +80,8 @@ template <class T> Step<T> Plan<T>::own(const Step<T>& step, int thread) const {
   return mine;
 }
 
-template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads) const {
+template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads,
+                                     bool found) const {
   const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
   if (thread == 0 && checking()) check_padding(*weights_, "the weight");
@@ -87,9 +91,9 @@ template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int thre
   for (std::size_t p = 0; p < phases_.size(); ++p) {
     if (phases_[p].meets && threads > 1) pool().meet();
     if (phases_[p].crosses) {
-      run_shared(phases_[p], step, thread, threads);
+      run_shared(phases_[p], step, thread, threads, found);
     } else {
-      run_phase(phases_[p], step, lo, hi);
+      run_phase(phases_[p], step, lo, hi, found);
     }
   }
   return finite_losses(lo, hi) && finite_statistics(step.rows, thread, threads);
@@ -98,7 +102,7 @@ template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int thre
 template <class T> void Plan<T>::prepare(int thread, int threads) const {
   const Step<T> step = own({}, thread);
   for (const Phase<T>& phase : phases_) {
-    if (phase.crosses) run_shared(phase, step, thread, threads);
+    if (phase.crosses) run_shared(phase, step, thread, threads, false);
   }
   if (threads > 1) pool().meet();
 }
@@ -108,7 +112,7 @@ bool Plan<T>::run_rows(const Step<T>& common, int thread, long lo, long hi) cons
   const Step<T> step = own(common, thread);
   step.batcher->order(step.epoch, step.batch, step.first, lo, hi, step.order);
   for (const Phase<T>& phase : phases_) {
-    if (!phase.crosses) run_phase(phase, step, lo, hi);
+    if (!phase.crosses) run_phase(phase, step, lo, hi, false);
   }
   return finite_losses(lo, hi);
 }
@@ -214,7 +218,7 @@ template <class T> bool Plan<T>::finite_output(const BoundCall<T>& call, long sa
 
 #define STEEP_ROWS(T)                                                     \
   template void Plan<T>::reserve_threads(int);                            \
-  template bool Plan<T>::run(const Step<T>&, int, int) const;             \
+  template bool Plan<T>::run(const Step<T>&, int, int, bool) const;       \
   template void Plan<T>::prepare(int, int) const;                         \
   template bool Plan<T>::run_rows(const Step<T>&, int, long, long) const; \
   template void Plan<T>::follow_statistics(long, long) const;             \

@@ -83,12 +83,13 @@ bool CpuTraining<T>::Loop::pass(const Turn& turn, Step<T> step, long i, bool fir
   const Plan<T>& plan = *turn.goal.plan;
   const long rows = step.rows, part = stretch.data->at_once(rows);
   const bool parts = part < rows, leads = turn.thread == 0;
+  const bool found = first && !parts && turn.goal.shared.any();  // done by the first objective
   T* const kept = parts ? turn.goal.kept_statistics.data() : nullptr;
   step.halt = first ? turn.halt : nullptr;  // a step that is half done is finished
   if (leads && parts && first) plan.keep_statistics(kept);
   for (step.first = 0; step.first < rows; step.first += part) {
     step.rows = std::min(part, rows - step.first);
-    if (!plan.run(step, turn.thread, turn.threads)) (first ? bad_loss : bad_gradient) = true;
+    if (!plan.run(step, turn.thread, turn.threads, found)) (first ? bad_loss : bad_gradient) = true;
     // Only the caller's own thread notes it; the others see it after the next meeting.
     if (step.halt != nullptr && leads && halt->wanted()) halted_rows = true;
     turn.meet();

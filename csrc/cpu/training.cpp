@@ -57,6 +57,46 @@ CpuTraining<T>::CpuTraining(std::vector<Aim> aims, int scalars,
       goal.directions = std::make_unique<Directions<T>>(recipe, *gradients_);
     }
   }
+  share();
+}
+
+// The first objective is due in every step. Its forward pass is that of later ones as far as they are of the
+// same weights, those that nobody has moved until then.
+template <class T> void CpuTraining<T>::share() {
+  const Goal<T>& first = goals_[0];
+  std::vector<bool> moved = first.program.trains;
+  for (std::size_t i = 1; first.every == 1 && i < goals_.size(); ++i) {
+    Goal<T>& goal = goals_[i];
+    if (goal.recipe.seed == first.recipe.seed)
+      goal.shared = shared_pass(first.program, goal.program, moved);
+    for (std::size_t p = 0; p < moved.size(); ++p) moved[p] = moved[p] || goal.program.trains[p];
+  }
+}
+
+template <class T>
+auto CpuTraining<T>::kept_places(long rows) const
+    -> std::pair<std::vector<std::vector<long>>, long> {
+  std::vector<std::vector<long>> places(goals_.size());
+  const Program& first = goals_[0].program;
+  long bytes = 0;
+  for (std::size_t i = 1; i < goals_.size(); ++i) {
+    const Shared& shared = goals_[i].shared;
+    if (!shared.any()) continue;
+    places[0].resize(first.tensors.size(), -1);
+    places[i].resize(shared.kept.size(), -1);
+    for (std::size_t x = 0; x < shared.kept.size(); ++x) {
+      if (shared.kept[x] < 0) continue;
+      long& place = places[0][shared.kept[x]];
+      if (place < 0) {
+        const Tensor& of = first.tensors[shared.kept[x]];
+        const long each = of.samples == kAllSamples ? 1 : ceil_div(rows, of.samples);
+        place = bytes;
+        bytes += ceil_div(each * spread(of.width) * static_cast<long>(sizeof(T)), 64) * 64;
+      }
+      places[i][x] = place;
+    }
+  }
+  return {std::move(places), bytes};
 }
 
 template <class T> long CpuTraining<T>::bytes() const {
@@ -72,13 +112,22 @@ template <class T> long CpuTraining<T>::plan_bytes() const {
   for (const Goal<T>& goal : goals_) {
     if (goal.plan) bytes = std::max(bytes, goal.plan->arena_bytes());
   }
-  return bytes;
+  return bytes + (handed_on_ ? static_cast<long>(handed_on_->bytes()) : 0);
 }
 
 template <class T> long CpuTraining<T>::plan_bytes(long rows) const {
+  const auto [places, handed_on] = kept_places(rows);
+  const long kept =
+      handed_on > 0 ? static_cast<long>(Block::rounded(static_cast<std::size_t>(handed_on))) : 0;
+  return arena_bytes(rows, places) + kept;
+}
+
+template <class T>
+long CpuTraining<T>::arena_bytes(long rows, const std::vector<std::vector<long>>& places) const {
   long bytes = 0;
-  for (const Goal<T>& goal : goals_) {
-    bytes = std::max(bytes, Plan<T>::bytes(goal.program, k_, weights_, rows, pool().threads()));
+  for (std::size_t i = 0; i < goals_.size(); ++i) {
+    bytes = std::max(
+        bytes, Plan<T>::bytes(goals_[i].program, k_, weights_, rows, pool().threads(), places[i]));
   }
   return bytes;
 }
@@ -86,13 +135,18 @@ template <class T> long CpuTraining<T>::plan_bytes(long rows) const {
 // The plans there are stay until the larger ones exist.
 template <class T> void CpuTraining<T>::reserve(long rows) {
   if (goals_[0].plan && goals_[0].plan->capacity() >= rows) return;
-  std::shared_ptr<Block> arena;
+  const auto [places, bytes] = kept_places(rows);
+  std::shared_ptr<Block> arena, handed_on;
   if (goals_.size() > 1)
-    arena = std::make_shared<Block>(static_cast<std::size_t>(plan_bytes(rows)));
+    arena = std::make_shared<Block>(static_cast<std::size_t>(arena_bytes(rows, places)));
+  if (bytes > 0) handed_on = std::make_shared<Block>(static_cast<std::size_t>(bytes));
   std::vector<std::unique_ptr<Plan<T>>> larger;
-  for (const Goal<T>& goal : goals_) {
-    larger.push_back(std::make_unique<Plan<T>>(goal.program, k_, weights_, rows, arena));
+  for (std::size_t i = 0; i < goals_.size(); ++i) {
+    const Goal<T>& goal = goals_[i];
+    larger.push_back(std::make_unique<Plan<T>>(goal.program, k_, weights_, rows, arena,
+                                               Kept{places[i], goal.shared.found, handed_on}));
   }
+  handed_on_ = std::move(handed_on);
   for (std::size_t i = 0; i < goals_.size(); ++i) {
     Goal<T>& goal = goals_[i];
     goal.update.reset();

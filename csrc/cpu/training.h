@@ -4,10 +4,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cpu/pace.h"
 #include "cpu/update.h"
+#include "graph/shared.h"
 
 namespace steep {
 
@@ -15,6 +17,7 @@ namespace steep {
 template <class T> struct Goal : Aim {
   int knobs;                         // its first column of a row of the table
   std::size_t terms;                 // its first one among those of all objectives
+  Shared shared = {};                // of its pass, what the first objective has done
   std::vector<Ruled<T>> ruled = {};  // by parameter
   std::unique_ptr<Directions<T>> directions = nullptr;
   std::unique_ptr<Plan<T>> plan = nullptr;
@@ -58,6 +61,10 @@ template <class T> class CpuTraining : public Training {
   // f(a step) for the parts of it that go forward and backward at once, until it is false.
   template <class F> void each_part(Step<T> step, F&& f) const;
   bool climbs(const Stretch& stretch) const;
+  void share();
+  long arena_bytes(long rows, const std::vector<std::vector<long>>& places) const;
+  // Places of the tensors that objectives hand on, by objective and tensor; and how many bytes these are.
+  std::pair<std::vector<std::vector<long>>, long> kept_places(long rows) const;
 
   const std::shared_ptr<CpuStore<T>> weights_;
   const Kernels<T>& k_;
@@ -65,6 +72,7 @@ template <class T> class CpuTraining : public Training {
   CpuStore<T> slots_;  // of one objective after the other
   std::vector<Goal<T>> goals_;
   std::size_t terms_ = 0;                      // of all of them
+  std::shared_ptr<Block> handed_on_;           // tensors of one objective for later ones
   std::unique_ptr<CpuStore<T>> gradients_;     // made when first asked for
   std::unique_ptr<CpuStore<T>> kept_weights_;  // of steps whose gradient is taken uphill
   std::vector<T> saved_weights_, saved_slots_;

@@ -67,8 +67,13 @@ class Lowered : public Lowering {
 
 // The ops of a graph that some of its tensors are to be had by.
 Program forward_of(const Graph& graph, std::vector<int> outputs) {
-  Program p{graph.tensors(), graph.ops(),       {}, graph.parameters(), 0,
-            graph.inputs(),  std::move(outputs)};
+  Program p{.tensors = graph.tensors(),
+            .ops = graph.ops(),
+            .terms = {},
+            .parameters = graph.parameters(),
+            .of_graph = graph.tensors().size(),
+            .inputs = graph.inputs(),
+            .outputs = std::move(outputs)};
   p.terms.resize(graph.parameters().size());
   return p;
 }

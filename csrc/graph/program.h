@@ -16,6 +16,7 @@ struct Program {
   std::vector<std::vector<GradTerm>> terms;
   std::vector<Parameter> parameters;
   std::size_t backward = 0;          // ops before this one are forward ops
+  std::size_t of_graph = 0;          // tensors before this one are the graph's
   std::vector<int> inputs, outputs;  // tensors of the graph
   std::vector<LossTerm> losses = {};
   std::vector<bool> trains = {};  // of each parameter: does the gradient move it?

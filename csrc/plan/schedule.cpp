@@ -2,10 +2,10 @@
 #include "plan/schedule.h"
 
 #include <algorithm>
-#include <numeric>
 #include <type_traits>
 
 #include "base/panels.h"
+#include "graph/shared.h"
 #include "plan/arena.h"
 
 namespace steep {
@@ -65,7 +65,8 @@ long least_chunk(const Program& program, const Op& op) {
 
 }  // namespace
 
-Schedule::Schedule(Program& program, long capacity) : root_(program.tensors.size()) {
+Schedule::Schedule(Program& program, long capacity, const std::vector<long>& elsewhere)
+    : root_(roots(program)) {
   for (const Tensor& t : program.tensors) {
     const bool one = t.samples == kAllSamples;
     rows.push_back(one ? 1 : ceil_div(capacity, t.samples));
@@ -73,17 +74,14 @@ Schedule::Schedule(Program& program, long capacity) : root_(program.tensors.size
     stride.push_back(one ? 0 : spread(t.width));
   }
   check_bytes(program, rows, capacity);
-  std::iota(root_.begin(), root_.end(), 0);
-  for (const Op& op : program.ops) {
-    if (is_alias(op)) root_[op.out] = root_[op.in[0]];
-  }
   const std::vector<PhaseSpan> spans = cut_into_phases(program.ops, root_);
-  place_tensors(program, spans);
+  place_tensors(program, spans, elsewhere);
   place_arrays(program, capacity);
   cut(program, spans);
 }
 
-void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan>& spans) {
+void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan>& spans,
+                             const std::vector<long>& elsewhere) {
   std::vector<Lifetime> all(program.tensors.size(), {0, 0, -1, -1, -1, -1});
   const auto touch = [&](int tensor, int when, int phase) {
     if (tensor < 0) return;
@@ -133,15 +131,17 @@ void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan
 
   std::vector<Lifetime> live;
   std::vector<int> index(all.size(), -1);
+  const auto place_of = [&](std::size_t i) { return elsewhere.empty() ? -1 : elsewhere[root_[i]]; };
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (all[i].first < 0) continue;
+    if (all[i].first < 0 || place_of(i) >= 0) continue;
     index[i] = static_cast<int>(live.size());
     live.push_back(all[i]);
   }
   const Placement placed = place(live);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const int at = index[root_[i]];
-    offset.push_back(at < 0 ? -1 : placed.offset[at]);
+    apart.push_back(place_of(i) >= 0);
+    offset.push_back(apart[i] ? place_of(i) : at < 0 ? -1 : placed.offset[at]);
   }
   bytes = placed.size;
 }

@@ -18,11 +18,13 @@ struct Group {
 };
 
 struct Schedule {
-  // Widths of all tensors must be known. The program's ops come into the order of execution.
-  Schedule(Program& program, long capacity);
+  // Widths of all tensors must be known. The program's ops come into the order of execution. `elsewhere`:
+  // by tensor, its place in another block, or -1; or empty for none.
+  Schedule(Program& program, long capacity, const std::vector<long>& elsewhere = {});
 
   std::vector<Group> groups;
   std::vector<long> offset;  // bytes from the block's start, by tensor; -1 where nobody needs it
+  std::vector<bool> apart;   // whether that is in the other block
   std::vector<long> stride;  // elements from row to row; 0 where there is one for all samples
   std::vector<long> rows;    // of its buffer
   // Of arrays with one value a row: losses and hits, those of a term after those of the one before it,
@@ -32,7 +34,8 @@ struct Schedule {
   long bytes = 0;  // of the block
 
  private:
-  void place_tensors(const Program& program, const std::vector<PhaseSpan>& spans);
+  void place_tensors(const Program& program, const std::vector<PhaseSpan>& spans,
+                     const std::vector<long>& elsewhere);
   void place_arrays(const Program& program, long capacity);
   void cut(const Program& program, const std::vector<PhaseSpan>& spans);
   long row_bytes(const Program& program, std::size_t first, std::size_t last) const;

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import data, layers, losses, models, optimizers
+from .. import data, initializers, layers, losses, models, optimizers
 from ..gan import GAN
 from ..network.model import Input, Model, Sequential
 from ..network.network import Network
@@ -80,7 +80,7 @@ def _vae_mnist(case: Task, arrays: Arrays, weights: Weights) -> Work:
 
 def _dcgan28(case: Task, arrays: Arrays, _: Weights) -> Work:
     def conv(kind: type, filters: int, norm: bool) -> list[layers.Layer]:
-        made = kind(filters, 4, 2, use_bias=not norm, init=0.02)
+        made = kind(filters, 4, 2, use_bias=not norm, init=initializers.Normal(0.02))
         return [made, layers.BatchNorm()] if norm else [made]
 
     up, down = layers.Conv2DTranspose, layers.Conv2D
