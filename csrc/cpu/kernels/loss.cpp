@@ -24,26 +24,23 @@ STEEP_HD void target_block(const LossArgs<T>& a, long r, long c, T* t) {
   }
 }
 
-// Of one column: kLane samples side by side, so that a row does not pay for sixteen. The numbers are
-// those of column_rows.
-template <class T, class Loss>
-void single_column(const LossArgs<T>& a) {
-  for (long first = 0; first < a.rows; first += kLane) {
-    const long left = a.rows - first, n = left < kLane ? left : kLane;
-    T z[kLane], t[kLane], weight[kLane], value[kLane], grad[kLane], hit[kLane] = {};
-    for (long j = 0; j < kLane; ++j) {  // past the last sample it is repeated
+// kLane samples of one column side by side, so that a row does not pay for sixteen. The numbers are those of
+// column_rows.
+template <class T>
+struct Single {
+  alignas(64) T z[kLane], t[kLane], weight[kLane], value[kLane], grad[kLane], hit[kLane] = {};
+
+  // Past the last sample it is repeated.
+  STEEP_HD void gather(const LossArgs<T>& a, long first, long n) {
+    for (long j = 0; j < kLane; ++j) {
       const long r = first + (j < n ? j : n - 1);
       z[j] = a.z[a.turned ? r : r * a.ldz];
       t[j] = a.target ? a.target[r * a.ldt] : T(a.labels[r]);
       weight[j] = a.weights ? a.weights[r] : T(1);
     }
-#pragma GCC ivdep
-    for (long j = 0; j < kLane; ++j) {
-      value[j] = T(0) + Loss::value(z[j], t[j], a.option);
-      grad[j] = a.factor * weight[j] * Loss::grad(z[j], t[j], a.option);
-      if constexpr (Loss::kClassification)  // a NaN is never right
-        hit[j] = z[j] == z[j] && (z[j] > T(0)) == (t[j] > T(0.5)) ? T(1) : T(0);
-    }
+  }
+
+  STEEP_HD void store(const LossArgs<T>& a, long first, long n) const {
     for (long j = 0; j < n; ++j) {
       a.values[first + j] = plain(weight[j]) * plain(value[j]);
       if (a.correct) a.correct[first + j] = plain(hit[j]);
@@ -52,6 +49,42 @@ void single_column(const LossArgs<T>& a) {
       for (long c = 0; c < kLane && !a.dense && !a.turned; ++c) dz[c] = T(0);
       dz[0] = grad[j];
     }
+  }
+
+  // The same of kLane samples side by side, in whole vectors.
+  STEEP_HD void gather_turned(const LossArgs<T>& a, long first) {
+    for (long j = 0; j < kLane; ++j) z[j] = a.z[first + j];
+    if (a.target)
+      for (long j = 0; j < kLane; ++j) t[j] = a.target[(first + j) * a.ldt];
+    else
+      for (long j = 0; j < kLane; ++j) t[j] = T(a.labels[first + j]);
+    for (long j = 0; j < kLane; ++j) weight[j] = a.weights ? a.weights[first + j] : T(1);
+  }
+
+  STEEP_HD void store_turned(const LossArgs<T>& a, long first) const {
+    for (long j = 0; j < kLane; ++j) a.values[first + j] = plain(weight[j]) * plain(value[j]);
+    if (a.correct)
+      for (long j = 0; j < kLane; ++j) a.correct[first + j] = plain(hit[j]);
+    if (a.dz)
+      for (long j = 0; j < kLane; ++j) a.dz[first + j] = grad[j];
+  }
+};
+
+template <class T, class Loss>
+void single_column(const LossArgs<T>& a) {
+  for (long first = 0; first < a.rows; first += kLane) {
+    const long left = a.rows - first, n = left < kLane ? left : kLane;
+    const bool whole = a.turned && n == kLane;
+    Single<T> s;
+    whole ? s.gather_turned(a, first) : s.gather(a, first, n);
+#pragma GCC ivdep
+    for (long j = 0; j < kLane; ++j) {
+      s.value[j] = T(0) + Loss::value(s.z[j], s.t[j], a.option);
+      s.grad[j] = a.factor * s.weight[j] * Loss::grad(s.z[j], s.t[j], a.option);
+      if constexpr (Loss::kClassification)  // a NaN is never right
+        s.hit[j] = s.z[j] == s.z[j] && (s.z[j] > T(0)) == (s.t[j] > T(0.5)) ? T(1) : T(0);
+    }
+    whole ? s.store_turned(a, first) : s.store(a, first, n);
   }
 }
 
