@@ -18,7 +18,7 @@ struct Mish {
   // ((1 + e^x)^2 - 1) / ((1 + e^x)^2 + 1), divided by e^2x where x >= 0.
   template <class T>
   STEEP_HD static Ratio<T> ratio(T x) {
-    const T e = exp_(-abs_(x));
+    const T e = exp_down(-abs_(x));
     const T over = x < T(0) ? e * (e + T(2)) : T(1) + T(2) * e;
     const T gap = x < T(0) ? T(2) : T(2) * e * e;
     return {e, over, gap, over + gap};

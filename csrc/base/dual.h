@@ -71,6 +71,7 @@ STEEP_HD Dual exp_(Dual x) {
   const double e = exp_(x.v);
   return {e, e * x.d};
 }
+STEEP_HD Dual exp_down(Dual x) { return exp_(x); }
 STEEP_HD Dual expm1_(Dual x) { return {expm1_(x.v), exp_(x.v) * x.d}; }
 STEEP_HD Dual tanh_(Dual x) {
   const double t = tanh_(x.v);

@@ -137,21 +137,50 @@ struct Beyond<double> {
   static constexpr double top = 710.0, bottom = -746.0;
 };
 
-// e^(x + tail), |tail| < 0.2
+// 2^n e^r, in two factors: results down to the smallest denormal.
 template <class T>
-STEEP_HD T exp_with_tail(T x, T tail) {
-  x = x > Beyond<T>::top ? Beyond<T>::top : x;  // written so that NaN passes
-  x = x < Beyond<T>::bottom ? Beyond<T>::bottom : x;
-  typename Beyond<T>::Int n;
-  const T r = split_exponent(x, n) + tail;
-  const T e = T(1) + exp_minus_one_core(r);
-  const auto half = half_of(n);  // two factors: results down to the smallest denormal
+STEEP_HD T raised(T r, typename Beyond<T>::Int n) {
   using Bits = typename BitsOf<T>::type;
+  const T e = T(1) + exp_minus_one_core(r);
+  const auto half = half_of(n);
   return e * power_of_two(half) * power_of_two(typename Beyond<T>::Int(Bits(n) - Bits(half)));
 }
 
-STEEP_HD float exp_(float x) { return exp_with_tail(x, 0.0f); }
-STEEP_HD double exp_(double x) { return exp_with_tail(x, 0.0); }
+// Written so that NaN passes.
+template <class T>
+STEEP_HD T above_bottom(T x) {
+  return x < Beyond<T>::bottom ? Beyond<T>::bottom : x;
+}
+template <class T>
+STEEP_HD T below_top(T x) {
+  return x > Beyond<T>::top ? Beyond<T>::top : x;
+}
+
+// e^(x + tail), |tail| < 0.2
+template <class T>
+STEEP_HD T exp_with_tail(T x, T tail) {
+  typename Beyond<T>::Int n;
+  const T r = split_exponent(above_bottom(below_top(x)), n);
+  return raised(r + tail, n);
+}
+template <class T>
+STEEP_HD T exp_of(T x) {
+  typename Beyond<T>::Int n;
+  const T r = split_exponent(above_bottom(below_top(x)), n);
+  return raised(r, n);
+}
+// exp_(x) for x <= 0, or NaN: two limits are several compares, one is a maximum.
+template <class T>
+STEEP_HD T exp_of_negative(T x) {
+  typename Beyond<T>::Int n;
+  const T r = split_exponent(above_bottom(x), n);
+  return raised(r, n);
+}
+
+STEEP_HD float exp_(float x) { return exp_of(x); }
+STEEP_HD double exp_(double x) { return exp_of(x); }
+STEEP_HD float exp_down(float x) { return exp_of_negative(x); }
+STEEP_HD double exp_down(double x) { return exp_of_negative(x); }
 
 // e^x - 1 where e^x is a normal number
 template <class T>
@@ -258,14 +287,14 @@ STEEP_HD double log1p_(double x) { return log1p_of(x); }
 // 1 / (1 + e^-x), from e^-|x| alone: no overflow, and full precision in both tails.
 template <class T>
 STEEP_HD T logistic_(T x) {
-  const T e = exp_(-abs_(x));
+  const T e = exp_down(-abs_(x));
   return (x < T(0) ? e : T(1)) / (T(1) + e);
 }
 
 // log(1 + e^x)
 template <class T>
 STEEP_HD T softplus_(T x) {
-  return (x < T(0) ? T(0) : x) + log1p_unit(exp_(-abs_(x)));
+  return (x < T(0) ? T(0) : x) + log1p_unit(exp_down(-abs_(x)));
 }
 
 // The normal distribution: cdf(x) = erfc(-x/sqrt(2))/2 and density e^(-x^2/2)/sqrt(2 pi).

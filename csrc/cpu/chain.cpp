@@ -83,8 +83,7 @@ template <class T> bool Chain<T>::parse(const Program& program, Chain& to) {
   return true;
 }
 
-// Gives everything its place; false where that is too much.
-template <class T> bool Chain<T>::place() {
+template <class T> void Chain<T>::place() {
   chunks_ = ceil_div(rows_, kRows);
   inputs_ = padded(layers_[0].in) * kStride;
   long turned = 0;
@@ -95,26 +94,36 @@ template <class T> bool Chain<T>::place() {
     layer.z = take(side);
     layer.y = layer.keeps ? take(side) : layer.z;
     layer.dz = take(side);
-    layer.dz_rows = take(padded(layer.out) * kRows);
-    if (l > 0 && layer.narrow) layer.x_rows = take(padded(layer.in) * kRows);
+    if (!by_input(l)) layer.dz_rows = take(padded(layer.out) * kRows);
     const Panels of = sides(layer, by_input(l));
     if (l == 0 && !layer.narrow) layer.turned = std::exchange(turned, turned + of.size());
     for (long p = 0; p < of.count(); ++p) tasks_.push_back({static_cast<int>(l), p});
     if (layer.bias >= 0) tasks_.push_back({static_cast<int>(l), -1});
   }
-  const auto bytes = [](long elements) { return static_cast<std::size_t>(elements) * sizeof(T); };
-  if (bytes(chunks_ * (chunk_ + inputs_)) > kMostBytes) return false;
-  memory_ = Block(bytes(chunks_ * chunk_));
-  samples_ = Block(bytes(chunks_ * inputs_));
-  turned_ = Block(bytes(turned));
-  return true;
+  turned_ = turned;
+}
+
+template <class T> long Chain<T>::bytes() const {
+  const long elements[] = {chunks_ * chunk_, chunks_ * inputs_, turned_};
+  long sum = 0;
+  for (const long n : elements) sum += Block::rounded(static_cast<std::size_t>(n) * sizeof(T));
+  return sum;
 }
 
 template <class T>
 std::unique_ptr<Chain<T>> Chain<T>::of(const Program& program, const Kernels<T>& kernels,
                                        const CpuStore<T>& weights, long rows) {
   std::unique_ptr<Chain> chain(new Chain(kernels, weights, rows));
-  return parse(program, *chain) && chain->place() ? std::move(chain) : nullptr;
+  if (!parse(program, *chain)) return nullptr;
+  chain->place();
+  return chain->bytes() <= kMostBytes ? std::move(chain) : nullptr;
+}
+
+template <class T> void Chain<T>::allocate() {
+  const auto block = [](long n) { return Block(static_cast<std::size_t>(n) * sizeof(T)); };
+  memory_ = block(chunks_ * chunk_);
+  samples_ = block(chunks_ * inputs_);
+  sums_ = block(turned_);
 }
 
 template <class T> long Chain<T>::count(long chunk) const {
@@ -130,6 +139,7 @@ template <class T> bool Chain<T>::read(const Plan<T>& plan, const Step<T>& step)
   each_ = plan.each(static_cast<std::size_t>(loss_.term));
   x_ = plan.row(input_, 0);
   x_ld_ = plan.row(input_, 1) - x_;
+  if (memory_.bytes() == 0) allocate();
   T* const samples = reinterpret_cast<T*>(samples_.data());
   for (long c = 0; c < chunks_; ++c) {
     k_.transpose(x_ + c * kRows * x_ld_, x_ld_, samples + c * inputs_, kStride, count(c),
@@ -211,14 +221,11 @@ void Chain<T>::send_back(const Layer& layer, const T* dz, T* dx, long width) con
   }
 }
 
-// What gradients of the weights want as rows.
+// What the gradient of the weights wants as rows.
 template <class T> void Chain<T>::turn(const Layer& layer, long chunk, T* at) const {
-  const long out = padded(layer.out), in = padded(layer.in);
-  k_.transpose(at + layer.dz, kStride, at + layer.dz_rows, out,
-               layer.out > kNarrow ? out : layer.out, count(chunk));
-  if (layer.x_rows < 0) return;
-  const Layer& below = *(&layer - 1);
-  k_.transpose(at + below.y, kStride, at + layer.x_rows, in, in, count(chunk));
+  if (layer.dz_rows < 0) return;
+  const long out = padded(layer.out);
+  k_.transpose(at + layer.dz, kStride, at + layer.dz_rows, out, out, count(chunk));
 }
 
 template <class T> void Chain<T>::backward(long chunk, T* at) const {
@@ -240,29 +247,37 @@ template <class T> void Chain<T>::backward(long chunk, T* at) const {
 template <class T> void Chain<T>::add(const Task& task, long chunk, const T* at, T* g) {
   const auto l = static_cast<std::size_t>(task.layer);
   const Layer& layer = layers_[l];
-  const long out = padded(layer.out), in = padded(layer.in);
-  const T* const dz_rows = at + layer.dz_rows;
+  const long samples = count(chunk);
+  const bool accumulate = chunk > 0;
   if (task.panel < 0) {
-    return k_.column_sum(dz_rows, out, nullptr, 0, count(chunk), out, g + slice(layer.bias).offset,
-                         chunk > 0);
+    return k_.row_sum(at + layer.dz, kStride, layer.out, samples, g + slice(layer.bias).offset,
+                      accumulate);
   }
   const Panels of = sides(layer, by_input(l));
-  const long p = task.panel, first = p * kPanel;
-  GemmPanel<T> product{
-      .rows = of.rows, .columns = of.width(p), .depth = count(chunk), .accumulate = chunk > 0};
-  product.lda = kStride;
-  product.ldc = of.width(p);
+  const long first = task.panel * kPanel, width = of.width(task.panel);
   T* const whole = layer.turned < 0 ? g + slice(layer.weight).offset
-                                    : reinterpret_cast<T*>(turned_.data()) + layer.turned;
-  product.c = whole + of.offset(p);
-  if (!by_input(l)) {
-    product.a = at + layers_[l - 1].y;
-    product.b = dz_rows + first;
-    product.ldb = out;
-  } else {
+                                    : reinterpret_cast<T*>(sums_.data()) + layer.turned;
+  T* const c = whole + of.offset(task.panel);
+  if (l > 0 && layer.narrow) {
+    const T* const x = at + layers_[l - 1].y + first * kStride;
+    return k_.narrow_gradient(at + layer.dz, kStride, layer.out, x, kStride, width, samples, c,
+                              width, accumulate);
+  }
+  GemmPanel<T> product{.lda = kStride,
+                       .c = c,
+                       .ldc = width,
+                       .rows = of.rows,
+                       .columns = width,
+                       .depth = samples,
+                       .accumulate = accumulate};
+  if (l == 0) {
     product.a = at + layer.dz;
-    product.b = (l == 0 ? x_ + chunk * kRows * x_ld_ : at + layer.x_rows) + first;
-    product.ldb = l == 0 ? x_ld_ : in;
+    product.b = x_ + chunk * kRows * x_ld_ + first;
+    product.ldb = x_ld_;
+  } else {
+    product.a = at + layers_[l - 1].y;
+    product.b = at + layer.dz_rows + first;
+    product.ldb = padded(layer.out);
   }
   k_.gemm_panel(product);
 }
@@ -286,7 +301,7 @@ template <class T> void Chain<T>::finish(const Task& task, const Terms& terms, T
   const Panels to{layer.in, layer.out};
   const long first = task.panel * kPanel, rows = of.present(task.panel);
   const T* const from =
-      reinterpret_cast<const T*>(turned_.data()) + layer.turned + of.offset(task.panel);
+      reinterpret_cast<const T*>(sums_.data()) + layer.turned + of.offset(task.panel);
   for (long q = 0; q < to.count(); ++q) {
     const long offset = start + to.at(first, q * kPanel), ld = of.width(task.panel);
     k_.transpose(from + q * kPanel * ld, ld, g + offset, to.width(q), to.present(q), rows);

@@ -15,6 +15,7 @@ template <class T> class Chain {
   static std::unique_ptr<Chain> of(const Program& program, const Kernels<T>& kernels,
                                    const CpuStore<T>& weights, long rows);
   long rows() const { return rows_; }
+  long bytes() const;  // that it takes, from when it has read samples
 
   // Takes the samples of a step that the plan has just run; false where their targets are of no kind known here.
   bool read(const Plan<T>& plan, const Step<T>& step);
@@ -29,11 +30,10 @@ template <class T> class Chain {
     int activation;      // -1 for none
     double alpha;        // its number
     bool keeps = false;  // its derivative wants its input
-    // Places in a chunk's memory. Side by side: z and y (out, kStride) before and after the activation, dz; as
-    // rows: dz and, where gradients want it, x (kRows, padded).
-    long z = 0, y = 0, dz = 0, dz_rows = 0, x_rows = -1;
-    long turned =
-        -1;  // in turned_: the gradient of the weights as W^T, where they are not stored so
+    // Places in a chunk's memory. Side by side: z and y (out, kStride) before and after the activation, dz; and
+    // as rows, where its gradient goes along the outputs, dz (kRows, padded).
+    long z = 0, y = 0, dz = 0, dz_rows = -1;
+    long turned = -1;  // in sums_: the gradient of the weights as W^T, where they are not stored so
   };
   struct Task {
     int layer;
@@ -49,7 +49,8 @@ template <class T> class Chain {
   Chain(const Kernels<T>& kernels, const CpuStore<T>& weights, long rows)
       : k_(kernels), weights_(weights), rows_(rows) {}
   static bool parse(const Program& program, Chain& to);
-  bool place();
+  void place();  // of everything, before there is memory
+  void allocate();
   long count(long chunk) const;  // of its samples
   const Slice& slice(int parameter) const { return weights_.layout().slices[parameter]; }
   const T* parameter(int p) const { return weights_.column(0) + slice(p).offset; }
@@ -73,9 +74,10 @@ template <class T> class Chain {
   std::vector<Layer> layers_;
   std::vector<Task> tasks_;
   Loss loss_{};
-  int input_ = -1;                            // tensor
-  long chunks_ = 0, chunk_ = 0, inputs_ = 0;  // elements of a chunk's memory, and of its samples'
-  Block memory_, samples_, turned_;
+  int input_ = -1;  // tensor
+  long chunks_ = 0, turned_ = 0;
+  long chunk_ = 0, inputs_ = 0;  // elements of a chunk's memory, and of its samples'
+  Block memory_, samples_, sums_;
   const T* x_ = nullptr;  // the samples as rows, in the plan
   long x_ld_ = 0;
   PerRow<T> each_;

@@ -254,6 +254,16 @@ bool CpuFullBatch<T>::known(const Batcher& data) const {
   return equal;
 }
 
+// The samples side by side are there beside the plan.
+template <class T> long CpuFullBatch<T>::plan_bytes() const {
+  return CpuTraining<T>::plan_bytes() + (chain_ ? chain_->bytes() : 0);
+}
+
+template <class T> long CpuFullBatch<T>::plan_bytes(long rows) const {
+  const auto chain = Chain<T>::of(goal().program, this->k_, *this->weights_, rows);
+  return CpuTraining<T>::plan_bytes(rows) + (chain ? chain->bytes() : 0);
+}
+
 // One step; false where it ends the stretch.
 template <class T>
 bool CpuFullBatch<T>::iterate(const Stretch& stretch, const Position& at, const double* knobs,

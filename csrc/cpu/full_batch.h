@@ -20,6 +20,8 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   std::string faulty_parameter(const Batcher& data, Position at, const double* knobs,
                                int objective) override;
   void restore() override;
+  long plan_bytes() const override;
+  long plan_bytes(long rows) const override;
 
  private:
   class Method;

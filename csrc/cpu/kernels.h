@@ -105,6 +105,12 @@ template <class T> struct Kernels {
   // is a multiple of kPanel, bias may be null. Null of dual numbers.
   void (*narrow_columns)(const T* x, long ldx, const T* wt, const T* bias, T* y, long ldy,
                          long columns, long outputs, long width);
+  // Of samples side by side, whole vectors of rows of x at a time, which are 0 beyond the last. Null of dual
+  // numbers. out(r) (+)= sum_c x(r, c), as column_sum adds rows up; and c(n, r) (+)= sum_s dz(n, s) x(r, s) of few
+  // rows n, s in ascending order, `width` a multiple of kLane.
+  void (*row_sum)(const T* x, long ldx, long rows, long columns, T* out, bool accumulate);
+  void (*narrow_gradient)(const T* dz, long lddz, long outputs, const T* x, long ldx, long width,
+                          long samples, T* c, long ldc, bool accumulate);
   // Of whole vectors, summed eight side by side as minimize/vectors.h does: a.b; and y += factor*x, after which
   // next.y, or 0 without a next. Null of dual numbers.
   double (*dot)(const T* a, const double* b, long n);

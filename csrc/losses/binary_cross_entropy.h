@@ -14,7 +14,7 @@ struct BinaryCrossEntropy {
   template <class T>
   STEEP_HD static T value(T z, T t, T) {
     const T away = z > T(0) ? z * (T(1) - t) : -z * t;
-    return away + log1p_unit(exp_(-abs_(z)));
+    return away + log1p_unit(exp_down(-abs_(z)));
   }
   template <class T>
   STEEP_HD static T grad(T z, T t, T) {

@@ -16,10 +16,10 @@ struct FewClasses {
   STEEP_HD FewClasses(const LossArgs<T>& args, long sample) : a(args), first(sample) {}
 
   const LossArgs<T>& a;
-  const long first;                         // sample in lane 0
+  const long first;  // sample in lane 0
   // Aligned: vectors across two cache lines take twice as long.
-  alignas(64) T z[kLane][kLane];                        // (class, lane): logits, then e^d, then gradients
-  alignas(64) T top[kLane], label_d[kLane];             // largest logit; that of the label, less the largest
+  alignas(64) T z[kLane][kLane];             // (class, lane): logits, then e^d, then gradients
+  alignas(64) T top[kLane], label_d[kLane];  // largest logit; that of the label, less the largest
   alignas(64) T others[kLane] = {}, sum_d[kLane] = {};  // of e^d but for the largest logit; of d
   using Int =
       std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;  // as wide as T, where it can be
@@ -83,7 +83,7 @@ struct FewClasses {
     for (long c = 0; c < a.columns; ++c)
       for (long j = 0; j < kLane; ++j) {
         const T d = z[c][j] - top[j];
-        z[c][j] = exp_(d);
+        z[c][j] = exp_down(d);
         others[j] += best[j] == c ? T(0) : z[c][j];
         sum_d[j] += d;
       }
@@ -93,7 +93,8 @@ struct FewClasses {
     using Loss = losses::CrossEntropy;
     const T keep = T(1) - a.option, spread = a.option / T(a.columns);
     const T option = a.option, columns = T(a.columns), mean = a.factor;
-    alignas(64) T value[kLane], factor[kLane], scale[kLane], largest[kLane], right[kLane], weight[kLane];
+    alignas(64) T value[kLane], factor[kLane], scale[kLane], largest[kLane], right[kLane],
+        weight[kLane];
     for (long j = 0; j < kLane; ++j) weight[j] = a.weights ? a.weights[first + row[j]] : T(1);
 #pragma GCC ivdep
     for (long j = 0; j < kLane; ++j) {

@@ -140,7 +140,7 @@ STEEP_HD RowSums<T> row_sums(const LossArgs<T>& a, long r, T top, long best, T* 
     for (long j = 0; j < kLane; ++j) {
       const bool in = c + j < a.columns;
       const T d = in ? z[c + j] - top : T(0);
-      block[j] = in ? exp_(d) : T(0);
+      block[j] = in ? exp_down(d) : T(0);
       others[j] += c + j == best ? T(0) : block[j];
       ds[j] += d;
       if (kTarget) {

@@ -68,12 +68,115 @@ void narrow_columns(const T* x, long ldx, const T* wt, const T* bias, T* y, long
   }
 }
 
+// Columns c .. c + count of V::width rows, each as a vector.
+template <class T> struct Across {
+  using V = Vec<T>;
+  using Reg = typename V::Reg;
+
+  STEEP_HD static Reg one(const T* x, long ld) {
+    T lane[V::width];
+    for (T& number : lane) {
+      number = *x;
+      x += ld;
+    }
+    return V::load(lane);
+  }
+  STEEP_HD static void four(const T* x, long ld, Reg (&w)[4]) {
+    if constexpr (V::width < 4) {
+      for (int i = 0; i < 4; ++i) w[i] = one(x + i, ld);
+    } else {
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) w[i] = V::load_lanes(x + i * ld, ld);
+      V::transpose4(w);
+    }
+  }
+};
+
+constexpr long kTogether = 64;  // numbers of a part, as in rows.cpp
+
+// The sums of kBlocks parts side by side, each added to the total when it is done.
+template <class T, int kBlocks>
+STEEP_HD void sum_parts(const T* x, long ld, long count, typename Vec<T>::Reg& total) {
+  using V = Vec<T>;
+  typename V::Reg part[kBlocks], w[4];
+  for (int b = 0; b < kBlocks; ++b) part[b] = V::zero();
+  long c = 0;
+  for (; c + 4 <= count; c += 4)
+#pragma GCC unroll 4
+    for (int b = 0; b < kBlocks; ++b) {
+      Across<T>::four(x + b * kTogether + c, ld, w);
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i) part[b] = part[b] + w[i];
+    }
+  if constexpr (kBlocks == 1)  // several are whole
+    for (; c < count; ++c) part[0] = part[0] + Across<T>::one(x + c, ld);
+  for (int b = 0; b < kBlocks; ++b) total = total + part[b];
+}
+
+template <class T>
+void row_sum(const T* x, long ldx, long rows, long columns, T* out, bool accumulate) {
+  using V = Vec<T>;
+  for (long r = 0; r < rows; r += V::width) {
+    const T* const from = x + r * ldx;
+    auto total = V::zero();
+    long c = 0;
+    for (; c + 4 * kTogether <= columns; c += 4 * kTogether)
+      sum_parts<T, 4>(from + c, ldx, kTogether, total);
+    for (; c < columns; c += kTogether)
+      sum_parts<T, 1>(from + c, ldx, columns - c < kTogether ? columns - c : kTogether, total);
+    V::store(out + r, accumulate ? V::load(out + r) + total : total);
+  }
+}
+
+template <class T, int N>
+void narrow_rows(const T* dz, long lddz, const T* x, long ldx, long width, long samples, T* c,
+                 long ldc, bool accumulate) {
+  using V = Vec<T>;
+  constexpr int kParts = kLane / V::width;
+  for (long r = 0; r < width; r += kLane) {
+    typename V::Reg sum[N][kParts], w[4];
+    for (int n = 0; n < N; ++n)
+      for (int p = 0; p < kParts; ++p)
+        sum[n][p] = accumulate ? V::load(c + n * ldc + r + p * V::width) : V::zero();
+    long s = 0;
+    for (; s + 4 <= samples; s += 4)
+#pragma GCC unroll 4
+      for (int p = 0; p < kParts; ++p) {
+        Across<T>::four(x + (r + p * V::width) * ldx + s, ldx, w);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i)
+#pragma GCC unroll 4
+          for (int n = 0; n < N; ++n)
+            sum[n][p] = V::fma(V::set1(dz[n * lddz + s + i]), w[i], sum[n][p]);
+      }
+    for (; s < samples; ++s)
+      for (int p = 0; p < kParts; ++p) {
+        const auto one = Across<T>::one(x + (r + p * V::width) * ldx + s, ldx);
+        for (int n = 0; n < N; ++n) sum[n][p] = V::fma(V::set1(dz[n * lddz + s]), one, sum[n][p]);
+      }
+    for (int n = 0; n < N; ++n)
+      for (int p = 0; p < kParts; ++p) V::store(c + n * ldc + r + p * V::width, sum[n][p]);
+  }
+}
+
+template <class T>
+void narrow_gradient(const T* dz, long lddz, long outputs, const T* x, long ldx, long width,
+                     long samples, T* c, long ldc, bool accumulate) {
+  const auto of = outputs == 1   ? narrow_rows<T, 1>
+                  : outputs == 2 ? narrow_rows<T, 2>
+                  : outputs == 3 ? narrow_rows<T, 3>
+                                 : narrow_rows<T, 4>;
+  of(dz, lddz, x, ldx, width, samples, c, ldc, accumulate);
+}
+
 }  // namespace
 
 template <class T> void fill_vectors(Kernels<T>& table) {
   table.dot = dot<T>;
   table.add_dot = add_dot<T>;
   table.narrow_columns = narrow_columns<T>;
+  table.narrow_gradient = narrow_gradient<T>;
+  table.row_sum = row_sum<T>;
 }
 
 STEEP_FILL(fill_vectors)

@@ -14,7 +14,7 @@ template <class T>
 STEEP_HD void exp_block(const T* in, T top, long n, T* out, T* lane) {
 #pragma GCC ivdep
   for (long j = 0; j < kLane; ++j) {
-    const T e = exp_(in[j] - top);
+    const T e = exp_down(in[j] - top);
     out[j] = j < n ? e : T(0);
     lane[j] += out[j];
   }
@@ -46,7 +46,7 @@ STEEP_HD void softmax(Aside<T>& x, long columns) {
   for (long c = 0; c < columns; ++c)
     for (long j = 0; j < kLane; ++j) top[j] = max_(x.at[c][j], top[j]);
   for (long c = 0; c < columns; ++c)
-    for (long j = 0; j < kLane; ++j) sum[c][j] = x.at[c][j] = exp_(x.at[c][j] - top[j]);
+    for (long j = 0; j < kLane; ++j) sum[c][j] = x.at[c][j] = exp_down(x.at[c][j] - top[j]);
   fold_rows(sum);
   for (long j = 0; j < kLane; ++j) scale[j] = T(1) / sum[0][j];
   for (long c = 0; c < columns; ++c)
