@@ -95,7 +95,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options, more = parser.parse_known_args(arguments)
+    if more:  # said by the command's own parser, which knows what was meant
+        commands = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+        commands.choices[options.command].error(f"unrecognized arguments: {' '.join(more)}")
     return int(options.run(options))
 
 

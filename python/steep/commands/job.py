@@ -174,10 +174,9 @@ class Job:
             goal = self.data.table.goal if self.data.table else None
             values = np.maximum(values, 0.0) if goal and goal.count else values
             return measures.regression(values, self._plain(y))
-        found = {name: float(v) for name, v in self.trainer.evaluate(X, y).items()}
-        if self.data.table is None:
-            return found
-        return found | measures.classification(measures.softmax(self.trainer.net.predict(X)), y)
+        if self.data.table is not None:
+            return measures.classification(measures.softmax(self.trainer.net.predict(X)), y)
+        return {name: float(v) for name, v in self.trainer.evaluate(X, y).items()}
 
     def _plain(self, y: Any) -> Any:
         """Return targets in their units."""
@@ -228,7 +227,8 @@ class _Keep:
 
 def fingerprint(data: Dataset) -> str:
     """Return a digest of all samples in their order: equal data, equal parts."""
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.blake2b(repr(data.classes).encode("utf-8", "replace"), digest_size=16)
+    digest.update(repr(data.preprocessing.get("columns")).encode("utf-8", "replace"))
     for part in (data.train, data.validation, data.test):
         for array in part or ():
             digest.update(repr((array.shape, str(array.dtype))).encode())

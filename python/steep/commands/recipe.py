@@ -143,7 +143,7 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
     }
     every = {"l2": 0.0, "augment": "none", "early_stopping": False, "patience": PATIENCE}
     if recipe.target is not None:
-        table |= tabular.settings(recipe.validation > 0)
+        table |= tabular.settings(model, recipe.validation > 0)
     defaults = {**every, **DEFAULTS.get(recipe.dataset, table)}
     if model in tabular.MODELS:
         if recipe.units:

@@ -9,9 +9,9 @@ MODELS: dict[str, dict[str, Any]] = {"resnet-tabular": {"dropout": 0.25, "lr": 1
 WIDTH, HIDDEN, BLOCKS = 128, 256, 2
 
 
-def settings(held_out: bool) -> dict[str, Any]:
+def settings(model: str, held_out: bool) -> dict[str, Any]:
     """Return what suits a table; `held_out` says whether there is a validation part."""
-    return {"early_stopping": held_out}
+    return {"early_stopping": held_out, "lr": 2e-2 if model == "linear" else 1e-3}
 
 
 def build(name: str, shape: tuple[int, ...], outputs: int, dropout: float) -> list[layers.Layer]:

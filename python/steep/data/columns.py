@@ -134,7 +134,7 @@ def _number(
 ) -> Encoder:
     name, decimal = column.name, frame.decimal
     values = truths(frame, column, words)
-    flags = values is not None
+    flags = values is not None or column.kind == "bool"
     if values is None:
         if column.kind == "text":
             texts = [text for text in column.texts if not no_number(text, words)]

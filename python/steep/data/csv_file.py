@@ -97,8 +97,10 @@ def _utf8(raw: bytes, source: str, encoding: str | None) -> tuple[bytes, tuple[s
                 encoding = "cp1252"
                 line = raw.count(b"\n", 0, error.start) + 1
                 notes = (f"line {line} is not UTF-8: read as Windows-1252 (--encoding says other)",)
-    if encoding == "utf-8" and b"\0" not in raw:
-        return raw, notes
+            else:
+                return (raw, notes) if b"\0" not in raw else _utf8(raw, source, "utf-8")
+        elif encoding == "utf-8" and b"\0" not in raw:
+            return raw, notes
     try:
         text = raw.decode(encoding, "strict" if encoding != "cp1252" or not notes else "replace")
     except LookupError:

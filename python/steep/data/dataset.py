@@ -122,6 +122,8 @@ def open_dataset(
         The data or the arguments do not fit.
     """
     source = os.path.expanduser(os.fspath(source))
+    if has_idx(raw := os.path.join(source, "raw")):
+        source = raw  # where torchvision puts them
     kind = _kind(source, target is not None)
     if kind != "table" and (target is not None or drop or table):
         raise ValueError(f"{source}: --target and --drop name columns of a table.")

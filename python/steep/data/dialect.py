@@ -142,7 +142,7 @@ def _sample(lines: list[str], delimiter: str) -> list[Row]:
 
 def _delimiter(lines: list[str]) -> str:
     """Return the mark that cuts most rows into equally many cells, most of which are numbers."""
-    best, found = (0.0, 0.0, 0), ","
+    best, found = (0.0, 0.0, 0.0, 0.0), ","
     for mark in DELIMITERS:
         sample = _sample(lines, mark)
         counts = Counter(len(row.cells) for row in sample)
@@ -152,11 +152,14 @@ def _delimiter(lines: list[str]) -> str:
         if width < 2 or (mark == " " and times < len(sample)):
             continue
         cells = [cell.strip() for row in sample for cell in row.cells]
-        plain = sum(bool(re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell)) for cell in cells)
-        quality = (round(times / len(sample), 1), round(plain / len(cells), 2), -width)
-        if mark == " " and best[0] >= 0.5:
-            continue
-        if quality[:2] > best[:2]:
+        numbers = [bool(re.fullmatch(r"[+-]?\d+([.,]\d+)?", cell)) for cell in cells]
+        clean = sum(
+            number or not re.search(r"[,;\t|]", cell)
+            for number, cell in zip(numbers, cells, strict=True)
+        )
+        share = times / len(sample)
+        quality = (round(share, 1), clean / len(cells), share, sum(numbers) / len(cells))
+        if quality > best and not (mark == " " and best[0] >= 0.5):
             best, found = quality, mark
     return found
 

@@ -85,7 +85,7 @@ def load_idx_folder(folder: str | os.PathLike[str]) -> tuple[Part, Part]:
 
 def has_idx(folder: str | os.PathLike[str]) -> bool:
     """Say whether a folder holds IDX files, at its top."""
-    return any(Path(folder).glob("*idx[0-9]-ubyte*"))
+    return any(path.is_file() for path in Path(folder).glob("*idx[0-9]-ubyte*"))
 
 
 def _digits() -> tuple[Part, Part]:
@@ -127,8 +127,11 @@ def _part(folder: Path, part: str) -> Part:
     for kind, rank in (("images", 3), ("labels", 1)):
         path = _find(folder, part, kind, rank)
         if path is None:
+            inside = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+            there = f" (it has {', '.join(inside[:8])})" if inside else ""
             raise FileNotFoundError(
-                f"{folder}: no {part}-{kind}-idx{rank}-ubyte[.gz] in this folder. {HOW_TO_GET}"
+                f"{folder}: no {part}-{kind}-idx{rank}-ubyte[.gz] in this folder{there}. Four "
+                f"files belong together: images and labels of train and t10k. {HOW_TO_GET}"
             )
         array = read_idx(path)
         if array.ndim != rank or array.dtype != np.uint8:

@@ -11,6 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 NAMES = ("X", "y", "X_train", "y_train", "X_val", "y_val", "X_test", "y_test")
+# What other collections call them: Keras, MedMNIST, plain pairs.
+ENDS = ("", "_train", "_test")
+ALIASES = {
+    **{f"{name}{end}": f"X{end}" for name in ("x", "data", "images") for end in ENDS},
+    **{f"{name}{end}": f"y{end}" for name in ("y", "labels", "target", "Y") for end in ENDS},
+    "x_val": "X_val",
+    "y_val": "y_val",
+    **{f"{part}_images": f"X_{part}" for part in ("train", "val", "test")},
+    **{f"{part}_labels": f"y_{part}" for part in ("train", "val", "test")},
+}
 KINDS = "biufUS"  # bool, integers, floats, text
 CHUNK = 1 << 20
 MAX_HEADER = 10_000  # bytes; NumPy writes about 100
@@ -23,7 +33,9 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     path : str or path
-        As written by :func:`numpy.savez` or :func:`numpy.savez_compressed`.
+        As written by :func:`numpy.savez` or :func:`numpy.savez_compressed`. The names of Keras
+        (``x_train``), of MedMNIST (``train_images``, ``train_labels``) and of pairs such as
+        ``data`` and ``labels`` are known, too.
 
     Returns
     -------
@@ -48,7 +60,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
         try:
             with zipfile.ZipFile(file) as archive:
                 members = {info.filename: info for info in archive.infolist()}
-                present = {key: members[f"{key}.npy"] for key in NAMES if f"{key}.npy" in members}
+                present = {key: members[name] for key, name in _named(members).items()}
                 if sum(info.compress_size for info in present.values()) > size:
                     raise zipfile.BadZipFile("its arrays overlap")
                 arrays = {
@@ -64,6 +76,14 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
             raise ValueError(f"{name}: not a readable .npz file ({error}).") from None
     _check(arrays, sorted(key.removesuffix(".npy") for key in members), name)
     return arrays
+
+
+def _named(members: dict[str, Any]) -> dict[str, str]:
+    """Return the members of an archive by the names that are known here."""
+    found = {key: f"{key}.npy" for key in NAMES if f"{key}.npy" in members}
+    if any(key[0] == "X" for key in found):
+        return found
+    return {key: f"{name}.npy" for name, key in ALIASES.items() if f"{name}.npy" in members}
 
 
 class _Refused(Exception):
@@ -109,7 +129,7 @@ def _header(data: bytes, where: str) -> tuple[tuple[int, ...], Literal["C", "F"]
     if dtype.kind not in KINDS or not dtype.itemsize:
         raise _Refused(
             f"{where}: holds elements of type {dtype}, expected numbers or text. "
-            "Convert it, for example with X.astype(np.float32)."
+            "Convert it: X.astype(np.float32), or y.astype(str) where it holds texts."
         )
     return shape, "F" if fortran else "C", dtype, file.tell()
 

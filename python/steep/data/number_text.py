@@ -79,7 +79,7 @@ def _dressed(texts: Sequence[str], decimal: str) -> Numbers:
     parts = [_DRESSED.fullmatch(text) if len(text) < 64 else None for text in texts]
     marks = [_mark(part) for part in parts]
     usual = Counter(mark for mark in marks if mark is not None and mark).most_common(1)
-    accepted = {usual[0][0] if usual else ""}
+    accepted = {usual[0][0] if usual and 2 * usual[0][1] >= len(texts) else ""}
     if "%" not in accepted:
         accepted.add("")
     values, odd = [], []

@@ -201,12 +201,11 @@ def _array(values: Any) -> NDArray[Any]:
             return np.asarray(values.to_numpy(zero_copy_only=False))  # pyarrow
         except TypeError:
             return np.asarray(values.to_numpy())
-    got = np.asarray(values)
-    if got.dtype.kind in "US" and isinstance(values, (list, tuple)):
-        made = np.empty(len(values), object)  # NumPy has made texts of numbers among texts
-        made[:] = values
-        return made
-    return got
+    if not isinstance(values, (list, tuple)):
+        return np.asarray(values)
+    made = np.empty(len(values), object)  # NumPy would make texts of numbers among texts
+    made[:] = values
+    return made
 
 
 def _numbers(name: str, got: NDArray[Any]) -> Column:

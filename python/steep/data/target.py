@@ -74,7 +74,8 @@ def read_target(values: Any, name: str, task: str | None = None) -> Target:
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(f"{name}: sample {row} is {values[row]}. Remove or fill such samples.")
     # Beyond 2^53 a float no longer tells whole numbers apart.
-    whole = text or bool(((values == np.floor(values)) & (np.abs(values) <= 2.0**53)).all())
+    exact = text or values.dtype.kind in "iu"
+    whole = exact or bool(((values == np.floor(values)) & (np.abs(values) <= 2.0**53)).all())
     if task == "regression" and text:
         raise ValueError(f"{name}: holds text, which only classification can learn.")
     if task == "classification" and not whole:

