@@ -4,7 +4,7 @@ import json
 
 from steep import cli
 
-SHORT = ["--epochs", "2", "--units", "8", "--threads", "1"]
+SHORT = ["--epochs", "2", "--model", "mlp", "--units", "8", "--threads", "1"]
 
 
 def write(path, text, encoding="utf-8"):

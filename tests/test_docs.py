@@ -15,7 +15,7 @@ from public import exported, members, modules
 from steep import schedules
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/guide.md", "docs/sklearn.md")
+DOCUMENTS = ("README.md", "docs/guide.md", "docs/tables.md", "docs/sklearn.md")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

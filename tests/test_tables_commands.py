@@ -150,7 +150,7 @@ def test_other_refusals_of_predict_and_evaluate(tmp_path, capsys):
 # -- train -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", ["mlp", "linear", "resnet-tabular"])
+@pytest.mark.parametrize("model", ["mlp", "linear", "resnet-tabular", "tabm"])
 @pytest.mark.parametrize("target", ["kind", "price"])
 def test_models_of_tables(capsys, model, target):
     words = ["train", "t.csv", "--target", target, "--model", model, "--out", "run", "--json"]
@@ -265,6 +265,7 @@ def program(*arguments, **more):
 
 def test_c4_training_outlives_its_reader(tmp_path):
     words = ["train", "t.csv", "--target", "kind", "--epochs", "300", "--no-early-stopping"]
+    words += ["--model", "mlp"]
     process = program(*words, "--out", "run", env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert process.stdout.readline()
     process.stdout.close()

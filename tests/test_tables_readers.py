@@ -426,6 +426,12 @@ def damaged(seed):
 
 
 @pytest.mark.parametrize("engine", [name for name in HERE if name != "own"])
+def test_readers_agree_on_a_mark_of_order_within_a_file(engine):
+    text = "a;b\n\ufeff;3\n1;4\n"
+    assert read(text.encode(), engine)["a"] == ["\ufeff", "1"]
+
+
+@pytest.mark.parametrize("engine", [name for name in HERE if name != "own"])
 def test_readers_agree_on_damaged_files(engine):
     for seed in range(200):
         assert read(damaged(seed), engine) == read(damaged(seed), "own"), seed

@@ -29,7 +29,8 @@ def run(recipe: Recipe, count: int, shown: bool) -> dict[str, Any]:
         options={"task": recipe.task, "drop": recipe.drop, **recipe.table_options()},
     )
     for number, data in enumerate(parts, 1):
-        job = Job(recipe, data, make_trainer(complete(recipe, len(data.train[0])), data), None)
+        whole = complete(recipe, len(data.train[0]), data.train[0].shape[-1])
+        job = Job(whole, data, make_trainer(whole, data), None)
         job.train(progress=False)
         metrics = job.measure(data.test)
         for name, value in metrics.items():

@@ -9,6 +9,9 @@ from .. import info
 EXTRAS = {
     "matplotlib": "learning-curve pictures",
     "Pillow": "folders of picture files",
+    "pandas": "CSV files faster",
+    "pyarrow": "CSV files fastest, Parquet, Arrow and Feather files",
+    "openpyxl": "Excel files",
     "tensorboardX": "TensorBoard event files",
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 from .. import Trainer, __version__, callbacks, plots
 from ..data import Dataset
 from ..files import atomic
-from . import measures, report, run_folder
+from . import measures, report, run_folder, tabular
 from .makers import Maker
 from .recipe import Recipe, build_augment, build_network, build_optimizer
 
@@ -118,10 +118,11 @@ class Job:
         if self.maker is not None:
             self.maker.fit(**options)
             return
-        augment = build_augment(self.recipe, self.data)
-        self.trainer.fit(
-            *self.data.train, validation=self.data.validation, augment=augment, **options
-        )
+        options["augment"] = build_augment(self.recipe, self.data)
+        held, members = self.data.validation, self.recipe.members
+        if held is not None:
+            options["validation"] = tabular.repeated(held, members)
+        self.trainer.fit(*tabular.repeated(self.data.train, members), **options)
 
     def checkpoint(self) -> None:
         """Write the place reached and the history so far."""
@@ -170,12 +171,13 @@ class Job:
         """Measure on a part of the data, in its units."""
         X, y = part
         if self.data.classes is None:
-            values = self._plain(self.trainer.net.predict(X))
+            values = self._plain(tabular.together(self.trainer.net.predict(X), False))
             goal = self.data.table.goal if self.data.table else None
             values = np.maximum(values, 0.0) if goal and goal.count else values
             return measures.regression(values, self._plain(y))
         if self.data.table is not None:
-            return measures.classification(measures.softmax(self.trainer.net.predict(X)), y)
+            p = tabular.together(self.trainer.net.predict(X), True)
+            return measures.classification(p, y)
         return {name: float(v) for name, v in self.trainer.evaluate(X, y).items()}
 
     def _plain(self, y: Any) -> Any:
@@ -237,5 +239,9 @@ def fingerprint(data: Dataset) -> str:
 
 
 def _title(recipe: Recipe) -> str:
-    hidden = "-".join(map(str, recipe.units or ())) if recipe.model == "mlp" else recipe.model
+    hidden = "-".join(map(str, recipe.units or ()))
+    if recipe.model == "tabm":
+        hidden = f"{recipe.members} members of {hidden}"
+    elif recipe.model != "mlp":
+        hidden = str(recipe.model)
     return f"{Path(recipe.dataset).name}: {hidden}, {recipe.optimizer}, batch {recipe.batch_size}"

@@ -236,7 +236,7 @@ def make(recipe: Recipe, data: Dataset) -> Maker | None:
     ValueError
         If it does not fit the data, or an option does not fit it.
     """
-    if recipe.model not in MAKERS:
+    if (recipe.model or "mlp") not in MAKERS:
         return None
     shape = data.train[0].shape[1:]
     if len(shape) not in (2, 3):
@@ -251,4 +251,4 @@ def make(recipe: Recipe, data: Dataset) -> Maker | None:
         )
     if (recipe.augment or "none") != "none":
         raise ValueError(f"--model {recipe.model}: takes no --augment; leave it out.")
-    return MAKERS[recipe.model](recipe, data)
+    return MAKERS[str(recipe.model)](recipe, data)

@@ -94,14 +94,6 @@ def confusion_table(p: Values, y: Values, classes: tuple[Any, ...], most: int = 
     return lines
 
 
-def softmax(z: Values) -> Values:
-    """Return probabilities of logits."""
-    z = z.astype(np.float64)
-    p = np.exp(z - z.max(axis=1, keepdims=True))
-    shares: Values = p / p.sum(axis=1, keepdims=True)
-    return shares
-
-
 def _log_losses(p: Values, y: Values) -> Values:
     losses: Values = -np.log(np.maximum(p[np.arange(len(y)), y], LEAST))
     return losses

@@ -44,8 +44,9 @@ class Recipe:
     skip: int | None = None
     size: tuple[int, int] | None = None
     validation: float = 0.1
-    model: str = "mlp"
+    model: str | None = None
     units: tuple[int, ...] | None = None
+    members: int | None = None
     dropout: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
@@ -120,15 +121,16 @@ PATIENCE = 10  # epochs
 EPOCHS = (5, 200)  # but never fewer or more than these
 
 
-def complete(recipe: Recipe, samples: int) -> Recipe:
-    """Fill in what the user left open, for a training part of `samples`.
+def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recipe:
+    """Fill in what the user left open, for a training part of `samples` rows of `features`.
 
     Raises
     ------
     ValueError
         No such model, or an option that it does not have.
     """
-    model = choose("model", recipe.model, {name: name for name in names()})
+    usual = tabular.usual(samples, features) if recipe.target is not None else "mlp"
+    model = choose("model", recipe.model or usual, {name: name for name in names()})
     recipe = replace(recipe, model=model)
     batch = recipe.batch_size or (32 if samples < 10_000 else 256)
     epochs = round(UPDATES * batch / samples)
@@ -143,12 +145,14 @@ def complete(recipe: Recipe, samples: int) -> Recipe:
     }
     every = {"l2": 0.0, "augment": "none", "early_stopping": False, "patience": PATIENCE}
     if recipe.target is not None:
-        table |= tabular.settings(model, recipe.validation > 0)
+        table |= tabular.settings(model, samples, recipe.validation > 0)
     defaults = {**every, **DEFAULTS.get(recipe.dataset, table)}
+    if recipe.members and model != "tabm":
+        raise ValueError(f"--model {model}: takes no --members; --model tabm does.")
     if model in tabular.MODELS:
-        if recipe.units:
+        if recipe.units and model != "tabm":
             raise ValueError(f"--model {model}: takes no --units; --model mlp does.")
-        defaults |= {"units": (), **tabular.MODELS[model]}
+        defaults |= tabular.settings(model, samples, recipe.validation > 0)
     elif model != "mlp":
         if recipe.units or recipe.dropout:
             raise ValueError(f"--model {model}: takes no --units or --dropout; --model mlp does.")
@@ -182,11 +186,20 @@ def network_of(
         Its weights do not fit into memory.
     """
     scale = [] if factor == 1.0 else [layers.Rescale(factor)]
-    model = choose("model", recipe.model, {name: name for name in names()})
+    model = choose("model", recipe.model or "mlp", {name: name for name in names()})
     if model in zoo.ENTRIES:
         body = zoo.build(model, shape, outputs)
     elif model in tabular.MODELS:
-        body = tabular.build(model, shape, outputs, recipe.dropout or 0.0)
+        if model == "tabm":
+            _refuse_too_large((math.prod(shape), *(recipe.units or ()), outputs))
+        body = tabular.build(
+            model,
+            shape,
+            outputs,
+            dropout=recipe.dropout or 0.0,
+            units=recipe.units or (),
+            members=recipe.members or 1,
+        )
     else:
         _refuse_too_large((math.prod(shape), *(recipe.units or ()), outputs))
         body = _dense(recipe, shape, outputs)

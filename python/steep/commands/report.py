@@ -8,7 +8,7 @@ from . import run_folder
 from .recipe import Recipe
 
 _SETTINGS = (
-    "model", "units", "dropout", "epochs", "batch_size", "optimizer", "lr", "momentum",
+    "model", "units", "members", "dropout", "epochs", "batch_size", "optimizer", "lr", "momentum",
     "weight_decay", "schedule", "augment", "l1", "l2", "clip_norm", "early_stopping", "patience",
     "seed",
 )  # fmt: skip

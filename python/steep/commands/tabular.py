@@ -2,20 +2,56 @@
 
 from typing import Any
 
-from .. import layers
+import numpy as np
+from numpy.typing import NDArray
 
-# Settings of the networks made for tables, beside those of every table.
-MODELS: dict[str, dict[str, Any]] = {"resnet-tabular": {"dropout": 0.25, "lr": 1e-3}}
-WIDTH, HIDDEN, BLOCKS = 128, 256, 2
+from .. import layers, models
+
+MODELS = ("tabm", "resnet-tabular")
+WIDTH, HIDDEN, BLOCKS = 128, 256, 2  # of the residual network
+WIDE = 1000  # features from which on members of an ensemble cost more than they bring
+MANY, MEMBERS = 20_000, (16, 8)  # rows from which on the second number is enough
 
 
-def settings(model: str, held_out: bool) -> dict[str, Any]:
+def usual(samples: int, features: int | None) -> str:
+    """Return the model for a table where the user names none."""
+    del samples
+    return "mlp" if (features or 0) > WIDE else "tabm"
+
+
+def settings(model: str, samples: int, held_out: bool) -> dict[str, Any]:
     """Return what suits a table; `held_out` says whether there is a validation part."""
-    return {"early_stopping": held_out, "lr": 2e-2 if model == "linear" else 1e-3}
+    batch = next(size for size, rows in ((32, 1000), (64, 4000), (256, 1e99)) if samples < rows)
+    found: dict[str, Any] = {"early_stopping": held_out, "lr": 1e-3}
+    if model == "linear":
+        found |= {"lr": 2e-2}
+    if model == "resnet-tabular":
+        found |= {"units": (), "dropout": 0.25}
+    if model == "tabm":
+        found |= {
+            "units": (128, 128),
+            "members": MEMBERS[samples >= MANY],
+            "dropout": 0.1,
+            "batch_size": batch,
+            "optimizer": "adamw",
+            "weight_decay": 1e-2,
+            "lr": 2e-3,
+            "schedule": "constant",
+            "patience": 16,
+        }
+    return found
 
 
-def build(name: str, shape: tuple[int, ...], outputs: int, dropout: float) -> list[layers.Layer]:
-    """Return a residual network of dense layers for rows of numbers (Gorishniy et al. 2021).
+def build(
+    name: str,
+    shape: tuple[int, ...],
+    outputs: int,
+    *,
+    dropout: float,
+    units: tuple[int, ...],
+    members: int,
+) -> list[layers.Layer]:
+    """Return a network for rows of numbers: an ensemble, or residual (Gorishniy et al. 2021).
 
     Raises
     ------
@@ -24,6 +60,8 @@ def build(name: str, shape: tuple[int, ...], outputs: int, dropout: float) -> li
     """
     if len(shape) != 1:
         raise ValueError(f"--model {name}: needs rows of a table, the samples have shape {shape}.")
+    if name == "tabm":
+        return [models.tabm(shape[0], units, outputs, members=members, dropout=dropout)]
     return [
         layers.Dense(WIDTH),
         *(_block(dropout) for _ in range(BLOCKS)),
@@ -37,3 +75,20 @@ def _block(dropout: float) -> layers.Layer:
     dropped = [layers.Dropout(dropout)] if dropout else []
     inner = [layers.BatchNorm(), layers.Dense(HIDDEN, "relu"), *dropped, layers.Dense(WIDTH)]
     return layers.Residual(*inner)
+
+
+def repeated(part: tuple[Any, Any], members: int | None) -> tuple[Any, Any]:
+    """Return samples with their targets once for each member of an ensemble."""
+    X, y = part
+    return (X, np.repeat(y[:, None], members, axis=1)) if members else (X, y)
+
+
+def together(outputs: NDArray[Any], classes: bool) -> NDArray[Any]:
+    """Return probabilities (N, classes) or values (N,) of a network, of all members together."""
+    z = outputs.astype(np.float64)
+    if classes:
+        p = np.exp(z - z.max(axis=-1, keepdims=True))
+        z = p / p.sum(axis=-1, keepdims=True)
+    if z.ndim == 3:
+        z = z.mean(axis=1)
+    return z if classes else z.reshape(-1)

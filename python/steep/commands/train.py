@@ -97,8 +97,9 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = shared.adder(parser.add_argument_group("network and training"))
-    add("--model", metavar="NAME", help=f"{', '.join(names())} (mlp)")
+    add("--model", metavar="NAME", help=f"{', '.join(names())} (mlp; tables: tabm)")
     add("--units", type=shared.units, metavar="N,N", help="hidden units of the mlp, e.g. 256,128")
+    add("--members", type=shared.count, metavar="N", help="networks in one, of tabm (16)")
     add("--dropout", type=shared.number, metavar="F", help="part dropped after each hidden layer")
     add("--epochs", type=shared.count, metavar="N")
     add("--batch-size", type=shared.count, metavar="N")
@@ -189,8 +190,7 @@ def _open(recipe: Recipe) -> Dataset:
 def _begun(given: Mapping[str, Any]) -> Job:
     recipe = _recipe(given)
     data = _open(recipe)
-    samples = len(data.train[0])
-    recipe = complete(recipe, samples)
+    recipe = complete(recipe, len(data.train[0]), data.train[0].shape[-1])
     if recipe.early_stopping and data.validation is None:
         raise ValueError("--early-stopping: needs a validation part; leave out --validation 0.")
     maker = makers.make(recipe, data)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..data import Table
 from ..network.network import Network
-from . import measures, run_folder
+from . import run_folder, tabular
 from .recipe import Recipe, network_of
 
 
@@ -53,11 +53,9 @@ class Trained:
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return probabilities (N, classes), or values (N,) in the target's units."""
-        outputs = self.net.predict(X)
         assert self.table.goal
-        if self.table.classes is None:
-            return self.table.goal.values(outputs)
-        return measures.softmax(outputs)
+        found = tabular.together(self.net.predict(X), self.table.classes is not None)
+        return found if self.table.classes is not None else self.table.goal.values(found)
 
     def measure(self, X: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return predictions and truth as `measures` takes them."""

@@ -140,8 +140,8 @@ def _cut(data: bytes, found: Dialect, source: str) -> Cut:
 
 
 def _is_plain(data: bytes, delimiter: str) -> bool:
-    """Say whether all readers agree: no lone returns, and quotes only around whole cells."""
-    if data.count(b"\r") != data.count(b"\r\n"):
+    """Say whether all readers agree: quotes only around whole cells, no lone returns, no marks."""
+    if data.count(b"\r") != data.count(b"\r\n") or codecs.BOM_UTF8 in data:
         return False
     if b'"' not in data:
         return True

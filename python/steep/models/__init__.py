@@ -13,6 +13,7 @@ from .gcn import gcn
 from .googlenet import googlenet
 from .lenet import lenet5
 from .resnet import resnet, resnet_cifar
+from .tabm import tabm
 from .unet import unet
 from .vae import vae
 from .vgg import vgg
@@ -29,6 +30,7 @@ __all__ = [
     "mlp",
     "resnet",
     "resnet_cifar",
+    "tabm",
     "unet",
     "vae",
     "vgg",

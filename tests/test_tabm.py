@@ -1,0 +1,77 @@
+"""`models.tabm`: many members in one network, each its own, together one prediction."""
+
+import numpy as np
+import pytest
+import steep
+from steep import models
+from steep.commands import tabular
+
+K, F, U, C = 5, 4, 6, 3
+
+
+def built(dropout=0.0, **more):
+    net = models.tabm(F, (U, U), C, members=K, dropout=dropout, **more)
+    net.build((F,), seed=3)
+    return net
+
+
+def member(state, k, x):
+    """Return the logits of one member, from its slices of the weights."""
+    names = list(state)
+    scales = [n for n in names if n.startswith("conv1d")]
+    dense = [n for n in names if n.startswith("dense")]
+    h = x * state[scales[0]].reshape(K, F)[k]
+    pairs = zip(scales[1:5:2], scales[2:6:2], strict=True)
+    for weight, (scale, shift) in zip(dense, pairs, strict=True):
+        h = h @ state[weight]
+        size = h.shape[1]
+        h = np.maximum(h * state[scale].reshape(K, size)[k] + state[shift].reshape(K, size)[k], 0)
+    last, bias = state[scales[5]], state[scales[6]]
+    return h @ last.reshape(U, K, C)[:, k] + bias.reshape(K, C)[k]
+
+
+def test_each_member_is_a_dense_network_of_its_own():
+    net = built()
+    X = np.random.default_rng(0).normal(size=(7, F)).astype(np.float32)
+    out = net.predict(X)
+    assert out.shape == (7, K, C)
+    state = {name: value.astype(np.float64) for name, value in net.state_dict().items()}
+    for k in range(K):
+        np.testing.assert_allclose(out[:, k], member(state, k, X), rtol=2e-5, atol=1e-6)
+    assert net.num_parameters == K * F + F * U + 2 * K * U + U * U + 2 * K * U + K * (U * C + C)
+
+
+def test_members_learn_by_themselves_and_differ():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, F)).astype(np.float32)
+    y = (X[:, 0] * X[:, 1] > 0).astype(np.int64)
+    net = built(dropout=0.1)
+    trainer = steep.Trainer(net, "cross_entropy", steep.optimizers.AdamW(5e-3), seed=0)
+    trainer.fit(*tabular.repeated((X, y), K), epochs=60, batch_size=32, progress=False)
+    p = tabular.together(net.predict(X), True)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-12)
+    assert (p.argmax(axis=1) == y).mean() > 0.9
+    alone = net.predict(X).argmax(axis=2)
+    assert len({alone[:, k].tobytes() for k in range(K)}) == K
+
+
+def test_values_are_the_mean_of_the_members():
+    z = np.arange(12.0).reshape(2, 3, 2)
+    assert tabular.together(z[:, :, :1], False).tolist() == [2.0, 8.0]
+    assert tabular.together(z[:, 0, :1], False).tolist() == [0.0, 6.0]
+
+
+@pytest.mark.parametrize("wrong", [{"members": 0}, {"members": 1.5}, {"dropout": 1.0}])
+def test_wrong_numbers_are_refused(wrong):
+    with pytest.raises((TypeError, ValueError)):
+        models.tabm(F, (U,), C, **wrong)
+
+
+def test_a_saved_trainer_comes_back(tmp_path):
+    net = built()
+    trainer = steep.Trainer(net, "cross_entropy", "adam", seed=0)
+    X = np.ones((8, F), np.float32)
+    trainer.fit(*tabular.repeated((X, np.arange(8) % C), K), epochs=1, progress=False)
+    trainer.save(tmp_path / "t.safetensors")
+    again = steep.Trainer.load(tmp_path / "t.safetensors").net
+    np.testing.assert_array_equal(again.predict(X), net.predict(X))
