@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import steep
 
 
 def written(net):
@@ -11,6 +12,13 @@ def written(net):
     with tempfile.TemporaryDirectory() as folder:
         net.to_onnx(Path(folder) / "net.onnx")
         return (Path(folder) / "net.onnx").read_bytes()
+
+
+def read_back(net):
+    """Return the network that a network's ONNX file describes."""
+    with tempfile.TemporaryDirectory() as folder:
+        net.to_onnx(Path(folder) / "net.onnx")
+        return steep.from_onnx(Path(folder) / "net.onnx")
 
 
 def run(model, X):

@@ -2,8 +2,7 @@
 
 import sys
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import (
     averages,
@@ -31,6 +30,7 @@ from .vae import VAE
 
 if TYPE_CHECKING:
     from . import data, lab, metrics, models
+    from .importing.onnx_file import from_onnx
 
 __all__ = [
     "DBN",
@@ -50,6 +50,7 @@ __all__ = [
     "callbacks",
     "constraints",
     "data",
+    "from_onnx",
     "get_num_threads",
     "info",
     "initializers",
@@ -80,8 +81,13 @@ for _old, _new in {
     sys.modules[f"{__name__}.{_old}"] = import_module(f".{_new}", __name__)
 
 
-def __getattr__(name: str) -> ModuleType:
+_READERS = {"from_onnx": "onnx_file"}
+
+
+def __getattr__(name: str) -> Any:
     """Import what training does not need when it is first asked for."""
+    if name in _READERS:
+        return getattr(import_module(f".importing.{_READERS[name]}", __name__), name)
     if name in ("data", "lab", "metrics", "models", "sklearn"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@ import importlib.util
 
 import numpy as np
 from laws.playing import Broken, Skip, trained
-from runtimes import apart, as_list, run, written
+from runtimes import apart, as_list, read_back, run, written
 
 LIMIT = 1e-5
 
@@ -28,6 +28,25 @@ def exported(case):
         off = apart(a, b)
         if off > max(LIMIT, 4 * limit):
             raise Broken(f"onnxruntime is {off:.3g} apart, rounding {limit:.3g}")
+
+
+def returned(case):
+    """What reads the file again has the same weights, bit for bit, and predicts alike."""
+    needs("onnx")
+    if "sample=True" in case.text:
+        raise Skip("predictions draw")
+    done = trained(case)
+    done.net._convert("float32")
+    wanted, back = as_list(done.net.predict(done.X)), read_back(done.net)
+    limits = roundings(done, wanted)
+    for a, b, limit in zip(as_list(back.predict(done.X)), wanted, limits, strict=True):
+        off = apart(a, b)
+        if off > max(LIMIT, 4 * limit):
+            raise Broken(f"what was read is {off:.3g} apart, rounding {limit:.3g}")
+    left = {np.sort(value, None).tobytes() for value in back.state_dict().values()}
+    for name, value in done.net.state_dict().items():  # rows may stand in another order
+        if not name.endswith(".u") and np.sort(value, None).tobytes() not in left:
+            raise Broken(f"{name} is not among what was read")
 
 
 def roundings(done, wanted):

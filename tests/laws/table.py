@@ -55,6 +55,7 @@ LAWS = {
     "several_resuming": Law(several.resuming, every=3),
     "several_last_good": Law(several.last_good, every=3),
     "exported": Law(exchange.exported, every=2),
+    "returned": Law(exchange.returned, every=3),
     "concurrency": Law(concurrency.concurrency, every=50, few=6),
     "killing": Law(killing.killing, every=50, few=3),
 }

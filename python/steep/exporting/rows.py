@@ -222,8 +222,8 @@ def _sparse_product(w: Writer, step: Step) -> None:
 
 
 def _sparse_matmul(w: Writer, step: Step) -> None:
-    made = w.node("MatMul", [_dense(w, step), w.weight(step.parameters[0])])
-    w.give(step.out, w.node("Mul", [w.get(step.tensors[0], "last"), made]))
+    scaled = w.node("Mul", [w.get(step.tensors[0], "last"), _dense(w, step)])
+    w.give(step.out, w.node("MatMul", [scaled, w.weight(step.parameters[0])]))
 
 
 def _dense(w: Writer, step: Step) -> str:

@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from .. import constraints, data, initializers, layers, schedules
 from ..checks.names import choose
+from ..importing.vectors import Scale, Shift
 from ..network.layer import TALL, Layer, Op, levels_inside
 from ..network.model import Model, Sequential
 
 _BUILT_IN: dict[str, type[Layer]] = {
     name: getattr(layers, name) for name in layers.__all__ if name != "Layer"
-} | {"Sequential": Sequential, "Model": Model, "Op": Op}
+} | {"Sequential": Sequential, "Model": Model, "Op": Op, "Shift": Shift, "Scale": Scale}
 
 _MATRICES: dict[str, type[data.Sparse]] = {"Graph": data.Graph, "Sparse": data.Sparse}
 _DESCRIBED: dict[str, Any] = {

@@ -1,0 +1,273 @@
+"""Puts layers behind views, and keeps the weights they will have.
+
+Whose operators ask for them: `onnx_rows`, `torch_rows`. Layers without weights: `weightless`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import layers
+from ..network import Layer, Tensor, emit
+from ..network.model import Model
+from .vectors import Scale, Shift
+from .views import (
+    Atom,
+    View,
+    channels_last,
+    in_order,
+    shaped,
+    size_of,
+    trailing,
+)
+from .weightless import Weightless, channels_first, sides
+from .weights import Array, Layout, Weight, row, straight, turned, vector
+
+MOST_LISTED = 4096  # numbers of a constant that stand in a layer's config
+
+
+@dataclass
+class Builder(Weightless):
+    """A network under construction.
+
+    Attributes
+    ----------
+    values
+        Weights by the names they will have.
+    layouts
+        By the same names, what they are elsewhere.
+    reserved
+        Names of layers that weights still to come begin with.
+    """
+
+    values: dict[str, Array] = field(default_factory=dict)
+    layouts: dict[str, Layout] = field(default_factory=dict)
+    reserved: frozenset[str] = frozenset()
+    _names: set[str] = field(default_factory=set)
+    _known: dict[tuple[Any, ...], Layer] = field(default_factory=dict)
+    _products: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # dense layers by weight
+    _owners: dict[str, Layer] = field(default_factory=dict)  # by name
+
+    def made(self, layer: Layer, given: dict[str, tuple[Weight, Layout]], hint: str) -> Layer:
+        """Return a layer under the name its weights have; the same one where it was made before."""
+        sources = (part for w, layout in given.values() for part in (w.name or id(w), layout.perm))
+        key = (type(layer), repr(layer.config()), *sources)
+        if key in self._known:
+            return self._known[key]
+        layer.name = layer._arguments["name"] = self._name(given, hint, type(layer).__name__)
+        self._owners[layer.name] = layer
+        self._note(layer.name, given)
+        self._known[key] = layer
+        return layer
+
+    def _note(self, name: str, given: dict[str, tuple[Weight, Layout]]) -> None:
+        for param, (weight, layout) in given.items():
+            self.values[f"{name}.{param}"] = layout.take(weight.value)
+            self.layouts[f"{name}.{param}"] = layout
+
+    def _vector(
+        self, kind: type[Shift | Scale], weight: Weight, layout: Layout, hint: str
+    ) -> Layer:
+        """Return a layer of one vector; where another one begins alike the vector is that one's."""
+        stem, _, param = weight.name.rpartition(".")
+        param = param or ("bias" if kind is Shift else "weight")
+        owner = self._owners.get(stem)
+        if owner is not None and f"{stem}.{param}" not in self.values:
+            self._note(stem, {param: (weight, layout)})
+            return kind(param, owner)
+        layer = self.made(kind(param), {param: (weight, layout)}, hint)
+        if not weight.name:
+            layer.trainable = False
+        return layer
+
+    def _name(self, given: dict[str, tuple[Weight, Layout]], hint: str, kind: str) -> str:
+        """Return what the weights' names begin with, where they do so alike; else the hint."""
+        stems = {w.name.rpartition(".")[0] for w, _ in given.values()}
+        right = all(w.name.rpartition(".")[2] == param for param, (w, _) in given.items())
+        first = next(iter(given.values()))[0].name
+        if right and len(stems) == 1:
+            name, taken = stems.pop() or kind.lower(), self._names
+        else:
+            name, taken = hint or first or kind.lower(), self._names | self.reserved
+        found, count = name, 0
+        while found in taken:
+            count += 1
+            found = f"{name}_{count}"
+        self._names.add(found)
+        return found
+
+    def conv(
+        self, v: View, weight: Weight, bias: Weight | None, hint: str, *,
+        stride: Sequence[int], pads: Sequence[int], dilation: Sequence[int], groups: int,
+    ) -> View:  # fmt: skip
+        """Correlate (C, S...) with W (out, C/groups, window...); pads as ONNX has them."""
+        axes = len(v.axes) - 1
+        x = channels_last(v, 0, self.moves)
+        filters, kernel = weight.value.shape[0], weight.value.shape[2:]
+        layer: Layer
+        if axes == 1:
+            layer = layers.Conv1D(
+                filters,
+                kernel[0],
+                stride[0],
+                (pads[0], pads[1]),
+                groups,
+                dilation[0],
+                use_bias=bias is not None,
+            )
+        else:
+            layer = layers.Conv2D(
+                filters,
+                kernel,
+                stride,
+                sides(pads),
+                groups,
+                tuple(dilation),
+                use_bias=bias is not None,
+            )
+        perm = (*range(2, axes + 2), 1, 0)
+        given = {"weight": (weight, turned(weight, perm))}
+        if bias is not None:
+            given["bias"] = (bias, straight(bias))
+        return channels_first(self.made(layer, given, hint)(x))
+
+    def conv_transpose(
+        self, v: View, weight: Weight, bias: Weight | None, hint: str, *,
+        stride: Sequence[int], pads: Sequence[int], dilation: Sequence[int], groups: int,
+        more: Sequence[int],
+    ) -> View:  # fmt: skip
+        """Spread (C, S...) by W (C, out/groups, window...)."""
+        axes = len(v.axes) - 1
+        x = channels_last(v, 0, self.moves)
+        channels, per_group, *kernel = weight.value.shape
+        if axes == 1:  # an image one pixel wide
+            x = shaped(x, (x.shape[0], 1, x.shape[1]))
+            kernel, stride, dilation, more = [*kernel, 1], [*stride, 1], [*dilation, 1], [*more, 0]
+            pads = [pads[0], 0, pads[1], 0]
+        layer = layers.Conv2DTranspose(
+            per_group * groups, tuple(kernel), tuple(stride), sides(pads), tuple(more), groups,
+            tuple(dilation), use_bias=bias is not None,
+        )  # fmt: skip
+        inner = (channels, per_group, *kernel)
+        layout = Layout(
+            weight.name, inner, (2, 3, 1, 0), weight.value.shape, (*kernel, per_group, channels)
+        )
+        given = {"weight": (weight, layout)}
+        if bias is not None:
+            given["bias"] = (bias, straight(bias))
+        y = self.made(layer, given, hint)(x)
+        return channels_first(shaped(y, (y.shape[0], y.shape[2])) if axes == 1 else y)
+
+    def dense(
+        self, v: View, weight: Weight, bias: Weight | None, hint: str, *, out_first: bool
+    ) -> View:
+        """Multiply the last axis by W: (out, in) where `out_first`, else (in, out)."""
+        x, found, lying = trailing(v, len(v.axes) - 1, self.moves)
+        atoms = v.axes[-1]
+        inside, out = weight.value.shape[::-1] if out_first else weight.value.shape
+        if inside != size_of(atoms):
+            raise ValueError(f"weights of {inside} inputs do not fit {v.shape}")
+        if len(atoms) > 1 and atoms != lying:
+            sizes = [atom.size for atom in atoms]
+            places = [atoms.index(atom) for atom in lying]
+        else:
+            sizes, places = [inside], [0]
+        n = len(sizes)
+        if out_first:
+            inner, perm = (out, *sizes), (*(1 + k for k in places), 0)
+        else:
+            inner, perm = (*sizes, out), (*places, n)
+        layout = Layout(weight.name, inner, tuple(perm), weight.value.shape, (inside, out))
+        given = {"weight": (weight, layout)}
+        if bias is not None:
+            given["bias"] = (bias, straight(bias))
+        y = self._dense(layers.Dense(out, use_bias=bias is not None), given, hint)(x)
+        atom = (Atom(out),) if out > 1 else ()
+        order = tuple(a for a in found.order if a not in lying)
+        return View(y, (*order, *atom), (*v.axes[:-1], atom))
+
+    def _dense(self, layer: layers.Dense, given: dict[str, Any], hint: str) -> Layer:
+        """Return the layer; one that multiplies by another's transpose shares its weight."""
+        weight, layout = given["weight"]
+        source = (
+            self._products.setdefault(weight.name, (layer, layout.perm)) if weight.name else None
+        )
+        if source is None or source[0] is layer or source[1] == layout.perm or len(layout.perm) > 2:
+            return self.made(layer, given, hint)
+        tied = layers.TiedDense(source[0], layer.units, use_bias=layer.use_bias)
+        if not layer.use_bias:
+            return tied
+        return self.made(tied, {"bias": given["bias"]}, hint)
+
+    def batch_norm(
+        self, v: View, given: Sequence[Weight], hint: str, *, eps: float, momentum: float,
+        unbiased: bool,
+    ) -> View:  # fmt: skip
+        """Normalise the first axis by its statistics: weight, bias, mean, variance."""
+        x, found, lying = trailing(v, 0, self.moves)
+        words = ("weight", "bias", "running_mean", "running_var")
+        kept = {w: (p, row(p, v.axes[0], lying)) for w, p in zip(words, given, strict=True)}
+        layer = layers.BatchNorm(momentum, eps, unbiased)
+        return found.of(self.made(layer, kept, hint)(x))
+
+    def prelu(self, v: View, slope: Weight, hint: str) -> View:
+        """Take slope*x below 0; a slope of each place of one axis, or one for all."""
+        value, axis = vector(v, slope)
+        if axis is None:
+            layer = self.made(layers.PReLU(shared=True), {"slope": (slope, straight(slope))}, hint)
+            return v.of(layer(v.x))
+        x, found, lying = trailing(v, axis, self.moves)
+        named = Weight(value, slope.name)
+        given = {"slope": (named, row(named, v.axes[axis], lying))}
+        return found.of(self.made(layers.PReLU(), given, hint)(x))
+
+    # -- element by element ----------------------------------------------------------------------
+
+    def add(self, v: View, weight: Weight, hint: str) -> View:
+        """Add a constant, or a weight where it has a name."""
+        return self._by_vector(v, weight, hint, scaled=False)
+
+    def multiply(self, v: View, weight: Weight, hint: str) -> View:
+        """Multiply by a constant, or by a weight where it has a name."""
+        return self._by_vector(v, weight, hint, scaled=True)
+
+    def _by_vector(self, v: View, weight: Weight, hint: str, *, scaled: bool) -> View:
+        value = weight.value
+        place = 0 if value.ndim > 1 else len(v.axes) - 1  # of channels first, or last
+        own = bool(weight.name) and value.ndim > 0 and v.shape[place : place + 1] == (1,)
+        if value.size == 1 and value.ndim <= len(v.axes) + 1 and not own:
+            number = float(value.reshape(()))
+            return self.affine(v, scale=number) if scaled else self.affine(v, shift=number)
+        own = own and value.size == 1
+        numbers, axis = (value.reshape(-1), place) if own else vector(v, weight)
+        if axis is None:  # of every element
+            axis, atoms = 0, sum(v.axes, ())
+            flat = View(v.x, v.order, (atoms,))
+            numbers = numbers.reshape(-1)
+        else:
+            flat, atoms = v, v.axes[axis]
+        x, found, lying = trailing(flat, axis, self.moves)
+        named = Weight(numbers, weight.name)
+        if weight.name or numbers.size > MOST_LISTED:
+            kind: type[Shift | Scale] = Scale if scaled else Shift
+            y = self._vector(kind, named, row(named, atoms, lying), hint)(x)
+        else:
+            there = in_order(numbers, 0, atoms, lying).astype(float).tolist()
+            ones, zeros = [1.0] * len(there), [0.0] * len(there)
+            scales, shifts = (there, zeros) if scaled else (ones, there)
+            y = emit("affine_channels", x, scales=scales, shifts=shifts)
+        return View(y, found.order, v.axes)
+
+
+def model(inputs: Sequence[Tensor], outputs: Any, builder: Builder) -> Model:
+    """Return the network of what was put behind inputs, with its weights.
+
+    Raises
+    ------
+    ValueError
+        If a weight is not finite or does not fit.
+    """
+    net = Model(list(inputs), outputs)
+    values = {w.name: builder.values[w.name] for w in net._described().weights.values()}
+    net.load_state_dict(values)  # which builds it, and draws nothing
+    return net

@@ -1,0 +1,92 @@
+"""Rows of ONNX operators that normalise, over channels or axes, or take the softmax."""
+
+import math
+from typing import Any
+
+from .. import layers, ops
+from .builder import Builder
+from .onnx_node import Node, axis_of, constant, tensor
+from .views import View, channels_last, reshaped
+from .weightless import channels_first
+from .weights import Weight
+
+
+def lrn(b: Builder, node: Node, x: Any) -> View:
+    """Read LRN."""
+    v, size = tensor(x), node.get("size", 1)
+    if len(v.axes) != 3 or size % 2 == 0:
+        raise ValueError(f"normalises {size} channels of {v.shape}; steep: odd numbers, of images")
+    alpha, beta, bias = (node.get(*p) for p in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
+    y = layers.LocalResponseNorm(size, alpha / size, beta, bias)(channels_last(v, 0, b.moves))
+    return channels_first(y)
+
+
+def _scaled(b: Builder, node: Node, v: View, scale: Any, bias: Any) -> View:
+    if scale is not None:
+        v = b.multiply(v, constant(scale, "its scale"), f"{node.hint}.scale")
+    return v if bias is None else b.add(v, constant(bias, "its bias"), f"{node.hint}.bias")
+
+
+def layer_norm(b: Builder, node: Node, x: Any, scale: Any = None, bias: Any = None) -> list[View]:
+    """Read LayerNormalization."""
+    v = tensor(x)
+    over = range(axis_of(v, node.get("axis", -1)), len(v.axes))
+    v, mean, root = b.normalised(v, over, float(node.get("epsilon", 1e-5)))
+    return [_scaled(b, node, v, scale, bias), mean, root]
+
+
+def rms_norm(b: Builder, node: Node, x: Any, scale: Any = None) -> View:
+    """Read RMSNormalization."""
+    v = tensor(x)
+    over = range(axis_of(v, node.get("axis", -1)), len(v.axes))
+    mean = b.reduced(b.activation(v, "square"), over, True, "mean")
+    root = b.affine(mean, shift=float(node.get("epsilon", 1e-5)))
+    v = b.binary(ops.multiply, v, root.of(ops.power(root.x, -0.5)))
+    return _scaled(b, node, v, scale, None)
+
+
+def _by_channel(v: View, weight: Any, what: str) -> Weight:
+    """Return a weight of the channels with axes of size 1 behind it."""
+    given = constant(weight, what)
+    return Weight(given.value.reshape(-1, *[1] * (len(v.axes) - 1)), given.name)
+
+
+def instance_norm(b: Builder, node: Node, x: Any, scale: Any, bias: Any) -> View:
+    """Read InstanceNormalization."""
+    v = tensor(x)
+    v, _, _ = b.normalised(v, range(1, len(v.axes)), float(node.get("epsilon", 1e-5)))
+    by = [_by_channel(v, p, w) for p, w in ((scale, "its scale"), (bias, "its bias"))]
+    return _scaled(b, node, v, *by)
+
+
+def group_norm(b: Builder, node: Node, x: Any, scale: Any, bias: Any) -> View:
+    """Read GroupNormalization."""
+    v, groups = tensor(x), node.get("num_groups", 1)
+    shape = v.shape
+    wide = reshaped(v, (groups, shape[0] // groups, *shape[1:]), b.moves)
+    wide, _, _ = b.normalised(wide, range(1, len(wide.axes)), float(node.get("epsilon", 1e-5)))
+    v = reshaped(wide, shape, b.moves)
+    by = [_by_channel(v, p, w) for p, w in ((scale, "its scale"), (bias, "its bias"))]
+    return _scaled(b, node, v, *by)
+
+
+def softmax(b: Builder, node: Node, x: Any) -> View:
+    """Read Softmax."""
+    v = tensor(x)
+    if node.opset >= 13:
+        return b.softmax(v, axis_of(v, node.get("axis", -1)))
+    over = axis_of(v, node.get("axis", 1))  # all axes from there on, as one
+    flat = reshaped(v, (*v.shape[:over], math.prod(v.shape[over:])), b.moves)
+    return reshaped(b.softmax(flat, over), v.shape, b.moves)
+
+
+def log_softmax(b: Builder, node: Node, x: Any) -> View:
+    """Read LogSoftmax."""
+    v = tensor(x)
+    axis = axis_of(v, node.get("axis", -1 if node.opset >= 13 else 1))
+    if node.opset < 13 and axis != len(v.axes) - 1:
+        raise ValueError("is taken over several axes")
+    top = b.reduced(v, [axis], True, "max")
+    low = b.binary(ops.subtract, v, top.of(ops.stop_gradient(top.x)))
+    total = b.reduced(b.activation(low, "exp"), [axis], True, "sum")
+    return b.binary(ops.subtract, low, b.activation(total, "log"))

@@ -1,0 +1,103 @@
+"""Every ONNX operator that steep has: a row for each in `ROWS`, which puts layers behind views.
+
+A row is called with the builder, the node and what the node reads: a `View` of a tensor, a `Weight`
+of a constant, None where nothing is given. Constants alone are computed in `folding`.
+"""
+
+from collections.abc import Mapping
+
+from .. import ops
+from . import onnx_elements as elements
+from . import onnx_norms as norms
+from . import onnx_parts as parts
+from . import onnx_products as products
+from . import onnx_shapes as shapes
+from .onnx_node import DENSE, Row
+
+# Operators that want channels first: with one of them in it, what comes in may be images.
+WINDOWED = frozenset({
+    "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace",
+    "GlobalAveragePool", "GlobalMaxPool", "GroupNormalization", "InstanceNormalization", "LRN",
+    "MaxPool", "PRelu", "Resize", "SpaceToDepth", "Upsample",
+})  # fmt: skip
+ROWS: Mapping[str, Row] = {
+    DENSE: products.dense,
+    "Abs": elements.plain("abs"),
+    "Add": elements.add,
+    "AveragePool": products.pool("avg"),
+    "BatchNormalization": products.batch_norm,
+    "Cast": elements.cast,
+    "CastLike": elements.cast_like,
+    "Celu": elements.plain("celu", alpha=1.0),
+    "Clip": elements.clip,
+    "Concat": parts.concat,
+    "Conv": products.conv,
+    "ConvTranspose": products.conv_transpose,
+    "DepthToSpace": shapes.depth_to_space,
+    "Div": elements.divide,
+    "Dropout": elements.dropout,
+    "Elu": elements.plain("elu", alpha=1.0),
+    "Exp": elements.plain("exp"),
+    "Expand": parts.expand,
+    "Flatten": shapes.flatten,
+    "Gather": parts.gather,
+    "Gelu": elements.gelu,
+    "Gemm": products.gemm,
+    "GlobalAveragePool": products.whole("mean"),
+    "GlobalMaxPool": products.whole("max"),
+    "GroupNormalization": norms.group_norm,
+    "HardSigmoid": elements.hard_sigmoid,
+    "HardSwish": elements.plain("hard_swish"),
+    "Identity": elements.same,
+    "InstanceNormalization": norms.instance_norm,
+    "LRN": norms.lrn,
+    "LayerNormalization": norms.layer_norm,
+    "LeakyRelu": elements.plain("leaky_relu", alpha=0.01),
+    "Log": elements.plain("log"),
+    "LogSoftmax": norms.log_softmax,
+    "MatMul": products.matmul,
+    "Max": elements.many(ops.maximum, "low"),
+    "MaxPool": products.pool("max"),
+    "Mean": elements.mean,
+    "Min": elements.many(ops.minimum, "high"),
+    "Mish": elements.plain("mish"),
+    "Mul": elements.multiply,
+    "Neg": elements.neg,
+    "PRelu": elements.prelu,
+    "Pad": parts.pad,
+    "Pow": elements.power,
+    "RMSNormalization": norms.rms_norm,
+    "Reciprocal": elements.reciprocal,
+    "ReduceL1": shapes.reduce("sum", "abs"),
+    "ReduceL2": shapes.reduce("sum", "square", "sqrt"),
+    "ReduceLogSum": shapes.reduce("sum", "", "log"),
+    "ReduceLogSumExp": shapes.log_sum_exp,
+    "ReduceMax": shapes.reduce("max"),
+    "ReduceMean": shapes.reduce("mean"),
+    "ReduceMin": shapes.reduce("min"),
+    "ReduceSum": shapes.reduce("sum"),
+    "ReduceSumSquare": shapes.reduce("sum", "square"),
+    "Relu": elements.plain("relu"),
+    "Reshape": shapes.reshape,
+    "Resize": parts.resize,
+    "Selu": elements.selu,
+    "Shrink": elements.shrink,
+    "Sigmoid": elements.plain("sigmoid"),
+    "Slice": parts.cut,
+    "Softmax": norms.softmax,
+    "Softplus": elements.plain("softplus"),
+    "Softsign": elements.plain("softsign"),
+    "SpaceToDepth": shapes.space_to_depth,
+    "Split": parts.split,
+    "Sqrt": elements.plain("sqrt"),
+    "Squeeze": shapes.squeeze,
+    "Sub": elements.subtract,
+    "Sum": elements.many(ops.add),
+    "Swish": elements.swish,
+    "Tanh": elements.plain("tanh"),
+    "ThresholdedRelu": elements.thresholded,
+    "Tile": parts.tile,
+    "Transpose": shapes.transpose,
+    "Unsqueeze": shapes.unsqueeze,
+    "Upsample": parts.resize,
+}

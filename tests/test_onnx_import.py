@@ -1,0 +1,277 @@
+"""What `from_onnx` reads: what steep wrote, bit for bit; node tests; what is refused.
+
+Mutated files are in `fuzz`, random networks a law, `laws/exchange.py`.
+"""
+
+import pickle
+import sys
+
+import cases
+import numpy as np
+import pytest
+import steep
+from runtimes import apart, as_list, read_back, written
+from steep import layers
+from steep.importing.folding import FOLDS
+from steep.importing.onnx_rows import ROWS
+from test_onnx_export import LIMIT, ZOO, stirred
+
+onnx = pytest.importorskip("onnx")
+import onnx_nodes  # noqa: E402 - the package must be there
+
+random = np.random.default_rng(1)
+helper = onnx.helper
+
+
+def compare(net, X):
+    back = read_back(net)
+    for found, wanted in zip(as_list(back.predict(X)), as_list(net.predict(X)), strict=True):
+        assert found.shape == wanted.shape
+        assert apart(found, wanted) <= LIMIT
+    state, left = net.state_dict(), back.state_dict()
+    for name in state:
+        if not name.endswith(".u"):  # of a product by W/sigma, which is written as it is
+            assert state[name].tobytes() == left[name].tobytes(), name
+    return back
+
+
+@pytest.mark.parametrize("name", cases.ACTIVATIONS)
+def test_activation(name):
+    row = cases.ACTIVATIONS[name]
+    x = np.linspace(row.low, min(row.high, 30), 201, dtype=np.float32).reshape(-1, 1)
+    alpha = row.alpha if name in steep.ops.ALPHAS else None
+    compare(steep.Sequential(layers.Activation(name, alpha)).build(1), x)
+
+
+@pytest.mark.parametrize("name", cases.LAYERS)
+def test_layer(name):
+    net = stirred(steep.Sequential(layers.Dense(6, "tanh"), *cases.LAYERS[name]()).build(4, seed=1))
+    compare(net, random.normal(size=(5, 4)).astype(np.float32))
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_network_of_the_zoo(name):
+    make, shape = ZOO[name]
+    net = stirred(make().build(shape, seed=0))
+    back = compare(net, random.normal(size=(2, *shape)).astype(np.float32))
+    assert back.input_shapes == (shape,)
+    if name != "gcn":  # whose matrix is a frozen weight there
+        assert back.num_parameters == net.num_parameters
+
+
+def test_what_was_read_trains_as_the_original():
+    """Three steps from the same weights: the same network, in all that its gradients show."""
+    net = steep.Sequential(
+        layers.Conv2D(4, 3, activation="relu", name="c"),
+        layers.BatchNorm(unbiased=False, name="n"),
+        layers.MaxPool2D(2), layers.Flatten(), layers.Dense(3, name="d"),
+    ).build((6, 6, 2), seed=2)  # fmt: skip
+    back = read_back(net)
+    X, y = random.normal(size=(8, 6, 6, 2)).astype(np.float32), np.arange(8) % 3
+    for one in (net, back):
+        trainer = steep.Trainer(one, "cross_entropy", steep.optimizers.SGD(0.1, 0.9))
+        for _ in range(3):
+            trainer.step(X, y)
+    for name, value in net.state_dict().items():
+        np.testing.assert_allclose(back.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_what_was_read_is_saved_and_copied(tmp_path):
+    body = layers.SpectralNorm(layers.Dense(4))
+    net = read_back(steep.Sequential(layers.Dense(5), body, layers.PReLU()).build(3, seed=1))
+    X, y = random.normal(size=(9, 3)).astype(np.float32), np.zeros((9, 4), np.float32)
+    trainer = steep.Trainer(net, "mse", "adam")
+    trainer.fit(X, y, epochs=1, progress=False)
+    trainer.save(tmp_path / "run")
+    again = steep.Trainer.load(tmp_path / "run").net
+    for other in (again, pickle.loads(pickle.dumps(net))):
+        assert list(other.state_dict()) == list(net.state_dict())
+        np.testing.assert_array_equal(other.predict(X), net.predict(X))
+
+
+def test_tied_weights_stay_tied():
+    encoder = layers.Dense(3, "tanh", name="enc")
+    net = steep.Sequential(encoder, layers.TiedDense(encoder, 5, name="dec")).build(5, seed=1)
+    back = compare(net, random.normal(size=(4, 5)).astype(np.float32))
+    assert list(back.state_dict()) == list(net.state_dict())
+
+
+def test_node_tests_of_the_standard():
+    """None of what is read is wrong; docs/onnx.md has the counts of what is refused."""
+    known = {*ROWS, *FOLDS, "Shape"}
+    found = {case.name: onnx_nodes.outcome(case) for case in onnx_nodes.cases(known)}
+    assert not {k: why for k, (what, why) in found.items() if what == onnx_nodes.FAILED}
+    assert sum(what == onnx_nodes.PASSED for what, _ in found.values()) >= 350
+
+
+# -- files of others -------------------------------------------------------------------------------
+
+
+def model_of(nodes, shape, out, weights=(), opset=18):
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        [helper.make_tensor_value_info("x", 1, ["n", *shape])],
+        [helper.make_tensor_value_info(name, 1, None) for name in out],
+        [onnx.numpy_helper.from_array(value, name) for name, value in dict(weights).items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(model):
+        path = tmp_path / "model.onnx"
+        path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+        return steep.from_onnx(path)
+
+    return read
+
+
+def reference(model, X):
+    from onnx.reference import ReferenceEvaluator
+
+    return ReferenceEvaluator(model).run(None, {"x": X})
+
+
+def convolving():
+    """A small network as PyTorch writes it: channels first, shapes computed by a chain."""
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["x", "c.weight", "c.bias"], ["a"], "/c/Conv", pads=[1, 1, 1, 1]),
+        node("Relu", ["a"], ["b"]),
+        node("MaxPool", ["b"], ["p"], kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        node("Shape", ["p"], ["s"]),
+        node("Gather", ["s", "zero"], ["n"], axis=0),
+        node("Unsqueeze", ["n", "axes"], ["n1"]),
+        node("Concat", ["n1", "minus"], ["shape"], axis=0),
+        node("Reshape", ["p", "shape"], ["f"]),
+        node("Gemm", ["f", "fc.weight", "fc.bias"], ["y"], "/fc/Gemm", transB=1),
+    ]
+    weights = {
+        "c.weight": random.normal(size=(4, 3, 3, 3)).astype(np.float32),
+        "c.bias": random.normal(size=4).astype(np.float32),
+        "fc.weight": random.normal(size=(2, 4 * 3 * 4)).astype(np.float32),
+        "fc.bias": random.normal(size=2).astype(np.float32),
+        "zero": np.array(0), "axes": np.array([0]), "minus": np.array([-1]),
+    }  # fmt: skip
+    return model_of(nodes, (3, 5, 7), ["y"], weights), weights
+
+
+def test_channels_first_and_chains_of_shapes(read):
+    """Images come in with channels last; the rows of the dense weight follow."""
+    model, weights = convolving()
+    net = read(model)
+    assert net.input_shapes == ((5, 7, 3),)
+    X = random.normal(size=(4, 3, 5, 7)).astype(np.float32)
+    (wanted,) = reference(model, X)
+    assert apart(net.predict(X.transpose(0, 2, 3, 1)), wanted) <= LIMIT
+    assert list(net.state_dict()) == ["c.weight", "c.bias", "fc.weight", "fc.bias"]
+    rows = weights["fc.weight"].reshape(2, 4, 3, 4).transpose(2, 3, 1, 0).reshape(48, 2)
+    np.testing.assert_array_equal(net.state_dict()["fc.weight"], rows)
+
+
+def test_shuffled_channels_and_parts(read):
+    """What moves numbers between channels is done by slices."""
+    node = helper.make_node
+    nodes = [
+        node("Reshape", ["x", "groups"], ["g"]),
+        node("Transpose", ["g"], ["t"], perm=[0, 2, 1, 3, 4]),
+        node("Reshape", ["t", "back"], ["s"]),
+        node("Split", ["s"], ["a", "b"], axis=1, num_outputs=2),
+        node("Sub", ["b", "a"], ["d"]),
+        node("Conv", ["d", "w"], ["y"], group=3),
+    ]
+    weights = {
+        "groups": np.array([0, 2, 3, 4, 5]), "back": np.array([0, 6, 4, 5]),
+        "w": random.normal(size=(6, 1, 1, 1)).astype(np.float32),
+    }  # fmt: skip
+    model = model_of(nodes, (6, 4, 5), ["y"], weights)
+    X = random.normal(size=(2, 6, 4, 5)).astype(np.float32)
+    (wanted,) = reference(model, X)
+    found = read(model).predict(X.transpose(0, 2, 3, 1))
+    assert apart(found, wanted.transpose(0, 2, 3, 1)) <= LIMIT
+
+
+def test_all_operators_that_are_missing_are_named_at_once(read):
+    nodes = [
+        helper.make_node("Sin", ["x"], ["a"], "first"),
+        helper.make_node("LSTM", ["a", "w", "r"], ["b"], "second", hidden_size=2),
+        helper.make_node("Sin", ["b"], ["y"], "third"),
+    ]
+    weights = {name: np.zeros((1, 8, 2), np.float32) for name in "wr"}
+    with pytest.raises(ValueError, match=r"LSTM \(nodes second\); Sin \(nodes first, third\)"):
+        read(model_of(nodes, (4, 2), ["y"], weights))
+
+
+def test_all_nodes_that_do_not_fit_are_named_at_once(read):
+    nodes = [
+        helper.make_node("Softmax", ["x"], ["a"], "one", axis=0),
+        helper.make_node("Pad", ["x", "p"], ["b"], "two", mode="reflect"),
+        helper.make_node("Add", ["a", "b"], ["y"], "three"),
+    ]
+    weights = {"p": np.array([0, 1, 0, 1])}
+    with pytest.raises(ValueError, match=r"'one' \(Softmax\): works along the batch.*'two' \(Pad"):
+        read(model_of(nodes, (4,), ["y"], weights))
+
+
+def _external(model):
+    tensor = model.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "../../etc/passwd"
+
+
+def _claims(model):
+    model.graph.initializer[0].dims[:] = [1 << 20, 1 << 20]
+
+
+def _unknown(model):
+    model.graph.node[0].input[0] = "nobody"
+
+
+def _infinite(model):
+    weight = np.full((4, 3, 3, 3), np.inf, np.float32)
+    model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weight, "c.weight"))
+
+
+def _open(model):
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+
+
+BAD = {
+    "external": (_external, "data are in another file, which is not read"),
+    "claims": (_claims, "has not the bytes of"),
+    "unknown": (_unknown, "reads 'nobody', which nothing before it gives"),
+    "infinite": (_infinite, "c.weight: holds NaN or infinity"),
+    "open": (_open, r"input 'x' has shape \(n, 3, height, 7\); sizes other than the batch"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_files_that_claim_too_much(what, read, tmp_path):
+    change, said = BAD[what]
+    model, _ = convolving()
+    change(model)
+    with pytest.raises(ValueError, match=said) as refused:
+        read(model)
+    assert str(tmp_path / "model.onnx") in str(refused.value)
+
+
+def test_other_files(read, tmp_path):
+    with pytest.raises(ValueError, match=r"model.onnx: "):
+        read(b"no model at all")
+    with pytest.raises(FileNotFoundError):
+        steep.from_onnx(tmp_path / "nothing.onnx")
+
+
+def test_without_onnx_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match=r"pip install 'steep\[onnx\]'"):
+        steep.from_onnx(tmp_path / "net.onnx")
+
+
+def test_a_model_written_twice_is_the_same():
+    net = steep.Sequential(layers.Conv2D(3, 3), layers.Flatten(), layers.Dense(2)).build((4, 4, 2))
+    assert written(net) == written(net)
+    assert written(read_back(net)) == written(read_back(net))
