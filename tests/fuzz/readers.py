@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib.util
 import math
 import tempfile
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 import steep
 from steep import callbacks, data, layers, optimizers, schedules
 
-from . import mutate, pictures, safetensors_files, tables
+from . import mutate, onnx_files, pictures, safetensors_files, tables
 
 MIB = 1 << 20
 DEFLATE = 1032  # how many bytes one byte of a gzip or zip file can become
@@ -253,5 +254,14 @@ READERS = {
         lambda size, packed: 320 * MIB + 4 * size * DEFLATE,
     ),
 }
+
+if importlib.util.find_spec("onnx"):
+    # Describing an op takes what Python's objects take, whatever its weights.
+    READERS["onnx"] = Reader(
+        one(onnx_files.mutated, onnx_files.goods),
+        onnx_files.read,
+        onnx_files.check,
+        lambda size, packed: 128 * MIB + 64 * size,
+    )
 
 _pictures = functools.cache(pictures.goods)

@@ -82,7 +82,7 @@ def from_onnx(path: str | PathLike[str]) -> Model:
         raise ValueError(f"{where}: is no ONNX file, or damaged ({error})") from None
     try:
         return _Reading(onnx, proto).model()
-    except (ValueError, TypeError, OverflowError, UnicodeError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise ValueError(f"{where}: {error}") from None
 
 
@@ -181,7 +181,7 @@ class _Reading:
         else:
             try:
                 found = self._computed(builder, node, given)
-            except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+            except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
                 text = f"needs {error}" if isinstance(error, KeyError) else str(error)
                 problems.append(f"{node}: {text}")
                 found = Missing()
@@ -248,6 +248,8 @@ class _Reading:
 
     def _node(self, place: int, proto: Any) -> Node:
         name = proto.name or f"{proto.op_type}_{place}"
+        if not proto.output:
+            raise ValueError(f"node {name!r} ({proto.op_type}) gives nothing")
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
         attributes = {a.name: self._attribute(name, a) for a in proto.attribute}
         return Node(

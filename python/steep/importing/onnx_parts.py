@@ -150,7 +150,9 @@ def resize(b: Builder, node: Node, x: Any, *given: Any) -> View:
     ]
     if not by_size and factors[0] != 1.0:
         raise ValueError("repeats samples")
-    if any(not 0.0 < f <= MOST_TIMES for f in factors[1:]):
+    if any(
+        not 0.0 < f <= MOST_TIMES or n * f > MOST_PLACES for n, f in zip(old, factors, strict=True)
+    ):
         raise ValueError(f"enlarges by {factors[1:]}")
     sizes = [
         round(by[k]) if by_size and k in by else int(n * f)
@@ -161,6 +163,7 @@ def resize(b: Builder, node: Node, x: Any, *given: Any) -> View:
 
 
 MOST_TIMES = 1024.0  # that an axis is enlarged
+MOST_PLACES = 1 << 20  # that it has then
 
 
 def nearest(node: Node, old: int, new: int, scale: float) -> list[int]:

@@ -33,6 +33,8 @@ class _Graph:
 
     def simplified(self) -> list[Node]:
         for node in self.nodes:
+            if not node.inputs:
+                continue
             if node.op == "Erf":
                 self._gelu(node)
             elif node.op == "Sigmoid":
@@ -58,75 +60,72 @@ class _Graph:
 
     def times(self, node: Node | None, of: str) -> tuple[str, float] | None:
         """Return what `node` multiplies the tensor `of` by; None where it is no such node."""
-        if node is None or node.op not in ("Mul", "Div") or of not in node.inputs:
+        by = other(node, "Mul", of) or other(node, "Div", of)
+        factor = None if by is None else self.number(by)
+        if by is None or node is None or factor is None:
             return None
-        other = node.inputs[1 - node.inputs.index(of)]
-        factor = self.number(other)
-        if factor is None or (node.op == "Div" and (node.inputs[0] != of or factor == 0)):
-            return None
-        return other, factor if node.op == "Mul" else 1 / factor
+        if node.op == "Mul":
+            return by, factor
+        return (by, 1 / factor) if node.inputs[0] == of and factor != 0 else None
 
-    def _gelu(self, erf: Node) -> None:  # noqa: PLR0911 - one for each way not to be it
+    def _gelu(self, erf: Node) -> None:
         """x*(1 + erf(x/sqrt 2))/2, the factors in any order."""
-        inside = self.maker.get(erf.inputs[0])
-        if inside is None or self.only_reader(inside) is not erf:
+        inside, add = self.maker.get(erf.inputs[0]), self.only_reader(erf)
+        one, x = other(add, "Add", erf.outputs[0]), ""
+        for name in [] if inside is None else inside.inputs:
+            by = self.times(inside, name)
+            x = name if by and abs(by[1] - math.sqrt(0.5)) < 1e-4 else x
+        if not x or one is None or self.number(one) != 1.0 or add is None or inside is None:
             return
-        root = next(
-            (self.times(inside, name) for name in inside.inputs if self.times(inside, name)), None
-        )
-        add = self.only_reader(erf)
-        if root is None or abs(root[1] - math.sqrt(0.5)) > 1e-4 or add is None or add.op != "Add":
-            return
-        x = inside.inputs[1 - inside.inputs.index(root[0])]
-        one = add.inputs[1 - add.inputs.index(erf.outputs[0])]
-        if self.number(one) != 1.0:
+        if self.only_reader(inside) is not erf:
             return
         first = self.only_reader(add)
-        if first is None or first.op != "Mul":
+        by_first = other(first, "Mul", add.outputs[0])
+        if first is None or by_first is None:
             return
-        by = first.inputs[1 - first.inputs.index(add.outputs[0])]
-        inner = [inside, erf, add]
-        if by == x:
-            last = self.only_reader(first)
-            factor = self.times(last, first.outputs[0])
+        inner, last = [inside, erf, add], self.only_reader(first)
+        if by_first == x:
+            half = self.times(last, first.outputs[0])
             inner.append(first)
-        elif self.number(by) == 0.5:
-            last, factor = self.only_reader(first), (by, 0.5)
+        elif other(last, "Mul", first.outputs[0]) == x:
+            half = self.times(first, add.outputs[0])
             inner.append(first)
-            if last is None or last.op != "Mul" or x not in last.inputs:
-                return
         else:  # x/2 was made before
-            half = self.maker.get(by)
-            factor, last = self.times(half, x), first
-            if half is None or self.only_reader(half) is not first:
+            maker, last = self.maker.get(by_first), first
+            half = self.times(maker, x)
+            if maker is None or self.only_reader(maker) is not first:
                 return
-            inner.append(half)
-        if last is None or factor is None or factor[1] != 0.5:
-            return
-        self._replace(inner, last, Node("Gelu", last.name, [x], last.outputs, {}, last.opset))
+            inner.append(maker)
+        if last is not None and half is not None and half[1] == 0.5:
+            made = Node("Gelu", last.name, [x], last.outputs, {}, last.opset)
+            self._replace(inner, last, made)
 
     def _silu(self, sigmoid: Node) -> None:
         """x*sigmoid(x)."""
-        last = self.only_reader(sigmoid)
-        x = sigmoid.inputs[0]
-        if last is not None and last.op == "Mul" and x in last.inputs and id(last) not in self.new:
+        last, x = self.only_reader(sigmoid), sigmoid.inputs[0]
+        if last is not None and other(last, "Mul", sigmoid.outputs[0]) == x:
             made = Node("Swish", last.name, [x], last.outputs, {}, last.opset)
             self._replace([sigmoid], last, made)
 
     def _dense(self, product: Node) -> None:
         """X @ W + b of weights that the file names."""
         last = self.only_reader(product)
-        weight = self.weights.get(product.inputs[1]) if len(product.inputs) == 2 else None
-        if last is None or last.op != "Add" or weight is None or np.ndim(weight) != 2:
+        bias = other(last, "Add", product.outputs[0])
+        x, weight = [*product.inputs, "", ""][:2]
+        if last is None or bias not in self.weights or weight not in self.weights:
             return
-        if product.inputs[0] in self.weights:
-            return
-        bias = last.inputs[1 - last.inputs.index(product.outputs[0])]
-        if bias in self.weights and np.shape(self.weights[bias]) == np.shape(weight)[1:]:
-            given = [*product.inputs, bias]
-            made = Node(DENSE, product.name, given, last.outputs, {}, product.opset)
+        shape = np.shape(self.weights[weight])
+        if x not in self.weights and len(shape) == 2 and np.shape(self.weights[bias]) == shape[1:]:
+            made = Node(DENSE, product.name, [x, weight, bias], last.outputs, {}, product.opset)
             self._replace([product], last, made)
 
     def _replace(self, inner: Sequence[Node], last: Node, made: Node) -> None:
         self.gone.update(map(id, inner))
         self.new[id(last)] = made
+
+
+def other(node: Node | None, op: str, of: str) -> str | None:
+    """Return what a node of two operands reads besides `of`; None where it is no such node."""
+    if node is None or node.op != op or len(node.inputs) != 2 or of not in node.inputs:
+        return None
+    return node.inputs[1 - node.inputs.index(of)]
