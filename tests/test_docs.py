@@ -40,7 +40,7 @@ MEMBERS = {
     "memory optimizer save step steps vjp",
     "Network": "build built device freeze frozen input_shapes load_state_dict load_weights "
     "multiply_adds num_parameters output_names output_shapes predict save_weights state_dict "
-    "summary to to_onnx unfreeze",
+    "summary to to_onnx to_torch unfreeze",
     "GAN": "fit history load sample save",
     "RBM": "fit free_energy layer load log_partition pseudo_likelihood reconstruct sample save "
     "transform",

@@ -31,6 +31,7 @@ from .vae import VAE
 if TYPE_CHECKING:
     from . import data, lab, metrics, models
     from .importing.onnx_file import from_onnx
+    from .importing.torch_module import from_torch
 
 __all__ = [
     "DBN",
@@ -51,6 +52,7 @@ __all__ = [
     "constraints",
     "data",
     "from_onnx",
+    "from_torch",
     "get_num_threads",
     "info",
     "initializers",
@@ -81,7 +83,7 @@ for _old, _new in {
     sys.modules[f"{__name__}.{_old}"] = import_module(f".{_new}", __name__)
 
 
-_READERS = {"from_onnx": "onnx_file"}
+_READERS = {"from_onnx": "onnx_file", "from_torch": "torch_module"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,13 +3,14 @@
 Whose operators ask for them: `onnx_rows`, `torch_rows`. Layers without weights: `weightless`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .. import layers
 from ..network import Layer, Tensor, emit
-from ..network.model import Model
+from ..network.layouts import Layout
+from ..network.model import Input, Model
 from .vectors import Scale, Shift
 from .views import (
     Atom,
@@ -19,9 +20,10 @@ from .views import (
     shaped,
     size_of,
     trailing,
+    view,
 )
 from .weightless import Weightless, channels_first, sides
-from .weights import Array, Layout, Weight, row, straight, turned, vector
+from .weights import Array, Weight, beside, row, straight, turned
 
 MOST_LISTED = 4096  # numbers of a constant that stand in a layer's config
 
@@ -211,15 +213,14 @@ class Builder(Weightless):
         return found.of(self.made(layer, kept, hint)(x))
 
     def prelu(self, v: View, slope: Weight, hint: str) -> View:
-        """Take slope*x below 0; a slope of each place of one axis, or one for all."""
-        value, axis = vector(v, slope)
-        if axis is None:
+        """Take slope*x below 0; a slope of each place of some axes, or one for all."""
+        if slope.value.size == 1:
             layer = self.made(layers.PReLU(shared=True), {"slope": (slope, straight(slope))}, hint)
             return v.of(layer(v.x))
-        x, found, lying = trailing(v, axis, self.moves)
-        named = Weight(value, slope.name)
-        given = {"slope": (named, row(named, v.axes[axis], lying))}
-        return found.of(self.made(layers.PReLU(), given, hint)(x))
+        flat, atoms = beside(v, slope)
+        x, found, lying = trailing(flat, 0, self.moves)
+        given = {"slope": (slope, row(slope, atoms, lying))}
+        return View(self.made(layers.PReLU(), given, hint)(x), found.order, v.axes)
 
     # -- element by element ----------------------------------------------------------------------
 
@@ -233,30 +234,26 @@ class Builder(Weightless):
 
     def _by_vector(self, v: View, weight: Weight, hint: str, *, scaled: bool) -> View:
         value = weight.value
-        place = 0 if value.ndim > 1 else len(v.axes) - 1  # of channels first, or last
-        own = bool(weight.name) and value.ndim > 0 and v.shape[place : place + 1] == (1,)
-        if value.size == 1 and value.ndim <= len(v.axes) + 1 and not own:
+        if value.size == 1 and not self._learned(v, weight):
             number = float(value.reshape(()))
             return self.affine(v, scale=number) if scaled else self.affine(v, shift=number)
-        own = own and value.size == 1
-        numbers, axis = (value.reshape(-1), place) if own else vector(v, weight)
-        if axis is None:  # of every element
-            axis, atoms = 0, sum(v.axes, ())
-            flat = View(v.x, v.order, (atoms,))
-            numbers = numbers.reshape(-1)
-        else:
-            flat, atoms = v, v.axes[axis]
-        x, found, lying = trailing(flat, axis, self.moves)
-        named = Weight(numbers, weight.name)
-        if weight.name or numbers.size > MOST_LISTED:
+        flat, atoms = beside(v, weight)
+        x, found, lying = trailing(flat, 0, self.moves)
+        if weight.name or value.size > MOST_LISTED:
             kind: type[Shift | Scale] = Scale if scaled else Shift
-            y = self._vector(kind, named, row(named, atoms, lying), hint)(x)
+            y = self._vector(kind, weight, row(weight, atoms, lying), hint)(x)
         else:
-            there = in_order(numbers, 0, atoms, lying).astype(float).tolist()
+            there = in_order(value.reshape(-1), 0, atoms, lying).astype(float).tolist()
             ones, zeros = [1.0] * len(there), [0.0] * len(there)
             scales, shifts = (there, zeros) if scaled else (ones, there)
             y = emit("affine_channels", x, scales=scales, shifts=shifts)
         return View(y, found.order, v.axes)
+
+    def _learned(self, v: View, weight: Weight) -> bool:
+        """Say whether a single number is a weight: of an axis of size 1, or surely one."""
+        place = 0 if weight.value.ndim > 1 else len(v.axes) - 1  # of channels first, or last
+        own = weight.value.ndim > 0 and v.shape[place : place + 1] == (1,)
+        return weight.learned or (bool(weight.name) and own)
 
 
 def model(inputs: Sequence[Tensor], outputs: Any, builder: Builder) -> Model:
@@ -268,6 +265,43 @@ def model(inputs: Sequence[Tensor], outputs: Any, builder: Builder) -> Model:
         If a weight is not finite or does not fit.
     """
     net = Model(list(inputs), outputs)
-    values = {w.name: builder.values[w.name] for w in net._described().weights.values()}
-    net.load_state_dict(values)  # which builds it, and draws nothing
+    names = [weight.name for weight in net._described().weights.values()]
+    net.load_state_dict({name: builder.values[name] for name in names})  # builds, draws nothing
     return net
+
+
+def laid_out(
+    walk: Callable[[Builder], tuple[list[Tensor], Any]],
+    ways: Sequence[bool],
+    reserved: frozenset[str],
+) -> tuple[list[Tensor], Any, Builder]:
+    """Return inputs, outputs and builder of a walk, with channels last or where they are.
+
+    `ways` says which to try: the first of those that move fewest numbers is taken.
+    """
+    best: tuple[list[Tensor], Any, Builder] | None = None
+    problem = ValueError("")
+    for last in ways:
+        builder = Builder(last=last, reserved=reserved)
+        try:
+            made = walk(builder)
+        except ValueError as error:
+            problem = error
+            continue
+        if best is None or builder.moves.count < best[2].moves.count:
+            best = (*made, builder)
+        if builder.moves.count == 0:
+            break
+    if best is None:
+        raise problem
+    return best
+
+
+def entering(shape: Sequence[int], *, last: bool) -> tuple[Tensor, View]:
+    """Return an input for samples of a shape, and as others see it."""
+    count = len(shape)
+    if last and count > 1:
+        x = Input((*shape[1:], shape[0]))
+        return x, view(x, [count - 1, *range(count - 1)])
+    x = Input(tuple(shape) or (1,))  # a sample has an axis here
+    return x, view(x, range(count))

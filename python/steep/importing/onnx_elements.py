@@ -9,7 +9,7 @@ from .. import layers, ops
 from .builder import Builder
 from .onnx_node import Node, Row, constant, tensor
 from .views import View
-from .weights import Weight, vector
+from .weights import Weight
 
 
 def plain(kind: str, **numbers: float) -> Row:
@@ -229,6 +229,4 @@ def mean(b: Builder, node: Node, *given: Any) -> View:
 def prelu(b: Builder, node: Node, x: Any, slope: Any) -> View:
     """Read PRelu."""
     v, given = tensor(x), constant(slope, "its slope")
-    if vector(v, given)[1] is None and given.value.size > 1:
-        raise ValueError("has slopes of several axes; steep has them for one")
     return b.prelu(v, given, node.hint)

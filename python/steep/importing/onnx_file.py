@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exporting.onnx_file import HOW_TO_GET, LARGEST
-from ..network.model import Input, Model
-from .builder import Builder, model
+from ..network.model import Model
+from .builder import Builder, entering, laid_out, model
 from .folding import FOLDS, Batch
 from .onnx_node import Missing, Node
 from .onnx_patterns import simplified
 from .onnx_rows import ROWS, WINDOWED
-from .views import View, leaving, view
+from .views import View, leaving
 from .weights import Weight
 
 Array: TypeAlias = NDArray[Any]
@@ -132,41 +132,35 @@ class _Reading:
     def model(self) -> Model:
         """Build it, with images' channels last or as they are: whichever moves fewer numbers."""
         self._refuse_unknown()
-        best: tuple[int, Any] | None = None
-        problems: list[ValueError] = []
         stems = frozenset(name.rpartition(".")[0] for name in self.weights)
-        images = any(node.op in WINDOWED for node in self.nodes)
-        for last in (False, True)[: 1 + images]:
-            builder = Builder(last=last, reserved=stems)
-            try:
-                made = self._walk(builder, last)
-            except ValueError as error:
-                problems.append(error)
-                continue
-            if best is None or builder.moves.count < best[0]:
-                best = (builder.moves.count, (*made, builder))
-            if builder.moves.count == 0:
-                break
-        if best is None:
-            raise problems[-1]
-        inputs, outputs, builder = best[1]
-        return model(inputs, outputs, builder)
+        return model(*laid_out(self._walk, self._ways(), stems))
 
-    def _walk(self, builder: Builder, last: bool) -> tuple[list[Any], Any]:
+    def _ways(self) -> tuple[bool, ...]:
+        """Return whether channels are to be last, likelier ways first: by what images meet."""
+        if not any(node.op in WINDOWED for node in self.nodes):
+            return (False,)
+        ahead = {asked.name for asked in self.inputs}
+        for node in self.nodes:
+            if ahead.intersection(node.inputs):
+                if node.op in WINDOWED:
+                    return True, False
+                if node.op in ("Transpose", "Reshape"):
+                    return False, True
+                ahead.update(node.outputs)
+        return False, True
+
+    def _walk(self, builder: Builder) -> tuple[list[Any], Any]:
         values: dict[str, Any] = {name: Weight(w, name) for name, w in self.weights.items()}
         inputs = []
         for asked in self.inputs:
-            n = len(asked.shape)
-            turned = last and n > 1
-            x = Input((*asked.shape[1:], asked.shape[0]) if turned else asked.shape or (1,))
+            x, values[asked.name] = entering(asked.shape, last=builder.last)
             inputs.append(x)
-            values[asked.name] = view(x, [n - 1, *range(n - 1)] if turned else range(n))
         problems: list[str] = []
         for node in self.nodes:
             self._run(builder, node, values, problems)
         if problems:
             raise ValueError("cannot read " + "; ".join(problems))
-        return inputs, self._outputs(values, builder, last)
+        return inputs, self._outputs(values, builder)
 
     def _run(
         self, builder: Builder, node: Node, values: dict[str, Any], problems: list[str]
@@ -205,13 +199,13 @@ class _Reading:
             raise ValueError("is an operator that steep does not have")
         return ROWS[node.op](builder, node, *given)
 
-    def _outputs(self, values: dict[str, Any], builder: Builder, last: bool) -> Any:
+    def _outputs(self, values: dict[str, Any], builder: Builder) -> Any:
         found = {}
         for entry in self.graph.output:
             value = values.get(entry.name)
             if not isinstance(value, View):
                 raise ValueError(f"output {entry.name!r} does not depend on the inputs")
-            found[entry.name] = leaving(value, builder.moves, last=last)
+            found[entry.name] = leaving(value, builder.moves, last=builder.last)
         if not found:
             raise ValueError("has no outputs")
         plain_names = all(name and "/" not in name for name in found)
@@ -237,7 +231,6 @@ class _Reading:
         if kind not in (1, 10, 11) and readers != {"Cast"}:
             raise ValueError(f"input {entry.name!r} has whole numbers; steep computes in floats")
         sizes = tuple(int(dim.dim_value) for dim in dims[1:])
-        # A sample has an axis here, and where a file has none it is one number.
         if any(not 0 < n <= LARGEST_AXIS for n in sizes):
             words = [dim.dim_param or str(dim.dim_value) for dim in dims]
             raise ValueError(

@@ -163,7 +163,7 @@ def resize(b: Builder, node: Node, x: Any, *given: Any) -> View:
 
 
 MOST_TIMES = 1024.0  # that an axis is enlarged
-MOST_PLACES = 1 << 20  # that it has then
+MOST_PLACES = 1 << 16  # that it has then
 
 
 def nearest(node: Node, old: int, new: int, scale: float) -> list[int]:

@@ -112,7 +112,7 @@ class _Graph:
         last = self.only_reader(product)
         bias = other(last, "Add", product.outputs[0])
         x, weight = [*product.inputs, "", ""][:2]
-        if last is None or bias not in self.weights or weight not in self.weights:
+        if last is None or bias is None or bias not in self.weights or weight not in self.weights:
             return
         shape = np.shape(self.weights[weight])
         if x not in self.weights and len(shape) == 2 and np.shape(self.weights[bias]) == shape[1:]:

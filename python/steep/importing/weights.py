@@ -1,46 +1,24 @@
 """Weights of others: how they become steep's and go back. Whose layers have them: `builder`."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
+from ..network.layouts import Layout
 from .views import Axis, View
 
 Array: TypeAlias = NDArray[Any]
-LARGEST = 1 << 24  # numbers that a constant is repeated to
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a weight of others becomes one of steep: axes split, turned, joined."""
-
-    name: str  # theirs
-    inner: tuple[int, ...]  # their shape, axes split
-    perm: tuple[int, ...]
-    theirs: tuple[int, ...]
-    ours: tuple[int, ...]
-
-    def take(self, value: Array) -> Array:
-        """Return a weight of theirs as steep has it."""
-        return value.reshape(self.inner).transpose(self.perm).reshape(self.ours)
-
-    def give(self, value: Array) -> Array:
-        """Return a weight of steep as they have it."""
-        back = np.argsort(self.perm)
-        inner = [self.inner[k] for k in self.perm]
-        return value.reshape(inner).transpose(back).reshape(self.theirs)
 
 
 @dataclass
 class Weight:
-    """A weight of others: its name, where it has one, and its values."""
+    """A weight of others: its values, its name where it has one, whether it is surely learned."""
 
     value: Array
     name: str = ""
+    learned: bool = False
 
 
 def turned(weight: Weight, perm: Sequence[int]) -> Layout:
@@ -65,25 +43,19 @@ def row(weight: Weight, atoms: Axis, lying: Axis) -> Layout:
     return Layout(weight.name, sizes, places, weight.value.shape, (n,))
 
 
-def vector(v: View, weight: Weight) -> tuple[Array, int | None]:
-    """Return a constant beside a view as numbers along one axis, and which; None: of every number.
+def beside(v: View, weight: Weight) -> tuple[View, Axis]:
+    """Return a view whose first axis is all that a constant has numbers for, and its atoms.
 
     Raises
     ------
     ValueError
-        If it differs from sample to sample, does not fit, or would become too large.
+        If the constant differs from sample to sample, or does not fit.
     """
     value, shape = weight.value, (1, *v.shape)
-    if value.ndim > len(shape):
-        raise ValueError(f"a constant of shape {value.shape} does not fit {v.shape}")
-    wide = value.reshape((1,) * (len(shape) - value.ndim) + value.shape)
-    if any(n not in (1, m) for n, m in zip(wide.shape, shape, strict=True)):
+    wide = (1,) * (len(shape) - value.ndim) + value.shape
+    if len(wide) != len(shape) or any(n not in (1, m) for n, m in zip(wide, shape, strict=True)):
         raise ValueError(f"a constant of shape {value.shape} does not fit (batch, *{v.shape})")
-    axes = [k for k, n in enumerate(wide.shape[1:]) if n > 1]
-    if len(axes) == 1:
-        return value.reshape(-1), axes[0]
-    if value.size == 1:
-        return value.reshape(-1), None
-    if math.prod(shape) > LARGEST:
-        raise ValueError(f"a constant of shape {value.shape} would be repeated to {v.shape}")
-    return np.broadcast_to(wide, shape), None
+    axes = [k for k, n in enumerate(wide[1:]) if n > 1]
+    atoms = tuple(atom for k in axes for atom in v.axes[k])
+    rest = tuple(axis for k, axis in enumerate(v.axes) if k not in axes)
+    return View(v.x, v.order, (atoms, *rest)), atoms

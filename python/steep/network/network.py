@@ -15,7 +15,7 @@ from ..checks import numbers
 from ..checks.arrays import Array
 from ..checks.names import choose
 from ..files.checkpoint import read_weights, write_weights
-from . import devices, inputs
+from . import devices, inputs, layouts
 from .body import Body
 from .description import sizes
 from .naming import label, shape_of
@@ -32,6 +32,9 @@ class Network(Body):
     and what is done to either shows in both. A look at a network that is not built shows it as
     ``build(seed=0)`` would make it, and decides nothing.
     """
+
+    # Of what was made of a module: its layouts, and what it has that steep has not.
+    _elsewhere: tuple[Mapping[str, layouts.Layout], Mapping[str, Array]] | None = None
 
     def build(
         self, input_shape: Shape | int | Sequence[Shape] | None = None, seed: int = 0
@@ -189,7 +192,12 @@ class Network(Body):
         return OrderedDict(self._looked().values())
 
     def load_state_dict(
-        self, state: Mapping[str, Any], *, strict: bool = True, prefix: str = ""
+        self,
+        state: Mapping[str, Any],
+        *,
+        strict: bool = True,
+        prefix: str = "",
+        layout: str | None = None,
     ) -> None:
         """Set every weight; all or, where something does not fit, none.
 
@@ -203,6 +211,10 @@ class Network(Body):
         prefix
             What the names in `state` begin with: ``"encoder."`` takes the weights of a part out of
             those of a whole.
+        layout
+            ``"torch"``: the state dict of a PyTorch module, whose weights have other orders of
+            axes, as `to_torch` has them. None: steep's; of what `steep.from_torch` made PyTorch's
+            where tensors are given.
 
         Raises
         ------
@@ -210,11 +222,45 @@ class Network(Body):
             Naming what is missing, unknown, of the wrong shape or not finite.
         """
         strict = numbers.flag("load_state_dict", "strict", strict)
+        if layout is not None:
+            choose("layout", layout, {"torch": "torch"})
+        if isinstance(state, Mapping) and (layout or self._is_theirs(state)):
+            state = layouts.taken(state, *self._layouts())
         with self._tentative():
             if not self.built:
                 self._build_for(self._known_shapes(), 0, "float32", draw=not strict)
             native = self._native
             native.assign(list(fitting(native, state, strict, prefix).items()))
+
+    def to_torch(self) -> "OrderedDict[str, Any]":
+        """Return the weights as a state dict of PyTorch: tensors, in its order of axes.
+
+        Of what `steep.from_torch` made, with the module's names: ``module.load_state_dict`` takes
+        it. Of other networks, outputs first, windows last, and a dense layer behind a flattened
+        image has its inputs in the order (channels, height, width).
+
+        Raises
+        ------
+        ImportError
+            If PyTorch is not installed.
+        """
+        try:
+            import torch  # noqa: PLC0415 - not required
+        except ImportError:
+            raise ImportError("PyTorch is not installed: `pip install torch`") from None
+        known, extras = self._layouts()
+        found = {known[name].name: known[name].give(v) for name, v in self.state_dict().items()}
+        return OrderedDict(
+            (name, torch.from_numpy(value.copy())) for name, value in {**found, **extras}.items()
+        )
+
+    def _layouts(self) -> tuple[Mapping[str, layouts.Layout], Mapping[str, Array]]:
+        """Return how weights are laid out in PyTorch, and what its module has besides."""
+        return self._elsewhere or (layouts.torch_layouts(recorded(self)), {})
+
+    def _is_theirs(self, state: Mapping[str, Any]) -> bool:
+        """Say whether tensors of PyTorch come for what was made of a module."""
+        return self._elsewhere is not None and all(hasattr(v, "detach") for v in state.values())
 
     def save_weights(self, path: str | PathLike[str]) -> None:
         """Write `state_dict` as a safetensors file, whole or not at all.
