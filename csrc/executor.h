@@ -192,15 +192,17 @@ class Device {
 
 // The devices: the same functions each, in every build.
 namespace cpu {
-std::string status();    // "" where the device can be used, else why not and what to do
-std::string describe();  // of one that can be used, for people
-const Device& device();  // refuses with the status
+std::string status();              // "" where the device can be used, else why not and what to do
+std::string describe();            // of one that can be used, for people
+const Device& device();            // refuses with the status
+std::vector<std::string> lacks();  // names of ops that it cannot do
 }  // namespace cpu
 
 namespace cuda {
 std::string status();
 std::string describe();
 const Device& device();
+std::vector<std::string> lacks();
 }  // namespace cuda
 
 }  // namespace steep

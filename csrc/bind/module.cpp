@@ -72,6 +72,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("MAX_THREADS") = steep::cpu::kMaxThreads;
   m.def("info", &info);
   m.def("cuda_status", &steep::cuda::status);
+  m.def("cuda_lacks", &steep::cuda::lacks);
   m.def("set_num_threads", &steep::cpu::set_threads, py::arg("n"));
   m.def("limit_threads", &steep::cpu::limit_threads, py::arg("n"));
   m.def("get_num_threads", &steep::cpu::threads);

@@ -124,6 +124,8 @@ std::string cpu::status() { return ""; }
 
 std::string cpu::describe() { return isas().back(); }
 
+std::vector<std::string> cpu::lacks() { return {}; }
+
 const Device& cpu::device() {
   static const auto& device = *new Cpu;  // never destroyed: daemon threads outlive static objects
   return device;

@@ -58,15 +58,8 @@ bool is_bytes(const Source& s) { return s.format == Format::UInt8; }
 
 // Before anything is copied: what no kernel reads is refused.
 void check(const Dataset& data) {
-  const auto lacks = [](const char* what) {
-    refuse("device=\"cuda\": no kernel for ", what, " yet; use device=\"cpu\"");
-  };
-  if (data.augment) lacks("augmentation");
-  for (const Targets& t : data.targets) {
-    if (t.positions.any()) lacks("losses of positions");
-  }
-  for (const Positions& each : data.weighed) {
-    if (each.any()) lacks("weights of positions");
+  if (data.augment) {
+    refuse("device=\"cuda\": no kernel for augmentation yet; use device=\"cpu\"");
   }
 }
 
@@ -78,72 +71,122 @@ void copy_rows(const Source& from, bool bytes, long first, long rows, std::byte*
   }
 }
 
+// Arrays that go up together: each has a place first, then memory is there, then all are sent.
+class DeviceData::Parcel {
+ public:
+  // send(place) copies so many bytes there, in order.
+  void add(long bytes, std::function<void(std::byte*)> send) {
+    all_.push_back({bytes_, std::move(send)});
+    bytes_ += aligned(bytes);
+  }
+  void go(Memory& memory) const {
+    if (static_cast<long>(memory.bytes()) < bytes_) {
+      memory = Memory();
+      memory = Memory(static_cast<std::size_t>(bytes_));
+    }
+    for (const Part& part : all_) part.send(memory.data() + part.offset);
+  }
+
+ private:
+  struct Part {
+    long offset;
+    std::function<void(std::byte*)> send;
+  };
+  std::vector<Part> all_;
+  long bytes_ = 0;
+};
+
 Truth DeviceData::truth(const LossTerm& term) const {
   Truth truth{};
-  if (term.target >= 0) {
-    truth.labels = labels_[term.target];
-    truth.targets = static_cast<const float*>(targets_[term.target].data);
+  const int target = term.target, i = term.weights;
+  if (target >= 0) {
+    truth.labels = labels_[target];
+    truth.targets = static_cast<const float*>(targets_[target].data);
   }
-  const bool weighted = term.weights >= 0 && term.weights < static_cast<int>(weights_.size());
-  truth.weights = weighted ? weights_[term.weights] : nullptr;
+  const bool weighted = i >= 0 && i < static_cast<int>(weights_.size());
+  truth.weights = weighted ? weights_[i] : nullptr;
+  const bool apart = i >= 0 && i < static_cast<int>(of_weights_.size());
+  const Placed none, &own = target >= 0 ? of_targets_[target] : none;
+  const Placed& of = own.count > 0 ? own : apart ? of_weights_[i] : none;
+  if (of.count == 0) return truth;
+  if (term.loss < 0 || own.count > 0) truth.positions = of.count;
+  truth.each = of.weights;
+  truth.weights = of.sums;
   return truth;
 }
 
-// Every array has a place first, then memory is there, then they go up.
+void DeviceData::add_positions(Parcel& parcel, const Positions& of, long first, long count,
+                               Placed& to) const {
+  to = {static_cast<int>(of.each), nullptr, nullptr};
+  if (of.weights.data != nullptr) {
+    parcel.add(count * of.each * item_of(false), [=, this, &of, &to](std::byte* at) {
+      to.weights = reinterpret_cast<const float*>(at);
+      send_rows(of.weights, false, first, count, at);
+    });
+  }
+  const auto size = static_cast<std::size_t>(count) * sizeof(double);
+  parcel.add(static_cast<long>(size), [=, this, &of, &to](std::byte* at) {
+    to.sums = reinterpret_cast<const double*>(at);
+    write(stream_, at, of.sums + first, size);
+  });
+}
+
 void DeviceData::load(const Dataset& data, long first, long count) {
   check(data);
-  std::vector<std::function<void(std::byte*)>> sent;
-  std::vector<long> offsets;
-  long bytes = 0;
-  const auto add = [&](long size, auto send) {
-    offsets.push_back(bytes);
-    bytes += aligned(size);
-    sent.push_back(std::move(send));
-  };
-  const auto add_rows = [&](const Source& s, bool narrow) {
-    add(count * s.width() * item_of(narrow), [this, &s, narrow, first, count](std::byte* to) {
-      send_rows(s, narrow, first, count, to);
+  const std::size_t targets = data.targets.size(), weights = data.weights.size();
+  inputs_.assign(data.inputs.size(), {});
+  targets_.assign(targets, {});
+  labels_.assign(targets, nullptr);
+  weights_.assign(weights, nullptr);
+  of_targets_.assign(targets, {});
+  of_weights_.assign(data.weighed.size(), {});
+  Parcel parcel;
+  const auto add_rows = [&](const Source& s, bool narrow, Samples& to) {
+    parcel.add(count * s.width() * item_of(narrow), [=, this, &s, &to](std::byte* at) {
+      to = {at, narrow, static_cast<int>(s.width())};
+      send_rows(s, narrow, first, count, at);
     });
   };
-  const auto add_array = [&]<class T>(const T* from) {
+  const auto add_array = [&]<class T>(const T* from, const T*& to) {
     const auto size = static_cast<std::size_t>(count) * sizeof(T);
-    add(static_cast<long>(size),
-        [=, this](std::byte* to) { write(stream_, to, from + first, size); });
+    parcel.add(static_cast<long>(size), [=, this, &to](std::byte* at) {
+      to = reinterpret_cast<const T*>(at);
+      write(stream_, at, from + first, size);
+    });
   };
-  for (const Source& s : data.inputs) add_rows(s, is_bytes(s));
-  for (const Targets& t : data.targets) {
-    t.labels ? add_array(t.labels) : add_rows(t.values, false);
+  for (std::size_t i = 0; i < data.inputs.size(); ++i) {
+    add_rows(data.inputs[i], is_bytes(data.inputs[i]), inputs_[i]);
   }
-  for (const double* weights : data.weights) {
-    if (weights) add_array(weights);
+  for (std::size_t i = 0; i < targets; ++i) {
+    const Targets& t = data.targets[i];
+    if (t.positions.labels.data != nullptr) {
+      const long each = t.positions.each;
+      parcel.add(count * each * static_cast<long>(sizeof(int32_t)), [=, this, &t](std::byte* at) {
+        std::vector<int> labels(static_cast<std::size_t>(count * each));
+        for (long s = 0; s < count; ++s) {
+          read_labels(t.positions, first + s, 0, each, labels.data() + s * each);
+        }
+        labels_[i] = reinterpret_cast<const int32_t*>(at);
+        write(stream_, at, labels.data(), labels.size() * sizeof(int32_t));
+      });
+    } else if (t.labels != nullptr) {
+      add_array(t.labels, labels_[i]);
+    } else {
+      add_rows(t.values, false, targets_[i]);
+    }
+    if (t.positions.any()) add_positions(parcel, t.positions, first, count, of_targets_[i]);
   }
-  if (static_cast<long>(memory_.bytes()) < bytes) {
-    memory_ = Memory();
-    memory_ = Memory(static_cast<std::size_t>(bytes));
+  for (std::size_t i = 0; i < weights; ++i) {
+    if (data.weights[i]) add_array(data.weights[i], weights_[i]);
   }
-  for (std::size_t i = 0; i < sent.size(); ++i) sent[i](memory_.data() + offsets[i]);
-  note_places(data, offsets);
+  for (std::size_t i = 0; i < data.weighed.size(); ++i) {
+    if (data.weighed[i].any()) add_positions(parcel, data.weighed[i], first, count, of_weights_[i]);
+  }
+  parcel.go(memory_);
 }
 
-void DeviceData::note_places(const Dataset& data, const std::vector<long>& offsets) {
-  inputs_.clear(), targets_.clear(), labels_.clear(), weights_.clear();
-  std::size_t i = 0;
-  for (const Source& s : data.inputs) {
-    inputs_.push_back({memory_.data() + offsets[i++], is_bytes(s), static_cast<int>(s.width())});
-  }
-  for (const Targets& t : data.targets) {
-    const long at = offsets[i++];
-    labels_.push_back(t.labels ? memory_.as<int32_t>(at) : nullptr);
-    targets_.push_back(
-        t.labels ? Samples{}
-                 : Samples{memory_.as<float>(at), false, static_cast<int>(t.values.width())});
-  }
-  for (const double* weights : data.weights) {
-    weights_.push_back(weights ? memory_.as<double>(offsets[i++]) : nullptr);
-  }
-}
-
-void DeviceData::send_rows(const Source& s, bool bytes, long first, long count, std::byte* to) {
+void DeviceData::send_rows(const Source& s, bool bytes, long first, long count,
+                           std::byte* to) const {
   const long row = s.width() * item_of(bytes), most = std::max(1L, static_cast<long>(kChunk) / row);
   std::vector<std::byte> staged;
   for (long r = 0; r < count; r += most) {

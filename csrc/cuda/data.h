@@ -26,14 +26,22 @@ class DeviceData {
   long bytes() const { return static_cast<long>(memory_.bytes()); }
 
  private:
-  void send_rows(const Source& s, bool bytes, long first, long count, std::byte* to);
-  void note_places(const Dataset& data, const std::vector<long>& offsets);
+  // Of an array of targets or weights, what a loss may want of its positions; none where there are 0.
+  struct Placed {
+    int count = 0;
+    const float* weights = nullptr;
+    const double* sums = nullptr;
+  };
+  class Parcel;
+  void send_rows(const Source& s, bool bytes, long first, long count, std::byte* to) const;
+  void add_positions(Parcel& parcel, const Positions& of, long first, long count, Placed& to) const;
 
   const Stream& stream_;
   Memory memory_;
   std::vector<Samples> inputs_, targets_;
   std::vector<const int32_t*> labels_;  // of each array of targets; null where it has values
   std::vector<const double*> weights_;
+  std::vector<Placed> of_targets_, of_weights_;
 };
 
 // The data set that steps are on. One after the other they use the same memory, so that graphs stay what

@@ -43,10 +43,7 @@ class Cuda final : public Device {
   }
   std::unique_ptr<Training> training(std::vector<Aim> aims, int scalars,
                                      std::shared_ptr<Store> weights) const override {
-    if (aims.size() > 1 || aims[0].every > 1) {
-      refuse("device=\"cuda\": no steps of several objectives yet; use device=\"cpu\"");
-    }
-    return std::make_unique<CudaTraining>(std::move(aims[0]), scalars, typed(weights));
+    return std::make_unique<CudaTraining>(std::move(aims), scalars, typed(weights));
   }
   std::unique_ptr<Tangent> tangent(Program, std::shared_ptr<Store>, const Recipe&) const override {
     refuse("device=\"cuda\": no second derivatives yet; net.to(\"cpu\") has them");

@@ -10,23 +10,27 @@ CudaForward::CudaForward(Program program, std::shared_ptr<CudaStore> weights, lo
       data_(stream_), step_(sizeof(StepRow) + sizeof(Cursor)) {}
 
 // Each batch is a data set of its own, whose first sample is row 0.
-template <class Take> void CudaForward::walk(const Batcher& data, Halt& halt, Take&& take) {
-  const Now now{step_.as<StepRow>(), nullptr, nullptr, 0, step_.as<Cursor>(sizeof(StepRow)), 0};
+template <class Take>
+void CudaForward::walk(const Batcher& data, uint64_t seed, Halt& halt, Take&& take) {
+  Now now;
+  now.rows = step_.as<StepRow>();
+  now.cursor = step_.as<Cursor>(sizeof(StepRow));
   for (long b = 0; b < data.batches(); ++b) {
     halt.ask();
     if (halt.wanted()) return;
     const long first = b * data.batch_size(), rows = data.rows(b);
     data_.load(data.data(), first, rows);
-    plan_.read_from(data_, static_cast<uint64_t>(rows), 0, false);
+    const StepRow row{0, 0, 0, static_cast<uint64_t>(first), static_cast<int>(rows)};
+    write(stream_, step_.data(), &row, sizeof(row));
+    plan_.read_from(data_, {static_cast<uint64_t>(rows), 0, false, nullptr}, seed);
     plan_.forward({stream_.get(), now, static_cast<int>(rows)});
     take(first, rows);
   }
 }
 
-// Ops that draw in predictions have no kernels.
-void CudaForward::predict(const Batcher& data, uint64_t, const std::vector<void*>& outs,
+void CudaForward::predict(const Batcher& data, uint64_t seed, const std::vector<void*>& outs,
                           Halt& halt) {
-  walk(data, halt, [&](long first, long rows) {
+  walk(data, seed, halt, [&](long first, long rows) {
     for (std::size_t o = 0; o < outs.size(); ++o) {
       const std::vector<float> values = plan_.rows_of(outputs_[o], rows);
       const long width = static_cast<long>(values.size()) / rows;
@@ -40,7 +44,7 @@ std::vector<Totals> CudaForward::evaluate(const Batcher& data, Halt& halt) {
   const std::vector<LossTerm>& terms = plan_.terms();
   std::vector<Totals> totals(terms.size());
   std::vector<double> values, correct;
-  walk(data, halt, [&](long first, long rows) {
+  walk(data, 0, halt, [&](long first, long rows) {
     const auto n = static_cast<std::size_t>(rows);
     values.resize(n);
     correct.resize(n);

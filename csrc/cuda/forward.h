@@ -19,7 +19,7 @@ class CudaForward final : public Forward {
 
  private:
   // take(first, rows) after each batch, which began with sample `first`.
-  template <class Take> void walk(const Batcher& data, Halt& halt, Take&& take);
+  template <class Take> void walk(const Batcher& data, uint64_t seed, Halt& halt, Take&& take);
 
   const std::vector<int> outputs_;
   const Stream stream_;

@@ -1,4 +1,4 @@
-// Binds a program: tensors in their places, ops to launches, terms of gradients to products and sums.
+// Binds a program: tensors in their places, ops to launches. Terms of gradients are in plan_terms.cpp.
 #include "cuda/plan.h"
 
 #include <algorithm>
@@ -12,26 +12,45 @@ namespace steep::cuda {
 
 namespace {
 
-constexpr long kBlockRows = 64, kBlockColumns = 512;  // of a matrix, and of a vector
+// Kernels take weights as they are stored: nothing is packed for them.
+void drop_packs(Program& program) {
+  std::vector<bool> dead(program.ops.size()), gone(program.tensors.size());
+  for (std::size_t i = 0; i < program.ops.size(); ++i) {
+    dead[i] = program.ops[i].as<ops::ConvPack>() != nullptr;
+    if (dead[i]) gone[program.ops[i].out] = true;
+  }
+  program.remove(dead);
+  for (Op& op : program.ops) std::erase_if(op.in, [&](int x) { return gone[x]; });
+}
 
-Program prepared(Program program) {
+Program prepared(Program program, const Layout& weights) {
   for (Tensor& t : program.tensors) t.format = Format::Float32;
+  drop_packs(program);
+  for (const Op& op : program.ops) {
+    const auto* gradient = op.as<ops::ConvGradWeight>();
+    if (gradient == nullptr) continue;
+    const Slice& s = weights.slices[op.parameter(0)];
+    program.tensors[op.out].width = s.size;
+    program.tensors[op.out].samples = images_together(gradient->window, s.size);
+  }
   return program;
+}
+
+// Positions of a row that a loss may take one by one.
+long most_positions(const Program& program) {
+  long most = 0;
+  for (const LossTerm& term : program.losses) {
+    const Tensor& of = program.tensors[term.tensor];
+    const long positions = term.loss < 0         ? of.width
+                           : of.shape.size() > 1 ? of.width / of.shape.back()
+                                                 : 1;
+    if (positions > 1) most = std::max(most, positions);
+  }
+  return most;
 }
 
 template <class A>
 constexpr bool kHasKernel = requires(const A& op, const Bound& to) { bind(op, to); };
-
-// What of the op as it is has none all the same.
-template <class A> const char* lacking(const A& op) {
-  if constexpr (std::is_base_of_v<ops::Multiplying, A>) {
-    if (op.positions != 1 || op.turned) return " of positions";
-  }
-  if constexpr (std::is_same_v<ops::Affine, A>) {
-    if (op.scalar >= 0) return " by a schedule";
-  }
-  return "";
-}
 
 // Its term among those of its objective, -1 for what is no loss.
 int term_of(const Op& op) {
@@ -44,14 +63,28 @@ int term_of(const Op& op) {
 void check_ops(const Program& program) {
   for (const Op& op : program.ops) {
     std::visit(
-        [&]<class A>(const A& a) {
-          const char* const lacks = lacking(a);
-          if ((kHasKernel<A> && *lacks == 0) || is_alias(op)) return;
+        [&]<class A>(const A&) {
+          if (kHasKernel<A> || is_alias(op)) return;
           refuse(op.layer, op.layer.empty() ? "" : ": ", "device=\"cuda\": no kernel for ",
-                 A::kName, lacks, " yet; use device=\"cpu\"");
+                 A::kName, " yet; use device=\"cpu\"");
         },
         op.what);
   }
+}
+
+void add(std::vector<Launch>& to, Launch launch) {
+  if (launch) to.push_back(std::move(launch));
+}
+
+template <class... A> std::vector<std::string> lacking(List<A...>) {
+  std::vector<std::string> names;
+  const auto look = [&]<class Each>(const Each*) {
+    const bool done =
+        kHasKernel<Each> || std::is_same_v<Each, ops::ConvPack> || requires { Each::kAlias; };
+    if (!done) names.emplace_back(Each::kName);
+  };
+  (look(static_cast<const A*>(nullptr)), ...);
+  return names;
 }
 
 Launch bound(const Op& op, const Bound& to) {
@@ -65,28 +98,10 @@ Launch bound(const Op& op, const Bound& to) {
 
 }  // namespace
 
-Tasks::Tasks(const Layout& layout, const std::vector<bool>& moved) {
-  for (std::size_t p = 0; p < layout.slices.size(); ++p) {
-    const Slice& s = layout.slices[p];
-    first.push_back(static_cast<int>(all.size()));
-    if (!moved[p]) continue;
-    const long length = s.matrix ? s.rows : padded(s.columns);
-    const long step = s.matrix ? kBlockRows : kBlockColumns;
-    for (long lo = 0; lo < length; lo += step) {
-      for (long panel = 0; panel < (s.matrix ? s.panels().count() : 1); ++panel) {
-        const long width = s.matrix ? s.panels().width(panel) : 1;
-        const long offset = s.matrix ? s.panels().offset(panel) + lo * width : lo;
-        all.push_back({s.offset + offset, static_cast<int>(std::min(step, length - lo) * width),
-                       static_cast<int>(p), static_cast<int>(all.size())});
-      }
-    }
-  }
-  first.push_back(static_cast<int>(all.size()));
-}
-
-Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream)
-    : program_(prepared(std::move(program))), weights_(std::move(weights)), capacity_(capacity),
-      stream_(stream) {
+Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream,
+           int number, std::shared_ptr<Memory> arena)
+    : program_(prepared(std::move(program), weights->layout())), weights_(std::move(weights)),
+      capacity_(capacity), stream_(stream), number_(number), memory_(std::move(arena)) {
   check_ops(program_);
   const Schedule schedule(program_, capacity);
   allocate(schedule);
@@ -94,21 +109,34 @@ Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, c
   bind_terms();
 }
 
-long Plan::bytes(Program program, long capacity) {
-  Program all = prepared(std::move(program));
-  check_ops(all);
-  return Schedule(all, capacity).bytes;
+namespace {
+
+std::size_t bytes_of_positions(const Program& program, long capacity) {
+  return static_cast<std::size_t>(2 * most_positions(program) * capacity) * sizeof(double);
 }
 
+}  // namespace
+
+long Plan::bytes(Program program, const Layout& weights, long capacity) {
+  Program all = prepared(std::move(program), weights);
+  check_ops(all);
+  return Schedule(all, capacity).bytes + static_cast<long>(bytes_of_positions(all, capacity));
+}
+
+long Plan::bytes() const { return static_cast<long>(memory_->bytes() + positions_.bytes()); }
+
 void Plan::allocate(const Schedule& schedule) {
-  memory_ = Memory(static_cast<std::size_t>(schedule.bytes));
+  const auto bytes = static_cast<std::size_t>(schedule.bytes);
+  if (!memory_ || memory_->bytes() < bytes) memory_ = std::make_shared<Memory>(bytes);
   for (const long offset : schedule.offset) {
-    buffers_.push_back(offset < 0 ? nullptr : memory_.as<float>(offset));
+    buffers_.push_back(offset < 0 ? nullptr : memory_->as<float>(offset));
   }
   strides_ = schedule.stride;
-  values_ = memory_.as<double>(schedule.values);
-  correct_ = memory_.as<double>(schedule.correct);
-  feed_.deal.order = memory_.as<long>(schedule.order);
+  values_ = memory_->as<double>(schedule.values);
+  correct_ = memory_->as<double>(schedule.correct);
+  feed_.deal.order = memory_->as<long>(schedule.order);
+  positions_ = Memory(bytes_of_positions(program_, capacity_));
+  parts_ = positions_.as<double>();
 }
 
 View Plan::view(int tensor) const {
@@ -141,6 +169,7 @@ void Plan::bind(const Op& op) {
     to.narrow = s.narrow;
   }
   to.accumulate = op.accumulate;
+  if (op.out >= 0) to.samples = static_cast<int>(program_.tensors[op.out].samples);
   to.feed = &feed_;
   if (const int term = term_of(op); term >= 0) {
     to.losses = losses(term);
@@ -149,87 +178,17 @@ void Plan::bind(const Op& op) {
   to.deals = op.as<ops::Input>() && !std::exchange(dealt_, true);
   to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
   calls_.push_back({bound(op, to), op.out, op.layer});
+  std::visit(
+      [&]<class A>(const A& a) {
+        if constexpr (requires { cuda::follow(a, to); }) add(follows_, cuda::follow(a, to));
+        if constexpr (requires { cuda::check(a, to); }) add(checks_, cuda::check(a, to));
+      },
+      op.what);
 }
 
-void Plan::bind_terms() {
-  std::vector<bool> back(program_.tensors.size(), false);  // written on the way back
-  for (std::size_t i = backward_; i < calls_.size(); ++i) {
-    if (calls_[i].out >= 0) back[calls_[i].out] = true;
-  }
-  const auto waits = [&](const GradTerm& t) { return back[t.dy] || (t.x >= 0 && back[t.x]); };
-  std::vector<bool> beside(program_.terms.size(), false);  // summed with the weight's product
-  for (std::size_t p = 0; p < program_.terms.size(); ++p) {
-    const int bias = program_.trains.empty() ? -1 : bias_of(static_cast<int>(p));
-    if (bias >= 0) beside[bias] = true;
-  }
-  for (std::size_t p = 0; p < program_.terms.size(); ++p) {
-    if (program_.trains.empty() || !program_.trains[p] || beside[p]) continue;
-    const auto& terms = program_.terms[p];
-    const bool late = std::any_of(terms.begin(), terms.end(), waits);
-    const int parameter = static_cast<int>(p);
-    bind_terms_of(parameter, bias_of(parameter), late ? late_ : early_);
-  }
-}
-
-// The vector whose only term are the sums of what a matrix's only term is a product with; or -1. A
-// vector is the first such matrix's.
-int Plan::bias_of(int parameter) const {
-  const auto only = [&](std::size_t p, GradTerm::Form form, int dy) {
-    const auto& terms = program_.terms[p];
-    return program_.trains[p] && terms.size() == 1 && terms[0].form == form &&
-           !terms[0].second_half && (dy < 0 || terms[0].dy == dy);
-  };
-  const auto outer = GradTerm::Form::Outer;
-  if (!only(static_cast<std::size_t>(parameter), outer, -1)) return -1;
-  const int dy = program_.terms[parameter][0].dy;
-  for (int p = 0; p < parameter; ++p) {
-    if (only(static_cast<std::size_t>(p), outer, dy)) return -1;
-  }
-  for (std::size_t p = 0; p < program_.terms.size(); ++p) {
-    const bool whole = weights_->layout().slices[p].columns == program_.tensors[dy].width;
-    if (whole && only(p, GradTerm::Form::Sum, dy)) return static_cast<int>(p);
-  }
-  return -1;
-}
-
-void Plan::bind_terms_of(int parameter, int bias, std::vector<Term>& to) {
-  const Slice& s = weights_->layout().slices[parameter];
-  const long at_bias = bias < 0 ? -1 : weights_->layout().slices[bias].offset;
-  bool accumulate = false;
-  for (const GradTerm& t : program_.terms[parameter]) {
-    View dy = view(t.dy);
-    const View x = view(t.x);
-    if (t.second_half) dy.data += dy.columns / 2;
-    if (!s.matrix) dy.columns = static_cast<int>(s.columns);
-    const long at = s.offset;
-    const bool add = accumulate;
-    switch (t.form) {
-      case GradTerm::Form::Outer:
-        to.push_back([=, panels = s.panels(), narrow = s.narrow](const Place& p, float* g) {
-          float* const sums = at_bias < 0 ? nullptr : g + at_bias;
-          matmul_grad_weight(p, x, dy, {g + at, panels}, narrow, add, sums);
-        });
-        break;
-      case GradTerm::Form::Sum:
-        to.push_back([=](const Place& p, float* g) { column_sums(p, dy, {}, g + at, add); });
-        break;
-      case GradTerm::Form::SumProduct:
-        to.push_back([=](const Place& p, float* g) { column_sums(p, dy, x, g + at, add); });
-        break;
-      case GradTerm::Form::Partial:
-        refuse(s.name, ": device=\"cuda\": no kernel for gradients by groups yet");
-    }
-    accumulate = true;
-  }
-  if (accumulate) return;
-  to.push_back([at = s.offset, size = s.size](const Place& p, float* g) {
-    check(cudaMemsetAsync(g + at, 0, static_cast<std::size_t>(size) * sizeof(float), p.stream),
-          "gradients");
-  });
-}
-
-void Plan::read_from(const DeviceData& data, uint64_t samples, uint64_t seed, bool shuffle) {
-  feed_.deal = {samples, seed, shuffle, feed_.deal.order};
+void Plan::read_from(const DeviceData& data, const Deal& deal, uint64_t seed) {
+  feed_.deal = {deal.samples, deal.seed, deal.shuffle, feed_.deal.order};
+  feed_.seed = seed;
   feed_.inputs = data.inputs();
   feed_.targets = data.targets();
   feed_.truths.clear();
@@ -248,16 +207,18 @@ void Plan::backward(const Place& at) const {
   for (std::size_t i = backward_; i < calls_.size(); ++i) calls_[i].launch(at);
 }
 
-void Plan::early_gradients(const Place& at, float* column) const {
-  for (const auto& term : early_) term(at, column);
+void Plan::check(const Place& at) const {
+  for (const Launch& launch : checks_) launch(at);
 }
 
-void Plan::late_gradients(const Place& at, float* column) const {
-  for (const auto& term : late_) term(at, column);
+void Plan::follow(const Place& at) const {
+  for (const Launch& launch : follows_) launch(at);
 }
 
 std::vector<float> Plan::rows_of(int tensor, long rows) const {
   const View x = view(tensor);
+  const long samples = program_.tensors[tensor].samples;
+  rows = samples == kAllSamples ? 1 : ceil_div(rows, samples);
   const long width = x.columns;
   std::vector<float> padded_rows(static_cast<std::size_t>((rows - 1) * x.ld + width));
   read(stream_, padded_rows.data(), x.data, padded_rows.size() * sizeof(float));
@@ -282,3 +243,9 @@ std::string Plan::first_fault(const Place& at) const {
 }
 
 }  // namespace steep::cuda
+
+namespace steep {
+
+std::vector<std::string> cuda::lacks() { return cuda::lacking(ops::All{}); }
+
+}  // namespace steep

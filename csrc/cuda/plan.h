@@ -22,20 +22,23 @@ struct Tasks {
 
 class Plan {
  public:
-  // For up to `capacity` rows over the weights' first column.
-  Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream);
-  static long bytes(Program program, long capacity);
+  // For up to `capacity` rows over the weights' first column; its losses are numbered from `number` on. Plans
+  // that run one after the other may share an arena, where it is large enough.
+  Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream,
+       int number = 0, std::shared_ptr<Memory> arena = nullptr);
+  // Refuses what has no kernel.
+  static long bytes(Program program, const Layout& weights, long capacity);
   Plan(Plan&&) = delete;  // launches point into it
 
   long capacity() const { return capacity_; }
-  long bytes() const { return static_cast<long>(memory_.bytes()); }
+  long bytes() const;
 
-  // What the launches from here on read.
-  void read_from(const DeviceData& data, uint64_t samples, uint64_t seed, bool shuffle);
+  // What the launches from here on read; samples are dealt by the first seed, ops draw by the other.
+  void read_from(const DeviceData& data, const Deal& deal, uint64_t seed);
   const Feed& feed() const { return feed_; }
   const std::vector<LossTerm>& terms() const { return program_.losses; }
   Losses losses(int term) const {
-    return {values_ + term * capacity_, correct_ + term * capacity_, term};
+    return {values_ + term * capacity_, correct_ + term * capacity_, parts_, number_ + term};
   }
 
   // Up to and with the losses, or all where there is none; and what comes after it.
@@ -45,6 +48,9 @@ class Plan {
   // after the way back.
   void early_gradients(const Place& at, float* column) const;
   void late_gradients(const Place& at, float* column) const;
+  // Looks at what running statistics would become, and lets them, and what else follows a step, go on.
+  void check(const Place& at) const;
+  void follow(const Place& at) const;
 
   // Rows of a tensor, dense, on the host.
   std::vector<float> rows_of(int tensor, long rows) const;
@@ -71,16 +77,20 @@ class Plan {
   std::shared_ptr<CudaStore> weights_;
   const long capacity_;
   const Stream& stream_;
-  Memory memory_;
+  const int number_;
+  std::shared_ptr<Memory> memory_;
+  Memory positions_;             // of a loss that takes them one by one
   std::vector<Memory> numbers_;  // that kernels read
   std::vector<float*> buffers_;  // by tensor
   std::vector<long> strides_;
   double *values_ = nullptr, *correct_ = nullptr;  // (losses, capacity)
+  double* parts_ = nullptr;
   Feed feed_;
   std::vector<Call> calls_;
   std::size_t backward_ = 0;  // the first call after the losses
   bool dealt_ = false;        // an input was bound
   std::vector<Term> early_, late_;
+  std::vector<Launch> checks_, follows_;
 };
 
 }  // namespace steep::cuda

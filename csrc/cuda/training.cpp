@@ -11,9 +11,18 @@ namespace steep::cuda {
 
 namespace {
 
-std::vector<std::shared_ptr<const Layout>> layouts(const std::vector<SlotColumn>& columns) {
+std::vector<Recipe> recipes_of(const std::vector<Aim>& aims) {
+  std::vector<Recipe> all;
+  for (const Aim& aim : aims) all.push_back(aim.recipe);
+  return all;
+}
+
+std::vector<std::shared_ptr<const Layout>> layouts(const std::vector<Aim>& aims,
+                                                   const Layout& weights) {
   std::vector<std::shared_ptr<const Layout>> all;
-  for (const SlotColumn& column : columns) all.push_back(column.layout);
+  for (const Aim& aim : aims) {
+    for (const SlotColumn& column : slot_columns(aim.recipe, weights)) all.push_back(column.layout);
+  }
   return all;
 }
 
@@ -24,6 +33,18 @@ double divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data, 
   return data.weight(static_cast<uint64_t>(at.epoch), at.batch, term.weights, term.target);
 }
 
+// What the sum over a sample's positions is multiplied by to make its loss.
+double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
+  const Positions* const of = data.data().positions_of(term.weights, term.target);
+  if (of == nullptr || !recipe.mean || recipe.weighted) return 1;
+  const double count = data.positions(static_cast<uint64_t>(at.epoch), at.batch, *of);
+  return count > 0 ? static_cast<double>(data.rows(at.batch)) / count : 1;
+}
+
+bool finite(const std::vector<double>& values) {
+  return std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); });
+}
+
 void copy(const Stream& stream, void* to, const void* from, std::size_t bytes) {
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.get()), "a copy");
   stream.wait();
@@ -31,69 +52,121 @@ void copy(const Stream& stream, void* to, const void* from, std::size_t bytes) {
 
 }  // namespace
 
-CudaTraining::CudaTraining(Aim aim, int scalars, std::shared_ptr<CudaStore> weights)
-    : program_(std::move(aim.program)), weights_(std::move(weights)),
-      recipe_(std::move(aim.recipe)), knobs_({recipe_}, scalars),
-      columns_(slot_columns(recipe_, weights_->layout())),
-      slots_(weights_->shared_layout(), layouts(columns_)),
-      update_(recipe_, program_.trains, *weights_, slots_, columns_, stream_), shown_(stream_),
-      flag_(sizeof(unsigned)) {
-  static_assert(kMostTerms <= kMostLosses);
-  Plan::bytes(program_, 1);  // refuses what has no kernel before the first step
+CudaTraining::CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<CudaStore> weights)
+    : weights_(std::move(weights)), knobs_(recipes_of(aims), scalars),
+      slots_(weights_->shared_layout(), layouts(aims, weights_->layout())),
+      gradients_(static_cast<std::size_t>(weights_->layout().size) * sizeof(float)),
+      shown_(stream_), flag_(sizeof(unsigned)) {
+  if (aims.size() > kObjectives) {
+    refuse("a training has at most ", kObjectives, " objectives, got ", aims.size());
+  }
+  int first = 0;  // column of slots
+  for (std::size_t i = 0; i < aims.size(); ++i) {
+    goals_.push_back({std::move(aims[i]), knobs_.first[i], terms_});
+    Goal& goal = goals_.back();
+    Plan::bytes(goal.program, weights_->layout(), 1);  // refuses what has no kernel
+    goal.update = std::make_unique<Update>(goal.recipe, goal.program.trains, *weights_, slots_,
+                                           first, gradients_.as<float>(), stream_);
+    terms_ += static_cast<int>(goal.program.losses.size());
+    first += static_cast<int>(slot_columns(goal.recipe, weights_->layout()).size());
+  }
 }
 
-// The plan there is stays until the larger one exists.
+long CudaTraining::bytes() const { return slots_.bytes() + static_cast<long>(gradients_.bytes()); }
+
+// Plans that run one after the other have one arena.
+long CudaTraining::plan_bytes() const {
+  long bytes = 0;
+  for (const Goal& goal : goals_) bytes = std::max(bytes, goal.plan ? goal.plan->bytes() : 0);
+  return bytes;
+}
+
+long CudaTraining::plan_bytes(long rows) const {
+  long bytes = 0;
+  for (const Goal& goal : goals_) {
+    bytes = std::max(bytes, Plan::bytes(goal.program, weights_->layout(), rows));
+  }
+  return bytes;
+}
+
+// The plans there are stay until the larger ones exist.
 void CudaTraining::reserve(long rows) {
-  if (plan_ && plan_->capacity() >= rows) return;
-  auto larger = std::make_unique<Plan>(program_, weights_, rows, stream_);
+  if (goals_[0].plan && goals_[0].plan->capacity() >= rows) return;
+  std::shared_ptr<Memory> arena;
+  if (goals_.size() > 1) {
+    arena = std::make_shared<Memory>(static_cast<std::size_t>(plan_bytes(rows)));
+  }
+  std::vector<std::unique_ptr<Plan>> larger;
+  for (const Goal& goal : goals_) {
+    larger.push_back(
+        std::make_unique<Plan>(goal.program, weights_, rows, stream_, goal.terms, arena));
+  }
   graphs_.clear();
-  plan_ = std::move(larger);
+  for (std::size_t i = 0; i < goals_.size(); ++i) goals_[i].plan = std::move(larger[i]);
 }
 
-StepRow CudaTraining::row_of(const Batcher& data, Position at, const double* scalars) const {
-  StepRow row{static_cast<uint64_t>(at.epoch),
-              static_cast<uint64_t>(at.batch * data.batch_size()),
-              static_cast<uint64_t>(at.step),
-              static_cast<int>(data.rows(at.batch)),
-              {}};
-  for (std::size_t t = 0; t < program_.losses.size(); ++t) {
-    const LossTerm& term = program_.losses[t];
-    const float by = static_cast<float>(divisor(term, recipe_, data, at));
-    const float factor = by >= std::numeric_limits<float>::min() ? 1.0f / by : 0.0f;
-    row.factors[t] = factor * static_cast<float>(term.weight_at(scalars));
+void CudaTraining::add_row(Table& to, const Batcher& data, Position at, const double* knobs) const {
+  to.rows.push_back({static_cast<uint64_t>(at.epoch),
+                     static_cast<uint64_t>(at.batch * data.batch_size()),
+                     static_cast<uint64_t>(at.step), 0, static_cast<int>(data.rows(at.batch))});
+  unsigned due = 0;
+  for (std::size_t g = 0; g < goals_.size(); ++g) {
+    const Goal& goal = goals_[g];
+    if (goal.due(at.step)) due |= 1U << g;
+    for (const LossTerm& term : goal.program.losses) {
+      const float by = static_cast<float>(divisor(term, goal.recipe, data, at));
+      const float factor = by >= std::numeric_limits<float>::min() ? 1.0f / by : 0.0f;
+      const double weight = term.weight_at(knobs + knobs_.scalars);
+      to.terms.push_back({share(term, goal.recipe, data, at), factor * static_cast<float>(weight)});
+    }
   }
-  return row;
+  to.due.push_back(due);
 }
 
-std::vector<std::vector<double>> CudaTraining::losses_at(const Batcher& data, Position at,
-                                                         const double* scalars) {
+Place CudaTraining::prepare(const Batcher& data, Position at, const double* knobs) {
   use(data);
-  const StepRow row = row_of(data, at, scalars);
-  lay_out({row}, nullptr);
-  plan_->forward(place(row.rows));
-  std::vector<std::vector<double>> all;
-  for (std::size_t t = 0; t < program_.losses.size(); ++t) {
-    std::vector<double>& values = all.emplace_back(static_cast<std::size_t>(row.rows));
-    read(stream_, values.data(), plan_->losses(static_cast<int>(t)).values,
-         values.size() * sizeof(double));
-  }
-  return all;
+  Table table;
+  add_row(table, data, at, knobs);
+  lay_out(table, knobs);
+  return place(table.rows[0].rows);
+}
+
+std::vector<double> CudaTraining::values(const Goal& goal, std::size_t term, long rows) const {
+  std::vector<double> values(static_cast<std::size_t>(rows));
+  read(stream_, values.data(), goal.plan->losses(static_cast<int>(term)).values,
+       values.size() * sizeof(double));
+  return values;
+}
+
+void CudaTraining::pass(const Goal& goal, const Place& at) const {
+  goal.plan->forward(at);
+  goal.plan->backward(at);
+  goal.plan->early_gradients(at, gradients_.as<float>());
+  goal.plan->late_gradients(at, gradients_.as<float>());
 }
 
 int CudaTraining::bad_loss_at(const Batcher& data, Position at, const double* knobs) {
-  for (const std::vector<double>& values : losses_at(data, at, scalars_of(knobs))) {
-    if (!std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); })) {
-      return 0;
+  const Place here = prepare(data, at, knobs);
+  for (std::size_t i = 0; i < goals_.size(); ++i) {
+    const Goal& goal = goals_[i];
+    if (!goal.due(at.step)) continue;
+    goal.plan->forward(place_of(goal, here));
+    goal.plan->check(place_of(goal, here));
+    bool good = true;
+    for (std::size_t t = 0; t < goal.program.losses.size(); ++t) {
+      good = good && finite(values(goal, t, here.rows));
     }
+    Cursor cursor{};
+    read(stream_, &cursor, now_.cursor, sizeof(cursor));
+    if (!good || cursor.bad_loss != 0) return static_cast<int>(i);
   }
   return kFinite;
 }
 
-std::string CudaTraining::first_fault(const Batcher& data, Position at, const double* knobs, int) {
-  use(data);
-  const StepRow row = row_of(data, at, scalars_of(knobs));
-  lay_out({row}, nullptr);
-  return plan_->first_fault(place(row.rows));
+std::string CudaTraining::first_fault(const Batcher& data, Position at, const double* knobs,
+                                      int objective) {
+  const Goal& goal = goals_[objective];
+  return goal.plan->first_fault(place_of(goal, prepare(data, at, knobs)));
 }
 
 bool CudaTraining::all_finite(const float* x, long n) {
@@ -105,21 +178,16 @@ bool CudaTraining::all_finite(const float* x, long n) {
 }
 
 std::string CudaTraining::faulty_parameter(const Batcher& data, Position at, const double* knobs,
-                                           int) {
-  use(data);
-  const StepRow row = row_of(data, at, scalars_of(knobs));
-  lay_out({row}, knobs);
-  const Place here = place(row.rows);
-  update_.begin(here);
-  plan_->forward(here);
-  plan_->backward(here);
-  plan_->early_gradients(here, update_.gradients());
-  plan_->late_gradients(here, update_.gradients());
-  update_.end(here, 0);
+                                           int objective) {
+  const Goal& goal = goals_[objective];
+  const Place here = place_of(goal, prepare(data, at, knobs));
+  goal.update->begin(here);
+  pass(goal, here);
+  goal.update->end(here, 0);
   const std::vector<Slice>& slices = weights_->layout().slices;
   for (std::size_t p = 0; p < slices.size(); ++p) {
-    const bool finite = all_finite(update_.gradients() + slices[p].offset, slices[p].size);
-    if (program_.trains[p] && !finite) return slices[p].name;
+    const float* const gradient = gradients_.as<float>() + slices[p].offset;
+    if (goal.program.trains[p] && !all_finite(gradient, slices[p].size)) return slices[p].name;
   }
   return "update of the weights: too large for the number format";
 }
@@ -134,30 +202,31 @@ std::optional<std::string> CudaTraining::faulty_slot() {
   return "optimizer";
 }
 
-double CudaTraining::gradients(const Batcher& data, long number, int, const double* scalars,
-                               const Penalties& penalties, const std::vector<void*>& outs, Halt&) {
+double CudaTraining::gradients(const Batcher& data, long number, int objective,
+                               const double* scalars, const Penalties& penalties,
+                               const std::vector<void*>& outs, Halt&) {
+  const Goal& goal = goals_[objective];
   const Position at{0, 0, number};
-  const std::vector<std::vector<double>> all = losses_at(data, at, scalars);
-  const Place here = place(data.rows(0));
-  plan_->backward(here);
-  plan_->early_gradients(here, update_.gradients());
-  plan_->late_gradients(here, update_.gradients());
+  std::vector<double> knobs(static_cast<std::size_t>(knobs_.columns));
+  std::copy_n(scalars, knobs_.columns - knobs_.scalars, knobs.begin() + knobs_.scalars);
+  const Place here = place_of(goal, prepare(data, at, knobs.data()));
+  pass(goal, here);
   const Layout& layout = weights_->layout();
-  const std::vector<double> l1 = by_parameter(recipe_, layout, penalties.l1);
-  const std::vector<double> l2 = by_parameter(recipe_, layout, penalties.l2);
+  const std::vector<double> l1 = by_parameter(goal.recipe, layout, penalties.l1);
+  const std::vector<double> l2 = by_parameter(goal.recipe, layout, penalties.l2);
   std::vector<float> w(static_cast<std::size_t>(layout.size)), g(w.size());
   read(stream_, w.data(), weights_->column(0), w.size() * sizeof(float));
-  read(stream_, g.data(), update_.gradients(), g.size() * sizeof(float));
+  read(stream_, g.data(), gradients_.data(), g.size() * sizeof(float));
   double sum = 0;
-  for (std::size_t t = 0; t < all.size(); ++t) {
-    const LossTerm& term = program_.losses[t];
+  for (std::size_t t = 0; t < goal.program.losses.size(); ++t) {
+    const LossTerm& term = goal.program.losses[t];
     double loss = 0;
-    for (const double value : all[t]) loss += value;
-    if (const double by = divisor(term, recipe_, data, at); by > 0) loss /= by;
+    for (const double value : values(goal, t, here.rows)) loss += value;
+    if (const double by = divisor(term, goal.recipe, data, at); by > 0) loss /= by;
     sum += term.weight_at(scalars) * loss;
   }
   // In the order of the CPU's tasks; so few numbers are the host's.
-  for (const Task& task : Tasks(layout, program_.trains).all) {
+  for (const Task& task : Tasks(layout, goal.program.trains).all) {
     const auto p = static_cast<std::size_t>(task.parameter);
     for (long i = task.offset; i < task.offset + task.size; ++i) {
       if (l1[p] == 0 && l2[p] == 0) continue;

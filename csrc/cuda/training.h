@@ -10,10 +10,18 @@
 
 namespace steep::cuda {
 
+// An objective in device memory.
+struct Goal : Aim {
+  int knobs;  // its first column of a row of the table
+  int terms;  // its first one among those of all objectives
+  std::unique_ptr<Plan> plan = nullptr;
+  std::unique_ptr<Update> update = nullptr;
+};
+
 class CudaTraining final : public Training {
  public:
   // With so many scalars in a row of the knob table.
-  CudaTraining(Aim aim, int scalars, std::shared_ptr<CudaStore> weights);
+  CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<CudaStore> weights);
 
   Store& slots() override { return slots_; }
   void reserve(long rows) override;
@@ -28,9 +36,9 @@ class CudaTraining final : public Training {
                    const Penalties& penalties, const std::vector<void*>& outs, Halt& halt) override;
   void save() override;
   void restore() override;
-  long bytes() const override { return slots_.bytes() + update_.bytes(); }
-  long plan_bytes() const override { return plan_ ? plan_->bytes() : 0; }
-  long plan_bytes(long rows) const override { return Plan::bytes(program_, rows); }
+  long bytes() const override;
+  long plan_bytes() const override;
+  long plan_bytes(long rows) const override;
 
  private:
   // What a captured graph was made for.
@@ -43,41 +51,50 @@ class CudaTraining final : public Training {
   };
   struct Captured {
     int rows, steps;
+    unsigned due;  // a bit for each objective
     std::unique_ptr<Graph> graph;
   };
+  // The table of a call: its steps, and what each has for every loss.
+  struct Table {
+    std::vector<StepRow> rows;
+    std::vector<TermRow> terms;  // (rows, terms)
+    std::vector<unsigned> due;
+  };
 
-  StepRow row_of(const Batcher& data, Position at, const double* scalars) const;
-  const double* scalars_of(const double* knobs) const { return knobs + knobs_.scalars; }
+  void add_row(Table& to, const Batcher& data, Position at, const double* knobs) const;
   void use(const Batcher& data);
-  // Writes rows and knobs of a call, and puts the cursor on its first step.
-  void lay_out(const std::vector<StepRow>& rows, const double* knobs);
+  // Writes the rows and knobs of a call, and puts the cursor on its first step.
+  void lay_out(const Table& table, const double* knobs);
   void make_tables();
   Place place(long rows, int ahead = 0) const;
-  void enqueue_step(const Place& at, bool apart);
-  const Graph& graph(int rows, int steps, bool apart);
-  long enqueue(const std::vector<StepRow>& rows, long from, long most, bool apart);
-  // One batch forward, with what its step would draw; the losses of its samples, term by term.
-  std::vector<std::vector<double>> losses_at(const Batcher& data, Position at,
-                                             const double* scalars);
+  Place place_of(const Goal& goal, Place at) const;
+  void enqueue_step(const Place& at, unsigned due, bool apart);
+  void enqueue_goal(const Goal& goal, const Place& at, bool apart);
+  const Graph& graph(int rows, int steps, unsigned due, bool apart);
+  long enqueue(const Table& table, long from, long most, bool apart);
+  void hand_out(const Stretch& stretch, long done) const;
+  // Prepares one batch, with what its step would draw; where it goes.
+  Place prepare(const Batcher& data, Position at, const double* knobs);
+  // Its losses, sample by sample, of a term.
+  std::vector<double> values(const Goal& goal, std::size_t term, long rows) const;
+  void pass(const Goal& goal, const Place& at) const;  // with the gradients
   bool all_finite(const float* x, long n);
 
-  const Program program_;
   const std::shared_ptr<CudaStore> weights_;
-  const Recipe recipe_;
   const KnobRow knobs_;
   const Stream stream_, side_;
   const Event fork_, join_;
-  const std::vector<SlotColumn> columns_;
-  CudaStore slots_;
-  Update update_;
+  CudaStore slots_;  // of one objective after the other
+  Memory gradients_;
+  std::vector<Goal> goals_;
+  int terms_ = 0;  // of all of them
   Shown shown_;
-  std::unique_ptr<Plan> plan_;
   Key key_{};  // of the graphs there are
   std::vector<Captured> graphs_;
-  Memory tables_;          // rows, knobs, limits, cursor, sums of steps
+  Memory tables_;          // rows, terms, knobs, limits, cursor, sums of steps
   Pinned staged_, found_;  // what goes there, and what comes back
   Now now_{};
-  double* sums_ = nullptr;  // (3, losses, steps): losses, right ones, weights
+  double* sums_ = nullptr;  // (3, terms, steps): losses, right ones, weights
   Memory saved_weights_, saved_slots_, flag_;
   double step_seconds_ = 0;  // of the last steps
 };

@@ -1,6 +1,8 @@
 // Lists of tasks and parameters in device memory, and the launches over them.
 #include "cuda/update.h"
 
+#include <limits>
+
 #include "base/error.h"
 
 namespace steep::cuda {
@@ -29,7 +31,7 @@ class Arrays {
   std::vector<std::byte> bytes_;
 };
 
-void check_rules(const Recipe& recipe, const Layout& layout, const std::vector<bool>& moved) {
+void check_rules(const Recipe& recipe) {
   const auto lacks = [](const std::string& what) {
     refuse("device=\"cuda\": no kernel for ", what, " yet; use device=\"cpu\"");
   };
@@ -39,20 +41,38 @@ void check_rules(const Recipe& recipe, const Layout& layout, const std::vector<b
     if (info.sums > 0) lacks("the rule " + info.name);
     if (recipe.is_sparse(static_cast<int>(g))) lacks("sparse steps");
   }
-  for (std::size_t p = 0; p < layout.slices.size(); ++p) {
-    const Slice& s = layout.slices[p];
-    if (moved[p] && s.bound.kind != steep::Bound::Kind::None) lacks("the constraint of " + s.name);
+}
+
+// The bounds of single weights.
+void set_bounds(const steep::Bound& bound, Ruled& to) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  const bool clips = bound.kind == steep::Bound::Kind::Clip;
+  const float limit = static_cast<float>(bound.limit);
+  to.bounded = bound.by_element();
+  to.low = clips ? -limit : bound.kind == steep::Bound::Kind::NonNegative ? 0.0f : -kInfinity;
+  to.high = clips ? limit : kInfinity;
+  to.waits = bound.by_column();
+}
+
+// Panels are pieces of their own; of W^T and of vectors all are one.
+void add_pieces(const Slice& s, int parameter, std::vector<Piece>& to) {
+  if (!s.bound.by_column()) return;
+  const bool whole = s.narrow || !s.matrix;
+  const int count = static_cast<int>(s.panels().count()), step = whole ? count : 1;
+  for (int first = 0; first < count; first += step) {
+    to.push_back({s.panels(), s.offset, parameter, first, first + step, whole,
+                  s.bound.kind == steep::Bound::Kind::UnitNorm, s.bound.limit});
   }
 }
 
 }  // namespace
 
 Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaStore& weights,
-               const CudaStore& slots, const std::vector<SlotColumn>& columns, const Stream& stream)
-    : weights_(weights.column(0)) {
+               const CudaStore& slots, int first, float* gradients, const Stream& stream)
+    : weights_(weights.column(0)), gradients_(gradients) {
   const Layout& layout = weights.layout();
-  check_rules(recipe, layout, moved);
-  gradients_ = Memory(static_cast<std::size_t>(layout.size) * sizeof(float));
+  check_rules(recipe);
+  const std::vector<SlotColumn> columns = slot_columns(recipe, layout);
   const Tasks tasks(layout, moved);
   std::vector<Ruled> ruled;
   std::vector<int> knobs;
@@ -66,13 +86,14 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
       continue;
     }
     r.decay = s.decay || recipe.decay_bias;
+    set_bounds(s.bound, r);
     for (std::size_t c = 0; c < columns.size(); ++c) {
-      const int column = static_cast<int>(c), i = recipe.rule(group).slot(columns[c].name);
-      float* const first = slots.column(column) + slots.layout(column).slices[p].offset - s.offset;
+      const int column = first + static_cast<int>(c), i = recipe.rule(group).slot(columns[c].name);
+      float* const begin = slots.column(column) + slots.layout(column).slices[p].offset - s.offset;
       if (i >= 0) {
-        r.slots[i] = first;
+        r.slots[i] = begin;
       } else if (recipe.average && columns[c].name == kAverageSlot) {
-        r.average = first;
+        r.average = begin;
       }
     }
     ruled.push_back(r);
@@ -82,7 +103,7 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
   const long at_ruled = arrays.add(ruled), at_knobs = arrays.add(knobs);
   const long at_first = arrays.add(tasks.first);
   // Tasks of a group lie together; squares and factors keep the order of all tasks.
-  std::vector<long> at_tasks;
+  std::vector<long> at_tasks, at_pieces;
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
     const int group = static_cast<int>(g);
     std::vector<Task> own;
@@ -92,15 +113,23 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
     if (own.empty()) continue;
     const RuleInfo& info = recipe.rule(group);
     looks_ahead_ = looks_ahead_ || info.look_ahead;
+    std::vector<Piece> pieces;
+    for (std::size_t p = 0; p < layout.slices.size(); ++p) {
+      const bool here = recipe.groups[p] == group && moved[p];
+      if (here) add_pieces(layout.slices[p], static_cast<int>(p), pieces);
+    }
     at_tasks.push_back(arrays.add(own));
-    groups_.push_back(
-        {recipe.rules[g],
-         &info,
-         {nullptr, static_cast<int>(own.size()), recipe.knobs(group), recipe.average}});
+    at_pieces.push_back(arrays.add(pieces));
+    groups_.push_back({recipe.rules[g],
+                       &info,
+                       {nullptr, static_cast<int>(own.size()), recipe.knobs(group), recipe.average},
+                       nullptr,
+                       static_cast<int>(pieces.size())});
   }
   lists_ = arrays.up(stream);
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     groups_[g].group.tasks = lists_.as<Task>(at_tasks[g]);
+    groups_[g].pieces = lists_.as<Piece>(at_pieces[g]);
   }
   ruled_ = lists_.as<Ruled>(at_ruled);
   const long n = static_cast<long>(tasks.all.size()), parameters = static_cast<long>(ruled.size());
@@ -125,20 +154,27 @@ void Update::enqueue(const Place& at, bool apart) const {
     clip(at, clip_);
   }
   for (const Ours& ours : groups_) update(at, ours.rule, ours.group, column);
-}
-
-void Update::look(const Place& at, int row, const char* knob, bool back) const {
   for (const Ours& ours : groups_) {
-    if (!ours.info->look_ahead) continue;
-    const int column = ours.group.knobs + kGroupKnobs + ours.info->knob(knob);
-    cuda::look(at, ours.group, this->column(false), ours.info->slot("v"), row, column, back);
+    if (ours.pieces_count == 0) continue;
+    const bool ahead = ours.info->look_ahead;
+    bound_columns(at, ours.pieces, ours.pieces_count, column, ahead ? ours.info->slot("v") : -1,
+                  ahead ? ours.knob("look_next") : 0, ours.group.averages);
   }
 }
 
-void Update::begin(const Place& at) const { look(at, 0, "look", false); }
+void Update::look(const Place& at, int row, const char* knob, bool back, bool bounded) const {
+  for (const Ours& ours : groups_) {
+    if (!ours.info->look_ahead) continue;
+    cuda::look(at, ours.group, this->column(false), ours.info->slot("v"), row, ours.knob(knob),
+               back, bounded);
+  }
+}
+
+void Update::begin(const Place& at) const { look(at, 0, "look", false, false); }
 
 void Update::end(const Place& at, long done) const {
-  look(at, static_cast<int>(done > 0 ? done - 1 : 0), done > 0 ? "look_next" : "look", true);
+  look(at, static_cast<int>(done > 0 ? done - 1 : 0), done > 0 ? "look_next" : "look", true,
+       done > 0);
 }
 
 }  // namespace steep::cuda

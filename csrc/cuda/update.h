@@ -10,12 +10,11 @@ namespace steep::cuda {
 
 class Update {
  public:
-  // Of the parameters that a program's gradient moves.
+  // Of the parameters that a program's gradient moves; slots lie in columns from `first` on.
   Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaStore& weights,
-         const CudaStore& slots, const std::vector<SlotColumn>& columns, const Stream& stream);
+         const CudaStore& slots, int first, float* gradients, const Stream& stream);
 
-  float* gradients() const { return gradients_.as<float>(); }
-  long bytes() const { return static_cast<long>(gradients_.bytes()); }
+  float* gradients() const { return gradients_; }
   bool looks_ahead() const { return looks_ahead_; }
 
   // One step from finished sums; `apart` where gradients are clipped together.
@@ -29,12 +28,16 @@ class Update {
     int rule;
     const RuleInfo* info;
     Group group;
+    const Piece* pieces = nullptr;  // of parameters whose columns have a length
+    int pieces_count = 0;
+
+    int knob(const char* name) const { return group.knobs + kGroupKnobs + info->knob(name); }
   };
   Column column(bool apart) const;
-  void look(const Place& at, int row, const char* knob, bool back) const;
+  void look(const Place& at, int row, const char* knob, bool back, bool bounded) const;
 
-  float* const weights_;
-  Memory gradients_, lists_, sums_;
+  float *const weights_, *const gradients_;
+  Memory lists_, sums_;
   std::vector<Ours> groups_;
   Clip clip_{};
   const Ruled* ruled_ = nullptr;

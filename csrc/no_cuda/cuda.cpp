@@ -13,4 +13,6 @@ std::string cuda::describe() { return ""; }
 
 const Device& cuda::device() { throw std::runtime_error(status()); }
 
+std::vector<std::string> cuda::lacks() { return {}; }
+
 }  // namespace steep

@@ -16,6 +16,7 @@ GROUP_KNOBS: list[str]
 MAX_THREADS: int
 
 def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (device, or why not)
+def cuda_lacks() -> list[str]: ...  # ops that have no kernel there
 def cuda_status() -> str: ...  # "" where a CUDA device can be used, else why not
 def set_num_threads(n: int) -> None: ...  # of every thread without a limit of its own
 def limit_threads(n: int) -> None: ...  # of the calling thread; 0: none of its own

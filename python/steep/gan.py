@@ -111,8 +111,8 @@ class GAN:
         How many there are, where both see the class of a sample (Mirza & Osindero 2014).
     seed
         Of weights, order and noise.
-    precision
-        As `Trainer` takes it.
+    precision, device
+        As `Trainer` takes them.
 
     Raises
     ------
@@ -133,6 +133,7 @@ class GAN:
         classes: int | None = None,
         seed: int = 0,
         precision: str = "float32",
+        device: str = "cpu",
     ) -> None:
         for name, net in (("generator", generator), ("discriminator", discriminator)):
             if not isinstance(net, Network):
@@ -157,6 +158,7 @@ class GAN:
             ],
             seed=seed,
             precision=precision,
+            device=device,
         )  # fmt: skip
 
     def __repr__(self) -> str:

@@ -61,8 +61,8 @@ class VAE:
         A name or one of `steep.optimizers`.
     seed
         Of weights, order and noise.
-    precision
-        As `Trainer` takes it.
+    precision, device
+        As `Trainer` takes them.
 
     Raises
     ------
@@ -82,6 +82,7 @@ class VAE:
         optimizer: Any = "adam",
         seed: int = 0,
         precision: str = "float32",
+        device: str = "cpu",
     ) -> None:
         for name, net in (("encoder", encoder), ("decoder", decoder)):
             if not isinstance(net, Network):
@@ -91,7 +92,12 @@ class VAE:
         if self._loss.name == "cross_entropy" or not self._loss.targeted:
             raise ValueError(f"VAE: {self._loss.name} compares no sample with a reconstruction")
         self.net = Sequential(encoder, _Code(kl_weight, self.latent), decoder)
-        self._made_with = {"optimizer": optimizer, "seed": seed, "precision": precision}
+        self._made_with = {
+            "optimizer": optimizer,
+            "seed": seed,
+            "precision": precision,
+            "device": device,
+        }
         self.trainer: Trainer | None = None
 
     def __repr__(self) -> str:

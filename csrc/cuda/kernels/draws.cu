@@ -1,5 +1,8 @@
 // Samples gathered into a batch in the order that is drawn for them, and the ops that draw numbers: words are
 // a function of seed, step, op, row and column, found again wherever they are needed.
+#include <type_traits>
+
+#include "base/box_muller.h"
 #include "base/philox.h"
 #include "cuda/kernels/each.cuh"
 #include "data/permutation.h"
@@ -26,6 +29,8 @@ __global__ void __launch_bounds__(256) gather_rows(Now now, Deal deal, const S* 
     out.data[r * out.ld + c] = fma_(scale, static_cast<float>(from[c]), shift);
 }
 
+struct Normal { float n; };  // no word: what a value is asked of says what it wants
+
 struct Key { uint32_t low, high; };
 STEEP_HD Key key_of(const Drawn& drawn, const StepRow& step) {
   const uint64_t counter = drawn.by_epoch ? ~step.epoch : step.step;
@@ -33,7 +38,8 @@ STEEP_HD Key key_of(const Drawn& drawn, const StepRow& step) {
   return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)};
 }
 
-// out(r, c) (+)= value(word, r, c), four columns and one Philox block a thread.
+// out(r, c) (+)= value(word, r, c), four columns and one Philox block a thread; or of a normal number, of the
+// words of a column and its neighbour.
 template <class Value> struct FourDrawn {
   Now now;
   Drawn drawn;
@@ -41,17 +47,28 @@ template <class Value> struct FourDrawn {
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int quad) const {
-    const Key key = key_of(drawn, row_of(now));
-    const Philox4 bits = philox(static_cast<uint32_t>(quad), static_cast<uint32_t>(r), 0u,
-                                drawn.stream, key.low, key.high);
+    const StepRow& step = row_of(now);
+    const Key key = key_of(drawn, step);
+    const uint64_t row = step.passed + static_cast<uint64_t>(r);
+    const Philox4 bits = philox(static_cast<uint32_t>(quad), static_cast<uint32_t>(row),
+                                static_cast<uint32_t>(row >> 32), drawn.stream, key.low, key.high);
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int c = 4 * quad + j;
-      if (c >= out.columns) return;
-      float* const p = out.data + r * out.ld + c;
-      const float x = value(bits.word[j], r, c);
-      *p = accumulate ? *p + x : x;
+    for (int j = 0; j < 4; j += 2) {
+      if constexpr (std::is_invocable_v<Value, uint32_t, int, int>) {
+        write(bits.word[j], r, 4 * quad + j);
+        write(bits.word[j + 1], r, 4 * quad + j + 1);
+      } else {
+        const NormalPair<float> pair = normal_pair<float>(bits.word[j], bits.word[j + 1]);
+        write(Normal{pair.first}, r, 4 * quad + j);
+        write(Normal{pair.second}, r, 4 * quad + j + 1);
+      }
     }
+  }
+  template <class Number> __device__ __forceinline__ void write(Number n, int r, int c) const {
+    if (c >= out.columns) return;
+    float* const p = out.data + r * out.ld + c;
+    const float x = value(n, r, c);
+    *p = accumulate ? *p + x : x;
   }
 };
 template <class Value>
@@ -85,6 +102,58 @@ struct Sloped {
   }
 };
 
+struct Plain {
+  STEEP_HD float operator()(Normal n, int, int) const { return n.n; }
+};
+struct Added {
+  View x;
+  float std;
+  STEEP_HD float operator()(Normal n, int r, int c) const { return fma_(std, n.n, at(x, r, c)); }
+};
+struct Sampled {
+  View x, v;
+  STEEP_HD float operator()(Normal n, int r, int c) const {
+    return fma_(exp_(0.5f * at(v, r, c)), n.n, at(x, r, c));
+  }
+};
+struct SampledGrad {
+  View dz, v;
+  STEEP_HD float operator()(Normal n, int r, int c) const {
+    return at(dz, r, c) * (0.5f * exp_(0.5f * at(v, r, c)) * n.n);
+  }
+};
+struct Uniform {
+  float low, range, high;
+  STEEP_HD float operator()(uint32_t word, int, int) const {
+    return min_(fma_(range, unit_<float>(word), low), high);
+  }
+};
+struct Coin {  // a NaN stays one
+  View p;
+  STEEP_HD float operator()(uint32_t word, int r, int c) const {
+    const float chance = at(p, r, c);
+    return unit_<float>(word) < chance ? 1.0f : chance < 1.0f ? 0.0f : chance;
+  }
+};
+struct Constant {
+  float value;
+  STEEP_HD float operator()(int, int) const { return value; }
+};
+struct OutOfStates {
+  States from;
+  STEEP_HD float operator()(int r, int c) const {
+    return from.data[static_cast<long>(r % from.rows) * from.width + c];
+  }
+};
+struct IntoStates {
+  Now now;
+  View next;
+  States to;
+  __device__ __forceinline__ void operator()(int r, int c) const {
+    if (!stopped(now, true)) to.data[static_cast<long>(r) * to.width + c] = at(next, r, c);
+  }
+};
+
 }  // namespace
 
 void gather(const Place& at, const Deal& deal, const Samples& from, float scale, float shift,
@@ -108,6 +177,40 @@ void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scal
 void alpha_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
                    float shift, float dropped, const View& x, const View& y) {
   each_drawn(at, drawn, y, false, KeptShifted{x, threshold, scale, shift, dropped});
+}
+
+void noise(const Place& at, const Drawn& drawn, Noise kind, float std, const View& x, const View& v,
+           const View& out, bool accumulate) {
+  switch (kind) {
+    case Noise::kNormal: return each_drawn(at, drawn, out, accumulate, Plain{});
+    case Noise::kAdded: return each_drawn(at, drawn, out, accumulate, Added{x, std});
+    case Noise::kSampled: return each_drawn(at, drawn, out, accumulate, Sampled{x, v});
+    case Noise::kSampledGrad: return each_drawn(at, drawn, out, accumulate, SampledGrad{x, v});
+  }
+}
+
+void uniform(const Place& at, const Drawn& drawn, float low, float range, float high,
+             const View& out) {
+  each_drawn(at, drawn, out, false, Uniform{low, range, high});
+}
+
+void bernoulli(const Place& at, const Drawn& drawn, const View& p, const View& out) {
+  each_drawn(at, drawn, out, false, Coin{p});
+}
+
+void fill(const Place& at, float value, const View& out) {
+  write_each(at, out, false, Constant{value});
+}
+
+void kept_rows(const Place& at, const States& from, const View& y) {
+  write_each(at, y, false, OutOfStates{from});
+}
+
+// Those of larger batches begin again with the first: rows beyond leave nothing.
+void keep_rows(const Place& at, const View& next, const States& to) {
+  Place some = at;
+  some.rows = at.rows < to.rows ? at.rows : to.rows;
+  each(some, to.width, IntoStates{at.now, next, to});
 }
 
 void random_slopes(const Place& at, const Drawn& drawn, float lower, float range, const View& dy,

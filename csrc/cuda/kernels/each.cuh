@@ -28,7 +28,7 @@ template <class Value> struct Written {
   View y;
   bool accumulate;
   Value value;
-  STEEP_HD void operator()(int r, int c) const {
+  __device__ __forceinline__ void operator()(int r, int c) const {
     float* const p = y.data + r * y.ld + c;
     const float x = value(r, c);
     *p = accumulate ? *p + x : x;

@@ -7,6 +7,9 @@
 //   for inside of their bounds only, lines anywhere.
 //   Epilogue: float init(int m, int n);  void store(int m, int n, float sum).
 // kFastK says whether neighbouring k (or else m, n) lie together in memory: threads read along it.
+//
+// One launch may hold several products: where a functor has part(z), that is the one of product z; an A that has
+// depth(k) says how much of k its product has.
 #pragma once
 #include <type_traits>
 
@@ -99,9 +102,29 @@ template <int kColumns, int kSize> __device__ __forceinline__ void sum_columns(
   if (mine == 0 && there) s.out[c] = total;
 }
 
+// Those of one product among several.
+template <class F> __device__ __forceinline__ F part_of(const F& f) {
+  if constexpr (requires { f.part(0); }) {
+    return f.part(static_cast<int>(blockIdx.z));
+  } else {
+    return f;
+  }
+}
+template <class A> __device__ __forceinline__ int depth_of(const A& a, int k) {
+  if constexpr (requires { a.depth(k); }) {
+    return a.depth(k);
+  } else {
+    return k;
+  }
+}
+
 template <class Tile, class A, class B, class Epilogue, class Sums>
 __global__ void __launch_bounds__(kThreads)
-    gemm(int m, int n, int k, A a, B b, Epilogue epilogue, Sums sums) {
+    gemm(int m, int n, int all_k, A all_a, B all_b, Epilogue all_epilogue, Sums sums) {
+  const A a = part_of(all_a);
+  const B b = part_of(all_b);
+  const Epilogue epilogue = part_of(all_epilogue);
+  const int k = depth_of(a, all_k);
   constexpr int TK = Tile::tk, RM = Tile::rm, RN = Tile::rn;
   STEEP_SHARED(s, Tile);
   const int t = static_cast<int>(threadIdx.x), row = t / 16, column = t % 16;
@@ -172,29 +195,34 @@ __global__ void __launch_bounds__(kThreads)
     }
 }
 
+struct Sizes {
+  int m, n, k;
+  int products = 1;  // of these sizes
+};
+
 template <class Tile, class A, class B, class Epilogue, class Sums>
-void run_tiles(cudaStream_t stream, int m, int n, int k, const A& a, const B& b, const Epilogue& e,
+void run_tiles(cudaStream_t stream, const Sizes& s, const A& a, const B& b, const Epilogue& e,
                const Sums& sums) {
   const unsigned more = std::is_same_v<Sums, Summed> ? 1 : 0;
-  start(stream, dim3(blocks_of(n, Tile::tn), blocks_of(m, Tile::tm) + more), dim3(kThreads),
-        gemm<Tile, A, B, Epilogue, Sums>, m, n, k, a, b, e, sums);
+  const dim3 grid(blocks_of(s.n, Tile::tn), blocks_of(s.m, Tile::tm) + more,
+                  static_cast<unsigned>(s.products));
+  start(stream, grid, dim3(kThreads), gemm<Tile, A, B, Epilogue, Sums>, s.m, s.n, s.k, a, b, e,
+        sums);
 }
 
 // The largest tile of which there is about one for every multiprocessor of a large chip: which one
 // changes no bit.
-template <class A, class B, class Epilogue, class Sums>
-void run_gemm(cudaStream_t stream, int m, int n, int k, const A& a, const B& b, const Epilogue& e,
-              const Sums& sums) {
+template <class A, class B, class Epilogue, class Sums = NothingSummed>
+void run_gemm(cudaStream_t stream, const Sizes& s, const A& a, const B& b, const Epilogue& e,
+              const Sums& sums = {}) {
   constexpr long kEnough = 100;
-  const auto tiles = [&](long side) { return ((m + side - 1) / side) * ((n + side - 1) / side); };
-  if (tiles(128) >= kEnough) return run_tiles<Tile<128, 128, 8>>(stream, m, n, k, a, b, e, sums);
-  if (tiles(64) >= kEnough) return run_tiles<Tile<64, 64, 16>>(stream, m, n, k, a, b, e, sums);
-  if (tiles(32) >= kEnough) return run_tiles<Tile<32, 32, 32>>(stream, m, n, k, a, b, e, sums);
-  run_tiles<Tile<16, 16, 64>>(stream, m, n, k, a, b, e, sums);
-}
-template <class A, class B, class Epilogue>
-void run_gemm(cudaStream_t stream, int m, int n, int k, const A& a, const B& b, const Epilogue& e) {
-  run_gemm(stream, m, n, k, a, b, e, NothingSummed{});
+  const auto tiles = [&](long side) {
+    return ((s.m + side - 1) / side) * ((s.n + side - 1) / side) * s.products;
+  };
+  if (tiles(128) >= kEnough) return run_tiles<Tile<128, 128, 8>>(stream, s, a, b, e, sums);
+  if (tiles(64) >= kEnough) return run_tiles<Tile<64, 64, 16>>(stream, s, a, b, e, sums);
+  if (tiles(32) >= kEnough) return run_tiles<Tile<32, 32, 32>>(stream, s, a, b, e, sums);
+  run_tiles<Tile<16, 16, 64>>(stream, s, a, b, e, sums);
 }
 
 // ---- Operands ----
@@ -204,21 +232,34 @@ struct Strided {  // elements of a line are `step` apart
   long step;
 };
 
+// The rows of a batch, or their positions one after the other: of a row they lie dense.
+struct Dense {
+  float* data;
+  long ld;
+  int width, positions;
+  STEEP_HD long offset(int m) const {
+    if (positions == 1) return m * ld;
+    return m / positions * ld + m % positions * width;
+  }
+  STEEP_HD float* row(int m) const { return data + offset(m); }
+};
+STEEP_HD Dense dense(const View& x, int positions) {
+  return {x.data, x.ld, x.columns / positions, positions};
+}
+
 struct RowMajor {  // A(m, k)
   static constexpr bool kFastK = true;
   using Line = const float*;
-  const float* data;
-  long ld;
-  STEEP_HD Line line(int m) const { return data + m * ld; }
+  Dense x;
+  STEEP_HD Line line(int m) const { return x.row(m); }
   STEEP_HD float at(Line line, int k) const { return line[k]; }
 };
-struct ColumnMajor {  // A(m, k) = data(k, m), or B(k, n) = data(k, n)
+struct ColumnMajor {  // A(m, k) = x(k, m), or B(k, n) = x(k, n)
   static constexpr bool kFastK = false;
   using Line = const float*;
-  const float* data;
-  long ld;
-  STEEP_HD Line line(int m) const { return data + m; }
-  STEEP_HD float at(Line line, int k) const { return line[k * ld]; }
+  Dense x;
+  STEEP_HD Line line(int m) const { return x.data + m; }
+  STEEP_HD float at(Line line, int k) const { return line[x.offset(k)]; }
 };
 using Right = ColumnMajor;
 // Where element (row, column) of a matrix in panels lies.

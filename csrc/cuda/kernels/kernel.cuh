@@ -20,9 +20,13 @@ struct alignas(16) Four { float of[4]; };  // what a thread reads or writes at o
 
 __device__ __forceinline__ int here(const Now& now) { return now.cursor->at + now.ahead; }
 __device__ __forceinline__ const StepRow& row_of(const Now& now) { return now.rows[here(now)]; }
-// May this step change anything? One that is bad itself only ends the others.
+__device__ __forceinline__ unsigned when(const Now& now) {
+  return (static_cast<unsigned>(here(now)) + 1) * kObjectives +
+         static_cast<unsigned>(now.objective);
+}
+// May this objective of this step change anything? One that is bad itself only ends the others.
 __device__ __forceinline__ bool stopped(const Now& now, bool by_own_loss) {
-  const unsigned mine = static_cast<unsigned>(here(now)) + 1;
+  const unsigned mine = when(now);
   const unsigned loss = now.cursor->bad_loss, update = now.cursor->bad_update;
   return (loss != 0 && (by_own_loss ? loss <= mine : loss < mine)) ||
          (update != 0 && update < mine);

@@ -9,9 +9,9 @@
 
 namespace steep::cuda {
 
-constexpr int kMostSlots = 4;    // of the hungriest rule
-constexpr int kMostKnobs = 16;   // a rule's own
-constexpr int kMostLosses = 16;  // of a step
+constexpr int kMostSlots = 4;        // of the hungriest rule
+constexpr int kMostKnobs = 16;       // a rule's own
+constexpr unsigned kObjectives = 8;  // at most, of a step
 
 // Throws what an error code means; nothing for success.
 void check(cudaError_t error, const char* what);
@@ -19,16 +19,21 @@ void check(cudaError_t error, const char* what);
 // One step of a call, written by the host before it.
 struct StepRow {
   uint64_t epoch, first, step;  // first: position of the batch's first sample in the epoch
+  uint64_t passed;  // samples of earlier batches, by which draws of predictions count, too
   int rows;
-  float factors[kMostLosses];  // of each sample's loss in the gradient, a loss each
+};
+// What a step has for a loss.
+struct TermRow {
+  double share;  // of the sum over a sample's positions in its loss
+  float factor;  // of each sample's loss in the gradient
 };
 
-// Where a call stands, on the device. A step whose loss is not finite moves nothing; after one whose
-// update is not, none moves anything.
+// Where a call stands, on the device. What is not finite ends it: a loss before its objective moves anything, an
+// update with its objective. Moments are counted by `when`, from 1 on.
 struct Cursor {
-  int at;             // row of the first step of the next graph
-  unsigned bad_loss;  // 0, or the number in this call of the step whose loss was not finite, from 1
-  unsigned bad_update;  // the same of its weights
+  int at;               // row of the first step of the next graph
+  unsigned bad_loss;    // 0, or the moment whose loss was not finite, ...
+  unsigned bad_update;  // ... or whose weights
 };
 
 // The step a kernel belongs to. A graph may hold several: `ahead` is the place among them.
@@ -36,9 +41,12 @@ struct Now {
   const StepRow* rows = nullptr;
   const float* knobs = nullptr;    // (steps, columns) of the knob table
   const double* limits = nullptr;  // the same numbers in full, where gradients are clipped together
-  int columns = 0;
+  const TermRow* terms = nullptr;  // (steps, count)
+  int columns = 0, count = 0;
   Cursor* cursor = nullptr;
   int ahead = 0;
+  int objective = 0, first = 0;  // whose, and its first column
+  int scalars = 0;               // the column of the first number that ops go by
 };
 
 // Where a kernel goes.
@@ -81,16 +89,20 @@ struct Truth {            // of a data set, for one loss
   const float* targets;   // (samples, columns), or null
   const double* weights;  // (samples), or null
   const long* order;      // (rows) sample numbers
+  // Of a loss that takes positions one by one: labels (samples, positions) are -1 where one does not count.
+  const float* each;  // (samples, positions) their weights, or null
+  int positions;      // of a sample; 0 where it is taken as a whole
 };
 struct Losses {              // of one loss, ...
   double *values, *correct;  // (rows)
+  double* parts;             // (2, rows, positions): the same of positions, where there are any
   int number;                // ... which is that of the step's
 };
 // There is a gradient where dz has memory.
 void loss(const Place& at, int index, float option, const View& z, const Truth& truth,
           const Losses& out, const View& dz);
 // scale times the sum of a row
-void mean_loss(const Place& at, float scale, const View& x, const View& judged, const View& sides,
+void mean_loss(const Place& at, double scale, const View& x, const View& judged, const View& sides,
                const Truth& truth, const Losses& out, const View& dx);
 // Sums over the batch, in order of rows, to row `cursor->at + ahead` of each.
 struct Sums { double *loss, *right, *weight; };
@@ -99,20 +111,29 @@ void advance(const Place& at, int steps);
 
 // ---- Products ----
 
-// y = f(bias + x W), f by its position in activations/list.h; z, where it has memory, gets its input.
-void matmul(const Place& at, const View& x, const Weight& w, const float* bias, int f, float alpha,
+// By position in activations/list.h, with its number; negative for none.
+struct Function {
+  int f = -1;
+  float alpha = 0;
+};
+// Rows of x are taken in so many positions each. `turned` says whether it is W^T that they meet, narrow that
+// W is stored as W^T.
+struct Factor {
+  Weight w;
+  bool narrow, turned;
+  int positions;
+};
+// y = f(bias + x W); z, where it has memory, gets f's input.
+void matmul(const Place& at, const View& x, const Factor& w, const float* bias, const Function& f,
             const View& y, const View& z);
-// The same with W^T of few outputs.
-void matmul_narrow(const Place& at, const View& x, const Weight& wt, const float* bias,
-                   const View& y);
-// dx (+)= dz W^T, times f'(stored) where f is not negative
-void matmul_grad(const Place& at, const View& dz, const Weight& w, bool narrow, bool accumulate,
-                 int f, float alpha, const View& stored, const View& dx);
+// dx (+)= dz W^T, then times f'(stored)
+void matmul_grad(const Place& at, const View& dz, const Factor& w, bool accumulate,
+                 const Function& f, const View& stored, const View& dx);
 // dw (+)= x^T dz, as the weight is stored; and into db, where it is not null, the sums of dz over the rows
-void matmul_grad_weight(const Place& at, const View& x, const View& dz, const Weight& dw,
-                        bool narrow, bool accumulate, float* db);
-// Is an activation part of the kernels above?
-bool fuses(int f);
+void matmul_grad_weight(const Place& at, const View& x, const View& dz, const Factor& dw,
+                        bool accumulate, float* db);
+// g (+)= the sum of rows that lie as the matrix does
+void add_parts(const Place& at, const View& parts, int count, const Weight& g, bool accumulate);
 // out(c) (+)= sum of x(r, c), or of x(r, c)*y(r, c)
 void column_sums(const Place& at, const View& x, const View& y, float* out, bool accumulate);
 
@@ -124,8 +145,13 @@ void activate_grad(const Place& at, int f, float alpha, const View& dy, const Vi
 enum class Pair { kAdd, kSubtract, kMultiply, kDivide, kMaximum, kMinimum };
 void combine(const Place& at, Pair how, const View& a, const View& b, const View& y,
              bool accumulate);
-void affine(const Place& at, float scale, float shift, const View& x, const View& y,
-            bool accumulate);
+// The scale is times number `scalar` of the step, unless that is negative.
+struct Line {
+  double scale;
+  float shift;
+  int scalar;
+};
+void affine(const Place& at, const Line& line, const View& x, const View& y, bool accumulate);
 // The row is repeated every `period` columns.
 void add_row(const Place& at, const View& x, const float* row, int period, const View& y);
 void multiply_row(const Place& at, const View& x, const float* row, int period, const View& y,
@@ -182,9 +208,28 @@ void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scal
              const View& y, bool accumulate);
 void alpha_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
                    float shift, float dropped, const View& x, const View& y);
+// Normal numbers of the words of a column and its neighbour, and uniform ones.
+enum class Noise { kNormal, kAdded, kSampled, kSampledGrad };
+// n; x + std*n; x + e^(v/2) n; x e^(v/2) n/2
+void noise(const Place& at, const Drawn& drawn, Noise kind, float std, const View& x, const View& v,
+           const View& out, bool accumulate);
+void uniform(const Place& at, const Drawn& drawn, float low, float range, float high,
+             const View& out);
+void bernoulli(const Place& at, const Drawn& drawn, const View& p, const View& out);
 // dy where x is positive, else slope*dy of a slope from lower to lower + 2^32*range
 void random_slopes(const Place& at, const Drawn& drawn, float lower, float range, const View& dy,
                    const View& x, const View& out, bool accumulate);
+
+void fill(const Place& at, float value, const View& out);
+
+// ---- Rows that a step leaves to the next one ----
+
+struct States {
+  float* data;
+  int width, rows;
+};
+void kept_rows(const Place& at, const States& from, const View& y);
+void keep_rows(const Place& at, const View& next, const States& to);
 
 // ---- Gates ----
 
@@ -211,7 +256,11 @@ struct Task {
 struct Ruled {
   float* slots[kMostSlots];
   float* average;
-  int decay;  // penalties and decay apply
+  int decay;    // penalties and decay apply
+  int bounded;  // each weight is brought back to [low, high], infinite where it is not
+  float low, high;
+  int waits;  // its average follows when whole columns are brought back
+  STEEP_HD float within(float w) const { return w < low ? low : w > high ? high : w; }
 };
 struct Group {  // parameters of one rule and knobs
   const Task* tasks;
@@ -235,9 +284,22 @@ struct Clip {
   double *squares, *lengths, *scales;  // of each task, parameter, task
 };
 void clip(const Place& at, const Clip& clip);
-// Ends of a call by a look-ahead rule: to the point, or back, by column `look` of the knobs of `row`.
+// Ends of a call by a look-ahead rule: to the point, or back, by column `look` of the knobs of `row`; bounded where
+// it was left after a step.
 void look(const Place& at, const Group& group, const Column& column, int v, int row, int look,
-          bool back);
+          bool back, bool bounded);
+// Panels [first, last) of a parameter whose columns have a length.
+struct Piece {
+  Panels panels;
+  long offset;
+  int parameter, first, last;
+  bool across;  // columns lie as rows
+  bool unit;    // of length 1, or at most of
+  double limit;
+};
+// Brings columns back, and then lets averages follow; a look-ahead rule has its velocity in slot v and a knob.
+void bound_columns(const Place& at, const Piece* pieces, int count, const Column& column, int v,
+                   int look, bool averages);
 // *flag becomes 1 where an element is not finite.
 void find_not_finite(cudaStream_t stream, const float* x, long n, unsigned* flag);
 

@@ -56,6 +56,16 @@ struct Map {
   float scale, shift;
   STEEP_HD float operator()(int r, int c) const { return fma_(scale, at(x, r, c), shift); }
 };
+struct MapOfStep {
+  Now now;
+  View x;
+  Line line;
+  __device__ __forceinline__ float operator()(int r, int c) const {
+    const double* const row = now.limits + static_cast<long>(here(now)) * now.columns;
+    const double scale = line.scale * row[now.scalars + line.scalar];
+    return fma_(static_cast<float>(scale), at(x, r, c), line.shift);
+  }
+};
 struct RowAdded {
   View x;
   const float* row;
@@ -182,9 +192,9 @@ void combine(const Place& at, Pair how, const View& a, const View& b, const View
   }
 }
 
-void affine(const Place& at, float scale, float shift, const View& x, const View& y,
-            bool accumulate) {
-  write_each(at, y, accumulate, Map{x, scale, shift});
+void affine(const Place& at, const Line& line, const View& x, const View& y, bool accumulate) {
+  if (line.scalar >= 0) return write_each(at, y, accumulate, MapOfStep{at.now, x, line});
+  write_each(at, y, accumulate, Map{x, static_cast<float>(line.scale), line.shift});
 }
 
 void add_row(const Place& at, const View& x, const float* row, int period, const View& y) {

@@ -1,5 +1,6 @@
 // Products by weights and their gradients, and sums over the rows of a batch.
 #include "activations/list.h"
+#include "cuda/kernels/each.cuh"
 #include "cuda/kernels/gemm.cuh"
 
 namespace steep::cuda {
@@ -11,30 +12,30 @@ constexpr int kRelu = index_of<Relu>(activations::All{});
 
 struct Biased {
   const float* bias;
-  View y;
+  Dense y;
   STEEP_HD float init(int, int n) const { return bias ? bias[n] : 0.0f; }
-  STEEP_HD void store(int m, int n, float sum) const { y.data[m * y.ld + n] = sum; }
+  STEEP_HD void store(int m, int n, float sum) const { y.row(m)[n] = sum; }
 };
 struct BiasedRelu {
   const float* bias;
-  View y;
+  Dense y;
   STEEP_HD float init(int, int n) const { return bias ? bias[n] : 0.0f; }
   STEEP_HD void store(int m, int n, float sum) const {
-    y.data[m * y.ld + n] = Relu::value<float>(sum, 0.0f);
+    y.row(m)[n] = Relu::value<float>(sum, 0.0f);
   }
 };
 struct Added {
-  View c;
+  Dense c;
   bool accumulate;
-  STEEP_HD float init(int m, int n) const { return accumulate ? c.data[m * c.ld + n] : 0.0f; }
-  STEEP_HD void store(int m, int n, float sum) const { c.data[m * c.ld + n] = sum; }
+  STEEP_HD float init(int m, int n) const { return accumulate ? c.row(m)[n] : 0.0f; }
+  STEEP_HD void store(int m, int n, float sum) const { c.row(m)[n] = sum; }
 };
 struct AddedReluGrad {
-  View c, stored;
+  Dense c, stored;
   bool accumulate;
-  STEEP_HD float init(int m, int n) const { return accumulate ? c.data[m * c.ld + n] : 0.0f; }
+  STEEP_HD float init(int m, int n) const { return accumulate ? c.row(m)[n] : 0.0f; }
   STEEP_HD void store(int m, int n, float sum) const {
-    c.data[m * c.ld + n] = Relu::grad<float>(sum, stored.data[m * stored.ld + n], 0.0f);
+    c.row(m)[n] = Relu::grad<float>(sum, stored.row(m)[n], 0.0f);
   }
 };
 struct AddedPacked {
@@ -49,19 +50,22 @@ struct AddedPacked {
 // Half a warp for each row and output, as the CPU's dot products: lane j takes columns j, j+16, ..., of
 // the padding, too, which is 0.
 __global__ void __launch_bounds__(256)
-    dots(int rows, View x, Weight wt, const float* bias, View y) {
+    dots(int rows, Dense x, Weight wt, const float* bias, bool accumulate, Dense y) {
   const int lane = static_cast<int>(threadIdx.x) % kHalf;
   const int outputs = static_cast<int>(wt.panels.rows);
   const int pair = static_cast<int>((blockIdx.x * 256 + threadIdx.x) / kHalf);
   const bool there = pair < rows * outputs;
   const int r = there ? pair / outputs : 0, n = there ? pair % outputs : 0;
+  const float* const from = x.row(r);
   float sum = 0;
   for (int c = lane; c < static_cast<int>(wt.panels.width()); c += kHalf) {
-    const float in = c < x.columns ? x.data[r * x.ld + c] : 0.0f;
+    const float in = c < x.width ? from[c] : 0.0f;
     sum = fma_(in, wt.data[in_panels(wt.panels, n, c)], sum);
   }
   sum = fold_lanes(sum);
-  if (there && lane == 0) y.data[r * y.ld + n] = sum + (bias ? bias[n] : 0.0f);
+  if (!there || lane != 0) return;
+  float* const to = y.row(r) + n;
+  *to = sum + (accumulate ? *to : bias ? bias[n] : 0.0f);
 }
 
 // A sum over rows as the CPU has it: parts of 64 rows, four of them a stretch, then the stretches.
@@ -98,52 +102,87 @@ __global__ void __launch_bounds__(128)
   if (mine == 0 && there) out[c] = total;
 }
 
+// One row of parts after the other; what a matrix has of padding stays 0.
+struct Parts {
+  View parts;
+  int count;
+  Weight g;
+  bool accumulate;
+  STEEP_HD void operator()(int r, int c) const {
+    const long at = in_panels(g.panels, r, c);
+    float sum = accumulate ? g.data[at] : 0.0f;
+    for (int i = 0; i < count; ++i) sum = sum + parts.data[i * parts.ld + at];
+    g.data[at] = sum;
+  }
+};
+
+void dot_products(const Place& at, const View& x, const Factor& w, const float* bias,
+                  bool accumulate, const View& y) {
+  const int rows = at.rows * w.positions;
+  const long threads = rows * w.w.panels.rows * kHalf;
+  start(at.stream, dim3(blocks_of(threads, 256)), dim3(256), dots, rows, dense(x, w.positions), w.w,
+        bias, accumulate, dense(y, w.positions));
+}
+
+// Calls f with W as it is met here, or with W^T.
+template <class F> void with_operand(const Factor& w, bool turned, const F& f) {
+  turned && !w.narrow ? f(PackedTurned{w.w}) : f(Packed{w.w});
+}
+
 }  // namespace
 
-bool fuses(int f) { return f < 0 || f == kRelu; }
-
-void matmul(const Place& at, const View& x, const Weight& w, const float* bias, int f, float alpha,
+void matmul(const Place& at, const View& x, const Factor& w, const float* bias, const Function& f,
             const View& y, const View& z) {
-  const int n = static_cast<int>(w.panels.columns), k = static_cast<int>(w.panels.rows);
-  const RowMajor a{x.data, x.ld};
-  const Packed b{w};
-  if (f == kRelu && !z.data) {
-    return run_gemm(at.stream, at.rows, n, k, a, b, BiasedRelu{bias, y});
-  }
   const View& first = z.data ? z : y;
-  run_gemm(at.stream, at.rows, n, k, a, b, Biased{bias, first});
-  if (f >= 0) activate(at, f, alpha, first, y);
+  if (w.narrow && !w.turned) {
+    dot_products(at, x, w, bias, false, first);
+  } else {
+    const bool relu = f.f == kRelu && !z.data;
+    const RowMajor a{dense(x, w.positions)};
+    const Dense out = dense(first, w.positions);
+    const Sizes sizes{at.rows * w.positions, out.width, a.x.width};
+    with_operand(w, w.turned, [&](const auto& b) {
+      relu ? run_gemm(at.stream, sizes, a, b, BiasedRelu{bias, out})
+           : run_gemm(at.stream, sizes, a, b, Biased{bias, out});
+    });
+    if (relu) return;
+  }
+  if (f.f >= 0) activate(at, f.f, f.alpha, first, y);
 }
 
-void matmul_narrow(const Place& at, const View& x, const Weight& wt, const float* bias,
-                   const View& y) {
-  const long threads = at.rows * wt.panels.rows * kHalf;
-  start(at.stream, dim3(blocks_of(threads, 256)), dim3(256), dots, at.rows, x, wt, bias, y);
+void matmul_grad(const Place& at, const View& dz, const Factor& w, bool accumulate,
+                 const Function& f, const View& stored, const View& dx) {
+  const bool relu = f.f == kRelu && !(w.narrow && w.turned);
+  if (w.narrow && w.turned) {
+    dot_products(at, dz, w, nullptr, accumulate, dx);
+  } else {
+    const RowMajor a{dense(dz, w.positions)};
+    const Dense out = dense(dx, w.positions);
+    const Sizes sizes{at.rows * w.positions, out.width, a.x.width};
+    with_operand(w, !w.turned, [&](const auto& b) {
+      relu ? run_gemm(at.stream, sizes, a, b,
+                      AddedReluGrad{out, dense(stored, w.positions), accumulate})
+           : run_gemm(at.stream, sizes, a, b, Added{out, accumulate});
+    });
+  }
+  if (f.f >= 0 && !relu) activate_grad(at, f.f, f.alpha, dx, stored, dx, false);
 }
 
-void matmul_grad(const Place& at, const View& dz, const Weight& w, bool narrow, bool accumulate,
-                 int f, float alpha, const View& stored, const View& dx) {
-  const RowMajor a{dz.data, dz.ld};
-  const auto run = [&](const auto& b, const auto& epilogue) {
-    run_gemm(at.stream, at.rows, dx.columns, dz.columns, a, b, epilogue);
-  };
-  const auto with = [&](const auto& epilogue) {
-    narrow ? run(Packed{w}, epilogue) : run(PackedTurned{w}, epilogue);
-  };
-  if (f == kRelu) return with(AddedReluGrad{dx, stored, accumulate});
-  with(Added{dx, accumulate});
-  if (f >= 0) activate_grad(at, f, alpha, dx, stored, dx, false);
+void matmul_grad_weight(const Place& at, const View& x, const View& dz, const Factor& dw,
+                        bool accumulate, float* db) {
+  const View &left = dw.narrow ? dz : x, &right = dw.narrow ? x : dz;
+  const ColumnMajor a{dense(left, dw.positions)};
+  const Right b{dense(right, dw.positions)};
+  const AddedPacked e{dw.w, accumulate};
+  const Sizes sizes{a.x.width, b.x.width, at.rows * dw.positions};
+  if (db == nullptr) return run_gemm(at.stream, sizes, a, b, e);
+  run_gemm(at.stream, sizes, a, b, e, Summed{at.rows, dz, db, false});
 }
 
-void matmul_grad_weight(const Place& at, const View& x, const View& dz, const Weight& dw,
-                        bool narrow, bool accumulate, float* db) {
-  const View &left = narrow ? dz : x, &right = narrow ? x : dz;
-  const ColumnMajor a{left.data, left.ld};
-  const Right b{right.data, right.ld};
-  const AddedPacked e{dw, accumulate};
-  if (db == nullptr) return run_gemm(at.stream, left.columns, right.columns, at.rows, a, b, e);
-  run_gemm(at.stream, left.columns, right.columns, at.rows, a, b, e,
-           Summed{at.rows, dz, db, false});
+void add_parts(const Place& at, const View& parts, int count, const Weight& g, bool accumulate) {
+  Place rows = at;
+  rows.rows = static_cast<int>(g.panels.rows);
+  each(rows, static_cast<int>(g.panels.columns), Parts{parts, count, g, accumulate});
 }
 
 void column_sums(const Place& at, const View& x, const View& y, float* out, bool accumulate) {

@@ -1,24 +1,14 @@
 // The sweep of every update rule over the tasks of a group, with penalties, limits and the average that follows
 // the weights; what prepares it where gradients are clipped together; the ends of a call by a look-ahead
 // rule. The formulas of the rules live in rules/.
-#include "cuda/kernels/kernel.cuh"
+#include "cuda/kernels/update.cuh"
 #include "rules/list.h"
-#include "rules/look_ahead.h"
 
 namespace steep::cuda {
 
 namespace {
 
-// The shared knobs of a group, as plan/rules.h has them.
-enum { kL1, kL2, kClipValue, kClipParameter, kDecay, kGroupKnobs };
-// Of all groups.
-enum { kClipNorm, kStart, kAverage, kPull };
 constexpr double kLeastFactor = 0x1p-60;  // of a gradient that is clipped, in one multiplication
-
-__device__ __forceinline__ const float* knobs_of(const Now& now) {
-  return now.knobs + static_cast<long>(here(now)) * now.columns;
-}
-
 constexpr int kEach = 4, kThreads = 512;  // a task at once
 
 // Outside of the kernel: nvcc refuses a call of std::array::size() in it, constant or not.
@@ -48,16 +38,6 @@ struct Penalty {
 // Of a parameter, from its group's knobs.
 __device__ __forceinline__ Penalty penalty_of(const float* group, bool decay) {
   return {decay ? group[kL1] : 0.0f, decay ? group[kL2] : 0.0f, group[kClipValue]};
-}
-
-// What the average of a weight does in a step; numbers of the knob table.
-struct Following { float start, rate, pull, look, look_next; };
-template <bool kAhead>
-__device__ __forceinline__ void follow(float& average, float& w, float v, float look, float rate,
-                                       bool pull) {
-  const float weight = kAhead ? rules::look_back_weight(w, v, look) : w;
-  average = rate == 1.0f ? weight : fma_(rate, weight - average, average);
-  if (pull) w = kAhead ? rules::look_ahead_point(average, v, look) : average;
 }
 
 // A block a task: its gradient is finished here unless gradients were clipped together. g stays as it
@@ -126,7 +106,10 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
       if constexpr (Rule::kLookAhead)
         weight = rules::look_ahead_point(weight, slot[count - 1], look_next);
       bad = bad || !is_finite(weight);
-      if (rate != 0.0f || pulls) passed(look_next, rate, pulls);
+      const float v = Rule::kLookAhead ? slot[count > 0 ? count - 1 : 0] : 0.0f;
+      if (ruled.bounded) bring_back<Rule::kLookAhead>(ruled, weight, v, look_next);
+      if ((rate != 0.0f || pulls) && !ruled.waits) passed(look_next, rate, pulls);
+      if (ruled.bounded && pulls) bring_back<Rule::kLookAhead>(ruled, weight, v, look_next);
       w.of[j] = weight;
 #pragma unroll
       for (int k = 0; k < count; ++k) s[k].of[j] = slot[k];
@@ -138,7 +121,7 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
     if constexpr (kFollowed) keep(ruled.average, average);
   }
   if (__syncthreads_or(bad) && t == 0)  // once a block: all of them may have reason to
-    atomicMax(&now.cursor->bad_update, static_cast<unsigned>(here(now)) + 1);
+    atomicMax(&now.cursor->bad_update, when(now));
 }
 
 template <class Rule> void run_sweep(const Place& at, const Group& group, const Column& column) {
@@ -186,7 +169,7 @@ __global__ void __launch_bounds__(256) clip_tasks(Now now, Clip c) {
   STEEP_SHARED(all, double);
   if (stopped(now, true)) return;  // the same for all threads
   const int t = static_cast<int>(threadIdx.x);
-  const double* const row = now.limits + static_cast<long>(here(now)) * now.columns;
+  const double* const row = now.limits + static_cast<long>(here(now)) * now.columns + now.first;
   for (int p = t; p < c.parameters; p += 256) {
     double sum = 0;
     for (int i = c.first[p]; i < c.first[p + 1]; ++i) sum += c.squares[i];
@@ -203,7 +186,7 @@ __global__ void __launch_bounds__(256) clip_tasks(Now now, Clip c) {
     const double total = __builtin_sqrt(sum), most = row[kClipNorm];
     all = total > most ? most / total : 1.0;
     // Where it is not finite nothing moves.
-    if (!is_finite(total)) now.cursor->bad_update = static_cast<unsigned>(here(now)) + 1;
+    if (!is_finite(total)) now.cursor->bad_update = when(now);
   }
   __syncthreads();
   for (int p = t; p < c.parameters; p += 256) {
@@ -212,15 +195,19 @@ __global__ void __launch_bounds__(256) clip_tasks(Now now, Clip c) {
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    look_tasks(Now now, Group group, Column column, int v, int row, int look, bool back) {
+__global__ void __launch_bounds__(kThreads) look_tasks(Now now, Group group, Column column, int v,
+                                                       int row, int look, bool back, bool bounded) {
   const Task task = group.tasks[blockIdx.x];
-  const float by = now.knobs[static_cast<long>(row) * now.columns + look];
+  const float by = now.knobs[static_cast<long>(row) * now.columns + now.first + look];
   const float* const moments = column.ruled[task.parameter].slots[v];
   for (int i = static_cast<int>(threadIdx.x); i < task.size; i += kThreads) {
     const long at = task.offset + i;
-    column.w[at] = back ? rules::weight_of_point(column.w[at], moments[at], by)
-                        : rules::look_ahead_point(column.w[at], moments[at], by);
+    const float w = column.w[at];
+    // Of all weights with this point one may be beyond a bound by a rounding; the bound has it, too.
+    column.w[at] =
+        !back     ? rules::look_ahead_point(w, moments[at], by)
+        : bounded ? column.ruled[task.parameter].within(rules::weight_of_point(w, moments[at], by))
+                  : rules::weight_of_point(w, moments[at], by);
   }
 }
 
@@ -248,9 +235,9 @@ void clip(const Place& at, const Clip& clip) {
 }
 
 void look(const Place& at, const Group& group, const Column& column, int v, int row, int look,
-          bool back) {
+          bool back, bool bounded) {
   start(at.stream, dim3(static_cast<unsigned>(group.count)), dim3(kThreads), look_tasks, at.now,
-        group, column, v, row, look, back);
+        group, column, v, row, look, back, bounded);
 }
 
 void find_not_finite(cudaStream_t stream, const float* x, long n, unsigned* flag) {

@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "cuda/kernels/launch.h"
+#include "cuda/kernels/images.h"
 #include "ops/list.h"
 
 namespace steep::cuda {
@@ -14,6 +14,7 @@ using Launch = std::function<void(const Place&)>;
 // Where the batches of now are read from.
 struct Feed {
   Deal deal{};
+  uint64_t seed = 0;                     // of what ops draw
   std::vector<Samples> inputs, targets;  // of targets those that are values
   std::vector<Truth> truths;             // of each loss
 };
@@ -26,12 +27,15 @@ struct Bound {
   Weight weight;                   // the first parameter, where it is a matrix
   bool narrow = false;             // stored as W^T
   bool accumulate = false;
+  int samples = 1;             // that a row of out stands for
   const Feed* feed = nullptr;  // of the plan: it may change between two launches
   Losses losses{};             // of the loss that it is
   bool deals = false;          // the first input: it writes down which samples a batch has
   // Numbers that kernels read, in device memory as long as the plan lives.
   std::function<const float*(const std::vector<double>&)> keep;
 };
+
+inline Function function_of(const Fused& f) { return {f.activation, static_cast<float>(f.alpha)}; }
 
 Launch bind(const ops::Input& op, const Bound& to);
 Launch bind(const ops::Loss& op, const Bound& to);
@@ -76,5 +80,45 @@ Launch bind(const ops::Sum& op, const Bound& to);
 Launch bind(const ops::Repeat& op, const Bound& to);
 Launch bind(const ops::Slice& op, const Bound& to);
 Launch bind(const ops::SliceGrad& op, const Bound& to);
+
+Launch bind(const ops::NormalLike& op, const Bound& to);
+Launch bind(const ops::UniformLike& op, const Bound& to);
+Launch bind(const ops::Bernoulli& op, const Bound& to);
+Launch bind(const ops::GaussianNoise& op, const Bound& to);
+Launch bind(const ops::Reparameterize& op, const Bound& to);
+Launch bind(const ops::ReparameterizeGrad& op, const Bound& to);
+Launch bind(const ops::KeptRows& op, const Bound& to);
+Launch bind(const ops::KeepRows& op, const Bound& to);
+Launch bind(const ops::Conv& op, const Bound& to);
+Launch bind(const ops::ConvGrad& op, const Bound& to);
+Launch bind(const ops::ConvGradWeight& op, const Bound& to);
+Launch bind(const ops::ConvTranspose& op, const Bound& to);
+Launch bind(const ops::ConvTransposeGrad& op, const Bound& to);
+Launch bind(const ops::SumPixels& op, const Bound& to);
+Launch bind(const ops::MaxPool& op, const Bound& to);
+Launch bind(const ops::MaxPoolGrad& op, const Bound& to);
+Launch bind(const ops::AvgPool& op, const Bound& to);
+Launch bind(const ops::AvgPoolGrad& op, const Bound& to);
+Launch bind(const ops::Upsample& op, const Bound& to);
+Launch bind(const ops::UpsampleGrad& op, const Bound& to);
+Launch bind(const ops::LocalNorm& op, const Bound& to);
+Launch bind(const ops::LocalNormGrad& op, const Bound& to);
+Launch bind(const ops::BatchMoments& op, const Bound& to);
+Launch bind(const ops::BatchStatistics& op, const Bound& to);
+Launch bind(const ops::FrozenStatistics& op, const Bound& to);
+Launch bind(const ops::BatchNorm& op, const Bound& to);
+Launch bind(const ops::BatchNormSums& op, const Bound& to);
+Launch bind(const ops::BatchNormGradients& op, const Bound& to);
+Launch bind(const ops::BatchNormGrad& op, const Bound& to);
+Launch bind(const ops::SpectralNorm& op, const Bound& to);
+Launch bind(const ops::SpectralVectors& op, const Bound& to);
+Launch bind(const ops::SpectralScale& op, const Bound& to);
+Launch bind(const ops::SpectralShares& op, const Bound& to);
+
+// What an op does besides once a step's update is done, where it does anything; and what it looks at before.
+Launch follow(const ops::BatchStatistics& op, const Bound& to);
+Launch follow(const ops::SpectralVectors& op, const Bound& to);
+Launch follow(const ops::KeepRows& op, const Bound& to);
+Launch check(const ops::BatchStatistics& op, const Bound& to);
 
 }  // namespace steep::cuda

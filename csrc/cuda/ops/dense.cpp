@@ -3,26 +3,24 @@
 
 namespace steep::cuda {
 
+namespace {
+
+Factor factor_of(const ops::Multiplying& op, const Bound& to) {
+  return {to.weight, to.narrow, op.turned, static_cast<int>(op.positions)};
+}
+
+}  // namespace
+
 Launch bind(const ops::MatMul& op, const Bound& to) {
-  const int f = op.f.activation;
-  const float alpha = static_cast<float>(op.f.alpha);
-  const View x = to.in[0], y = to.out, z = to.before;
-  const Weight w = to.weight;
   const float* const bias = to.parameters.size() > 1 ? to.parameters[1] : nullptr;
-  if (!to.narrow) return [=](const Place& at) { matmul(at, x, w, bias, f, alpha, y, z); };
-  return [=](const Place& at) {
-    const View& first = z.data ? z : y;
-    matmul_narrow(at, x, w, bias, first);
-    if (f >= 0) activate(at, f, alpha, first, y);
-  };
+  return [=, w = factor_of(op, to), f = function_of(op.f), x = to.in[0], y = to.out,
+          z = to.before](const Place& at) { matmul(at, x, w, bias, f, y, z); };
 }
 
 Launch bind(const ops::MatMulGrad& op, const Bound& to) {
-  return [f = static_cast<int>(op.f.activation), alpha = static_cast<float>(op.f.alpha),
-          dz = to.in[0], w = to.weight, narrow = to.narrow, accumulate = to.accumulate,
-          stored = to.stored, dx = to.out](const Place& at) {
-    matmul_grad(at, dz, w, narrow, accumulate, f, alpha, stored, dx);
-  };
+  return [w = factor_of(op, to), f = function_of(op.f), dz = to.in[0], add = to.accumulate,
+          stored = to.stored,
+          dx = to.out](const Place& at) { matmul_grad(at, dz, w, add, f, stored, dx); };
 }
 
 }  // namespace steep::cuda

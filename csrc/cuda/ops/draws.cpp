@@ -1,4 +1,4 @@
-// Ops that draw numbers, and gates.
+// Ops that draw numbers, rows that steps leave to each other, and gates.
 #include <cmath>
 
 #include "cuda/ops/bind.h"
@@ -17,17 +17,80 @@ Launch slopes(const ops::Sloping& op, const Bound& to, const View& dy, const Vie
   const float range = static_cast<float>((op.high - op.low) * 0x1p-32);
   return
       [=, stream = op.stream, feed = to.feed, out = to.out, add = to.accumulate](const Place& at) {
-        random_slopes(at, {feed->deal.seed, stream, false}, lower, range, dy, x, out, add);
+        random_slopes(at, {feed->seed, stream, false}, lower, range, dy, x, out, add);
       };
 }
 
+Launch normal(const ops::Drawing& op, const Bound& to, Noise kind, float std, const View& x,
+              const View& v) {
+  return
+      [=, stream = op.stream, feed = to.feed, out = to.out, add = to.accumulate](const Place& at) {
+        noise(at, {feed->seed, stream, false}, kind, std, x, v, out, add);
+      };
+}
+
+// In place of what is not drawn.
+Launch constant(double value, const Bound& to) {
+  return
+      [value = static_cast<float>(value), out = to.out](const Place& at) { fill(at, value, out); };
+}
+
+States states_of(const ops::Kept& op, const Bound& to) {
+  return {to.parameters[0], static_cast<int>(op.width), static_cast<int>(op.rows)};
+}
+
 }  // namespace
+
+Launch bind(const ops::NormalLike& op, const Bound& to) {
+  return op.drawn ? normal(op, to, Noise::kNormal, 0, {}, {}) : constant(0, to);
+}
+
+Launch bind(const ops::UniformLike& op, const Bound& to) {
+  if (!op.drawn) return constant(op.low + (op.high - op.low) / 2, to);
+  return [low = static_cast<float>(op.low), range = static_cast<float>(op.high - op.low),
+          high = static_cast<float>(op.high), stream = op.stream, feed = to.feed, out = to.out](
+             const Place& at) { uniform(at, {feed->seed, stream, false}, low, range, high, out); };
+}
+
+Launch bind(const ops::Bernoulli& op, const Bound& to) {
+  return [stream = op.stream, feed = to.feed, p = to.in[0], out = to.out](const Place& at) {
+    bernoulli(at, {feed->seed, stream, false}, p, out);
+  };
+}
+
+Launch bind(const ops::GaussianNoise& op, const Bound& to) {
+  return normal(op, to, Noise::kAdded, static_cast<float>(op.std), to.in[0], {});
+}
+
+Launch bind(const ops::Reparameterize& op, const Bound& to) {
+  return normal(op, to, Noise::kSampled, 0, to.in[0], to.in[1]);
+}
+
+Launch bind(const ops::ReparameterizeGrad& op, const Bound& to) {
+  return normal(op, to, Noise::kSampledGrad, 0, to.in[0], to.in[1]);
+}
+
+Launch bind(const ops::KeptRows& op, const Bound& to) {
+  return [from = states_of(op, to), y = to.out](const Place& at) { kept_rows(at, from, y); };
+}
+
+Launch bind(const ops::KeepRows&, const Bound& to) {
+  return [all = Columns{0, 0, to.out.columns, 1}, x = to.in[0], y = to.out](const Place& at) {
+    copy_columns(at, all, x, y, false);
+  };
+}
+
+Launch follow(const ops::KeepRows& op, const Bound& to) {
+  if (!op.followed) return {};
+  return
+      [states = states_of(op, to), next = to.out](const Place& at) { keep_rows(at, next, states); };
+}
 
 Launch bind(const ops::Dropout& op, const Bound& to) {
   return [threshold = threshold_of(op.rate), scale = static_cast<float>(op.scale),
           stream = op.stream, by_epoch = op.redraw_epoch, feed = to.feed, x = to.in[0], y = to.out,
           add = to.accumulate](const Place& at) {
-    dropout(at, {feed->deal.seed, stream, by_epoch}, threshold, scale, x, y, add);
+    dropout(at, {feed->seed, stream, by_epoch}, threshold, scale, x, y, add);
   };
 }
 
@@ -36,7 +99,7 @@ Launch bind(const ops::AlphaDropout& op, const Bound& to) {
   return [=, threshold = threshold_of(op.rate), scale = static_cast<float>(op.scale),
           shift = static_cast<float>(op.shift), stream = op.stream, feed = to.feed, x = to.in[0],
           y = to.out](const Place& at) {
-    alpha_dropout(at, {feed->deal.seed, stream, false}, threshold, scale, shift, dropped, x, y);
+    alpha_dropout(at, {feed->seed, stream, false}, threshold, scale, shift, dropped, x, y);
   };
 }
 

@@ -31,7 +31,7 @@ Launch bind(const ops::Loss& op, const Bound& to) {
 
 Launch bind(const ops::MeanLoss& op, const Bound& to) {
   const bool judges = to.in.size() > 1;
-  return [scale = static_cast<float>(op.scale), x = to.in[0], judged = judges ? to.in[1] : View{},
+  return [scale = op.scale, x = to.in[0], judged = judges ? to.in[1] : View{},
           sides = judges ? to.in[2] : View{}, dx = to.out, term = op.term, out = to.losses,
           feed = to.feed](const Place& at) {
     mean_loss(at, scale, x, judged, sides, feed->truths[term], out, dx);

@@ -32,9 +32,10 @@ Launch bind(const ops::ActivationGrad& op, const Bound& to) {
 }
 
 Launch bind(const ops::Affine& op, const Bound& to) {
-  return
-      [scale = static_cast<float>(op.scale), shift = static_cast<float>(op.shift), x = to.in[0],
-       y = to.out, add = to.accumulate](const Place& at) { affine(at, scale, shift, x, y, add); };
+  const Line line{op.scale, static_cast<float>(op.shift), op.scalar};
+  return [=, x = to.in[0], y = to.out, add = to.accumulate](const Place& at) {
+    affine(at, line, x, y, add);
+  };
 }
 
 Launch bind(const ops::AffineChannels& op, const Bound& to) {

@@ -1,0 +1,330 @@
+// Batch normalisation step by step, in the order of the CPU's sums: pixels of a sample in four interleaved parts of
+// stretches, samples one after the other in double.
+#include "cuda/kernels/each.cuh"
+#include "cuda/kernels/images.h"
+
+namespace steep::cuda {
+
+namespace {
+
+constexpr int kTile = 32, kParts = 4, kStretch = 256;  // channels of a block; parts; pixels
+
+// Sums over pixels of what step(sums, p) adds, a thread a channel and part; the first part's thread has them.
+template <int kSums, class Step>
+__device__ void over_pixels(int pixels, bool there, float (&shared)[kSums][kParts][kTile],
+                            float (&total)[kSums], const Step& step) {
+  const int c = static_cast<int>(threadIdx.x), q = static_cast<int>(threadIdx.y);
+  for (int k = 0; k < kSums; ++k) total[k] = 0;
+  for (int first = 0; first < pixels; first += kStretch) {
+    const int end = first + kStretch < pixels ? first + kStretch : pixels;
+    float part[kSums] = {};
+    for (int p = first + q; there && p < end; p += kParts) step(part, p);
+    for (int k = 0; k < kSums; ++k) shared[k][q][c] = part[k];
+    __syncthreads();
+    for (int k = 0; k < kSums && q == 0; ++k) {
+      const auto& of = shared[k];
+      total[k] = total[k] + ((of[0][c] + of[1][c]) + (of[2][c] + of[3][c]));
+    }
+    __syncthreads();
+  }
+}
+
+struct Spot {  // a channel of a sample
+  int c, r;
+  bool there, first;
+  __device__ explicit Spot(int channels)
+      : c(static_cast<int>(blockIdx.y * kTile + threadIdx.x)), r(static_cast<int>(blockIdx.x)),
+        there(c < channels), first(threadIdx.y == 0) {}
+};
+
+__global__ void __launch_bounds__(kTile* kParts)
+    sum_of_pixels(int pixels, int channels, View x, View out) {
+  STEEP_SHARED(shared, float[1][kParts][kTile]);
+  const Spot at(channels);
+  const float* const from = x.data + at.r * x.ld + at.c;
+  float total[1];
+  over_pixels(pixels, at.there, shared, total, [&](float* sums, int p) {
+    sums[0] = sums[0] + from[static_cast<long>(p) * channels];
+  });
+  if (at.there && at.first) out.data[at.r * out.ld + at.c] = total[0];
+}
+
+__global__ void __launch_bounds__(kTile* kParts) pixel_moments(Norm n, View x, View out) {
+  STEEP_SHARED(shared, float[1][kParts][kTile]);
+  STEEP_SHARED(centers, float[kTile]);
+  const Spot at(n.channels);
+  const float* const from = x.data + at.r * x.ld + at.c;
+  float total[1];
+  over_pixels(n.pixels, at.there, shared, total, [&](float* sums, int p) {
+    sums[0] = sums[0] + from[static_cast<long>(p) * n.channels];
+  });
+  if (at.first) centers[threadIdx.x] = total[0] / static_cast<float>(n.pixels);
+  __syncthreads();
+  const float center = centers[threadIdx.x];
+  over_pixels(n.pixels, at.there, shared, total, [&](float* sums, int p) {
+    const float away = from[static_cast<long>(p) * n.channels] - center;
+    sums[0] = fma_(away, away, sums[0]);
+  });
+  if (!at.first) return;
+  float* const to = out.data + at.r * out.ld + at.c;
+  const long width = padded(n.channels);
+  if (at.c < width) to[0] = at.there ? center : 0.0f, to[width] = at.there ? total[0] : 0.0f;
+}
+
+STEEP_HD int group_of(const Norm& n, int r) { return n.group > 0 ? r / n.group : 0; }
+STEEP_HD const float* row_of(const Norm& n, const View& x, int r) {
+  return x.data + group_of(n, r) * x.ld;
+}
+
+__global__ void __launch_bounds__(kTile* kParts)
+    pixel_sums(Norm n, View dy, View x, View statistics, View out) {
+  STEEP_SHARED(shared, float[2][kParts][kTile]);
+  const Spot at(n.channels);
+  const float *const up = dy.data + at.r * dy.ld + at.c, *const in = x.data + at.r * x.ld + at.c;
+  const float* const of = row_of(n, statistics, at.r) + at.c;
+  const long width = padded(n.channels);
+  const float center = at.there ? of[0] : 0.0f;
+  float total[2];
+  over_pixels(n.pixels, at.there, shared, total, [&](float* sums, int p) {
+    const float g = up[static_cast<long>(p) * n.channels];
+    sums[0] = sums[0] + g;
+    sums[1] = fma_(g, in[static_cast<long>(p) * n.channels] - center, sums[1]);
+  });
+  if (!at.first || at.c >= width) return;
+  float* const to = out.data + at.r * out.ld + at.c;
+  to[0] = at.there ? total[0] : 0.0f;
+  to[width] = at.there ? total[1] * of[width] : 0.0f;
+}
+
+// A block a tile of 16 channels and a group of samples: rows come together, one thread a channel adds them.
+constexpr int kChannels = 16, kRows = 16;
+struct Rows2 { double of[2][kRows][kChannels]; };
+template <class Add>
+__device__ void over_rows(const View& x, int first, int end, int c, bool there, long second,
+                          Rows2& shared, const Add& add) {
+  const int lane = static_cast<int>(threadIdx.x), row = static_cast<int>(threadIdx.y);
+  for (int from = first; from < end; from += kRows) {
+    const int r = from + row;
+    if (there && r < end) {
+      const float* const at = x.data + r * x.ld + c;
+      shared.of[0][row][lane] = static_cast<double>(at[0]);
+      shared.of[1][row][lane] = static_cast<double>(at[second]);
+    }
+    __syncthreads();
+    const int rows = end - from < kRows ? end - from : kRows;
+    for (int i = 0; there && row == 0 && i < rows; ++i)
+      add(shared.of[0][i][lane], shared.of[1][i][lane]);
+    __syncthreads();
+  }
+}
+
+struct Grouped {  // rows that are normalised together
+  int g, first, end, c;
+  bool there, sums;
+  __device__ Grouped(const Norm& n, int rows)
+      : g(static_cast<int>(blockIdx.y)), c(static_cast<int>(blockIdx.x * kChannels + threadIdx.x)),
+        there(c < n.channels), sums(there && threadIdx.y == 0) {
+    const int size = n.group > 0 && n.group < rows ? n.group : rows;
+    first = g * size;
+    end = first + size < rows ? first + size : rows;
+  }
+};
+
+STEEP_HD void write_statistics(float* to, long width, double eps, float scale, double mean,
+                               double variance) {
+  const double inverse = 1 / sqrt_(variance + eps);
+  to[0] = static_cast<float>(mean);
+  to[width] = static_cast<float>(inverse);
+  to[2 * width] = static_cast<float>(static_cast<double>(scale) * inverse);
+  to[3 * width] = static_cast<float>(variance);
+}
+STEEP_HD void clear(float* to, long width) {
+  for (int k = 0; k < 4; ++k) to[k * width] = 0;
+}
+
+// Means and squared distances of equal parts, put together.
+__global__ void __launch_bounds__(kChannels* kRows)
+    batch_statistics(int rows, Norm n, View moments, const float* scale, View out) {
+  STEEP_SHARED(shared, Rows2);
+  const Grouped at(n, rows);
+  const long width = padded(n.channels);
+  const double count = static_cast<double>(at.end - at.first);
+  const double pixels = static_cast<double>(n.pixels);
+  double mean = 0, squares = 0;
+  over_rows(moments, at.first, at.end, at.c, at.there, width, shared,
+            [&](double x, double) { mean += x; });
+  mean /= count;
+  over_rows(moments, at.first, at.end, at.c, at.there, width, shared, [&](double x, double s) {
+    const double away = x - mean;
+    squares += s + pixels * away * away;
+  });
+  float* const to = out.data + at.g * out.ld + at.c;
+  if (at.sums) {
+    write_statistics(to, width, n.eps, scale[at.c], mean, squares / (count * pixels));
+  } else if (threadIdx.y == 0 && at.c < width) {
+    clear(to, width);
+  }
+}
+
+__global__ void __launch_bounds__(kChannels* kRows)
+    gradient_means(int rows, Norm n, View sums, View statistics, View out) {
+  STEEP_SHARED(shared, Rows2);
+  const Grouped at(n, rows);
+  const long width = padded(n.channels);
+  double sum = 0, product = 0;
+  over_rows(sums, at.first, at.end, at.c, at.there, width, shared,
+            [&](double x, double y) { sum += x, product += y; });
+  if (threadIdx.y != 0 || at.c >= width) return;
+  const double count = static_cast<double>(at.end - at.first) * static_cast<double>(n.pixels);
+  const float inverse = statistics.data[at.g * statistics.ld + width + at.c];
+  float* const to = out.data + at.g * out.ld + at.c;
+  to[0] = at.there ? static_cast<float>(sum / count) : 0.0f;
+  to[width] = at.there ? static_cast<float>(product / count * static_cast<double>(inverse)) : 0.0f;
+}
+
+struct Frozen {
+  Norm n;
+  const float *scale, *mean, *variance;
+  View out;
+  STEEP_HD void operator()(int, int c) const {
+    const long width = padded(n.channels);
+    if (c >= n.channels) return clear(out.data + c, width);
+    write_statistics(out.data + c, width, n.eps, scale[c], static_cast<double>(mean[c]),
+                     static_cast<double>(variance[c]));
+  }
+};
+
+struct Normalized {
+  Norm n;
+  View x, statistics, residual;
+  const float* shift;
+  bool relu;
+  STEEP_HD float operator()(int r, int c) const {
+    const int k = c % n.channels;
+    const float* const of = row_of(n, statistics, r) + k;
+    const float y = fma_(at(x, r, c) - of[0], of[2 * padded(n.channels)], shift[k]);
+    const float sum = residual.data ? y + at(residual, r, c) : y;
+    return relu ? relu_(sum) : sum;
+  }
+};
+struct NormalizedGrad {
+  Norm n;
+  View dy, x, statistics, means;
+  STEEP_HD float operator()(int r, int c) const {
+    const int k = c % n.channels;
+    const long width = padded(n.channels);
+    const float* const of = row_of(n, statistics, r) + k;
+    const float scale = of[2 * width], g = at(dy, r, c);
+    if (!means.data) return scale * g;
+    const float* const by = row_of(n, means, r) + k;
+    return scale * fma_(of[0] - at(x, r, c), by[width], g - by[0]);
+  }
+};
+
+// What running statistics become: moved by one group after the other.
+struct Followed { float mean, variance; };
+STEEP_HD Followed followed(const Running& r, const View& statistics, int rows, int c) {
+  const int size = r.norm.group > 0 && r.norm.group < rows ? r.norm.group : rows;
+  const long width = padded(r.norm.channels);
+  double mean = static_cast<double>(r.mean[c]), variance = static_cast<double>(r.variance[c]);
+  for (int g = 0; g * size < rows; ++g) {
+    const int left = rows - g * size;
+    const double n =
+        static_cast<double>(static_cast<long>(left < size ? left : size) * r.norm.pixels);
+    const double scale = r.unbiased && n > 1 ? n / (n - 1) : 1.0;
+    const float* const of = statistics.data + g * statistics.ld + c;
+    mean = r.momentum * mean + (1 - r.momentum) * static_cast<double>(of[0]);
+    variance =
+        r.momentum * variance + (1 - r.momentum) * (scale * static_cast<double>(of[3 * width]));
+  }
+  return {static_cast<float>(mean), static_cast<float>(variance)};
+}
+struct Check {
+  Now now;
+  Running r;
+  View statistics;
+  int rows;
+  __device__ __forceinline__ void operator()(int, int c) const {
+    const Followed next = followed(r, statistics, rows, c);
+    if (is_finite(next.mean) && is_finite(next.variance)) return;
+    if (!stopped(now, false)) atomicMax(&now.cursor->bad_loss, when(now));
+  }
+};
+struct Follow {
+  Now now;
+  Running r;
+  View statistics;
+  int rows;
+  __device__ __forceinline__ void operator()(int, int c) const {
+    if (stopped(now, true)) return;
+    const Followed next = followed(r, statistics, rows, c);
+    r.mean[c] = next.mean;
+    r.variance[c] = next.variance;
+  }
+};
+
+dim3 tiles(const Place& at, int channels) {
+  return dim3(static_cast<unsigned>(at.rows), blocks_of(channels, kTile));
+}
+dim3 groups(const Place& at, const Norm& n) {
+  const int size = n.group > 0 && n.group < at.rows ? n.group : at.rows;
+  return dim3(blocks_of(n.channels, kChannels), blocks_of(at.rows, size));
+}
+Place one_row(Place at) {
+  at.rows = 1;
+  return at;
+}
+
+}  // namespace
+
+void sum_pixels(const Place& at, int pixels, int channels, const View& x, const View& sums) {
+  start(at.stream, tiles(at, channels), dim3(kTile, kParts), sum_of_pixels, pixels, channels, x,
+        sums);
+}
+
+void moments(const Place& at, const Norm& n, const View& x, const View& out) {
+  start(at.stream, tiles(at, n.channels), dim3(kTile, kParts), pixel_moments, n, x, out);
+}
+
+void statistics(const Place& at, const Norm& n, const View& moments, const float* scale,
+                const View& out) {
+  start(at.stream, groups(at, n), dim3(kChannels, kRows), batch_statistics, at.rows, n, moments,
+        scale, out);
+}
+
+void frozen_statistics(const Place& at, const Norm& n, const float* scale, const float* mean,
+                       const float* variance, const View& out) {
+  each(one_row(at), static_cast<int>(padded(n.channels)), Frozen{n, scale, mean, variance, out});
+}
+
+void normalize(const Place& at, const Norm& n, const View& x, const View& statistics,
+               const float* shift, const View& residual, bool relu, const View& y) {
+  write_each(at, y, false, Normalized{n, x, statistics, residual, shift, relu});
+}
+
+void norm_sums(const Place& at, const Norm& n, const View& dy, const View& x,
+               const View& statistics, const View& sums) {
+  start(at.stream, tiles(at, n.channels), dim3(kTile, kParts), pixel_sums, n, dy, x, statistics,
+        sums);
+}
+
+void norm_means(const Place& at, const Norm& n, const View& sums, const View& statistics,
+                const View& means) {
+  start(at.stream, groups(at, n), dim3(kChannels, kRows), gradient_means, at.rows, n, sums,
+        statistics, means);
+}
+
+void norm_grad(const Place& at, const Norm& n, const View& dy, const View& x,
+               const View& statistics, const View& means, const View& dx, bool accumulate) {
+  write_each(at, dx, accumulate, NormalizedGrad{n, dy, x, statistics, means});
+}
+
+void check_running(const Place& at, const Running& r, const View& statistics) {
+  each(one_row(at), r.norm.channels, Check{at.now, r, statistics, at.rows});
+}
+
+void follow(const Place& at, const Running& r, const View& statistics) {
+  each(one_row(at), r.norm.channels, Follow{at.now, r, statistics, at.rows});
+}
+
+}  // namespace steep::cuda

@@ -1,0 +1,101 @@
+// Convolutions and what slides over images.
+#include "cuda/ops/bind.h"
+
+namespace steep::cuda {
+
+namespace {
+
+Kernel kernel_of(const ops::Convolving& op, const Bound& to) {
+  return {op.window, to.weight, static_cast<int>(op.groups), op.depthwise};
+}
+const float* bias_of(const Bound& to) {
+  return to.parameters.size() > 1 ? to.parameters[1] : nullptr;
+}
+
+Neighbours neighbours_of(const ops::LocalNorm& op) {
+  const long reach = op.size / 2 < op.channels ? op.size / 2 : op.channels - 1;
+  return {static_cast<int>(op.channels), static_cast<int>(reach), static_cast<float>(op.alpha),
+          static_cast<float>(op.beta), static_cast<float>(op.bias)};
+}
+Enlarged enlarged_of(const ops::Upsample& op) {
+  return {static_cast<int>(op.height), static_cast<int>(op.width), static_cast<int>(op.channels),
+          static_cast<int>(op.down), static_cast<int>(op.across)};
+}
+
+}  // namespace
+
+Launch bind(const ops::Conv& op, const Bound& to) {
+  return
+      [k = kernel_of(op, to), f = function_of(op.f), bias = bias_of(to), x = to.in[0], y = to.out,
+       z = to.before](const Place& at) { correlate(at, k, bias, false, f, x, y, z); };
+}
+
+Launch bind(const ops::ConvTranspose& op, const Bound& to) {
+  return
+      [k = kernel_of(op, to), f = function_of(op.f), bias = bias_of(to), x = to.in[0], y = to.out,
+       z = to.before](const Place& at) { carry_back(at, k, bias, false, f, x, y, z); };
+}
+
+Launch bind(const ops::ConvGrad& op, const Bound& to) {
+  return [k = kernel_of(op, to), f = function_of(op.f), add = to.accumulate, dy = to.in[0],
+          stored = to.stored, dx = to.out](const Place& at) {
+    carry_back(at, k, nullptr, add, {}, dy, dx, {});
+    if (f.f >= 0) activate_grad(at, f.f, f.alpha, dx, stored, dx, false);
+  };
+}
+
+Launch bind(const ops::ConvTransposeGrad& op, const Bound& to) {
+  return [k = kernel_of(op, to), f = function_of(op.f), add = to.accumulate, dy = to.in[0],
+          stored = to.stored, dx = to.out](const Place& at) {
+    correlate(at, k, nullptr, add, {}, dy, dx, {});
+    if (f.f >= 0) activate_grad(at, f.f, f.alpha, dx, stored, dx, false);
+  };
+}
+
+Launch bind(const ops::ConvGradWeight& op, const Bound& to) {
+  return [k = kernel_of(op, to), images = to.samples, x = to.in[0], dy = to.in[1],
+          parts = to.out](const Place& at) { kernel_gradients(at, k, images, x, dy, parts); };
+}
+
+Launch bind(const ops::MaxPool& op, const Bound& to) {
+  return [w = op.window, x = to.in[0], y = to.out](const Place& at) { max_pool(at, w, x, y); };
+}
+
+Launch bind(const ops::MaxPoolGrad& op, const Bound& to) {
+  return [w = op.window, x = to.in[0], y = to.in[1], dy = to.in[2], dx = to.out,
+          add = to.accumulate](const Place& at) { max_pool_grad(at, w, x, y, dy, dx, add); };
+}
+
+Launch bind(const ops::AvgPool& op, const Bound& to) {
+  return [w = op.window, padding = op.count_padding, x = to.in[0], y = to.out](const Place& at) {
+    avg_pool(at, w, padding, x, y);
+  };
+}
+
+Launch bind(const ops::AvgPoolGrad& op, const Bound& to) {
+  return [w = op.window, padding = op.count_padding, dy = to.in[0], dx = to.out,
+          add = to.accumulate](const Place& at) { avg_pool_grad(at, w, padding, dy, dx, add); };
+}
+
+Launch bind(const ops::Upsample& op, const Bound& to) {
+  return
+      [by = enlarged_of(op), x = to.in[0], y = to.out](const Place& at) { upsample(at, by, x, y); };
+}
+
+Launch bind(const ops::UpsampleGrad& op, const Bound& to) {
+  return [by = enlarged_of(op.of), dy = to.in[0], dx = to.out,
+          add = to.accumulate](const Place& at) { upsample_grad(at, by, dy, dx, add); };
+}
+
+Launch bind(const ops::LocalNorm& op, const Bound& to) {
+  return [of = neighbours_of(op), x = to.in[0], y = to.out](const Place& at) {
+    local_norm(at, of, x, y);
+  };
+}
+
+Launch bind(const ops::LocalNormGrad& op, const Bound& to) {
+  return [of = neighbours_of(op.of), x = to.in[0], dy = to.in[1], dx = to.out,
+          add = to.accumulate](const Place& at) { local_norm_grad(at, of, x, dy, dx, add); };
+}
+
+}  // namespace steep::cuda

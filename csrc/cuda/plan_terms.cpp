@@ -1,0 +1,126 @@
+// Binds the terms of gradients to products and sums over the rows of a batch, and cuts parameters into tasks.
+#include <algorithm>
+
+#include "base/error.h"
+#include "cuda/plan.h"
+
+namespace steep::cuda {
+
+namespace {
+
+constexpr long kBlockRows = 64, kBlockColumns = 512;  // of a matrix, and of a vector
+
+}  // namespace
+
+Tasks::Tasks(const Layout& layout, const std::vector<bool>& moved) {
+  for (std::size_t p = 0; p < layout.slices.size(); ++p) {
+    const Slice& s = layout.slices[p];
+    first.push_back(static_cast<int>(all.size()));
+    if (!moved[p]) continue;
+    const long length = s.matrix ? s.rows : padded(s.columns);
+    const long step = s.matrix ? kBlockRows : kBlockColumns;
+    for (long lo = 0; lo < length; lo += step) {
+      for (long panel = 0; panel < (s.matrix ? s.panels().count() : 1); ++panel) {
+        const long width = s.matrix ? s.panels().width(panel) : 1;
+        const long offset = s.matrix ? s.panels().offset(panel) + lo * width : lo;
+        all.push_back({s.offset + offset, static_cast<int>(std::min(step, length - lo) * width),
+                       static_cast<int>(p), static_cast<int>(all.size())});
+      }
+    }
+  }
+  first.push_back(static_cast<int>(all.size()));
+}
+
+void Plan::bind_terms() {
+  std::vector<bool> back(program_.tensors.size(), false);  // written on the way back
+  for (std::size_t i = backward_; i < calls_.size(); ++i) {
+    if (calls_[i].out >= 0) back[calls_[i].out] = true;
+  }
+  const auto waits = [&](const GradTerm& t) { return back[t.dy] || (t.x >= 0 && back[t.x]); };
+  std::vector<bool> beside(program_.terms.size(), false);  // summed with the weight's product
+  for (std::size_t p = 0; p < program_.terms.size(); ++p) {
+    const int bias = program_.trains.empty() ? -1 : bias_of(static_cast<int>(p));
+    if (bias >= 0) beside[bias] = true;
+  }
+  for (std::size_t p = 0; p < program_.terms.size(); ++p) {
+    if (program_.trains.empty() || !program_.trains[p] || beside[p]) continue;
+    const auto& terms = program_.terms[p];
+    const bool late = std::any_of(terms.begin(), terms.end(), waits);
+    const int parameter = static_cast<int>(p);
+    bind_terms_of(parameter, bias_of(parameter), late ? late_ : early_);
+  }
+}
+
+// The vector whose only term are the sums of what a matrix's only term is a product with; or -1. A
+// vector is the first such matrix's.
+int Plan::bias_of(int parameter) const {
+  const auto only = [&](std::size_t p, GradTerm::Form form, int dy) {
+    const auto& terms = program_.terms[p];
+    return program_.trains[p] && terms.size() == 1 && terms[0].form == form &&
+           !terms[0].second_half && terms[0].positions == 1 && (dy < 0 || terms[0].dy == dy);
+  };
+  const auto outer = GradTerm::Form::Outer;
+  if (!only(static_cast<std::size_t>(parameter), outer, -1)) return -1;
+  const int dy = program_.terms[parameter][0].dy;
+  for (int p = 0; p < parameter; ++p) {
+    if (only(static_cast<std::size_t>(p), outer, dy)) return -1;
+  }
+  for (std::size_t p = 0; p < program_.terms.size(); ++p) {
+    const bool whole = weights_->layout().slices[p].columns == program_.tensors[dy].width;
+    if (whole && only(p, GradTerm::Form::Sum, dy)) return static_cast<int>(p);
+  }
+  return -1;
+}
+
+void Plan::bind_terms_of(int parameter, int bias, std::vector<Term>& to) {
+  const Slice& s = weights_->layout().slices[parameter];
+  const long at_bias = bias < 0 ? -1 : weights_->layout().slices[bias].offset;
+  bool accumulate = false;
+  for (const GradTerm& t : program_.terms[parameter]) {
+    View dy = view(t.dy);
+    const View x = view(t.x);
+    if (t.second_half) dy.data += dy.columns / 2;
+    const long outputs = s.narrow ? s.rows : s.columns;  // a vector of more may lie there
+    if (t.form != GradTerm::Form::Partial) dy.columns = static_cast<int>(outputs * t.positions);
+    const long at = s.offset;
+    const bool add = accumulate;
+    switch (t.form) {
+      case GradTerm::Form::Outer:
+        to.push_back([=, panels = s.panels(), narrow = s.narrow,
+                      positions = static_cast<int>(t.positions)](const Place& p, float* g) {
+          float* const sums = at_bias < 0 ? nullptr : g + at_bias;
+          matmul_grad_weight(p, x, dy, {{g + at, panels}, narrow, false, positions}, add, sums);
+        });
+        break;
+      case GradTerm::Form::Sum:
+        to.push_back([=](const Place& p, float* g) { column_sums(p, dy, {}, g + at, add); });
+        break;
+      case GradTerm::Form::SumProduct:
+        to.push_back([=](const Place& p, float* g) { column_sums(p, dy, x, g + at, add); });
+        break;
+      case GradTerm::Form::Partial:
+        to.push_back([=, panels = s.panels(), samples = program_.tensors[t.dy].samples](
+                         const Place& p, float* g) {
+          const long parts = samples == kAllSamples ? 1 : ceil_div(p.rows, samples);
+          add_parts(p, dy, static_cast<int>(parts), {g + at, panels}, add);
+        });
+        break;
+    }
+    accumulate = true;
+  }
+  if (accumulate) return;
+  to.push_back([at = s.offset, size = s.size](const Place& p, float* g) {
+    const auto bytes = static_cast<std::size_t>(size) * sizeof(float);
+    cuda::check(cudaMemsetAsync(g + at, 0, bytes, p.stream), "gradients");
+  });
+}
+
+void Plan::early_gradients(const Place& at, float* column) const {
+  for (const auto& term : early_) term(at, column);
+}
+
+void Plan::late_gradients(const Place& at, float* column) const {
+  for (const auto& term : late_) term(at, column);
+}
+
+}  // namespace steep::cuda
