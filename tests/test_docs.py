@@ -65,6 +65,7 @@ MEMBERS = {
     "Comparison": "save",
     "Search": "choice score",
     "Table": "apply classes decode encode features learn load open save targets",
+    "Sweep": "best plot trainer",
     "Target": "task",
     "History": "history plot steps to_frame",
     "Tensor": "T shape",

@@ -15,6 +15,7 @@ from .gradients import (
 from .lsuv import UnitVariance, lsuv
 from .search import Search, search
 from .surfaces import Surface
+from .sweep import Sweep, sweep
 
 __all__ = [
     "Comparison",
@@ -26,6 +27,7 @@ __all__ = [
     "OnSurface",
     "Search",
     "Surface",
+    "Sweep",
     "UnitVariance",
     "behaviour",
     "chain_gradients",
@@ -39,4 +41,5 @@ __all__ = [
     "lsuv",
     "minimize",
     "search",
+    "sweep",
 ]

@@ -3,7 +3,6 @@
 Which choices are tried is in `strategies`, how they are trained and scored in `trials`.
 """
 
-import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,13 +11,12 @@ from typing import Any
 from ..checks.names import choose
 from ..checks.numbers import seed as checked_seed
 from ..checks.numbers import whole
-from ..training.trainer import Trainer
 from . import strategies
+from .spaces import as_table, cell, fit_options, options_of
 from .trials import OWN, Row, Trials, worth
 
 METHODS = {name: name for name in ("random", "evolution", "halving")}
 MODES = {name: name for name in ("auto", "max", "min")}
-SHOWN = 10
 
 
 @dataclass(frozen=True, repr=False)
@@ -61,15 +59,8 @@ class Search:
     def __repr__(self) -> str:
         """Return a table of the best rows, the best first."""
         order = sorted(self.rows, key=lambda row: worth(row, self.mode), reverse=True)
-        head, shown = list(self.best), order[:SHOWN]
-        lines = [head, *([_cell(row[name]) for name in head] for row in shown)]
-        widths = [max(len(line[k]) for line in lines) for k in range(len(head))]
-        more = len(order) - len(shown)
-        return "\n".join([
-            f"{self.method} search: {len(order)} scored, best {_cell(self.score)}",
-            *("  ".join(f"{c:>{w}}" for c, w in zip(line, widths, strict=True)) for line in lines),
-            *([f"and {more} more"] if more else []),
-        ])  # fmt: skip
+        head = f"{self.method} search: {len(order)} scored, best {cell(self.score)}"
+        return as_table(head, list(self.best), order)
 
 
 def search(
@@ -153,7 +144,7 @@ def search(
         score what `build` makes.
     """
     method, mode = choose("method", method, METHODS), choose("mode", mode, MODES)
-    options = _options(space)
+    options = options_of("search", space, OWN)
     budget = min(whole("search", "budget", budget), math.prod(map(len, options.values())))
     epochs, eta = whole("search", "epochs", epochs), whole("search", "eta", eta, 2)
     population = whole("search", "population", population)
@@ -180,49 +171,15 @@ def search(
         resumes=method == "halving",
         data=(X, y),
         validation=validation,
-        fit=_fit_options(fit),
+        fit=fit_options("search", fit),
     )
     if method == "random":
-        strategies.at_random(drawn, trials, budget, epochs)
+        strategies.at_random(drawn, trials.all, budget, epochs)
     elif method == "evolution":
-        strategies.evolution(drawn, trials, budget, epochs, population=population, sample=sample)
+        strategies.evolution(
+            drawn, trials.all, budget, epochs, population=population, sample=sample
+        )
     else:
-        strategies.halving(drawn, trials, budget, epochs, eta=eta, forget=trials.forget)
+        strategies.halving(drawn, trials.all, budget, epochs, eta=eta, forget=trials.forget)
     mode = "max" if trials.mode == "auto" else trials.mode
     return Search(trials.rows, trials.best, method, mode, trials.trainer)
-
-
-def _options(space: Any) -> dict[str, tuple[Any, ...]]:
-    """Return the options of a space, checked."""
-    if not isinstance(space, Mapping):
-        raise TypeError(
-            'search: space must be a dict of options by name, as {"units": (16, 64)}, got '
-            f"{type(space).__name__}"
-        )
-    found = {}
-    for name, given in space.items():
-        if not isinstance(name, str) or not name.isidentifier() or name in OWN:
-            raise ValueError(
-                f"search: space: {name!r} cannot be an argument of build; score and epochs are "
-                "columns of the result"
-            )
-        if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-            raise TypeError(f"search: space: options of {name!r} must be a list, got {given!r}")
-        found[name] = tuple(given)
-        if not found[name]:
-            raise ValueError(f"search: space: {name!r} has no options")
-    if not found:
-        raise ValueError("search: space is empty")
-    return found
-
-
-def _fit_options(given: dict[str, Any]) -> dict[str, Any]:
-    """Return what `fit` is given beside data and epochs; refuse what it does not take."""
-    known = dict.fromkeys(inspect.signature(Trainer.fit).parameters)
-    for name in given:
-        choose("argument of search or fit", name, known)
-    return {"progress": False, **given}
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

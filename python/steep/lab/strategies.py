@@ -1,17 +1,19 @@
-"""Which choices a search tries, one after the other: random, evolution, halving.
+"""Which choices a search or sweep tries: all, random ones, evolution, halving.
 
 A choice is a place on each axis of a space, an index; what it means and how it is scored is in
-`search`.
+`search` and `sweep`. Choices that do not wait for each other's scores are scored in one call.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import TypeAlias
 
 from .. import _core
 
 Choice: TypeAlias = tuple[int, ...]
-Score: TypeAlias = Callable[[Choice, int], float]  # after so many epochs; the larger the better
+# The scores of several choices after so many epochs; the larger the better.
+Score: TypeAlias = Callable[[Sequence[Choice], int], list[float]]
 
 
 class Draws:
@@ -66,10 +68,14 @@ class Space:
         return found
 
 
+def grid(space: Space, score: Score, epochs: int) -> None:
+    """Score every choice, the last axis first."""
+    score(list(product(*map(range, space.sizes))), epochs)
+
+
 def at_random(space: Space, score: Score, budget: int, epochs: int) -> None:
     """Score `budget` choices (Bergstra & Bengio 2012)."""
-    for _ in range(budget):
-        score(space.new(), epochs)
+    score([space.new() for _ in range(budget)], epochs)
 
 
 def evolution(
@@ -83,7 +89,7 @@ def evolution(
         else:
             several = [alive[k] for k in space.draws.some(sample, population)]
             child = space.mutant(max(several, key=lambda one: one[0])[1])
-        alive.append((score(child, epochs), child))
+        alive.append((score([child], epochs)[0], child))
 
 
 def halving(
@@ -98,7 +104,7 @@ def halving(
     """Train all a little, the best of them on, and so forth (Jamieson & Talwalkar 2016)."""
     left = [space.new() for _ in range(budget)]
     for trained in rungs(budget, epochs, eta):
-        scores = [score(choice, trained) for choice in left]
+        scores = score(left, trained)
         order = sorted(range(len(left)), key=lambda k: -scores[k])  # of equals those drawn first
         for k in order[max(1, len(left) // eta) :]:
             forget(left[k])

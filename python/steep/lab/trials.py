@@ -4,7 +4,7 @@ Which choices is in `strategies`, what users call in `search`.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -64,6 +64,10 @@ class Trials:
         if self.resumes:
             self._made[choice] = made
         return good[1]
+
+    def all(self, choices: Sequence[Choice], epochs: int) -> list[float]:
+        """Score several choices, one after the other."""
+        return [self(choice, epochs) for choice in choices]
 
     def forget(self, choice: Choice) -> None:
         """Let go of what is not trained on."""
