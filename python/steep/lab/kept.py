@@ -104,11 +104,9 @@ def seen(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): seen(each) for name, each in value.items()}
     if isinstance(value, np.ndarray) and value.dtype != object:
-        return [
-            str(value.dtype),
-            list(value.shape),
-            zlib.crc32(np.ascontiguousarray(value).tobytes()),
-        ]
+        return [str(value.dtype), list(value.shape), zlib.crc32(value.tobytes())]
+    if isinstance(value, np.generic):
+        value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return type(value).__name__  # the words of an object may have its address

@@ -7,6 +7,7 @@ import copy
 import inspect
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ class Members:
         self.trainers: dict[Choice, Trainer | None] = {}
         self._takes = _takes(make, options)
         self._stop, self._lock = threading.Event(), threading.Lock()
-        self._nets: dict[int, Choice] = {}
+        self._nets: weakref.WeakKeyDictionary[Any, Choice] = weakref.WeakKeyDictionary()
 
     def __call__(self, choices: Sequence[Choice], epochs: int) -> list[float]:
         """Train several members up to so many epochs, at once; return how good they are."""
@@ -120,8 +121,7 @@ class Members:
         if not isinstance(made, Trainer):
             raise TypeError(f"make_trainer must return a Trainer, got {type(made).__name__}")
         with self._lock:
-            self.trainers[choice] = made  # it stays alive, and so its id is its own
-            if self._nets.setdefault(id(made.net), choice) != choice:
+            if self._nets.setdefault(made.net, choice) != choice:
                 raise ValueError(
                     "make_trainer returned a trainer of another member's network; make a new one"
                 )
