@@ -66,6 +66,7 @@ MEMBERS = {
     "Search": "choice score",
     "Table": "apply classes decode encode features learn load open save targets",
     "Sweep": "best plot trainer",
+    "RateTest": "plot",
     "Target": "task",
     "History": "history plot steps to_frame",
     "Tensor": "T shape",

@@ -1,9 +1,11 @@
 """The lab: descent, gradients and signals looked at outside of training; search for networks."""
 
+from . import surfaces
 from .compared import OnNetwork, OnSurface
 from .comparison import Comparison
 from .curvature import Curvature, curvature
 from .descend import DivergedError, Minimum, behaviour, descend, minimize
+from .find_lr import RateTest, find_lr
 from .flow import GradientNorm, gradient_flow
 from .gradients import (
     chain_gradients,
@@ -13,6 +15,7 @@ from .gradients import (
     least_squares,
 )
 from .lsuv import UnitVariance, lsuv
+from .paths import plot_paths
 from .search import Search, search
 from .surfaces import Surface
 from .sweep import Sweep, sweep
@@ -25,6 +28,7 @@ __all__ = [
     "Minimum",
     "OnNetwork",
     "OnSurface",
+    "RateTest",
     "Search",
     "Surface",
     "Sweep",
@@ -35,11 +39,14 @@ __all__ = [
     "count_derivatives",
     "curvature",
     "descend",
+    "find_lr",
     "gradient_errors",
     "gradient_flow",
     "least_squares",
     "lsuv",
     "minimize",
+    "plot_paths",
     "search",
+    "surfaces",
     "sweep",
 ]

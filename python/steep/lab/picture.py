@@ -18,6 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 LINES = ("-", "--", ":", "-.")
 GRID = 121  # heights along each side of the surface
 LEVELS = 16
+UPLAND = 0.4  # of the height: where half of a surface lies above, its levels are equally far apart
 FAR = 1e4  # times the picture: lines to points beyond are not drawn
 COLUMNS = 4  # of the legend
 
@@ -31,9 +32,9 @@ def draw(
     rows = 1 - -len(names) // min(COLUMNS, 2 * count)
     figure = blank(4.4 * count + 0.4, 4.0 + 0.22 * rows)
     panels = list(figure.subplots(1, count, squeeze=False)[0])
-    styles = {name: _style(k) for k, name in enumerate(names)}
+    styles = {name: style_of(k) for k, name in enumerate(names)}
     if ground is not None and surface:
-        _contours(panels[0], ground)
+        contours(panels[0], ground)
         for name, end in surface.items():
             _path(panels[0], end, styles[name])
         _losses(panels[1], surface, styles, "loss on the surface", "step")
@@ -50,7 +51,7 @@ def draw(
     return figure
 
 
-def _style(index: int) -> dict[str, Any]:
+def style_of(index: int) -> dict[str, Any]:
     """Return colour and line of one optimizer, the same in every panel."""
     line = LINES[index // len(COLOURS) % len(LINES)]
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": line, "linewidth": 1.5}
@@ -66,7 +67,7 @@ def _fate(end: OnSurface | OnNetwork) -> str:
     return "" if end.diverged is None else f", diverged at step {end.diverged}"
 
 
-def _contours(axes: "Axes", ground: Surface) -> None:
+def contours(axes: "Axes", ground: Surface) -> None:
     """Draw heights, bright where they are low; their levels lie closer near the lowest."""
     (left, right), (bottom, top) = ground.limits
     x, y = np.linspace(left, right, GRID), np.linspace(bottom, top, GRID)
@@ -75,7 +76,9 @@ def _contours(axes: "Axes", ground: Surface) -> None:
     heights[~np.isfinite(heights)] = np.nan
     # Equal steps of the logarithm over the lowest point show both the walls and the floor.
     low, high = np.nanmin(heights), np.nanmax(heights)
-    shown = np.log1p(200 * (heights - low) / ((high - low) or 1.0))
+    shown = (heights - low) / ((high - low) or 1.0)
+    if np.nanmedian(shown) < UPLAND:  # else there is no floor to show
+        shown = np.log1p(200 * shown)
     axes.contourf(x, y, shown, LEVELS, cmap="Greys", alpha=0.75)
     axes.contour(x, y, shown, LEVELS, colors="white", linewidths=0.4)
     axes.plot(*ground.start, "o", color="black", markersize=5)

@@ -140,8 +140,9 @@ def compare(
     path
         Where to save the picture; its ending chooses the format (``.png``, ``.svg``, ``.pdf``).
     surface
-        ``"rosenbrock"``, ``"ravine"``, a quadratic with curvatures 1 and 40, ``"saddle"``, or a
-        pair of functions ``(value, gradient)`` that take a point (2,). None: the network alone.
+        One of ``lab.surfaces``, by name or itself: ``"rosenbrock"``, ``"ravine"``, a quadratic with
+        curvatures 1 and 40, ``"saddle"``, ..; or a pair of functions ``(value, gradient)`` that
+        take a point (2,). None: the network alone.
     start : (2,)
         Where the paths begin; each surface with a name has a start of its own.
     limits
