@@ -12,6 +12,7 @@ from .sparse import Sparse
 from .split import split
 from .table import Table
 from .target import Target, read_target
+from .toy import elephants_and_dogs
 
 __all__ = [
     "Augment",
@@ -21,6 +22,7 @@ __all__ = [
     "Sparse",
     "Table",
     "Target",
+    "elephants_and_dogs",
     "images",
     "load",
     "load_idx_folder",
