@@ -67,6 +67,8 @@ MEMBERS = {
     "Table": "apply classes decode encode features learn load open save targets",
     "Sweep": "best plot trainer",
     "RateTest": "plot",
+    "Landscape": "plot",
+    "Trajectory": "on_epoch_end on_step_end on_train_begin",
     "Target": "task",
     "History": "history plot steps to_frame",
     "Tensor": "T shape",

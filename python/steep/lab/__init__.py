@@ -14,6 +14,7 @@ from .gradients import (
     gradient_errors,
     least_squares,
 )
+from .landscape import Landscape, Trajectory, landscape
 from .lsuv import UnitVariance, lsuv
 from .paths import plot_paths
 from .search import Search, search
@@ -25,6 +26,7 @@ __all__ = [
     "Curvature",
     "DivergedError",
     "GradientNorm",
+    "Landscape",
     "Minimum",
     "OnNetwork",
     "OnSurface",
@@ -32,6 +34,7 @@ __all__ = [
     "Search",
     "Surface",
     "Sweep",
+    "Trajectory",
     "UnitVariance",
     "behaviour",
     "chain_gradients",
@@ -42,6 +45,7 @@ __all__ = [
     "find_lr",
     "gradient_errors",
     "gradient_flow",
+    "landscape",
     "least_squares",
     "lsuv",
     "minimize",
