@@ -11,7 +11,7 @@ import numpy as np
 from .. import Trainer, __version__, callbacks, plots
 from ..data import Dataset
 from ..files import atomic
-from . import measures, report, run_folder, tabular
+from . import measures, readme, run_folder, tabular
 from .makers import Maker
 from .recipe import Recipe, build_augment, build_network, build_optimizer
 
@@ -189,7 +189,7 @@ class Job:
 
     def write_readme(self) -> None:
         """Write the page that explains the folder."""
-        page = report.text(self.folder, self.recipe, self.data, self.result)
+        page = readme.text(self.folder, self.recipe, self.data, self.result)
         atomic.replace(self.folder / run_folder.README, page.encode("utf-8", "surrogatepass"))
 
     def draw(self) -> str:
