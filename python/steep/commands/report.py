@@ -1,4 +1,4 @@
-"""`steep report`: one HTML page of a run, which needs nothing beside it. Its pictures: panels.py."""
+"""`steep report`: one HTML page of a run that needs nothing beside it. Its pictures: panels.py."""
 
 import argparse
 import csv
