@@ -67,6 +67,8 @@ MEMBERS = {
     "Table": "apply classes decode encode features learn load open save targets",
     "Sweep": "best plot trainer",
     "RateTest": "plot",
+    "LearningCurve": "gap plot",
+    "CapacityCurve": "plot",
     "Landscape": "plot",
     "Trajectory": "on_epoch_end on_step_end on_train_begin",
     "Target": "task",

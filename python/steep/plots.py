@@ -28,7 +28,7 @@ def learning_curve(
     *,
     title: str | None = None,
 ) -> None:
-    """Draw loss and, where there is one, accuracy over the epochs, for training and validation.
+    """Draw loss and, where there is one, accuracy by epoch, of training, validation and their gap.
 
     Parameters
     ----------
@@ -74,6 +74,12 @@ def _panel(axes: "Axes", name: str, values: Mapping[str, Sequence[float]]) -> No
                 "markevery": 1 if len(series) <= MOST_MARKED else 0.1,
             }
             axes.plot(epochs, series, label=part, linewidth=1.8, **STYLES[part], **mark)
+    shown, held = values.get(name, ()), values.get(f"val_{name}", ())
+    if len(shown) and len(shown) == len(held) and not all(map(math.isnan, held)):
+        epochs = range(1, len(shown) + 1)
+        axes.fill_between(
+            epochs, shown, held, color="#999999", alpha=0.2, linewidth=0, label="gap"
+        )  # fmt: skip
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
     tidy(axes)

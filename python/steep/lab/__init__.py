@@ -7,6 +7,7 @@ from .curvature import Curvature, curvature
 from .descend import DivergedError, Minimum, behaviour, descend, minimize
 from .find_lr import RateTest, find_lr
 from .flow import GradientNorm, gradient_flow
+from .generalisation import CapacityCurve, LearningCurve, capacity_curve, learning_curve
 from .gradients import (
     chain_gradients,
     check_gradients,
@@ -22,11 +23,13 @@ from .surfaces import Surface
 from .sweep import Sweep, sweep
 
 __all__ = [
+    "CapacityCurve",
     "Comparison",
     "Curvature",
     "DivergedError",
     "GradientNorm",
     "Landscape",
+    "LearningCurve",
     "Minimum",
     "OnNetwork",
     "OnSurface",
@@ -37,6 +40,7 @@ __all__ = [
     "Trajectory",
     "UnitVariance",
     "behaviour",
+    "capacity_curve",
     "chain_gradients",
     "check_gradients",
     "count_derivatives",
@@ -46,6 +50,7 @@ __all__ = [
     "gradient_errors",
     "gradient_flow",
     "landscape",
+    "learning_curve",
     "least_squares",
     "lsuv",
     "minimize",
