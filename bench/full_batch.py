@@ -149,7 +149,10 @@ def main(arguments=None):
     parser.add_argument("--tol", type=float, default=1e-6)
     parser.add_argument("--iterations", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, help="of steep")
     given = parser.parse_args(arguments)
+    if given.threads:
+        steep.set_num_threads(given.threads)
     print(f"steep {steep.__version__}, scikit-learn {sklearn.__version__}, {steep.info()['isa']}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of iterations that ended

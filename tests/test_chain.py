@@ -37,15 +37,19 @@ CHAINS = {
 }
 
 
-def trained(chain, calls, *, samples, precision, activation="tanh", bias=True, weighted=False):
+def trained(
+    chain, calls, *, samples, precision, activation="tanh", bias=True, weighted=False, flat=False
+):
     widths, loss, targets = CHAINS[chain]
     random = np.random.default_rng(samples)
     net = steep.Sequential(
+        *([layers.Flatten()] if flat else []),
         *(layers.Dense(n, activation, use_bias=bias) for n in widths[1:-1]),
         layers.Dense(widths[-1], use_bias=bias),
     )
-    net.build(widths[:1], seed=1)
-    X, y = random.standard_normal((samples, widths[0])), targets(random, samples)
+    shape = (2, widths[0] // 2) if flat else widths[:1]
+    net.build(shape, seed=1)
+    X, y = random.standard_normal((samples, *shape)), targets(random, samples)
     weights = random.uniform(0.1, 2, samples) if weighted else None
     method = optimizers.LBFGS(tol=0, change=0)
     trainer = steep.Trainer(net, loss, method, precision=precision, l2=0.01)
@@ -77,9 +81,9 @@ def test_activations_that_read_their_input_or_their_output(chain, activation):
     same(chain, samples=300, precision="float64", activation=activation)
 
 
-@pytest.mark.parametrize("options", [{"bias": False}, {"weighted": True}])
-@pytest.mark.parametrize("chain", ["binary", "wide", "one layer, narrow"])
-def test_without_bias_and_with_weights(chain, options):
+@pytest.mark.parametrize("options", [{"bias": False}, {"weighted": True}, {"flat": True}])
+@pytest.mark.parametrize("chain", ["binary", "wide", "panels"])
+def test_without_bias_with_weights_and_of_images(chain, options):
     same(chain, samples=300, precision="float64", **options)
 
 

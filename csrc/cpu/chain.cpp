@@ -32,10 +32,14 @@ template <class T> bool Chain<T>::parse(const Program& program, Chain& to) {
   const Op* op = next();
   if (op == nullptr || !op->as<ops::Input>() || op->as<ops::Input>()->target) return false;
   to.input_ = op->out;
+  int x = op->out;  // under its last name
+  for (op = next(); op != nullptr && is_alias(*op) && op->in == std::vector{x}; op = next()) {
+    x = op->out;
+  }
   std::vector<const Op*> products;
-  for (op = next(); op != nullptr && op->as<ops::MatMul>(); op = next()) {
+  for (; op != nullptr && op->as<ops::MatMul>(); op = next()) {
     const auto& a = *op->as<ops::MatMul>();
-    const int before = products.empty() ? to.input_ : products.back()->out;
+    const int before = products.empty() ? x : products.back()->out;
     if (a.turned || a.positions > 1 || op->in != std::vector{before}) return false;
     const Slice& w = to.slice(op->parameter(0));
     const long in = program.tensors[before].width, out = program.tensors[op->out].width;
