@@ -4,32 +4,11 @@
 #include <limits>
 
 #include "base/error.h"
+#include "cuda/arrays.h"
 
 namespace steep::cuda {
 
 namespace {
-
-constexpr long kAlign = 256;
-
-// Arrays one after the other, then all of them on the device.
-class Arrays {
- public:
-  template <class T> long add(const std::vector<T>& values) {
-    const long at = static_cast<long>(bytes_.size());
-    const auto* from = reinterpret_cast<const std::byte*>(values.data());
-    bytes_.insert(bytes_.end(), from, from + values.size() * sizeof(T));
-    bytes_.resize((bytes_.size() + kAlign - 1) / kAlign * kAlign);
-    return at;
-  }
-  Memory up(const Stream& stream) const {
-    Memory memory(bytes_.size());
-    write(stream, memory.data(), bytes_.data(), bytes_.size());
-    return memory;
-  }
-
- private:
-  std::vector<std::byte> bytes_;
-};
 
 void check_rules(const Recipe& recipe) {
   const auto lacks = [](const std::string& what) {
@@ -38,7 +17,7 @@ void check_rules(const Recipe& recipe) {
   if (recipe.method) lacks("the method " + recipe.method->name);
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
     const RuleInfo& info = recipe.rule(static_cast<int>(g));
-    if (info.sums > 0) lacks("the rule " + info.name);
+    if (info.orthogonal) lacks("the rule " + info.name);
     if (recipe.is_sparse(static_cast<int>(g))) lacks("sparse steps");
   }
 }
@@ -124,9 +103,15 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
                        &info,
                        {nullptr, static_cast<int>(own.size()), recipe.knobs(group), recipe.average},
                        nullptr,
-                       static_cast<int>(pieces.size())});
+                       static_cast<int>(pieces.size()),
+                       nullptr});
   }
   lists_ = arrays.up(stream);
+  for (Ours& ours : groups_) {
+    if (ours.info->sums == 0) continue;
+    ours.passes =
+        std::make_unique<Passes>(recipe, *ours.info, ours.group.knobs, layout, tasks, stream);
+  }
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     groups_[g].group.tasks = lists_.as<Task>(at_tasks[g]);
     groups_[g].pieces = lists_.as<Piece>(at_pieces[g]);
@@ -144,7 +129,7 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
 }
 
 Column Update::column(bool apart) const {
-  return {weights_, gradients(), ruled_, apart ? clip_.scales : nullptr};
+  return {weights_, gradients(), ruled_, apart ? clip_.scales : nullptr, nullptr};
 }
 
 void Update::enqueue(const Place& at, bool apart) const {
@@ -153,7 +138,15 @@ void Update::enqueue(const Place& at, bool apart) const {
     for (const Ours& ours : groups_) finish(at, ours.group, column, clip_.squares);
     clip(at, clip_);
   }
-  for (const Ours& ours : groups_) update(at, ours.rule, ours.group, column);
+  for (const Ours& ours : groups_) {
+    Column own = column;
+    if (ours.passes) {
+      if (!apart) finish(at, ours.group, column, clip_.squares);
+      measure(at, ours.rule, ours.group, column, ours.passes->sums(), ours.passes->matrices());
+      own.factors = ours.passes->sums().factors;
+    }
+    update(at, ours.rule, ours.group, own);
+  }
   for (const Ours& ours : groups_) {
     if (ours.pieces_count == 0) continue;
     const bool ahead = ours.info->look_ahead;

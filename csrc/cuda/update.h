@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "cuda/plan.h"
+#include "cuda/passes.h"
 #include "plan/recipe.h"
 
 namespace steep::cuda {
@@ -30,6 +30,7 @@ class Update {
     Group group;
     const Piece* pieces = nullptr;  // of parameters whose columns have a length
     int pieces_count = 0;
+    std::unique_ptr<const Passes> passes = nullptr;  // of a rule that has two
 
     int knob(const char* name) const { return group.knobs + kGroupKnobs + info->knob(name); }
   };

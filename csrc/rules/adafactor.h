@@ -4,9 +4,6 @@
 //   w = w - decay*w - lr*max(eps2, RMS(w))/max(1, RMS(u)/clip)*u, without RMS(w) where not scaled.
 // As eps_in at the squares: what it adds to a mean that starts with beta2 = 0 is eps_in at every step.
 #pragma once
-#include <algorithm>
-#include <cmath>
-
 #include "base/math.h"
 #include "rules/knobs.h"
 
@@ -27,11 +24,11 @@ struct Adafactor {
   }
   // Where nothing moves the parameter may be of any size.
   template <class T, class K>
-  static double factor(const double* terms, const Extent& of, const K& k, T) {
+  STEEP_HD static double factor(const double* terms, const Extent& of, const K& k, T) {
     if (!(terms[1] > 0)) return double(k.lr);
-    const double w = std::sqrt(terms[0] / of.size), u = std::sqrt(terms[1] / of.size);
-    const double length = k.scaled != 0 ? std::max(double(k.eps2), w) : 1;
-    return double(k.lr) * length / std::max(1.0, u / double(k.clip));
+    const double w = sqrt_(terms[0] / of.size), u = sqrt_(terms[1] / of.size);
+    const double length = k.scaled != 0 ? max_(w, double(k.eps2)) : 1;
+    return double(k.lr) * length / max_(u / double(k.clip), 1.0);
   }
   template <class T, class K>
   STEEP_HD static void step(T& w, T u, T*, const K&, T decay, T rate) {

@@ -22,7 +22,7 @@ struct AdafactorVector {
     terms[1] = u * u;
   }
   template <class T>
-  static double factor(const double* terms, const Extent& of, const Knobs<T>& k, T decay) {
+  STEEP_HD static double factor(const double* terms, const Extent& of, const Knobs<T>& k, T decay) {
     return Adafactor::factor<T>(terms, of, k, decay);
   }
   template <class T>

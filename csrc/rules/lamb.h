@@ -30,8 +30,8 @@ struct LAMB {
     terms[1] = d * d;
   }
   template <class T>
-  static double factor(const double* terms, const Extent&, const Knobs<T>&, T) {
-    return terms[0] > 0 && terms[1] > 0 ? std::sqrt(terms[0]) / std::sqrt(terms[1]) : 1;
+  STEEP_HD static double factor(const double* terms, const Extent&, const Knobs<T>&, T) {
+    return terms[0] > 0 && terms[1] > 0 ? sqrt_(terms[0]) / sqrt_(terms[1]) : 1;
   }
   template <class T>
   STEEP_HD static void step(T& w, T, T* s, const Knobs<T>& k, T decay, T factor) {

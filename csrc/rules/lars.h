@@ -22,10 +22,10 @@ struct LARS {
     terms[1] = d * d;
   }
   template <class T>
-  static double factor(const double* terms, const Extent&, const Knobs<T>& k, T decay) {
+  STEEP_HD static double factor(const double* terms, const Extent&, const Knobs<T>& k, T decay) {
     if (!(terms[0] > 0 && terms[1] > 0)) return double(k.lr);
-    const double w = std::sqrt(terms[0]), apart = std::abs(double((T(1) - k.joint) * decay));
-    return double(k.lr) * double(k.trust) * w / (std::sqrt(terms[1]) + apart * w + double(k.eps));
+    const double w = sqrt_(terms[0]), apart = abs_(double((T(1) - k.joint) * decay));
+    return double(k.lr) * double(k.trust) * w / (sqrt_(terms[1]) + apart * w + double(k.eps));
   }
   template <class T>
   STEEP_HD static void step(T& w, T g, T* s, const Knobs<T>& k, T decay, T rate) {

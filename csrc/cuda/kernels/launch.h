@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "base/extent.h"
 #include "base/panels.h"
 
 namespace steep::cuda {
@@ -271,8 +272,36 @@ struct Group {  // parameters of one rule and knobs
 struct Column {
   float *w, *g;
   const Ruled* ruled;
-  const double* scales;  // of each task, where gradients were clipped together, else null
+  const double* scales;   // of each task, where gradients were clipped together, else null
+  const double* factors;  // of each parameter whose rule has two passes
 };
+// The first pass of a rule that has two: sums over a whole parameter, and what the rule makes of them.
+struct PassSums {
+  const int* first;         // tasks of parameter p lie from first[p] to first[p + 1]
+  const Extent* extents;    // of each parameter
+  const int* owners;        // parameters of the group
+  int parameters;           // how many
+  double *terms, *factors;  // (tasks, 2), (parameters)
+};
+// A matrix whose rule has a number for each row and column, as it is stored; turned where rows are columns.
+struct Factored {
+  long offset, rows, columns, across;  // across: columns of a whole task
+  int parameter, first, tasks;         // the first of its tasks
+  bool turned;
+  double *by_row,
+      *by_column;       // sums of each panel's rows, and of each block of rows' columns, padded
+  float *row, *column;  // factors of the mean squares
+};
+struct Matrices {
+  const Factored* all;
+  int count;
+  const Task* tasks;  // of all of them, one after the other ...
+  const int* owners;  // ... and whose: its place in `all`
+  int task_count;
+  int beta2, fresh, eps, least;  // columns of the group's knobs
+};
+void measure(const Place& at, int rule, const Group& group, const Column& column,
+             const PassSums& sums, const Matrices& matrices);
 void update(const Place& at, int rule, const Group& group, const Column& column);
 // Penalties and limits of single elements, in place; sums of squares of each task.
 void finish(const Place& at, const Group& group, const Column& column, double* squares);

@@ -8,11 +8,11 @@ namespace steep::cuda {
 
 namespace {
 
-constexpr double kLeastFactor = 0x1p-60;  // of a gradient that is clipped, in one multiplication
 constexpr int kEach = 4, kThreads = 512;  // a task at once
 
 // Outside of the kernel: nvcc refuses a call of std::array::size() in it, constant or not.
-template <class Rule> constexpr int slots_of = static_cast<int>(Rule::kSlots.size());
+template <class Rule>
+constexpr int slots_of = rules::kFactored<Rule> ? 0 : static_cast<int>(Rule::kSlots.size());
 
 // A rule whose step has the decay for an argument does with it what it says; of others the weight loses it
 // before.
@@ -44,6 +44,7 @@ __device__ __forceinline__ Penalty penalty_of(const float* group, bool decay) {
 // is.
 template <class Rule, bool kFollowed>
 __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column column) {
+  constexpr bool kTwice = rules::kSums<Rule> > 0;
   constexpr int count = slots_of<Rule>,
                 own =
                     static_cast<int>(sizeof(typename Rule::template Knobs<float>) / sizeof(float));
@@ -72,15 +73,12 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
   const bool apart = column.scales != nullptr;
   const Penalty penalty = penalty_of(mine, ruled.decay != 0);
   const bool plain =
-      apart || (mine[kL1] == 0.0f && mine[kL2] == 0.0f && !(mine[kClipValue] < __builtin_inff()));
+      kTwice || apart ||
+      (mine[kL1] == 0.0f && mine[kL2] == 0.0f && !(mine[kClipValue] < __builtin_inff()));
   const float decay = ruled.decay ? mine[kDecay] : 0.0f;
-  double factor = apart ? column.scales[task.number] : 1.0;
-  float shrink = 1.0f;  // a factor that would be flushed to 0 comes in two parts
-  if (factor > 0 && factor < kLeastFactor) {
-    shrink = static_cast<float>(kLeastFactor);
-    factor /= kLeastFactor;
-  }
-  const float scale = static_cast<float>(factor);
+  const Scale scale(column, task);
+  float factor = 0;  // of a rule with two passes: penalties were the first one's
+  if constexpr (kTwice) factor = static_cast<float>(column.factors[task.parameter]);
   const bool begins = kFollowed && row[kStart] != 0.0f, pulls = kFollowed && row[kPull] != 0.0f;
   const float rate = kFollowed ? row[kAverage] : 0.0f;
   bool bad = false;
@@ -101,8 +99,13 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
       if (begins) passed(look, 1.0f, false);
       if constexpr (Rule::kLookAhead)
         weight = rules::look_back_weight(weight, slot[count - 1], look);
-      if (shrink != 1.0f) gradient *= shrink;
-      step<Rule>(weight, gradient * scale, slot, knobs, decay);
+      if constexpr (kTwice) {
+        if constexpr (!rules::kFactored<Rule>) gradient = scale(gradient);
+        Rule::template step<float>(weight, rules::kKeepsGradient<Rule> ? gradient : 0.0f, slot,
+                                   knobs, decay, factor);
+      } else {
+        step<Rule>(weight, scale(gradient), slot, knobs, decay);
+      }
       if constexpr (Rule::kLookAhead)
         weight = rules::look_ahead_point(weight, slot[count - 1], look_next);
       bad = bad || !is_finite(weight);
@@ -125,7 +128,7 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
 }
 
 template <class Rule> void run_sweep(const Place& at, const Group& group, const Column& column) {
-  if constexpr (rules::kSums<Rule> == 0) {
+  if constexpr (!rules::kOrthogonal<Rule>) {
     const dim3 grid(static_cast<unsigned>(group.count)), block(kThreads);
     group.averages ? start(at.stream, grid, block, sweep<Rule, true>, at.now, group, column)
                    : start(at.stream, grid, block, sweep<Rule, false>, at.now, group, column);
