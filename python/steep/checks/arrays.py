@@ -18,6 +18,7 @@ from .numbers import LIMIT
 
 Array: TypeAlias = NDArray[Any]
 _MOST = float(np.nextafter(LIMIT, 0.0))  # that float32 holds
+_WIDEST = float(np.finfo(np.float64).max)
 _NATIVE = tuple(np.dtype(kind) for kind in ("float32", "float64", "uint8"))
 _NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)  # in object arrays
 _FIELDS = "numpy.lib.recfunctions.structured_to_unstructured makes columns of fields"
@@ -41,6 +42,8 @@ def array(
     ValueError
         If the rows of a list have different lengths, or a value is missing.
     """
+    if type(value) is np.ndarray and value.dtype.kind in "fiub":
+        return value  # what most calls bring
     if isinstance(value, (str, bytes, dict, set)) or value is None:
         raise TypeError(f"{name}: expects an array, got {type(value).__name__}")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
@@ -153,7 +156,7 @@ def finite(name: str, a: Array, owner: Any = None, precision: str | None = None)
     if a.dtype.kind != "f" or not a.size:
         return
     single = precision == "float32" and a.dtype.itemsize > 4
-    most = _MOST if single else float(np.finfo(np.float64).max)
+    most = _MOST if single else _WIDEST
     if is_native(a) and _core.all_finite(a, most):
         return  # after one pass where all is well
     if not np.isfinite(a).all():

@@ -97,7 +97,8 @@ def targets(
     given = array("y", y, *kind)
     if given.ndim == 0:
         raise ValueError(f"y: expects one target for each sample, got the number {given}")
-    same_length([("X", samples), ("y", given)])
+    if len(given) != samples:
+        same_length([("X", samples), ("y", given)])
     lead, kinds = shape[:-1], ""
     if loss.by_position:
         _classes(shape)
@@ -136,8 +137,9 @@ def labels(given: Array, classes: int, owner: Any = None) -> Array:
         if broken.size:
             where = place([int(broken[0])], owner)
             raise ValueError(f"y: labels must be whole numbers, got {given[broken[0]]} at {where}")
-    outside = np.flatnonzero((given < 0) | (given >= classes)) if given.size else given
-    if outside.size:
+    wrong = (given < 0) | (given >= classes)
+    if np.count_nonzero(wrong):
+        outside = np.flatnonzero(wrong)
         raise ValueError(
             f"y: label {given[outside[0]]:.0f} at {place([int(outside[0])], owner)} is out of "
             f"range: the network has {classes} outputs, so labels are 0 to {classes - 1}"

@@ -87,10 +87,9 @@ def checked(
                 weights[k] = inputs.sample_weights(found[output], samples, terms.lead(output))
     if class_weight is not None:
         _add_classes(class_weight, terms, targets, weights)
-    for wanted, target in zip(terms.wanted, targets, strict=True):
-        own, k = getattr(wanted.loss, "class_weight", None), terms.outputs.index(wanted.output)
-        if own is not None:
-            weights[k] = _of_classes(own, wanted.loss, wanted.shape, target, weights[k])
+    for at, k, (_, loss, shape) in terms.classed:
+        own = getattr(loss, "class_weight", None)
+        weights[k] = _of_classes(own, loss, shape, targets[at], weights[k])
     return Data(arrays, targets, weights)
 
 

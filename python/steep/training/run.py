@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +26,7 @@ from .place import Call, Layout, Place
 from .settings import COMMON, Settings
 
 Array: TypeAlias = NDArray[Any]
+_AS_THEY_ARE = nullcontext()  # nothing is made that would have to be taken back
 
 # Bytes that are there in any case: to ask the system takes longer than a fit that needs no more.
 _SMALL = 1 << 20
@@ -198,12 +199,12 @@ class Run:
             if taken:
                 self._trained_by = by
 
-    @contextmanager
-    def untouched(self) -> Iterator[None]:
+    def untouched(self) -> AbstractContextManager[None]:
         """Leave network and session as they were where the body refuses something."""
-        if self._session is not None:
-            yield
-            return
+        return self._begun() if self._session is None else _AS_THEY_ARE
+
+    @contextmanager
+    def _begun(self) -> Iterator[None]:
         with BUILDING:  # nobody else begins the session meanwhile
             session, net = self._session, self.settings.net
             form = net._native.form() if net.built else None
@@ -313,12 +314,19 @@ class Run:
 
     def measure(self, data: Data, batch_size: int = 256) -> dict[str, float]:
         """Return loss and metrics."""
-        terms, at = self.settings.terms(), (float(self.steps), float(self.epoch))
-        totals = self.session().evaluate(*data, batch_size)
-        counts = [float(data.samples)] * len(totals)
-        if self.settings.reduction == "mean":
-            counts = [float(terms.counted(term, data)) for term in terms.terms]
-        return terms.logs(terms.evaluated(totals, counts, at), self.settings.by_weight)
+        settings, session = self.settings, self.session()
+        terms, at = settings.terms(), (0.0, 0.0)
+        if terms.scheduled:
+            at = (float(session.steps), float(session.epoch))
+        totals = session.evaluate(*data, batch_size)
+        counts, samples = settings.reduction == "mean", float(data.samples)
+        sums = []
+        for term, (loss, right, weight) in zip(terms.terms, totals, strict=True):
+            count = samples
+            if counts and not term.by_sample:
+                count = float(terms.counted(term, data))
+            sums.append((loss, terms.weight(term, at) * loss, right, weight, count))
+        return terms.logs(sums, settings.by_weight)
 
     def refuse_fault(self) -> None:
         """Raise NonFiniteError where the session's last run met a value that is not finite."""

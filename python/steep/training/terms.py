@@ -57,6 +57,7 @@ class Term:
     weight: Weight
     target: int = -1  # which array of targets
     output: int = -1  # whose weights of samples are its
+    by_sample: bool = False  # its mean over all samples is taken over their number
 
 
 def outputs_of(net: Network, count: int) -> tuple[str, ...]:
@@ -151,6 +152,17 @@ class Terms:
             self._add(name, each, self.about.losses if number == 0 else [])
             if name and len(self.terms) > first + 1:
                 self.totals.append((f"{name}_loss", range(first, len(self.terms))))
+        # One loss, as it is: then it is the whole of what histories call so.
+        self.single = len(self.terms) == 1 and self.terms[0].name == "loss"
+        # Sums by weights say nothing new.
+        self.plain = len(self.terms) == 1 and self.terms[0].weight == 1.0
+        self.scheduled = any(isinstance(each.weight, schedules.Schedule) for each in self.terms)
+        # Losses that have weights of classes, by the place of their targets.
+        self.classed = [
+            (k, self.outputs.index(wanted.output), wanted)
+            for k, wanted in enumerate(self.wanted)
+            if getattr(wanted.loss, "class_weight", None) is not None
+        ]
 
     def _add(self, objective: str, given: Goal, extra: Sequence[Added]) -> None:
         added = {loss.name: loss for loss in extra}
@@ -248,21 +260,13 @@ class Terms:
         if isinstance(term.weight, schedules.Schedule):
             weight = {"scalar": len(self.scalars)}
             self.scalars.append(term.weight)
-        places = {"target": given.get("target", -1), "output": given.get("weights", -1)}
-        self.terms.append(replace(term, **places))
+        target, output = given.get("target", -1), given.get("weights", -1)
+        plain = target >= 0 and len(self.wanted[target].shape) == 1
+        by_sample = plain and self.wanted[target].loss._ignored is None
+        self.terms.append(replace(term, target=target, output=output, by_sample=by_sample))
         self.native[-1].append(_core.LossTerm(term.name, **{"loss": None, **given, **weight}))
 
     # -- numbers -------------------------------------------------------------------------------
-
-    @property
-    def single(self) -> bool:
-        """Whether there is one loss, as it is: then it is the whole of what histories call so."""
-        return len(self.terms) == 1 and self.terms[0].name == "loss"
-
-    @property
-    def plain(self) -> bool:
-        """Whether sums by weights say nothing new."""
-        return len(self.terms) == 1 and self.terms[0].weight == 1.0
 
     @property
     def names(self) -> list[str]:
@@ -276,24 +280,14 @@ class Terms:
 
         `by_weight`: means are over the weights of samples, not their number.
         """
-        over = [each[3] if by_weight else each[4] for each in sums]
-
-        def mean(k: int, what: int) -> float:
-            if not sums[k][4]:
-                return math.nan
-            return sums[k][what] / over[k] if over[k] else 0.0
-
-        def total(of: Sequence[int]) -> float:
-            there = [mean(k, 1) for k in of if sums[k][4]]
-            return sum(there, 0.0) if there else math.nan
-
         if self.single:
-            logs = {"loss": mean(0, 1)}
+            logs = {"loss": _mean(sums[0], 1, by_weight)}
         else:
-            logs = {"loss": total(range(len(sums)))}
-            logs |= {term.name: mean(k, 0) for k, term in enumerate(self.terms)}
+            logs = {"loss": _total(sums, by_weight)}
+            for term, each in zip(self.terms, sums, strict=True):
+                logs[term.name] = _mean(each, 0, by_weight)
         for name, of in self.totals:
-            logs[name] = total(of)
+            logs[name] = _total([sums[k] for k in of], by_weight)
         for term, (_, _, right, weight, _) in zip(self.terms, sums, strict=True):
             if term.accuracy is not None:
                 logs[term.accuracy] = right / weight if weight > 0 else math.nan
@@ -311,24 +305,25 @@ class Terms:
         wanted = self.wanted[term.target]
         return data.counted(wanted, term.target, self.outputs.index(wanted.output))
 
-    def evaluated(
-        self,
-        totals: Sequence[tuple[float, float, float]],
-        counts: Sequence[float],
-        at: tuple[float, float],
-    ) -> list[Sums]:
-        """Return the sums of an evaluation, by the weights of a step and epoch."""
-        return [
-            (loss, self.weight(term, at) * loss, right, weight, count)
-            for term, (loss, right, weight), count in zip(self.terms, totals, counts, strict=True)
-        ]
-
     def weight(self, term: Term, at: tuple[float, float]) -> float:
         """Return the weight of a term at a step and epoch."""
-        if isinstance(term.weight, schedules.Schedule):
-            step, epoch = (np.array([t]) for t in at)
-            return float(np.asarray(schedules.base.evaluate(term.weight, step, epoch)).item())
-        return float(term.weight)
+        if not self.scheduled:
+            return term.weight  # type: ignore[return-value]
+        step, epoch = (np.array([t]) for t in at)
+        return float(np.asarray(schedules.base.evaluate(term.weight, step, epoch)).item())
+
+
+def _mean(sums: Sums, what: int, by_weight: bool) -> float:
+    """Return the mean of a term's losses, or of those by its weights; NaN where there are none."""
+    if not sums[4]:
+        return math.nan
+    over = sums[3] if by_weight else sums[4]
+    return sums[what] / over if over else 0.0
+
+
+def _total(sums: Sequence[Sums], by_weight: bool) -> float:
+    there = [_mean(each, 1, by_weight) for each in sums if each[4]]
+    return sum(there, 0.0) if there else math.nan
 
 
 def _weight(weights: Mapping[str, Any], name: str) -> Weight:
