@@ -1,10 +1,8 @@
 // What a sparse matrix must be, and its transpose.
 #include "base/sparse.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "base/error.h"
 
@@ -13,23 +11,9 @@ namespace steep {
 SparseMatrix::SparseMatrix(long rows, long columns, std::vector<int64_t> begin,
                            std::vector<int32_t> column, std::vector<double> value)
     : rows_(rows), columns_(columns),
-      by_row_{std::move(begin), std::move(column), std::move(value)} {
+      by_row_{std::move(begin), std::move(column), std::move(value), {}} {
   check();
-  finish(by_row_);
-}
-
-// What follows from the entries.
-void SparseMatrix::finish(Entries& e) {
-  e.single.assign(e.value.begin(), e.value.end());
-  e.order.resize(e.begin.size() - 1);
-  std::iota(e.order.begin(), e.order.end(), 0);
-  const auto entries = [&](int32_t i) { return e.begin[i + 1] - e.begin[i]; };
-  for (auto first = e.order.begin(); first != e.order.end();) {
-    const auto last =
-        first + std::min(SparseRows::kBlock, static_cast<long>(e.order.end() - first));
-    std::stable_sort(first, last, [&](int32_t a, int32_t b) { return entries(a) > entries(b); });
-    first = last;
-  }
+  by_row_.single.assign(by_row_.value.begin(), by_row_.value.end());
 }
 
 SparseRows SparseMatrix::by_columns() const {
@@ -38,11 +22,8 @@ SparseRows SparseMatrix::by_columns() const {
 }
 
 void SparseMatrix::check() const {
-  const auto& begin = by_row_.begin;
-  const auto& column = by_row_.column;
-  const auto& value = by_row_.value;
-  constexpr long kMost = std::numeric_limits<int32_t>::max();
-  if (rows_ < 1 || columns_ < 1 || rows_ > kMost || columns_ > kMost ||
+  const auto& [begin, column, value, single] = by_row_;
+  if (rows_ < 1 || columns_ < 1 || columns_ > std::numeric_limits<int32_t>::max() ||
       begin.size() != static_cast<std::size_t>(rows_) + 1 || column.size() != value.size()) {
     refuse("sparse matrix: ", rows_, " rows and ", columns_, " columns do not fit ", begin.size(),
            " beginnings, ", column.size(), " columns and ", value.size(), " values");
@@ -83,7 +64,7 @@ void SparseMatrix::turn() const {
       to.value[at] = by_row_.value[e];
     }
   }
-  finish(to);
+  to.single.assign(to.value.begin(), to.value.end());
 }
 
 }  // namespace steep

@@ -26,14 +26,11 @@ class SparseMatrix {
     std::vector<int64_t> begin;
     std::vector<int32_t> column;
     std::vector<double> value;
-    std::vector<float> single = {};
-    std::vector<int32_t> order = {};
+    std::vector<float> single;
   };
   static SparseRows view(long rows, long columns, const Entries& e) {
-    return {rows,           columns,         e.begin.data(), e.column.data(),
-            e.value.data(), e.single.data(), e.order.data()};
+    return {rows, columns, e.begin.data(), e.column.data(), e.value.data(), e.single.data()};
   }
-  static void finish(Entries& entries);
   void check() const;
   void turn() const;
 

@@ -14,10 +14,6 @@ struct SparseRows {
   const int32_t* column = nullptr;  // (entries)
   const double* value = nullptr;    // (entries) ...
   const float* single = nullptr;    // ... rounded to float
-  // The rows, those of each block by the number of their entries, most first: neighbours are gone through
-  // side by side.
-  static constexpr long kBlock = 64;
-  const int32_t* order = nullptr;  // (rows)
 
   // Those of type T; of dual numbers, which have no derivative here, doubles.
   STEEP_HD const float* values(const float*) const { return single; }

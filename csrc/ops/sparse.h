@@ -15,8 +15,7 @@ namespace ops {
 
 // Rows of the result are shared by the threads of a training, since one sample may be the whole graph.
 struct Sparse {
-  static constexpr long kRows =
-      SparseRows::kBlock;  // of the result, that one thread takes at a time
+  static constexpr long kRows = 64;  // of the result, that one thread takes at a time
   std::shared_ptr<const SparseMatrix> matrix = {};
   SparseRows a = {};    // its rows, or those of its transpose
   bool shared = false;  // rows of the result, rather than samples

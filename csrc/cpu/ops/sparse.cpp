@@ -66,57 +66,19 @@ template <class T, class Factor> struct Terms {
   }
 };
 
-// leave(i, sums) of row i, and of a single one: over samples and the row's entries in order, of terms(r) each.
-template <class T, int kParts, bool kWhole, class TermsOf, class Leave>
-STEEP_HD void alone(const SparseRows& a, long i, long lanes, long samples, TermsOf terms,
-                    Leave leave) {
-  Sums<T, kParts, kWhole> sums(lanes);
-  for (long r = 0; r < samples; ++r) {
-    const auto of = terms(r);
-    for (long e = a.begin[i]; e < a.begin[i + 1]; ++e) of.add(sums, e);
-  }
-  leave(i, sums);
-}
-
-// The same of four rows side by side: a sum waits for its last addition, four of them for nobody. Their
-// numbers of entries are alike.
-template <class T, int kParts, bool kWhole, class TermsOf, class Leave>
-STEEP_HD void together(const SparseRows& a, const int32_t* rows, long lanes, long samples,
-                       TermsOf terms, Leave leave) {
-  Sums<T, kParts, kWhole> s0(lanes), s1(lanes), s2(lanes), s3(lanes);
-  const long b0 = a.begin[rows[0]], b1 = a.begin[rows[1]], b2 = a.begin[rows[2]],
-             b3 = a.begin[rows[3]];
-  const long n0 = a.begin[rows[0] + 1] - b0, n1 = a.begin[rows[1] + 1] - b1,
-             n2 = a.begin[rows[2] + 1] - b2, n3 = a.begin[rows[3] + 1] - b3;
-  for (long r = 0; r < samples; ++r) {
-    const auto of = terms(r);
-    for (long e = 0; e < n3; ++e) {  // the last one has the fewest
-      of.add(s0, b0 + e);
-      of.add(s1, b1 + e);
-      of.add(s2, b2 + e);
-      of.add(s3, b3 + e);
-    }
-    for (long e = n3; e < n0; ++e) of.add(s0, b0 + e);
-    for (long e = n3; e < n1; ++e) of.add(s1, b1 + e);
-    for (long e = n3; e < n2; ++e) of.add(s2, b2 + e);
-  }
-  leave(rows[0], s0);
-  leave(rows[1], s1);
-  leave(rows[2], s2);
-  leave(rows[3], s3);
-}
-
-// The sums of rows [first, last), of which `first` begins a block.
+// leave(i, sums) for rows [first, last): over samples and a row's entries in order, of terms(r) each. A row
+// after the other: the processor is in the next ones long before the sums of one are complete.
 template <class T, int kParts, bool kWhole, class TermsOf, class Leave>
 STEEP_HD void each_row(const SparseRows& a, long first, long last, long columns, long samples,
                        TermsOf terms, Leave leave) {
-  constexpr long kRegisters = 16, kGroup = 4;
-  const long lanes = columns - (kParts - 1) * Vec<T>::width;
-  long i = first;
-  if constexpr (kGroup * kParts < kRegisters)
-    for (; i + kGroup <= last; i += kGroup)
-      together<T, kParts, kWhole>(a, a.order + i, lanes, samples, terms, leave);
-  for (; i < last; ++i) alone<T, kParts, kWhole>(a, a.order[i], lanes, samples, terms, leave);
+  for (long i = first; i < last; ++i) {
+    Sums<T, kParts, kWhole> sums(columns - (kParts - 1) * Vec<T>::width);
+    for (long r = 0; r < samples; ++r) {
+      const auto of = terms(r);
+      for (long e = a.begin[i]; e < a.begin[i + 1]; ++e) of.add(sums, e);
+    }
+    leave(i, sums);
+  }
 }
 
 // The same with as many vectors as the channels want: at most 4.
@@ -258,8 +220,7 @@ STEEP_CALL(SparseMatMulGrad)
 template <class T>
 void run(const ops::SparseMatMulFactors& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
   over_blocks(op, s.rows, lo, hi, [&](long r, long first, long last) {
-    for (long at = first; at < last; ++at) {
-      const long i = op.a.order[at];
+    for (long i = first; i < last; ++i) {
       const T* const dz = w.in[0].at(r) + i * op.outputs;
       T sum = T(0);
       if (w.narrow)
@@ -268,7 +229,7 @@ void run(const ops::SparseMatMulFactors& op, const Work<T>& w, const Step<T>& s,
       else
         over_outputs<T>(op.outputs, [&](long c, long columns) {
           T row[4 * Vec<T>::width];
-          weighted(w, op.a, at, at + 1, c, columns,
+          weighted(w, op.a, i, i + 1, c, columns,
                    [&](long, const auto& sums) { sums.leave(row, T(1), false); });
           for (long n = 0; n < columns; ++n) sum = fma_(dz[c + n], row[n], sum);
         });
