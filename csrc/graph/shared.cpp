@@ -24,12 +24,11 @@ std::vector<const Op*> forward_writers(const Program& p) {
 
 // Does it leave something in its parameters when the step is over?
 bool follows(const Op& op) {
-  return std::visit(
-      [](const auto& a) {
-        if constexpr (requires { a.followed; }) return a.followed;
-        return false;
-      },
-      op.what);
+  const auto* statistics = op.as<ops::BatchStatistics>();
+  const auto* vectors = op.as<ops::SpectralVectors>();
+  const auto* kept = op.as<ops::KeepRows>();
+  return (statistics && statistics->followed) || (vectors && vectors->followed) ||
+         (kept && kept->followed);
 }
 
 bool same_input(const Op& a, const Op& b) {
