@@ -354,7 +354,7 @@ def test_image_models_need_images(tmp_path, capsys, small_lenet):
         (["train", "fashion-mnist", "--root", "none"], "apt-get install dataset-fashion-mnist"),
         (["train", "--target", "y"], "--target and --drop name columns"),
         (["train", "--resume"], "name the run folder with --out"),
-        (["train", "--resume", "--out", "none"], "no run to resume here"),
+        (["train", "--resume", "--out", "none"], "no run is here"),
         (["train", "--threads", "0"], "argument --threads: expected 1 or more"),
     ],
 )
@@ -514,3 +514,38 @@ def test_help_names_every_data_source(capsys):
     out = capsys.readouterr().out
     for word in ("fashion-mnist", "--target", "--root", ".npz", "--resume"):
         assert word in out
+
+
+# -- steep export --------------------------------------------------------------------------------
+
+
+def test_a_run_is_exported(tmp_path, capsys):
+    pytest.importorskip("onnx")
+    assert cli.main(["train", *SHORT, "--out", "run"]) == 0
+    capsys.readouterr()
+    assert cli.main(["export", "run", "net.onnx"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("net.onnx: from (batch, 8, 8) to (batch, 10)\npixels: divided by 16")
+    assert "outputs are logits of the classes 0, 1, 2" in out
+    net = steep.Trainer.load(tmp_path / "run/trainer.safetensors").net
+    (_, _), (X, _) = data.load("digits")
+    found = steep.from_onnx(tmp_path / "net.onnx").predict(X)
+    np.testing.assert_allclose(found, net.predict(X), rtol=1e-5, atol=1e-5)
+
+
+def test_a_regression_says_its_units(table, capsys):
+    pytest.importorskip("onnx")
+    assert cli.main(["train", table, "--target", "price", *SHORT, "--out", "run"]) == 0
+    assert cli.main(["export", "run", "net.onnx"]) == 0
+    assert "outputs are standardised: value = " in capsys.readouterr().out
+
+
+def test_what_is_no_run_is_not_exported(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert "config.json is missing" in refused(capsys, "export", "empty", "net.onnx")
+    (tmp_path / "empty/config.json").write_text('{"recipe": {}}')
+    assert "has no trained network" in refused(capsys, "export", "empty", "net.onnx")
+    (tmp_path / "empty/config.json").write_text('{"recipe": {"model": "vae"}}')
+    (tmp_path / "empty/trainer.safetensors").touch()
+    assert "a vae is two networks" in refused(capsys, "export", "empty", "net.onnx")
+    assert not (tmp_path / "net.onnx").exists()

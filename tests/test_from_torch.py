@@ -195,6 +195,12 @@ def test_state_dicts_both_ways(name):
         assert torch.equal(module(torch.from_numpy(X)), torch.from_numpy(wanted))
 
 
+def test_channels_first_are_refused_with_a_cure():
+    _, net, X = both("resnet")
+    with pytest.raises(ValueError, match=r"Channels come last here: X.transpose\(0, 2, 3, 1\)"):
+        net.predict(X)
+
+
 def test_names_are_those_of_the_state_dict():
     module, net, _ = both("resnet")
     theirs = [k for k in module.state_dict() if not k.endswith("num_batches_tracked")]

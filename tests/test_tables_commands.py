@@ -130,7 +130,7 @@ def test_new_rows_that_do_not_fit_are_refused(tmp_path, capsys, text, message):
 
 
 def test_other_refusals_of_predict_and_evaluate(tmp_path, capsys):
-    assert "none: no run to use here" in refusal(capsys, "predict", "none", "t.csv")
+    assert "none: no run is here" in refusal(capsys, "predict", "none", "t.csv")
     assert cli.main(["train", "digits", *SHORT, "--quiet", "--out", "d"]) == 0
     assert "d: is a run on digits, which is no table" in refusal(capsys, "predict", "d", "t.csv")
     trained(capsys, "t.csv", "kind")

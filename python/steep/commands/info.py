@@ -12,6 +12,7 @@ EXTRAS = {
     "pandas": "CSV files faster",
     "pyarrow": "CSV files fastest, Parquet, Arrow and Feather files",
     "openpyxl": "Excel files",
+    "onnx": "ONNX files",
     "tensorboardX": "TensorBoard event files",
 }
 

@@ -65,8 +65,8 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     atomic.replace(path, (json.dumps(values, indent=2, default=str) + "\n").encode())
 
 
-def read_config(folder: Path, what: str = "resume") -> dict[str, Any]:
-    """Read a run's config.json; `what` says what for.
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a run's config.json.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def read_config(folder: Path, what: str = "resume") -> dict[str, Any]:
     """
     path = folder / CONFIG
     if not path.is_file():
-        raise ValueError(f"{folder}: no run to {what} here ({CONFIG} is missing).")
+        raise ValueError(f"{folder}: no run is here ({CONFIG} is missing).")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

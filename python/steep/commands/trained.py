@@ -32,7 +32,7 @@ class Trained:
             It holds no finished run on a table.
         """
         folder = Path(folder)
-        values = run_folder.read_config(folder, "use")
+        values = run_folder.read_config(folder)
         recipe = Recipe.from_json(values["recipe"])
         if not (folder / run_folder.TABLE).is_file():
             raise ValueError(

@@ -20,6 +20,7 @@ class Step:
     attributes: Mapping[str, Any]
     out: int
     path: tuple[str, ...]  # names of the layers around, outermost first
+    calls: tuple[int, ...] = ()  # the number of the call of each of them
 
     @property
     def layer(self) -> str:
@@ -37,3 +38,14 @@ class Recorded:
     output_names: Sequence[str]
     shapes: Mapping[int, Shape]  # of tensors, without the batch
     weights: Mapping[str, Array]
+    calls: Sequence["Call"] = ()  # of layers, in order
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a layer."""
+
+    name: str
+    kind: str  # of layer
+    shape: Shape  # of its result
+    parameters: int  # numbers that it brought, learned or not

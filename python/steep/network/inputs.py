@@ -77,6 +77,8 @@ def fit_shapes(arrays: Sequence[Array], net: Takes) -> None:
             hint = ". Put Flatten() before it."
         elif a.shape == shape:
             hint = ". One sample is X[None]."
+        elif len(shape) == 3 and a.shape[1:] == (shape[2], *shape[:2]):
+            hint = ". Channels come last here: X.transpose(0, 2, 3, 1)."
         raise ValueError(f"{who}: expects {wanted}, got {a.shape}{hint}")
 
 

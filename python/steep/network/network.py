@@ -10,7 +10,7 @@ from html import escape
 from os import PathLike
 from typing import Any
 
-from .. import exporting
+from .. import drawing, exporting
 from ..checks import numbers
 from ..checks.arrays import Array
 from ..checks.names import choose
@@ -231,6 +231,39 @@ class Network(Body):
                 self._build_for(self._known_shapes(), 0, "float32", draw=not strict)
             native = self._native
             native.assign(list(fitting(native, state, strict, prefix).items()))
+
+    def plot(
+        self, path: str | PathLike[str] | None = None, *, depth: int | None = None
+    ) -> drawing.Drawing:
+        """Draw the network as a graph: a box for each layer, with its shape and parameters.
+
+        Parameters
+        ----------
+        path
+            Of an SVG file to write; None: none. Notebooks show what is returned.
+        depth
+            How many layers inside each other are told apart; None: all, and of networks with more
+            than 60 layers the outermost.
+
+        Returns
+        -------
+        Drawing
+            With the text of the picture as `svg`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the depth is no positive int.
+        RuntimeError
+            If the input shape is not known yet.
+        OSError
+            If the file cannot be written.
+        """
+        levels = None if depth is None else numbers.whole("plot", "depth", depth)
+        made = drawing.drawn(recorded(self), levels)
+        if path is not None:
+            made.save(path)
+        return made
 
     def to_torch(self) -> "OrderedDict[str, Any]":
         """Return the weights as a state dict of PyTorch: tensors, in its order of axes.

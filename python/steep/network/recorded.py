@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _core
-from ..exporting.steps import Recorded, Step
+from ..exporting.steps import Call, Recorded, Step
 from .built import describe
+from .description import sizes
 from .scope import WEIGHTED, Scope
 from .tensor import Shape
 
@@ -24,6 +25,7 @@ class _Noting:
         self.outputs: list[int] = []
         self.shapes: dict[int, Shape] = {}
         self._parameters: dict[int, str] = {}
+        self._calls: dict[int, int] = {}  # number of each row of the summary
 
     def input(self, shape: Shape) -> int:
         self.inputs.append(self.graph.input(shape))
@@ -60,9 +62,12 @@ class _Noting:
         else:
             out = getattr(self.graph, kind)(*tensors, *given, **attributes)
         assert self.scope is not None
-        path = tuple(row.name for row, _ in self.scope._stack)
+        rows = [row for row, _ in self.scope._stack]
+        for row in self.scope.rows[len(self._calls) :]:
+            self._calls[id(row)] = len(self._calls)
+        path, calls = tuple(row.name for row in rows), tuple(self._calls[id(row)] for row in rows)
         names = tuple(self._parameters[p] for p in given)
-        self.steps.append(Step(kind, tensors, names, dict(attributes), out, path))
+        self.steps.append(Step(kind, tensors, names, dict(attributes), out, path, calls))
         self.shapes[out] = tuple(self.graph.shape(out))
         return out
 
@@ -86,4 +91,5 @@ def recorded(net: Any) -> Recorded:
         list(outputs),
         noting.shapes,
         dict(zip(names, values, strict=True)),
+        [Call(row.name, row.kind, row.shape, sum(sizes(row.weights))) for row in about.rows],
     )
