@@ -11,6 +11,8 @@ import pytest
 import reference
 from steep import _core, benchmarks, layers, losses, optimizers
 from steep.benchmarks import native
+from steep.exporting.activations import ACTIVATIONS
+from steep.exporting.rows import NOT_EXPORTABLE, ROWS
 
 
 def test_every_activation_has_a_formula():
@@ -181,3 +183,14 @@ def test_the_benchmark_of_a_network_is_the_one_of_the_zoo(name, parameters):
     fit(8, 1)
     after = trainer.net.state_dict()
     assert not [key for key in before if np.array_equal(before[key], after[key])]
+
+
+def test_every_op_has_a_row_of_onnx_or_says_why_not():
+    """A new op of the core gets a row in steep/exporting/rows.py."""
+    assert {*ROWS, *NOT_EXPORTABLE} == {*_core.ops(), "concat"}
+    assert not set(ROWS) & set(NOT_EXPORTABLE)
+
+
+def test_every_activation_has_a_row_of_onnx():
+    """A new activation gets a row in steep/exporting/activations.py."""
+    assert set(ACTIVATIONS) == set(_core.activations())

@@ -15,7 +15,13 @@ from public import exported, members, modules
 from steep import schedules
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = ("README.md", "docs/guide.md", "docs/tables.md", "docs/sklearn.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/guide.md",
+    "docs/interchange.md",
+    "docs/sklearn.md",
+    "docs/tables.md",
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -24,6 +30,9 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
     if document == "docs/sklearn.md":
         pytest.importorskip("pandas")
         pytest.importorskip("sklearn")
+    if document == "docs/interchange.md":
+        pytest.importorskip("onnx")
+        pytest.importorskip("torch")
     text = (ROOT / document).read_text(encoding="utf-8")
     blocks = list(re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE))
     assert blocks

@@ -171,6 +171,27 @@ def test_channels_first_and_chains_of_shapes(read):
     np.testing.assert_array_equal(net.state_dict()["fc.weight"], rows)
 
 
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("name", ["mlp", "lenet", "resnet", "depthwise", "unet"])
+@pytest.mark.filterwarnings("ignore")
+def test_what_pytorch_exports(name, folded, tmp_path):
+    torch = pytest.importorskip("torch")
+    from test_from_torch import MODULES, last, made
+
+    make, shape = MODULES[name]
+    module, path = made(make), tmp_path / "net.onnx"
+    about = {"dynamo": False, "opset_version": 17, "do_constant_folding": folded}
+    axes = {"input_names": ["x"], "dynamic_axes": {"x": {0: "n"}}}
+    torch.onnx.export(module, torch.zeros(2, *shape), path, **about, **axes)
+    X = random.normal(size=(3, *shape)).astype(np.float32)
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(X)).numpy()
+    net = steep.from_onnx(path)
+    assert apart(net.predict(last(X)), last(wanted)) <= LIMIT
+    if not folded:  # which makes one weight of a convolution and its normalisation
+        assert set(net.state_dict()) <= set(module.state_dict())
+
+
 def test_shuffled_channels_and_parts(read):
     """What moves numbers between channels is done by slices."""
     node = helper.make_node

@@ -401,9 +401,10 @@ def refuse_missing(steps: Sequence[Step]) -> None:
         Naming each op, its layer and the reason.
     """
     found = [
-        f"{step.kind} of {step.layer!r} ({NOT_EXPORTABLE.get(step.kind, 'it has no row yet')})"
+        f"{name} of {step.layer!r} ({NOT_EXPORTABLE.get(name, 'it has no row yet')})"
         for step in steps
-        if step.kind not in ROWS
+        for name, rows in ((step.kind, ROWS), (step.attributes.get("kind"), ACTIVATIONS))
+        if name is not None and name not in rows
     ]
     if found:
         raise ValueError(f"to_onnx: cannot write {'; '.join(dict.fromkeys(found))}")

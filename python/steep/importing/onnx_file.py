@@ -25,6 +25,7 @@ from .weights import Weight
 
 Array: TypeAlias = NDArray[Any]
 LARGEST_AXIS = (1 << 31) - 1
+MOVING = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze")  # a weight stays itself
 OLDEST, NEWEST = 7, 28  # opsets whose meaning is known here
 # Elements of a tensor: how NumPy has them, and where they are when they are not raw bytes.
 _KINDS: Mapping[str, tuple[str, str]] = {
@@ -192,7 +193,8 @@ class _Reading:
             made = FOLDS[node.op](node, *arrays)
             if isinstance(made, list):
                 return [Weight(value) for value in made]
-            return Weight(made)
+            kept = given[0].name if given and node.op in MOVING else ""
+            return Weight(made, kept)
         if constant:
             raise ValueError("reads constants only; run the file through onnxsim first")
         if node.op not in ROWS:

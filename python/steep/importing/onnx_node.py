@@ -33,11 +33,14 @@ class Node:
 
     @property
     def hint(self) -> str:
-        """How its layer is called where its weights do not say: /features/0/Conv is features.0."""
+        """How its layer is called where its weights do not say: /a/a.0/Conv is a.0."""
         parts = [part for part in self.name.split("/") if part]
         if len(parts) > 1 and parts[-1].split("_")[0] == self.op:
             parts.pop()
-        return ".".join(parts)
+        kept = [
+            p for p, q in zip(parts, [*parts[1:], ""], strict=True) if not q.startswith(f"{p}.")
+        ]
+        return ".".join(kept)
 
     def __str__(self) -> str:
         return f"{self.name!r} ({self.op})"
