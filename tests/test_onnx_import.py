@@ -247,6 +247,10 @@ def _claims(model):
     model.graph.initializer[0].dims[:] = [1 << 20, 1 << 20]
 
 
+def _wide(model):
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1 << 20
+
+
 def _unknown(model):
     model.graph.node[0].input[0] = "nobody"
 
@@ -263,6 +267,7 @@ def _open(model):
 BAD = {
     "external": (_external, "data are in another file, which is not read"),
     "claims": (_claims, "has not the bytes of"),
+    "wide": (_wide, r"c.weight: its input wants shape \(3, 3, 1048576, 4\), it has \(3, 3, 3, 4\)"),
     "unknown": (_unknown, "reads 'nobody', which nothing before it gives"),
     "infinite": (_infinite, "c.weight: holds NaN or infinity"),
     "open": (_open, r"input 'x' has shape \(n, 3, height, 7\); sizes other than the batch"),

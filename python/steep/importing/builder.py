@@ -265,8 +265,15 @@ def model(inputs: Sequence[Tensor], outputs: Any, builder: Builder) -> Model:
         If a weight is not finite or does not fit.
     """
     net = Model(list(inputs), outputs)
-    names = [weight.name for weight in net._described().weights.values()]
-    net.load_state_dict({name: builder.values[name] for name in names})  # builds, draws nothing
+    values = {}
+    for weight in net._described().weights.values():  # before anything is allocated
+        values[weight.name] = builder.values[weight.name]
+        if values[weight.name].shape != weight.shape:
+            raise ValueError(
+                f"{weight.name}: its input wants shape {weight.shape}, it has "
+                f"{values[weight.name].shape}"
+            )
+    net.load_state_dict(values)  # which builds the network and draws nothing
     return net
 
 
