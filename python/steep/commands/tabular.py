@@ -36,8 +36,8 @@ def settings(model: str, samples: int, held_out: bool) -> dict[str, Any]:
             "optimizer": "adamw",
             "weight_decay": 1e-2,
             "lr": 2e-3,
-            "schedule": "constant",
-            "patience": 16,
+            "schedule": "cosine",
+            "patience": 20,
         }
     return found
 
