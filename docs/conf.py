@@ -18,6 +18,8 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parent))
+import lab
 import public
 
 warn = logging.getLogger(__name__).warning
@@ -79,8 +81,18 @@ def compare(app: Sphinx, env: BuildEnvironment) -> None:
                 warn(f"{full} is public, but on no page of the reference")
 
 
+def draw(app: Sphinx) -> None:
+    """Let steep draw the pictures of the lab, where they are older than what they show."""
+    folder, sources = Path(__file__).parent / "generated", Path(steep.__file__).parent / "lab"
+    newest = max(path.stat().st_mtime for path in (Path(lab.__file__), *sources.glob("*.py")))
+    made = list(folder.glob("*.png"))
+    if not made or min(path.stat().st_mtime for path in made) < newest:
+        lab.main(["--to", str(folder)])
+
+
 def setup(app: Sphinx) -> None:
     """Connect what stands here."""
+    app.connect("builder-inited", draw)
     app.connect("autodoc-skip-member", skip)
     app.connect("include-read", stay)
     app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon's own marks

@@ -87,6 +87,16 @@ def test_the_picture_has_the_paths(tmp_path):
     assert losses.get_title() == "loss on the surface"
 
 
+def test_what_falls_without_end_leaves_the_others_visible(tmp_path):
+    pytest.importorskip("matplotlib")
+    rules = {"falls": optimizers.SGD(0.02, momentum=0.9), "waits": optimizers.SGD(0.02)}
+    figure = lab.plot_paths("monkey_saddle", rules, steps=60, path=tmp_path / "it.png")
+    low, high = figure.axes[1].get_ylim()
+    assert -100 < low < high < 100
+    drawn = [line.get_ydata() for line in figure.axes[1].lines]
+    assert all(values.min() >= low for values in drawn if len(values))
+
+
 @pytest.mark.parametrize("name", sorted(surfaces.SURFACES))
 def test_low_is_bright(name):
     """Of the filled contours the first, lowest one is the brightest, and none is brighter after."""

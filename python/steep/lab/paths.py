@@ -11,7 +11,7 @@ from ..checks.numbers import whole
 from ..optimizers import compare
 from ..plots import blank, tidy
 from .comparison import Comparison
-from .picture import contours, style_of
+from .picture import contours, lowest, style_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,8 +118,9 @@ def _stage(found: Comparison) -> tuple["Figure", list[Any]]:
     right.set_title(" ")  # room for the step
     (low, high), x = _span(found), max(len(end.loss) for end in found.surface.values())
     right.set_xlim(0, max(x - 1, 1))
-    right.set_yscale("log" if low > 0 else "linear")
-    right.set_ylim(low / 1.5 if low > 0 else low, high * 1.5 if low > 0 else high)
+    log = all(end.loss.min() >= 0 for end in found.surface.values())
+    right.set_yscale("log" if log else "linear")
+    right.set_ylim(low / 1.5 if log else low, high * 1.5 if log else high)
     right.set_xlabel("step")
     right.set_ylabel("loss on the surface")
     lines = []
@@ -139,8 +140,8 @@ def _stage(found: Comparison) -> tuple["Figure", list[Any]]:
 def _span(found: Comparison) -> tuple[float, float]:
     """Return the lowest loss that is shown and the highest, not far above the start."""
     losses = np.concatenate([end.loss for end in found.surface.values()])
-    first, low, high = float(losses[0]), float(losses.min()), float(losses.max())
-    if low < 0:
+    first, low, high = float(losses[0]), lowest(found.surface.values()), float(losses.max())
+    if losses.min() < 0:
         return low, min(high, first + 2 * (first - low))
     high = min(high, 10 * first) or 1.0
     return max(low, high * 1e-12), high

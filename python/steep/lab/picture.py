@@ -1,6 +1,6 @@
 """Draws a comparison of optimizers: paths and losses on a surface, losses of a network."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,11 +92,13 @@ def contours(axes: "Axes", ground: Surface) -> None:
 def _losses(axes: "Axes", ends: Any, styles: Any, title: str, unit: str) -> None:
     """Draw losses over steps or epochs, on a logarithmic axis where none is negative.
 
-    What climbs far above the start goes on along the upper edge.
+    What climbs far above the start goes on along the upper edge, what falls without end along the
+    lower one.
     """
     losses = np.concatenate([end.loss for end in ends.values()])
-    start, low, high = losses[0], losses.min(), losses.max()
-    if low >= 0.0 and high > 0.0:
+    start, low, high = losses[0], lowest(ends.values()), losses.max()
+    log = losses.min() >= 0.0 and high > 0.0
+    if log:
         axes.set_yscale("log")
         high = min(high, 10 * (start or high))
         low = max(losses[losses > 0.0].min(), high * 1e-12)
@@ -105,13 +107,21 @@ def _losses(axes: "Axes", ends: Any, styles: Any, title: str, unit: str) -> None
         high = min(high, start + 2 * (start - low) or high)
         margin = 0.05 * (high - low or 1.0)
         axes.set_ylim(low - margin, high + margin)
-    top = axes.get_ylim()[1]
+    bottom, top = axes.get_ylim()
+    bottom = 0.0 if log else bottom
     for name, end in ends.items():
-        axes.plot(np.minimum(end.loss, top), **styles[name])
-        _end(axes, len(end.loss) - 1, min(end.loss[-1], top), styles[name], end.diverged)
+        axes.plot(np.clip(end.loss, bottom, top), **styles[name])
+        last = np.clip(end.loss[-1], bottom, top)
+        _end(axes, len(end.loss) - 1, last, styles[name], end.diverged)
     axes.set_title(title)
     axes.set_xlabel(unit)
     tidy(axes)
+
+
+def lowest(ends: Iterable[OnSurface | OnNetwork]) -> float:
+    """Return the lowest loss of those that did not diverge, which may do so downward."""
+    every = list(ends)
+    return float(min(end.loss.min() for end in [e for e in every if e.diverged is None] or every))
 
 
 def _path(axes: "Axes", end: OnSurface, style: dict[str, Any]) -> None:
