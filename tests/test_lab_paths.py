@@ -40,6 +40,8 @@ def test_minima_are_lowest(name):
 def test_what_is_known_of_each():
     assert surfaces.rosenbrock.value((1, 1)) == surfaces.beale.value((3, 0.5)) == 0.0
     assert surfaces.himmelblau.value((3, 2)) == surfaces.rastrigin.value((0, 0)) == 0.0
+    assert surfaces.rosenbrock([-1, 1]) == 4.0
+    assert surfaces.quadratic(9.0)([1, 1]) == 5.0
     assert surfaces.saddle.value((0, np.sqrt(2))) == pytest.approx(-1.0)
     for k in range(6):  # three ways down and three up
         w = [np.cos(k * np.pi / 3), np.sin(k * np.pi / 3)]

@@ -1,5 +1,6 @@
 """Sweeps: members are their solo runs, failures are told, interruptions resume, pictures say so."""
 
+import _thread
 import math
 import threading
 import time
@@ -242,6 +243,27 @@ def test_an_interrupted_sweep_resumes_to_the_same_bytes(method, after, tmp_path,
     made.clear()
     assert sweep(made=counted, path=tmp_path, **options).rows == whole.rows
     assert not made
+
+
+def test_ctrl_c_stops_all_members_and_the_sweep_resumes(tmp_path):
+    """The signal reaches the thread that waits for the members, wherever they are."""
+    pressed = []
+
+    class Press:
+        def __deepcopy__(self, memo):
+            return self
+
+        def on_epoch_end(self):
+            if not pressed:
+                pressed.append(True)
+                _thread.interrupt_main()
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        sweep(path=tmp_path, epochs=300, callbacks=[Press()])
+    assert threading.active_count() == before  # nobody trains on
+    found = sweep(path=tmp_path, epochs=300, callbacks=[Press()])
+    assert found.rows == sweep(epochs=300).rows
 
 
 def test_a_trainer_that_no_file_holds_begins_anew(tmp_path):

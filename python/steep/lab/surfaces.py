@@ -1,6 +1,6 @@
 """Functions of two numbers on which optimizers are watched, with gradients; nothing walks here.
 
-Each is a `Surface`: ``surfaces.rosenbrock.value((1, 1))``. Those with a number are functions that
+Each is a `Surface`: ``surfaces.rosenbrock((1, 1))`` is 0. Those with a number are functions that
 make one: ``surfaces.quadratic(100)``.
 """
 
@@ -44,6 +44,10 @@ class Surface(NamedTuple):
     start: Vector
     limits: Limits
     minima: Vector = _NONE
+
+    def __call__(self, w: ArrayLike) -> float:
+        """Return the value at a point."""
+        return float(self.value(np.asarray(w, np.float64)))
 
 
 def quadratic(condition: float = 100.0, angle: float = 0.0) -> Surface:
