@@ -119,6 +119,16 @@ def cliff(to: Path) -> None:
     figure.savefig(to / "cliff.png", dpi=110)
 
 
+def flow(to: Path) -> None:
+    """Draw the gradients of ten sigmoid layers before training, and say what they do."""
+    X, y, _, _ = digits()
+    body = (layers.Dense(32, "sigmoid", init="xavier") for _ in range(10))
+    net = steep.Sequential(*body, layers.Dense(10)).build((64,), seed=0)
+    found = lab.gradient_flow(net, X[:256], y[:256], "cross_entropy")
+    found.plot(to / "flow.png")
+    print(found.report())
+
+
 def tuning(to: Path) -> None:
     """Look for a rate, then sweep rates, widths and seeds."""
     X, y, Xv, yv = digits()
@@ -199,7 +209,7 @@ def _regularised(to: Path, X: Any, y: Any, held: tuple[Any, Any]) -> None:
     figure.savefig(to / "regularised.png", dpi=110)
 
 
-EVERY = (square, paths, rates, cliff, tuning, valley, generalisation)
+EVERY = (square, paths, rates, cliff, flow, tuning, valley, generalisation)
 PICTURES = {made.__name__: made for made in EVERY}
 
 

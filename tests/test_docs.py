@@ -76,6 +76,7 @@ MEMBERS = {
     "Table": "apply classes decode encode features learn load open save targets",
     "Sweep": "best plot trainer",
     "RateTest": "plot",
+    "GradientFlow": "plot report",
     "LearningCurve": "gap plot",
     "CapacityCurve": "plot",
     "Landscape": "plot",

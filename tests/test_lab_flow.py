@@ -152,3 +152,15 @@ def test_the_script_of_the_document(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
     rows = [line.split("|")[1].strip() for line in found.stdout.splitlines()[2:]]
     assert rows == ["plain 20", "plain 56", "residual 20", "residual 56"]
+
+
+def test_the_report_says_what_vanishes_and_explodes():
+    norms = {"first": 3.1e-7, "second": 0.5, "third": 4000.0, "last": 1.0}
+    found = lab.GradientFlow(lab.GradientNorm(name, n, n) for name, n in norms.items())
+    assert found.report().splitlines() == [
+        "first vanishes: gradient norm 3.1e-07 of the last layer's",
+        "third explodes: gradient norm 4e+03 of the last layer's",
+    ]
+    assert lab.GradientFlow(found[1:2] * 2).report() == "no gradient vanishes or explodes"
+    dead = lab.GradientFlow([lab.GradientNorm("only", 0.0, 0.0)])
+    assert dead.report().startswith("no gradient arrives")

@@ -101,11 +101,11 @@ def test_the_pictures_show_their_data():
     many = panels.confusion_figure(metrics.confusion(range(30), range(30)), list("x" * 30))
     assert not many.axes[0].texts
     found = [lab.GradientNorm("a.weight", 2.0, 0.5), lab.GradientNorm("b.weight", 0.1, np.nan)]
-    axes = panels.flow_figure(found).axes[0]
+    axes = lab.GradientFlow(found).plot().axes[0]
     assert axes.lines[0].get_ydata().tolist() == [2.0, 0.1]
     assert [t.get_text() for t in axes.get_xticklabels()] == ["a.weight", "b.weight"]
     assert axes.get_yscale() == "log"
-    none = panels.flow_figure([lab.GradientNorm("a.weight", 0.0, 0.0)])
+    none = lab.GradientFlow([lab.GradientNorm("a.weight", 0.0, 0.0)]).plot()
     assert none.axes[0].get_yscale() == "linear"
 
 

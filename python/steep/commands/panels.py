@@ -15,8 +15,9 @@ from ..files import png
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..lab import GradientFlow
+
 MOST_COUNTS = 20  # classes up to which the matrix has its numbers
-MOST_NAMES = 40  # layers up to which each has its name
 
 
 def embedded(picture: bytes, words: str) -> str:
@@ -37,28 +38,9 @@ def curves(history: Mapping[str, Sequence[float]]) -> str:
     return drawn(plots.curves(history), "loss and accuracy by epoch, training and validation")
 
 
-def flow(found: Sequence[Any]) -> str:
+def flow(found: "GradientFlow") -> str:
     """Return the norms of gradients by depth."""
-    return drawn(flow_figure(found), "norm of each weight's gradient by depth")
-
-
-def flow_figure(found: Sequence[Any]) -> "Figure":
-    """Return the picture of what ``lab.gradient_flow`` found."""
-    figure = plots.blank(8.0, 3.6)
-    axes = figure.add_subplot()
-    place = np.arange(1, len(found) + 1)
-    axes.plot(place, [one.norm for one in found], "-o", color="#0072B2", label="|g|")
-    axes.plot(place, [one.relative for one in found], "--s", color="#D55E00", label="|g| / |w|")
-    if any(one.norm > 0.0 for one in found):
-        axes.set_yscale("log")
-    axes.set_xlabel("layer, from the input on")
-    axes.set_ylabel("norm")
-    plots.tidy(axes)
-    if len(found) <= MOST_NAMES:
-        turned = 90 if len(found) > 6 else 0
-        axes.set_xticks(place, [one.name for one in found], rotation=turned, fontsize=8)
-    axes.legend(frameon=False)
-    return figure
+    return drawn(found.plot(), "norm of each weight's gradient by depth")
 
 
 def confusion(y: Any, said: Any, classes: Sequence[str]) -> str:

@@ -103,7 +103,9 @@ def _network(folder: Path, data: Dataset) -> list[str]:
         f"Norm of the gradient of each matrix and filter on {len(X)} training samples, from the "
         "first layer to the last, after training."
     )
-    found = [_section("Gradient flow", f"<p>{about}</p>{panels.flow(flow)}")]
+    words = html.escape(flow.report()).replace("\n", "<br>")
+    picture = f"<p>{about}</p><p>{words}</p>{panels.flow(flow)}"
+    found = [_section("Gradient flow", picture)]
     if data.classes is not None:
         words = "Rows are true classes of the test part, columns what they were taken for."
         matrix = panels.confusion(tested.y, tested.said, list(map(str, data.classes)))

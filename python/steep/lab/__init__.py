@@ -6,7 +6,7 @@ from .comparison import Comparison
 from .curvature import Curvature, curvature
 from .descend import DivergedError, Minimum, behaviour, descend, minimize
 from .find_lr import RateTest, find_lr
-from .flow import GradientNorm, gradient_flow
+from .flow import GradientFlow, GradientNorm, gradient_flow
 from .generalisation import CapacityCurve, LearningCurve, capacity_curve, learning_curve
 from .gradients import (
     chain_gradients,
@@ -27,6 +27,7 @@ __all__ = [
     "Comparison",
     "Curvature",
     "DivergedError",
+    "GradientFlow",
     "GradientNorm",
     "Landscape",
     "LearningCurve",

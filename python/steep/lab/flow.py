@@ -5,13 +5,20 @@ Glorot & Bengio (2010) look at deep networks this way, He et al. (2016) at plain
 
 import copy
 import math
-from typing import Any, NamedTuple
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..losses import Loss
 from ..training.trainer import Trainer
+from .flow_picture import draw
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VANISHES = 1e-3  # of the last layer's norm; what is as much larger explodes
 
 
 class GradientNorm(NamedTuple):
@@ -33,9 +40,45 @@ class GradientNorm(NamedTuple):
     relative: float
 
 
+class GradientFlow(list[GradientNorm]):
+    """What `gradient_flow` found: a list of `GradientNorm` that draws itself and speaks."""
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> "Figure":
+        """Draw the norms by depth.
+
+        Parameters
+        ----------
+        path
+            Where to save the picture, too; its ending chooses the format.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is missing.
+        """
+        columns = ([getattr(one, name) for one in self] for name in GradientNorm._fields)
+        figure = draw(*columns)
+        if path is not None:
+            figure.savefig(path, dpi=120)
+        return figure
+
+    def report(self) -> str:
+        """Say in words which gradients vanish or explode, against that of the last layer."""
+        last = self[-1].norm if self else 0.0
+        lines = []
+        for one in self[:-1]:
+            share = one.norm / last if last else math.nan
+            if share < VANISHES or share > 1 / VANISHES:
+                word = "vanishes" if share < VANISHES else "explodes"
+                lines.append(f"{one.name} {word}: gradient norm {share:.2g} of the last layer's")
+        if not last:
+            return "no gradient arrives: that of the last layer is 0"
+        return "\n".join(lines) or "no gradient vanishes or explodes"
+
+
 def gradient_flow(
     net: Any, X: ArrayLike, y: ArrayLike, loss: Loss | str, *, seed: int = 0, **trainer: Any
-) -> list[GradientNorm]:
+) -> GradientFlow:
     """Return |g| and |g| / |w| of every matrix and filter, from the first layer to the last.
 
     g is the gradient of the loss over one batch, with batch statistics and dropout as in training;
@@ -55,10 +98,10 @@ def gradient_flow(
 
     Returns
     -------
-    list of GradientNorm
-        One ``(name, norm, relative)`` for each weight of two axes or more, in the order in which
-        the layers were called. Biases and the scales and shifts of normalisation are left out:
-        their sizes do not compare with those of weights.
+    GradientFlow
+        A list of one ``(name, norm, relative)`` for each weight of two axes or more, in the order
+        in which the layers were called. Biases and the scales and shifts of normalisation are left
+        out: their sizes do not compare with those of weights.
 
     Raises
     ------
@@ -70,7 +113,7 @@ def gradient_flow(
     looker = Trainer(net, loss, "sgd", precision=precision, seed=seed, **trainer)
     gradients = looker.gradients(X, y)[1]
     weights = net.state_dict()
-    found = []
+    found = GradientFlow()
     for name, gradient in gradients.items():
         if weights[name].ndim > 1:
             norm, size = _norm(gradient), _norm(weights[name])
