@@ -265,3 +265,8 @@ if importlib.util.find_spec("onnx"):
     )
 
 _pictures = functools.cache(pictures.goods)
+
+# What the first file of a kind loads, such as pandas, is no file's own memory.
+with tempfile.TemporaryDirectory() as _folder:
+    (Path(_folder) / FILE).write_bytes(b"a,y\n1,2\n3,4\n5,7\n")
+    data.read_csv(Path(_folder) / FILE, "y")

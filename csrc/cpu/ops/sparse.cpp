@@ -200,7 +200,7 @@ void run(const ops::SparseMatMulGrad& op, const Work<T>& w, const Step<T>& s, lo
   const long last = hi * op.kRows < op.a.rows ? hi * op.kRows : op.a.rows;
   if (w.narrow) {
     gradients_of(op, w, s.rows, first, last, 0, op.outputs, [&](long k, const auto& sums) {
-      T row[kLane];  // at most kNarrow outputs
+      T row[4 * Vec<T>::width];  // as many as over_rows may write; at most kNarrow outputs
       sums.leave(row, T(1), false);
       for (long n = 0; n < op.outputs; ++n) dw[at.at(n, k)] = row[n];
     });

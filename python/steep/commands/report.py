@@ -12,7 +12,7 @@ import numpy as np
 from .. import Trainer
 from ..data import Dataset
 from ..files import atomic
-from . import makers, panels, run_folder, train
+from . import makers, panels, run_folder, tabular, train
 from .recipe import Recipe
 
 REPORT = "report.html"
@@ -77,7 +77,7 @@ def page(folder: Path, root: str | None = None) -> str:
     data = train._open(recipe)
     if makers.make(recipe, data) is None:
         parts[1:1] = [_section("Result", _metrics(folder))]
-        parts += _network(folder, data)
+        parts += _network(folder, data, recipe.members)
     else:
         parts += [_section("Images", _pictures(folder))]
     title = f"{data.name}: {recipe.model}"
@@ -88,13 +88,14 @@ def page(folder: Path, root: str | None = None) -> str:
     )
 
 
-def _network(folder: Path, data: Dataset) -> list[str]:
+def _network(folder: Path, data: Dataset, members: int | None) -> list[str]:
     """Return the sections on what was trained: gradients, and answers to the test part."""
     trainer = Trainer.load(folder / run_folder.CHECKPOINT)
     weights = folder / run_folder.WEIGHTS  # the best ones, where training stopped early
     if weights.exists():
         trainer.net.load_weights(weights)
-    X, y = (part[:FLOW_SAMPLES] for part in data.train)
+    X, y = data.train
+    X, y = tabular.repeated((X[:FLOW_SAMPLES], y[:FLOW_SAMPLES]), members)
     from .. import lab  # noqa: PLC0415 - only this command needs it
 
     flow = lab.gradient_flow(trainer.net, X, y, trainer.loss)
@@ -118,14 +119,12 @@ def _network(folder: Path, data: Dataset) -> list[str]:
 
 def _tested(trainer: Trainer, data: Dataset) -> Tested:
     X, y = data.test
-    z = np.asarray(trainer.net.predict(X), np.float64)
+    found = tabular.together(trainer.net.predict(X), data.classes is not None)
     if data.classes is None:
-        said = _unscaled(data, z)
+        said = _unscaled(data, found.reshape(y.shape))
         return Tested(X, y, said, np.abs(said - _unscaled(data, y)).ravel(), None)
-    z -= z.max(axis=1, keepdims=True)
-    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    right = log_p[np.arange(len(y)), y]
-    return Tested(X, y, z.argmax(1), -right, np.exp(right))
+    right = found[np.arange(len(y)), y]
+    return Tested(X, y, found.argmax(1), 1 - right, right)
 
 
 def _unscaled(data: Dataset, y: Any) -> Any:

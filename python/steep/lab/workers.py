@@ -36,8 +36,9 @@ def spread(
             return job(item)
 
     with ThreadPoolExecutor(workers, thread_name_prefix="steep") as pool:
-        futures = [pool.submit(alone, item) for item in items]
+        futures = []
         try:
+            futures += (pool.submit(alone, item) for item in items)
             return [future.result() for future in futures]
         except BaseException:
             stop()
