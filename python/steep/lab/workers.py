@@ -4,7 +4,7 @@ Native calls let go of the GIL, so that each job has a core to itself.
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..checks.numbers import whole
@@ -36,7 +36,7 @@ def spread(
             return job(item)
 
     with ThreadPoolExecutor(workers, thread_name_prefix="steep") as pool:
-        futures = []
+        futures: list[Future[Found]] = []
         try:
             futures += (pool.submit(alone, item) for item in items)
             return [future.result() for future in futures]
