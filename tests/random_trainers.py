@@ -150,7 +150,9 @@ class Training:
         named["centered"] = self.maybe(0.3, True)
         if named["like"] in (None, "optax"):
             named["eps_inside"] = self.maybe(0.3, self.chance(0.5))
-        rho = self.value(self.choose(0.9, 0.99, 0.5), 0.1)
+        # Of rho 0 the variance is 0, and what is left of it rounding.
+        kinds = ABOVE_ZERO if named["centered"] else SCHEDULES
+        rho = self.value(self.choose(0.9, 0.99, 0.5), 0.1, kinds)
         return {"lr": self.value(3e-3), "rho": rho, "eps": self.choose(None, 1e-5, 1e-3), **named}
 
     def _moments(self, lr):
