@@ -83,7 +83,10 @@ def rivals(frame, regression):
     texts = [c for c in frame.columns if c not in numbers]
     gaps = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
     hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=64)
-    plain = lambda: make_column_transformer((gaps, numbers), (hot, texts), sparse_threshold=0)  # noqa: E731
+
+    def plain():
+        return make_column_transformer((gaps, numbers), (hot, texts), sparse_threshold=0)
+
     coded = OrdinalEncoder(
         handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-1,
         max_categories=200,

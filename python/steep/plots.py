@@ -86,6 +86,13 @@ def _panel(axes: "Axes", name: str, values: Mapping[str, Sequence[float]]) -> No
     axes.legend(frameon=False)
 
 
+def saved(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
+    """Return the figure, which lies in the file, too, where a path is given."""
+    if path is not None:
+        figure.savefig(path, dpi=120)
+    return figure
+
+
 def blank(width: float, height: float) -> "Figure":
     """Return an empty figure, so many inches wide and high, that needs no display.
 

@@ -63,7 +63,7 @@ def number(where: str, name: str, value: object, allowed: Range, *, single: bool
     if isinstance(value, bool) or not (scalar or plain):
         raise TypeError(f"{title} must be a number, got {type(value).__name__} {value!r}")
     try:
-        result = float(value)  # type: ignore[arg-type]
+        result = float(value)  # type: ignore[arg-type]  # a number, as seen above
     except OverflowError:  # of an int beyond all floats
         raise ValueError(f"{title} must be in {allowed}, got an int too large") from None
     if result not in allowed:

@@ -74,7 +74,7 @@ def page(folder: Path, root: str | None = None) -> str:
         _section("Settings", _settings(config)),
         _section("Learning curves", panels.curves(history)),
     ]
-    data = train._open(recipe)
+    data = train.opened(recipe)
     if makers.make(recipe, data) is None:
         parts[1:1] = [_section("Result", _metrics(folder))]
         parts += _network(folder, data, recipe.members)

@@ -173,7 +173,8 @@ def _recipe(given: Mapping[str, Any]) -> Recipe:
     return Recipe(**frozen(values))
 
 
-def _open(recipe: Recipe) -> Dataset:
+def opened(recipe: Recipe) -> Dataset:
+    """Return the data of a recipe."""
     return open_dataset(
         recipe.dataset,
         root=recipe.root,
@@ -189,7 +190,7 @@ def _open(recipe: Recipe) -> Dataset:
 
 def _begun(given: Mapping[str, Any]) -> Job:
     recipe = _recipe(given)
-    data = _open(recipe)
+    data = opened(recipe)
     recipe = complete(recipe, len(data.train[0]), data.train[0].shape[-1])
     if recipe.early_stopping and data.validation is None:
         raise ValueError("--early-stopping: needs a validation part; leave out --validation 0.")
@@ -217,7 +218,7 @@ def _resumed(given: Mapping[str, Any]) -> Job:
         _refuse(extra)
     config = run_folder.read_config(folder)
     recipe = _moved(folder, Recipe.from_json(config["recipe"]), config, given)
-    data, checkpoint = _open(recipe), folder / run_folder.CHECKPOINT
+    data, checkpoint = opened(recipe), folder / run_folder.CHECKPOINT
     known = config.get("data", {}).get("fingerprint")
     if known is not None and fingerprint(data) != known:
         raise ValueError(_changed(recipe, data, config["data"]))

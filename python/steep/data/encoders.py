@@ -3,6 +3,7 @@
 Each is learned once and applied to other rows; all of it is plain values, kept as JSON.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
@@ -20,7 +21,7 @@ CURE = "Correct such cells, or leave the column out (drop=, --drop)."
 
 
 @dataclass(frozen=True)
-class Encoder:
+class Encoder(ABC):
     """One column of the table, as the network gets it."""
 
     name: str
@@ -29,17 +30,17 @@ class Encoder:
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def features(self) -> tuple[str, ...]:
         """Names of the columns that it makes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def encode(self, frame: Frame, column: Column, out: Values, words: frozenset[str]) -> None:
         """Write the features of all rows into `out`, (N, features); `words` count as missing."""
-        raise NotImplementedError
 
+    @abstractmethod
     def said(self) -> str:
         """Say what is done, for people."""
-        raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
         """Give everything as plain values."""
@@ -179,6 +180,9 @@ class LeftOut(Encoder):
     def features(self) -> tuple[str, ...]:
         """No columns."""
         return ()
+
+    def encode(self, frame: Frame, column: Column, out: Values, words: frozenset[str]) -> None:
+        """Write nothing."""
 
     def said(self) -> str:
         """Say why."""

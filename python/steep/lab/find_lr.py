@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks.numbers import POSITIVE, Range, number, whole
-from ..plots import blank
+from ..plots import blank, saved
 from ..schedules.base import evaluate
 from ..training.errors import NonFiniteError
 from ..training.trainer import Trainer
@@ -83,9 +83,7 @@ class RateTest:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False)
-        if path is not None:
-            figure.savefig(path, dpi=120)
-        return figure
+        return saved(figure, path)
 
 
 def find_lr(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..losses import Loss
+from ..plots import saved
 from ..training.trainer import Trainer
 from .flow_picture import draw
 
@@ -57,10 +58,7 @@ class GradientFlow(list[GradientNorm]):
             If matplotlib is missing.
         """
         columns = ([getattr(one, name) for one in self] for name in GradientNorm._fields)
-        figure = draw(*columns)
-        if path is not None:
-            figure.savefig(path, dpi=120)
-        return figure
+        return saved(draw(*columns), path)
 
     def report(self) -> str:
         """Say in words which gradients vanish or explode, against that of the last layer."""

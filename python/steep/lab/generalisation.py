@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..checks.numbers import seed as checked_seed
 from ..checks.numbers import whole
+from ..plots import saved
 from ..training.trainer import Trainer
 from .generalisation_picture import draw_capacity, draw_learning
 from .spaces import fit_options
@@ -57,7 +58,7 @@ class LearningCurve:
         path
             Where to save the picture, too; its ending chooses the format.
         """
-        return _saved(draw_learning(self.sizes, self.train, self.validation, self.score), path)
+        return saved(draw_learning(self.sizes, self.train, self.validation, self.score), path)
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class CapacityCurve:
             Where to save the picture, too; its ending chooses the format.
         """
         made = draw_capacity(self.widths, self.train, self.validation, (self.bias2, self.variance))
-        return _saved(made, path)
+        return saved(made, path)
 
 
 def learning_curve(
@@ -283,9 +284,3 @@ def _answers(trainer: Trainer, X: Any, y: Any) -> tuple[Vector, Vector]:
 def _square(errors: Vector) -> Vector:
     """Return the sum of squares over the outputs of each sample."""
     return np.asarray((errors**2).sum(-1))
-
-
-def _saved(figure: "Figure", path: str | os.PathLike[str] | None) -> "Figure":
-    if path is not None:
-        figure.savefig(path, dpi=120)
-    return figure

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..checks.names import choose
 from ..checks.numbers import POSITIVE, number, whole
 from ..checks.numbers import seed as checked_seed
+from ..plots import saved
 from ..training.trainer import Trainer
 from .landscape_picture import draw
 from .workers import count_of, spread
@@ -107,10 +108,7 @@ class Landscape:
         ImportError
             If matplotlib is missing.
         """
-        figure = draw(self.x, self.y, self.loss, self.path, self.explained)
-        if path is not None:
-            figure.savefig(path, dpi=120)
-        return figure
+        return saved(draw(self.x, self.y, self.loss, self.path, self.explained), path)
 
 
 def landscape(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..checks.names import choose
 from ..checks.numbers import flag, whole
 from ..checks.numbers import seed as checked_seed
+from ..plots import saved
 from . import strategies
 from .kept import Kept, seen
 from .members import Members, Row
@@ -125,10 +126,7 @@ class Sweep:
         ImportError
             If matplotlib is missing.
         """
-        figure = draw(self.rows, self.space, self.score, self.mode)
-        if path is not None:
-            figure.savefig(path, dpi=120)
-        return figure
+        return saved(draw(self.rows, self.space, self.score, self.mode), path)
 
 
 def sweep(
