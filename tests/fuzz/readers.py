@@ -165,6 +165,21 @@ CSV = [
 ]
 
 
+TS = [
+    b"#c\n@timeStamps false\n@classLabel true x y\n@data\n1,2,3:4,5,6:x\n1,?:2,3:y\n",
+    b"@univariate true\n@targetlabel true\n@data\n1,2,3:0.5\n4,5,6:1e-3\n",
+    b"@timeStamps false\n@classLabel false\n@data\n1,2,3\n4:5:6\n",
+]
+
+
+def check_ts(found, folder, rng):
+    require(found.X.ndim == 3 and len(found.X) == len(found.lengths), "shapes differ")
+    require(found.lengths.min() >= 1 and found.lengths.max() <= found.X.shape[1], "lengths")
+    require(not np.isinf(found.X).any(), "not finite")
+    if found.classes:
+        require(found.y.min() >= 0 and found.y.max() < len(found.classes), "labels")
+
+
 def check_idx(array, folder, rng):
     raw = (folder / FILE).read_bytes()
     if raw[:2] != b"\x1f\x8b":
@@ -239,6 +254,13 @@ READERS = {
         read_csv,
         check_csv,
         lambda size, packed: 64 * MIB + 1024 * size * (DEFLATE if packed else 1),
+    ),
+    # Padding may take the square of a file's size.
+    "ts": Reader(
+        one(tables.raw, lambda: TS),
+        lambda folder, rng: data.read_ts(folder / FILE),
+        check_ts,
+        lambda size, packed: 16 * MIB + 256 * size + 4 * size**2,
     ),
     "npz": Reader(
         one(tables.npz, npz_files),

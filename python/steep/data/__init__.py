@@ -13,12 +13,14 @@ from .split import split
 from .table import Table
 from .target import Target, read_target
 from .toy import elephants_and_dogs
+from .ts_file import Series, read_ts
 
 __all__ = [
     "Augment",
     "Dataset",
     "Graph",
     "Samples",
+    "Series",
     "Sparse",
     "Table",
     "Target",
@@ -31,5 +33,6 @@ __all__ = [
     "read_idx",
     "read_npz",
     "read_target",
+    "read_ts",
     "split",
 ]
