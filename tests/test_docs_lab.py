@@ -30,10 +30,7 @@ def test_the_page_shows_what_the_script_draws():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("square", "rate 1, from 2: oscillates: 2, -2, 2, -2, 2, -2, 2"),
-        ("rates", "RMSProp: rate 0.1 after 1000 steps, then 10"),
         ("flow", "dense.weight vanishes: gradient norm"),
-        ("cliff", "cliff, clipped: longest step 0.1,"),
     ],
 )
 def test_what_is_quick_is_drawn(script, name, words, tmp_path, capsys):

@@ -25,6 +25,8 @@ class Axis:
     def __init__(self, values: Sequence[Any]) -> None:
         plain = all(isinstance(v, Real) and not isinstance(v, bool) for v in values)
         finite = plain and all(math.isfinite(v) for v in values)
+        if finite and _decades_from_zero(values):
+            values, finite = sorted(values), False
         self.names: list[str] = [] if finite else list(dict.fromkeys(map(cell, values)))
         known = [float(v) for v in values] if finite else []
         self.log = finite and min(known) > 0 and max(known) >= 20 * min(known)
@@ -40,6 +42,12 @@ class Axis:
         return (
             0.5 if low == high else ((math.log(value) if self.log else value) - low) / (high - low)
         )
+
+
+def _decades_from_zero(values: Sequence[Any]) -> bool:
+    """Say whether 0 stands beside a few numbers of other sizes, which no scale of numbers shows."""
+    above = {v for v in values if v > 0}
+    return min(values) == 0 and 2 <= len(above) <= 8 and max(above) >= 5 * min(above)
 
 
 def draw(rows: Rows, space: Mapping[str, Sequence[Any]], score: str, mode: str) -> "Figure":
@@ -119,6 +127,8 @@ def _against(panel: "Axes", rows: Rows, name: str, axis: Axis, score: str) -> No
         )  # fmt: skip
     if axis.log:
         panel.set_xscale("log")
+    elif not axis.names:
+        panel.locator_params(axis="x", nbins=5)
     if axis.names:
         panel.set_xticks(range(len(axis.names)), axis.names)
     panel.set_xlabel(name)

@@ -64,7 +64,8 @@ def draw(
     Warns
     -----
     UserWarning
-        If all units of a weight matrix start equal: they stay equal for ever.
+        If all units of a weight matrix start equal: they compute the same, and stay equal as long
+        as what follows weighs them alike.
     """
     made = named(where, init)
     if isinstance(made, Initializer):
@@ -77,8 +78,8 @@ def draw(
         values = np.full(shape, number(where, "init", made, ANY, single=True))
     if len(shape) >= 2 and shape[-1] > 1 and _all_equal(values):
         warnings.warn(
-            f"{where}: all {shape[-1]} units start with equal weights, get equal gradients and "
-            'stay equal; draw them, as with init="he" or init="xavier"',
+            f"{where}: all {shape[-1]} units start with equal weights and compute the same; where "
+            'the next layer weighs them alike they stay equal; draw them, as with init="he"',
             stacklevel=2,
         )
     return values
