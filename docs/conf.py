@@ -26,9 +26,30 @@ warn = logging.getLogger(__name__).warning
 
 project = "steep"
 version = release = steep.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_gallery.gen_gallery",
+]
+SECTIONS = ("tables", "images", "series", "making", "structure", "tuning", "tools")
+exclude_patterns = ["gallery"]  # what is made of it lies in generated/gallery
+sphinx_gallery_conf = {
+    "examples_dirs": "gallery",
+    "gallery_dirs": "generated/gallery",
+    "subsection_order": [f"gallery/{name}" for name in SECTIONS],
+    "within_subsection_order": "FileNameSortKey",
+    "image_scrapers": "shown.figures",
+    "reset_modules": "shown.style",
+    "write_computation_times": False,
+    "thumbnail_size": (400, 250),
+    "abort_on_example_error": True,
+    "show_signature": False,
+    "min_reported_time": 1e9,
+}
 html_theme = "furo"
 html_title = f"steep {version}"
+html_static_path, html_css_files = ["site"], ["site.css"]
 html_show_sphinx = html_show_copyright = html_copy_source = False
 myst_heading_anchors = 3  # links like guide.md#data lead to headings
 
