@@ -30,7 +30,9 @@ function(steep_add_cuda target)
     target_sources(${target} PRIVATE ${sources})
     return()
   endif()
-  file(GLOB sources CONFIGURE_DEPENDS ${STEEP_CUDA_ROOM}/*.cpp ${STEEP_CUDA_ROOM}/ops/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${STEEP_CUDA_ROOM}/*.cpp ${STEEP_CUDA_ROOM}/ops/*.cpp
+    ${STEEP_CUDA_ROOM}/libraries/*.cpp)
+  target_link_libraries(${target} PRIVATE ${CMAKE_DL_LIBS})  # NVIDIA's libraries are opened at run time
   file(GLOB kernels CONFIGURE_DEPENDS ${STEEP_CUDA_ROOM}/kernels/*.cu)
   target_sources(${target} PRIVATE ${sources})
   if(STEEP_CUDA STREQUAL "on")

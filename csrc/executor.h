@@ -9,6 +9,7 @@
 
 #include "base/gate.h"
 #include "base/halt.h"
+#include "base/products.h"
 #include "data/batcher.h"
 #include "graph/program.h"
 #include "plan/layout.h"
@@ -180,6 +181,9 @@ class Tangent {
 class Device {
  public:
   virtual ~Device() = default;
+  // How it multiplies, and the same device multiplying so; refused where it cannot.
+  virtual Products products() const { return Products::Exact; }
+  virtual const Device& multiplying(Products products) const = 0;
   virtual std::shared_ptr<Store> store(std::shared_ptr<const Layout> layout, int columns) const = 0;
   virtual std::unique_ptr<Forward> forward(Program program, std::shared_ptr<Store> weights,
                                            long rows) const = 0;

@@ -23,16 +23,26 @@ inline int parameter_index(const Graph& graph, const std::string& name) {
   return index;
 }
 
+// Of the weights, ...
 inline Format format_of(const std::string& precision) {
-  if (precision == "float32") return Format::Float32;
-  if (precision == "float64") return Format::Float64;
-  refuse("precision must be \"float32\" or \"float64\", got \"", precision, "\"");
+  return precision == "float64" ? Format::Float64 : Format::Float32;
+}
+// ... and how they are multiplied.
+inline Products products_of(const std::string& precision) {
+  for (const Products p : {Products::Exact, Products::TF32, Products::BFloat16}) {
+    if (precision == name_of(p)) return p;
+  }
+  if (precision == "float64") return Products::Exact;
+  refuse("precision must be \"float32\", \"float64\", \"tf32\" or \"bfloat16\", got \"", precision,
+         "\"");
 }
 
-inline const Device& device_of(const std::string& name) {
-  if (name == "cpu") return cpu::device();
-  if (name == "cuda") return cuda::device();
-  refuse("device must be \"cpu\" or \"cuda\", got \"", name, "\"");
+inline const Device& device_of(const std::string& name, const std::string& precision) {
+  if (name != "cpu" && name != "cuda") {
+    refuse("device must be \"cpu\" or \"cuda\", got \"", name, "\"");
+  }
+  const Device& device = name == "cpu" ? cpu::device() : cuda::device();
+  return device.multiplying(products_of(precision));
 }
 
 // New arrays of one format, and where their values go.
@@ -63,8 +73,9 @@ inline py::array fitting(const Parameter& p, const py::array& value, Format form
 class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
  public:
   PyNetwork(std::shared_ptr<Graph> graph, const std::string& precision, const std::string& device)
-      : graph_(std::move(graph)),
-        network_(std::make_shared<Network>(graph_, format_of(precision), device_of(device))) {}
+      : graph_(std::move(graph)), network_(std::make_shared<Network>(
+                                      graph_, format_of(precision), device_of(device, precision))) {
+  }
   PyNetwork(std::shared_ptr<Graph> graph, std::shared_ptr<PyNetwork> whole,
             const std::vector<std::string>& names)
       : graph_(std::move(graph)), whole_(std::move(whole)) {
@@ -79,7 +90,8 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
   const Graph& graph() const { return *graph_; }
   const std::shared_ptr<Graph>& shared_graph() const { return graph_; }
   std::string precision() const {
-    return get()->format() == Format::Float64 ? "float64" : "float32";
+    const NetworkPtr now = get();
+    return now->format() == Format::Float64 ? "float64" : name_of(now->device().products());
   }
 
   std::string device() const { return &get()->device() == &cpu::device() ? "cpu" : "cuda"; }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "cpu.h"
 #include "cpu/full_batch.h"
 #include "cpu/tangent.h"
@@ -90,6 +91,12 @@ template <class T> class CpuForward final : public Forward {
 
 class Cpu final : public Device {
  public:
+  const Device& multiplying(Products products) const override {
+    if (products != Products::Exact) {
+      refuse("precision=\"", name_of(products), "\" is for tensor cores: use device=\"cuda\"");
+    }
+    return *this;
+  }
   std::shared_ptr<Store> store(std::shared_ptr<const Layout> layout, int columns) const override {
     if (layout->format == Format::Float64) {
       return std::make_shared<CpuStore<double>>(std::move(layout), columns);

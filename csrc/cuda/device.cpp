@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "cuda/forward.h"
+#include "cuda/libraries/dnn.h"
+#include "cuda/libraries/lt.h"
 #include "cuda/training.h"
 
 namespace steep {
@@ -33,17 +35,27 @@ std::string chip(int major, int minor) { return text(major, ".", minor); }
 
 class Cuda final : public Device {
  public:
+  explicit Cuda(Products products) : products_(products) {}
+  // Never destroyed: daemon threads outlive static objects.
+  static const Cuda& of(Products products) {
+    static const auto& exact = *new Cuda(Products::Exact);
+    static const auto& tf32 = *new Cuda(Products::TF32);
+    static const auto& bfloat16 = *new Cuda(Products::BFloat16);
+    return products == Products::TF32 ? tf32 : products == Products::BFloat16 ? bfloat16 : exact;
+  }
+  Products products() const override { return products_; }
+  const Device& multiplying(Products products) const override { return of(products); }
   std::shared_ptr<Store> store(std::shared_ptr<const Layout> layout, int columns) const override {
     expect_float32(layout->format);
     return std::make_shared<CudaStore>(std::move(layout), columns);
   }
   std::unique_ptr<Forward> forward(Program program, std::shared_ptr<Store> weights,
                                    long rows) const override {
-    return std::make_unique<CudaForward>(std::move(program), typed(weights), rows);
+    return std::make_unique<CudaForward>(std::move(program), typed(weights), rows, products_);
   }
   std::unique_ptr<Training> training(std::vector<Aim> aims, int scalars,
                                      std::shared_ptr<Store> weights) const override {
-    return std::make_unique<CudaTraining>(std::move(aims), scalars, typed(weights));
+    return std::make_unique<CudaTraining>(std::move(aims), scalars, typed(weights), products_);
   }
   std::unique_ptr<Tangent> tangent(Program, std::shared_ptr<Store>, const Recipe&) const override {
     refuse("device=\"cuda\": no second derivatives yet; net.to(\"cpu\") has them");
@@ -53,6 +65,7 @@ class Cuda final : public Device {
   static std::shared_ptr<CudaStore> typed(const std::shared_ptr<Store>& store) {
     return std::static_pointer_cast<CudaStore>(store);
   }
+  const Products products_;
 };
 
 }  // namespace
@@ -89,7 +102,8 @@ std::string cuda::status() {
 std::string cuda::describe() {
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, 0), "the device");
-  return text(properties.name, ", compute capability ", chip(properties.major, properties.minor));
+  return text(properties.name, ", compute capability ", chip(properties.major, properties.minor),
+              "; cuBLASLt: ", lt::describe(), "; cuDNN: ", dnn::describe());
 }
 
 const Device& cuda::device() {
@@ -100,8 +114,7 @@ const Device& cuda::device() {
   }
   const std::string why = status();
   if (!why.empty()) throw std::runtime_error(text("device=\"cuda\": ", why));
-  static const auto& device = *new Cuda;  // never destroyed: daemon threads outlive static objects
-  return device;
+  return Cuda::of(Products::Exact);
 }
 
 }  // namespace steep

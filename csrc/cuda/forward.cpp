@@ -5,9 +5,11 @@
 
 namespace steep::cuda {
 
-CudaForward::CudaForward(Program program, std::shared_ptr<CudaStore> weights, long rows)
-    : outputs_(program.outputs), plan_(std::move(program), std::move(weights), rows, stream_),
-      data_(stream_), step_(sizeof(StepRow) + sizeof(Cursor)) {}
+CudaForward::CudaForward(Program program, std::shared_ptr<CudaStore> weights, long rows,
+                         Products products)
+    : outputs_(program.outputs), products_(products),
+      plan_(std::move(program), std::move(weights), rows, stream_, products), data_(stream_),
+      step_(sizeof(StepRow) + sizeof(Cursor)) {}
 
 // Each batch is a data set of its own, whose first sample is row 0.
 template <class Take>
@@ -23,7 +25,7 @@ void CudaForward::walk(const Batcher& data, uint64_t seed, Halt& halt, Take&& ta
     const StepRow row{0, 0, 0, static_cast<uint64_t>(first), static_cast<int>(rows)};
     write(stream_, step_.data(), &row, sizeof(row));
     plan_.read_from(data_, {static_cast<uint64_t>(rows), 0, false, nullptr}, seed);
-    plan_.forward({stream_.get(), now, static_cast<int>(rows)});
+    plan_.forward({stream_.get(), now, static_cast<int>(rows), products_});
     take(first, rows);
   }
 }

@@ -9,7 +9,7 @@ namespace steep::cuda {
 
 class CudaForward final : public Forward {
  public:
-  CudaForward(Program program, std::shared_ptr<CudaStore> weights, long rows);
+  CudaForward(Program program, std::shared_ptr<CudaStore> weights, long rows, Products products);
 
   long capacity() const override { return plan_.capacity(); }
   long bytes() const override { return plan_.bytes() + data_.bytes(); }
@@ -22,6 +22,7 @@ class CudaForward final : public Forward {
   template <class Take> void walk(const Batcher& data, uint64_t seed, Halt& halt, Take&& take);
 
   const std::vector<int> outputs_;
+  const Products products_;
   const Stream stream_;
   Plan plan_;
   DeviceData data_;

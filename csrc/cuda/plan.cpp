@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cuda/libraries/dnn.h"
+#include "cuda/libraries/lt.h"
 
 namespace steep::cuda {
 
@@ -23,7 +25,7 @@ void drop_packs(Program& program) {
   for (Op& op : program.ops) std::erase_if(op.in, [&](int x) { return gone[x]; });
 }
 
-Program prepared(Program program, const Layout& weights) {
+Program prepared(Program program, const Layout& weights, const Aid* aid) {
   for (Tensor& t : program.tensors) t.format = Format::Float32;
   drop_packs(program);
   for (const Op& op : program.ops) {
@@ -31,7 +33,9 @@ Program prepared(Program program, const Layout& weights) {
     if (gradient == nullptr) continue;
     const Slice& s = weights.slices[op.parameter(0)];
     program.tensors[op.out].width = s.size;
-    program.tensors[op.out].samples = images_together(gradient->window, s.size);
+    program.tensors[op.out].samples = kernel_gradients_at_once(aid, gradient->depthwise)
+                                          ? kAllSamples
+                                          : images_together(gradient->window, s.size);
   }
   return program;
 }
@@ -98,15 +102,32 @@ Launch bound(const Op& op, const Bound& to) {
 
 }  // namespace
 
+// Exactness is a promise that libraries do not make.
+std::unique_ptr<Aid> Plan::aid_of(Products products, long capacity) {
+  if (products == Products::Exact || !(lt::on() || dnn::on())) return nullptr;
+  return std::make_unique<Aid>(
+      Aid{products == Products::BFloat16, static_cast<int>(capacity), {}, {}});
+}
+
 Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream,
-           int number, std::shared_ptr<Memory> arena)
-    : program_(prepared(std::move(program), weights->layout())), weights_(std::move(weights)),
-      capacity_(capacity), stream_(stream), number_(number), memory_(std::move(arena)) {
+           Products products, int number, std::shared_ptr<Memory> arena)
+    : aid_(aid_of(products, capacity)),
+      program_(prepared(std::move(program), weights->layout(), aid_.get())),
+      weights_(std::move(weights)), capacity_(capacity), stream_(stream), number_(number),
+      memory_(std::move(arena)) {
   check_ops(program_);
   const Schedule schedule(program_, capacity);
   allocate(schedule);
   for (const Op& op : program_.ops) bind(op);
   bind_terms();
+  if (!aid_) return;
+  aid_->here.allocate();
+  aid_->beside.allocate();
+}
+
+void Plan::get_ready(long rows) const {
+  if (!aid_) return;
+  for (const auto& make : aid_->ready) make(static_cast<int>(rows));
 }
 
 namespace {
@@ -118,12 +139,15 @@ std::size_t bytes_of_positions(const Program& program, long capacity) {
 }  // namespace
 
 long Plan::bytes(Program program, const Layout& weights, long capacity) {
-  Program all = prepared(std::move(program), weights);
+  Program all = prepared(std::move(program), weights, nullptr);
   check_ops(all);
   return Schedule(all, capacity).bytes + static_cast<long>(bytes_of_positions(all, capacity));
 }
 
-long Plan::bytes() const { return static_cast<long>(memory_->bytes() + positions_.bytes()); }
+long Plan::bytes() const {
+  const std::size_t scratch = aid_ ? aid_->here.bytes() + aid_->beside.bytes() : 0;
+  return static_cast<long>(memory_->bytes() + positions_.bytes() + scratch);
+}
 
 void Plan::allocate(const Schedule& schedule) {
   const auto bytes = static_cast<std::size_t>(schedule.bytes);
@@ -171,6 +195,7 @@ void Plan::bind(const Op& op) {
   to.accumulate = op.accumulate;
   if (op.out >= 0) to.samples = static_cast<int>(program_.tensors[op.out].samples);
   to.feed = &feed_;
+  to.aid = aid_.get();
   if (const int term = term_of(op); term >= 0) {
     to.losses = losses(term);
     backward_ = calls_.size() + 1;

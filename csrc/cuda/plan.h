@@ -25,7 +25,7 @@ class Plan {
   // For up to `capacity` rows over the weights' first column; its losses are numbered from `number` on. Plans
   // that run one after the other may share an arena, where it is large enough.
   Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream,
-       int number = 0, std::shared_ptr<Memory> arena = nullptr);
+       Products products, int number = 0, std::shared_ptr<Memory> arena = nullptr);
   // Refuses what has no kernel.
   static long bytes(Program program, const Layout& weights, long capacity);
   Plan(Plan&&) = delete;  // launches point into it
@@ -52,6 +52,9 @@ class Plan {
   void check(const Place& at) const;
   void follow(const Place& at) const;
 
+  // Makes what is made once for so many rows, before a graph is captured.
+  void get_ready(long rows) const;
+
   // Rows of a tensor, dense, on the host.
   std::vector<float> rows_of(int tensor, long rows) const;
   // Runs ops one by one; the layer of the first one whose result is not finite, or "loss".
@@ -63,16 +66,18 @@ class Plan {
     int out;
     std::string layer;
   };
+  static std::unique_ptr<Aid> aid_of(Products products, long capacity);
   void allocate(const Schedule& schedule);
   void bind(const Op& op);
   using Term = std::function<void(const Place&, float*)>;
   void bind_terms();
   int bias_of(int parameter) const;
-  void bind_terms_of(int parameter, int bias, std::vector<Term>& to);
+  void bind_terms_of(int parameter, int bias, bool late);
   View view(int tensor) const;
   const float* keep(const std::vector<double>& numbers);
   float* parameter(int p) const;
 
+  const std::unique_ptr<Aid> aid_;  // null where no library is on
   Program program_;
   std::shared_ptr<CudaStore> weights_;
   const long capacity_;

@@ -47,7 +47,7 @@ void Plan::bind_terms() {
     const auto& terms = program_.terms[p];
     const bool late = std::any_of(terms.begin(), terms.end(), waits);
     const int parameter = static_cast<int>(p);
-    bind_terms_of(parameter, bias_of(parameter), late ? late_ : early_);
+    bind_terms_of(parameter, bias_of(parameter), late);
   }
 }
 
@@ -72,7 +72,8 @@ int Plan::bias_of(int parameter) const {
   return -1;
 }
 
-void Plan::bind_terms_of(int parameter, int bias, std::vector<Term>& to) {
+void Plan::bind_terms_of(int parameter, int bias, bool late) {
+  std::vector<Term>& to = late ? late_ : early_;
   const Slice& s = weights_->layout().slices[parameter];
   const long at_bias = bias < 0 ? -1 : weights_->layout().slices[bias].offset;
   bool accumulate = false;
@@ -85,13 +86,17 @@ void Plan::bind_terms_of(int parameter, int bias, std::vector<Term>& to) {
     const long at = s.offset;
     const bool add = accumulate;
     switch (t.form) {
-      case GradTerm::Form::Outer:
-        to.push_back([=, panels = s.panels(), narrow = s.narrow,
-                      positions = static_cast<int>(t.positions)](const Place& p, float* g) {
-          float* const sums = at_bias < 0 ? nullptr : g + at_bias;
-          matmul_grad_weight(p, x, dy, {{g + at, panels}, narrow, false, positions}, add, sums);
-        });
+      case GradTerm::Form::Outer: {
+        const Factor w{{nullptr, s.panels()}, s.narrow, false, static_cast<int>(t.positions)};
+        to.push_back(
+            [=, by = matmul_grad_weight_by(aid_.get(), !late, x, dy, w)](const Place& p, float* g) {
+              float* const sums = at_bias < 0 ? nullptr : g + at_bias;
+              Factor dw = w;
+              dw.w.data = g + at;
+              by(p, x, dy, dw, add, sums);
+            });
         break;
+      }
       case GradTerm::Form::Sum:
         to.push_back([=](const Place& p, float* g) { column_sums(p, dy, {}, g + at, add); });
         break;

@@ -68,7 +68,7 @@ void CudaTraining::make_tables() {
 }
 
 Place CudaTraining::place(long rows, int ahead) const {
-  Place at{stream_.get(), now_, static_cast<int>(rows)};
+  Place at{stream_.get(), now_, static_cast<int>(rows), products_};
   at.now.ahead = ahead;
   return at;
 }
@@ -143,6 +143,7 @@ const Graph& CudaTraining::graph(int rows, int steps, unsigned due, bool apart) 
   for (const Captured& c : graphs_) {
     if (c.rows == rows && c.steps == steps && c.due == due) return *c.graph;
   }
+  for (const Goal& goal : goals_) goal.plan->get_ready(rows);
   auto made = std::make_unique<Graph>(stream_, [&] {
     for (int i = 0; i < steps; ++i) enqueue_step(place(rows, i), due, apart);
     advance(place(rows), steps);

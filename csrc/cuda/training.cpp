@@ -52,8 +52,9 @@ void copy(const Stream& stream, void* to, const void* from, std::size_t bytes) {
 
 }  // namespace
 
-CudaTraining::CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<CudaStore> weights)
-    : weights_(std::move(weights)), knobs_(recipes_of(aims), scalars),
+CudaTraining::CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<CudaStore> weights,
+                           Products products)
+    : weights_(std::move(weights)), products_(products), knobs_(recipes_of(aims), scalars),
       slots_(weights_->shared_layout(), layouts(aims, weights_->layout())),
       gradients_(static_cast<std::size_t>(weights_->layout().size) * sizeof(float)),
       shown_(stream_), flag_(sizeof(unsigned)) {
@@ -98,8 +99,8 @@ void CudaTraining::reserve(long rows) {
   }
   std::vector<std::unique_ptr<Plan>> larger;
   for (const Goal& goal : goals_) {
-    larger.push_back(
-        std::make_unique<Plan>(goal.program, weights_, rows, stream_, goal.terms, arena));
+    larger.push_back(std::make_unique<Plan>(goal.program, weights_, rows, stream_, products_,
+                                            goal.terms, arena));
   }
   graphs_.clear();
   for (std::size_t i = 0; i < goals_.size(); ++i) goals_[i].plan = std::move(larger[i]);

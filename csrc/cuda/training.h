@@ -21,7 +21,8 @@ struct Goal : Aim {
 class CudaTraining final : public Training {
  public:
   // With so many scalars in a row of the knob table.
-  CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<CudaStore> weights);
+  CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<CudaStore> weights,
+               Products products);
 
   Store& slots() override { return slots_; }
   void reserve(long rows) override;
@@ -81,6 +82,7 @@ class CudaTraining final : public Training {
   bool all_finite(const float* x, long n);
 
   const std::shared_ptr<CudaStore> weights_;
+  const Products products_;
   const KnobRow knobs_;
   const Stream stream_, side_;
   const Event fork_, join_;

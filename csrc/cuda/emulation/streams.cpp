@@ -388,6 +388,17 @@ __attribute__((visibility("default"))) void emulation_set(const char* name, long
   *known.at(name) = value;
   if (std::string(name) == "order") seed_random(static_cast<std::uint64_t>(value));
 }
+// For libraries that tests make up: f(data) when a stream comes to it, then free(data).
+__attribute__((visibility("default"))) void emulation_enqueue(cudaStream_t stream, void (*f)(void*),
+                                                              void* data, void (*free)(void*)) {
+  const std::lock_guard guard(device_lock);
+  put(stream, [f, held = std::shared_ptr<void>(data, free)] { f(held.get()); });
+}
+// Are these bytes inside of one block of device memory?
+__attribute__((visibility("default"))) int emulation_holds(const void* p, std::size_t bytes) {
+  const std::lock_guard guard(device_lock);
+  return is_device(p) && fits(nullptr, p, bytes, cudaMemcpyDeviceToHost);
+}
 __attribute__((visibility("default"))) long emulation_count(const char* name) {
   const std::map<std::string, long> known = {
       {"launches", counts.launches},       {"threads", counts.threads},

@@ -2,7 +2,7 @@
 // they lie. Those of every channel alone gather.
 #include "activations/list.h"
 #include "cuda/kernels/each.cuh"
-#include "cuda/kernels/gemm.cuh"
+#include "cuda/kernels/product.cuh"
 #include "cuda/kernels/window.cuh"
 
 namespace steep::cuda {
@@ -275,7 +275,7 @@ void pass(const Place& at, const Kernel& k, int depth, int pixels, int channels,
           const float* bias, bool accumulate, const View& out, const A& a, const B& b) {
   in_stretches(at, pixels, [&](const Place& some, long first) {
     const Sizes sizes{some.rows * pixels, channels, depth, k.groups};
-    const auto run = [&](auto e) { run_gemm(at.stream, sizes, a(first), b, e); };
+    const auto run = [&](auto e) { run_product(at, sizes, a(first), b, e); };
     const View to = from_row(out, first);
     const int all = channels * k.groups;
     relu ? run(Pixels<true>{to, bias, accumulate, pixels, all, channels})
@@ -336,8 +336,8 @@ void kernel_gradients(const Place& at, const Kernel& k, int images, const View& 
   const Shape s(k);
   const Portion of{at.rows, images, k.groups};
   const Sizes sizes{s.taps() * s.inputs, s.filters, images * s.out_pixels(), count * k.groups};
-  run_gemm(at.stream, sizes, SeenByTap{s, x, of}, Results{s, dy, of},
-           IntoPart{parts, k.w.panels, k.groups, s.filters});
+  run_product(at, sizes, SeenByTap{s, x, of}, Results{s, dy, of},
+              IntoPart{parts, k.w.panels, k.groups, s.filters});
 }
 
 }  // namespace steep::cuda

@@ -8,6 +8,8 @@
 //   Epilogue: float init(int m, int n);  void store(int m, int n, float sum).
 // kFastK says whether neighbouring k (or else m, n) lie together in memory: threads read along it.
 //
+// The same on tensor cores: tensor.cuh; which of them: product.cuh.
+//
 // One launch may hold several products: where a functor has part(z), that is the one of product z; an A that has
 // depth(k) says how much of k its product has.
 #pragma once
@@ -30,8 +32,8 @@ template <int TM, int TN, int TK> struct Tile {
 };
 // A side of tiles on their way: while one is summed the next two are in registers, all loads of each at once,
 // since one takes less time to sum than to come. A thread's elements lie on a few lines of the operand, or
-// on one.
-template <class Operand, int kSide, int kDepth> struct Ahead {
+// on one. A place of the tile holds so many neighbouring k together.
+template <class Operand, int kSide, int kDepth, int kTogether = 1> struct Ahead {
   static constexpr bool kFastK = Operand::kFastK;
   static constexpr int kLoads = kSide * kDepth / kThreads;
   static constexpr int kLines = kFastK ? kLoads : 1;
@@ -39,7 +41,7 @@ template <class Operand, int kSide, int kDepth> struct Ahead {
   const Operand& operand;
   const int t, first, sides, depths;
   typename Operand::Line lines[kLines];
-  float of[2][kLoads];
+  float of[2][kLoads][kTogether];
 
   STEEP_HD int side(int i) const { return kFastK ? (t + i * kThreads) / kDepth : t % kSide; }
   STEEP_HD int depth(int i) const { return kFastK ? t % kDepth : (t + i * kThreads) / kSide; }
@@ -52,15 +54,19 @@ template <class Operand, int kSide, int kDepth> struct Ahead {
   template <int kTurn> __device__ __forceinline__ void load(int k0) {
 #pragma unroll
     for (int i = 0; i < kLoads; ++i) {
-      const int k = k0 + depth(i);
-      of[kTurn][i] =
-          first + side(i) < sides && k < depths ? operand.at(lines[kFastK ? i : 0], k) : 0.0f;
+#pragma unroll
+      for (int p = 0; p < kTogether; ++p) {
+        const int k = k0 + depth(i) * kTogether + p;
+        of[kTurn][i][p] =
+            first + side(i) < sides && k < depths ? operand.at(lines[kFastK ? i : 0], k) : 0.0f;
+      }
     }
   }
-  template <int kTurn>
-  __device__ __forceinline__ void store(float (&to)[kSide][kDepth + 4]) const {
+  // Each place as `put` makes it of its numbers.
+  template <int kTurn, class To, class Put>
+  __device__ __forceinline__ void store(To& to, const Put& put) const {
 #pragma unroll
-    for (int i = 0; i < kLoads; ++i) to[side(i)][depth(i)] = of[kTurn][i];
+    for (int i = 0; i < kLoads; ++i) to[side(i)][depth(i)] = put(of[kTurn][i]);
   }
 };
 
@@ -118,6 +124,18 @@ template <class A> __device__ __forceinline__ int depth_of(const A& a, int k) {
   }
 }
 
+// Are these columns' sums what this block is for?
+template <class Sums>
+__device__ __forceinline__ bool summed_beside(const Sums& sums, int first, int columns) {
+  if constexpr (std::is_same_v<Sums, Summed>) {
+    STEEP_SHARED(part, float[kThreads]);
+    if (blockIdx.y != gridDim.y - 1) return false;  // the same for all threads
+    for (int c = first; c < first + columns; c += 16) sum_columns<16>(sums, c, part);
+    return true;
+  }
+  return false;
+}
+
 template <class Tile, class A, class B, class Epilogue, class Sums>
 __global__ void __launch_bounds__(kThreads)
     gemm(int m, int n, int all_k, A all_a, B all_b, Epilogue all_epilogue, Sums sums) {
@@ -130,13 +148,7 @@ __global__ void __launch_bounds__(kThreads)
   const int t = static_cast<int>(threadIdx.x), row = t / 16, column = t % 16;
   const int m0 = static_cast<int>(blockIdx.y) * Tile::tm;
   const int n0 = static_cast<int>(blockIdx.x) * Tile::tn;
-  if constexpr (std::is_same_v<Sums, Summed>) {
-    STEEP_SHARED(part, float[kThreads]);
-    if (blockIdx.y == gridDim.y - 1) {  // the same for all threads
-      for (int first = n0; first < n0 + Tile::tn; first += 16) sum_columns<16>(sums, first, part);
-      return;
-    }
-  }
+  if (summed_beside(sums, n0, Tile::tn)) return;
   Ahead<A, Tile::tm, TK> left(a, t, m0, m, k);
   Ahead<B, Tile::tn, TK> right(b, t, n0, n, k);
   const auto load = [&]<int kTurn>(int k0) {
@@ -170,8 +182,9 @@ __global__ void __launch_bounds__(kThreads)
     }
   };
   const auto tile = [&]<int kTurn>(int k0) {
-    left.template store<kTurn>(s.a[kTurn]);
-    right.template store<kTurn>(s.b[kTurn]);
+    const auto put = [](const float (&x)[1]) { return x[0]; };
+    left.template store<kTurn>(s.a[kTurn], put);
+    right.template store<kTurn>(s.b[kTurn], put);
     __syncthreads();  // once a tile: the other half is free since the last one
     load.template operator()<kTurn>(k0 + 2 * TK);
     if (k0 + TK <= k) {
@@ -193,36 +206,6 @@ __global__ void __launch_bounds__(kThreads)
       const int r = m0 + row + i * 16, c = n0 + column + j * 16;
       if (r < m && c < n) epilogue.store(r, c, sum[i][j]);
     }
-}
-
-struct Sizes {
-  int m, n, k;
-  int products = 1;  // of these sizes
-};
-
-template <class Tile, class A, class B, class Epilogue, class Sums>
-void run_tiles(cudaStream_t stream, const Sizes& s, const A& a, const B& b, const Epilogue& e,
-               const Sums& sums) {
-  const unsigned more = std::is_same_v<Sums, Summed> ? 1 : 0;
-  const dim3 grid(blocks_of(s.n, Tile::tn), blocks_of(s.m, Tile::tm) + more,
-                  static_cast<unsigned>(s.products));
-  start(stream, grid, dim3(kThreads), gemm<Tile, A, B, Epilogue, Sums>, s.m, s.n, s.k, a, b, e,
-        sums);
-}
-
-// The largest tile of which there is about one for every multiprocessor of a large chip: which one
-// changes no bit.
-template <class A, class B, class Epilogue, class Sums = NothingSummed>
-void run_gemm(cudaStream_t stream, const Sizes& s, const A& a, const B& b, const Epilogue& e,
-              const Sums& sums = {}) {
-  constexpr long kEnough = 100;
-  const auto tiles = [&](long side) {
-    return ((s.m + side - 1) / side) * ((s.n + side - 1) / side) * s.products;
-  };
-  if (tiles(128) >= kEnough) return run_tiles<Tile<128, 128, 8>>(stream, s, a, b, e, sums);
-  if (tiles(64) >= kEnough) return run_tiles<Tile<64, 64, 16>>(stream, s, a, b, e, sums);
-  if (tiles(32) >= kEnough) return run_tiles<Tile<32, 32, 32>>(stream, s, a, b, e, sums);
-  run_tiles<Tile<16, 16, 64>>(stream, s, a, b, e, sums);
 }
 
 // ---- Operands ----

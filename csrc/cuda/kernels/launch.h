@@ -7,6 +7,7 @@
 
 #include "base/extent.h"
 #include "base/panels.h"
+#include "base/products.h"
 
 namespace steep::cuda {
 
@@ -55,6 +56,7 @@ struct Place {
   cudaStream_t stream;
   Now now;
   int rows;  // of the batch
+  Products products = Products::Exact;
 };
 
 struct View {  // a tensor: rows of the batch

@@ -1,7 +1,7 @@
 // Products by weights and their gradients, and sums over the rows of a batch.
 #include "activations/list.h"
 #include "cuda/kernels/each.cuh"
-#include "cuda/kernels/gemm.cuh"
+#include "cuda/kernels/product.cuh"
 
 namespace steep::cuda {
 
@@ -124,6 +124,12 @@ void dot_products(const Place& at, const View& x, const Factor& w, const float* 
         bias, accumulate, dense(y, w.positions));
 }
 
+// A few outputs would fill a corner of a fragment: they stay exact.
+Place fitting(Place at, const Factor& w) {
+  if (w.narrow) at.products = Products::Exact;
+  return at;
+}
+
 // Calls f with W as it is met here, or with W^T.
 template <class F> void with_operand(const Factor& w, bool turned, const F& f) {
   turned && !w.narrow ? f(PackedTurned{w.w}) : f(Packed{w.w});
@@ -142,8 +148,8 @@ void matmul(const Place& at, const View& x, const Factor& w, const float* bias, 
     const Dense out = dense(first, w.positions);
     const Sizes sizes{at.rows * w.positions, out.width, a.x.width};
     with_operand(w, w.turned, [&](const auto& b) {
-      relu ? run_gemm(at.stream, sizes, a, b, BiasedRelu{bias, out})
-           : run_gemm(at.stream, sizes, a, b, Biased{bias, out});
+      relu ? run_product(fitting(at, w), sizes, a, b, BiasedRelu{bias, out})
+           : run_product(fitting(at, w), sizes, a, b, Biased{bias, out});
     });
     if (relu) return;
   }
@@ -160,9 +166,9 @@ void matmul_grad(const Place& at, const View& dz, const Factor& w, bool accumula
     const Dense out = dense(dx, w.positions);
     const Sizes sizes{at.rows * w.positions, out.width, a.x.width};
     with_operand(w, !w.turned, [&](const auto& b) {
-      relu ? run_gemm(at.stream, sizes, a, b,
-                      AddedReluGrad{out, dense(stored, w.positions), accumulate})
-           : run_gemm(at.stream, sizes, a, b, Added{out, accumulate});
+      relu ? run_product(fitting(at, w), sizes, a, b,
+                         AddedReluGrad{out, dense(stored, w.positions), accumulate})
+           : run_product(fitting(at, w), sizes, a, b, Added{out, accumulate});
     });
   }
   if (f.f >= 0 && !relu) activate_grad(at, f.f, f.alpha, dx, stored, dx, false);
@@ -175,8 +181,8 @@ void matmul_grad_weight(const Place& at, const View& x, const View& dz, const Fa
   const Right b{dense(right, dw.positions)};
   const AddedPacked e{dw.w, accumulate};
   const Sizes sizes{a.x.width, b.x.width, at.rows * dw.positions};
-  if (db == nullptr) return run_gemm(at.stream, sizes, a, b, e);
-  run_gemm(at.stream, sizes, a, b, e, Summed{at.rows, dz, db, false});
+  if (db == nullptr) return run_product(fitting(at, dw), sizes, a, b, e);
+  run_product(fitting(at, dw), sizes, a, b, e, Summed{at.rows, dz, db, false});
 }
 
 void add_parts(const Place& at, const View& parts, int count, const Weight& g, bool accumulate) {

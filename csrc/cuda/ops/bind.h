@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cuda/kernels/images.h"
+#include "cuda/ops/libraries.h"
 #include "ops/list.h"
 
 namespace steep::cuda {
@@ -31,6 +32,7 @@ struct Bound {
   const Feed* feed = nullptr;  // of the plan: it may change between two launches
   Losses losses{};             // of the loss that it is
   bool deals = false;          // the first input: it writes down which samples a batch has
+  Aid* aid = nullptr;          // where libraries are on
   // Numbers that kernels read, in device memory as long as the plan lives.
   std::function<const float*(const std::vector<double>&)> keep;
 };

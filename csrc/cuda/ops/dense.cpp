@@ -13,14 +13,22 @@ Factor factor_of(const ops::Multiplying& op, const Bound& to) {
 
 Launch bind(const ops::MatMul& op, const Bound& to) {
   const float* const bias = to.parameters.size() > 1 ? to.parameters[1] : nullptr;
-  return [=, w = factor_of(op, to), f = function_of(op.f), x = to.in[0], y = to.out,
-          z = to.before](const Place& at) { matmul(at, x, w, bias, f, y, z); };
+  const Factor w = factor_of(op, to);
+  const Function f = function_of(op.f);
+  const View x = to.in[0], y = to.out, z = to.before;
+  return [=, by = matmul_by(to.aid, x, w, bias, f, y, z)](const Place& at) {
+    by(at, x, w, bias, f, y, z);
+  };
 }
 
 Launch bind(const ops::MatMulGrad& op, const Bound& to) {
-  return [w = factor_of(op, to), f = function_of(op.f), dz = to.in[0], add = to.accumulate,
-          stored = to.stored,
-          dx = to.out](const Place& at) { matmul_grad(at, dz, w, add, f, stored, dx); };
+  const Factor w = factor_of(op, to);
+  const Function f = function_of(op.f);
+  const View dz = to.in[0], dx = to.out, stored = to.stored;
+  const bool add = to.accumulate;
+  return [=, by = matmul_grad_by(to.aid, dz, w, add, f, dx, stored)](const Place& at) {
+    by(at, dz, w, add, f, stored, dx);
+  };
 }
 
 }  // namespace steep::cuda

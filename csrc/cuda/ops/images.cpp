@@ -25,36 +25,39 @@ Enlarged enlarged_of(const ops::Upsample& op) {
 }  // namespace
 
 Launch bind(const ops::Conv& op, const Bound& to) {
-  return
-      [k = kernel_of(op, to), f = function_of(op.f), bias = bias_of(to), x = to.in[0], y = to.out,
-       z = to.before](const Place& at) { correlate(at, k, bias, false, f, x, y, z); };
+  return [k = kernel_of(op, to), by = correlate_by(to.aid, kernel_of(op, to)),
+          f = function_of(op.f), bias = bias_of(to), x = to.in[0], y = to.out,
+          z = to.before](const Place& at) { by(at, k, bias, false, f, x, y, z); };
 }
 
 Launch bind(const ops::ConvTranspose& op, const Bound& to) {
-  return
-      [k = kernel_of(op, to), f = function_of(op.f), bias = bias_of(to), x = to.in[0], y = to.out,
-       z = to.before](const Place& at) { carry_back(at, k, bias, false, f, x, y, z); };
+  return [k = kernel_of(op, to), by = carry_back_by(to.aid, kernel_of(op, to)),
+          f = function_of(op.f), bias = bias_of(to), x = to.in[0], y = to.out,
+          z = to.before](const Place& at) { by(at, k, bias, false, f, x, y, z); };
 }
 
 Launch bind(const ops::ConvGrad& op, const Bound& to) {
-  return [k = kernel_of(op, to), f = function_of(op.f), add = to.accumulate, dy = to.in[0],
-          stored = to.stored, dx = to.out](const Place& at) {
-    carry_back(at, k, nullptr, add, {}, dy, dx, {});
-    if (f.f >= 0) activate_grad(at, f.f, f.alpha, dx, stored, dx, false);
-  };
+  return
+      [k = kernel_of(op, to), by = carry_back_by(to.aid, kernel_of(op, to)), f = function_of(op.f),
+       add = to.accumulate, dy = to.in[0], stored = to.stored, dx = to.out](const Place& at) {
+        by(at, k, nullptr, add, {}, dy, dx, {});
+        if (f.f >= 0) activate_grad(at, f.f, f.alpha, dx, stored, dx, false);
+      };
 }
 
 Launch bind(const ops::ConvTransposeGrad& op, const Bound& to) {
-  return [k = kernel_of(op, to), f = function_of(op.f), add = to.accumulate, dy = to.in[0],
-          stored = to.stored, dx = to.out](const Place& at) {
-    correlate(at, k, nullptr, add, {}, dy, dx, {});
-    if (f.f >= 0) activate_grad(at, f.f, f.alpha, dx, stored, dx, false);
-  };
+  return
+      [k = kernel_of(op, to), by = correlate_by(to.aid, kernel_of(op, to)), f = function_of(op.f),
+       add = to.accumulate, dy = to.in[0], stored = to.stored, dx = to.out](const Place& at) {
+        by(at, k, nullptr, add, {}, dy, dx, {});
+        if (f.f >= 0) activate_grad(at, f.f, f.alpha, dx, stored, dx, false);
+      };
 }
 
 Launch bind(const ops::ConvGradWeight& op, const Bound& to) {
-  return [k = kernel_of(op, to), images = to.samples, x = to.in[0], dy = to.in[1],
-          parts = to.out](const Place& at) { kernel_gradients(at, k, images, x, dy, parts); };
+  return [k = kernel_of(op, to), by = kernel_gradients_by(to.aid, kernel_of(op, to)),
+          images = to.samples, x = to.in[0], dy = to.in[1],
+          parts = to.out](const Place& at) { by(at, k, images, x, dy, parts); };
 }
 
 Launch bind(const ops::MaxPool& op, const Bound& to) {

@@ -144,7 +144,7 @@ def readable(a: Array) -> Array:
 
 
 def finite(name: str, a: Array, owner: Any = None, precision: str | None = None) -> None:
-    """Refuse NaN and infinity, and in float32 what is infinite there; says where the first is.
+    """Refuse NaN and infinity, and what is where weights are float32; says where the first is.
 
     `owner` is what the user gave, `precision` what is computed in; None where that is not known.
 
@@ -155,7 +155,7 @@ def finite(name: str, a: Array, owner: Any = None, precision: str | None = None)
     """
     if a.dtype.kind != "f" or not a.size:
         return
-    single = precision == "float32" and a.dtype.itemsize > 4
+    single = precision not in (None, "float64") and a.dtype.itemsize > 4
     most = _MOST if single else _WIDEST
     if is_native(a) and _core.all_finite(a, most):
         return  # after one pass where all is well

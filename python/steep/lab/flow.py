@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..losses import Loss
+from ..network.weights import of_weights
 from ..plots import saved
 from ..training.trainer import Trainer
 from .flow_picture import draw
@@ -106,7 +107,7 @@ def gradient_flow(
     TypeError, ValueError
         If something does not fit, as in ``Trainer.gradients``.
     """
-    precision = getattr(net, "_precision", "float32")
+    precision = of_weights(getattr(net, "_precision", "float32"))
     net = copy.deepcopy(net)
     looker = Trainer(net, loss, "sgd", precision=precision, seed=seed, **trainer)
     gradients = looker.gradients(X, y)[1]

@@ -16,7 +16,7 @@ from ..checks.arrays import Array
 from .description import Description
 from .scope import Scope
 from .tensor import Shape, Tensor
-from .weights import PRECISIONS, first_value
+from .weights import PRECISIONS, first_value, of_weights
 
 
 class Lowers(Protocol):
@@ -199,7 +199,7 @@ def describe(net: Lowers, shapes: tuple[Shape, ...], scope: Scope) -> Descriptio
 
 def made(about: Description, precision: str, seed: int | None) -> Built:
     """Return a network with a Store of its own; its weights are drawn, or 0 where seed is None."""
-    native = _core.Network(about.graph, precision)
+    native = _core.Network(about.graph, of_weights(precision))  # on the CPU; trainers move it
     if seed is not None:
         for name, value in first_values(about, precision, seed):
             native.set(name, value)

@@ -22,7 +22,7 @@ from .naming import label, shape_of
 from .recorded import recorded
 from .summary import summary
 from .tensor import Shape
-from .weights import fitting
+from .weights import fitting, of_weights
 
 
 class Network(Body):
@@ -140,7 +140,8 @@ class Network(Body):
         Parameters
         ----------
         device
-            Predictions are made there. A trainer takes the network to its own device.
+            Predictions are made there, in the precision of the last trainer. A trainer takes the
+            network to its own device.
 
         Returns
         -------
@@ -156,7 +157,8 @@ class Network(Body):
         """
         if choose("device", device, {"cpu": "cpu", "cuda": "cuda"}) == "cuda":
             devices.check()
-        self._convert(self._native.precision, device)
+        precision = self._native.precision
+        self._convert(of_weights(precision) if device == "cpu" else precision, device)
         return self
 
     @property

@@ -12,7 +12,14 @@ from ..initializers import Initializer, VarianceScaling
 from . import initializers
 from .description import Weight
 
-PRECISIONS: Mapping[str, type] = {"float32": np.float32, "float64": np.float64}
+# The type of weights and results. Tensor cores round what they multiply, and weights are float32.
+TENSOR_CORES: Mapping[str, type] = {"tf32": np.float32, "bfloat16": np.float32}
+PRECISIONS: Mapping[str, type] = {"float32": np.float32, "float64": np.float64, **TENSOR_CORES}
+
+
+def of_weights(precision: str) -> str:
+    """Return the precision that weights have, in which every device can compute."""
+    return "float32" if precision in TENSOR_CORES else precision
 
 
 def fitting(

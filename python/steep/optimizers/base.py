@@ -193,14 +193,14 @@ class Optimizer(Described, ABC):
         Parameters
         ----------
         precision
-            ``"float32"`` or ``"float64"``.
+            That of a trainer; weights are float32 in all but ``"float64"``.
 
         Raises
         ------
         ValueError
             If one would be 0, infinite or at a limit of its range; names it.
         """
-        if precision != "float32":
+        if precision == "float64":
             return
         for name, allowed in self.ranges.items():
             value = getattr(self, name)

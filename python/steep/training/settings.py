@@ -12,7 +12,7 @@ from ..checks.names import choose, matches
 from ..checks.numbers import NOT_NEGATIVE, flag, keeps_kind, seed
 from ..network import Shape, devices, label
 from ..network.network import Network
-from ..network.weights import PRECISIONS
+from ..network.weights import PRECISIONS, TENSOR_CORES
 from . import groups, terms
 
 COMMON = (*groups.PENALTIES, "clip_norm", *groups.LIMITS, "sam")
@@ -62,8 +62,8 @@ class Settings:
         self.sam_adaptive = flag("Trainer", "sam_adaptive", fixed["sam_adaptive"])
         self.decay_bias = flag("Trainer", "decay_bias", fixed["decay_bias"])
         self.reduction = choose("reduction", fixed["reduction"], REDUCTIONS)
-        self.precision = choose("precision", fixed["precision"], {k: k for k in PRECISIONS})
         self.device = _device(fixed["device"])
+        self.precision = _precision(fixed["precision"], self.device)
         self.seed = seed(fixed["seed"])
         self.common = {name: self._common(name, value) for name, value in common.items()}
         self.groups: Mapping[str, Mapping[str, Any]] = groups.checked(given)
@@ -172,7 +172,7 @@ class Settings:
 
     def _keeps(self, name: str, value: Any) -> None:
         """Refuse a penalty that is another number in float32."""
-        if name in groups.PENALTIES and isinstance(value, float) and self.precision == "float32":
+        if name in groups.PENALTIES and isinstance(value, float) and self.precision != "float64":
             keeps_kind("Trainer", name, value, NOT_NEGATIVE)
 
     def _only_groups(self) -> optimizers.Optimizer:
@@ -355,6 +355,18 @@ class Settings:
         if len(shapes) != 1:
             raise ValueError(f"Trainer: this is for one output, the network has {len(shapes)}")
         return shapes[0]
+
+
+def _precision(name: str, device: str) -> str:
+    alone = device == "cpu"
+    if alone and name in tuple(TENSOR_CORES):
+        raise ValueError(
+            f'Trainer: precision="{name}" is for tensor cores; use device="cuda", or '
+            'precision="float32" or "float64"'
+        )
+    return choose(
+        "precision", name, {k: k for k in PRECISIONS if not alone or k not in TENSOR_CORES}
+    )
 
 
 def _device(name: str) -> str:

@@ -12,6 +12,7 @@ from .. import optimizers
 from ..averages import Average
 from ..checks.numbers import whole
 from ..network.network import Network
+from ..network.weights import of_weights
 from . import resume
 from .derivatives import Derivatives
 from .fitting import Fitting
@@ -87,7 +88,9 @@ class Trainer(Fitting, Derivatives):
         samples; where all weights of a batch are 0 it is 0. Histories show means in every case,
         except the losses of single steps.
     precision
-        ``"float32"``, or ``"float64"``: half as many numbers in a vector and twice the bytes.
+        ``"float32"``, or ``"float64"``: half as many numbers in a vector and twice the bytes. With
+        ``device="cuda"`` also ``"tf32"`` or ``"bfloat16"``: products and convolutions are made by
+        tensor cores, which round both factors to 11 or 8 bits; sums, weights and slots are float32.
     device
         ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU in a build that has it: float32, and for networks
         of dense layers the same bytes as on a CPU with AVX2. The network moves there.
@@ -297,7 +300,8 @@ class Trainer(Fitting, Derivatives):
         net
             The network to fill, instead of one made from the file's description.
         device
-            Where to go on; None for the device that the file was written on.
+            Where to go on; None for the device that the file was written on. What a GPU trained in
+            ``"tf32"`` or ``"bfloat16"`` goes on in ``"float32"`` on the CPU.
 
         Raises
         ------
@@ -313,6 +317,8 @@ class Trainer(Fitting, Derivatives):
             options = resume.settings(about, functions)
             if device is not None:
                 options["device"] = device
+            if device == "cpu":
+                options["precision"] = of_weights(options.get("precision", "float32"))
             target = resume.network(tensors, about, custom_objects or {}) if net is None else net
             trainer = cls(target, **options)
             resume.unpack(trainer._run, tensors, about)
