@@ -24,7 +24,8 @@ SHOWN = {
     "divergent": ("plain",), "early_return": ("plain",), "across_blocks": ("orders", "tsan"),
     "counted": ("tsan",), "read_too_early": ("plain",), "two_streams": ("plain",),
     "pinned_reuse": ("plain",), "host_touches": ("plain",), "capture_malloc": ("plain",),
-    "unjoined": ("plain",), "graph_race": ("orders",), "memory": ("plain",),
+    "unjoined": ("plain",), "fragments_early": ("plain", "tsan"),
+    "fragments_in_a_branch": ("orders",), "graph_race": ("orders",), "memory": ("plain",),
 }  # fmt: skip
 
 pytestmark = [

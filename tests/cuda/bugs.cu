@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "cuda/kernels/kernel.cuh"
+#include "cuda/kernels/tensor.cuh"
 
 using namespace steep::cuda;
 
@@ -75,6 +75,23 @@ template <bool good> __global__ void early_return(float* y, int n) {
   for (int h = 16; h > 0; h /= 2) x += __shfl_down_sync(0xffffffffu, x, h);
   if (static_cast<int>(threadIdx.x) < n) y[threadIdx.x] = x;
 }
+// Tensor cores: a warp's fragments from words that all warps lay in shared memory.
+template <bool good, bool kWait> __device__ void fragments(const float* x, float* y) {
+  STEEP_SHARED(s, uint32_t[256]);
+  const int t = threadIdx.x, lane = t % 32;
+  s[t] = TF32::word({x[t]});
+  if (good || kWait) __syncthreads();
+  const uint32_t a[4] = {s[255 - t], s[t ^ 32], s[t ^ 64], s[t ^ 96]}, b[2] = {s[t ^ 128], s[t]};
+  float d[4] = {};
+  if (good || !kWait || lane < 20) TF32::multiply(d, a, b);
+  y[t] = d[0] + d[1] + d[2] + d[3];
+}
+template <bool good> __global__ void fragments_early(const float* x, float* y) {
+  fragments<good, false>(x, y);
+}
+template <bool good> __global__ void fragments_in_a_branch(const float* x, float* y) {
+  fragments<good, true>(x, y);
+}
 template <bool good> __global__ void across_blocks(const float* x, float* y) {
   y[threadIdx.x + (good ? blockIdx.x * 256 : 0)] = x[blockIdx.x * 256 + threadIdx.x];
 }
@@ -128,6 +145,8 @@ int main(int argc, char** argv) {
   TRY(uninitialised, one, b, y)
   TRY(divergent, one, b, y)
   TRY(early_return, one, b, y, 50)
+  TRY(fragments_early, one, b, cx, y)
+  TRY(fragments_in_a_branch, one, b, cx, y)
   TRY(across_blocks, g, b, cx, y)
   if (name == "counted") {
     unsigned* c = reinterpret_cast<unsigned*>(y);
