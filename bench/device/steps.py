@@ -1,6 +1,6 @@
 """Whole training steps on a GPU: steep beside PyTorch (eager and in a CUDA graph) and a JAX scan.
 
-python bench/device/steps.py FILE.json [steep,eager,graph,jax] [--small]
+python bench/device/steps.py FILE.json [steep,tf32,bfloat16,eager,graph,jax] [--small]
 
 Everybody has the data on the device, shuffles there and takes batches by index. Times are of a
 step, the fastest and the median of the turns; a turn is an epoch or more.
@@ -50,13 +50,14 @@ def timed(work, turns):
     return min(times), sorted(times)[len(times) // 2]
 
 
-def with_steep(case):
+def with_steep(case, precision="float32"):
     """Train through `Trainer.fit`, checks of the data and all."""
     import steep
 
     body = [steep.layers.Dense(n, "relu") for n in case.units[1:-1]]
     net = steep.Sequential(steep.layers.Rescale(1 / 255), *body, steep.layers.Dense(case.units[-1]))
-    trainer = steep.Trainer(net, "cross_entropy", steep.optimizers.Adam(RATE), device="cuda")
+    trainer = steep.Trainer(net, "cross_entropy", steep.optimizers.Adam(RATE), device="cuda",
+                            precision=precision)  # fmt: skip
     samples = case.steps * case.batch
 
     def work():
@@ -163,6 +164,8 @@ def with_jax(case):
 
 WAYS = {
     "steep": with_steep,
+    "tf32": lambda case: with_steep(case, "tf32"),
+    "bfloat16": lambda case: with_steep(case, "bfloat16"),
     "eager": lambda case: with_torch(case, "eager"),
     "graph": lambda case: with_torch(case, "graph"),
     "jax": with_jax,
@@ -178,10 +181,10 @@ def main(file, names="steep,graph,eager,jax", *options):
             try:
                 best, median = WAYS[way](Case(name, "--small" in options))
                 row |= {"min_s": best / 1e6, "median_s": median / 1e6}
-                print(f"step {name:10s} {way:6s} {best:9.2f} us, median {median:9.2f}", flush=True)
+                print(f"step {name:10s} {way:8s} {best:9.2f} us, median {median:9.2f}", flush=True)
             except Exception as error:
                 row["note"] = f"{type(error).__name__}: {error}"
-                print(f"step {name:10s} {way:6s} {row['note'][:200]}", flush=True)
+                print(f"step {name:10s} {way:8s} {row['note'][:200]}", flush=True)
             found.append(row)
     with open(file, "w") as out:
         json.dump(found, out, indent=1)
