@@ -4,6 +4,7 @@ import ctypes
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,39 @@ def test_a_wrong_product_is_refused(lt, bug):
     found = lt.ask(**wrong)
     assert found, "not seen"
     assert re.search(said, found), found
+
+
+def real_lt():
+    """Return the true cuBLASLt; what makes descriptors of it needs no GPU."""
+    try:
+        return ctypes.CDLL("libcublasLt.so.13")
+    except OSError:
+        for place in map(Path, sys.path):
+            for path in place.glob("nvidia/cu13/lib/libcublasLt.so.13"):
+                return ctypes.CDLL(str(path))
+    pytest.skip("cuBLASLt is not here")
+
+
+def test_the_true_library_takes_the_same_descriptors(lt):
+    """Attributes by number, their sizes, epilogues, types; a wrong size, an unknown one."""
+    answers = []
+    for lib in (lt.lib, real_lt()):
+        other = Lt(lib)
+        i32, u32, i64, u64 = ctypes.c_int32, ctypes.c_uint32, ctypes.c_int64, ctypes.c_uint64
+        desc = other.made("MatmulDescCreate", 68, 0)
+        assert other.made("MatmulDescCreate", 77, 0)
+        values = [(3, i32(1)), (4, i32(1)), (8, ctypes.c_void_p(4096)), (11, ctypes.c_void_p(4096))]
+        values += [(7, i32(e)) for e in (1, 4, 6, 36, 164, 192, 256)]
+        values += [(12, i64(16)), (3, i64(1)), (99, i32(1))]
+        said = [other.set("MatmulDesc", desc, *pair) for pair in values]
+        wish = other.made("MatmulPreferenceCreate")
+        values = [(1, u64(1 << 25)), *((n, u32(16)) for n in (3, 5, 6, 7, 8)), (1, u32(5))]
+        said += [other.set("MatmulPreference", wish, *pair) for pair in values]
+        for kind in (0, 14):
+            assert other.made("MatrixLayoutCreate", kind, u64(8), u64(6), i64(8))
+        answers.append(said)
+    assert answers[0] == answers[1]
+    assert answers[0].count(0) == len(answers[0]) - 3
 
 
 CONVOLUTION, FORWARD, DATA, WEIGHTS, GRAPH, PACK, TENSOR = 1, 10, 12, 11, 15, 16, 17
