@@ -46,6 +46,7 @@ PANELS: dict[str, dict[str, s.Schedule]] = {
         "multiply 2": s.CosineRestarts(1.0, 14, 2),
         "decay 0.7": s.CosineRestarts(1.0, 25, decay=0.7),
     },
+    "CosLog": {"": s.CosLog(1.0, STEPS)},
     "Cyclic": {
         "triangular": s.Cyclic(0.1, 1.0, 12, 21),
         "triangular2": s.Cyclic(0.1, 1.0, 12, 21, "triangular2"),

@@ -572,6 +572,18 @@ LAYERS = {
     "Branches added": lambda: [
         layers.Branches(layers.Dense(5, "tanh"), layers.Dense(5), join="add")
     ],
+    "Dense in tangent parametrisation": lambda: [layers.Dense(5, "tanh", ntk=True)],
+    "Dropout by schedule": lambda: [
+        layers.Dense(8),
+        layers.Dropout(steep.schedules.Linear(0.5, 0.1, 8)),
+    ],
+    "ParametricActivation": lambda: [layers.Dense(5, layers.ParametricActivation("mish", 0.7))],
+    "FeatureScale": lambda: [layers.FeatureScale(), layers.Dense(5)],
+    "PeriodicEmbedding": lambda: [layers.PeriodicEmbedding(2, 3, 0.3), layers.Dense(5)],
+    "PeriodicEmbedding of ReLU": lambda: [
+        layers.PeriodicEmbedding(activation="relu", passes=False),
+        layers.Dense(5),
+    ],
     "Normalize": lambda: _image((2, 3, 4), layers.Normalize([1, 2, 3, 4], [0.5, 1, 2, 3])),
     "Conv2D": lambda: _image((5, 6, 2), layers.Conv2D(3, 3, activation="tanh")),
     "Conv2D strided": lambda: _image((5, 6, 2), layers.Conv2D(17, (3, 2), 2, padding="valid")),

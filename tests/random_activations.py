@@ -58,6 +58,9 @@ class Activations:
         if kind == "RReLU":
             lower = self.choose(0.0, 0.2, 0.5)
             return layer("RReLU", lower, lower + self.choose(0.0, 0.0, 0.3))
+        if kind == "Activation" and self.chance(0.25):
+            init = self.maybe(0.5, self.choose(0.0, 0.5, 1.5))
+            return layer("ParametricActivation", self.choose(*PLAIN), init=init)
         if kind in NUMBERED:
             return layer(kind, self.choose(0.1 * (kind == "CELU"), 0.1, 0.7, 1.5))
         if kind == "Activation":

@@ -40,13 +40,27 @@ class Body(Activations):
         return layer(
             "Dense", units, self.activation(), use_bias=self.maybe(0.2, False),
             init=self.maybe(0.25 * init, self.choose(0.2, *INITS, *MATRICES)),
-            constraint=self.constraint(),
+            constraint=self.constraint(), ntk=self.maybe(0.1, True),
         )  # fmt: skip
+
+    def spread(self, shape):
+        """Return layers that make several numbers of each, and a vector of all."""
+        if self.chance(0.7) or shape[0] > 40:
+            return [layer("RepeatVector", self.whole(1, 4)), *self.maybe_list(
+                0.5, self.pointwise_plain), layer("Flatten")]  # fmt: skip
+        return [layer(
+            "PeriodicEmbedding", units=self.maybe(0.5, self.whole(1, 5)),
+            waves=self.maybe(0.5, self.whole(1, 20)), sigma=self.maybe(0.3, 0.4),
+            activation=self.maybe(0.3, self.plain_activation()), passes=self.maybe(0.3, False),
+        )]  # fmt: skip
 
     def constraint(self):
         return self.maybe(0.08, self.choose(*CONSTRAINTS))
 
     def dropout(self):
+        if self.chance(0.2):
+            fall = call("schedules", "Linear", self.choose(0.2, 0.6), 0.0, self.whole(1, 9))
+            return layer("Dropout", fall, redraw=self.maybe(0.4, "epoch"))
         return layer(
             "Dropout", self.choose(0.0, 0.1, 0.3, 0.5, 0.8),
             redraw=self.maybe(0.4, "epoch"), scale_at=self.maybe(0.3, "test"),
@@ -82,6 +96,8 @@ class Body(Activations):
                 n = shape[-1]
                 mean = tuple(self.number(-1, 1) for _ in range(n))
                 return [layer("Normalize", mean, tuple(self.number(0.5, 2) for _ in range(n)))]
+            if self.chance(0.2):
+                return [layer("FeatureScale", *self.maybe_list(0.5, lambda: [self.number(-2, 2)]))]
             return [layer("Rescale", self.number(-1.5, 1.5), self.choose(0.0, 0.3, -1.0))]
         if self.chance(0.4):
             return [call("", "Rung")]
@@ -111,8 +127,7 @@ class Body(Activations):
                 layer("Reparameterize", sample=self.maybe(0.3, True)),
             ]
         if kind == "positions":
-            return [layer("RepeatVector", self.whole(1, 4)), *self.maybe_list(
-                0.5, self.pointwise_plain), layer("Flatten")]  # fmt: skip
+            return self.spread(shape)
         if kind == "nest" and self.chance(0.4):
             return [call("", "diamond", shape[0], self.width())]
         if kind == "nest":

@@ -24,8 +24,10 @@ NAMES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "
          "nadam")  # fmt: skip
 SCHEDULES = ("Constant", "Piecewise", "Values", "Exponential", "InversePower", "Polynomial",
              "Step", "Cosine", "Linear", "Warmup", "OneCycle", "InverseTime", "CosineRestarts",
-             "Cyclic", "Join", "Product", "SigmoidRamp", "Function", "list")  # fmt: skip
-ABOVE_ZERO = tuple(kind for kind in SCHEDULES if kind != "SigmoidRamp")  # which begins at 0
+             "Cyclic", "Join", "Product", "SigmoidRamp", "CosLog", "Function", "list")  # fmt: skip
+ABOVE_ZERO = tuple(  # the others begin at 0
+    kind for kind in SCHEDULES if kind not in ("SigmoidRamp", "CosLog")
+)
 
 
 class Training:
@@ -63,6 +65,7 @@ class Training:
             "Cosine": (top, over, low),
             "Linear": (low, top, over),
             "SigmoidRamp": (top, over),
+            "CosLog": (top, over, self.whole(1, 4)),
             "OneCycle": (top, over),
             "CosineRestarts": (top, self.whole(1, 4), self.choose(1, 1.5, 2), 0.9, low),
             "Cyclic": (low, top, self.whole(1, 3), self.whole(1, 3),

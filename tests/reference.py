@@ -136,6 +136,8 @@ ACTIVATIONS = {
         lambda x, a: x * sigmoid(x),
         lambda x, a: sigmoid(x) * (1 + x * (1 - sigmoid(x))),
     ),
+    "sin": (lambda x, a: np.sin(x), lambda x, a: np.cos(x)),
+    "cos": (lambda x, a: np.cos(x), lambda x, a: -np.sin(x)),
     "mish": (
         lambda x, a: x * np.tanh(np.logaddexp(0, x)),
         lambda x, a: (

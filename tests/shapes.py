@@ -290,6 +290,12 @@ def _diamond(layer, shape, shared):
     return (layer.args[1],)
 
 
+def _periodic_embedding(layer, shape, shared):
+    if len(shape) != 1:
+        raise Misfit("no vector")
+    return (shape[0] * (layer.get("units", 3) + layer.get("passes", True)),)
+
+
 def _rung(layer, shape, shared):
     return shape
 
@@ -307,12 +313,12 @@ RULES = {
     ),
     "LocalResponseNorm": _image, "UpSample2D": _upsample, "ZeroPad2D": _zero_pad,
     "Flatten": lambda layer, shape, shared: (math.prod(shape),), "Reshape": _reshape,
-    "Normalize": _normalize,
+    "Normalize": _normalize, "PeriodicEmbedding": _periodic_embedding,
     "Residual": _residual, "Branches": _branches, "diamond": _diamond,
     "Sequential": lambda layer, shape, shared: after(layer.args, shape, shared),
     **dict.fromkeys(
         (*ACTIVATIONS, "PReLU", "RReLU", "BatchNorm", "Dropout", "AlphaDropout", "Rescale", "Rung",
-         "Shift", "Activation", "Softmax"), _same,
+         "Shift", "Activation", "Softmax", "ParametricActivation", "FeatureScale"), _same,
     ),
     **dict.fromkeys(
         ("GLU", "SwiGLU", "GEGLU", "ReGLU"), lambda layer, shape, shared: _joined(2, shape)

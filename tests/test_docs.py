@@ -73,7 +73,7 @@ MEMBERS = {
     "Dataset": "task",
     "Comparison": "save",
     "Search": "choice score",
-    "Table": "apply classes decode encode features learn load open save targets",
+    "Table": "apply classes decode encode features learn load open save targets spans",
     "Sweep": "best plot trainer",
     "RateTest": "plot",
     "GradientFlow": "plot report",

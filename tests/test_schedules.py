@@ -40,6 +40,10 @@ CASES = {
         schedules.SigmoidRamp(0.8, 10, 7.0),
         lambda t: 0.8 * np.tanh(3.5 * min(t, 10) / 10),  # 2/(1 + e^-x) - 1
     ),
+    "cos_log": (
+        schedules.CosLog(0.3, 16, 4),
+        lambda t: 0.3 * np.sin(np.pi * np.log2(1 + 15 * min(t, 16) / 16)) ** 2,
+    ),
     "linear": (schedules.Linear(0.5, 0.9, 10), lambda t: reference.linear(t, 0.5, 0.9, 10)),
     "warmup": (
         schedules.Warmup(schedules.Exponential(0.1, 0.07), 8),

@@ -269,6 +269,11 @@ def _flat():
         "dense/spectral norm": lambda: dense(
             layers.SpectralNorm(layers.Dense(40, "relu")), layers.SpectralNorm(layers.Dense(3), 2)
         ),
+        "dense/realmlp": lambda: dense(
+            layers.PeriodicEmbedding(), layers.FeatureScale(), layers.Dense(40, ntk=True),
+            layers.ParametricActivation("mish"), layers.Dropout(steep.schedules.Linear(0.5, 0, 9)),
+        ),
+        "dense/waves": lambda: dense(layers.Dense(40, "sin"), layers.Dense(20, "cos")),
         "dense/rescaled": lambda: dense(layers.Rescale(3.0, -1.0), layers.Normalize([0.3] * 33,
                                                                                     [2.0] * 33)),
         "dense/reshaped": lambda: dense(

@@ -4,6 +4,7 @@
 #pragma once
 #include "activations/abs.h"
 #include "activations/celu.h"
+#include "activations/cos.h"
 #include "activations/elu.h"
 #include "activations/exp.h"
 #include "activations/gelu.h"
@@ -22,6 +23,7 @@
 #include "activations/selu.h"
 #include "activations/sigmoid.h"
 #include "activations/silu.h"
+#include "activations/sin.h"
 #include "activations/soft_shrink.h"
 #include "activations/softplus.h"
 #include "activations/softsign.h"
@@ -35,6 +37,6 @@ namespace steep::STEEP_ISA::activations {
 using All = List<  // in any order
     Linear, ReLU, LeakyReLU, ELU, Sigmoid, Tanh, GELU, SiLU, Mish, Exp, Log, Square, Abs, Softplus,
     Sqrt, SELU, CELU, ReLU6, HardSigmoid, HardSwish, HardTanh, LogSigmoid, Softsign, SoftShrink,
-    HardShrink, GELUTanh>;
+    HardShrink, GELUTanh, Sin, Cos>;
 
 }  // namespace steep::STEEP_ISA::activations

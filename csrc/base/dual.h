@@ -77,6 +77,8 @@ STEEP_HD Dual tanh_(Dual x) {
   const double t = tanh_(x.v);
   return {t, (1 - t) * (1 + t) * x.d};
 }
+STEEP_HD Dual sin_(Dual x) { return {sin_(x.v), cos_(x.v) * x.d}; }
+STEEP_HD Dual cos_(Dual x) { return {cos_(x.v), -sin_(x.v) * x.d}; }
 STEEP_HD Dual log_(Dual x) { return {log_(x.v), x.d / x.v}; }
 STEEP_HD Dual log1p_unit(Dual x) { return {log1p_unit(x.v), x.d / (1 + x.v)}; }
 STEEP_HD Dual log1p_(Dual x) { return {log1p_(x.v), x.d / (1 + x.v)}; }

@@ -205,6 +205,66 @@ STEEP_HD double tanh_(double x) {
   return __builtin_copysign(e / (e + 2.0), x);
 }
 
+// x = n pi/2 + r, |r| <= pi/4, in double also for float: pi/2 in three parts, the first two of 33 bits. From
+// |x| = 10^6 on r is that of a number within a rounding of x, from 2^40 on that of 0; NaN of infinity.
+STEEP_HD double split_quarters(double x, int32_t& n) {
+  const double magic = 6755399441055744.0;
+  const double near = abs_(x) < 1099511627776.0 ? x : x - x;
+  const double shifted = fma_(near, 0.6366197723675814, magic);
+  n = int32_t(uint32_t(bits_(shifted)));
+  const double whole = shifted - magic;
+  const double high = fma_(whole, -6.077100506303966e-11, fma_(whole, -1.5707963267341256, near));
+  return fma_(whole, -2.0222662487959506e-21, high);
+}
+
+// sin(r) and cos(r) on |r| <= pi/4: r + r^3 P(r^2), relative error 3.6e-9, of double 3.6e-18, and
+// 1 - r^2/2 + r^4 Q(r^2), error 1e-10, of double 6e-20 (minimax).
+STEEP_HD float sine_core(float r) {
+  const float s = r * r;
+  float p = fma_(-1.95172666e-4f, s, 8.33217791e-3f);
+  p = fma_(p, s, -1.66666549e-1f);
+  return fma_(p, s * r, r);
+}
+STEEP_HD double sine_core(double r) {
+  const double s = r * r;
+  double p = fma_(1.5896775943724178e-10, s, -2.5050757725568733e-08);
+  p = fma_(p, s, 2.7557313689055909e-06);
+  p = fma_(p, s, -1.9841269829798012e-04);
+  p = fma_(p, s, 8.3333333333223975e-03);
+  p = fma_(p, s, -0.16666666666666632);
+  return fma_(p, s * r, r);
+}
+STEEP_HD float cosine_core(float r) {
+  const float s = r * r;
+  float q = fma_(2.44384152e-5f, s, -1.38873672e-3f);
+  q = fma_(q, s, 4.16666469e-2f);
+  return fma_(q, s * s, fma_(-0.5f, s, 1.0f));
+}
+STEEP_HD double cosine_core(double r) {
+  const double s = r * r;
+  double q = fma_(-1.1359787371502599e-11, s, 2.0875726750173924e-09);
+  q = fma_(q, s, -2.7557314385638386e-07);
+  q = fma_(q, s, 2.4801587289634806e-05);
+  q = fma_(q, s, -1.3888888888874454e-03);
+  q = fma_(q, s, 4.1666666666666602e-02);
+  const double half = 0.5 * s, w = 1.0 - half;
+  return w + fma_(q, s * s, (1.0 - w) - half);
+}
+
+// sin(x + turn pi/2)
+template <class T>
+STEEP_HD T turned_sine(T x, int32_t turn) {
+  int32_t n;
+  const T r = T(split_quarters(double(x), n));
+  n += turn;
+  const T value = (n & 1) != 0 ? cosine_core(r) : sine_core(r);
+  return (n & 2) != 0 ? -value : value;
+}
+STEEP_HD float sin_(float x) { return turned_sine(x, 0); }
+STEEP_HD double sin_(double x) { return turned_sine(x, 0); }
+STEEP_HD float cos_(float x) { return turned_sine(x, 1); }
+STEEP_HD double cos_(double x) { return turned_sine(x, 1); }
+
 // log(1+f) on [sqrt(1/2)-1, sqrt(2)-1]: f - f^2/2 + f^3 Q(f), relative error 7.5e-10 (minimax).
 STEEP_HD float log_core(float f, float exponent) {
   float q = fma_(6.74659163e-2f, f, -1.16756387e-1f);

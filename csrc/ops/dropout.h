@@ -5,13 +5,15 @@
 
 namespace steep::ops {
 
-// out (+)= keep ? scale*in0 : 0; its own gradient.
+// out (+)= keep ? scale*in0 : 0, of a rate that is a number or one of the step's; its own gradient.
 struct Dropout {
   static constexpr const char* kName = "dropout";
   static constexpr std::array kTensors{"x"};
+  static constexpr std::size_t kOptional = 1;  // scalar
   static constexpr auto fields() {
     return std::tuple{Field{"rate", &Dropout::rate}, Field{"redraw_epoch", &Dropout::redraw_epoch},
-                      Field{"scale_at_test", &Dropout::scale_at_test}};
+                      Field{"scale_at_test", &Dropout::scale_at_test},
+                      Field{"scalar", &Dropout::scalar}};
   }
   Shape shape(const Given& given);
   void lower(Lowering& to, Op& op) const;
@@ -19,8 +21,9 @@ struct Dropout {
 
   double rate = 0;
   bool redraw_epoch = false, scale_at_test = false;
+  int scalar = -1;      // which number of the step the rate is, or none
   uint32_t stream = 0;  // number of the mask in its network
-  double scale = 1;
+  double scale = 1;     // of a rate that is a number
 };
 
 // out = scale*(keep ? in0 : kLow) + shift, of mean 0 and variance 1 where in0 is; alone at test time.

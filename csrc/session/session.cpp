@@ -76,8 +76,10 @@ int checked_scalars(int scalars, const std::vector<Aimed>& goals, const Graph& g
   };
   for (const Aimed& goal : goals)
     for (const LossTerm& term : goal.objective.terms) check(term.name, term.scalar);
-  for (const Op& op : graph.ops())
+  for (const Op& op : graph.ops()) {
     if (const auto* of = op.as<ops::GradientReversal>()) check(op.layer, of->scalar);
+    if (const auto* of = op.as<ops::Dropout>()) check(op.layer, of->scalar);
+  }
   return scalars;
 }
 

@@ -26,6 +26,7 @@ from .network.axis_ops import broadcast_to, concat, mean, repeat, slice, split, 
 from .network.box_ops import box_giou, box_iou
 from .network.drawn_ops import (
     bernoulli,
+    dropout_rate,
     gaussian_noise,
     gradient_reversal,
     normal_like,
@@ -61,6 +62,7 @@ from .network.image_ops import (
 )
 from .network.sequence_ops import as_sequence, avg_pool1d, conv1d, max_pool1d
 from .network.tensor import alike
+from .schedules import Schedule
 
 __all__ = [
     "absolute",
@@ -324,19 +326,27 @@ def flatten(x: Tensor) -> Tensor:
     return x if len(x.shape) == 1 else reshape(x, (_size(x.shape),))
 
 
-def dropout(x: Tensor, rate: float, redraw: str = "step", scale_at: str = "train") -> Tensor:
+def dropout(
+    x: Tensor, rate: float | Schedule, redraw: str = "step", scale_at: str = "train"
+) -> Tensor:
     """Return x with a random part `rate` of it at zero while training (Srivastava et al. 2014).
 
     Parameters
     ----------
     rate
-        Probability of dropping an element, in [0, 1).
+        Probability of dropping an element, in [0, 1): a number, or a schedule for every step.
     redraw
         ``"step"``, or ``"epoch"``: the same elements of a sample for a whole epoch.
     scale_at
-        ``"train"`` divides by 1 - rate while training; ``"test"`` multiplies by it afterwards.
+        ``"train"`` divides by 1 - rate while training; ``"test"`` multiplies by it afterwards,
+        which takes a number.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the rate is neither, or an argument is unknown.
     """
-    rate = number("dropout", "rate", rate, FRACTION, single=True)
+    rate = dropout_rate("dropout", rate, scale_at)
     by_epoch = choose("dropout redraw", redraw, {"step": False, "epoch": True})
     at_test = choose("dropout scale_at", scale_at, {"train": False, "test": True})
     return emit("dropout", x, rate=rate, redraw_epoch=by_epoch, scale_at_test=at_test)

@@ -59,6 +59,8 @@ def bowl(w):
 INTS = {
     "Custom target": (lambda n: losses.Custom(lambda y, t: y - t, n), "target"),
     "Dense": (layers.Dense, "units"),
+    "PeriodicEmbedding": (layers.PeriodicEmbedding, "units"),
+    "PeriodicEmbedding waves": (lambda n: layers.PeriodicEmbedding(2, n), "waves"),
     "GraphConv": (lambda units: layers.GraphConv(units, data.Graph([], 1)), "units"),
     "Conv2D filters": (lambda n: image(layers.Conv2D(n, 1)), "filters"),
     "Conv2D kernel": (lambda n: image(layers.Conv2D(2, n)), "kernel|window"),
@@ -222,6 +224,7 @@ FLOATS = {
     "Normalize std": (lambda v: layers.Normalize(0.0, v), "std"),
     "Normalize several": (lambda v: layers.Normalize([0.0, 1.0], [1.0, v]), "std"),
     "Rescale": (layers.Rescale, "scale"),
+    "PeriodicEmbedding sigma": (lambda v: layers.PeriodicEmbedding(2, 3, v), "sigma"),
     "Rescale shift": (lambda v: layers.Rescale(1.0, v), "shift"),
     "BatchNorm momentum": (layers.BatchNorm, "momentum"),
     "BatchNorm eps": (lambda v: layers.BatchNorm(eps=v), "eps"),

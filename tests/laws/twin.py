@@ -46,6 +46,8 @@ ACTIVATIONS = {
     "abs": lambda x, a: torch.abs(x),
     "softplus": lambda x, a: F.softplus(x, threshold=1e9),
     "sqrt": lambda x, a: torch.sqrt(x),
+    "sin": lambda x, a: torch.sin(x),
+    "cos": lambda x, a: torch.cos(x),
 }
 LOSSES = {
     "mse": lambda z, y, loss: F.mse_loss(z, y, reduction="none"),
@@ -238,6 +240,7 @@ def padded(x, zeros, value=0.0):
 def dense(twin, node, x, key):
     weight = twin.weight(node, key)
     bias = twin.take(key, "bias") if node.get("use_bias", True) else 0.0
+    x = x / x.shape[-1] ** 0.5 if node.get("ntk") else x
     y = x @ twin.divided(weight, key) + bias
     given = node.get("activation", node.args[1] if len(node.args) > 1 else None)
     return twin.activate(given, y, key)
@@ -499,6 +502,26 @@ def prelu(twin, node, x, key):
     return torch.where(x > 0, x, twin.take(key, "slope") * x)
 
 
+def parametric_activation(twin, node, x, key):
+    y = twin.function(node.args[0], x, DEFAULTS.get(node.args[0], 0.0))
+    return x + (y - x) * twin.take(key, "alpha")
+
+
+def feature_scale(twin, node, x, key):
+    return x * twin.take(key, "gain")
+
+
+def periodic_embedding(twin, node, x, key):
+    n, waves = x.shape[1], node.get("waves", 16)
+    w, b = (twin.take(key, word).reshape(n, waves) for word in ("frequency", "phase"))
+    turns = torch.cos(2 * torch.pi * x[:, :, None] * w + b)
+    # Of a grouped convolution: (1, waves, n*units), the columns of each number side by side.
+    weight, bias = twin.take(key, "weight")[0], twin.take(key, "bias")
+    y = torch.einsum("snw,wnu->snu", turns, weight.reshape(waves, n, -1)).flatten(1) + bias
+    y = twin.activate(node.get("activation"), y, key)
+    return torch.cat([y, x], 1) if node.get("passes", True) else y
+
+
 def rrelu(twin, node, x, key):
     twin.look(x, (0.0,))
     return torch.where(x > 0, x, sum(node.args) / 2 * x)
@@ -519,6 +542,9 @@ def _named(name):
 
 
 LAYERS = {
+    "ParametricActivation": parametric_activation,
+    "FeatureScale": feature_scale,
+    "PeriodicEmbedding": periodic_embedding,
     "Dense": dense,
     "GraphConv": graph_conv,
     "Gate": gate,

@@ -29,10 +29,12 @@ STEEP_HD void slope_down(const ops::Sloping& op, const Work<T>& w, const Step<T>
 
 template <class T>
 void run(const ops::Dropout& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
-  const uint32_t threshold = threshold_of(op.rate);
+  const bool by_step = op.scalar >= 0;
+  const double rate = by_step ? s.scalars[op.scalar] : op.rate;
+  const uint32_t threshold = threshold_of(rate);
   // Per epoch: one mask for all batches, by the row's place in the batch.
   const uint64_t counter = op.redraw_epoch ? ~s.epoch : s.step;
-  const T scale = T(op.scale);
+  const T scale = T(by_step ? 1.0 / (1.0 - rate) : op.scale);
   each_drawn(w.out, w.accumulate, {s.seed, counter, op.stream, s.first}, lo, hi,
              [=, x = w.in[0].data, ld = w.in[0].ld](uint32_t word, long r, long c) {
                return word >= threshold ? x[r * ld + c] * scale : T(0);

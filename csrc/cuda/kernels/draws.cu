@@ -85,6 +85,17 @@ struct Kept {
     return word >= threshold ? at(x, r, c) * scale : 0.0f;
   }
 };
+struct KeptOfStep {
+  Now now;
+  View x;
+  int scalar;
+  __device__ __forceinline__ float operator()(uint32_t word, int r, int c) const {
+    const double* const row = now.limits + static_cast<long>(here(now)) * now.columns;
+    const double rate = row[now.scalars + scalar];
+    const uint32_t threshold = static_cast<uint32_t>(llround(rate * 4294967296.0));
+    return word >= threshold ? at(x, r, c) * static_cast<float>(1.0 / (1.0 - rate)) : 0.0f;
+  }
+};
 struct KeptShifted {
   View x;
   uint32_t threshold;
@@ -172,6 +183,11 @@ void gather(const Place& at, const Deal& deal, const Samples& from, float scale,
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
              const View& y, bool accumulate) {
   each_drawn(at, drawn, y, accumulate, Kept{x, threshold, scale});
+}
+
+void dropout_of_step(const Place& at, const Drawn& drawn, int scalar, const View& x, const View& y,
+                     bool accumulate) {
+  each_drawn(at, drawn, y, accumulate, KeptOfStep{at.now, x, scalar});
 }
 
 void alpha_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,

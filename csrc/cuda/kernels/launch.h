@@ -209,6 +209,9 @@ struct Drawn {
 };
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
              const View& y, bool accumulate);
+// Its rate is number `scalar` of the step.
+void dropout_of_step(const Place& at, const Drawn& drawn, int scalar, const View& x, const View& y,
+                     bool accumulate);
 void alpha_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
                    float shift, float dropped, const View& x, const View& y);
 // Normal numbers of the words of a column and its neighbour, and uniform ones.

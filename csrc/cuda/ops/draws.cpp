@@ -87,6 +87,12 @@ Launch follow(const ops::KeepRows& op, const Bound& to) {
 }
 
 Launch bind(const ops::Dropout& op, const Bound& to) {
+  if (op.scalar >= 0) {
+    return [drawn = Drawn{0, op.stream, op.redraw_epoch}, scalar = op.scalar, feed = to.feed,
+            x = to.in[0], y = to.out, add = to.accumulate](const Place& at) {
+      dropout_of_step(at, {feed->seed, drawn.stream, drawn.by_epoch}, scalar, x, y, add);
+    };
+  }
   return [threshold = threshold_of(op.rate), scale = static_cast<float>(op.scale),
           stream = op.stream, by_epoch = op.redraw_epoch, feed = to.feed, x = to.in[0], y = to.out,
           add = to.accumulate](const Place& at) {

@@ -26,7 +26,7 @@ from .elementwise import (
     Softsign,
     Tanh,
 )
-from .units import GEGLU, GLU, Maxout, PReLU, ReGLU, RReLU, Softmax, SwiGLU
+from .units import GEGLU, GLU, Maxout, ParametricActivation, PReLU, ReGLU, RReLU, Softmax, SwiGLU
 
 __all__ = [
     "CELU",
@@ -46,6 +46,7 @@ __all__ = [
     "Maxout",
     "Mish",
     "PReLU",
+    "ParametricActivation",
     "RReLU",
     "ReGLU",
     "ReLU",

@@ -39,6 +39,37 @@ class PReLU(Layer):
         return ops.prelu(x, self.parameter("slope", slopes, init=self.init))
 
 
+class ParametricActivation(Layer):
+    """y = x + alpha*(f(x) - x): between the identity and f, with an alpha that is learned.
+
+    Each place of the last axis has its own, which begins at 1, where y = f(x); it does not decay
+    (Holzmueller et al. 2024, of SELU and Mish).
+
+    Parameters
+    ----------
+    kind
+        f: the name of an activation without a number.
+    init
+        What the alphas begin at: a number or an array.
+    name
+        Begins the name of the alphas, ``name.alpha``.
+
+    Raises
+    ------
+    ValueError
+        If nobody knows f.
+    """
+
+    def __init__(self, kind: str, init: object = 1.0, name: str | None = None) -> None:
+        super().__init__(name)
+        self.kind, self.init = ops.activation_kind(kind), init
+
+    def call(self, x: Tensor) -> Tensor:
+        """Move x towards f(x)."""
+        alpha = self.parameter("alpha", x.shape[-1:], init=self.init)
+        return x + (ops.activation(x, self.kind) - x) * alpha
+
+
 class RReLU(Layer):
     """y = x for x > 0, slope*x else, each slope drawn anew from [lower, upper] (Xu et al. 2015).
 

@@ -71,6 +71,9 @@ class EarlyStopping(_Watching):
         Whether the network ends with the weights of its best epoch.
     mode
         ``"min"``, ``"max"``, or ``"auto"``: max for an accuracy.
+    ties
+        Which of several epochs with the best value is the best: ``"first"``, or ``"last"``, which
+        has learned longer; `min_delta` must be 0 then. Patience counts from it.
 
     Attributes
     ----------
@@ -87,8 +90,13 @@ class EarlyStopping(_Watching):
         min_delta: float = 0.0,
         restore_best: bool = True,
         mode: str = "auto",
+        *,
+        ties: str = "first",
     ) -> None:
         super().__init__(monitor, min_delta, mode)
+        self._equal = choose("EarlyStopping ties", ties, {"first": False, "last": True})
+        if self._equal and self.min_delta > 0:
+            raise ValueError('EarlyStopping: ties="last" takes min_delta=0')
         self.patience = whole("EarlyStopping", "patience", patience)
         self.restore_best = flag("EarlyStopping", "restore_best", restore_best)
         self._active = False  # between begin and end of a training
@@ -105,7 +113,9 @@ class EarlyStopping(_Watching):
 
     def on_epoch_end(self, trainer: "Trainer", epoch: int, logs: Logs) -> str | None:
         """Keep the weights of a better epoch; stop after `patience` others."""
-        if self._improved(logs[self.monitor]):
+        value = logs[self.monitor]
+        if self._improved(value) or (self._equal and value == self.best):
+            self.wait = 0
             self.best_epoch = epoch
             self._weights = dict(trainer.net.state_dict()) if self.restore_best else None
             return None

@@ -18,6 +18,19 @@ from .recipe import Recipe, build_augment, build_network, build_optimizer
 
 def make_trainer(recipe: Recipe, data: Dataset) -> Trainer:
     """Build the network and the trainer that a complete recipe describes."""
+    if recipe.model == "realmlp":
+        return tabular.trainer(
+            build_network(recipe, data),
+            data.train[0],
+            recipe.epochs or 1,
+            data.classes is not None,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            l1=recipe.l1,
+            l2=recipe.l2 or 0.0,
+            clip_norm=recipe.clip_norm,
+            seed=recipe.seed,
+        )
     return Trainer(
         build_network(recipe, data),
         loss="cross_entropy" if data.classes is not None else "mse",
@@ -27,6 +40,13 @@ def make_trainer(recipe: Recipe, data: Dataset) -> Trainer:
         clip_norm=recipe.clip_norm,
         seed=recipe.seed,
     )
+
+
+def _stopping(recipe: Recipe, data: Dataset) -> callbacks.EarlyStopping:
+    patience = recipe.patience or 1
+    if recipe.model == "realmlp" and data.classes is not None:
+        return callbacks.EarlyStopping("val_accuracy", patience, ties="last")
+    return callbacks.EarlyStopping(patience=patience)
 
 
 class Job:
@@ -43,11 +63,9 @@ class Job:
         self.recipe, self.data, self.trainer = recipe, data, trainer
         self.folder = folder or Path()
         self.maker = maker
-        self.stopping = (
-            callbacks.EarlyStopping(patience=recipe.patience or 1)
-            if recipe.early_stopping and data.validation is not None
-            else None
-        )
+        self.stopping = None
+        if recipe.early_stopping and data.validation is not None:
+            self.stopping = _stopping(recipe, data)
         self.keeps = folder is not None  # whether checkpoints are written
         self.longer = False  # whether a finished run shall go on
         self.folds: dict[str, Any] = {}  # what cross-validation found
@@ -171,9 +189,10 @@ class Job:
         """Measure on a part of the data, in its units."""
         X, y = part
         if self.data.classes is None:
-            values = self._plain(tabular.together(self.trainer.net.predict(X), False))
+            outputs = tabular.together(self.trainer.net.predict(X), False)
             goal = self.data.table.goal if self.data.table else None
-            values = np.maximum(values, 0.0) if goal and goal.count else values
+            clamp = tabular.clamps(self.recipe.model)
+            values = goal.values(outputs, clamp) if goal else self._plain(outputs)
             return measures.regression(values, self._plain(y))
         if self.data.table is not None:
             p = tabular.together(self.trainer.net.predict(X), True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import layers, memory, optimizers, schedules
 from ..checks.names import choose
-from ..data import Augment, Dataset
+from ..data import Augment, Dataset, Table
 from ..network.model import Sequential
 from . import tabular, zoo
 from .options import READING
@@ -71,6 +71,8 @@ class Recipe:
         """Give what was said of a table's columns and of its file."""
         names = ("keep", "categorical", "missing", *READING)
         values = {name: getattr(self, name) for name in names}
+        if self.model == "realmlp":
+            values |= {"scale": "robust", "squash": True}
         return {name: value for name, value in values.items() if value not in (None, ())}
 
     @classmethod
@@ -149,8 +151,10 @@ def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recip
     defaults = {**every, **DEFAULTS.get(recipe.dataset, table)}
     if recipe.members and model != "tabm":
         raise ValueError(f"--model {model}: takes no --members; --model tabm does.")
+    if model == "realmlp" and (fixed := _set(recipe, "optimizer", "schedule", "momentum")):
+        raise ValueError(f"--model realmlp: has an optimizer of its own; leave out {fixed}.")
     if model in tabular.MODELS:
-        if recipe.units and model != "tabm":
+        if recipe.units and model == "resnet-tabular":
             raise ValueError(f"--model {model}: takes no --units; --model mlp does.")
         defaults |= tabular.settings(model, samples, recipe.validation > 0)
     elif model != "mlp":
@@ -169,16 +173,27 @@ def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recip
     return replace(recipe, **open_ones)
 
 
+def _set(recipe: Recipe, *names: str) -> str:
+    """Return the options among some that the user gave."""
+    return ", ".join(f"--{name}" for name in names if getattr(recipe, name) is not None)
+
+
 def build_network(recipe: Recipe, data: Dataset) -> Sequential:
     """Build the chosen model for the data: samples as stored to one output for each class."""
     outputs = 1 if data.classes is None else len(data.classes)
-    return network_of(recipe, data.train[0].shape[1:], outputs, data.scale)
+    return network_of(recipe, data.train[0].shape[1:], outputs, data.scale, data.table)
 
 
 def network_of(
-    recipe: Recipe, shape: tuple[int, ...], outputs: int, factor: float = 1.0
+    recipe: Recipe,
+    shape: tuple[int, ...],
+    outputs: int,
+    factor: float = 1.0,
+    table: Table | None = None,
 ) -> Sequential:
     """Build the chosen model for samples of a shape, which a factor brings to about 1.
+
+    `table` is what made them of columns.
 
     Raises
     ------
@@ -190,7 +205,7 @@ def network_of(
     if model in zoo.ENTRIES:
         body = zoo.build(model, shape, outputs)
     elif model in tabular.MODELS:
-        if model == "tabm":
+        if model in ("tabm", "realmlp"):
             _refuse_too_large((math.prod(shape), *(recipe.units or ()), outputs))
         body = tabular.build(
             model,
@@ -199,6 +214,8 @@ def network_of(
             dropout=recipe.dropout or 0.0,
             units=recipe.units or (),
             members=recipe.members or 1,
+            epochs=recipe.epochs or 1,
+            table=table,
         )
     else:
         _refuse_too_large((math.prod(shape), *(recipe.units or ()), outputs))

@@ -5,10 +5,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import layers, models
+from .. import Trainer, lab, layers, models
+from ..data import Table
+from ..models.realmlp import flat_cosine
+from ..network.network import Network
 
-MODELS = ("tabm", "resnet-tabular")
+MODELS = ("tabm", "resnet-tabular", "realmlp")
 WIDTH, HIDDEN, BLOCKS = 128, 256, 2  # of the residual network
+EMBEDDED = 10  # one-hot columns from which on RealMLP embeds a category
+BEGUN_ON = 4096  # samples that its first weights are scaled by
 WIDE = 1000  # features from which on members of an ensemble cost more than they bring
 MANY, MEMBERS = 20_000, (16, 8)  # rows from which on the second number is enough
 
@@ -27,6 +32,18 @@ def settings(model: str, samples: int, held_out: bool) -> dict[str, Any]:
         found |= {"lr": 2e-2}
     if model == "resnet-tabular":
         found |= {"units": (), "dropout": 0.25}
+    if model == "realmlp":
+        found |= {
+            "units": (256, 256, 256),
+            "dropout": 0.15,
+            "epochs": 256,
+            "batch_size": 256,
+            "optimizer": "adam",
+            "weight_decay": 0.02,
+            "lr": None,  # of classes another than of values
+            "schedule": "coslog",
+            "patience": 256,
+        }
     if model == "tabm":
         found |= {
             "units": (128, 128),
@@ -50,8 +67,12 @@ def build(
     dropout: float,
     units: tuple[int, ...],
     members: int,
+    epochs: int,
+    table: Table | None,
 ) -> list[layers.Layer]:
     """Return a network for rows of numbers: an ensemble, or residual (Gorishniy et al. 2021).
+
+    RealMLP is told by the table which features are numbers, and of which categories.
 
     Raises
     ------
@@ -62,6 +83,8 @@ def build(
         raise ValueError(f"--model {name}: needs rows of a table, the samples have shape {shape}.")
     if name == "tabm":
         return [models.tabm(shape[0], units, outputs, members=members, dropout=dropout)]
+    if name == "realmlp":
+        return [_realmlp(shape[0], outputs, units, flat_cosine(dropout, epochs), table)]
     return [
         layers.Dense(WIDTH),
         *(_block(dropout) for _ in range(BLOCKS)),
@@ -71,10 +94,38 @@ def build(
     ]
 
 
+def _realmlp(
+    features: int, outputs: int, units: tuple[int, ...], dropout: Any, table: Table | None
+) -> layers.Layer:
+    spans = table.spans if table is not None else (("number", 0, features),)
+    return models.realmlp(
+        features,
+        outputs,
+        units,
+        numbers=[(a, b) for kind, a, b in spans if kind in ("number", "date")],
+        categories=[(a, b) for kind, a, b in spans if kind == "category" and b - a >= EMBEDDED],
+        activation="selu" if outputs > 1 else "mish",
+        dropout=dropout,
+    )
+
+
+def trainer(net: Network, X: NDArray[Any], epochs: int, classes: bool, **given: Any) -> Trainer:
+    """Return the trainer of a RealMLP, its weights begun by what they give on some samples."""
+    rates = {name: given.pop(name) for name in ("lr", "weight_decay")}
+    rates = {name: value for name, value in rates.items() if value is not None}
+    lab.unit_outputs(net, X[:: -(-len(X) // BEGUN_ON)], names="dense*", seed=given["seed"])
+    return Trainer(net, **models.realmlp_settings(net, epochs, classes, **rates), **given)
+
+
 def _block(dropout: float) -> layers.Layer:
     dropped = [layers.Dropout(dropout)] if dropout else []
     inner = [layers.BatchNorm(), layers.Dense(HIDDEN, "relu"), *dropped, layers.Dense(WIDTH)]
     return layers.Residual(*inner)
+
+
+def clamps(model: str | None) -> bool:
+    """Say whether predictions stay among the values that were learned from, as the paper has it."""
+    return model == "realmlp"
 
 
 def repeated(part: tuple[Any, Any], members: int | None) -> tuple[Any, Any]:

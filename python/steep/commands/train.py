@@ -231,6 +231,10 @@ def _resumed(given: Mapping[str, Any]) -> Job:
     else:
         trainer = Trainer.load(checkpoint) if checkpoint.exists() else make_trainer(recipe, data)
     if longer:
+        if recipe.model == "realmlp":
+            raise ValueError(
+                "--resume: the rates of a realmlp end with its epochs; begin a new run."
+            )
         if not (trainer.epoch and trainer.finished and trainer.epoch < given["epochs"]):
             _refuse(extra)
         recipe = replace(recipe, epochs=given["epochs"])

@@ -47,7 +47,7 @@ class Trained:
                 f"{folder}: has no weights yet. Go on with: steep train --out {folder} --resume"
             )
         outputs = 1 if table.classes is None else len(table.classes)
-        net = network_of(recipe, (len(table.features),), outputs)
+        net = network_of(recipe, (len(table.features),), outputs, table=table)
         net.load_weights(folder / run_folder.WEIGHTS)
         return cls(folder, recipe, table, net)
 
@@ -55,7 +55,9 @@ class Trained:
         """Return probabilities (N, classes), or values (N,) in the target's units."""
         assert self.table.goal
         found = tabular.together(self.net.predict(X), self.table.classes is not None)
-        return found if self.table.classes is not None else self.table.goal.values(found)
+        if self.table.classes is not None:
+            return found
+        return self.table.goal.values(found, tabular.clamps(self.recipe.model))
 
     def measure(self, X: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return predictions and truth as `measures` takes them."""

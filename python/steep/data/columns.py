@@ -48,11 +48,12 @@ def learn(
     categorical: bool,
     keep: bool,
     squash: bool,
+    robust: bool = False,
 ) -> Encoder:
     """Learn what to do with one column of a frame.
 
     `categorical` makes categories of whatever it holds, `keep` keeps what would be left out as a
-    number of the row, `squash` is for numbers with heavy tails.
+    number of the row, `squash` and `robust` are for numbers with heavy tails.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def learn(
         kind = {"bool": "number"}.get(column.kind, column.kind)
     if kind == "date":
         return _date(frame, column, words)
-    return _number(frame, column, words, keep, squash)
+    return _number(frame, column, words, keep, squash=squash, robust=robust)
 
 
 def text_kind(frame: Frame, column: Column, words: frozenset[str]) -> str:
@@ -130,7 +131,13 @@ def _all_numbers(frame: Frame, column: Column, words: frozenset[str]) -> bool:
 
 
 def _number(
-    frame: Frame, column: Column, words: frozenset[str], keep: bool, squash: bool
+    frame: Frame,
+    column: Column,
+    words: frozenset[str],
+    keep: bool,
+    *,
+    squash: bool,
+    robust: bool,
 ) -> Encoder:
     name, decimal = column.name, frame.decimal
     values = truths(frame, column, words)
@@ -155,7 +162,17 @@ def _number(
         frame.refuse(row, name, f"{values[row]:g} is too large. Scale the column first.")
     if deviation <= 1e-12 * abs(mean):
         deviation = 1.0
-    return Number(name, empty, float(np.median(present)), mean, deviation, decimal, flags, squash)
+    fill = float(np.median(present))
+    if robust:
+        mean, deviation = fill, _spread(present)
+    return Number(name, empty, fill, mean, deviation, decimal, flags, squash, robust)
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Return the distance of the quartiles; half that of the ends where it is 0, which is rare."""
+    low, high = np.quantile(values, (0.25, 0.75))
+    spread = float(high - low) or float(np.ptp(values)) / 2.0
+    return spread or 1.0
 
 
 def _counts(name: str, values: NDArray[np.float64], rows: NDArray[np.int64]) -> str | None:

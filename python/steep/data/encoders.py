@@ -51,6 +51,7 @@ class Encoder(ABC):
 class Number(Encoder):
     """(x - mean)/deviation, the median where it is missing, and a column that says so.
 
+    `robust` numbers have their median for a mean, the distance of their quartiles for a deviation.
     With `squash`, z/sqrt(1 + (z/3)^2) of that: the far end of a tail comes no further than 3.
     """
 
@@ -60,6 +61,7 @@ class Number(Encoder):
     decimal: str = "."
     words: bool = False  # whether it is of yes and no
     squash: bool = False
+    robust: bool = False
 
     kind = "number"
 
@@ -89,7 +91,9 @@ class Number(Encoder):
 
     def said(self) -> str:
         """Say what is done."""
-        scale = f"mean {self.mean:.4g}, deviation {self.deviation:.4g}"
+        middle, width = ("median", "quartiles") if self.robust else ("mean", "deviation")
+        scale = f"{middle} {self.mean:.4g}, {width} {self.deviation:.4g}"
+        scale += " apart" if self.robust else ""
         scale += ", tails squashed" if self.squash else ""
         gaps = f"; missing: {self.fill:.4g} and a column that says so" if self.empty else ""
         return ("yes and no as 1 and 0, " if self.words else "") + scale + gaps

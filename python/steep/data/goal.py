@@ -87,9 +87,10 @@ class Goal:
             frame.refuse(row, self.name, f"{what} Leave such rows out.")
         return y, present
 
-    def values(self, outputs: NDArray[Any]) -> NDArray[np.float64]:
-        """Return a network's outputs as values of the column."""
+    def values(self, outputs: NDArray[Any], clamp: bool = False) -> NDArray[np.float64]:
+        """Return a network's outputs as values of the column; `clamp`: none beyond those seen."""
         values = self.restored(outputs)
+        values = np.clip(values, self.least, self.most) if clamp else values
         return np.maximum(values, 0.0) if self.count else values
 
     def restored(self, y: NDArray[Any]) -> NDArray[np.float64]:

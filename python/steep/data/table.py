@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks.names import choose
 from ..checks.numbers import whole
 from ..files import atomic
 from . import columns, encoders, goal
@@ -69,6 +70,7 @@ class Table:
         keep: Sequence[str | int] = (),
         categorical: Sequence[str | int] = (),
         squash: bool = False,
+        scale: str = "standard",
         missing: Sequence[str] = (),
         rows: Any = None,
         **reading: Any,
@@ -89,6 +91,9 @@ class Table:
             categories though they are numbers.
         squash
             Whether numbers far from the mean come no further than 3 deviations.
+        scale
+            What numbers are measured by: ``"standard"``, mean and deviation, or ``"robust"``, the
+            median and the distance of the quartiles, which far values do not move.
         missing
             Words that count as missing in every column, beside empty cells, ``?``, ``NA`` and
             their like.
@@ -107,6 +112,7 @@ class Table:
             No such column, a cell that does not fit, nothing left to learn from; names file, line
             and column, and says what to do.
         """
+        robust = choose("scale", scale, {"standard": False, "robust": True})
         frame = open_frame(source, Reading(target=target, missing=tuple(missing), **reading))
         words = frozenset(word.strip().lower() for word in missing)
         at = None if target is None else position(frame, target, "target")
@@ -134,7 +140,9 @@ class Table:
                 made.append(LeftOut(column.name, 0, "left out as asked"))
             elif k != at:
                 ways = {"categorical": k in chosen["categorical"], "keep": k in chosen["keep"]}
-                made.append(columns.learn(part, column, words, squash=squash, **ways))
+                made.append(
+                    columns.learn(part, column, words, squash=squash, robust=robust, **ways)
+                )
         table = cls(tuple(made), aim, frame.header, tuple(missing), tuple(notes))
         if not table.features:
             table._refuse_nothing(frame)
@@ -146,6 +154,25 @@ class Table:
     def features(self) -> tuple[str, ...]:
         """Name of each number that a network gets."""
         return tuple(name for column in self.columns for name in column.features)
+
+    @property
+    def spans(self) -> tuple[tuple[str, int, int], ...]:
+        """Which features each column makes: (kind, from, up to), in their order.
+
+        Kinds are ``"number"``, ``"category"``, one-hot columns, and ``"date"``; what says that a
+        number is missing is a span of its own, ``"flag"``.
+        """
+        found: list[tuple[str, int, int]] = []
+        at = 0
+        for column in self.columns:
+            end = at + len(column.features)
+            flag = column.kind == "number" and end - at > 1
+            if end > at:
+                found.append((column.kind, at, end - flag))
+            if flag:
+                found.append(("flag", end - 1, end))
+            at = end
+        return tuple(found)
 
     def apply(self, source: Any, **reading: Any) -> tuple[NDArray[np.float32], Any]:
         """Return what a network trains on: ``X, y = table.apply("new.csv")``.

@@ -64,6 +64,7 @@ def _log_sigmoid(w: Writer, x: str, alpha: float) -> str:
 ACTIVATIONS: Mapping[str, Nodes] = {
     "abs": _node("Abs"),
     "celu": _with_alpha("Celu"),
+    "cos": _node("Cos"),
     "elu": _with_alpha("Elu"),
     "exp": _node("Exp"),
     "gelu": _gelu,
@@ -82,6 +83,7 @@ ACTIVATIONS: Mapping[str, Nodes] = {
     "selu": _node("Selu", **SELU),
     "sigmoid": _node("Sigmoid"),
     "silu": _silu,
+    "sin": _node("Sin"),
     "soft_shrink": lambda w, x, alpha: _shrink(w, x, alpha, alpha),
     "softplus": _node("Softplus"),
     "softsign": _node("Softsign"),

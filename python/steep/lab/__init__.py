@@ -21,6 +21,7 @@ from .paths import plot_paths
 from .search import Search, search
 from .surfaces import Surface
 from .sweep import Sweep, sweep
+from .unit_outputs import unit_outputs
 
 __all__ = [
     "CapacityCurve",
@@ -59,4 +60,5 @@ __all__ = [
     "search",
     "surfaces",
     "sweep",
+    "unit_outputs",
 ]

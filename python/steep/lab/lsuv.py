@@ -133,15 +133,19 @@ class _Work:
         for _, weight in self.products():
             shape, stream = weight.shape, self.names.index(weight.name)
             place = Place(shape, *weight.fans, weight.groups, seed, stream)
-            self._set(weight, Orthogonal().values(place))
+            self.assign(weight.name, Orthogonal().values(place))
+
+    def outputs(self, tensor: int) -> Array:
+        """Return a tensor of the graph for all samples, (N, ...)."""
+        graph = self._described().graph
+        graph.output([tensor])
+        found: Array = self.native.view(graph, self.names).predict(self.arrays, CHUNK)[0]
+        return found
 
     def scaled(self, tensor: int, weight: Weight, tol: float, tries: int) -> UnitVariance:
         """Scale one weight until what it makes has variance 1."""
-        graph = self._described().graph
-        graph.output([tensor])
-        look = self.native.view(graph, self.names)
         for count in range(tries + 1):
-            variance = float(np.var(look.predict(self.arrays, CHUNK)[0]))
+            variance = float(np.var(self.outputs(tensor)))
             if not math.isfinite(variance) or variance <= 0.0:
                 raise ValueError(
                     f"lsuv: the outputs of {weight.title} have variance {variance:g} on X, which "
@@ -149,9 +153,10 @@ class _Work:
                 )
             if abs(variance - 1.0) <= tol or count == tries:
                 break
-            self._set(weight, self.values[weight.name] / math.sqrt(variance))
+            self.assign(weight.name, self.values[weight.name] / math.sqrt(variance))
         return UnitVariance(weight.name, variance, count)
 
-    def _set(self, weight: Weight, value: Array) -> None:
-        self.values[weight.name] = value
-        self.native.set(weight.name, value)
+    def assign(self, name: str, value: Array) -> None:
+        """Set one weight."""
+        self.values[name] = value
+        self.native.set(name, value)

@@ -20,6 +20,7 @@ from ..activations import (
     LogSigmoid,
     Maxout,
     Mish,
+    ParametricActivation,
     PReLU,
     ReGLU,
     ReLU,
@@ -44,6 +45,7 @@ from .pointwise import AlphaDropout, Dropout, Normalize, Rescale
 from .pool import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .sequence import AvgPool1D, Conv1D, GlobalAvgPool1D, GlobalMaxPool1D, MaxPool1D
 from .shape import Flatten, RepeatVector, Reshape, UpSample2D, ZeroPad2D
+from .tabular import FeatureScale, PeriodicEmbedding
 from .transposed import Conv2DTranspose, TiedDense
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "Conv2DTranspose",
     "Dense",
     "Dropout",
+    "FeatureScale",
     "Flatten",
     "GaussianNoise",
     "GlobalAvgPool1D",
@@ -86,6 +89,8 @@ __all__ = [
     "Mish",
     "Normalize",
     "PReLU",
+    "ParametricActivation",
+    "PeriodicEmbedding",
     "RReLU",
     "ReGLU",
     "ReLU",

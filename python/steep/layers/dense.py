@@ -4,6 +4,7 @@ from .. import ops
 from ..activations import ActivationLike, activation_layer
 from ..checks.numbers import flag, whole
 from ..constraints import ConstraintLike, constraint_of
+from ..initializers import Normal
 from ..network import Layer, Tensor, label
 
 
@@ -29,6 +30,9 @@ class Dense(Layer):
         Begins the names of the weights, ``name.weight`` and ``name.bias``.
     constraint
         What W is brought back to after every update: one of `steep.constraints`, a name or None.
+    ntk
+        Neural tangent parametrisation (Jacot et al. 2018): y = f(x W/sqrt(n) + b), W of variance
+        1 where `init` is None. One learning rate then suits layers of all widths.
 
     Raises
     ------
@@ -45,6 +49,7 @@ class Dense(Layer):
         name: str | None = None,
         *,
         constraint: ConstraintLike = None,
+        ntk: bool = False,
     ) -> None:
         super().__init__(name)
         self.units = whole(label(self), "units", units)
@@ -53,11 +58,15 @@ class Dense(Layer):
         self.init = init
         self.constraint = None if constraint is None else constraint_of(label(self), constraint)
 
+        self.ntk = flag(label(self), "ntk", ntk)
+
     def call(self, x: Tensor) -> Tensor:
         """Multiply, add, activate."""
-        weight = self.parameter(
-            "weight", (x.shape[-1], self.units), self.init, constraint=self.constraint
-        )
+        n, init = x.shape[-1], self.init
+        if self.ntk:
+            x = ops.affine(x, n**-0.5)
+            init = Normal(1.0) if init is None else init
+        weight = self.parameter("weight", (n, self.units), init, constraint=self.constraint)
         bias = self.parameter("bias", (self.units,)) if self.use_bias else None
         y = ops.matmul(x, weight, bias)
         return y if self.activation is None else self.activation.call(y)

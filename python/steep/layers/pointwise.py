@@ -6,6 +6,8 @@ from .. import ops
 from ..checks.names import choose
 from ..checks.numbers import ANY, FRACTION, POSITIVE, is_list, number, numbers
 from ..network import Layer, Tensor, label
+from ..network.drawn_ops import dropout_rate
+from ..schedules import Schedule
 
 
 class Dropout(Layer):
@@ -14,21 +16,26 @@ class Dropout(Layer):
     Parameters
     ----------
     rate
-        Probability of dropping, in [0, 1), at most 1 - 2^-24.
+        Probability of dropping, in [0, 1), at most 1 - 2^-24: a number, or a schedule for every
+        step, as ``schedules.Linear(0.5, 0.0, 1000)``.
     redraw
         ``"step"``: another mask each step; ``"epoch"``: one mask an epoch.
     scale_at
         ``"train"``: what is kept is divided by 1 - rate, testing does nothing (inverted dropout);
-        ``"test"``: testing multiplies by 1 - rate.
+        ``"test"``: testing multiplies by 1 - rate, which is a number then.
     name
         Shown in summaries.
     """
 
     def __init__(
-        self, rate: float, redraw: str = "step", scale_at: str = "train", name: str | None = None
+        self,
+        rate: float | Schedule,
+        redraw: str = "step",
+        scale_at: str = "train",
+        name: str | None = None,
     ) -> None:
         super().__init__(name)
-        self.rate = number(label(self), "rate", rate, FRACTION, single=True)
+        self.rate = dropout_rate(label(self), rate, scale_at)
         choose("dropout redraw", redraw, dict.fromkeys(("step", "epoch")))
         choose("dropout scale_at", scale_at, dict.fromkeys(("train", "test")))
         self.redraw, self.scale_at = redraw, scale_at

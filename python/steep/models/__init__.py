@@ -12,6 +12,7 @@ from .densenet import densenet, densenet_bc
 from .gcn import gcn
 from .googlenet import googlenet
 from .lenet import lenet5
+from .realmlp import realmlp, realmlp_settings
 from .resnet import resnet, resnet_cifar
 from .tabm import tabm
 from .unet import unet
@@ -28,6 +29,8 @@ __all__ = [
     "googlenet",
     "lenet5",
     "mlp",
+    "realmlp",
+    "realmlp_settings",
     "resnet",
     "resnet_cifar",
     "tabm",

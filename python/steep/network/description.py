@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from .. import _core
-from ..schedules import Schedule
+from ..schedules.base import OfStep
 from .initializers import fans
 from .tensor import LayerLike, Shape
 
@@ -88,7 +88,7 @@ class Description:
     log: list[tuple[str, Shape]]  # parameters as they were asked for
     parts: list[Part]  # nested networks
     losses: list[Added]  # by layers
-    scalars: list[Schedule]  # what ops go by that depends on the step
+    scalars: list[OfStep]  # what ops go by that depends on the step
 
     @property
     def taken(self) -> bool:

@@ -7,7 +7,7 @@ the same for any number of threads and after a resume. No gradient passes throug
 from typing import Any
 
 from .. import schedules
-from ..checks.numbers import ANY, NOT_NEGATIVE, flag, number
+from ..checks.numbers import ANY, FRACTION, NOT_NEGATIVE, flag, number
 from .tensor import Tensor, emit, title_of
 
 
@@ -130,6 +130,19 @@ def gradient_reversal(x: Tensor, scale: Any = 1.0) -> Tensor:
         If it is neither, or not finite.
     """
     return emit("gradient_reversal", x, scale=reversal_scale("gradient_reversal", scale))
+
+
+def dropout_rate(where: str, rate: Any, scale_at: str = "train") -> Any:
+    """Return the rate of a dropout, checked: a number that float32 holds, or a schedule."""
+    given = schedules.base.of(where, "rate", rate, FRACTION)
+    if not isinstance(given, schedules.Schedule):
+        return number(where, "rate", given, FRACTION, single=True)
+    if scale_at == "test":
+        raise ValueError(
+            f'{where}: scale_at="test" multiplies predictions by 1 - rate, so that the rate must '
+            f'be a number, got {given!r}; take scale_at="train"'
+        )
+    return given
 
 
 def reversal_scale(where: str, scale: Any) -> Any:

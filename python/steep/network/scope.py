@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from .. import _core, schedules
+from ..checks.numbers import ANY, Range
 from ..constraints import constraint_of
 from .description import Added, Description, Key, Part, Row, Source, Weight
 from .naming import Names, label
@@ -34,6 +35,12 @@ WEIGHTED = {
     "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
 }
 
+# Attributes that may be a schedule: what the op is given in their place, where the values must lie
+# (of a dropout, what 32 random bits tell from 1), and how a mistake is told.
+OF_STEP = {
+    "scale": (1.0, ANY, "the scale of a reversal"),
+    "rate": (0.0, Range(0.0, 1.0 - 2.0**-24, high_open=False), "the rate of a dropout"),
+}
 MULTIPLY = ("matmul", "conv2d", "conv2d_transpose")
 
 being_described: ContextVar["Scope"] = ContextVar("steep_scope")
@@ -60,7 +67,7 @@ class Scope:
         inherits: bool = True,
         replaced: object = None,
         graph: _core.Graph | None = None,
-        scalars: list[schedules.Schedule] | None = None,
+        scalars: list[schedules.base.OfStep] | None = None,
     ) -> None:
         self.graph = _core.Graph() if graph is None else graph
         self.inherits, self.replaced = inherits, replaced
@@ -134,10 +141,11 @@ class Scope:
         if kind == "add_loss":
             self.add_loss(inputs[0], attributes["weight"], attributes["name"])
             return inputs[0]
-        by = attributes.get("scale")
-        if isinstance(by, schedules.Schedule):
-            attributes = {**attributes, "scale": 1.0, "scalar": len(self.scalars)}
-            self.scalars.append(by)
+        for name, (at_rest, allowed, what) in OF_STEP.items():
+            by = attributes.get(name)
+            if isinstance(by, schedules.Schedule):
+                attributes = {**attributes, name: at_rest, "scalar": len(self.scalars)}
+                self.scalars.append(schedules.base.OfStep(by, allowed, what))
         kind, inputs = self._of_parameter(kind, inputs)
         if self._spectral is not None and kind in MULTIPLY:
             return self._divided(self._spectral, kind, inputs, attributes)

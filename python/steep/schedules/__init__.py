@@ -18,11 +18,12 @@ from .curves import (
     SigmoidRamp,
     Step,
 )
-from .cycles import CosineRestarts, Cyclic, OneCycle
+from .cycles import CosineRestarts, CosLog, Cyclic, OneCycle
 from .joined import Join, Product, Warmup
 
 __all__ = [
     "Constant",
+    "CosLog",
     "Cosine",
     "CosineRestarts",
     "Cyclic",
@@ -48,7 +49,7 @@ TABLE: dict[str, type[Schedule]] = {
     for made in (
         Constant, Piecewise, Values, Exponential, InversePower, InverseTime, Polynomial, Step,
         Cosine, Linear, CosineRestarts, Cyclic, OneCycle, Warmup, Join, Product,
-        SigmoidRamp,
+        SigmoidRamp, CosLog,
     )
 }  # fmt: skip
 

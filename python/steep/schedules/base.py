@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +49,14 @@ class Schedule(Described, ABC):
         # Numbers go through the same vector code: NumPy's scalar functions may differ by a bit.
         values = self.at(np.ascontiguousarray(times.reshape(-1))).reshape(times.shape)
         return float(values) if times.ndim == 0 else values
+
+
+class OfStep(NamedTuple):
+    """A schedule that losses or ops go by, where its values must lie, and what they are."""
+
+    schedule: Schedule
+    allowed: Range
+    what: str
 
 
 @dataclass(frozen=True)

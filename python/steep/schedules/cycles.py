@@ -20,6 +20,36 @@ _NEAR = 1e-9  # of a period: whoever is so near to a restart is there
 
 
 @dataclass(frozen=True)
+class CosLog(Schedule):
+    """value(t) = peak*(1 - cos(2 pi log2(1 + (2^cycles - 1)*min(t, over)/over)))/2.
+
+    Waves from 0 to `peak` and back to 0, each twice as long as the one before: `cycles` of them
+    ("coslog4" of Holzmueller et al. 2024).
+
+    Parameters
+    ----------
+    peak
+        The highest value.
+    over
+        When the last wave ends, in steps or epochs.
+    cycles
+        How many waves, above 0.
+    """
+
+    peak: float
+    over: float
+    cycles: float = 4.0
+
+    ranges: ClassVar[Ranges] = {"peak": ANY, "over": POSITIVE, "cycles": Range(0.0, 32.0, True)}
+
+    def at(self, t: Times) -> Times:
+        """Return the values of the waves."""
+        done = np.minimum(t, self.over) / self.over
+        waves = np.log2(1.0 + (2.0**self.cycles - 1.0) * done)
+        return cosine(0.0, self.peak, 2.0 * waves)
+
+
+@dataclass(frozen=True)
 class CosineRestarts(Schedule):
     """Half cosines from start to end, one after the other: SGDR (Loshchilov & Hutter 2017).
 

@@ -163,19 +163,15 @@ def scalars(settings: Settings, steps: Array, epochs: Array) -> list[Any]:
     Raises
     ------
     ValueError
-        If one is not finite.
+        If one is not finite, or outside of its range.
     """
     found = []
-    for schedule in settings.terms().scalars:
+    for schedule, allowed, what in settings.terms().scalars:
         values = np.broadcast_to(schedules.base.evaluate(schedule, steps, epochs), steps.shape)
-        if not np.isfinite(values).all():
-            row = int(np.flatnonzero(~np.isfinite(values))[0])
-            _refuse(
-                "Trainer",
-                "the weight of a loss or the scale of a reversal",
-                values[row],
-                steps[row],
-            )
+        wrong = ~np.isfinite(values) | (values < allowed.low) | (values > allowed.high)
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            _refuse("Trainer", what, values[row], steps[row], f"in {allowed}")
         found.append(values)
     return found
 
@@ -202,10 +198,10 @@ def _common(name: str, value: Any, steps: Array, epochs: Array, maximize: bool =
     return -found if maximize and name in PENALTIES else found
 
 
-def _refuse(where: str, name: str, value: float, step: float) -> None:
+def _refuse(where: str, name: str, value: float, step: float, within: str = "at least 0") -> None:
     if math.isfinite(value):
         raise ValueError(
-            f"{where}: {name} must be at least 0, but its schedule gives {value} at step {step:g}"
+            f"{where}: {name} must be {within}, but its schedule gives {value} at step {step:g}"
         )
     raise ValueError(f"{where}: {name} is {value} at step {step:g}; a schedule must stay finite")
 

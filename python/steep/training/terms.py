@@ -259,7 +259,7 @@ class Terms:
         weight: dict[str, Any] = {"weight": term.weight}
         if isinstance(term.weight, schedules.Schedule):
             weight = {"scalar": len(self.scalars)}
-            self.scalars.append(term.weight)
+            self.scalars.append(schedules.base.OfStep(term.weight, ANY, "the weight of a loss"))
         target, output = given.get("target", -1), given.get("weights", -1)
         plain = target >= 0 and len(self.wanted[target].shape) == 1
         by_sample = plain and self.wanted[target].loss._ignored is None
