@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import reference
+import reference_recurrent
 import steep
 from cases_rules import RULES
 from steep import data, layers, losses, ops
@@ -221,6 +222,17 @@ def _residual():
     ]
 
 
+def _recurring():
+    return [
+        layers.Dense(84, "tanh"),
+        layers.Reshape((12, 7)),
+        layers.LSTM(40, return_sequences=True, recurrent_dropout=0.2),
+        layers.Bidirectional(layers.GRU(21, return_sequences=True, dropout=0.1)),
+        layers.GRU(33, reset_after=False),
+        layers.Dense(5),
+    ]
+
+
 # Large enough that several threads get work; every option that has a path of its own in the engine.
 NETWORKS = {
     "plain": Case(_two(128, "relu", 10), 784, 10),
@@ -257,6 +269,7 @@ NETWORKS = {
         loss="binary_cross_entropy",
         options={"reduction": "sum"},
     ),
+    "recurrent": Case(_recurring, 84, 5, samples=150, batch=40),
     "lenet": Case(_lenet, 196, 10, samples=200, batch=48, rule="momentum"),
     "residual": Case(_residual, 192, 5, samples=150, batch=40, rule="nesterov"),
     "tree": Case(_tree, 200, 5, rule="rmsprop", batch=250),
@@ -285,6 +298,32 @@ _FILTERS = {"stride": (2, 1), "padding": (1, 0, 0, 1), "dilation": (1, 2)}
 _GRAPH = data.Sparse(np.arange(72).reshape(8, 9) % 7 * (np.arange(72).reshape(8, 9) % 3 == 0) / 4)
 _RING = data.Graph([(i, (i + 1) % 8) for i in range(8)], 9)
 _FEATURES = data.Sparse(np.sin(np.arange(70 * 65).reshape(70, 65) ** 2) * np.tri(70, 65, -4))
+
+
+def _recurrent(cell, units, **options):
+    """Return a row of a recurrent layer over five steps of three features, with first states."""
+    gates, memory = {"lstm": (4, 2), "tanh": (1, 1), "relu": (1, 1)}.get(cell, (3, 1))
+    names = ("weight", "recurrent", "bias", "recurrent_bias")[: 3 + (cell == "gru")]
+    columns = gates * units
+
+    def value(x, start, *parameters):
+        states = (start[:, :units], start[:, -units:])
+        y, *last = reference_recurrent.run(
+            cell, x, dict(zip(names, parameters, strict=True)), start=states,
+            reverse=options.get("reverse", False),
+        )  # fmt: skip
+        first = y if options.get("sequences") else last[0][:, None]
+        more = [h[:, None] for h in last[:memory] if options.get("returned")]
+        return np.concatenate([first, *more], axis=1)
+
+    return Op(
+        lambda g, x, start, *p: g.recurrent(x, start, *p, cell=cell, states=True, **options),
+        value,
+        ((5, 3), (memory * units,)),
+        ((3, columns), (units, columns), *[(columns,)] * (len(names) - 2)),
+        roundings=2000.0,
+    )
+
 
 OPS = {
     "matmul": Op(
@@ -416,6 +455,14 @@ OPS = {
         roundings=0.0,
         passes=0.0,
     ),
+    "recurrent lstm": _recurrent("lstm", 7, sequences=True, returned=True),
+    "recurrent lstm, last": _recurrent("lstm", 33, reverse=True),
+    "recurrent lstm of one unit": _recurrent("lstm", 1, sequences=True),
+    "recurrent gru": _recurrent("gru", 16, sequences=True),
+    "recurrent gru before": _recurrent("gru_before", 5, sequences=True, returned=True),
+    "recurrent tanh": _recurrent("tanh", 35, reverse=True, sequences=True),
+    "recurrent relu": _recurrent("relu", 3),
+    "step_dropout": Op(lambda g, x: g.step_dropout(x, 0.4), lambda x: x, ((4, 7),)),
     # Of what draws: the mean, and the gradient of one draw. What is drawn has tests of its own.
     "normal_like": Op(lambda g, x: g.normal_like(x, False), lambda x: 0 * x, ((7,),), passes=0.0),
     "uniform_like": Op(
@@ -605,6 +652,26 @@ LAYERS = {
     "Conv1D causal": lambda: _sequence(layers.Conv1D(6, 3, padding="causal", groups=2, dilation=2)),
     "Conv1D depthwise": lambda: _sequence(layers.Conv1D(4, 3, groups=4, use_bias=False)),
     "Conv1D by step": lambda: _sequence(layers.Conv1D(2, 1)),
+    "SimpleRNN": lambda: _sequence(layers.SimpleRNN(5, return_sequences=True)),
+    "SimpleRNN of one unit": lambda: _sequence(layers.SimpleRNN(1, use_bias=False))[:-1],
+    "LSTM": lambda: _sequence(layers.LSTM(5))[:-1],
+    "LSTM stacked": lambda: _sequence(
+        layers.LSTM(17, return_sequences=True), layers.LSTM(3, reverse=True, return_sequences=True)
+    ),
+    "LSTM of one unit": lambda: _sequence(layers.LSTM(1, return_sequences=True)),
+    "GRU": lambda: _sequence(layers.GRU(17, return_sequences=True, recurrent_dropout=0.3)),
+    "GRU that resets before": lambda: _sequence(
+        layers.GRU(6, reset_after=False, dropout=0.4, recurrent_dropout=0.3)
+    )[:-1],
+    "Bidirectional": lambda: _sequence(
+        layers.Bidirectional(layers.GRU(3, return_sequences=True), merge="multiply"),
+        layers.Bidirectional(layers.LSTM(4)),
+    )[:-1],
+    "TimeDistributed": lambda: _sequence(
+        layers.Reshape((7, 2, 2)),
+        layers.TimeDistributed(layers.Conv2D(2, 2)),
+        layers.Reshape((7, -1)),
+    ),
     "MaxPool1D": lambda: _sequence(layers.MaxPool1D(3, 2)),
     "AvgPool1D": lambda: _sequence(layers.AvgPool1D(2, padding="same")),
     "GlobalMaxPool1D": lambda: _sequence(layers.GlobalMaxPool1D())[:-1],

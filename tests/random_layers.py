@@ -495,8 +495,40 @@ class Body(Activations):
             count_padding=self.maybe(0.4 * (kind == "AvgPool1D"), True),
         )  # fmt: skip
 
+    def recurrent(self, sequences):
+        """Return a recurrent layer, one way or both, of all steps or of some."""
+        kind = self.choose("SimpleRNN", "LSTM", "GRU")
+        inner = layer(
+            kind, min(self.width(), 70),
+            activation=self.maybe(0.3 * (kind == "SimpleRNN"), "relu"),
+            reset_after=self.maybe(0.5 * (kind == "GRU"), False),
+            forget_bias=self.maybe(0.2 * (kind == "LSTM"), 0.0),
+            return_sequences=True if sequences else None, reverse=self.maybe(0.3, True),
+            dropout=self.maybe(0.15, 0.3), recurrent_dropout=self.maybe(0.15, 0.4),
+            use_bias=self.maybe(0.2, False), hold=self.maybe(0.2, True),
+            init=self.maybe(0.2, self.choose(0.2, "he")),
+            recurrent_init=self.maybe(0.2, self.choose(0.1, "xavier")),
+        )  # fmt: skip
+        if self.chance(0.3):
+            return call("", "Counted", inner, self.whole(1, 6))
+        if self.chance(0.25):
+            merge = self.maybe(0.6, self.choose("concat", "add", "multiply", "average"))
+            back = layer(
+                self.choose("LSTM", "GRU"), self.width() if merge is None else inner.args[0],
+                return_sequences=True if sequences else None,
+                reverse=None if inner.get("reverse") else True,
+            )  # fmt: skip
+            return layer("Bidirectional", inner, merge=merge, backward=self.maybe(0.3, back))
+        return inner
+
     def sequence_block(self, shape):
-        kind = self.choose("conv", "conv", "conv", "pool", "norm", "pointwise")
+        kind = self.choose("conv", "conv", "conv", "pool", "norm", "pointwise", "recurrent", "step")
+        if kind == "step" and shape[0] <= 4:
+            inner = call("steep", "Sequential", self.dense(min(self.width(), 40), init=False))
+            return [layer("TimeDistributed", inner)]
+        kind = "recurrent" if kind == "step" else kind
+        if kind == "recurrent":
+            return [self.recurrent(True)]
         if kind == "conv":
             return [self.conv1d(*shape)]
         if kind == "pool":
@@ -517,6 +549,8 @@ class Body(Activations):
                 nodes, shape, done = [*nodes, *new], end, done + 1
         if self.chance(0.3):
             nodes.append(layer(self.choose("GlobalAvgPool1D", "GlobalMaxPool1D")))
+        elif len(shape) == 2 and self.chance(0.4):
+            nodes.append(self.recurrent(False))
         return nodes
 
     # -- functional models ---------------------------------------------------------------------

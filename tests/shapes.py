@@ -239,6 +239,23 @@ def _pool1d(layer, shape, shared):
     return _steps(layer, length), channels
 
 
+def _recurrent(layer, shape, shared):
+    if len(shape) != 2:
+        raise Misfit(f"no sequence: {shape}")
+    steps = shape[:1] if layer.get("return_sequences") else ()
+    return (*steps, layer.args[0])
+
+
+def _bidirectional(layer, shape, shared):
+    *steps, units = _recurrent(layer.args[0], shape, shared)
+    back = layer.get("backward") or layer.args[0]
+    return (*steps, units + (back.args[0] if layer.get("merge", "concat") == "concat" else 0))
+
+
+def _at_steps(layer, shape, shared):
+    return (shape[0], *after(layer.args, shape[1:], shared))
+
+
 def _same(layer, shape, shared):
     return shape
 
@@ -311,6 +328,9 @@ RULES = {
     **dict.fromkeys(
         ("GlobalAvgPool1D", "GlobalMaxPool1D"), lambda layer, shape, shared: (sequence(shape)[1],)
     ),
+    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), _recurrent), "Bidirectional": _bidirectional,
+    "TimeDistributed": _at_steps,
+    "Counted": lambda layer, shape, shared: _recurrent(layer.args[0], shape, shared),
     "LocalResponseNorm": _image, "UpSample2D": _upsample, "ZeroPad2D": _zero_pad,
     "Flatten": lambda layer, shape, shared: (math.prod(shape),), "Reshape": _reshape,
     "Normalize": _normalize, "PeriodicEmbedding": _periodic_embedding,

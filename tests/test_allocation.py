@@ -68,7 +68,7 @@ def running(case, **common):
     return session, knobs, trainer
 
 
-@pytest.mark.parametrize("name", ["clipped", "dropout", "look_ahead", "tree"])
+@pytest.mark.parametrize("name", ["clipped", "dropout", "look_ahead", "recurrent", "tree"])
 def test_a_thousand_further_steps_change_memory_by_nothing(name):
     case = cases.NETWORKS[name]
     case = cases.Case(case.body, 20, case.outputs, case.loss, 60, 13, case.rule)
@@ -134,7 +134,7 @@ sys.path.insert(0, sys.argv[1])
 import cases, engine, steep, test_allocation
 counter = ctypes.CDLL(None).allocations
 counter.restype = ctypes.c_long
-for name in ("plain", "clipped", "dropout", "look_ahead", "tree"):
+for name in ("plain", "clipped", "dropout", "look_ahead", "recurrent", "tree"):
     case = cases.NETWORKS[name]
     common = {"clip_norm": 0.1} if name == "clipped" else {}
     for threads in (1, 2):

@@ -284,6 +284,12 @@ def _flat():
             layers.Dense(3), layers.Softmax(), layers.Dense(40, "swiglu"), own_layers.Rung(),
             layers.Flatten(),
         ),
+        "dense/recurrent": lambda: dense(
+            layers.Dense(60, "tanh"), layers.Reshape((4, 15)),
+            layers.LSTM(33, return_sequences=True, dropout=0.2),
+            layers.Bidirectional(layers.GRU(17, return_sequences=True, recurrent_dropout=0.2)),
+            layers.GRU(5, reset_after=False, return_sequences=True), layers.SimpleRNN(20),
+        ),
         "dense/residual": lambda: dense(
             layers.Residual(layers.Dense(40, "gelu"), layers.Dense(33), activation="relu"),
             layers.Residual(layers.Dense(9, "tanh"), shortcut=layers.Dense(9), recompute=True),

@@ -122,4 +122,43 @@ def gcn(_, arrays):
     return [jnp.zeros(1)], loss
 
 
-MAKERS = {"two_heads": two_heads, "vae_mnist": vae, "gcn_cora": gcn}
+def series(case, arrays):
+    """Return the batches (x, y) and the loss of a scan over the steps."""
+    parts = [split(arrays[name], case.batch) for name in ("x", "y")]
+
+    def lstm(u):
+        def step(state, a):
+            h, c = state
+            i, f, g, o = jnp.split(a + h @ u, 4, 1)
+            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+            return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
+
+        return step
+
+    def gru(u, second):
+        def step(state, a):
+            h = state[0]
+            ar, az, an = jnp.split(a, 3, 1)
+            hr, hz, hn = jnp.split(h @ u + second, 3, 1)
+            z = jax.nn.sigmoid(az + hz)
+            n = jnp.tanh(an + jax.nn.sigmoid(ar + hr) * hn)
+            return ((1 - z) * n + z * h, h), None
+
+        return step
+
+    def loss(weights, _, batch, __):
+        w, u, bias, *second, head, last = weights
+        x, y = batch
+        start = jnp.zeros((x.shape[0], u.shape[0]), jnp.float32)
+        step = gru(u, second[0]) if second else lstm(u)
+        (h, _), _ = jax.lax.scan(step, (start, start), jnp.swapaxes(x @ w + bias, 0, 1))
+        z = h @ head + last
+        if z.shape[1] == 1:
+            return ((z - y) ** 2).mean()
+        return optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
+
+    return list(zip(*parts, strict=True)), loss
+
+
+MAKERS = {"two_heads": two_heads, "vae_mnist": vae, "gcn_cora": gcn,
+          "lstm_rows": series, "gru_long": series}  # fmt: skip

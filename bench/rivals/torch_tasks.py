@@ -11,7 +11,8 @@ from rivals.torch_best import best
 
 def prepare(case, variant, bench):
     """Return the fastest of fused and foreach Adam; or a compiled loss with the fused one."""
-    problems = {"two_heads": TwoHeads, "vae_mnist": VAE, "gcn_cora": GCN}
+    problems = {"two_heads": TwoHeads, "vae_mnist": VAE, "gcn_cora": GCN,
+                "lstm_rows": Series, "gru_long": Series}  # fmt: skip
     if case.name == "dcgan28":
         if variant not in ("torch", "torch-channels-last"):
             raise UnsupportedError(f"no {variant} variant of {case.name}")
@@ -112,6 +113,31 @@ class VAE(nn.Module):
         pixels = F.binary_cross_entropy_with_logits(back(F.relu(out(z))), x, reduction="sum")
         spread = 1 + log_variance - mean * mean - log_variance.exp()
         return (pixels - 0.5 * spread.sum()) / len(x)
+
+
+class Series(nn.Module):
+    """An LSTM, which oneDNN has in one call, or a GRU, and a layer on its last h."""
+
+    def __init__(self, arrays, weights, _):
+        super().__init__()
+        w, u, bias, *second, head, last = (torch.from_numpy(a) for a in weights)
+        made = nn.GRU if second else nn.LSTM
+        self.cell = made(w.shape[0], u.shape[0], batch_first=True)
+        values = (w.t(), u.t(), bias, second[0] if second else torch.zeros_like(bias))
+        with torch.no_grad():
+            for parameter, value in zip(self.cell.parameters(), values, strict=True):
+                parameter.copy_(value)
+        self.head = linear([head.numpy(), last.numpy()], 0)
+        self.arrays = [torch.from_numpy(arrays[name]) for name in ("x", "y")]
+
+    def batches(self, size):
+        """Return (x, y) of each batch."""
+        return list(zip(*(a.split(size) for a in self.arrays), strict=True))
+
+    def loss(self, x, y):
+        """Return cross entropy, or the mean squared error of one value."""
+        z = self.head(self.cell(x)[0][:, -1])
+        return F.mse_loss(z, y) if z.shape[1] == 1 else F.cross_entropy(z, y)
 
 
 class GCN(nn.Module):

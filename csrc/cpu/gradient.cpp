@@ -1,4 +1,6 @@
 // Gradient tasks: cuts parameters into blocks and sums their gradients.
+#include <algorithm>
+
 #include "base/dual.h"
 #include "base/prefetch.h"
 #include "cpu/plan.h"
@@ -52,13 +54,19 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo, lo
     // Outer: rows of the block come from x, columns from dy; of W^T the other way round.
     const bool turned = s.narrow && !partial;
     const int left = turned ? t.dy : t.x, right = turned ? t.x : t.dy;
+    const Stride &left_at = turned ? t.dy_at : t.x_at, &right_at = turned ? t.x_at : t.dy_at;
     const Tensor& of = program_.tensors[right];
     const long half = t.second_half ? of.width / 2 : 0;
-    const long right_at = partial ? task.offset - s.offset : s.matrix ? panel * kPanel : lo + half;
+    const long column = partial ? task.offset - s.offset : s.matrix ? panel * kPanel : lo + half;
+    const auto each = [&](const Stride& at, int tensor) {
+      return at.each > 0 ? at.each : program_.tensors[tensor].width / t.positions;
+    };
     task.terms.push_back(
-        {t.form, left < 0 ? nullptr : buffers_[left] + lo, left < 0 ? 0 : strides_[left],
-         buffers_[right] + right_at, strides_[right], of.samples, t.positions,
-         left < 0 ? 0 : program_.tensors[left].width / t.positions, of.width / t.positions});
+        {t.form, left < 0 ? nullptr : buffers_[left] + left_at.first + lo,
+         left < 0 ? 0 : strides_[left], buffers_[right] + right_at.first + column, strides_[right],
+         of.samples, t.positions, left < 0 ? 0 : each(left_at, left), each(right_at, right),
+         t.form == GradTerm::Form::Outer && (left_at.any() || right_at.any()),
+         t.lengths < 0 ? nullptr : buffers_[t.lengths], t.lengths < 0 ? 0 : strides_[t.lengths]});
   }
   tasks_.push_back(std::move(task));
 }
@@ -80,12 +88,19 @@ void Plan<T>::outer(const GradTask<T>& task, const Term<T>& term, long lo, long 
                  .accumulate = accumulate});
 }
 
+// How many positions of a sample count.
+template <class T> long counted(const Term<T>& term, long r) {
+  const double n = portable::plain(term.lengths[r * term.ld_lengths]);
+  return std::clamp(static_cast<long>(n), 0L, term.positions);
+}
+
 // The whole block, over the positions of all samples: those of few in one sum, of many a stretch at a
 // time. Columns of its padding saw the numbers of the next position.
 template <class T>
 void Plan<T>::outer_positions(const GradTask<T>& task, const Term<T>& term, long rows, T* g,
                               bool accumulate) const {
-  const long together = std::max(1L, kSamples / term.positions);
+  const bool dense = term.lengths == nullptr;  // or each sample has as many as it says
+  const long together = dense ? std::max(1L, kSamples / term.positions) : 1;
   const long stretch = std::min(kSamples, term.positions);
   long left[kSamples], right[kSamples];
   for (long i = 0; i < together; ++i) {
@@ -93,7 +108,8 @@ void Plan<T>::outer_positions(const GradTask<T>& task, const Term<T>& term, long
     right[i] = i * term.ld_right;
   }
   for (long r = 0; r < rows; r += together) {
-    for (long p = 0; p < term.positions; p += stretch) {
+    const long count = dense ? term.positions : counted(term, r);
+    for (long p = 0; p < count; p += stretch) {
       k_.gemm_panel({.a = term.left + r * term.ld_left + p * term.left_width,
                      .lda = term.left_width,
                      .a_transposed = true,
@@ -103,7 +119,7 @@ void Plan<T>::outer_positions(const GradTask<T>& task, const Term<T>& term, long
                      .ldc = task.columns,
                      .rows = task.rows,
                      .columns = task.columns,
-                     .depth = std::min(stretch, term.positions - p),
+                     .depth = std::min(stretch, count - p),
                      .count = std::min(together, rows - r),
                      .a_offsets = left,
                      .b_offsets = right,
@@ -111,6 +127,7 @@ void Plan<T>::outer_positions(const GradTask<T>& task, const Term<T>& term, long
       accumulate = true;
     }
   }
+  if (!accumulate) std::fill_n(g, task.size, T(0));  // none of them has any
   for (long r = 0; r < task.rows && task.present < task.columns; ++r) {
     std::fill(g + r * task.columns + task.present, g + (r + 1) * task.columns, T(0));
   }
@@ -128,7 +145,7 @@ template <class T>
       accumulate = true;
       continue;
     }
-    if (term.positions > 1) {
+    if (term.positions > 1 || term.part) {
       if (columns > 0) prefetch(task, 0, task.rows, columns, blocks);
       columns = 0;
       outer_positions(task, term, rows, g, accumulate);

@@ -73,6 +73,9 @@ template <class T> struct Term {
   long samples;        // that a row of dy stands for
   long positions = 1;  // rows of x and of dy in one of ld, dense: so wide
   long left_width = 0, right_width = 0;
+  bool part = false;           // of rows that hold other numbers, too: none of them is padding
+  const T* lengths = nullptr;  // positions that count, of the first sample
+  long ld_lengths = 0;
 };
 
 constexpr long kLargestTask = 2048;  // elements of the largest block

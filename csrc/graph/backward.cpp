@@ -157,7 +157,7 @@ class Backward : public Gradients {
   void drop_unread() {
     std::set<int> read;
     for (const auto& terms : p_.terms) {
-      for (const GradTerm& t : terms) read.insert({t.x, t.dy});
+      for (const GradTerm& t : terms) read.insert({t.x, t.dy, t.lengths});
     }
     const auto unread = [&](int x) { return x < 0 || !read.contains(x); };
     std::vector<bool> dead(p_.ops.size(), false);

@@ -28,6 +28,7 @@ class Lowered : public Lowering {
   bool training() const override { return objective_ != nullptr; }
   bool frozen(int parameter) const override { return objective_->frozen[parameter]; }
   bool moves(int parameter) const override { return objective_->moves[parameter]; }
+  int besides(Tensor tensor) override { return p_.new_tensor(std::move(tensor)); }
   int step(Op op, Tensor result) override {
     op.recompute = block_;
     return add(ops_, std::move(op), std::move(result));

@@ -70,6 +70,8 @@ class Matcher {
   }
   bool alike(const Op& a, const Op& b) const {
     const auto moves = [&](int p) { return p >= 0 && moved_[p]; };
+    // What the way back writes over is not there any more.
+    if (a.as<ops::Recurrent>() != nullptr) return false;
     return a.what.index() == b.what.index() && a.parameters == b.parameters &&
            a.in.size() == b.in.size() && a.out >= 0 && b.out >= 0 &&
            (a.before >= 0) == (b.before >= 0) && same_input(a, b) && same_activation(a, b) &&
@@ -99,6 +101,7 @@ std::vector<bool> read(const Program& p, const std::vector<bool>& found) {
     for (const GradTerm& t : terms) {
       mark(t.x);
       mark(t.dy);
+      mark(t.lengths);
     }
   }
   return is;
@@ -110,7 +113,7 @@ std::vector<int> roots(const Program& program) {
   std::vector<int> root(program.tensors.size());
   std::iota(root.begin(), root.end(), 0);
   for (const Op& op : program.ops) {
-    if (is_alias(op)) root[op.out] = root[op.in[0]];
+    if (is_alias(op) || is_in_place(op)) root[op.out] = root[op.in[0]];
   }
   return root;
 }

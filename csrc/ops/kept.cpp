@@ -23,6 +23,12 @@ Shape KeptRows::shape(const Given& given) {
   return {width};
 }
 
+void KeptRows::lower(Lowering& to, Op& op) const {
+  KeptRows mine = *this;
+  mine.zeros = restarts && !to.training();
+  op.what = mine;
+}
+
 Shape KeepRows::shape(const Given& given) {
   width = given.width();
   count(*this, given);

@@ -16,8 +16,15 @@ struct KeptRows : Kept {
   static constexpr std::array kTensors{"x"};
   static constexpr std::array kParameters{"states"};
   static constexpr bool kStops = true;
-  static constexpr auto fields() { return std::tuple{Field{"width", &Kept::width}}; }
+  static constexpr std::size_t kOptional = 1;  // restarts
+  static constexpr auto fields() {
+    return std::tuple{Field{"width", &Kept::width}, Field{"restarts", &KeptRows::restarts}};
+  }
   Shape shape(const Given& given);
+  void lower(Lowering& to, Op& op) const;
+
+  bool restarts = false;  // whether an epoch, and a prediction, begin with zeros
+  bool zeros = false;     // whether it is a prediction
 };
 
 // out = in0; at the end of a step its rows are the states.

@@ -18,6 +18,7 @@
 #include "ops/norm.h"
 #include "ops/pointwise.h"
 #include "ops/pool.h"
+#include "ops/recurrent.h"
 #include "ops/shape.h"
 #include "ops/softmax.h"
 #include "ops/sparse.h"
@@ -39,7 +40,8 @@ using All = List<  // in any order
     UniformLike, Bernoulli, GaussianNoise, Reparameterize, ReparameterizeGrad, Divide, DivideGrad,
     Power, PowerGrad, Clip, ClipGrad, Maximum, Minimum, WhereLarger, Sum, Repeat, Slice, SliceGrad,
     SpectralNorm, SpectralVectors, SpectralScale, SpectralShares, SparseProduct, SparseMatMul,
-    SparseMatMulGrad, SparseMatMulFactors, KeptRows, KeepRows>;
+    SparseMatMulGrad, SparseMatMulFactors, KeptRows, KeepRows, Recurrent, RecurrentPack,
+    RecurrentGrad, RecurrentInputGrad, StepDropout>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };
@@ -85,6 +87,10 @@ inline bool crosses_samples(const Op& op) {
 // Is its result its input under another name?
 inline bool is_alias(const Op& op) {
   return std::visit([]<class A>(const A&) { return requires { A::kAlias; }; }, op.what);
+}
+// Does its result lie where its first input lay, which nobody reads any more?
+inline bool is_in_place(const Op& op) {
+  return std::visit([]<class A>(const A&) { return requires { A::kInPlace; }; }, op.what);
 }
 // The activation it applies or takes the derivative of; null where it can do neither.
 inline Fused* fused(Op& op) {

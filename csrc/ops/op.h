@@ -54,6 +54,13 @@ struct Parameter {
   Bound bound = {};
 };
 
+// Where numbers lie in a row that has others, too.
+struct Stride {
+  long first = 0;  // elements before them
+  long each = 0;   // from position to position; 0 where they are dense
+  bool any() const { return first > 0 || each > 0; }
+};
+
 // One term of a parameter's gradient, summed over the samples of the batch.
 struct GradTerm {
   enum class Form {
@@ -66,6 +73,9 @@ struct GradTerm {
   int dy;                    // tensor
   bool second_half = false;  // the columns of dy that count
   long positions = 1;        // of Outer: rows of x and of dy that a sample has, dense
+  // Of a tensor that holds more: elements before the first, and from position to position.
+  Stride x_at = {}, dy_at = {};
+  int lengths = -1;  // tensor whose first column is how many positions of a sample count
 };
 
 // Position in activations/list.h; -1 for none. Python gives its name.

@@ -19,6 +19,7 @@ class Lowering : public Steps {
   // Is that parameter one which nobody trains, or one of the objective's, running statistics too?
   virtual bool frozen(int parameter) const = 0;
   virtual bool moves(int parameter) const = 0;
+  virtual int besides(Tensor tensor) = 0;  // a tensor that the op itself writes, as its `before`
 };
 
 // An op passes the gradient of its result on to its inputs and parameters.

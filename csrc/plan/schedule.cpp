@@ -58,6 +58,7 @@ long least_chunk(const Program& program, const Op& op) {
         if constexpr (std::is_base_of_v<ops::Multiplying, A>) {
           return ceil_div(kLeastChunk, a.positions);
         }
+        if constexpr (requires { A::kManySamples; }) return kLeastChunk;
         return on_positions(program, op) || goes_along(program, op) ? 1L : kLeastChunk;
       },
       op.what);
@@ -120,6 +121,7 @@ void Schedule::place_tensors(const Program& program, const std::vector<PhaseSpan
     for (const GradTerm& t : terms) {
       touch(t.x, end, end_phase);
       touch(t.dy, end, end_phase);
+      touch(t.lengths, end, end_phase);
     }
   }
   for (const Op& op : program.ops) {  // running statistics follow them in the end

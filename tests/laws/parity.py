@@ -81,11 +81,13 @@ def follow(case, bound):
 
 
 def draws(node):
-    """Say whether a layer draws numbers that matter."""
+    """Say whether a layer draws numbers that matter, or goes on where it was before."""
     if node.kind == "RReLU":
         return node.args[0] < node.args[1]
     if node.kind == "Reparameterize":
         return True
+    if node.kind in ("SimpleRNN", "LSTM", "GRU"):
+        return any(node.get(word) for word in ("dropout", "recurrent_dropout", "stateful"))
     return node.kind in ("Dropout", "AlphaDropout", "GaussianNoise") and node.args[0] > 0
 
 

@@ -387,6 +387,62 @@ def conv1d(twin, node, x, key):
     return twin.activate(node.get("activation"), y.transpose(1, 2), key)
 
 
+def recurrent(twin, node, x, key, *, steps=None, back=None):
+    """Step by step; the first `steps` of a sample, where that is told."""
+    reverse = node.get("reverse", False) if back is None else back
+    w, u = twin.take(key, "weight"), twin.take(key, "recurrent")
+    after = node.kind == "GRU" and node.get("reset_after", True)
+    bias, second = (
+        twin.take(key, word) if node.get("use_bias", True) and there else torch.zeros(w.shape[1])
+        for word, there in (("bias", True), ("recurrent_bias", after))
+    )
+    count, units = min(steps or x.shape[1], x.shape[1]), u.shape[0]
+    h = c = torch.zeros(len(x), units, dtype=x.dtype)
+    found = {}
+    for t in reversed(range(count)) if reverse else range(count):
+        a = x[:, t] @ w + bias
+        if node.kind == "LSTM":
+            i, f, g, o = (a + h @ u).chunk(4, 1)
+            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+            h = torch.sigmoid(o) * torch.tanh(c)
+        elif node.kind == "GRU":
+            of_h = h @ u[:, : 2 * units] + second[: 2 * units]
+            r, z = torch.sigmoid(a[:, : 2 * units] + of_h).chunk(2, 1)
+            last = u[:, 2 * units :]
+            n = r * (h @ last + second[2 * units :]) if after else (r * h) @ last
+            n = torch.tanh(a[:, 2 * units :] + n)
+            h = (1 - z) * n + z * h
+        else:
+            a = a + h @ u
+            if node.get("activation") == "relu":
+                twin.look(a, (0.0,))
+            h = torch.relu(a) if node.get("activation") == "relu" else torch.tanh(a)
+        found[t] = h
+    if not node.get("return_sequences"):
+        return h
+    rest = h if node.get("hold") else torch.zeros_like(h)
+    return torch.stack([found.get(t, rest) for t in range(x.shape[1])], dim=1)
+
+
+def counted(twin, node, x, key):
+    return recurrent(twin, node.args[0], x, (*key, 0), steps=node.args[1])
+
+
+def time_distributed(twin, node, x, key):
+    steps = [twin.chain(node.args, x[:, t], key) for t in range(x.shape[1])]
+    return torch.stack(steps, dim=1)
+
+
+def bidirectional(twin, node, x, key):
+    inner, merge = node.args[0], node.get("merge", "concat")
+    first = inner.get("reverse", False)
+    a = recurrent(twin, inner, x, (*key, 0), back=first)
+    b = recurrent(twin, node.get("backward") or inner, x, (*key, 1), back=not first)
+    if merge == "concat":
+        return torch.cat([a, b], dim=-1)
+    return a * b if merge == "multiply" else a + b if merge == "add" else (a + b) / 2
+
+
 def max_pool1d(twin, node, x, key):
     x = channels_first(x)
     size, stride, _, zeros = along(node, x.shape[2])
@@ -545,6 +601,10 @@ LAYERS = {
     "ParametricActivation": parametric_activation,
     "FeatureScale": feature_scale,
     "PeriodicEmbedding": periodic_embedding,
+    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), recurrent),
+    "Counted": counted,
+    "Bidirectional": bidirectional,
+    "TimeDistributed": time_distributed,
     "Dense": dense,
     "GraphConv": graph_conv,
     "Gate": gate,

@@ -7,6 +7,10 @@ namespace steep::STEEP_ISA {
 
 template <class T>
 void run(const ops::KeptRows& op, const Work<T>& w, const Step<T>& s, long lo, long hi) {
+  if (op.zeros || (op.restarts && s.batch == 0)) {
+    for (long r = lo; r < hi; ++r) __builtin_memset(w.out.at(r), 0, w.out.width() * sizeof(T));
+    return;
+  }
   for (long r = lo; r < hi; ++r) {
     const T* const from = w.parameters[0] + (s.first + r) % op.rows * op.width;
     T* const to = w.out.at(r);

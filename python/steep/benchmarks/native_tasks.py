@@ -11,7 +11,7 @@ from ..network.model import Input, Model, Sequential
 from ..network.network import Network
 from ..training.trainer import Trainer
 from ..vae import VAE
-from .tasks import Arrays, Task, task_data
+from .tasks import RECURRENT, Arrays, Task, task_data
 from .work import CHECK_STEPS, Work
 
 Weights = list[NDArray[np.float32]]
@@ -128,7 +128,27 @@ def _gcn_cora(case: Task, arrays: Arrays, weights: Weights) -> Work:
     return _work(case, fit, lambda: trainer.evaluate(x, y)["loss"])
 
 
+def _recurrent(case: Task, arrays: Arrays, weights: Weights) -> Work:
+    _, _, units, gates, out = RECURRENT[case.name]
+    layer = layers.LSTM(units) if gates == 4 else layers.GRU(units)
+    net = Sequential(layer, layers.Dense(out)).build(arrays["x"].shape[1:])
+    _begin(net, weights)
+    trainer = Trainer(net, "cross_entropy" if out > 1 else "mse", optimizers.Adam(case.lr))
+
+    def fit(samples: int, epochs: int) -> object:
+        x, y = arrays["x"][:samples], arrays["y"][:samples]
+        return trainer.fit(
+            x, y, epochs=epochs, batch_size=case.batch, shuffle=False, progress=False
+        )  # fmt: skip
+
+    first = slice(case.batch)
+    return _work(
+        case, fit, lambda: trainer.evaluate(arrays["x"][first], arrays["y"][first])["loss"]
+    )
+
+
 _MAKERS = {
+    **dict.fromkeys(RECURRENT, _recurrent),
     "two_heads": _two_heads,
     "vae_mnist": _vae_mnist,
     "dcgan28": _dcgan28,

@@ -21,6 +21,8 @@ class Task:
         and the divergence. ``dcgan28``: a discriminator's step on real and fake images and a
         generator's, 28x28, of Radford et al. (2015). ``gcn_cora``: 1433-16-7 over a graph of the
         size of Cora, binary features of which 1.3 % are 1, dropout 0.5 before the second layer.
+        ``lstm_rows``: an LSTM of 128 units over the 28 rows of 28 pixels, its last h to 10 classes.
+        ``gru_long``: a GRU of 64 units over 100 steps of 8 numbers, its last h to one value.
     batch : int
         Samples in a step.
     batches : int
@@ -59,6 +61,8 @@ class Task:
         return self.flops < 2e7
 
 
+# Of recurrent cases: steps, features, units, gates, outputs.
+RECURRENT = {"lstm_rows": (28, 28, 128, 4, 10), "gru_long": (100, 8, 64, 3, 1)}
 NODES, FEATURES, HIDDEN, CLASSES, EDGES, LABELLED = 2708, 1433, 16, 7, 5278, 140
 ENTRIES = 49_216  # of the features
 
@@ -67,6 +71,8 @@ TASKS = (
     Task("vae_mnist", 128, 40, 1, 652_824, 4.2e8),
     Task("dcgan28", 64, 4, 1, 898_370, 9.44e9, lr=2e-4),
     Task("gcn_cora", 1, 1, 50, 23_063, 6e6, lr=0.01),
+    Task("lstm_rows", 64, 20, 2, 81_674, 8.08e8),
+    Task("gru_long", 64, 10, 2, 14_273, 5.11e8),
 )
 
 Arrays = dict[str, NDArray[Any]]
@@ -86,6 +92,8 @@ def task_data(case: Task) -> tuple[Arrays, list[NDArray[np.float32]]]:
     if case.name == "vae_mnist":
         shapes = ((784, 400), (400, 40), (20, 400), (400, 784))
         return {"x": random.random((n, 784), dtype=np.float32)}, _weights(random, shapes)
+    if case.name in RECURRENT:
+        return _series(random, n, case.name)
     data: Arrays = {
         "x": random.standard_normal((n, 64), dtype=np.float32),
         "label": random.integers(0, 10, n),
@@ -102,6 +110,20 @@ def _weights(
         bound = (6 / (i + o)) ** 0.5
         found += [random.uniform(-bound, bound, (i, o)).astype(np.float32), np.zeros(o, np.float32)]
     return found
+
+
+def _series(
+    random: np.random.Generator, n: int, name: str
+) -> tuple[Arrays, list[NDArray[np.float32]]]:
+    """Return sequences, labels or values, and weights; of three gates there are two biases."""
+    steps, features, units, gates, out = RECURRENT[name]
+    columns = gates * units
+    w, bias, u, second, *head = _weights(
+        random, ((features, columns), (units, columns), (units, out))
+    )
+    y = random.random((n, 1), np.float32) if out == 1 else random.integers(0, out, n)
+    x = random.random((n, steps, features), np.float32)
+    return {"x": x, "y": y}, [w, u, bias, *([second] if gates == 3 else []), *head]
 
 
 def _graph(random: np.random.Generator) -> Arrays:

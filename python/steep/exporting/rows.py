@@ -19,6 +19,7 @@ Row: TypeAlias = Callable[[Writer, Step], None]
 # Ops without a row, and why.
 NOT_EXPORTABLE: Mapping[str, str] = {
     "kept_rows": "numbers that one batch leaves for the next have no place in an ONNX graph",
+    "recurrent": "recurrent layers are not written yet",
     "keep_rows": "numbers that one batch leaves for the next have no place in an ONNX graph",
 }
 
@@ -379,6 +380,7 @@ ROWS: Mapping[str, Row] = {
     "reshape": _reshape,
     "rrelu": _rrelu,
     "slice": _slice,
+    "step_dropout": _same,
     "softmax": _softmax,
     "sparse_matmul": _sparse_matmul,
     "sparse_product": _sparse_product,

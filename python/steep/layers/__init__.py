@@ -43,9 +43,11 @@ from .noise import GaussianNoise, GradientReversal, Reparameterize
 from .norm import BatchNorm, LocalResponseNorm, SpectralNorm
 from .pointwise import AlphaDropout, Dropout, Normalize, Rescale
 from .pool import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
+from .recurrent import GRU, LSTM, SimpleRNN
 from .sequence import AvgPool1D, Conv1D, GlobalAvgPool1D, GlobalMaxPool1D, MaxPool1D
 from .shape import Flatten, RepeatVector, Reshape, UpSample2D, ZeroPad2D
 from .tabular import FeatureScale, PeriodicEmbedding
+from .steps import Bidirectional, TimeDistributed
 from .transposed import Conv2DTranspose, TiedDense
 
 __all__ = [
@@ -54,12 +56,15 @@ __all__ = [
     "GEGLU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
     "SELU",
     "Activation",
     "AlphaDropout",
     "AvgPool1D",
     "AvgPool2D",
     "BatchNorm",
+    "Bidirectional",
     "Branches",
     "Conv1D",
     "Conv2D",
@@ -102,6 +107,7 @@ __all__ = [
     "Residual",
     "SiLU",
     "Sigmoid",
+    "SimpleRNN",
     "SoftShrink",
     "Softmax",
     "Softsign",
@@ -109,6 +115,7 @@ __all__ = [
     "SwiGLU",
     "Tanh",
     "TiedDense",
+    "TimeDistributed",
     "UpSample2D",
     "ZeroPad2D",
 ]

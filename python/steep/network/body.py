@@ -12,7 +12,7 @@ from typing import Any
 from .. import _core
 from ..checks.names import exactly, matches
 from .built import Built, Home, Saved, Shared, describe, first_values, made
-from .description import Description, Key, Part, Source
+from .description import Counts, Description, Key, Part, Source
 from .layer import Layer, note_freeze
 from .naming import label
 from .scope import Scope
@@ -203,6 +203,19 @@ class Body(Layer):
         """Samples that each batch normalisation over them alone takes together; 0: the batch."""
         body = self._body()
         return [] if body is None else body.about.groups
+
+    @property
+    def _lengths(self) -> dict[int, Counts]:
+        """Inputs that say how many steps a sample has, by place."""
+        body = self._body()
+        about = self._seen if body is None else body.about
+        return {} if about is None else about.lengths
+
+    @property
+    def _keeping(self) -> list[tuple[str, int]]:
+        """Layers that keep rows of a batch for the next one, and how many."""
+        body = self._body()
+        return [] if body is None else body.about.kept
 
     @property
     def _input_labels(self) -> list[str]:

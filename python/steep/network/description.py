@@ -61,6 +61,13 @@ class Added(NamedTuple):
     weight: Any  # a number or a schedule
 
 
+class Counts(NamedTuple):
+    """What an input says that holds lengths."""
+
+    title: str  # of the layer that goes by them
+    steps: int  # the most of them
+
+
 class Part(NamedTuple):
     """A network that stands in the one being described."""
 
@@ -89,6 +96,8 @@ class Description:
     parts: list[Part]  # nested networks
     losses: list[Added]  # by layers
     scalars: list[OfStep]  # what ops go by that depends on the step
+    lengths: dict[int, Counts]  # inputs that say how many steps a sample has, by place
+    kept: list[tuple[str, int]]  # layers that keep rows of a batch for the next one, how many
 
     @property
     def taken(self) -> bool:

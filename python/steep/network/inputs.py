@@ -11,6 +11,7 @@ import numpy as np
 from ..checks.arrays import Array, array, finite, is_native, place, readable
 from ..losses import Loss
 from . import labels as positions
+from .description import Counts
 from .tensor import Shape
 
 _LABELS = "labels must be whole numbers from 0"
@@ -25,6 +26,8 @@ class Takes(Protocol):
     def input_shapes(self) -> tuple[Shape, ...] | None: ...  # noqa: D102
     @property
     def _input_labels(self) -> list[str]: ...
+    @property
+    def _lengths(self) -> dict[int, Counts]: ...
 
 
 def features(
@@ -52,6 +55,10 @@ def features(
             raise ValueError(f"X: expects a list of {count} arrays, one for each input")
         sources, names = list(X), [f"X[{k}]" for k in range(count)]
     arrays = [readable(array(name, x)) for name, x in zip(names, sources, strict=True)]
+    counts = net._lengths if count > 1 else {}
+    for k in counts:
+        if arrays[k].ndim == 1:
+            arrays[k] = arrays[k][:, None]
     for k, (name, a) in enumerate(zip(names, arrays, strict=True)):
         _samples_by_features(name, a, empty)
         if 0 in a.shape[1:]:
@@ -61,6 +68,8 @@ def features(
     same_length(zip(names, arrays, strict=True))
     for name, a, x in zip(names, arrays, sources, strict=True):
         finite(name, a, x, precision)
+    for k, (who, steps) in counts.items():
+        _lengths(names[k], arrays[k], who, steps)
     return arrays
 
 
@@ -191,6 +200,18 @@ def same_length(given: Any) -> None:
     for name, size in sizes[1:]:
         if size != sizes[0][1]:
             raise ValueError(f"{sizes[0][0]} has {sizes[0][1]} samples, but {name} has {size}")
+
+
+def _lengths(name: str, a: Array, who: str, steps: int) -> None:
+    """Refuse what is no number of steps."""
+    given = a.reshape(-1)
+    wrong = np.flatnonzero((given < 1) | (given > steps) | (given != np.rint(given)))
+    if wrong.size:
+        row = int(wrong[0])
+        raise ValueError(
+            f"{name}: {who} goes by lengths, whole numbers from 1 to {steps}, got "
+            f"{given[row]:g} at row {row}"
+        )
 
 
 def _samples_by_features(name: str, a: Array, empty: bool) -> None:

@@ -46,6 +46,7 @@ class Layer:
     name: str | None = None
     _arguments: dict[str, Any]
     _trainable: bool = True
+    names_inside = False  # whether layers inside have its name before theirs, though it has none
 
     def __init__(self, name: str | None = None) -> None:
         if name is not None and (not isinstance(name, str) or not name):

@@ -106,7 +106,8 @@ class Model(Network):
         tensors = [Input(tuple(shape)) for shape in config["shapes"]]
         count = len(tensors)
         for layer, sources in config["calls"]:
-            tensors.append(layer(*(tensors[k] for k in sources)))
+            given = [tensors[k] for k in sources]  # some layers give their tensors one by one
+            tensors.append(given[0]._scope.run(layer, given))
         outputs: Any = [tensors[k] for k in config["outputs"]]
         if config.get("names") is not None:
             outputs = dict(zip(config["names"], outputs, strict=True))
@@ -144,9 +145,10 @@ def Input(shape: Shape | int) -> Tensor:
     Parameters
     ----------
     shape
-        Without the batch axis: ``(784,)``.
+        Without the batch axis: ``(784,)``. ``()``: one number a sample, such as the length of a
+        sequence, which is then (1,) here and comes as (N,) or (N, 1).
     """
-    return symbolic(shape_of("Input", shape))
+    return symbolic(shape_of("Input", 1 if shape == () else shape))
 
 
 def _tensors(what: str, given: Any) -> list[Tensor]:

@@ -7,7 +7,7 @@ from .. import _core
 from ..exporting.steps import Call, Recorded, Step
 from .built import describe
 from .description import sizes
-from .scope import WEIGHTED, Scope
+from .scope import TENSORS, WEIGHTED, Scope
 from .tensor import Shape
 
 # Ops whose first argument is a tensor and whose others are parameters.
@@ -49,7 +49,7 @@ class _Noting:
             return getattr(self.graph, kind)  # type: ignore[no-any-return]
 
         def add(*given: int, **attributes: Any) -> int:
-            count = 1 if kind in _BY_PARAMETERS else len(given)
+            count = TENSORS.get(kind, 1) if kind in _BY_PARAMETERS else len(given)
             return self._note(kind, given[:count], given[count:], attributes)
 
         return add

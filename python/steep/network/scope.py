@@ -12,7 +12,7 @@ from typing import Any
 from .. import _core, schedules
 from ..checks.numbers import ANY, Range
 from ..constraints import constraint_of
-from .description import Added, Description, Key, Part, Row, Source, Weight
+from .description import Added, Counts, Description, Key, Part, Row, Source, Weight
 from .naming import Names, label
 from .tensor import LayerLike, Shape, Tensor
 
@@ -32,6 +32,7 @@ WEIGHTED = {
     "prelu": "prelu expects its slope to be a parameter",
     "kept_rows": "kept_rows expects states to be a parameter",
     "keep_rows": "keep_rows expects states to be a parameter",
+    "recurrent": "recurrent expects weights and biases to be parameters",
     "batch_norm": "batch_norm expects weight, bias and running statistics to be parameters",
 }
 
@@ -41,6 +42,9 @@ OF_STEP = {
     "scale": (1.0, ANY, "the scale of a reversal"),
     "rate": (0.0, Range(0.0, 1.0 - 2.0**-24, high_open=False), "the rate of a dropout"),
 }
+# How many tensors come before their parameters, where it is not one.
+TENSORS = {"recurrent": 2}
+
 MULTIPLY = ("matmul", "conv2d", "conv2d_transpose")
 
 being_described: ContextVar["Scope"] = ContextVar("steep_scope")
@@ -85,6 +89,8 @@ class Scope:
         self._stack: list[tuple[Row, str]] = []  # layers being called, with their labels ...
         self._layers: list[LayerLike] = []  # ... and themselves
         self.losses: list[Added] = []
+        self.lengths: dict[int, Counts] = {}  # by tensor
+        self.kept: list[tuple[str, int]] = []  # layers that keep rows for the next batch, how many
         self.scalars = [] if scalars is None else scalars
         self._blocks = 0  # recomputed blocks so far ...
         self._block = 0  # ... and the one being described, or 0
@@ -119,7 +125,7 @@ class Scope:
         self._stack.append((row, title))
         self._layers.append(layer)
         self.graph.name_next(title)
-        if layer.name is not None:
+        if layer.name is not None or getattr(layer, "names_inside", False):
             self._names.prefix = f"{name}."
         try:
             out = layer.call(*inputs)
@@ -160,6 +166,9 @@ class Scope:
         self._kinds[out] = attributes["kind"] if kind == "activation" else kind
         if kind == "batch_norm" and math.prod(y.shape[:-1]) == 1:
             self._groups.append(attributes["virtual_batch"])
+        if kind == "recurrent" and self._stack:  # every step costs both weights once
+            sizes = [math.prod(weight.shape) for weight in inputs[2:4]]
+            self._stack[-1][0].multiply_adds += inputs[0].shape[0] * sum(sizes)
         if kind in MULTIPLY:
             self._note_product(kind, inputs, y, attributes)
         elif index[0] in self._products and kind in ("batch_norm", "spectral_norm"):
@@ -291,6 +300,16 @@ class Scope:
             name = f"{plain}_{count}"
         self.losses.append(Added(name, x._index, weight))
 
+    def note_lengths(self, lengths: Tensor, steps: int) -> None:
+        """Note that a tensor says how many of so many steps a sample has."""
+        known = self.lengths.get(lengths._index)
+        if known is None or steps < known.steps:
+            self.lengths[lengths._index] = Counts(self.title, steps)
+
+    def note_kept(self, rows: int) -> None:
+        """Note that the layer being called keeps so many rows of a batch for the next one."""
+        self.kept.append((self.title, rows))
+
     def close(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Description:
         """Return what was described; let go of what refers back to the scope."""
         for weight in self.weights.values():
@@ -311,12 +330,16 @@ class Scope:
             list(self.parts.values()),
             self.losses,
             self.scalars,
+            {k: self.lengths[x._index] for k, x in enumerate(inputs) if x._index in self.lengths},
+            self.kept,
         )
 
     def _of_parameter(self, kind: str, inputs: Sequence[Tensor]) -> tuple[str, Sequence[Tensor]]:
         """Give ops on a parameter their own name, with the parameter last."""
         if kind in WEIGHTED:
-            if inputs[0]._parameter or not all(x._parameter for x in inputs[1:]):
+            count = TENSORS.get(kind, 1)
+            plain, weights = inputs[:count], inputs[count:]
+            if any(x._parameter for x in plain) or not all(x._parameter for x in weights):
                 raise TypeError(f"{self.title}: {WEIGHTED[kind]}")
             return kind, inputs
         plain = inputs

@@ -176,6 +176,22 @@ def checked_augment(given: Any, net: Network) -> tuple[bool, int, int, list[floa
     return given._settings(net.input_shapes)
 
 
+def refuse_kept(net: Network, layout: Layout) -> None:
+    """Refuse batches that do not go on where the one before ended, of layers that keep states."""
+    samples, size, shuffle, _ = layout
+    for who, rows in net._keeping:
+        if shuffle:
+            raise ValueError(
+                f"{who}: is stateful: a row of a batch goes on where it ended in the batch before. "
+                "Use fit(shuffle=False)."
+            )
+        if min(samples, size) > rows:
+            raise ValueError(
+                f"{who}: keeps the states of {rows} rows, and batches have {min(samples, size)}. "
+                f"Make it with stateful={min(samples, size)}."
+            )
+
+
 def warn_of_single_sample(net: Network, layout: Layout) -> None:
     """Warn where a batch is so small that a batch normalisation sees one value a channel."""
     samples, size, _, drop_last = layout

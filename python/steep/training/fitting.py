@@ -6,7 +6,7 @@ The door's part that checks what is given; the steps are the loop's and the run'
 from typing import TYPE_CHECKING, Any
 
 from ..checks.numbers import flag, whole
-from .data import checked_augment, checked_validation, warn_of_single_sample
+from .data import checked_augment, checked_validation, refuse_kept, warn_of_single_sample
 from .history import History
 from .hooks import Callbacks
 from .loop import Loop
@@ -122,6 +122,7 @@ class Fitting:
                 size = layout[1] if accumulate == 1 else size or 32
                 run.refuse_too_large(min(size, layout[1]))
                 warn_of_single_sample(net, layout_of(data.samples, size, shuffle, drop_last))
+                refuse_kept(net, layout)
                 called = Callbacks(callbacks, self, run.place)
                 run.announce(called, validated=held is not None)
             run.begin(epochs, layout, progress)
