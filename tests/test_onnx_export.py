@@ -133,6 +133,25 @@ def test_several_inputs_and_named_outputs():
     assert [w.name for w in model.graph.initializer].count("shared.weight") == 1
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_before", "tanh", "relu"])
+@pytest.mark.parametrize("sequences", [True, False])
+@pytest.mark.parametrize("reverse", [True, False])
+def test_recurrent_layers_with_lengths_and_states(cell, sequences, reverse):
+    given = {"return_sequences": sequences, "return_state": True, "reverse": reverse}
+    if cell == "lstm":
+        layer = layers.LSTM(5, **given, hold=True)
+    elif cell.startswith("gru"):
+        layer = layers.GRU(5, **given, reset_after=cell == "gru")
+    else:
+        layer = layers.SimpleRNN(5, cell, **given, hold=True)
+    x, lengths = steep.Input((7, 3)), steep.Input(())
+    start = [steep.Input((5,)) for _ in range(layer.memory)]
+    net = steep.Model([x, lengths, *start], list(layer(x, lengths, *start))).build(seed=2)
+    X = [random.normal(size=(6, 7, 3)), np.array([[7], [1], [3], [7], [2], [6]])]
+    X += [random.normal(size=(6, 5)) for _ in start]
+    check(stirred(net), [a.astype(np.float32) for a in X])
+
+
 def test_an_output_that_is_an_input():
     x = steep.Input(4)
     net = steep.Model(x, [x, x * 2.0]).build()

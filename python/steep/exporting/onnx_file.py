@@ -72,4 +72,4 @@ def _proto(onnx: Any, node: Node) -> Any:
         key: onnx.numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
         for key, value in node.attributes.items()
     }
-    return onnx.helper.make_node(node.op, node.inputs, [node.output], node.name, **given)
+    return onnx.helper.make_node(node.op, node.inputs, node.outputs, node.name, **given)

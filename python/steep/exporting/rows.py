@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .activations import ACTIVATIONS
+from .recurrent import recurrent
 from .steps import Array, Step
 from .writer import Writer
 
@@ -19,7 +20,6 @@ Row: TypeAlias = Callable[[Writer, Step], None]
 # Ops without a row, and why.
 NOT_EXPORTABLE: Mapping[str, str] = {
     "kept_rows": "numbers that one batch leaves for the next have no place in an ONNX graph",
-    "recurrent": "recurrent layers are not written yet",
     "keep_rows": "numbers that one batch leaves for the next have no place in an ONNX graph",
 }
 
@@ -376,6 +376,7 @@ ROWS: Mapping[str, Row] = {
     "power": _power,
     "prelu": _prelu,
     "reparameterize": _reparameterize,
+    "recurrent": recurrent,
     "repeat": _repeat,
     "reshape": _reshape,
     "rrelu": _rrelu,

@@ -18,11 +18,11 @@ Order: TypeAlias = Literal["last", "first"]  # where the channels are
 
 @dataclass
 class Node:
-    """One ONNX node of one output."""
+    """One ONNX node."""
 
     op: str
     inputs: list[str]
-    output: str
+    outputs: list[str]
     name: str
     attributes: Mapping[str, Any]
 
@@ -61,9 +61,13 @@ class Writer:
 
     def node(self, op: str, inputs: Sequence[str], **attributes: Any) -> str:
         """Add a node and return the name of its output."""
-        output = self._unique(f"{self._layer}/{op}")
-        self.nodes.append(Node(op, list(inputs), output, output, attributes))
-        return output
+        return self.several(op, inputs, 1, **attributes)[0]
+
+    def several(self, op: str, inputs: Sequence[str], count: int, **attributes: Any) -> list[str]:
+        """Add a node of so many outputs and return their names."""
+        names = [self._unique(f"{self._layer}/{op}") for _ in range(count)]
+        self.nodes.append(Node(op, list(inputs), names, names[0], attributes))
+        return names
 
     def constant(self, value: Array) -> str:
         """Return the name of a constant; equal ones are there once."""
@@ -136,7 +140,7 @@ class Writer:
         self._layer = "network"
         for tensor, name in zip(outputs, names, strict=True):
             found = self.get(tensor, "last")
-            self.nodes.append(Node("Identity", [found], name, f"network/{name}", {}))
+            self.nodes.append(Node("Identity", [found], [name], f"network/{name}", {}))
 
     def _unique(self, name: str) -> str:
         found, count = name, 0
