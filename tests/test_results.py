@@ -25,6 +25,15 @@ def test_every_script_is_in_the_page_with_its_command():
         assert re.search(rf"^python docs/results/{path.name}", text, re.M), path.name
 
 
+def test_a_gru_adds_over_fifty_steps():
+    assert script("series").learn_adding() < 0.02
+
+
+def test_one_layer_reads_and_one_writes():
+    """In full: .98 of whole sums by epoch 55."""
+    assert script("series").learn_sums(epochs=55) >= 0.98
+
+
 def test_linear_autoencoders_reach_principal_components():
     made = script("autoencoder")
     X, _ = made.digits()
