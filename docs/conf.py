@@ -33,10 +33,10 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 SECTIONS = ("tables", "images", "series", "making", "structure", "tuning", "tools")
-exclude_patterns = ["gallery"]  # what is made of it lies in generated/gallery
+exclude_patterns = ["gallery", "notes"]  # what is made of them lies in generated
 sphinx_gallery_conf = {
-    "examples_dirs": "gallery",
-    "gallery_dirs": "generated/gallery",
+    "examples_dirs": ["gallery", "notes"],
+    "gallery_dirs": ["generated/gallery", "generated/notes"],
     "subsection_order": [f"gallery/{name}" for name in SECTIONS],
     "within_subsection_order": "FileNameSortKey",
     "image_scrapers": "shown.figures",

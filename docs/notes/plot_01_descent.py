@@ -48,7 +48,7 @@ figure.legend(loc="outside upper center", ncols=4)
 # \|1 - 2α\| < 1, or 0 < α < 1. In general the largest curvature decides: for a quadratic with
 # second derivatives up to λ the rate must stay below 2/λ. Here λ = 2. That bound is why a loss with
 # curvatures of very different size is hard for plain descent: see :ref:`the ravine
-# <sphx_glr_notes_plot_03_momentum.py>`.
+# <sphx_glr_generated_notes_plot_03_momentum.py>`.
 rates = np.linspace(0.02, 1.1, 55)
 ends = [abs(lab.descend(SGD(rate), slope, 2.0, 20).ravel()[-1]) for rate in rates]
 figure, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")

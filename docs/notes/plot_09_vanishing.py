@@ -55,6 +55,7 @@ axes.set(xlabel="layer", ylabel="norm of its gradient", xticks=range(0, 21, 5))
 axes.legend(fontsize=8, title="deviation of weights")
 
 # %%
-# What helps: :ref:`the scale of the first weights <sphx_glr_notes_plot_10_initialisation.py>`,
-# activations with a slope of 1, :ref:`shortcuts <sphx_glr_notes_plot_14_residual.py>`,
-# normalisation, and for those that explode :ref:`clipping <sphx_glr_notes_plot_08_clipping.py>`.
+# What helps: :ref:`the scale of the first weights
+# <sphx_glr_generated_notes_plot_10_initialisation.py>`, activations with a slope of 1,
+# :ref:`shortcuts <sphx_glr_generated_notes_plot_14_residual.py>`, normalisation, and for those that
+# explode :ref:`clipping <sphx_glr_generated_notes_plot_08_clipping.py>`.

@@ -46,8 +46,8 @@ from .pool import AvgPool2D, GlobalAvgPool2D, GlobalMaxPool2D, MaxPool2D
 from .recurrent import GRU, LSTM, SimpleRNN
 from .sequence import AvgPool1D, Conv1D, GlobalAvgPool1D, GlobalMaxPool1D, MaxPool1D
 from .shape import Flatten, RepeatVector, Reshape, UpSample2D, ZeroPad2D
-from .tabular import FeatureScale, PeriodicEmbedding
 from .steps import Bidirectional, TimeDistributed
+from .tabular import FeatureScale, PeriodicEmbedding
 from .transposed import Conv2DTranspose, TiedDense
 
 __all__ = [

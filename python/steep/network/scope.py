@@ -147,11 +147,7 @@ class Scope:
         if kind == "add_loss":
             self.add_loss(inputs[0], attributes["weight"], attributes["name"])
             return inputs[0]
-        for name, (at_rest, allowed, what) in OF_STEP.items():
-            by = attributes.get(name)
-            if isinstance(by, schedules.Schedule):
-                attributes = {**attributes, name: at_rest, "scalar": len(self.scalars)}
-                self.scalars.append(schedules.base.OfStep(by, allowed, what))
+        attributes = self._of_step(attributes)
         kind, inputs = self._of_parameter(kind, inputs)
         if self._spectral is not None and kind in MULTIPLY:
             return self._divided(self._spectral, kind, inputs, attributes)
@@ -176,6 +172,15 @@ class Scope:
         elif index[0] in self._products and kind in ("activation", *SLOPED):
             self._products[index[0]].relu |= kind in SLOPED or attributes["kind"] in RELU_LIKE
         return y
+
+    def _of_step(self, attributes: dict[str, Any]) -> dict[str, Any]:
+        """Put numbers of the step in place of schedules, and note where these come from."""
+        for name, (at_rest, allowed, what) in OF_STEP.items():
+            by = attributes.get(name)
+            if isinstance(by, schedules.Schedule):
+                attributes = {**attributes, name: at_rest, "scalar": len(self.scalars)}
+                self.scalars.append(schedules.base.OfStep(by, allowed, what))
+        return attributes
 
     @contextmanager
     def spectral(self, layer: LayerLike) -> Iterator[None]:
