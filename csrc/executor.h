@@ -104,6 +104,14 @@ struct Stretch {
 
 enum class Bad { Nothing, Loss, Gradient };
 
+// Where a value that is not finite was met first.
+struct Origin {
+  std::string where;           // layer or parameter
+  std::string op = "";         // what was computed there, as ops are called
+  std::string direction = "";  // "forward", "backward" or "update"
+  long sample = -1;            // its number among the data, where it is of one alone
+};
+
 struct Walked {
   long done;  // steps whose update was done
   Bad bad;  // what was not finite of the step after those; only a loss leaves the weights alone, ...
@@ -132,12 +140,15 @@ class Training {
   // there is none.
   static constexpr int kFinite = -1;
   virtual int bad_loss_at(const Batcher& data, Position at, const double* knobs) = 0;
-  // The layer whose output was the first that is not, of the batch that was last walked or asked for.
-  virtual std::string first_fault(const Batcher& data, Position at, const double* knobs,
-                                  int objective) = 0;
-  // The first parameter whose gradient is not finite.
-  virtual std::string faulty_parameter(const Batcher& data, Position at, const double* knobs,
-                                       int objective) = 0;
+  // Of the batch that was last walked or asked for, whose loss is not finite.
+  virtual Origin first_fault(const Batcher& data, Position at, const double* knobs,
+                             int objective) = 0;
+  // The first parameter whose gradient is not finite, and what on the way back made it so; an update that
+  // overflows where all are.
+  virtual Origin faulty_gradient(const Batcher& data, Position at, const double* knobs,
+                                 int objective) = 0;
+  // The first parameter that is not finite, if there is one.
+  virtual std::optional<std::string> faulty_weight() = 0;
   // The first parameter with a slot that is not finite, if there is one.
   virtual std::optional<std::string> faulty_slot() = 0;
 

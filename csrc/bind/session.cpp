@@ -97,7 +97,15 @@ class PySession {
   py::object fault() const {
     const std::optional<Fault> fault = released([](Session& s) { return s.fault(); });
     if (!fault) return py::none();
-    return py::dict(py::arg("what") = fault->what, py::arg("where") = fault->where);
+    const Origin& origin = fault->origin;
+    const py::object sample = origin.sample < 0 ? py::none() : py::object(py::int_(origin.sample));
+    return py::dict(py::arg("what") = fault->what, py::arg("where") = origin.where,
+                    py::arg("op") = origin.op, py::arg("direction") = origin.direction,
+                    py::arg("sample") = sample);
+  }
+
+  void skip() {
+    released([](Session& s) { s.skip(); });
   }
 
   bool settled() const {
@@ -368,6 +376,7 @@ void bind_session(py::module_& m) {
       .def("run", &PySession::run, arg("knobs").noconvert(), arg("known"), arg("budget"))
       .def("verify", &PySession::verify, arg("always"))
       .def_property_readonly("fault", &PySession::fault)
+      .def("skip", &PySession::skip)
       .def_property_readonly("settled", &PySession::settled)
       .def_property_readonly("epoch", &PySession::epoch)
       .def_property_readonly("steps", &PySession::steps)

@@ -345,8 +345,8 @@ template <class T> void CpuFullBatch<T>::restore() {
 }
 
 template <class T>
-std::string CpuFullBatch<T>::faulty_parameter(const Batcher& data, Position at, const double* knobs,
-                                              int) {
+Origin CpuFullBatch<T>::faulty_gradient(const Batcher& data, Position at, const double* knobs,
+                                        int) {
   data_ = &data;
   place_ = at;
   scalars_ = this->scalars_of(knobs);
@@ -355,9 +355,9 @@ std::string CpuFullBatch<T>::faulty_parameter(const Batcher& data, Position at, 
   evaluate(point_);
   const T* const g = this->gradients_->column(0);
   for (const Slice& s : this->weights_->layout().slices) {
-    if (!this->k_.all_finite(g + s.offset, s.size)) return s.name;
+    if (!this->k_.all_finite(g + s.offset, s.size)) return {s.name, "gradient", "backward"};
   }
-  return "update of the weights: too large for the number format";
+  return {"update of the weights: too large for the number format", "update", "update"};
 }
 
 template class CpuFullBatch<float>;

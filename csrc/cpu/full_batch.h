@@ -17,8 +17,8 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   ~CpuFullBatch() override;
 
   Walked walk(const Stretch& stretch, Halt* halt) override;
-  std::string faulty_parameter(const Batcher& data, Position at, const double* knobs,
-                               int objective) override;
+  Origin faulty_gradient(const Batcher& data, Position at, const double* knobs,
+                         int objective) override;
   void restore() override;
   long plan_bytes() const override;
   long plan_bytes(long rows) const override;

@@ -4,6 +4,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "cpu/kernels.h"
 #include "cpu/store.h"
 #include "data/batcher.h"
+#include "executor.h"
 #include "plan/schedule.h"
 
 namespace steep {
@@ -25,7 +27,9 @@ template <class T> struct BoundCall {
   int before;        // tensor it writes besides, as a fused activation's gradient wants it
   long units;        // that threads share, of a call that crosses samples
   std::string name;  // layer
-  bool found;        // an objective before may have done it
+  const char* op;
+  bool backward;
+  bool found;  // an objective before may have done it
 };
 
 // What plans that run one after the other hand on: tensors of theirs in a block of its own.
@@ -157,8 +161,8 @@ template <class T> class Plan {
     of.correct = correct(term);
     return of;
   }
-  // The first call whose output has a value that is not finite in rows [0, rows).
-  std::string first_fault(const Step<T>& step) const;
+  // The first call whose output has a value that is not finite in rows [0, rows), or the loss of a sample.
+  std::optional<Origin> first_fault(const Step<T>& step) const;
 
  private:
   struct Unbound {};
@@ -173,7 +177,9 @@ template <class T> class Plan {
   long place(std::size_t term) const { return static_cast<long>(term) * capacity_; }
   bool finite_losses(long lo, long hi) const;
   bool finite_statistics(long rows, int thread, int threads) const;
-  bool finite_output(const BoundCall<T>& call, long samples) const;
+  // The first row of what a call wrote that is not finite; -1 where there is none.
+  long faulty_row(const BoundCall<T>& call, long samples) const;
+  long faulty_loss(const BoundCall<T>& call, long rows) const;
   // See invariants.h: is the padding of what a call wrote in rows [lo, hi) zero?
   void check_output(const BoundCall<T>& call, long lo, long hi) const;
   // plan_bind.cpp
@@ -181,7 +187,7 @@ template <class T> class Plan {
   const Conv<T>& conv_of(const ops::Convolving& op, int weight);
   void drop_packs();
   void allocate(const Schedule& schedule);
-  void bind(const Op& op);
+  void bind(const Op& op, bool backward);
   Work<T> work_of(const Op& op) const;
   const void* made_for(const Op& op);
   long units_of(const Op& op, const Work<T>& work) const;

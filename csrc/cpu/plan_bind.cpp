@@ -80,6 +80,10 @@ const ops::Convolving* convolving(const Op& op) {
       op.what);
 }
 
+const char* name_of(const Op& op) {
+  return std::visit([]<class A>(const A&) { return A::kName; }, op.what);
+}
+
 bool turns_weights(const Op& op) {
   return std::visit(
       [](const auto& a) {
@@ -255,7 +259,7 @@ template <class T> long Plan<T>::units_of(const Op& op, const Work<T>& work) con
       op.what);
 }
 
-template <class T> void Plan<T>::bind(const Op& op) {
+template <class T> void Plan<T>::bind(const Op& op, bool backward) {
   const Call<T> run = k_.calls[op.what.index()];
   if (run == nullptr) return;
   Work<T> work = work_of(op);
@@ -276,7 +280,7 @@ template <class T> void Plan<T>::bind(const Op& op) {
   }
   const bool found = op.out >= 0 && !kept_.found.empty() && kept_.found[op.out];
   phases_.back().calls.push_back(
-      {run, work, op.out, op.before, units_of(op, work), op.layer, found});
+      {run, work, op.out, op.before, units_of(op, work), op.layer, name_of(op), backward, found});
 }
 
 template <class T>
@@ -290,7 +294,9 @@ Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuSto
   allocate(schedule);
   for (const Group& group : schedule.groups) {
     phases_.push_back({group.crosses, group.meets, group.chunk, {}});
-    for (std::size_t i = group.first; i < group.last; ++i) bind(program_.ops[i]);
+    for (std::size_t i = group.first; i < group.last; ++i) {
+      bind(program_.ops[i], i >= program_.backward);
+    }
   }
   bind_tasks();
   reserve_threads(1);

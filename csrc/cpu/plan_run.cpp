@@ -191,29 +191,47 @@ template <class T> void Plan<T>::put_statistics(const T* kept) const {
 }
 
 // Runs the step again, looking at what each call wrote: later ones may use the same memory.
-template <class T> std::string Plan<T>::first_fault(const Step<T>& common) const {
+template <class T>
+std::optional<Origin> Plan<T>::first_fault(const Step<T>& common) const {
   const Step<T> step = own(common, 0);
+  step.batcher->order(step.epoch, step.batch, step.first, 0, step.rows, step.order);
   for (const Phase<T>& phase : phases_) {
     for (std::size_t i = 0; i < phase.calls.size(); ++i) {
       const BoundCall<T>& call = phase.calls[i];
       call.run(call.work, step, 0, phase.crosses ? call.units : step.rows);
       const bool more = i + 1 < phase.calls.size() && phase.calls[i + 1].out == call.out;
-      if (call.out >= 0 && !more && !finite_output(call, step.rows)) return call.name;
+      if (call.out < 0 || more) continue;
+      const long row = faulty_row(call, step.rows), loss = faulty_loss(call, step.rows);
+      if (loss >= 0) return Origin{call.name, call.op, "forward", step.order[loss]};
+      if (row < 0) continue;
+      const bool one = program_.tensors[call.out].samples == 1;
+      return Origin{call.name, call.op, call.backward ? "backward" : "forward",
+                    one ? step.order[row] : -1};
     }
   }
-  return "loss";
+  return std::nullopt;
 }
 
-template <class T> bool Plan<T>::finite_output(const BoundCall<T>& call, long samples) const {
+// The first sample whose loss is not finite, of a call that is one; -1 where there is none.
+template <class T> long Plan<T>::faulty_loss(const BoundCall<T>& call, long rows) const {
+  const std::string_view op = call.op;
+  if (op != ops::Loss::kName && op != ops::MeanLoss::kName) return -1;
+  const double* const values = static_cast<const PerRow<T>*>(call.work.made)->values;
+  const double* const found =
+      std::find_if(values, values + rows, [](double x) { return !std::isfinite(x); });
+  return found == values + rows ? -1 : found - values;
+}
+
+template <class T> long Plan<T>::faulty_row(const BoundCall<T>& call, long samples) const {
   const long each = program_.tensors[call.out].samples;
   const long rows = each == kAllSamples ? 1 : (samples + each - 1) / each;
   for (long r = 0; r < rows; ++r) {
     const T* x = row(call.out, r);
     for (long c = 0; c < width(call.out); ++c) {
-      if (!std::isfinite(plain(x[c]))) return false;
+      if (!std::isfinite(plain(x[c]))) return r;
     }
   }
-  return true;
+  return -1;
 }
 
 #define STEEP_ROWS(T)                                                     \
@@ -225,7 +243,7 @@ template <class T> bool Plan<T>::finite_output(const BoundCall<T>& call, long sa
   template std::size_t Plan<T>::statistics() const;                       \
   template void Plan<T>::keep_statistics(T*) const;                       \
   template void Plan<T>::put_statistics(const T*) const;                  \
-  template std::string Plan<T>::first_fault(const Step<T>&) const;
+  template std::optional<Origin> Plan<T>::first_fault(const Step<T>&) const;
 STEEP_ROWS(float)
 STEEP_ROWS(double)
 STEEP_ROWS(portable::Dual)

@@ -230,38 +230,50 @@ int CpuTraining<T>::bad_loss_at(const Batcher& data, Position at, const double* 
 }
 
 template <class T>
-std::string CpuTraining<T>::first_fault(const Batcher& data, Position at, const double* knobs,
-                                        int objective) {
+Origin CpuTraining<T>::first_fault(const Batcher& data, Position at, const double* knobs,
+                                   int objective) {
+  if (const auto weight = faulty_weight()) return {*weight, "weight", "forward"};
   const Goal<T>& goal = goals_[objective];
-  std::string fault = "loss";
+  std::optional<Origin> fault;
   each_part(this->at(goal, data, at, scalars_of(knobs)), [&](const Step<T>& step) {
     fault = goal.plan->first_fault(step);
-    return fault == "loss" && goal.plan->run(step, 0, 1);
+    return !fault && goal.plan->run(step, 0, 1);
   });
-  return fault;
+  return fault.value_or(Origin{"loss", "loss", "forward"});
 }
 
 template <class T>
-std::string CpuTraining<T>::faulty_parameter(const Batcher& data, Position at, const double* knobs,
-                                             int objective) {
+Origin CpuTraining<T>::faulty_gradient(const Batcher& data, Position at, const double* knobs,
+                                       int objective) {
   Goal<T>& goal = goals_[objective];
   Update<T>& update = begin_update(goal);
   update.keep_weights();
   update.begin(knobs);
-  std::string name = "update of the weights: too large for the number format";
+  Origin found{"update of the weights: too large for the number format", "update", "update"};
   each_part(this->at(goal, data, at, scalars_of(knobs)), [&](const Step<T>& step) {
     goal.plan->run(step, 0, 1);
     for (const GradTask<T>& task : goal.plan->tasks()) {
       alignas(64) T g[kLargestTask];
       goal.plan->gradient(task, step.rows, g);
       if (k_.all_finite(g, task.size)) continue;
-      name = weights_->layout().slices[task.parameter].name;
+      found = {weights_->layout().slices[task.parameter].name, "gradient", "backward"};
+      if (const auto first = goal.plan->first_fault(step)) {
+        found.op = first->op + (first->where.empty() ? "" : " of " + first->where);
+        found.sample = first->sample;
+      }
       return false;
     }
     return true;
   });
   update.end(knobs, 0);
-  return name;
+  return found;
+}
+
+template <class T> std::optional<std::string> CpuTraining<T>::faulty_weight() {
+  for (const Slice& s : weights_->layout().slices) {
+    if (!k_.all_finite(weights_->column(0) + s.offset, s.size)) return s.name;
+  }
+  return std::nullopt;
 }
 
 template <class T> std::optional<std::string> CpuTraining<T>::faulty_slot() {

@@ -36,10 +36,10 @@ template <class T> class CpuTraining : public Training {
   void reserve(long rows) override;
   Walked walk(const Stretch& stretch, Halt* halt) override;
   int bad_loss_at(const Batcher& data, Position at, const double* knobs) override;
-  std::string first_fault(const Batcher& data, Position at, const double* knobs,
-                          int objective) override;
-  std::string faulty_parameter(const Batcher& data, Position at, const double* knobs,
-                               int objective) override;
+  Origin first_fault(const Batcher& data, Position at, const double* knobs, int objective) override;
+  Origin faulty_gradient(const Batcher& data, Position at, const double* knobs,
+                         int objective) override;
+  std::optional<std::string> faulty_weight() override;
   std::optional<std::string> faulty_slot() override;
   double gradients(const Batcher& data, long step, int objective, const double* scalars,
                    const Penalties& penalties, const std::vector<void*>& outs, Halt& halt) override;

@@ -164,10 +164,11 @@ int CudaTraining::bad_loss_at(const Batcher& data, Position at, const double* kn
   return kFinite;
 }
 
-std::string CudaTraining::first_fault(const Batcher& data, Position at, const double* knobs,
-                                      int objective) {
+Origin CudaTraining::first_fault(const Batcher& data, Position at, const double* knobs,
+                                 int objective) {
+  if (const auto weight = faulty_weight()) return {*weight, "weight", "forward"};
   const Goal& goal = goals_[objective];
-  return goal.plan->first_fault(place_of(goal, prepare(data, at, knobs)));
+  return {goal.plan->first_fault(place_of(goal, prepare(data, at, knobs))), "", "forward"};
 }
 
 bool CudaTraining::all_finite(const float* x, long n) {
@@ -178,8 +179,8 @@ bool CudaTraining::all_finite(const float* x, long n) {
   return found == 0;
 }
 
-std::string CudaTraining::faulty_parameter(const Batcher& data, Position at, const double* knobs,
-                                           int objective) {
+Origin CudaTraining::faulty_gradient(const Batcher& data, Position at, const double* knobs,
+                                     int objective) {
   const Goal& goal = goals_[objective];
   const Place here = place_of(goal, prepare(data, at, knobs));
   goal.update->begin(here);
@@ -188,9 +189,18 @@ std::string CudaTraining::faulty_parameter(const Batcher& data, Position at, con
   const std::vector<Slice>& slices = weights_->layout().slices;
   for (std::size_t p = 0; p < slices.size(); ++p) {
     const float* const gradient = gradients_.as<float>() + slices[p].offset;
-    if (goal.program.trains[p] && !all_finite(gradient, slices[p].size)) return slices[p].name;
+    if (goal.program.trains[p] && !all_finite(gradient, slices[p].size)) {
+      return {slices[p].name, "gradient", "backward"};
+    }
   }
-  return "update of the weights: too large for the number format";
+  return {"update of the weights: too large for the number format", "update", "update"};
+}
+
+std::optional<std::string> CudaTraining::faulty_weight() {
+  for (const Slice& s : weights_->layout().slices) {
+    if (!all_finite(weights_->column(0) + s.offset, s.size)) return s.name;
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> CudaTraining::faulty_slot() {

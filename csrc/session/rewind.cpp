@@ -33,7 +33,7 @@ bool Session::remember(Position at, long count, const double* knobs) {
     if (const int bad = training_->bad_loss_at(*data_, at, knobs); bad != Training::kFinite) {
       fault_ = Fault{"loss", training_->first_fault(*data_, at, knobs, bad)};
     } else if (const auto parameter = training_->faulty_slot()) {
-      fault_ = Fault{"optimizer's state", *parameter};
+      fault_ = Fault{"optimizer's state", {*parameter}};
     }
     if (fault_) return false;
   }
@@ -120,6 +120,15 @@ bool Session::last_finite() const {
          Training::kFinite;
 }
 
+// Which weight the update takes out of the number format: it is done once more, and taken back.
+void Session::name_update(Position at, const double* knobs) {
+  fault_->what = "update";
+  training_->save();
+  walk(*data_, at, 1, knobs, kForever, separate(knobs, 1, data_->rows(at.batch)), nullptr);
+  if (const auto parameter = training_->faulty_weight()) fault_->origin.where = *parameter;
+  training_->restore();
+}
+
 // After a fault: the weights, slots and progress of the last step that was good. Those that were walked
 // from `at` came before it.
 void Session::settle(Position at, const Walked& walked, const double* knobs) {
@@ -136,8 +145,9 @@ void Session::settle(Position at, const Walked& walked, const double* knobs) {
   }
   if (fault_->what == "gradient") {
     go_back(0, here.epoch);
-    fault_->where =
-        training_->faulty_parameter(*data_, here, knobs + done * knob_columns(), walked.objective);
+    const double* const row = knobs + done * knob_columns();
+    fault_->origin = training_->faulty_gradient(*data_, here, row, walked.objective);
+    if (fault_->origin.direction == "update") name_update(here, row);
     return;
   }
   go_back(snapshot_->steps - steps_with_finite_slots(), here.epoch);

@@ -198,7 +198,7 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   Walked walked{0, Bad::Nothing, 0};
   if (remember(at, count, knobs)) {
     walked = walk(*data_, at, count, knobs, budget, apart, &halt);
-    if (walked.bad == Bad::Gradient) fault_ = Fault{"gradient", ""};
+    if (walked.bad == Bad::Gradient) fault_ = Fault{"gradient", {}};
     if (walked.bad == Bad::Loss) {
       fault_ = Fault{"loss",
                      training_->first_fault(*data_, after(*data_, at, walked.done),
@@ -245,7 +245,7 @@ bool Session::verify(bool always, Halt& halt) {
   if (!parameter) return true;
   const Inside training = train(&halt);
   if (!training) return true;
-  fault_ = Fault{"optimizer's state", *parameter};
+  fault_ = Fault{"optimizer's state", {*parameter}};
   if (snapshot_->fits(changes())) {
     go_back(snapshot_->steps - steps_with_finite_slots(), progress_.epoch);
     network_->weights()->note_change();
@@ -257,6 +257,16 @@ bool Session::verify(bool always, Halt& halt) {
 std::optional<Fault> Session::fault() {
   const Inside reading(gate_, Inside::kRead);
   return fault_;
+}
+
+void Session::skip() {
+  const Inside alone(gate_, Inside::kWrite);
+  log_.push_back(kNaN);
+  ++progress_.steps;
+  if (!single_) ++progress_.batch;
+  fault_.reset();
+  snapshot_->valid = false;  // it would run the step again
+  publish();
 }
 
 Progress Session::progress() {

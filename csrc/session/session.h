@@ -15,8 +15,8 @@ namespace steep {
 
 // Why a step was not done. Which one it is, the progress says: the one after those it counts.
 struct Fault {
-  std::string what;   // "loss", "gradient", or a slot of the optimizer
-  std::string where;  // layer or parameter
+  std::string what;  // "loss", "gradient", "update", or a slot of the optimizer
+  Origin origin;
 };
 
 // Of one term, over the epoch in progress, in order of steps.
@@ -73,6 +73,8 @@ class Session {
   // as often as it costs next to nothing.
   bool verify(bool always, Halt& halt);
   std::optional<Fault> fault();
+  // Counts the next step as one that changed nothing, whose loss was NaN, and is at ease again.
+  void skip();
 
   Progress progress();
   long steps() const { return steps_.load(std::memory_order_relaxed); }  // without waiting
@@ -160,6 +162,7 @@ class Session {
   bool due(long count) const;
   void go_back(long steps, long epoch);
   void settle(Position at, const Walked& walked, const double* knobs);
+  void name_update(Position at, const double* knobs);
   bool last_finite() const;
   long steps_with_finite_slots();
 
