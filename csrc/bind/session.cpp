@@ -104,10 +104,6 @@ class PySession {
                     py::arg("sample") = sample);
   }
 
-  void skip() {
-    released([](Session& s) { s.skip(); });
-  }
-
   bool settled() const {
     return released([](Session& s) { return s.settled(); });
   }
@@ -376,7 +372,6 @@ void bind_session(py::module_& m) {
       .def("run", &PySession::run, arg("knobs").noconvert(), arg("known"), arg("budget"))
       .def("verify", &PySession::verify, arg("always"))
       .def_property_readonly("fault", &PySession::fault)
-      .def("skip", &PySession::skip)
       .def_property_readonly("settled", &PySession::settled)
       .def_property_readonly("epoch", &PySession::epoch)
       .def_property_readonly("steps", &PySession::steps)

@@ -259,16 +259,6 @@ std::optional<Fault> Session::fault() {
   return fault_;
 }
 
-void Session::skip() {
-  const Inside alone(gate_, Inside::kWrite);
-  log_.push_back(kNaN);
-  ++progress_.steps;
-  if (!single_) ++progress_.batch;
-  fault_.reset();
-  snapshot_->valid = false;  // it would run the step again
-  publish();
-}
-
 Progress Session::progress() {
   const Inside reading(gate_, Inside::kRead);
   return progress_;

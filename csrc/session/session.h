@@ -73,8 +73,6 @@ class Session {
   // as often as it costs next to nothing.
   bool verify(bool always, Halt& halt);
   std::optional<Fault> fault();
-  // Counts the next step as one that changed nothing, whose loss was NaN, and is at ease again.
-  void skip();
 
   Progress progress();
   long steps() const { return steps_.load(std::memory_order_relaxed); }  // without waiting

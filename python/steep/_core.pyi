@@ -268,10 +268,10 @@ class Session:
     # always, or as often as it costs next to nothing.
     def verify(self, always: bool) -> bool: ...
     @property
-    # "what": "loss", "gradient", "update" or "optimizer's state"; "where": layer or parameter; "op";
-    # "direction"; "sample": its number among the data, or None. The step is the one after those done
+    # "what": "loss", "gradient", "update" or "optimizer's state"; "where": layer or parameter;
+    # "op"; "direction"; "sample": its number among the data, or None. The step is the one after
+    # those done
     def fault(self) -> dict[str, Any] | None: ...
-    def skip(self) -> None: ...  # that step: one that changed nothing, with a loss of NaN
     @property
     def settled(self) -> bool: ...  # the last step of a method found nothing left to gain
     @property

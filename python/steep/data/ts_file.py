@@ -78,7 +78,8 @@ def read_ts(path: str | os.PathLike[str], *, steps: int | None = None) -> Series
         except UnicodeDecodeError as error:
             raise ValueError(f"{name}: not a .ts file: {error}") from None
     header = _header(name, lines)
-    series, ends = [], []
+    series: list[NDArray[np.float32]] = []
+    ends: list[tuple[int, str | None]] = []
     for number, line in lines:
         if not line.strip() or line.startswith(COMMENTS):
             continue

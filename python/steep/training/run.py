@@ -334,9 +334,7 @@ class Run:
         fault = session.fault
         if fault is not None:
             self.record()
-            raise NonFiniteError(
-                session.steps + 1, session.epoch + 1, fault["what"], fault["where"]
-            )
+            raise NonFiniteError(session.steps + 1, session.epoch + 1, **fault)
 
     def verify(self, always: bool = True) -> None:
         """Raise NonFiniteError where the optimizer's state holds what is not finite."""
