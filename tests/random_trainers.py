@@ -437,7 +437,7 @@ class Training:
             batch_size=size,
             sample_weight=weights, class_weight=classes, shuffle=self.maybe(0.4, False),
             drop_last=drop_last, accumulate=accumulate, augment=augment,
-            validation=validation,
+            validation=validation, nonfinite=self.maybe(0.1, "skip"),
             progress=False,
         )  # fmt: skip
 

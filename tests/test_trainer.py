@@ -492,7 +492,7 @@ def test_what_is_public_is_meant_for_users():
     }  # fmt: skip
     assert names(steep.Trainer) == doors
     assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}
-    assert names(steep.History()) == {"history", "plot", "steps", "to_frame"}
+    assert names(steep.History()) == {"history", "plot", "skipped", "steps", "to_frame"}
 
 
 def test_threads_and_info():

@@ -5,11 +5,13 @@ The door's part that checks what is given; the steps are the loop's and the run'
 
 from typing import TYPE_CHECKING, Any
 
+from ..checks.names import choose
 from ..checks.numbers import flag, whole
 from .data import checked_augment, checked_validation, refuse_kept, warn_of_single_sample
 from .history import History
 from .hooks import Callbacks
 from .loop import Loop
+from .nonfinite import POLICIES
 from .place import layout_for, layout_of
 from .run import Run
 
@@ -37,6 +39,7 @@ class Fitting:
         accumulate: int = 1,
         augment: "Augment | None" = None,
         callbacks: Any = (),
+        nonfinite: str = "raise",
         progress: bool = True,
     ) -> History:
         """Train for some epochs; called again, it goes on.
@@ -85,6 +88,12 @@ class Fitting:
             the data it is not saved: to go on from a checkpoint, give the same one.
         callbacks
             See `steep.callbacks`.
+        nonfinite
+            What becomes of a step whose loss or update is not finite. ``"raise"``: see below.
+            ``"skip"``: it is left out and counted, and its loss in ``history.steps`` is nan.
+            ``"rollback"``: so it is, and weights and the optimizer's state are again those with
+            which the epoch began, or this call, whichever is later. Where as many steps in a row
+            fail as an epoch has, and at least 8, both raise, too.
         progress
             Whether to show loss, accuracy and samples per second.
 
@@ -98,8 +107,10 @@ class Fitting:
         TypeError, ValueError
             If something does not fit, before the first step.
         NonFiniteError
-            If a loss or gradient is not finite; the weights are those from before that step.
+            If a loss or gradient is not finite, and `nonfinite` does not help; the weights are
+            those from before that step.
         """
+        policy = choose("nonfinite", nonfinite, POLICIES)
         epochs = whole("", "epochs", epochs)
         size = None if batch_size is None else whole("", "batch_size", batch_size)
         shuffle, progress = flag("fit", "shuffle", shuffle), flag("fit", "progress", progress)
@@ -128,7 +139,14 @@ class Fitting:
             run.begin(epochs, layout, progress)
             at_once = size if accumulate > 1 else 0
             Loop(
-                run, data, held, called, progress=progress, augment=changes, at_once=at_once
+                run,
+                data,
+                held,
+                called,
+                progress=progress,
+                augment=changes,
+                at_once=at_once,
+                nonfinite=policy,
             ).train()
         return run.record()
 

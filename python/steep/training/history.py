@@ -32,6 +32,11 @@ class History:
         """Return the number of epochs."""
         return max(map(len, list(self.history.values())), default=0)  # another thread may add one
 
+    @property
+    def skipped(self) -> int:
+        """Steps that were left out as not finite, see `fit`'s `nonfinite`: their losses are nan."""
+        return sum(math.isnan(loss) for loss in self.steps["loss"])
+
     def __repr__(self) -> str:
         last = ", ".join(f"{k}={v[-1]:.4g}" for k, v in self.history.items() if v)
         return f"History({len(self)} epochs{': ' if last else ''}{last})"

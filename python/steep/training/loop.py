@@ -8,6 +8,7 @@ from typing import Any
 from .data import Data
 from .hooks import Callbacks
 from .interrupt import Interrupt
+from .nonfinite import Policy
 from .progress import Progress
 from .run import Run
 
@@ -28,6 +29,7 @@ class Loop:
         progress: bool,
         augment: tuple[bool, int, int, list[float]] | None = None,
         at_once: int = 0,
+        nonfinite: str = "raise",
     ) -> None:
         self.run, self.place, self.session = run, run.place, run.session()
         self.validation, self.callbacks = validation, callbacks
@@ -43,8 +45,9 @@ class Loop:
         self.progress = Progress(progress, self.samples, run.epoch, self.last)
         self.shown = progress
         # Epochs that nobody asks after go on without coming back.
-        self.unseen = not callbacks.present and validation is None
+        self.unseen = not callbacks.present and validation is None and nonfinite != "rollback"
         self.interrupt = Interrupt()
+        self.policy = Policy(nonfinite, run, self.batches)
         self.settled = False  # a method found nothing left to gain
         self._data_set = -1  # which the session had when it was given ours
 
@@ -74,8 +77,8 @@ class Loop:
                         break
                     logs = self._epoch_logs()
                     self.interrupt.check()
-                    self._epoch_end(logs)
-                    self.interrupt.check()
+                    if self._epoch_end(logs):
+                        self.interrupt.check()
                 run.verify()
                 call.done = True
             finally:
@@ -92,6 +95,7 @@ class Loop:
                 session.set_data(*self.data)
                 self._data_set = session.data_set
                 self.interrupt.check()  # that took its time
+            self.policy.begin(at["epoch"])
             ahead = self.batches - at["batch"]
             left = ahead + (self.last - at["epoch"] - 1) * self.batches
             table = self.knobs.rows(at["steps"], at["epoch"], at["batch"], self.batches, left)
@@ -106,9 +110,9 @@ class Loop:
                 self.place.rate = self.knobs.rate(at["steps"] + done - 1)
             run.record()
             if 0 <= done < count:
-                run.refuse_fault()
+                self.policy.check()
             if run.epoch > at["epoch"]:
-                run.verify(always=False)
+                self.policy.verify(always=False)
                 if self.shown:
                     self._show_ended(at["epoch"])
             if due is not None and done == due and self._step_end():
@@ -153,9 +157,11 @@ class Loop:
         logs["seconds"] = at["seconds"]
         return logs
 
-    def _epoch_end(self, logs: dict[str, float]) -> None:
+    def _epoch_end(self, logs: dict[str, float]) -> bool:
+        """Count the epoch as done; False where some of its steps are to be done yet."""
         run, epoch = self.run, self.run.epoch
-        run.verify(always=self.callbacks.present)
+        if not self.policy.verify(always=self.callbacks.present):
+            return False
         run.end_epoch(logs)
         self.progress.epoch_end(epoch, logs)
         with self.interrupt.at_once():
@@ -164,3 +170,4 @@ class Loop:
         if self.settled:
             self.call.stopped = True
         self.knobs.forget()
+        return True
