@@ -55,12 +55,25 @@ def bowl(w):
     return 2 * w
 
 
+def recurrent(*names):
+    """Return rows of the arguments of recurrent layers."""
+    kinds = (layers.SimpleRNN, layers.LSTM, layers.GRU)
+    given = [(kind, name) for kind in kinds for name in names if name != "units"]
+    rows = {f"{kind.__name__} {name}": (_option(kind, name), name) for kind, name in given}
+    return rows | {kind.__name__: (kind, "units") for kind in kinds if "units" in names}
+
+
+def _option(kind, name):
+    return lambda value: kind(3, **{name: value})
+
+
 # what is called with the int, and the name that a refusal must give
 INTS = {
     "Custom target": (lambda n: losses.Custom(lambda y, t: y - t, n), "target"),
     "Dense": (layers.Dense, "units"),
     "PeriodicEmbedding": (layers.PeriodicEmbedding, "units"),
     "PeriodicEmbedding waves": (lambda n: layers.PeriodicEmbedding(2, n), "waves"),
+    **recurrent("units", "stateful"),
     "GraphConv": (lambda units: layers.GraphConv(units, data.Graph([], 1)), "units"),
     "Conv2D filters": (lambda n: image(layers.Conv2D(n, 1)), "filters"),
     "Conv2D kernel": (lambda n: image(layers.Conv2D(2, n)), "kernel|window"),
@@ -216,6 +229,8 @@ FLOATS = {
     "AlphaDropout": (layers.AlphaDropout, "rate"),
     "RReLU lower": (lambda v: layers.RReLU(v, 3e38), "lower"),
     "RReLU upper": (lambda v: layers.RReLU(0.0, v), "upper"),
+    **recurrent("dropout", "recurrent_dropout"),
+    "LSTM forget_bias": (_option(layers.LSTM, "forget_bias"), "forget_bias"),
     "GaussianNoise": (layers.GaussianNoise, "std"),
     "GradientReversal": (layers.GradientReversal, "scale"),
     "Clip": (constraints.Clip, "limit"),
