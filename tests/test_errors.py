@@ -178,7 +178,7 @@ MAKE = [
     (lambda: steep.Sequential(layers.Dense), TypeError, "write its parentheses"),
     (lambda: steep.Sequential("relu"), TypeError, "expects layers, got 'relu'"),
     (lambda: steep.Sequential(layers.ReLU(), input_shape=(0,)), ValueError, "at least 1"),
-    (lambda: steep.Input(()), ValueError, "at least one axis"),
+    (lambda: steep.Input([]), ValueError, "at least one axis"),
     (lambda: steep.Input(("a",)), TypeError, "shape of ints"),
     (lambda: steep.Model(np.zeros(3), np.zeros(3)), TypeError, "symbolic tensors"),
     (lambda: callbacks.EarlyStopping(patience=0), ValueError, "patience must be at least 1"),
