@@ -27,12 +27,13 @@ VERSIONS = {"cublaslt": 130101, "cudnn": 92400}
 NAMES = {"cublaslt": "cuBLASLt", "cudnn": "cuDNN"}
 
 
-def built(folder, name, version=None):
-    """Compile a made-up library."""
-    to = folder / f"lib{name}_{version or VERSIONS[name]}.so"
+def built(folder, name, version=None, to=None):
+    """Compile a made-up library; to a file that other programs may know it by."""
+    to = to or folder / f"lib{name}_{version or VERSIONS[name]}.so"
     flags = ["-std=c++20", "-O1", "-shared", "-fPIC", f"-DFAKE_VERSION={version or VERSIONS[name]}"]
     source = HERE / "cuda" / f"fake_{name}.cpp"
-    subprocess.run(["g++", *flags, str(source), "-o", str(to)], check=True, timeout=300)
+    known = [f"-Wl,-soname,{to.name}"]
+    subprocess.run(["g++", *flags, *known, str(source), "-o", str(to)], check=True, timeout=300)
     return to
 
 
@@ -42,7 +43,7 @@ def libraries(tmp_path_factory):
     return {name: built(folder, name) for name in VERSIONS}
 
 
-def run(code, **environment):
+def run(code, *, bare=False, **environment):
     """Run code in a process of its own, where libraries are opened; what it printed."""
     set_up = (
         "import ctypes, os, sys, numpy as np, steep\n"
@@ -57,7 +58,8 @@ def run(code, **environment):
     )
     paths = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", set_up + code], capture_output=True, text=True,
+        [sys.executable, "-W", "ignore", "-c", code if bare else set_up + code],
+        capture_output=True, text=True,
         check=False, timeout=300, env={**os.environ, "PYTHONPATH": paths, **environment},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
@@ -151,6 +153,25 @@ devices.play(t.small(), "cuda")
 assert not any(fake.fake_runs() for fake in fakes)
 """
     run(code, **environment(libraries))
+
+
+def test_on_finds_what_pip_installed(tmp_path):
+    """Packages of the extra cuda13, of which no loader knows."""
+    places = {
+        "cublaslt": "nvidia/cu13/lib/libcublasLt.so.13",
+        "cudnn": "nvidia/cudnn/lib/libcudnn.so.9",
+    }
+    for name, place in places.items():
+        (tmp_path / place).parent.mkdir(parents=True)
+        built(tmp_path, name, to=tmp_path / place)
+    for first in ("", "steep.Trainer(net, 'mse', 'sgd', device='cuda')"):
+        code = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nimport steep\n"
+        code += (
+            f"net = steep.Sequential(steep.layers.Dense(2))\n{first}\nprint(steep.info()['cuda'])"
+        )
+        said = run(code, bare=True, STEEP_CUBLASLT="on", STEEP_CUDNN="on")
+        assert "cuBLASLt: 13.1.1 from libcublasLt.so.13" in said
+        assert "cuDNN: 9.24.0 from libcudnn.so.9" in said
 
 
 def test_info_says_what_was_found(libraries, tmp_path):

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import _core
 from .checks.numbers import whole
+from .network import devices
 
 
 class _Limits(threading.local):
@@ -85,6 +86,7 @@ class Info(dict[str, Any]):
 
 def info() -> Info:
     """Return what this build is and uses: version, instruction set, threads, CUDA or why not."""
+    devices.load_libraries()
     facts = Info(_core.info())
     limits = {k: os.environ[k] for k in ("STEEP_NUM_THREADS", "STEEP_MAX_ISA") if k in os.environ}
     if limits:
