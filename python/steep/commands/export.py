@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from .. import Trainer
-from . import run_folder
+from .. import Trainer, exporting
+from ..network.recorded import recorded
+from . import run_folder, tabular
+from .trained import Trained
 
 # Models of two networks, and where they are.
 PAIRS = {
@@ -21,6 +23,11 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     parser.add_argument("run_folder", metavar="RUN", help="what `steep train` wrote")
     parser.add_argument("file", metavar="FILE.onnx", help="what to write")
+    parser.add_argument(
+        "--with-table",
+        action="store_true",
+        help="columns come in and values of the target go out: what is done to the table, too",
+    )
     parser.set_defaults(run=run)
 
 
@@ -36,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(
             f"{folder}: a {model} is two networks; in Python, {PAIRS[model]} have to_onnx."
         )
+    if options.with_table:
+        return _with_table(folder, path)
     net = Trainer.load(checkpoint).net
     net.load_weights(folder / run_folder.WEIGHTS)
     net.to_onnx(path)
@@ -50,4 +59,14 @@ def run(options: argparse.Namespace) -> int:
     elif about.get("target", {}).get("deviation", 1) != 1:
         target = about["target"]
         print(f"outputs are standardised: value = {target['mean']} + {target['deviation']} * y")
+    return 0
+
+
+def _with_table(folder: Path, path: Path) -> int:
+    """Write the network with what is done to the columns and to its outputs."""
+    made = Trained.load(folder)
+    exporting.write(recorded(made.net), path, made.table, clamp=tabular.clamps(made.recipe.model))
+    names = [column.name for column in made.table.columns if column.features]
+    assert made.table.goal
+    print(f"{path}: from the columns {', '.join(names)} to {made.table.goal.name}")
     return 0

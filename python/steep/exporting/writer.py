@@ -34,9 +34,11 @@ class Writer:
     ----------
     recorded
         The network.
+    taken
+        Names that are not to be used.
     """
 
-    def __init__(self, recorded: Recorded) -> None:
+    def __init__(self, recorded: Recorded, taken: Sequence[str] = ()) -> None:
         self.nodes: list[Node] = []
         self.weights: dict[str, Array] = {}  # as they are written
         self.shapes = recorded.shapes
@@ -46,7 +48,7 @@ class Writer:
         self._forms: dict[str, tuple[tuple[int, ...], Shape]] = {}  # axes and shape of each weight
         self._names: dict[tuple[int, Order], str] = {}  # of tensors
         self._constants: dict[tuple[str, Shape, bytes], str] = {}
-        self._taken: set[str] = {*recorded.weights, *recorded.output_names}
+        self._taken: set[str] = {*recorded.weights, *recorded.output_names, *taken}
         self._layer = "network"
         several = len(recorded.inputs) > 1
         self.inputs = [f"input_{k}" if several else "input" for k in range(len(recorded.inputs))]

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from html import escape
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import drawing, exporting
 from ..checks import numbers
@@ -23,6 +23,9 @@ from .recorded import recorded
 from .summary import summary
 from .tensor import Shape
 from .weights import fitting, of_weights
+
+if TYPE_CHECKING:
+    from ..data import Table
 
 
 class Network(Body):
@@ -332,7 +335,7 @@ class Network(Body):
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None
 
-    def to_onnx(self, path: str | PathLike[str]) -> None:
+    def to_onnx(self, path: str | PathLike[str], table: "Table | None" = None) -> None:
         """Write the network as an ONNX file that computes what `predict` does.
 
         Opset 18; any number of samples, inputs and outputs shaped as here: images are (height,
@@ -344,6 +347,10 @@ class Network(Body):
         ----------
         path
             Of the file, which is written whole or not at all.
+        table
+            A `data.Table` whose features the network takes: then the file takes the columns, each
+            (batch, 1) under its name, texts or numbers, dates as seconds since 1970, and gives the
+            target, (batch,), and ``probabilities``, (batch, classes).
 
         Raises
         ------
@@ -356,7 +363,7 @@ class Network(Body):
         OSError
             If the file cannot be written.
         """
-        exporting.write(recorded(self), path)
+        exporting.write(recorded(self), path, table)
 
     def _given(self, input_shape: Any) -> tuple[Shape, ...]:
         """Return the input shapes `build` was asked for."""
