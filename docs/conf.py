@@ -30,10 +30,11 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 SECTIONS = ("tables", "images", "series", "making", "structure", "tuning", "tools")
-exclude_patterns = ["gallery", "notes"]  # what is made of them lies in generated
+exclude_patterns = ["gallery", "notes", "beside"]  # what is made of them lies in generated
 sphinx_gallery_conf = {
     "examples_dirs": ["gallery", "notes"],
     "gallery_dirs": ["generated/gallery", "generated/notes"],
@@ -51,6 +52,7 @@ html_theme = "furo"
 html_title = f"steep {version}"
 html_static_path, html_css_files = ["site"], ["site.css"]
 html_show_sphinx = html_show_copyright = html_copy_source = False
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3  # links like guide.md#data lead to headings
 
 smartquotes = False  # formulas stand as they were typed
