@@ -384,6 +384,87 @@ OPS = {
         ((70, 1),),
         ((65, 3),),
     ),
+    "embedding": Op(
+        lambda g, x, w: g.add(g.embedding(g.affine(x, 0.0, 2.0), w), g.repeat(x, 1, 35)),
+        lambda x, w: w[2] + np.repeat(x[:, :, None], 35, 2),
+        ((3,),),
+        ((7, 35),),
+    ),
+    "embedding of few units": Op(
+        lambda g, x, w: g.add(g.embedding(g.affine(x, 0.0, 40.0), w), g.repeat(x, 1, 3)),
+        lambda x, w: w[40] + np.repeat(x[:, :, None], 3, 2),
+        ((3,),),
+        ((70, 3),),
+    ),
+    "add_table": Op(lambda g, x, w: g.add_table(x, w), lambda x, w: x + w, ((5, 35),), ((5, 35),)),
+    "add_table of few units": Op(
+        lambda g, x, w: g.add_table(x, w), lambda x, w: x + w, ((70, 2),), ((70, 2),)
+    ),
+    "feature_norm": Op(
+        lambda g, x, w, b: g.feature_norm(x, w, b, 0, 1e-3, True),
+        lambda x, w, b: reference.feature_norm(x, 1e-3, (-1,)) * w + b,
+        ((5, 37),),
+        ((37,), (37,)),
+        roundings=64.0,
+    ),
+    "feature_norm without a mean": Op(
+        lambda g, x, w: g.feature_norm(x, w, -1, 0, 1e-3, False),
+        lambda x, w: reference.feature_norm(x, 1e-3, (-1,), centred=False) * w,
+        ((18,),),
+        ((18,),),
+        roundings=64.0,
+    ),
+    "feature_norm of groups": Op(
+        lambda g, x, w, b: g.feature_norm(x, w, b, 3, 1e-3, True),
+        lambda x, w, b: reference.group_norm(x, 3, 1e-3) * w + b,
+        ((4, 5, 33),),
+        ((33,), (33,)),
+        roundings=64.0,
+    ),
+    "feature_norm of channels": Op(
+        lambda g, x: g.feature_norm(x, -1, -1, 18, 1e-3, True),
+        lambda x: reference.group_norm(x, 18, 1e-3),
+        ((9, 18),),
+        roundings=64.0,
+    ),
+    "attention": Op(
+        lambda g, q, k, v: g.attention(q, k, v, 2, False, 0.0, 3),
+        lambda q, k, v: reference.attention(q, k, v, 2),
+        ((5, 6), (37, 6), (37, 6)),
+        roundings=64.0,
+    ),
+    "attention causal and packed": Op(
+        lambda g, x: g.attention(x, x, x, 3, True, 0.0, 1),
+        lambda x: reference.attention(*np.split(x, 3, -1), 3, causal=True),
+        ((35, 27),),
+        roundings=64.0,
+    ),
+    "attention to a context": Op(
+        lambda g, q, x: g.attention(q, x, x, 1, False, 0.0, 2),
+        lambda q, x: reference.attention(q, *np.split(x, 2, -1), 1),
+        ((3, 40), (7, 80)),
+        roundings=64.0,
+    ),
+    "masked_attention": Op(
+        lambda g, q, k, v, n: g.masked_attention(q, k, v, g.affine(n, 0.0, 2.0), 2, False, 0.0, 3),
+        lambda q, k, v, n: reference.attention(q, k[:, :2], v[:, :2], 2),
+        ((5, 6), (4, 6), (4, 6), (1,)),
+        roundings=64.0,
+    ),
+    "batch_matmul": Op(
+        lambda g, a, b: g.batch_matmul(a, b, False, False),
+        lambda a, b: a @ b,
+        ((2, 5, 7), (2, 7, 37)),
+        roundings=64.0,
+    ),
+    "batch_matmul transposed": Op(
+        lambda g, a, b: g.add(
+            g.batch_matmul(a, b, True, True), g.batch_matmul(a, g.reshape(b, (7, 35)), True, False)
+        ),
+        lambda a, b: a.swapaxes(1, 2) @ b.swapaxes(1, 2) + a.swapaxes(1, 2) @ b.reshape(-1, 7, 35),
+        ((7, 5), (35, 7)),
+        roundings=64.0,
+    ),
     "softmax": Op(lambda g, x: g.softmax(x), reference.softmax, ((7,),)),
     "softmax of positions": Op(lambda g, x: g.softmax(x), reference.softmax, ((5, 4, 3),)),
     "softmax of many positions": Op(lambda g, x: g.softmax(x), reference.softmax, ((3, 37),)),
@@ -731,3 +812,44 @@ LAYERS = {
     "shared": lambda: _twice(layers.Dense(6)),
     "of the user": lambda: [layers.Dense(7), Ladder(), Ladder()],
 }
+
+
+# Those that are not written to ONNX yet; the same law holds their gradients.
+NATIVE = {
+    "LayerNorm": lambda: [layers.Dense(17), layers.LayerNorm()],
+    "LayerNorm of positions": lambda: _image((5, 7), layers.LayerNorm(1e-3, use_bias=False)),
+    "RMSNorm": lambda: _image((3, 18), layers.RMSNorm(), layers.Dense(2)),
+    "GroupNorm": lambda: _image((3, 4, 6), layers.GroupNorm(2), layers.Conv2D(2, 3)),
+    "GroupNorm of a vector": lambda: [layers.Dense(34), layers.GroupNorm(2)],
+    "InstanceNorm": lambda: _image((3, 4, 5), layers.InstanceNorm()),
+    "MultiHeadAttention": lambda: _image((5, 6), layers.MultiHeadAttention(3)),
+    "MultiHeadAttention causal": lambda: _image(
+        (35, 4), layers.MultiHeadAttention(2, 5, causal=True, use_bias=False)
+    ),
+    "MultiHeadAttention with dropout": lambda: _image(
+        (6, 4), layers.MultiHeadAttention(2, dropout=0.3)
+    ),
+    "TransformerBlock": lambda: _image((4, 6), layers.TransformerBlock(2, 2, causal=True)),
+    "TransformerBlock of the paper": lambda: _image(
+        (4, 6), layers.TransformerBlock(2, 2, norm_first=False, activation="tanh", dropout=0.2)
+    ),
+    "TransformerBlock twice": lambda: _image((3, 8), *_twice(layers.TransformerBlock(2, 1))),
+    "PositionEmbedding": lambda: _image((5, 7), layers.PositionEmbedding(), layers.Tanh()),
+    "SinusoidalPositions": lambda: _image((5, 7), layers.SinusoidalPositions(), layers.Tanh()),
+    "ClassToken": lambda: _image((5, 7), layers.ClassToken(), layers.MultiHeadAttention(1)),
+    "Position": lambda: _image((5, 7), layers.Tanh(), layers.Position(-2)),
+    "PatchEmbedding": lambda: _image((4, 6, 2), layers.PatchEmbedding((2, 3), 5), layers.Tanh()),
+}
+
+# Layers that whole numbers (samples, 3) below 9 go into.
+TOKENS = {
+    "Embedding": lambda: [layers.Embedding(9, 5), layers.Flatten()],
+    "Embedding of few units": lambda: [layers.Embedding(70, 2), layers.Flatten()],
+    "Embedding of several panels": lambda: [layers.Embedding(9, 40), layers.Flatten()],
+    "Embedding tied": lambda: _tied_tokens(layers.Embedding(9, 5, init="xavier")),
+}
+
+
+def _tied_tokens(table):
+    """Return a table that makes the logits, too."""
+    return [table, layers.TransformerBlock(1, 1, causal=True), layers.TiedDense(table, 9)]

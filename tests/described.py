@@ -207,6 +207,9 @@ class Case:
             draw = "random.random(({}))" if d.dtype in UNSIGNED else "random.standard_normal(({}))"
             size = ", ".join(str(n) for n in (d.samples, *shape))
             scale = UNSIGNED.get(d.dtype, "")
+            if name != "X1" and isinstance(self.body[0], Call) and self.body[0].kind == "Embedding":
+                most = self.body[0].args[0] if d.dtype != "bool" else 2
+                draw, scale = f"random.integers(0, {most}, ({{}}))", ""
             lines.append(f"{name} = ({draw.format(size)}{scale}).astype({d.dtype!r})")
             lines += [line.format(name) for line in LAYOUTS[d.layout]]
         if len(names) == 2:

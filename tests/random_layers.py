@@ -89,6 +89,8 @@ class Body(Activations):
             return self.activations(shape)
         if kind == "dropout":
             return [self.dropout()]
+        if kind == "norm" and self.chance(0.35) and shape[-1] > 1:
+            return [self.feature_norm(shape)]
         if kind == "norm":
             return [self.batch_norm()]
         if kind == "rescale":
@@ -102,6 +104,60 @@ class Body(Activations):
         if self.chance(0.4):
             return [call("", "Rung")]
         return [call("", "Shift", self.number(-1, 1), turned=self.maybe(0.5, True))]
+
+    def feature_norm(self, shape):
+        """A norm of each sample, whose pieces have two numbers at least."""
+        eps = self.maybe(0.4, self.choose(1e-3, 0.1))
+        positions, channels = math.prod(shape[:-1]), shape[-1]
+        groups = [g for g in (1, 2, 3, channels) if channels % g == 0 and positions * channels > g]
+        kind = self.choose("LayerNorm", "RMSNorm", "GroupNorm", *["InstanceNorm"] * (positions > 1))
+        if kind == "GroupNorm":
+            return layer(kind, self.choose(*groups), eps=eps)
+        if kind == "LayerNorm":
+            return layer(kind, eps=eps, use_bias=self.maybe(0.3, False))
+        return layer(kind, eps=eps)
+
+    def start(self):
+        """Return what a weight begins with, for layers that hand it on."""
+        return self.maybe(0.3, self.choose("he", "xavier", Source("initializers.Normal(0.1)")))
+
+    def attention(self, shape):
+        heads = self.choose(*[h for h in (1, 1, 2, 3, 4) if shape[-1] % h == 0])
+        head = self.maybe(0.3, self.choose(1, self.whole(1, 9), 17))
+        return layer(
+            "MultiHeadAttention", heads if head is None else self.whole(1, 3), head_units=head,
+            causal=self.maybe(0.5, True), dropout=self.maybe(0.2, self.choose(0.0, 0.3)),
+            use_bias=self.maybe(0.2, False), init=self.start(), out_init=self.start(),
+        )  # fmt: skip
+
+    def transformer(self, shape):
+        heads = self.choose(*[h for h in (1, 2, 3) if shape[-1] % h == 0])
+        return layer(
+            "TransformerBlock", heads, mlp=self.maybe(0.8, self.whole(1, 3)),
+            norm_first=self.maybe(0.4, False), activation=self.maybe(0.5, self.choose(*BENT)),
+            causal=self.maybe(0.5, True), dropout=self.maybe(0.2, self.choose(0.0, 0.3)),
+            eps=self.maybe(0.3, 1e-3), init=self.start(), out_init=self.start(),
+        )  # fmt: skip
+
+    def tokens(self, length):
+        """Return layers from whole numbers to a vector; the first one is what the data are for."""
+        vocabulary = self.choose(2, 3, self.whole(2, 90))
+        units = self.choose(1, 4, self.whole(1, 40))
+        table = layer(
+            "Embedding", vocabulary, units,
+            init=self.maybe(0.3, Source("initializers.Normal(0.5)")),
+            padding=self.maybe(0.3, self.whole(0, vocabulary - 1)), sparse=self.maybe(0.3, True),
+        )  # fmt: skip
+        shape = (length, units)
+        nodes = [table, *self.of_positions(shape, self.whole(0, 2))]
+        return [*nodes, layer("Flatten")]
+
+    def places(self, shape):
+        """Return what is added to positions, or stands before them."""
+        kind = self.choose("PositionEmbedding", "SinusoidalPositions", "ClassToken")
+        if kind == "SinusoidalPositions":
+            return layer(kind)
+        return layer(kind, init=self.maybe(0.5, Source("initializers.Normal(0.3)")))
 
     def vector_block(self, shape, depth):  # noqa: PLR0911 - one for each kind
         """Return a few layers from one vector to another."""
@@ -229,7 +285,18 @@ class Body(Activations):
         """Through rows of numbers that share their weights, and back."""
         shape = self.choose(1, 2, self.whole(3, 20)), self.choose(1, 2, 3, self.whole(4, 20), 32)
         start = [self.dense(math.prod(shape)), layer("Reshape", shape)]
-        return [*start, *self.of_positions(shape, self.whole(1, 3)), layer("Flatten")]
+        if self.chance(0.15):  # rows of the patches of an image
+            h, w, c = self.whole(1, 3), self.whole(1, 3), self.whole(1, 3)
+            size = self.choose(1, 2, (2, 1))
+            rows, columns = both(size)
+            start = [self.dense(h * rows * w * columns * c),
+                     layer("Reshape", (h * rows, w * columns, c)),
+                     layer("PatchEmbedding", size, shape[1], init=self.start())]  # fmt: skip
+            shape = (h * w, shape[1])
+        nodes = [*start, *self.of_positions(shape, self.whole(1, 3))]
+        end = after(nodes, (1,), self.shared)
+        last = layer("Position", self.choose(0, -1, self.whole(0, end[0] - 1)))
+        return [*nodes, last if len(end) == 2 and self.chance(0.3) else layer("Flatten")]
 
     def last_positions(self, shape):
         """Return layers from any shape to logits at each of its positions."""
@@ -244,7 +311,7 @@ class Body(Activations):
         """Return layers that work on the last axis alone."""
         nodes = []
         for _ in range(blocks):
-            graphs = ["graph"] * (len(shape) == 2)
+            graphs = ["graph", "attention", "block", "places"] * (len(shape) == 2)
             kind = self.choose("dense", "dense", "pointwise", "gate", "gated", "softmax", *graphs)
             if kind == "dense":
                 new = [self.dense(self.choose(self.whole(1, 5), self.whole(1, 40)))]
@@ -252,6 +319,12 @@ class Body(Activations):
                 new = self.pointwise(shape)
             elif kind == "graph":
                 new = [self.graph_conv(shape)]
+            elif kind == "attention":
+                new = [self.attention(shape)]
+            elif kind == "block":
+                new = [self.transformer(shape)]
+            elif kind == "places":
+                new = [self.places(shape)]
             elif kind == "gate":
                 new = [call("", "Gate", self.whole(1, 9))]
             elif kind == "gated":

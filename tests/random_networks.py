@@ -1,5 +1,6 @@
 """One random case from one integer: network, trainer, data, what is done with them."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from random_methods import by_method
 from random_states import by_states
 from random_trainers import Training
 from shapes import after, each
+from steep import _core
 
 PER_CASE = 40  # layers of one case at most, so that it takes milliseconds
 LARGE = 8  # one in so many seeds is large enough for several threads
@@ -20,8 +22,24 @@ def case(seed):
         drawn = _draw(seed, np.random.default_rng([seed, attempt]))
         if sum(1 for _ in each(drawn.body, drawn.shared)) <= PER_CASE:
             drawn = by_states(drawn, np.random.default_rng([seed, attempt, 2]))
-            return by_method(drawn, np.random.default_rng([seed, attempt, 1]))
+            return _moved(by_method(drawn, np.random.default_rng([seed, attempt, 1])))
     raise AssertionError(f"seed {seed}: no case of at most {PER_CASE} layers in 100 attempts")
+
+
+def _moved(case):
+    """Return a case whose sparse table its rule can move by rows; else the table is not sparse."""
+    table = case.body[0]
+    if not isinstance(table, Call) or table.kind != "Embedding" or not table.get("sparse"):
+        return case
+    trainer = case.make()["trainer"]
+    rules = {trainer.optimizer.rule, *(g["optimizer"].rule for g in trainer.groups.values()
+                                       if "optimizer" in g)}  # fmt: skip
+    about = _core.rules()
+    single = {r for r in about if about[r]["passes"] == 1 and not about[r]["look_ahead"]}
+    if rules <= single:
+        return case
+    named = tuple((k, v) for k, v in table.named if k != "sparse")
+    return dataclasses.replace(case, body=(dataclasses.replace(table, named=named), *case.body[1:]))
 
 
 def _draw(seed, random):
@@ -29,7 +47,12 @@ def _draw(seed, random):
     image = body.chance(0.4)
     functional = body.chance(0.3)
     inputs = (_image_shape(body) if image else (body.width(),),)
-    nodes, shape = _body(body, inputs[0], functional)
+    nodes, shape = [], inputs[0]
+    if not image and body.chance(0.1):  # tokens
+        nodes = body.tokens(shape[0])
+        shape = after(nodes, shape, body.shared)
+    more, shape = _body(body, shape, functional)
+    nodes = [*nodes, *more]
     if functional and not image and body.chance(0.25):
         inputs = (*inputs, (body.width(),))
         nodes = [*nodes, *([layer("Flatten")] * (len(shape) > 1))]

@@ -492,3 +492,24 @@ def xavier_in_bound(n_in):
 
 def he_std(n_in):
     return math.sqrt(2 / n_in)
+
+
+def feature_norm(x, eps, axes, centred=True):
+    """Return x normalised over some axes by itself."""
+    mean = x.mean(axes, keepdims=True) if centred else 0.0
+    return (x - mean) / np.sqrt(((x - mean) ** 2).mean(axes, keepdims=True) + eps)
+
+
+def group_norm(x, groups, eps):
+    """Return x (N, ..., channels) normalised over positions and groups of channels."""
+    parts = x.reshape(len(x), -1, groups, x.shape[-1] // groups)
+    return feature_norm(parts, eps, (1, 3)).reshape(x.shape)
+
+
+def attention(q, k, v, heads, causal=False):
+    """Return the attention of (N, queries, d) to (N, keys, d), head after head."""
+    q, k, v = (np.stack(np.split(x, heads, -1), 1) for x in (q, k, v))
+    s = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+    if causal:
+        s = np.where(np.tri(*s.shape[-2:], dtype=bool), s, -np.inf)
+    return np.concatenate([*(softmax(s) @ v).swapaxes(0, 1)], -1)

@@ -317,6 +317,11 @@ def _rung(layer, shape, shared):
     return shape
 
 
+def _patches(layer, shape, shared):
+    rows, columns = both(layer.args[0])
+    return (shape[0] // rows) * (shape[1] // columns), layer.args[1]
+
+
 # kind -> (layer, shape, shared) -> shape
 RULES = {
     "Dense": _dense, "Gate": _dense, "GraphConv": _graph_conv, "Conv2D": _conv,
@@ -331,6 +336,14 @@ RULES = {
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), _recurrent), "Bidirectional": _bidirectional,
     "TimeDistributed": _at_steps,
     "Counted": lambda layer, shape, shared: _recurrent(layer.args[0], shape, shared),
+    **dict.fromkeys(
+        ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm", "PositionEmbedding",
+         "SinusoidalPositions", "MultiHeadAttention", "TransformerBlock"), _same,
+    ),
+    "Embedding": lambda layer, shape, shared: (*shape, layer.args[1]),
+    "ClassToken": lambda layer, shape, shared: (shape[0] + 1, shape[1]),
+    "Position": lambda layer, shape, shared: shape[1:],
+    "PatchEmbedding": _patches,
     "LocalResponseNorm": _image, "UpSample2D": _upsample, "ZeroPad2D": _zero_pad,
     "Flatten": lambda layer, shape, shared: (math.prod(shape),), "Reshape": _reshape,
     "Normalize": _normalize, "PeriodicEmbedding": _periodic_embedding,

@@ -317,10 +317,13 @@ def test_augmentation_and_parts_are_refused():
     assert flat.steps == 0
 
 
-# Of graphs. Another op without a kernel is an oversight: csrc/cuda/ops says what an op launches.
+# Of graphs, recurrent layers, embeddings, norms of samples, attention. Another op without a kernel is
+# an oversight: csrc/cuda/ops says what an op launches.
 LACKING = {
     "sparse_product", "sparse_matmul", "sparse_matmul_grad", "sparse_matmul_factors", "recurrent",
     "recurrent_pack", "recurrent_grad", "recurrent_input_grad", "step_dropout",
+    "embedding", "add_table", "feature_norm", "feature_moments", "feature_norm_grad",
+    "feature_norm_sums", "attention", "masked_attention", "attention_grad", "batch_matmul",
 }  # fmt: skip
 
 

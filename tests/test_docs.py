@@ -58,6 +58,8 @@ MEMBERS = {
     "Graph": "from_adjacency nodes",
     "Sparse": "begin column config dense from_rows shape value",
     "Layer": "add_loss call config from_config name parameter trainable",
+    "Embedding": "weight",
+    "Text": "decode encode from_string",
     "Sequential": "layers",
     "Average": "begun get_config rates",
     "Optimizer": "decay formula get_config knobs parts rule value",

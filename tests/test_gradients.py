@@ -120,15 +120,25 @@ def test_loss(name, mean, columns):
     assert engine.differences(net, session, ([x], y), l1=0.01, l2=0.1) < LIMIT
 
 
-@pytest.mark.parametrize("name", cases.LAYERS)
+@pytest.mark.parametrize("name", [*cases.LAYERS, *cases.NATIVE])
 @pytest.mark.parametrize("head", [True, False])
 def test_layer(name, head):
     """Under another layer, which has its input's gradient computed, and as the last one."""
-    body = cases.LAYERS[name]()
+    body = {**cases.LAYERS, **cases.NATIVE}[name]()
     net = steep.Sequential(layers.Dense(6, "tanh"), *body, *([layers.Dense(3)] * head))
     net.build(4, seed=1)
     random = np.random.default_rng(2)
     X = random.standard_normal((5, 4))
+    y = random.standard_normal((5, *net.output_shapes[0]))
+    assert lab.check_gradients(net, X, y, "mse", l2=0.05) < LIMIT
+
+
+@pytest.mark.parametrize("name", cases.TOKENS)
+def test_layer_of_tokens(name):
+    net = steep.Sequential(*cases.TOKENS[name]())
+    net.build(3, seed=1)
+    random = np.random.default_rng(2)
+    X = random.integers(0, 9, (5, 3))
     y = random.standard_normal((5, *net.output_shapes[0]))
     assert lab.check_gradients(net, X, y, "mse", l2=0.05) < LIMIT
 

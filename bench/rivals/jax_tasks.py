@@ -160,5 +160,34 @@ def series(case, arrays):
     return list(zip(*parts, strict=True)), loss
 
 
-MAKERS = {"two_heads": two_heads, "vae_mnist": vae, "gcn_cora": gcn,
+def gpt(case, arrays):
+    """Return the batches (x, y) and the mean over all positions."""
+    heads, depth = 4, 4
+
+    def norm(x, weight, bias):
+        x = x - x.mean(-1, keepdims=True)
+        return x / jnp.sqrt((x * x).mean(-1, keepdims=True) + 1e-5) * weight + bias
+
+    def block(x, given):
+        w1, b1, qkv, b2, out, b3, w4, b4, up, b5, down, b6 = given
+        parts = jnp.split(norm(x, w1, b1) @ qkv + b2, 3, -1)
+        q, k, v = (p.reshape(*x.shape[:2], heads, -1) for p in parts)
+        y = jax.nn.dot_product_attention(q, k, v, is_causal=True).reshape(x.shape)
+        x = x + y @ out + b3
+        return x + jax.nn.gelu(norm(x, w4, b4) @ up + b5, approximate=False) @ down + b6
+
+    def loss(weights, _, batch, __):
+        x, y = batch
+        tokens, positions = weights[:2]
+        h = tokens[x] + positions
+        for k in range(depth):
+            h = block(h, weights[2 + 12 * k : 14 + 12 * k])
+        logits = norm(h, *weights[-2:]) @ tokens.T
+        return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+
+    parts = [split(arrays[name], case.batch) for name in ("x", "y")]
+    return list(zip(*parts, strict=True)), loss
+
+
+MAKERS = {"two_heads": two_heads, "vae_mnist": vae, "gcn_cora": gcn, "gpt_tiny": gpt,
           "lstm_rows": series, "gru_long": series}  # fmt: skip

@@ -7,11 +7,12 @@ from torch import nn
 
 from rivals import UnsupportedError
 from rivals.torch_best import best
+from rivals.torch_gpt import GPT
 
 
 def prepare(case, variant, bench):
     """Return the fastest of fused and foreach Adam; or a compiled loss with the fused one."""
-    problems = {"two_heads": TwoHeads, "vae_mnist": VAE, "gcn_cora": GCN,
+    problems = {"two_heads": TwoHeads, "vae_mnist": VAE, "gcn_cora": GCN, "gpt_tiny": GPT,
                 "lstm_rows": Series, "gru_long": Series}  # fmt: skip
     if case.name == "dcgan28":
         if variant not in ("torch", "torch-channels-last"):

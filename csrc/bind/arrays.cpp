@@ -23,8 +23,13 @@ std::optional<Format> format_of(const py::array& a) {
   if (holds<float>(a.dtype())) return Format::Float32;
   if (holds<double>(a.dtype())) return Format::Float64;
   if (holds<uint8_t>(a.dtype())) return Format::UInt8;
+  if (holds<uint16_t>(a.dtype())) return Format::UInt16;
+  if (holds<int32_t>(a.dtype())) return Format::Int32;
+  if (holds<int64_t>(a.dtype())) return Format::Int64;
   return std::nullopt;
 }
+
+bool is_real(const py::array& a) { return holds<float>(a.dtype()) || holds<double>(a.dtype()); }
 
 std::vector<py::ssize_t> shape_of(const Shape& shape) { return {shape.begin(), shape.end()}; }
 
@@ -41,8 +46,9 @@ py::array empty(Format format, const Shape& shape) {
 Source view_of(const py::array& a, const char* what) {
   const std::optional<Format> format = format_of(a);
   if (!format) {
-    throw py::type_error(text(what, ": expects float32, float64 or uint8, got dtype ",
-                              py::str(a.dtype()).cast<std::string>()));
+    throw py::type_error(
+        text(what, ": expects float32, float64, uint8, uint16, int32 or int64, got dtype ",
+             py::str(a.dtype()).cast<std::string>()));
   }
   if (a.ndim() == 0) return Source::of(a.data(), *format, {1}, {a.itemsize()});
   return Source::of(a.data(), *format, sizes(a), strides(a));

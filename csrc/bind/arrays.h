@@ -64,6 +64,7 @@ Dense<T> dense(const py::array& a) {
 }
 
 std::optional<Format> format_of(const py::array& a);  // where the core knows it
+bool is_real(const py::array& a);                     // float32 or float64
 // The same in a format of the core.
 py::array dense(const py::array& a, Format format);
 py::array empty(Format format, const Shape& shape);

@@ -1,6 +1,8 @@
 // Python's view of Graph: every op of the list under its own name.
 #include "base/sparse.h"
 #include "bind/arrays.h"
+#include "data/strays.h"
+#include "graph/wholes.h"
 #include "ops/names.h"
 
 namespace steep::bind {
@@ -114,6 +116,20 @@ template <class... A> std::vector<std::string> define_all(GraphClass& to, List<A
   return names;
 }
 
+// The first number of the inputs that an op cannot take for a whole one of its range: number of the
+// input, sample, place in it, the number, least, most, what it is, and for which layer; or None.
+py::object stray(const Graph& graph, const std::vector<py::array>& inputs) {
+  for (const Wholes& of : wholes(graph)) {
+    const Source from = view_of(inputs.at(of.input), "input");
+    Stray at{};
+    if (find_stray(from, of.places, of.low, of.high, at)) {
+      return py::make_tuple(of.input, at.sample, at.place, at.value, of.low, of.high, of.what,
+                            of.layer);
+    }
+  }
+  return py::none();
+}
+
 }  // namespace
 
 void bind_graph(py::module_& m) {
@@ -147,7 +163,8 @@ void bind_graph(py::module_& m) {
           "shape", [](const Graph& g, int x) { return tuple_of(g.tensor(x).shape); }, arg("tensor"))
       .def("recompute", &Graph::recompute, arg("block"))
       .def("concat", &Graph::concat, arg("tensors"), arg("axis") = -1)
-      .def("output", &Graph::output, arg("tensors"));
+      .def("output", &Graph::output, arg("tensors"))
+      .def("stray", &stray, arg("inputs"));
   const std::vector<std::string> names = define_all(graph, ops::All{});
   m.def("ops", [names] { return names; });
 }

@@ -29,7 +29,7 @@ long row_stride(const py::array& a, const char* name) {
 
 void gemm(const py::array& a, const py::array& b, py::array out, bool ta, bool tb) {
   const std::optional<Format> format = format_of(out);
-  if (!format || format == Format::UInt8 || format_of(a) != format || format_of(b) != format) {
+  if (!is_real(out) || format_of(a) != format || format_of(b) != format) {
     throw py::type_error("gemm: a, b and out must all be float32 or all float64");
   }
   const long lda = row_stride(a, "a"), ldb = row_stride(b, "b"), ldc = row_stride(out, "out");
@@ -104,8 +104,7 @@ class PyOrthogonal {
       if (m.ndim() != 2 || m.size() == 0) {
         refuse("Orthogonal: matrix ", parameters.size(), " must have two axes and an element");
       }
-      if (format_of(m) != format_of(matrices[0]) ||
-          format_of(m).value_or(Format::UInt8) == Format::UInt8) {
+      if (format_of(m) != format_of(matrices[0]) || !is_real(m)) {
         throw py::type_error("Orthogonal: matrices must all be float32 or all float64");
       }
       parameters.push_back(

@@ -17,9 +17,14 @@ namespace steep {
 namespace {
 
 template <class T> auto reader(const Kernels<T>& k, Format format) {
-  return format == Format::Float32   ? k.read_f32
-         : format == Format::Float64 ? k.read_f64
-                                     : k.read_u8;
+  switch (format) {
+    case Format::Float64: return k.read_f64;
+    case Format::UInt8: return k.read_u8;
+    case Format::UInt16: return k.read_u16;
+    case Format::Int32: return k.read_i32;
+    case Format::Int64: return k.read_i64;
+    default: return k.read_f32;
+  }
 }
 
 template <class T>

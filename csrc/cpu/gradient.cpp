@@ -52,11 +52,20 @@ template <class T> void Plan<T>::add_task(int parameter, long panel, long lo, lo
   for (const GradTerm& t : program_.terms[parameter]) {
     const bool partial = t.form == GradTerm::Form::Partial;
     // Outer: rows of the block come from x, columns from dy; of W^T the other way round.
-    const bool turned = s.narrow && !partial;
+    const bool scatter = t.form == GradTerm::Form::Scatter;
+    const bool turned = s.narrow && !partial && !scatter;
     const int left = turned ? t.dy : t.x, right = turned ? t.x : t.dy;
     const Stride &left_at = turned ? t.dy_at : t.x_at, &right_at = turned ? t.x_at : t.dy_at;
     const Tensor& of = program_.tensors[right];
     const long half = t.second_half ? of.width / 2 : 0;
+    if (scatter) {  // rows of the table are the block's rows or, of W^T, its columns
+      const long columns = s.narrow ? lo : panel * kPanel, ids = s.narrow ? panel * kPanel : lo;
+      task.terms.push_back({t.form, left < 0 ? nullptr : buffers_[left],
+                            left < 0 ? 0 : strides_[left], buffers_[right] + columns,
+                            strides_[right], of.samples, t.positions, 1, of.width / t.positions,
+                            false, nullptr, 0, ids, t.skipped, s.narrow});
+      continue;
+    }
     const long column = partial ? task.offset - s.offset : s.matrix ? panel * kPanel : lo + half;
     const auto each = [&](const Stride& at, int tensor) {
       return at.each > 0 ? at.each : program_.tensors[tensor].width / t.positions;
@@ -133,12 +142,44 @@ void Plan<T>::outer_positions(const GradTask<T>& task, const Term<T>& term, long
   }
 }
 
+// Of the rows of a table that the samples name.
+template <class T>
+bool Plan<T>::scatter(const GradTask<T>& task, const Term<T>& term, long rows, T* g) const {
+  return k_.scatter({.ids = term.left,
+                     .ld_ids = term.ld_left,
+                     .dy = term.right,
+                     .ld_dy = term.ld_right,
+                     .samples = rows,
+                     .positions = term.positions,
+                     .width = term.right_width,
+                     .first = term.first,
+                     .count = term.turned ? task.present : task.rows,
+                     .skipped = term.skipped,
+                     .turned = term.turned,
+                     .g = g,
+                     .ldg = task.columns,
+                     .columns = term.turned ? task.rows : task.present});
+}
+
 // One of its callers calls it for every block of every step.
 template <class T>
-[[gnu::always_inline]] inline void Plan<T>::sum_terms(const GradTask<T>& task, long rows, T* g,
+[[gnu::always_inline]] inline bool Plan<T>::sum_terms(const GradTask<T>& task, long rows, T* g,
                                                       bool accumulate, int columns,
                                                       T* const* blocks) const {
+  bool touched = task.terms.empty();
   for (const Term<T>& term : task.terms) {
+    if (term.form == GradTerm::Form::Scatter) {
+      if (!accumulate) std::fill_n(g, task.size, T(0));
+      const bool some = scatter(task, term, rows, g);
+      if (some && columns > 0) {
+        prefetch(task, 0, task.rows, columns, blocks);
+        columns = 0;
+      }
+      touched |= some;
+      accumulate = true;
+      continue;
+    }
+    touched = true;
     if (term.form == GradTerm::Form::Partial) {
       const long groups = term.samples == kAllSamples ? 1 : ceil_div(rows, term.samples);
       k_.column_sum(term.right, term.ld_right, nullptr, 0, groups, task.size, g, accumulate);
@@ -171,13 +212,14 @@ template <class T>
       accumulate = true;
     }
   }
+  return touched;
 }
 
 template <class T>
-void Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
+bool Plan<T>::gradient(const GradTask<T>& task, long rows, T* g, int columns,
                        T* const* blocks) const {
   if (task.terms.empty()) std::fill_n(g, task.size, T(0));
-  sum_terms(task, rows, g, false, columns, blocks);
+  return sum_terms(task, rows, g, false, columns, blocks);
 }
 
 template <class T>
@@ -201,7 +243,7 @@ void Plan<T>::prefetch(const GradTask<T>& task, long lo, long hi, int columns,
 #define STEEP_GRADIENT(T)                                                              \
   template void Plan<T>::bind_tasks();                                                 \
   template void Plan<T>::add_task(int, long, long, long);                              \
-  template void Plan<T>::gradient(const GradTask<T>&, long, T*, int, T* const*) const; \
+  template bool Plan<T>::gradient(const GradTask<T>&, long, T*, int, T* const*) const; \
   template void Plan<T>::add_gradient(const GradTask<T>&, long, T*) const;
 STEEP_GRADIENT(float)
 STEEP_GRADIENT(double)

@@ -93,6 +93,22 @@ template <class T> struct LossArgs {
   bool turned = false;
 };
 
+// g(id - first, c) += dy(r, p, c) for the ids(r, p) in [first, first + count), in the order of samples and
+// positions; `turned` blocks have ids along their columns.
+template <class T> struct Scatter {
+  const T* ids;  // (samples, ld_ids), or null: positions are their own
+  long ld_ids;
+  const T* dy;  // (samples, ld_dy), of each position `width` numbers
+  long ld_dy;
+  long samples, positions, width;
+  long first, count;
+  long skipped;  // an id that is passed over, or -1
+  bool turned;
+  T* g;
+  long ldg;
+  long columns;  // of dy that there are
+};
+
 template <class T> struct Kernels {
   const char* isa;
   long tile_rows;  // rows of the largest register tile
@@ -181,6 +197,12 @@ template <class T> struct Kernels {
   void (*read_f32)(const void* src, long stride, T* dst, long columns, T scale, T shift);
   void (*read_f64)(const void* src, long stride, T* dst, long columns, T scale, T shift);
   void (*read_u8)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+  void (*read_u16)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+  void (*read_i32)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+  void (*read_i64)(const void* src, long stride, T* dst, long columns, T scale, T shift);
+
+  // A block of the gradient of a table; whether any id fell into it.
+  bool (*scatter)(const Scatter<T>&);
 };
 
 // The table of the best instruction set that this processor and STEEP_MAX_ISA allow; for dual numbers,

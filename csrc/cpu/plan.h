@@ -80,6 +80,9 @@ template <class T> struct Term {
   bool part = false;           // of rows that hold other numbers, too: none of them is padding
   const T* lengths = nullptr;  // positions that count, of the first sample
   long ld_lengths = 0;
+  // Of Scatter: the id of the block's first row, one that is passed over, and whether rows are columns.
+  long first = 0, skipped = -1;
+  bool turned = false;
 };
 
 constexpr long kLargestTask = 2048;  // elements of the largest block
@@ -142,8 +145,8 @@ template <class T> class Plan {
   // The tasks of parameter p lie from first_task(p) to first_task(p + 1).
   std::size_t first_task(int parameter) const { return first_tasks_[parameter]; }
   // Sums the block's gradient into g. Meanwhile asks for the block in the `columns` columns
-  // that the update will read from memory.
-  void gradient(const GradTask<T>& task, long rows, T* g, int columns = 0,
+  // that the update will read from memory. False where it is 0 because no sample names its rows.
+  bool gradient(const GradTask<T>& task, long rows, T* g, int columns = 0,
                 T* const* blocks = nullptr) const;
   // Adds it to g, which has that of earlier rows.
   void add_gradient(const GradTask<T>& task, long rows, T* g) const;
@@ -195,7 +198,8 @@ template <class T> class Plan {
   T* parameter(int p) const { return weights_->column(0) + weights_->layout().slices[p].offset; }
   void bind_tasks();
   void add_task(int parameter, long panel, long lo, long length);
-  void sum_terms(const GradTask<T>& task, long rows, T* g, bool accumulate, int columns,
+  bool scatter(const GradTask<T>& task, const Term<T>& term, long rows, T* g) const;
+  bool sum_terms(const GradTask<T>& task, long rows, T* g, bool accumulate, int columns,
                  T* const* blocks) const;
   void outer(const GradTask<T>& task, const Term<T>& term, long lo, long hi, long first, long rows,
              T* g, bool accumulate) const;

@@ -84,6 +84,16 @@ const char* name_of(const Op& op) {
   return std::visit([]<class A>(const A&) { return A::kName; }, op.what);
 }
 
+// Scratch memory that an op says it wants, in elements.
+long scratch_of(const Op& op) {
+  return std::visit(
+      [](const auto& a) {
+        if constexpr (requires { a.scratch(); }) return a.scratch();
+        return 0L;
+      },
+      op.what);
+}
+
 bool turns_weights(const Op& op) {
   return std::visit(
       [](const auto& a) {
@@ -128,6 +138,7 @@ template <class T> void Plan<T>::prepare() {
   drop_packs();
   for (const Op& op : program_.ops) {
     check_numbers<T>(op);
+    scratch_elements_ = std::max(scratch_elements_, scratch_of(op));
     if (turns_weights(op)) {
       const Slice& s = weights_->layout().slices[op.parameter(0)];
       if (!s.narrow) scratch_elements_ = std::max(scratch_elements_, turned_elements(s.columns));

@@ -12,7 +12,11 @@ template <class T> void Update<T>::collect(Share share, long rows, bool add) con
   for (std::size_t i = share.first; i < share.last; ++i) {
     const GradTask<T>& task = plan_.tasks()[i];
     T* const g = gradients_ + task.offset;
-    add ? plan_.add_gradient(task, rows, g) : plan_.gradient(task, rows, g);
+    if (add) {
+      plan_.add_gradient(task, rows, g);
+    } else {
+      plan_.gradient(task, rows, g);
+    }
   }
 }
 

@@ -157,6 +157,11 @@ template <class T> bool Update<T>::plain(const Ruled<T>& r, const Knobs& knobs) 
   return knobs.of(r, kL1) == 0 && knobs.of(r, kL2) == 0 && !(knobs.of(r, kClipValue) < kNoLimit);
 }
 
+// Is a block without a gradient the same afterwards, byte by byte?
+template <class T> bool Update<T>::stays(const Ruled<T>& r, const Knobs& knobs) const {
+  return r.simple && r.info->still && plain(r, knobs) && (!r.decays || knobs.of(r, kDecay) == 0);
+}
+
 template <class T>
 double Update<T>::finish(const GradTask<T>& task, T* g, const Knobs& knobs) const {
   const Ruled<T>& r = ruled_[task.parameter];
@@ -296,7 +301,8 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     T* columns[kMostColumns];
     columns[0] = w_ + task.offset;
     const int asked = large_ ? blocks(task, columns) : threads > 1 ? 1 : 0;
-    plan_.gradient(task, rows, g, asked, columns);
+    const bool touched = plan_.gradient(task, rows, g, asked, columns);
+    if (!touched && stays(r, knobs)) continue;
     if (!plain(r, knobs)) finish(task, g, knobs);
     if (r.simple) {
       finite &= k_.update[r.rule](arguments(task, r, g, knobs, 1));

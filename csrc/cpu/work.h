@@ -72,7 +72,7 @@ template <class T> struct ByChannel {
   const T* shift = nullptr;  // or null
 };
 
-constexpr int kMostTensors = 4, kMostParameters = 4;
+constexpr int kMostTensors = 5, kMostParameters = 4;
 
 template <class T> struct Work {
   const void* attributes = nullptr;  // the op's own, of ops/

@@ -23,9 +23,14 @@ template <class T> float value_at(const std::byte* p) {
 }
 
 float value_of(Format format, const std::byte* p) {
-  return format == Format::Float64   ? value_at<double>(p)
-         : format == Format::Float32 ? value_at<float>(p)
-                                     : value_at<uint8_t>(p);
+  switch (format) {
+    case Format::Float64: return value_at<double>(p);
+    case Format::UInt8: return value_at<uint8_t>(p);
+    case Format::UInt16: return value_at<uint16_t>(p);
+    case Format::Int32: return value_at<int32_t>(p);
+    case Format::Int64: return value_at<int64_t>(p);
+    default: return value_at<float>(p);
+  }
 }
 
 long item_of(bool bytes) { return bytes ? 1 : static_cast<long>(sizeof(float)); }

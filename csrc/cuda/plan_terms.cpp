@@ -103,6 +103,8 @@ void Plan::bind_terms_of(int parameter, int bias, bool late) {
       case GradTerm::Form::SumProduct:
         to.push_back([=](const Place& p, float* g) { column_sums(p, dy, x, g + at, add); });
         break;
+      case GradTerm::Form::Scatter:
+        refuse("device=\"cuda\": no kernel for gradients of tables yet; use device=\"cpu\"");
       case GradTerm::Form::Partial:
         to.push_back([=, panels = s.panels(), samples = program_.tensors[t.dy].samples](
                          const Place& p, float* g) {

@@ -5,12 +5,15 @@
 
 #include "base/list.h"
 #include "ops/arithmetic.h"
+#include "ops/attention.h"
 #include "ops/axes.h"
 #include "ops/conv.h"
 #include "ops/dense.h"
 #include "ops/detach.h"
 #include "ops/dropout.h"
+#include "ops/embedding.h"
 #include "ops/ends.h"
+#include "ops/feature_norm.h"
 #include "ops/gates.h"
 #include "ops/kept.h"
 #include "ops/lrn.h"
@@ -41,7 +44,9 @@ using All = List<  // in any order
     Power, PowerGrad, Clip, ClipGrad, Maximum, Minimum, WhereLarger, Sum, Repeat, Slice, SliceGrad,
     SpectralNorm, SpectralVectors, SpectralScale, SpectralShares, SparseProduct, SparseMatMul,
     SparseMatMulGrad, SparseMatMulFactors, KeptRows, KeepRows, Recurrent, RecurrentPack,
-    RecurrentGrad, RecurrentInputGrad, StepDropout>;
+    RecurrentGrad, RecurrentInputGrad, StepDropout, Embedding, AddTable, FeatureNorm,
+    FeatureMoments, FeatureNormGrad, FeatureNormSums, Attention, MaskedAttention, AttentionGrad,
+    BatchMatMul>;
 
 template <class List> struct VariantOf;
 template <class... A> struct VariantOf<List<A...>> { using type = std::variant<A...>; };

@@ -68,14 +68,24 @@ struct GradTerm {
     Sum,         // sum_r dy          (n,)
     SumProduct,  // sum_r x*dy        (n,)
     Partial,     // sum of dy over sample groups; dy is laid out as the parameter is stored
+    Scatter,     // dy, added to the row that x names, or to its position's without x; (rows, n)
   } form;
-  int x;                     // tensor, -1 for Sum and Partial
+  int x;                     // tensor, -1 for Sum and Partial, and where Scatter has none
   int dy;                    // tensor
   bool second_half = false;  // the columns of dy that count
-  long positions = 1;        // of Outer: rows of x and of dy that a sample has, dense
+  long positions = 1;        // of Outer and Scatter: rows of x and of dy that a sample has, dense
   // Of a tensor that holds more: elements before the first, and from position to position.
   Stride x_at = {}, dy_at = {};
   int lengths = -1;  // tensor whose first column is how many positions of a sample count
+  long skipped = -1;         // of Scatter: the row that gets none
+};
+
+// Whole numbers that an op takes from an input of the network: which of its tensors they are, and the
+// least and the most. The kernel of such an op makes NaN of others, and touches nothing.
+struct Whole {
+  std::size_t in;
+  long low, high;
+  const char* what;
 };
 
 // Position in activations/list.h; -1 for none. Python gives its name.

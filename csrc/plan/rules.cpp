@@ -23,7 +23,8 @@ template <class... R> std::vector<RuleInfo> rows(List<R...>) {
            STEEP_ISA::rules::kSums<R>,
            STEEP_ISA::rules::kKeepsGradient<R>,
            STEEP_ISA::rules::kOrthogonal<R>,
-           STEEP_ISA::rules::kFactored<R>}...};
+           STEEP_ISA::rules::kFactored<R>,
+           STEEP_ISA::rules::kStill<R>}...};
 }
 
 }  // namespace

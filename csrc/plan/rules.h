@@ -35,6 +35,7 @@ struct RuleInfo {
   bool keeps_gradient;  // for the second of them
   // Between them a direction takes its place: made orthogonal, or of slots by rows and columns.
   bool orthogonal, factored;
+  bool still;  // without a gradient nothing moves
 
   bool directs() const { return orthogonal || factored; }
 

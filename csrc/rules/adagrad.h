@@ -9,6 +9,7 @@ struct AdaGrad {
   static constexpr const char* kName = "adagrad";
   static constexpr std::array kSlots{"r"};
   static constexpr bool kLookAhead = false;
+  static constexpr bool kStill = true;
   STEEP_KNOBS(lr, eps_in, eps_out);
 
   template <class T>

@@ -45,6 +45,12 @@ inline constexpr bool kOrthogonal = [] {
   if constexpr (requires { Rule::kOrthogonal; }) return Rule::kOrthogonal;
   return false;
 }();
+// Whether a weight without a gradient stays where it is, and its slots: then its block may be left alone.
+template <class Rule>
+inline constexpr bool kStill = [] {
+  if constexpr (requires { Rule::kStill; }) return Rule::kStill;
+  return false;
+}();
 // Whether its slots are one number for each row and one for each column of a matrix, of which the direction
 // is made that the second pass takes in place of the gradient.
 template <class Rule>

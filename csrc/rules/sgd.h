@@ -9,6 +9,7 @@ struct SGD {
   static constexpr const char* kName = "sgd";
   static constexpr std::array<const char*, 0> kSlots{};
   static constexpr bool kLookAhead = false;
+  static constexpr bool kStill = true;
   STEEP_KNOBS(lr);
 
   template <class T>

@@ -18,6 +18,7 @@ from . import (
 from ._core import __version__
 from .dbn import DBN
 from .gan import GAN
+from .generation import generate
 from .network import Tensor
 from .network.model import Input, Model, Sequential
 from .rbm import RBM
@@ -29,7 +30,7 @@ from .training.trainer import Trainer
 from .vae import VAE
 
 if TYPE_CHECKING:
-    from . import data, lab, metrics, models
+    from . import convert, data, lab, metrics, models
     from .importing.onnx_file import from_onnx
     from .importing.torch_module import from_torch
 
@@ -50,9 +51,11 @@ __all__ = [
     "averages",
     "callbacks",
     "constraints",
+    "convert",
     "data",
     "from_onnx",
     "from_torch",
+    "generate",
     "get_num_threads",
     "info",
     "initializers",
@@ -90,7 +93,7 @@ def __getattr__(name: str) -> Any:
     """Import what training does not need when it is first asked for."""
     if name in _READERS:
         return getattr(import_module(f".importing.{_READERS[name]}", __name__), name)
-    if name in ("data", "lab", "metrics", "models", "sklearn"):
+    if name in ("convert", "data", "lab", "metrics", "models", "sklearn"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

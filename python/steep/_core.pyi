@@ -134,6 +134,11 @@ class Graph:
         self, block: int
     ) -> None: ...  # ops from here on are computed again for the backward pass; 0: no longer
     def output(self, tensors: list[int]) -> None: ...
+    # the first number of the inputs that an op cannot take for a whole one: input, sample, place in
+    # it, number, least, most, what it is, layer
+    def stray(
+        self, inputs: list[Array]
+    ) -> tuple[int, int, int, float, int, int, str, str] | None: ...
 
 class SparseMatrix:
     """A constant matrix by rows, and by columns; refuses what is none."""

@@ -22,6 +22,13 @@ from .checks.numbers import (
     whole,
 )
 from .network import Shape, Tensor, add_loss, emit, shape_of
+from .network.attention_ops import (
+    add_table,
+    attention,
+    batch_matmul,
+    embedding,
+    packed_attention,
+)
 from .network.axis_ops import broadcast_to, concat, mean, repeat, slice, split, sum
 from .network.box_ops import box_giou, box_iou
 from .network.drawn_ops import (
@@ -46,6 +53,7 @@ from .network.element_ops import (
     sqrt,
     square,
 )
+from .network.feature_ops import group_norm, layer_norm, rms_norm
 from .network.graph_ops import sparse_matmul, sparse_product
 from .network.image_ops import (
     as_image,
@@ -70,12 +78,15 @@ __all__ = [
     "activation_kind",
     "add",
     "add_loss",
+    "add_table",
     "affine",
     "alpha_dropout",
     "as_image",
     "as_sequence",
+    "attention",
     "avg_pool",
     "avg_pool1d",
+    "batch_matmul",
     "batch_norm",
     "bernoulli",
     "box_giou",
@@ -88,6 +99,7 @@ __all__ = [
     "conv2d_transpose",
     "divide",
     "dropout",
+    "embedding",
     "exp",
     "flatten",
     "gaussian_noise",
@@ -95,7 +107,9 @@ __all__ = [
     "global_max_pool",
     "glu",
     "gradient_reversal",
+    "group_norm",
     "kl_normal",
+    "layer_norm",
     "log",
     "lrn",
     "matmul",
@@ -108,11 +122,13 @@ __all__ = [
     "multiply",
     "normal_like",
     "normalize",
+    "packed_attention",
     "power",
     "prelu",
     "reparameterize",
     "repeat",
     "reshape",
+    "rms_norm",
     "rrelu",
     "slice",
     "softmax",

@@ -88,6 +88,8 @@ def draws(node):
         return True
     if node.kind in ("SimpleRNN", "LSTM", "GRU"):
         return any(node.get(word) for word in ("dropout", "recurrent_dropout", "stateful"))
+    if node.kind in ("MultiHeadAttention", "TransformerBlock"):
+        return bool(node.get("dropout"))
     return node.kind in ("Dropout", "AlphaDropout", "GaussianNoise") and node.args[0] > 0
 
 
@@ -275,7 +277,8 @@ class Course:
 
     def moving(self, name, g):
         """Return which weights a sparse rule moves: rows of matrices with a gradient."""
-        sparse = getattr(self.groups[name].optimizer, "sparse", False)
+        group = self.groups[name]
+        sparse = group.lazy or getattr(group.optimizer, "sparse", False)
         return (g != 0).any(axis=-1, keepdims=True) if sparse and g.ndim > 1 else True
 
     def uphill(self, g, point, index, weights, part):

@@ -527,6 +527,95 @@ def spectral_norm(twin, node, x, key):
     return twin.node(node.args[0], x, (*key, 0))
 
 
+def _normal(twin, node, x, axes, eps):
+    """Return x normalised over some axes of its own."""
+    eps = node.get("eps", eps)
+    m = x.mean(axes, keepdim=True)
+    v = x.var(axes, correction=0, keepdim=True)
+    # Of equal values, what is divided by sqrt(eps) is rounding, and so are gradients before it.
+    twin.unclear |= bool((v.sqrt() <= twin.close * m.abs()).any())
+    return (x - m) / torch.sqrt(v + eps)
+
+
+def layer_norm(twin, node, x, key):
+    y = _normal(twin, node, x, -1, 1e-5) * twin.take(key, "weight")
+    return y + twin.take(key, "bias") if node.get("use_bias", True) else y
+
+
+def rms_norm(twin, node, x, key):
+    mean = (x * x).mean(-1, keepdim=True)
+    return x / torch.sqrt(mean + node.get("eps", 1e-6)) * twin.take(key, "weight")
+
+
+def group_norm(twin, node, x, key):
+    groups = node.args[0] if node.args else x.shape[-1]
+    parts = x.reshape(len(x), -1, groups, x.shape[-1] // groups)
+    y = _normal(twin, node, parts, (1, 3), 1e-5).reshape(x.shape)
+    return y * twin.take(key, "weight") + twin.take(key, "bias")
+
+
+def attention(twin, node, x, key, prefix=""):
+    """Attention to x itself; the law leaves out cases that drop something."""
+    heads, biased = node.args[0], node.get("use_bias", True)
+
+    def product(name, x):
+        y = x @ twin.take(key, f"{prefix}{name}.weight")
+        return y + twin.take(key, f"{prefix}{name}.bias") if biased else y
+
+    parts = product("qkv", x).chunk(3, -1)
+    q, k, v = (torch.stack(part.chunk(heads, -1), 1) for part in parts)
+    s = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    if node.get("causal"):
+        s = s.masked_fill(~torch.tril(torch.ones(s.shape[-2:], dtype=torch.bool)), -torch.inf)
+    y = torch.softmax(s, -1) @ v
+    return product("out", torch.cat([*y.unbind(1)], -1))
+
+
+def transformer(twin, node, x, key):
+    first = node.get("norm_first", True)
+
+    def norm(x, k):
+        y = _normal(twin, node, x, -1, 1e-5) * twin.take(key, f"norm{k}.weight")
+        return y + twin.take(key, f"norm{k}.bias")
+
+    def attend(x):
+        return attention(twin, node, x, key, "attention.")
+
+    def transform(x):
+        y = x @ twin.take(key, "up.weight") + twin.take(key, "up.bias")
+        y = twin.activate(node.get("activation", "gelu"), y, key)
+        return y @ twin.take(key, "down.weight") + twin.take(key, "down.bias")
+
+    for k, half in ((1, attend), (2, transform)):
+        x = x + half(norm(x, k)) if first else norm(x + half(x), k)
+    return x
+
+
+def embedding(twin, node, x, key):
+    weight, ids = twin.take(key, "weight"), x.round().long()
+    padding = node.get("padding")
+    if padding is None:
+        return weight[ids]
+    return torch.where((ids == padding)[..., None], weight[ids].detach(), weight[ids])
+
+
+def sinusoids(twin, node, x, key):
+    t, i = np.arange(x.shape[1])[:, None], np.arange(x.shape[2])
+    angles = t / 10000.0 ** (i // 2 * 2 / x.shape[2])
+    return x + torch.tensor(np.where(i % 2 == 0, np.sin(angles), np.cos(angles)))
+
+
+def class_token(twin, node, x, key):
+    return torch.cat([twin.take(key, "token").expand(len(x), 1, -1), x], 1)
+
+
+def patches(twin, node, x, key):
+    x, size = as_image(x), both(node.args[0])
+    weight = twin.take(key, "weight").permute(3, 2, 0, 1)
+    y = F.conv2d(x.permute(0, 3, 1, 2), weight, twin.take(key, "bias"), stride=size)
+    return y.flatten(2).transpose(1, 2)
+
+
 def rescale(twin, node, x, key):
     return node.args[0] * x + node.args[1]
 
@@ -624,6 +713,18 @@ LAYERS = {
     "GlobalMaxPool1D": largest_step,
     "BatchNorm": batch_norm,
     "LocalResponseNorm": lrn,
+    "LayerNorm": layer_norm,
+    "RMSNorm": rms_norm,
+    "GroupNorm": group_norm,
+    "InstanceNorm": group_norm,
+    "MultiHeadAttention": attention,
+    "TransformerBlock": transformer,
+    "Embedding": embedding,
+    "PositionEmbedding": lambda twin, node, x, key: x + twin.take(key, "weight"),
+    "SinusoidalPositions": sinusoids,
+    "ClassToken": class_token,
+    "Position": lambda twin, node, x, key: x[:, node.args[0]],
+    "PatchEmbedding": patches,
     "UpSample2D": upsample,
     "ZeroPad2D": zero_pad,
     "Normalize": normalize,

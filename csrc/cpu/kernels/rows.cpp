@@ -1,4 +1,4 @@
-// Sums over the rows of a batch, and the reading of samples into them.
+// Sums over the rows of a batch, also by the ids of an embedding, and the reading of samples into them.
 #include "cpu/kernels/fill.h"
 
 namespace steep::STEEP_ISA {
@@ -50,6 +50,42 @@ void read(const void* src, long stride, T* dst, long columns, T scale, T shift) 
     for (long c = 0; c < columns; ++c) dst[c] = fma_(scale, T(load<S>(from + c * stride)), shift);
 }
 
+// One occurrence after the other; where a stretch of ids has none, and most have none, a few comparisons
+// of vectors.
+template <class T>
+bool scatter(const Scatter<T>& s) {
+  const T low = T(double(s.first)), high = T(double(s.first + s.count));
+  const auto add = [&](long r, long p, long row) {
+    const T* const dy = s.dy + r * s.ld_dy + p * s.width;
+    T* const to = s.turned ? s.g + row : s.g + row * s.ldg;
+    const long step = s.turned ? s.ldg : 1;
+    for (long c = 0; c < s.columns; ++c) to[c * step] += dy[c];
+  };
+  bool any = s.ids == nullptr;
+  for (long r = 0; r < s.samples && s.ids == nullptr; ++r)
+    for (long k = 0; k < s.count && s.first + k < s.positions; ++k) add(r, s.first + k, k);
+  if (any) return true;
+  for (long r = 0; r < s.samples; ++r) {
+    const T* const ids = s.ids + r * s.ld_ids;
+    for (long p = 0; p < s.positions; p += kLane) {
+      const long n = s.positions - p < kLane ? s.positions - p : kLane;
+      int32_t found = 0;  // in the padding, too
+      for (long j = 0; j < kLane; ++j)
+        found |= int32_t(ids[p + j] > low || ids[p + j] == low) & int32_t(ids[p + j] < high);
+      if (found == 0) continue;
+      for (long j = 0; j < n; ++j) {
+        const double id = plain(ids[p + j]);
+        if (!(id >= double(s.first) && id < double(s.first + s.count))) continue;
+        const long row = long(id) - s.first;
+        if (double(long(id)) != id || long(id) == s.skipped) continue;
+        any = true;
+        add(r, p + j, row);
+      }
+    }
+  }
+  return any;
+}
+
 }  // namespace
 
 template <class T>
@@ -58,6 +94,10 @@ void fill_rows(Kernels<T>& table) {
   table.read_f32 = read<T, float>;
   table.read_f64 = read<T, double>;
   table.read_u8 = read<T, uint8_t>;
+  table.read_u16 = read<T, uint16_t>;
+  table.read_i32 = read<T, int32_t>;
+  table.read_i64 = read<T, int64_t>;
+  table.scatter = scatter<T>;
 }
 
 STEEP_FILL_DUAL(fill_rows)

@@ -19,15 +19,19 @@ struct Words {
 
 constexpr long kDrawn = 256;  // words drawn at once
 
+// Of the blocks of row r.
+STEEP_HD Counter counter_of(const Words& of, long r) {
+  const uint64_t key = of.seed ^ (of.counter + 1) * 0x9E3779B97F4A7C15u;
+  const uint64_t row = uint64_t(of.first + r);
+  return {uint32_t(row), uint32_t(row >> 32), of.stream, uint32_t(key), uint32_t(key >> 32)};
+}
+
 // part(words, r, c, columns) for stretches of columns of rows [lo, hi): the word of (r, c) is lane c%4 of
 // the Philox4x32-10 block at {c/4, first + r, stream}.
 template <class Part>
 STEEP_HD void over_words(const Words& of, long width, long lo, long hi, Part part) {
-  const uint64_t key = of.seed ^ (of.counter + 1) * 0x9E3779B97F4A7C15u;
   for (long r = lo; r < hi; ++r) {
-    const uint64_t row = uint64_t(of.first + r);
-    const Counter counter{uint32_t(row), uint32_t(row >> 32), of.stream, uint32_t(key),
-                          uint32_t(key >> 32)};
+    const Counter counter = counter_of(of, r);
     for (long c = 0; c < width; c += kDrawn) {
       const long columns = width - c < kDrawn ? width - c : kDrawn;
       uint32_t word[kDrawn + 4 * kBlocks];

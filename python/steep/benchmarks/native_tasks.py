@@ -147,10 +147,28 @@ def _recurrent(case: Task, arrays: Arrays, weights: Weights) -> Work:
     )
 
 
+def _gpt_tiny(case: Task, arrays: Arrays, weights: Weights) -> Work:
+    net = models.gpt(4, 4, 128, 64, 65)
+    net.build()
+    _begin(net, weights)
+    trainer = Trainer(net, "cross_entropy", optimizers.Adam(case.lr))
+    x, y = arrays["x"], arrays["y"]
+
+    def fit(samples: int, epochs: int) -> object:
+        return trainer.fit(
+            x[:samples], y[:samples], epochs=epochs, batch_size=case.batch, shuffle=False,
+            progress=False,
+        )  # fmt: skip
+
+    first = slice(case.batch)
+    return _work(case, fit, lambda: trainer.evaluate(x[first], y[first])["loss"])
+
+
 _MAKERS = {
     **dict.fromkeys(RECURRENT, _recurrent),
     "two_heads": _two_heads,
     "vae_mnist": _vae_mnist,
     "dcgan28": _dcgan28,
     "gcn_cora": _gcn_cora,
+    "gpt_tiny": _gpt_tiny,
 }

@@ -23,6 +23,8 @@ class Task:
         size of Cora, binary features of which 1.3 % are 1, dropout 0.5 before the second layer.
         ``lstm_rows``: an LSTM of 128 units over the 28 rows of 28 pixels, its last h to 10 classes.
         ``gru_long``: a GRU of 64 units over 100 steps of 8 numbers, its last h to one value.
+        ``gpt_tiny``: a causal Transformer of 4 layers, 4 heads, 128 units, 64 tokens of 65, whose
+        table makes the logits.
     batch : int
         Samples in a step.
     batches : int
@@ -65,6 +67,7 @@ class Task:
 RECURRENT = {"lstm_rows": (28, 28, 128, 4, 10), "gru_long": (100, 8, 64, 3, 1)}
 NODES, FEATURES, HIDDEN, CLASSES, EDGES, LABELLED = 2708, 1433, 16, 7, 5278, 140
 ENTRIES = 49_216  # of the features
+TOKENS, CONTEXT, WIDTH, DEPTH = 65, 64, 128, 4
 
 TASKS = (
     Task("two_heads", 64, 200, 5, 26_638, 2.0 * 64 * (3 * 26_368 - 64 * 128)),
@@ -73,6 +76,7 @@ TASKS = (
     Task("gcn_cora", 1, 1, 50, 23_063, 6e6, lr=0.01),
     Task("lstm_rows", 64, 20, 2, 81_674, 8.08e8),
     Task("gru_long", 64, 10, 2, 14_273, 5.11e8),
+    Task("gpt_tiny", 16, 10, 1, 809_856, 5.29e9),
 )
 
 Arrays = dict[str, NDArray[Any]]
@@ -87,6 +91,9 @@ def task_data(case: Task) -> tuple[Arrays, list[NDArray[np.float32]]]:
     n = case.batch * case.batches
     if case.name == "gcn_cora":
         return _graph(random), _weights(random, ((FEATURES, HIDDEN), (HIDDEN, CLASSES)))
+    if case.name == "gpt_tiny":
+        tokens = random.integers(0, TOKENS, (n, CONTEXT + 1))
+        return {"x": tokens[:, :-1].copy(), "y": tokens[:, 1:].copy()}, _transformer(random)
     if case.name == "dcgan28":
         return {"x": random.uniform(-1, 1, (n, 28, 28, 1)).astype(np.float32)}, []
     if case.name == "vae_mnist":
@@ -124,6 +131,21 @@ def _series(
     y = random.random((n, 1), np.float32) if out == 1 else random.integers(0, out, n)
     x = random.random((n, steps, features), np.float32)
     return {"x": x, "y": y}, [w, u, bias, *([second] if gates == 3 else []), *head]
+
+
+def _transformer(random: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Return tables of tokens and positions, the weights of the blocks, and those of a norm."""
+
+    def product(inside: int, outside: int) -> list[NDArray[np.float32]]:
+        w = 0.02 * random.standard_normal((inside, outside), dtype=np.float32)
+        return [w, np.zeros(outside, np.float32)]
+
+    norm = [np.ones(WIDTH, np.float32), np.zeros(WIDTH, np.float32)]
+    found = [product(TOKENS, WIDTH)[0], product(CONTEXT, WIDTH)[0]]
+    for _ in range(DEPTH):
+        found += [*norm, *product(WIDTH, 3 * WIDTH), *product(WIDTH, WIDTH)]
+        found += [*norm, *product(WIDTH, 4 * WIDTH), *product(4 * WIDTH, WIDTH)]
+    return found + norm
 
 
 def _graph(random: np.random.Generator) -> Arrays:

@@ -1,6 +1,7 @@
 """Numbers out of whatever users have: arrays, lists, tables. What cannot be read is named.
 
-Arrays the core can read as they are (float32, float64, uint8, any strides) pass without a copy.
+Arrays the core can read as they are (float32, float64, uint8; of samples uint16, int32 and int64,
+too; any strides) pass without a copy.
 What the numbers are for, and what they must fit, is in `network.inputs`.
 """
 
@@ -20,6 +21,7 @@ Array: TypeAlias = NDArray[Any]
 _MOST = float(np.nextafter(LIMIT, 0.0))  # that float32 holds
 _WIDEST = float(np.finfo(np.float64).max)
 _NATIVE = tuple(np.dtype(kind) for kind in ("float32", "float64", "uint8"))
+_WHOLE = tuple(np.dtype(kind) for kind in ("uint16", "int32", "int64"))
 _NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)  # in object arrays
 _FIELDS = "numpy.lib.recfunctions.structured_to_unstructured makes columns of fields"
 _DATES = "subtract a first date and divide by a unit, as by np.timedelta64(1, 'D')"
@@ -134,9 +136,17 @@ def is_native(a: Array) -> bool:
     return a.dtype in _NATIVE and a.dtype.isnative
 
 
-def readable(a: Array) -> Array:
-    """Return an array in a dtype the core reads; others are converted once."""
-    if is_native(a):
+def is_read(a: Array) -> bool:
+    """Say whether the core reads the samples of an array as it is: whole numbers, too."""
+    return a.dtype.isnative and (a.dtype in _NATIVE or a.dtype in _WHOLE)
+
+
+def readable(a: Array, samples: bool = False) -> Array:
+    """Return an array in a dtype the core reads; others are converted once.
+
+    Those of samples may be of more dtypes.
+    """
+    if is_native(a) or (samples and is_read(a)):
         return a
     wide = a.dtype.kind == "f" and a.dtype.itemsize >= 8
     with np.errstate(over="ignore"):  # of a long double: refused as infinity, with its place

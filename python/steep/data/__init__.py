@@ -12,6 +12,7 @@ from .sparse import Sparse
 from .split import split
 from .table import Table
 from .target import Target, read_target
+from .text import Text, windows
 from .toy import elephants_and_dogs
 from .ts_file import Series, read_ts
 
@@ -24,6 +25,7 @@ __all__ = [
     "Sparse",
     "Table",
     "Target",
+    "Text",
     "elephants_and_dogs",
     "images",
     "load",
@@ -35,4 +37,5 @@ __all__ = [
     "read_target",
     "read_ts",
     "split",
+    "windows",
 ]

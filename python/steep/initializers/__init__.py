@@ -55,6 +55,7 @@ NAMED: dict[str, Initializer] = {
     "glorot_uniform": _GLOROT_UNIFORM,
     "xavier_normal": VarianceScaling(1.0, "fan_avg", "untruncated_normal"),
     "glorot_normal": VarianceScaling(1.0, "fan_avg", "truncated_normal"),
+    "lecun": VarianceScaling(1.0, "fan_in", "truncated_normal"),
     "lecun_normal": VarianceScaling(1.0, "fan_in", "truncated_normal"),
     "lecun_uniform": VarianceScaling(1.0, "fan_in", "uniform"),
     "variance_scaling": VarianceScaling(),

@@ -94,6 +94,7 @@ def lsuv(
         arrays = inputs.features(X, net, precision=net._precision)
         if not net.built:
             net.build([a.shape[1:] for a in arrays], seed)
+        inputs.whole_numbers(arrays, net._described().graph)
         work = _Work(net, arrays)
         if orthogonal:
             work.orthogonal(seed)

@@ -35,9 +35,19 @@ from ..activations import (
     Tanh,
 )
 from ..network import Layer
+from .attention import MultiHeadAttention, TransformerBlock
 from .combine import Branches, Residual
 from .conv import Conv2D
 from .dense import Dense
+from .embedding import (
+    ClassToken,
+    Embedding,
+    PatchEmbedding,
+    Position,
+    PositionEmbedding,
+    SinusoidalPositions,
+)
+from .feature_norm import GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from .graph import GraphConv
 from .noise import GaussianNoise, GradientReversal, Reparameterize
 from .norm import BatchNorm, LocalResponseNorm, SpectralNorm
@@ -66,11 +76,13 @@ __all__ = [
     "BatchNorm",
     "Bidirectional",
     "Branches",
+    "ClassToken",
     "Conv1D",
     "Conv2D",
     "Conv2DTranspose",
     "Dense",
     "Dropout",
+    "Embedding",
     "FeatureScale",
     "Flatten",
     "GaussianNoise",
@@ -80,11 +92,14 @@ __all__ = [
     "GlobalMaxPool2D",
     "GradientReversal",
     "GraphConv",
+    "GroupNorm",
     "HardShrink",
     "HardSigmoid",
     "HardSwish",
     "HardTanh",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "LocalResponseNorm",
     "LogSigmoid",
@@ -92,10 +107,15 @@ __all__ = [
     "MaxPool2D",
     "Maxout",
     "Mish",
+    "MultiHeadAttention",
     "Normalize",
     "PReLU",
     "ParametricActivation",
+    "PatchEmbedding",
     "PeriodicEmbedding",
+    "Position",
+    "PositionEmbedding",
+    "RMSNorm",
     "RReLU",
     "ReGLU",
     "ReLU",
@@ -108,6 +128,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "SimpleRNN",
+    "SinusoidalPositions",
     "SoftShrink",
     "Softmax",
     "Softsign",
@@ -116,6 +137,7 @@ __all__ = [
     "Tanh",
     "TiedDense",
     "TimeDistributed",
+    "TransformerBlock",
     "UpSample2D",
     "ZeroPad2D",
 ]

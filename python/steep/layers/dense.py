@@ -57,16 +57,18 @@ class Dense(Layer):
         self.use_bias = flag(label(self), "use_bias", use_bias)
         self.init = init
         self.constraint = None if constraint is None else constraint_of(label(self), constraint)
-
         self.ntk = flag(label(self), "ntk", ntk)
+
+    def _weight(self, inputs: int) -> Tensor:
+        """Return W, (inputs, units), inside a network."""
+        init = Normal(1.0) if self.ntk and self.init is None else self.init
+        return self.parameter("weight", (inputs, self.units), init, constraint=self.constraint)
 
     def call(self, x: Tensor) -> Tensor:
         """Multiply, add, activate."""
-        n, init = x.shape[-1], self.init
+        weight = self._weight(x.shape[-1])
         if self.ntk:
-            x = ops.affine(x, n**-0.5)
-            init = Normal(1.0) if init is None else init
-        weight = self.parameter("weight", (n, self.units), init, constraint=self.constraint)
+            x = ops.affine(x, x.shape[-1] ** -0.5)
         bias = self.parameter("bias", (self.units,)) if self.use_bias else None
         y = ops.matmul(x, weight, bias)
         return y if self.activation is None else self.activation.call(y)

@@ -8,6 +8,7 @@ from ..network import Layer, Tensor, label, title_of
 from ..network.windows import PaddingLike, PairLike, padding_of
 from .conv import group_width
 from .dense import Dense
+from .embedding import Embedding
 
 
 class Conv2DTranspose(Layer):
@@ -111,10 +112,10 @@ class Conv2DTranspose(Layer):
 
 
 class TiedDense(Layer):
-    """y = f(x W^T + b) with the W of a `Dense` of the same network: (dense.units,) gives (units,).
+    """y = f(x W^T + b) with the W of a layer of the same network: (..., n) gives (..., units).
 
-    The decoder of a tied autoencoder: both layers move the one W, whose gradient is the sum of
-    both::
+    The decoder of a tied autoencoder, or the logits of a language model (Press & Wolf 2017): both
+    layers move the one W, whose gradient is the sum of both, at a row of padding, too::
 
         encoder = layers.Dense(32, "tanh")
         net = steep.Sequential(encoder, layers.TiedDense(encoder, 784))
@@ -122,9 +123,9 @@ class TiedDense(Layer):
     Parameters
     ----------
     layer
-        The `Dense` whose weight is used.
+        The `Dense` or `Embedding` whose weight is used; it has n units.
     units
-        Number of outputs: of what that layer takes in.
+        Number of outputs: of what that layer takes in, or its vocabulary.
     activation
         f: a name, a layer, or None for the identity.
     use_bias
@@ -135,20 +136,22 @@ class TiedDense(Layer):
     Raises
     ------
     TypeError, ValueError
-        If `layer` is no `Dense`, or sizes do not fit.
+        If `layer` is neither, or sizes do not fit.
     """
 
     def __init__(
         self,
-        layer: Dense,
+        layer: Dense | Embedding,
         units: int,
         activation: ActivationLike = None,
         use_bias: bool = True,
         name: str | None = None,
     ) -> None:
         super().__init__(name)
-        if not isinstance(layer, Dense):
-            raise TypeError(f"{label(self)}: expects the Dense whose weight it uses, got {layer!r}")
+        if not isinstance(layer, (Dense, Embedding)):
+            raise TypeError(
+                f"{label(self)}: expects the Dense or Embedding whose weight it uses, got {layer!r}"
+            )
         self.layer = layer
         self.units = whole(label(self), "units", units)
         self.activation = activation_layer(activation)
@@ -156,13 +159,18 @@ class TiedDense(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """Multiply, add, activate."""
-        if x.shape != (self.layer.units,):
-            raise ValueError(
-                f"{title_of(x, label(self))}: expects ({self.layer.units},), the outputs of "
-                f"{label(self.layer)}, got {x.shape}"
-            )
         of = self.layer
-        weight = of.parameter("weight", (self.units, of.units), of.init, constraint=of.constraint)
+        if x.shape[-1] != of.units:
+            raise ValueError(
+                f"{title_of(x, label(self))}: expects ({of.units},), the outputs of "
+                f"{label(of)}, got {x.shape}"
+            )
+        if isinstance(of, Embedding) and self.units != of.vocabulary:
+            raise ValueError(
+                f"{title_of(x, label(self))}: {label(of)} has {of.vocabulary} rows, got "
+                f"{self.units} units"
+            )
+        weight = of.weight() if isinstance(of, Embedding) else of._weight(self.units)
         bias = self.parameter("bias", (self.units,)) if self.use_bias else None
         y = ops.matmul(x, weight, bias, transposed=True)
         return y if self.activation is None else self.activation.call(y)

@@ -15,6 +15,7 @@ from .lenet import lenet5
 from .realmlp import realmlp, realmlp_settings
 from .resnet import resnet, resnet_cifar
 from .tabm import tabm
+from .transformers import gpt, vit
 from .unet import unet
 from .vae import vae
 from .vgg import vgg
@@ -27,6 +28,7 @@ __all__ = [
     "densenet_bc",
     "gcn",
     "googlenet",
+    "gpt",
     "lenet5",
     "mlp",
     "realmlp",
@@ -37,4 +39,5 @@ __all__ = [
     "unet",
     "vae",
     "vgg",
+    "vit",
 ]

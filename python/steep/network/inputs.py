@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..checks.arrays import Array, array, finite, is_native, place, readable
+from .. import _core
+from ..checks.arrays import Array, array, finite, is_read, place, readable
 from ..losses import Loss
 from . import labels as positions
 from .description import Counts
@@ -44,7 +45,7 @@ def features(
         If something is no array of finite numbers of the right shape.
     """
     shapes = net.input_shapes
-    if type(X) is np.ndarray and is_native(X) and len(X) and shapes == (X.shape[1:],):
+    if type(X) is np.ndarray and is_read(X) and len(X) and shapes == (X.shape[1:],):
         finite("X", X, X, precision)  # what most calls bring, and small ones often
         return [X]
     count = len(shapes) if shapes is not None else 1
@@ -54,7 +55,9 @@ def features(
         if not isinstance(X, (list, tuple)) or len(X) != count:
             raise ValueError(f"X: expects a list of {count} arrays, one for each input")
         sources, names = list(X), [f"X[{k}]" for k in range(count)]
-    arrays = [readable(array(name, x)) for name, x in zip(names, sources, strict=True)]
+    arrays = [
+        readable(array(name, x), samples=True) for name, x in zip(names, sources, strict=True)
+    ]
     counts = net._lengths if count > 1 else {}
     for k in counts:
         if arrays[k].ndim == 1:
@@ -71,6 +74,32 @@ def features(
     for k, (who, steps) in counts.items():
         _lengths(names[k], arrays[k], who, steps)
     return arrays
+
+
+def whole_numbers(arrays: Sequence[Array], graph: _core.Graph) -> None:
+    """Refuse samples that have no whole numbers, or none of the range, where ids or lengths stand.
+
+    Raises
+    ------
+    ValueError
+        If one is not whole or out of range; says where, and who takes it.
+    """
+    stray = graph.stray(list(arrays))
+    if stray is None:
+        return
+    k, row, at, value, low, high, what, who = stray
+    name, shape = "X" if len(arrays) == 1 else f"X[{k}]", arrays[k].shape[1:]
+    if what == "token":
+        allowed = f"{who or 'the embedding'} has {high + 1} rows, so tokens are 0 to {high}"
+    else:
+        allowed = f"{who or 'the network'} takes {low} to {high}"
+    said = f"{value:.0f}" if value == np.rint(value) else f"{value:.6g}"
+    if value != np.rint(value):
+        allowed = "it must be a whole number"
+    position = f", position {at}" if len(shape) == 1 else ""
+    if len(shape) > 1:
+        position = f", position {tuple(int(i) for i in np.unravel_index(at, shape))}"
+    raise ValueError(f"{name}: {what} {said} at row {row}{position}: {allowed}")
 
 
 def fit_shapes(arrays: Sequence[Array], net: Takes) -> None:

@@ -72,8 +72,8 @@ class Network(Body):
         Parameters
         ----------
         X
-            Array (N, ...), or a list of arrays for several inputs. float32, float64 and uint8 of
-            any strides are read in place.
+            Array (N, ...), or a list of arrays for several inputs. float32, float64, uint8,
+            uint16, int32 and int64 of any strides are read in place.
         batch_size
             Samples at a time; changes the memory used, not the result.
         seed
@@ -94,8 +94,9 @@ class Network(Body):
         if self._shapes is not None:
             self._described()  # what is wrong with the network itself is told first
         arrays = inputs.features(X, self, empty=True, precision=self._precision)
-        native = self._looked(tuple(a.shape[1:] for a in arrays)).native
-        outputs = native.predict(
+        looked = self._looked(tuple(a.shape[1:] for a in arrays))
+        inputs.whole_numbers(arrays, looked.about.graph)
+        outputs = looked.native.predict(
             arrays, numbers.whole("", "batch_size", batch_size), numbers.seed(seed)
         )
         if self.output_names is not None:

@@ -70,6 +70,7 @@ def checked(
     arrays = inputs.features(X, net, precision=precision)
     if not net.built:
         settings.build(tuple(tuple(a.shape[1:]) for a in arrays))
+    inputs.whole_numbers(arrays, net._described().graph)
     samples, terms = len(arrays[0]), settings.terms()
     if len(terms.outputs) == 1 and len(terms.wanted) == 1 and type(y) is not dict:
         targets = [_targets(y, samples, terms.wanted[0], precision)]  # what most calls bring

@@ -162,6 +162,7 @@ class Derivatives:
             arrays = inputs.features(X, settings.net, precision=settings.precision)
             if not settings.net.built:
                 settings.build(tuple(tuple(a.shape[1:]) for a in arrays))
+            inputs.whole_numbers(arrays, settings.net._described().graph)
             run.session()
         return arrays
 

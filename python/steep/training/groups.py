@@ -25,6 +25,9 @@ class Group:
 
     optimizer: Optimizer
     common: Mapping[str, Any]  # PENALTIES and LIMITS, numbers or schedules; None is no limit
+    lazy: bool = (
+        False  # whether a step leaves rows without a gradient alone, whatever the optimizer
+    )
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Assignment:
         return {
             "rules": self.rules,
             "groups": list(self.members),
-            "sparse": [getattr(optimizer, "sparse", False) for optimizer in optimizers],
+            "sparse": [g.lazy or getattr(g.optimizer, "sparse", False) for g in self.groups],
             "history": optimizers[0]._vectors if len(optimizers) == 1 else 0,
         }
 
@@ -173,22 +176,41 @@ def every(
         yield "*", Group(optimizer, shared)
 
 
-def assign(
+def _apart(
+    parts: list[tuple[Group, list[str]]], lazy: Collection[str]
+) -> Iterator[tuple[Group, list[str]]]:
+    """Yield the parts with those parameters as parts of their own that steps may leave rows of."""
+    rules = _core.rules() if lazy else {}
+    whole = {name for name, about in rules.items() if about["passes"] > 1 or about["look_ahead"]}
+    for each, names in parts:
+        own = [name for name in names if name in lazy]
+        if own and (each.optimizer.full_batch or each.optimizer.rule in whole):
+            raise ValueError(
+                f"{type(each.optimizer).__name__}: all rows of {own[0]} move together; leave out "
+                "sparse=True of its Embedding"
+            )
+        yield each, [name for name in names if name not in lazy]
+        yield dataclasses.replace(each, lazy=True), own
+
+
+def assign(  # noqa: PLR0917 - one caller
     optimizer: Optimizer | None,
     given: Given,
     shared: Mapping[str, Any],
     shapes: Mapping[str, Shape],
     still: Collection[str] = (),
+    lazy: Collection[str] = (),
 ) -> Assignment:
     """Return who moves each parameter: the first pattern that its name matches.
 
     A pattern is the name of a layer, for all of its parameters, or has ``*`` and ``?``. Nobody
-    moves those that stand `still`.
+    moves those that stand `still`; of `lazy` ones rows without a gradient are left alone.
 
     Raises
     ------
     ValueError
-        If a pattern matches nothing, or a parameter is matched by none; names them.
+        If a pattern matches nothing, or a parameter is matched by none; names them. If the rows of
+        a lazy one can only move together.
     """
     left = {name: shape for name, shape in shapes.items() if name not in still}
     parts: list[tuple[Group, list[str]]] = []
@@ -209,7 +231,7 @@ def assign(
             f'groups: nothing moves {", ".join(left)}; add a pattern "*", or give the Trainer an '
             "optimizer"
         )
-    parts = [(each, names) for each, names in parts if names] or parts[:1]
+    parts = [(each, names) for each, names in _apart(parts, lazy) if names] or parts[:1]
     for each, _ in parts:
         if each.optimizer.full_batch and len(parts) > 1:
             raise ValueError(

@@ -203,6 +203,7 @@ class Settings:
             self.common,
             self.shapes() if shapes is None else shapes,
             self.still() if still is None else still,
+            self.lazy(),
         )
 
     def with_rates(self, change: Callable[[Any], Any]) -> dict[str, Any]:
@@ -262,6 +263,13 @@ class Settings:
         frozen = self.net._frozen_names() if frozen is None else frozen
         moved = self.moved(self.shapes() if names is None else names)
         return {name for name in (moved if names is None else names) if not moved[name]} | {*frozen}
+
+    def lazy(self) -> set[str]:
+        """Return the weights of a built network that a layer wants moved by rows: `Embedding`."""
+        if not self.net.built:
+            return set()
+        weights = self.net._described().weights.values()
+        return {w.name for w in weights if getattr(w.layer, "sparse", False) is True}
 
     def moved(self, names: Collection[str]) -> dict[str, bool]:
         """Return of each parameter whether it is this objective's.
