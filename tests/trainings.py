@@ -245,6 +245,19 @@ def _flat():
             layers.Dense(36), layers.Reshape((9, 4)), layers.GraphConv(5, RING, "relu"),
             layers.GraphConv(17, RING), layers.Flatten(),
         ),
+        "dense/norms": lambda: dense(
+            layers.LayerNorm(), layers.Dense(36), layers.GroupNorm(3), layers.Reshape((9, 4)),
+            layers.InstanceNorm(), layers.RMSNorm(), layers.Flatten(),
+        ),
+        "dense/attention": lambda: dense(
+            layers.Dense(36), layers.Reshape((9, 4)), layers.PositionEmbedding(),
+            layers.TransformerBlock(2, causal=True, dropout=0.2), layers.ClassToken(),
+            layers.MultiHeadAttention(1), layers.SinusoidalPositions(), layers.Position(0),
+        ),
+        "dense/patches": lambda: dense(
+            layers.Dense(48), layers.Reshape((4, 6, 2)), layers.PatchEmbedding(2, 5),
+            layers.TransformerBlock(5, 2, norm_first=False), layers.Flatten(),
+        ),
         "dense/units": lambda: dense(
             layers.PReLU(), layers.Dense(66, layers.GLU()), layers.PReLU(shared=True),
             layers.Dense(60, layers.Maxout(3)), layers.RReLU(), layers.Dense(40, "swiglu"),

@@ -611,9 +611,11 @@ def class_token(twin, node, x, key):
 
 def patches(twin, node, x, key):
     x, size = as_image(x), both(node.args[0])
-    weight = twin.take(key, "weight").permute(3, 2, 0, 1)
-    y = F.conv2d(x.permute(0, 3, 1, 2), weight, twin.take(key, "bias"), stride=size)
-    return y.flatten(2).transpose(1, 2)
+    n, height, width, channels = x.shape
+    rows, columns = height // size[0], width // size[1]
+    parts = x.reshape(n, rows, size[0], columns, size[1], channels).transpose(2, 3)
+    weight = twin.take(key, "weight").reshape(-1, node.args[1])
+    return parts.reshape(n, rows * columns, -1) @ weight + twin.take(key, "bias")
 
 
 def rescale(twin, node, x, key):
