@@ -317,8 +317,8 @@ def test_augmentation_and_parts_are_refused():
     assert flat.steps == 0
 
 
-# Of graphs, recurrent layers, embeddings, norms of samples, attention. Another op without a kernel is
-# an oversight: csrc/cuda/ops says what an op launches.
+# Of graphs, recurrent layers, embeddings, norms of samples, attention. Another op without a kernel
+# is an oversight: csrc/cuda/ops says what an op launches.
 LACKING = {
     "sparse_product", "sparse_matmul", "sparse_matmul_grad", "sparse_matmul_factors", "recurrent",
     "recurrent_pack", "recurrent_grad", "recurrent_input_grad", "step_dropout",

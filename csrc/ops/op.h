@@ -76,8 +76,8 @@ struct GradTerm {
   long positions = 1;        // of Outer and Scatter: rows of x and of dy that a sample has, dense
   // Of a tensor that holds more: elements before the first, and from position to position.
   Stride x_at = {}, dy_at = {};
-  int lengths = -1;  // tensor whose first column is how many positions of a sample count
-  long skipped = -1;         // of Scatter: the row that gets none
+  int lengths = -1;   // tensor whose first column is how many positions of a sample count
+  long skipped = -1;  // of Scatter: the row that gets none
 };
 
 // Whole numbers that an op takes from an input of the network: which of its tensors they are, and the
