@@ -84,7 +84,7 @@ MEMBERS = {
     "Landscape": "plot",
     "Trajectory": "on_epoch_end on_step_end on_train_begin",
     "Target": "task",
-    "History": "history plot steps to_frame",
+    "History": "history plot skipped steps to_frame",
     "Tensor": "T shape",
 }
 HOOKS = {"on_train_begin", "on_epoch_end", "on_step_end", "on_train_end"}

@@ -170,7 +170,8 @@ def test_the_update_itself_overflows(batch_size, clip_norm):
 
     error, left, before = faulty(make, X, targets, epochs=5, batch_size=batch_size)
     assert error.step == 4
-    assert error.what == "gradient"
+    assert (error.what, error.direction) == ("update", "update")
+    assert error.where in dense().state_dict()
     assert left == before
 
 

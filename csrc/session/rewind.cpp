@@ -123,6 +123,10 @@ bool Session::last_finite() const {
 // Which weight the update takes out of the number format: it is done once more, and taken back.
 void Session::name_update(Position at, const double* knobs) {
   fault_->what = "update";
+  if (const auto parameter = training_->faulty_weight()) {  // it was so before
+    fault_->origin = {*parameter, "weight", "forward"};
+    return;
+  }
   training_->save();
   walk(*data_, at, 1, knobs, kForever, separate(knobs, 1, data_->rows(at.batch)), nullptr);
   if (const auto parameter = training_->faulty_weight()) fault_->origin.where = *parameter;
