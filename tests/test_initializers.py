@@ -199,7 +199,7 @@ ALIKE = [
     {"normal", "random_normal"},
     {"uniform", "random_uniform"},
     {"identity", "eye"},
-    {"lecun_normal", "variance_scaling"},
+    {"lecun", "lecun_normal", "variance_scaling"},
 ]
 
 
