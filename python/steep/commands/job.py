@@ -136,6 +136,9 @@ class Job:
         if self.maker is not None:
             self.maker.fit(**options)
             return
+        # As its authors have it: batches of one size, each epoch without some rows that are drawn.
+        enough = len(self.data.train[0]) >= self.recipe.batch_size
+        options["drop_last"] = enough and self.recipe.model == "realmlp"
         options["augment"] = build_augment(self.recipe, self.data)
         held, members = self.data.validation, self.recipe.members
         if held is not None:

@@ -1,4 +1,4 @@
-"""Shows how far `fit` is: a tqdm bar on a terminal, lines of text elsewhere. It decides nothing."""
+"""Shows how far `fit` is: lines of epochs, on a terminal a bar below. It decides nothing."""
 
 import shutil
 import sys
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _REFRESH = 0.1  # seconds between two looks at a bar
-_LINES = 0.5  # seconds between two lines of text
+_LINES = 0.5  # seconds between two lines of epochs: short ones do not flood
+WIDE = 80  # columns of a terminal, to which the rate must fit
 
 
 class Progress:
@@ -46,24 +47,26 @@ class Progress:
         self._bar.update(done - self._bar.n)
 
     def epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
-        """Show a finished epoch."""
+        """Show a finished epoch, validation numbers among others."""
         if not self._shown:
             return
         self._seen += self._samples
         now = time.perf_counter()
-        if self._bar is not None:
-            if now >= self._next or epoch + 1 == self._last:
-                self.update(epoch, self._samples, logs)
-        elif now >= self._line_due or epoch + 1 == self._last:
-            rate = _tqdm().format_sizeof(self._seen / max(now - self._start, 1e-9))
-            text = f"epoch {epoch + 1}/{self._last}  {_text(logs)}  {rate} samples/s"
-            print(text, file=sys.stderr, flush=True)
-            self._line_due = now + _LINES
+        if now < self._line_due and epoch + 1 != self._last:
+            return
+        self._line_due = now + _LINES
+        line = f"epoch {epoch + 1}/{self._last}  {_text(logs)}"
+        rate = f"  {_tqdm().format_sizeof(self._seen / max(now - self._start, 1e-9))} samples/s"
+        if self._bar is None:
+            print(line + rate, file=sys.stderr, flush=True)
+        else:
+            fits = len(line) + len(rate) < WIDE
+            self._bar.write(line + rate if fits else line, file=sys.stderr)
+            self.update(epoch, self._samples, {})
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Take the bar away: its lines stay."""
         if self._bar is not None:
-            self._bar.refresh()
             self._bar.close()
             self._bar = None
 
@@ -73,7 +76,8 @@ class Progress:
         total = (self._last - self._first) * self._samples
         # A terminal may tell a width of 0, for which tqdm would show nothing.
         width = shutil.get_terminal_size().columns
-        options = {"unit": " samples", "unit_scale": True, "mininterval": _REFRESH}
+        form = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"
+        options = {"bar_format": form, "mininterval": _REFRESH, "leave": False}
         return _tqdm()(total=total, ncols=width, **options)
 
 
