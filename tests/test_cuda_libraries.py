@@ -146,6 +146,32 @@ for settings in ({"order": 1}, {"order": 5}, {"lazy": 0}, {"sms": 132}):
     run(code, **environment(libraries))
 
 
+def test_missing_numbers_stay_missing(libraries):
+    """What is infinite in bfloat16 makes NaN, which a library's ReLU would turn into 0."""
+    code = """
+fakes = [begin(os.environ[name]) for name in ("STEEP_CUBLASLT", "STEEP_CUDNN")]
+X = np.full((6, 5, 5, 2), 3.4e38, np.float32)
+def signs(shape):  # what a unit sees of infinity adds up to NaN
+    return np.where(np.indices(shape)[-2] % 2, -0.5, 0.5) if len(shape) > 1 else np.zeros(shape)
+for f in ("relu", "gelu_tanh", None):
+    net = steep.Sequential(layers.Conv2D(6, 3, activation=f), layers.Flatten(), layers.Dense(8, f))
+    dense = steep.Sequential(layers.Flatten(), layers.Dense(8, f))
+    for made in (net, dense):
+        values = made.build((5, 5, 2)).state_dict()
+        made.load_state_dict({name: signs(v.shape) for name, v in values.items()})
+    for made in (net, dense):
+        trainer = steep.Trainer(made, "mse", "sgd", device="cuda", precision="bfloat16")
+        try:
+            trainer.fit(X, np.zeros((6, 8)), epochs=1, progress=False)
+        except steep.NonFiniteError as error:
+            assert "the loss is not finite" in str(error), error
+        else:
+            raise AssertionError("nobody heard of it")
+assert all(fake.fake_runs() for fake in fakes)
+"""
+    run(code, **environment(libraries))
+
+
 def test_float32_stays_exact(libraries):
     code = """
 fakes = [begin(os.environ[name]) for name in ("STEEP_CUBLASLT", "STEEP_CUDNN")]

@@ -115,7 +115,7 @@ struct Call {
         double z = alpha * sum + (beta != 0 ? beta * to : 0);
         if (has_bias(desc.epilogue) && desc.epilogue != kSumA) z += desc.bias[i];
         if (desc.epilogue == kGeluAuxBias) desc.aux[i + j * desc.aux_ld] = static_cast<float>(z);
-        if (desc.epilogue == kReluBias) z = z > 0 || std::isnan(z) ? z : 0;
+        if (desc.epilogue == kReluBias) z = z > 0 ? z : 0;  // of NaN, too, as the real one
         if (desc.epilogue == kGeluBias || desc.epilogue == kGeluAuxBias) z = gelu(z);
         if (desc.epilogue == kDGelu) z *= gelu_slope(desc.aux[i + j * desc.aux_ld]);
         to = static_cast<float>(z);

@@ -8,11 +8,11 @@
 
 namespace steep::cuda::lt {
 
-// What is done to the product before it is written; numbers are the library's.
+// What is done to the product before it is written; numbers are the library's. Its ReLU is not among them: it
+// makes 0 of NaN, and nobody would hear of a fault.
 enum class Epilogue : int {
   kNothing = 1,
   kBias = 4,           // + a bias for each row of D
-  kReluBias = 6,       // max(0, that)
   kGeluBias = 36,      // the tanh form
   kGeluAuxBias = 164,  // the same, and its input to `aux`
   kDGelu = 192,        // times the derivative at `aux`

@@ -74,7 +74,6 @@ bool is(const Function& f, const char* name) { return f.f >= 0 && f.f == activat
 lt::Epilogue epilogue_of(const Function& f, const float* bias, const View& aux) {
   using lt::Epilogue;
   if (!bias) return Epilogue::kNothing;
-  if (is(f, "relu") && !aux.data) return Epilogue::kReluBias;
   if (is(f, "gelu_tanh") && !aux.data) return Epilogue::kGeluBias;
   if (is(f, "gelu_tanh") && aux.ld % kUnit == 0) return Epilogue::kGeluAuxBias;
   return Epilogue::kBias;
