@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from steep import _core
 
 EMULATED = "emulated" in _core.info()["cuda"]
-STANDARD = {"order": 0, "lazy": 1, "limit": 8 << 30, "device": 90, "sms": 4}
+STANDARD = {"order": 0, "lazy": 1, "limit": 8 << 30, "device": 90, "sms": 4, "broken": 0}
 _native = ctypes.CDLL(_core.__file__) if EMULATED else None
 
 
@@ -18,6 +18,7 @@ def emulating(**settings):
             _native.emulation_set(name.encode(), ctypes.c_long(value))
         yield
     finally:
+        _native.emulation_forgive()
         for name in settings:
             _native.emulation_set(name.encode(), ctypes.c_long(STANDARD[name]))
 

@@ -4,6 +4,7 @@ Skipped where neither is there. What the emulation itself can see: test_emulatio
 """
 
 import gc
+import os
 
 import devices
 import numpy as np
@@ -193,7 +194,7 @@ def test_bounds_of_weights(bound, options):
     same(*found)
 
 
-@pytest.mark.parametrize("rule", ["lamb", "lars", "adafactor"])
+@pytest.mark.parametrize("rule", ["lamb", "lars", "adafactor", "muon"])
 @pytest.mark.parametrize(
     "options",
     [{"clip_norm": 0.3}, {"clip_norm": 1e-25}, {"average": "ema", "l1": 1e-3}],
@@ -291,37 +292,18 @@ def test_arithmetic_of_elements_and_axes(name):
     same(*found)
 
 
-REFUSED = {
-    "the rule muon": lambda: steep.Trainer(dense(), "cross_entropy", "muon", device="cuda"),
-    "sharpness": lambda: steep.Trainer(dense(), "cross_entropy", "sgd", sam=0.1, device="cuda"),
-}
-
-
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_has_no_kernel_is_refused_before_the_first_step(what):
+def test_methods_for_full_batches_are_refused_before_the_first_step():
     X, y = data()
-    trainer = REFUSED[what]()
-    with pytest.raises(ValueError, match=f'device="cuda": .*{what}.* yet'):
+    trainer = steep.Trainer(dense(), "cross_entropy", "lbfgs", device="cuda")
+    with pytest.raises(ValueError, match=r'device="cuda": no kernel for the method lbfgs yet'):
         trainer.fit(X, y, epochs=1, progress=False)
     assert trainer.steps == 0
 
 
-def test_augmentation_and_parts_are_refused():
-    X, y = np.random.default_rng(0).random((40, 6, 6, 2)), np.zeros(40, int)
-    flat = steep.Trainer(net(layers.Flatten()), "cross_entropy", "sgd", device="cuda")
-    augment = steep.data.Augment(flip=True)
-    with pytest.raises(ValueError, match='device="cuda": no kernel for augmentation yet'):
-        flat.fit(X, y, epochs=1, augment=augment, progress=False)
-    with pytest.raises(ValueError, match='device="cuda": no steps in parts yet'):
-        flat.fit(X, y, epochs=1, accumulate=2, progress=False)
-    assert flat.steps == 0
-
-
-# Of graphs, recurrent layers, embeddings, norms of samples, attention. Another op without a kernel
-# is an oversight: csrc/cuda/ops says what an op launches.
+# Of recurrent layers, embeddings, norms of samples, attention. Another op without a kernel is an
+# oversight: csrc/cuda/ops says what an op launches.
 LACKING = {
-    "sparse_product", "sparse_matmul", "sparse_matmul_grad", "sparse_matmul_factors", "recurrent",
-    "recurrent_pack", "recurrent_grad", "recurrent_input_grad", "step_dropout",
+    "recurrent", "recurrent_pack", "recurrent_grad", "recurrent_input_grad", "step_dropout",
     "embedding", "add_table", "feature_norm", "feature_moments", "feature_norm_grad",
     "feature_norm_sums", "attention", "masked_attention", "attention_grad", "batch_matmul",
 }  # fmt: skip
@@ -331,13 +313,41 @@ def test_every_op_of_the_core_has_kernels_or_is_known_to_have_none():
     assert set(_core.cuda_lacks()) == LACKING
 
 
-def test_what_is_known_to_have_none_is_refused():
+@pytest.mark.parametrize(
+    ("layer", "op"),
+    [(layers.LSTM(3), "recurrent"), (layers.LayerNorm(), "feature_norm"),
+     (layers.MultiHeadAttention(2), "attention")],
+)  # fmt: skip
+def test_what_is_known_to_have_none_is_refused(layer, op):
+    X, y = np.zeros((8, 5, 4), np.float32), np.zeros((8, 2), np.float32)
+    net = steep.Sequential(layer, layers.Flatten(), layers.Dense(2))
+    trainer = steep.Trainer(net, "mse", "sgd", device="cuda")
+    with pytest.raises(ValueError, match=f'device="cuda": no kernel for {op}'):
+        trainer.fit(X, y, progress=False)
+    assert trainer.steps == 0
+
+
+def test_a_forked_process_is_told_so():
+    """A context does not survive a fork; the parent's goes on."""
     X, y = data()
-    graph = [layers.Dense(36), layers.Reshape((9, 4)), layers.GraphConv(3, trainings.RING)]
-    made = net(*graph, layers.Flatten())
-    trainer = steep.Trainer(made, "cross_entropy", "sgd", device="cuda")
-    with pytest.raises(ValueError, match=r'GraphConv.*device="cuda": no kernel for sparse_product'):
-        trainer.fit(X, y, epochs=1, progress=False)
+    wanted = trained("cuda", X, y, 1)[1]
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = ""
+        try:
+            trained("cuda", X, y, 1)
+        except RuntimeError as error:
+            said = str(error)
+        finally:
+            os.write(writes, said.encode())
+            os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as answer:
+        said = answer.read()
+    os.waitpid(child, 0)
+    assert "forked from one that used the GPU; start it anew" in said
+    same(trained("cuda", X, y, 1)[1], wanted)
 
 
 # ---- What only the emulation can show ----
@@ -376,6 +386,15 @@ def test_out_of_memory_names_bytes_and_leaves_the_network_usable():
             trainer.fit(big, np.zeros(40000, int), epochs=1, batch_size=40000, progress=False)
     same(made.predict(X), wanted)
     trainer.fit(X, y, epochs=1, progress=False)
+
+
+@emulated
+def test_a_broken_device_asks_for_a_new_process():
+    X, y = data()
+    trainer, _ = trained("cuda", X, y, 1)
+    said = r"cudaErrorIllegalAddress .*start a new process. The last checkpoint is whole"
+    with emulating(broken=1), pytest.raises(RuntimeError, match=said):
+        trainer.fit(X, y, epochs=1, progress=False)
 
 
 @emulated

@@ -130,7 +130,8 @@ void gather_inputs(const ops::Input& op, const Work<T>& work, const Step<T>& s, 
   for (long r = lo; r < hi; ++r) {
     if (r + kAhead < hi) prefetch_sample(source, s.order[r + kAhead]);
     if (data.augment && !op.target) {
-      const Change change = draw_change(*data.augment, s.seed, s.epoch, s.order[r]);
+      const Change change =
+          STEEP_ISA::draw_change(data.augment->changes(), s.seed, s.epoch, s.order[r]);
       read_augmented(*work.k, *data.augment, change, s.order[r], work.out.at(r), scale, shift);
     } else {
       read_sample(*work.k, source, s.order[r], work.out.at(r), scale, shift);

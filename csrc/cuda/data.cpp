@@ -61,13 +61,6 @@ void copy_axis(const Source& s, bool bytes, std::size_t axis, const std::byte* f
 
 bool is_bytes(const Source& s) { return s.format == Format::UInt8; }
 
-// Before anything is copied: what no kernel reads is refused.
-void check(const Dataset& data) {
-  if (data.augment) {
-    refuse("device=\"cuda\": no kernel for augmentation yet; use device=\"cpu\"");
-  }
-}
-
 }  // namespace
 
 void copy_rows(const Source& from, bool bytes, long first, long rows, std::byte* to) {
@@ -136,8 +129,17 @@ void DeviceData::add_positions(Parcel& parcel, const Positions& of, long first, 
   });
 }
 
+void DeviceData::add_augmented(Parcel& parcel, const Augment& of) {
+  const long channels = of.images.channels;
+  augmented_ = {of.changes(), static_cast<int>(channels), 0, nullptr};
+  parcel.add(channels * item_of(false), [=, this, &of](std::byte* at) {
+    const std::vector<float> pixel(of.fill.begin(), of.fill.begin() + channels);
+    write(stream_, at, pixel.data(), pixel.size() * sizeof(float));
+    augmented_.fill = reinterpret_cast<const float*>(at);
+  });
+}
+
 void DeviceData::load(const Dataset& data, long first, long count) {
-  check(data);
   const std::size_t targets = data.targets.size(), weights = data.weights.size();
   inputs_.assign(data.inputs.size(), {});
   targets_.assign(targets, {});
@@ -187,6 +189,8 @@ void DeviceData::load(const Dataset& data, long first, long count) {
   for (std::size_t i = 0; i < data.weighed.size(); ++i) {
     if (data.weighed[i].any()) add_positions(parcel, data.weighed[i], first, count, of_weights_[i]);
   }
+  augmented_ = {};
+  if (data.augment) add_augmented(parcel, *data.augment);
   parcel.go(memory_);
 }
 

@@ -21,6 +21,7 @@ class DeviceData {
 
   const std::vector<Samples>& inputs() const { return inputs_; }
   const std::vector<Samples>& targets() const { return targets_; }
+  const Augmented& augmented() const { return augmented_; }  // without its seed
   // Of a loss, without an order.
   Truth truth(const LossTerm& term) const;
   long bytes() const { return static_cast<long>(memory_.bytes()); }
@@ -34,11 +35,13 @@ class DeviceData {
   };
   class Parcel;
   void send_rows(const Source& s, bool bytes, long first, long count, std::byte* to) const;
+  void add_augmented(Parcel& parcel, const Augment& of);
   void add_positions(Parcel& parcel, const Positions& of, long first, long count, Placed& to) const;
 
   const Stream& stream_;
   Memory memory_;
   std::vector<Samples> inputs_, targets_;
+  Augmented augmented_{};
   std::vector<const int32_t*> labels_;  // of each array of targets; null where it has values
   std::vector<const double*> weights_;
   std::vector<Placed> of_targets_, of_weights_;

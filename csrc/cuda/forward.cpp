@@ -22,7 +22,7 @@ void CudaForward::walk(const Batcher& data, uint64_t seed, Halt& halt, Take&& ta
     if (halt.wanted()) return;
     const long first = b * data.batch_size(), rows = data.rows(b);
     data_.load(data.data(), first, rows);
-    const StepRow row{0, 0, 0, static_cast<uint64_t>(first), static_cast<int>(rows)};
+    const StepRow row{0, 0, 0, static_cast<uint64_t>(first), static_cast<int>(rows), 0};
     write(stream_, step_.data(), &row, sizeof(row));
     plan_.read_from(data_, {static_cast<uint64_t>(rows), 0, false, nullptr}, seed);
     plan_.forward({stream_.get(), now, static_cast<int>(rows), products_});

@@ -14,7 +14,7 @@ constexpr long kBlockRows = 64, kBlockColumns = 512;  // of tasks
 
 Passes::Passes(const Recipe& recipe, const RuleInfo& info, int knobs, const Layout& layout,
                const Tasks& tasks, const Stream& stream) {
-  std::vector<int> owners;
+  std::vector<int>& owners = owners_;
   std::vector<Extent> extents;
   for (std::size_t p = 0; p < layout.slices.size(); ++p) {
     const bool here = recipe.groups[p] != kNobody && recipe.knobs(recipe.groups[p]) == knobs;

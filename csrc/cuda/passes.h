@@ -12,12 +12,14 @@ class Passes {
          const Tasks& tasks, const Stream& stream);
 
   const PassSums& sums() const { return sums_; }
+  const std::vector<int>& owners() const { return owners_; }
   const Matrices& matrices() const { return matrices_; }
 
  private:
   void factor(const RuleInfo& info, const std::vector<int>& owners, const Layout& layout,
               const Tasks& tasks, const Stream& stream);
 
+  std::vector<int> owners_;  // parameters of the group
   Memory lists_, numbers_, matrices_lists_, factors_;
   PassSums sums_{};
   Matrices matrices_{};

@@ -30,12 +30,13 @@ Program prepared(Program program, const Layout& weights, const Aid* aid) {
   drop_packs(program);
   for (const Op& op : program.ops) {
     const auto* gradient = op.as<ops::ConvGradWeight>();
-    if (gradient == nullptr) continue;
+    if (gradient == nullptr && op.as<ops::SparseMatMulGrad>() == nullptr) continue;
     const Slice& s = weights.slices[op.parameter(0)];
     program.tensors[op.out].width = s.size;
-    program.tensors[op.out].samples = kernel_gradients_at_once(aid, gradient->depthwise)
-                                          ? kAllSamples
-                                          : images_together(gradient->window, s.size);
+    program.tensors[op.out].samples =
+        gradient == nullptr || kernel_gradients_at_once(aid, gradient->depthwise)
+            ? kAllSamples
+            : images_together(gradient->window, s.size);
   }
   return program;
 }
@@ -179,6 +180,23 @@ const float* Plan::keep(const std::vector<double>& numbers) {
   return numbers_.back().as<float>();
 }
 
+// A matrix is the same for all ops that go by it.
+SparseRows Plan::lay(const SparseRows& a) {
+  if (const auto found = matrices_.find(a.begin); found != matrices_.end()) return found->second;
+  const auto up = [&]<class T>(const T* from, long n) {
+    const auto bytes = static_cast<std::size_t>(n) * sizeof(T);
+    numbers_.emplace_back(bytes);
+    if (n > 0) write(stream_, numbers_.back().data(), from, bytes);
+    return numbers_.back().as<T>();
+  };
+  SparseRows there{a.rows, a.columns};
+  const long entries = a.begin[a.rows];
+  there.begin = up(a.begin, a.rows + 1);
+  there.column = up(a.column, entries);
+  there.single = up(a.single, entries);
+  return matrices_.emplace(a.begin, there).first->second;
+}
+
 void Plan::bind(const Op& op) {
   if (is_alias(op)) return;
   Bound to;
@@ -202,13 +220,24 @@ void Plan::bind(const Op& op) {
   }
   to.deals = op.as<ops::Input>() && !std::exchange(dealt_, true);
   to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
+  to.lay = [this](const SparseRows& a) { return lay(a); };
   calls_.push_back({bound(op, to), op.out, op.layer});
   std::visit(
       [&]<class A>(const A& a) {
-        if constexpr (requires { cuda::follow(a, to); }) add(follows_, cuda::follow(a, to));
+        if constexpr (requires { cuda::follow(a, to); }) {
+          add(follows_, cuda::follow(a, to));
+          note_followed(op);
+        }
         if constexpr (requires { cuda::check(a, to); }) add(checks_, cuda::check(a, to));
       },
       op.what);
+}
+
+void Plan::note_followed(const Op& op) {
+  for (const int p : op.parameters) {
+    if (p < 0 || weights_->layout().slices[p].trained) continue;
+    followed_.push_back({parameter(p), weights_->layout().slices[p].size, Memory()});
+  }
 }
 
 void Plan::read_from(const DeviceData& data, const Deal& deal, uint64_t seed) {
@@ -216,6 +245,8 @@ void Plan::read_from(const DeviceData& data, const Deal& deal, uint64_t seed) {
   feed_.seed = seed;
   feed_.inputs = data.inputs();
   feed_.targets = data.targets();
+  feed_.augmented = data.augmented();
+  feed_.augmented.seed = seed;
   feed_.truths.clear();
   for (const LossTerm& term : program_.losses) {
     feed_.truths.push_back(data.truth(term));
@@ -238,6 +269,24 @@ void Plan::check(const Place& at) const {
 
 void Plan::follow(const Place& at) const {
   for (const Launch& launch : follows_) launch(at);
+}
+
+void Plan::reserve_followed() {
+  for (Followed& f : followed_) {
+    if (f.kept.bytes() == 0) f.kept = Memory(static_cast<std::size_t>(f.n) * sizeof(float));
+  }
+}
+
+void Plan::keep_followed(const Place& at) const {
+  for (const Followed& f : followed_) keep_numbers(at, f.numbers, f.n, f.kept.as<float>());
+}
+
+void Plan::put_followed() const {
+  for (const Followed& f : followed_) {
+    cuda::check(cudaMemcpyAsync(f.numbers, f.kept.data(), f.kept.bytes(), cudaMemcpyDeviceToDevice,
+                                stream_.get()),
+                "statistics");
+  }
 }
 
 std::vector<float> Plan::rows_of(int tensor, long rows) const {

@@ -1,6 +1,7 @@
 // A Plan: the ops of a Program bound to device memory and launches, and the gradients of its parameters. It
 // says what is enqueued, never when or how often.
 #pragma once
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,13 +45,17 @@ class Plan {
   // Up to and with the losses, or all where there is none; and what comes after it.
   void forward(const Place& at) const;
   void backward(const Place& at) const;
-  // Gradients as one column like the weights: of parameters that need the loss only, and of the others,
-  // after the way back.
-  void early_gradients(const Place& at, float* column) const;
-  void late_gradients(const Place& at, float* column) const;
+  // Gradients as one column like the weights, or more for it: of parameters that need the loss only, and of
+  // the others, after the way back.
+  void early_gradients(const Place& at, float* column, bool more) const;
+  void late_gradients(const Place& at, float* column, bool more) const;
   // Looks at what running statistics would become, and lets them, and what else follows a step, go on.
   void check(const Place& at) const;
   void follow(const Place& at) const;
+  // What follows steps, kept by one that may come to nothing when a part of it has moved them; and put back.
+  void reserve_followed();
+  void keep_followed(const Place& at) const;
+  void put_followed() const;
 
   // Makes what is made once for so many rows, before a graph is captured.
   void get_ready(long rows) const;
@@ -69,12 +74,14 @@ class Plan {
   static std::unique_ptr<Aid> aid_of(Products products, long capacity);
   void allocate(const Schedule& schedule);
   void bind(const Op& op);
-  using Term = std::function<void(const Place&, float*)>;
+  void note_followed(const Op& op);
+  using Term = std::function<void(const Place&, float*, bool)>;
   void bind_terms();
   int bias_of(int parameter) const;
   void bind_terms_of(int parameter, int bias, bool late);
   View view(int tensor) const;
   const float* keep(const std::vector<double>& numbers);
+  SparseRows lay(const SparseRows& a);
   float* parameter(int p) const;
 
   const std::unique_ptr<Aid> aid_;  // null where no library is on
@@ -86,6 +93,13 @@ class Plan {
   std::shared_ptr<Memory> memory_;
   Memory positions_;             // of a loss that takes them one by one
   std::vector<Memory> numbers_;  // that kernels read
+  std::map<const int64_t*, SparseRows> matrices_;
+  struct Followed {
+    float* numbers;
+    long n;
+    Memory kept;
+  };
+  std::vector<Followed> followed_;
   std::vector<float*> buffers_;  // by tensor
   std::vector<long> strides_;
   double *values_ = nullptr, *correct_ = nullptr;  // (losses, capacity)

@@ -24,7 +24,8 @@ Tasks::Tasks(const Layout& layout, const std::vector<bool>& moved) {
         const long width = s.matrix ? s.panels().width(panel) : 1;
         const long offset = s.matrix ? s.panels().offset(panel) + lo * width : lo;
         all.push_back({s.offset + offset, static_cast<int>(std::min(step, length - lo) * width),
-                       static_cast<int>(p), static_cast<int>(all.size())});
+                       static_cast<int>(p), static_cast<int>(all.size()),
+                       s.matrix ? static_cast<int>(width) : static_cast<int>(step)});
       }
     }
   }
@@ -88,46 +89,53 @@ void Plan::bind_terms_of(int parameter, int bias, bool late) {
     switch (t.form) {
       case GradTerm::Form::Outer: {
         const Factor w{{nullptr, s.panels()}, s.narrow, false, static_cast<int>(t.positions)};
-        to.push_back(
-            [=, by = matmul_grad_weight_by(aid_.get(), !late, x, dy, w)](const Place& p, float* g) {
-              float* const sums = at_bias < 0 ? nullptr : g + at_bias;
-              Factor dw = w;
-              dw.w.data = g + at;
-              by(p, x, dy, dw, add, sums);
-            });
+        to.push_back([=, by = matmul_grad_weight_by(aid_.get(), !late, x, dy, w)](
+                         const Place& p, float* g, bool more) {
+          float* const sums = at_bias < 0 ? nullptr : g + at_bias;
+          const bool apart = more && sums != nullptr;  // that kernel's sums begin anew
+          Factor dw = w;
+          dw.w.data = g + at;
+          by(p, x, dy, dw, add || more, apart ? nullptr : sums);
+          if (apart) column_sums(p, dy, {}, sums, true);
+        });
         break;
       }
       case GradTerm::Form::Sum:
-        to.push_back([=](const Place& p, float* g) { column_sums(p, dy, {}, g + at, add); });
+        to.push_back([=](const Place& p, float* g, bool more) {
+          column_sums(p, dy, {}, g + at, add || more);
+        });
         break;
       case GradTerm::Form::SumProduct:
-        to.push_back([=](const Place& p, float* g) { column_sums(p, dy, x, g + at, add); });
+        to.push_back([=](const Place& p, float* g, bool more) {
+          column_sums(p, dy, x, g + at, add || more);
+        });
         break;
       case GradTerm::Form::Scatter:
         refuse("device=\"cuda\": no kernel for gradients of tables yet; use device=\"cpu\"");
       case GradTerm::Form::Partial:
         to.push_back([=, panels = s.panels(), samples = program_.tensors[t.dy].samples](
-                         const Place& p, float* g) {
+                         const Place& p, float* g, bool more) {
           const long parts = samples == kAllSamples ? 1 : ceil_div(p.rows, samples);
-          add_parts(p, dy, static_cast<int>(parts), {g + at, panels}, add);
+          add_parts(p, dy, static_cast<int>(parts), {g + at, panels}, add || more);
         });
         break;
     }
     accumulate = true;
   }
   if (accumulate) return;
-  to.push_back([at = s.offset, size = s.size](const Place& p, float* g) {
+  to.push_back([at = s.offset, size = s.size](const Place& p, float* g, bool more) {
+    if (more) return;
     const auto bytes = static_cast<std::size_t>(size) * sizeof(float);
     cuda::check(cudaMemsetAsync(g + at, 0, bytes, p.stream), "gradients");
   });
 }
 
-void Plan::early_gradients(const Place& at, float* column) const {
-  for (const auto& term : early_) term(at, column);
+void Plan::early_gradients(const Place& at, float* column, bool more) const {
+  for (const auto& term : early_) term(at, column, more);
 }
 
-void Plan::late_gradients(const Place& at, float* column) const {
-  for (const auto& term : late_) term(at, column);
+void Plan::late_gradients(const Place& at, float* column, bool more) const {
+  for (const auto& term : late_) term(at, column, more);
 }
 
 }  // namespace steep::cuda

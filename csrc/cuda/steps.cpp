@@ -1,6 +1,8 @@
 // Stretches of steps: their table goes up once, then graphs of sixteen steps or one are enqueued, and the
 // host waits once for all that its time allows.
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -28,6 +30,12 @@ struct Plot {
   long terms, knobs, limits, cursor, sums, size;
 };
 
+bool equal_changes(const Augmented& a, const Augmented& b) {
+  const Changes &x = a.drawn, &y = b.drawn;
+  return a.fill == b.fill && a.seed == b.seed && a.channels == b.channels && x.flip == y.flip &&
+         x.shift == y.shift && x.cutout == y.cutout && x.height == y.height && x.width == y.width;
+}
+
 }  // namespace
 
 bool CudaTraining::Key::operator==(const Key& other) const {
@@ -46,7 +54,18 @@ bool CudaTraining::Key::operator==(const Key& other) const {
                     equal) &&
          truths.size() == other.truths.size() &&
          std::equal(truths.begin(), truths.end(), other.truths.begin(), alike) &&
-         apart == other.apart;
+         equal_changes(augmented, other.augmented) && apart == other.apart &&
+         at_once == other.at_once && parts == other.parts;
+}
+
+auto CudaTraining::key_of(bool apart) const -> Key {
+  const Feed& feed = goals_[0].plan->feed();
+  Key key{feed.deal, feed.inputs, feed.targets, {}, feed.augmented, apart, at_once_, parts_};
+  for (const Goal& goal : goals_) {
+    const std::vector<Truth>& own = goal.plan->feed().truths;
+    key.truths.insert(key.truths.end(), own.begin(), own.end());
+  }
+  return key;
 }
 
 void CudaTraining::make_tables() {
@@ -70,6 +89,7 @@ void CudaTraining::make_tables() {
 Place CudaTraining::place(long rows, int ahead) const {
   Place at{stream_.get(), now_, static_cast<int>(rows), products_};
   at.now.ahead = ahead;
+  at.now.parts = parts_;
   return at;
 }
 
@@ -84,11 +104,19 @@ void CudaTraining::use(const Batcher& data) {
   const Deal deal{static_cast<uint64_t>(data.data().samples), goals_[0].recipe.seed,
                   data.shuffles(), nullptr};
   for (const Goal& goal : goals_) goal.plan->read_from(there, deal, goal.recipe.seed);
+  const long rows = std::min(data.batch_size(), data.data().samples);
+  at_once_ = data.at_once(rows);
+  const long parts = ceil_div(rows, at_once_);
+  if (parts > kMostSteps) {
+    refuse("device=\"cuda\": an update of at most ", kMostSteps,
+           " batches, got accumulate=", parts);
+  }
+  parts_ = static_cast<int>(parts);
   make_tables();
 }
 
 void CudaTraining::lay_out(const Table& table, const double* knobs) {
-  const long columns = knobs_.columns, count = static_cast<long>(table.rows.size());
+  const long columns = knobs_.columns, count = static_cast<long>(table.sizes.size());
   const Plot plot(knobs_.columns, terms_);
   const auto send = [&](long at, std::size_t bytes) {
     check(cudaMemcpyAsync(tables_.data() + at, staged_.as<std::byte>(at), bytes,
@@ -109,8 +137,8 @@ void CudaTraining::lay_out(const Table& table, const double* knobs) {
   send(plot.cursor, sizeof(Cursor));
 }
 
-// What needs the loss only is done beside the way back. Nothing moves before the losses are known.
-void CudaTraining::enqueue_goal(const Goal& goal, const Place& at, bool apart) {
+// What needs the loss only is done beside the way back.
+void CudaTraining::enqueue_pass(const Goal& goal, const Place& at, bool more) {
   const Plan& plan = *goal.plan;
   plan.forward(at);
   fork_.record(stream_);
@@ -123,19 +151,54 @@ void CudaTraining::enqueue_goal(const Goal& goal, const Place& at, bool apart) {
     record(beside, plan.losses(static_cast<int>(t)), plan.feed().truths[t],
            {sums, sums + step, sums + 2 * step});
   }
-  plan.early_gradients(beside, gradients_.as<float>());
+  plan.early_gradients(beside, gradients_.as<float>(), more);
   join_.record(side_);
   plan.backward(at);
-  plan.late_gradients(at, gradients_.as<float>());
+  plan.late_gradients(at, gradients_.as<float>(), more);
   join_.hold_back(stream_);
   plan.check(at);
+}
+
+// Nothing moves before the losses are known, but what follows the parts of a step. It follows the weights, not
+// the point uphill.
+void CudaTraining::enqueue_goal(const Goal& goal, const Place& at, bool apart, bool uphill) {
+  const Plan& plan = *goal.plan;
+  const bool parts = at.rows > at_once_;
+  if (parts) plan.keep_followed(at);
+  each_part(at, [&](const Place& part, bool more) {
+    enqueue_pass(goal, part, more);
+    if (parts) plan.follow(part);
+    return true;
+  });
+  if (uphill) {
+    if (!parts) plan.follow(at);
+    goal.update->climb(at, kept_weights_.as<float>());
+    Place again = at;
+    again.now.again = true;
+    each_part(again, [&](const Place& part, bool more) {
+      enqueue_pass(goal, part, more);
+      return true;
+    });
+    goal.update->come_back(at, kept_weights_.as<float>());
+  }
   goal.update->enqueue(at, apart);
-  plan.follow(at);
+  if (!parts && !uphill) plan.follow(at);
 }
 
 void CudaTraining::enqueue_step(const Place& at, unsigned due, bool apart) {
   for (std::size_t g = 0; g < goals_.size(); ++g) {
-    if (due >> g & 1) enqueue_goal(goals_[g], place_of(goals_[g], at), apart);
+    const bool uphill = due >> (g + kObjectives) & 1;
+    if (due >> g & 1) enqueue_goal(goals_[g], place_of(goals_[g], at), apart, uphill);
+  }
+}
+
+void CudaTraining::reserve_aside(const Table& table) {
+  const unsigned any = std::accumulate(table.due.begin(), table.due.end(), 0U, std::bit_or<>());
+  if (any >> kObjectives != 0 && kept_weights_.bytes() == 0) {
+    kept_weights_ = Memory(static_cast<std::size_t>(weights_->layout().size) * sizeof(float));
+  }
+  for (const Goal& goal : goals_) {
+    if (parts_ > 1) goal.plan->reserve_followed();
   }
 }
 
@@ -154,15 +217,16 @@ const Graph& CudaTraining::graph(int rows, int steps, unsigned due, bool apart) 
 
 // Steps from `from` on, `most` at the most; how many.
 long CudaTraining::enqueue(const Table& table, long from, long most, bool apart) {
-  const long end = std::min(static_cast<long>(table.rows.size()), from + most);
+  const long end = std::min(static_cast<long>(table.sizes.size()), from + most);
+  const long together = std::max(1, kTogether / parts_);
   const auto alike = [&](long i, long k) {
-    return table.rows[i].rows == table.rows[k].rows && table.due[i] == table.due[k];
+    return table.sizes[i] == table.sizes[k] && table.due[i] == table.due[k];
   };
   for (long i = from; i < end;) {
     long count = 1;
-    while (count < kTogether && i + count < end && alike(i, i + count)) ++count;
-    const int steps = count == kTogether ? kTogether : 1;
-    graph(table.rows[i].rows, steps, table.due[i], apart).launch(stream_);
+    while (count < together && i + count < end && alike(i, i + count)) ++count;
+    const int steps = count == together ? static_cast<int>(together) : 1;
+    graph(table.sizes[i], steps, table.due[i], apart).launch(stream_);
     i += steps;
   }
   return end - from;
@@ -175,7 +239,12 @@ void CudaTraining::hand_out(const Stretch& stretch, long done) const {
     for (const Goal& goal : goals_) {
       for (std::size_t t = 0; t < goal.program.losses.size(); ++t, sums += kMostSteps) {
         for (long i = 0; i < done; ++i) {
-          if (goal.due(stretch.at.step + i)) to[i * terms_ + goal.terms + t] = sums[i];
+          if (!goal.due(stretch.at.step + i)) continue;
+          const double* const parts = sums + i * parts_;
+          const long rows = stretch.data->rows(after(*stretch.data, stretch.at, i).batch);
+          double sum = parts[0];
+          for (long p = 1; p * at_once_ < rows; ++p) sum += parts[p];
+          to[i * terms_ + goal.terms + t] = sum;
         }
       }
     }
@@ -186,37 +255,27 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
   const Batcher& data = *stretch.data;
   const double begun = now();
   const long columns = knobs_.columns;
-  if (data.at_once(data.rows(stretch.at.batch)) < data.rows(stretch.at.batch)) {
-    refuse("device=\"cuda\": no steps in parts yet: leave accumulate out, or use device=\"cpu\"");
-  }
+  use(data);
   Table table;
   const long in_epoch = data.batches() - stretch.at.batch;
-  for (long i = 0; i < std::min({stretch.count, kMostSteps, in_epoch}); ++i) {
-    const double* const knobs = stretch.knobs + i * columns;
-    for (const Goal& goal : goals_) {
-      if (knobs[goal.knobs + kSharpness] > 0) {
-        refuse("device=\"cuda\": no kernel for sharpness yet; use device=\"cpu\"");
-      }
-    }
-    add_row(table, data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i}, knobs);
+  for (long i = 0; i < std::min({stretch.count, kMostSteps / parts_, in_epoch}); ++i) {
+    add_row(table, data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i},
+            stretch.knobs + i * columns);
   }
-  use(data);
-  const Feed& feed = goals_[0].plan->feed();
-  std::vector<Truth> truths;
+  reserve_aside(table);
+  Key key = key_of(stretch.separate);
+  bool other = !(key == key_);
   for (const Goal& goal : goals_) {
-    const std::vector<Truth>& own = goal.plan->feed().truths;
-    truths.insert(truths.end(), own.begin(), own.end());
+    if (goal.update->take(stretch.knobs + goal.knobs)) other = true;
   }
-  if (Key key{feed.deal, feed.inputs, feed.targets, truths, stretch.separate}; !(key == key_)) {
-    graphs_.clear();
-    key_ = std::move(key);
-  }
+  if (other) graphs_.clear();
+  key_ = std::move(key);
   lay_out(table, stretch.knobs);
   const Goal& first = goals_[0];  // of several objectives none looks ahead
-  const Place start = place_of(first, place(table.rows[0].rows));
+  const Place start = place_of(first, place(table.sizes[0]));
   first.update->begin(start);
   const Plot plot(knobs_.columns, terms_);
-  const long steps = static_cast<long>(table.rows.size());
+  const long steps = static_cast<long>(table.sizes.size());
   long enqueued = 0;
   Cursor cursor{};
   while (enqueued < steps) {
@@ -239,6 +298,7 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
   const unsigned moment = cursor.bad_loss ? cursor.bad_loss : cursor.bad_update;
   const long done = moment ? static_cast<long>(moment / kObjectives) - 1 : enqueued;
   const unsigned objective = moment % kObjectives;
+  if (cursor.bad_loss && parts_ > 1) goals_[objective].plan->put_followed();
   first.update->end(start, done);
   stream_.wait();
   hand_out(stretch, done);

@@ -107,13 +107,20 @@ void CudaTraining::reserve(long rows) {
 }
 
 void CudaTraining::add_row(Table& to, const Batcher& data, Position at, const double* knobs) const {
-  to.rows.push_back({static_cast<uint64_t>(at.epoch),
-                     static_cast<uint64_t>(at.batch * data.batch_size()),
-                     static_cast<uint64_t>(at.step), 0, static_cast<int>(data.rows(at.batch))});
+  const long rows = data.rows(at.batch), first = at.batch * data.batch_size();
+  for (int part = 0; part < parts_; ++part) {
+    const long before = std::min(part * at_once_, rows);
+    to.rows.push_back({static_cast<uint64_t>(at.epoch), static_cast<uint64_t>(first + before),
+                       static_cast<uint64_t>(at.step), 0,
+                       static_cast<int>(std::min(at_once_, rows - before)),
+                       static_cast<int>(before)});
+  }
+  to.sizes.push_back(static_cast<int>(rows));
   unsigned due = 0;
   for (std::size_t g = 0; g < goals_.size(); ++g) {
     const Goal& goal = goals_[g];
-    if (goal.due(at.step)) due |= 1U << g;
+    const bool uphill = knobs[goal.knobs + kSharpness] > 0;
+    if (goal.due(at.step)) due |= (uphill ? 1U | 1U << kObjectives : 1U) << g;
     for (const LossTerm& term : goal.program.losses) {
       const float by = static_cast<float>(divisor(term, goal.recipe, data, at));
       const float factor = by >= std::numeric_limits<float>::min() ? 1.0f / by : 0.0f;
@@ -129,7 +136,7 @@ Place CudaTraining::prepare(const Batcher& data, Position at, const double* knob
   Table table;
   add_row(table, data, at, knobs);
   lay_out(table, knobs);
-  return place(table.rows[0].rows);
+  return place(table.sizes[0]);
 }
 
 std::vector<double> CudaTraining::values(const Goal& goal, std::size_t term, long rows) const {
@@ -142,8 +149,15 @@ std::vector<double> CudaTraining::values(const Goal& goal, std::size_t term, lon
 void CudaTraining::pass(const Goal& goal, const Place& at) const {
   goal.plan->forward(at);
   goal.plan->backward(at);
-  goal.plan->early_gradients(at, gradients_.as<float>());
-  goal.plan->late_gradients(at, gradients_.as<float>());
+  goal.plan->early_gradients(at, gradients_.as<float>(), false);
+  goal.plan->late_gradients(at, gradients_.as<float>(), false);
+}
+
+bool CudaTraining::finite_losses(const Goal& goal, long rows) const {
+  for (std::size_t t = 0; t < goal.program.losses.size(); ++t) {
+    if (!finite(values(goal, t, rows))) return false;
+  }
+  return true;
 }
 
 int CudaTraining::bad_loss_at(const Batcher& data, Position at, const double* knobs) {
@@ -151,15 +165,15 @@ int CudaTraining::bad_loss_at(const Batcher& data, Position at, const double* kn
   for (std::size_t i = 0; i < goals_.size(); ++i) {
     const Goal& goal = goals_[i];
     if (!goal.due(at.step)) continue;
-    goal.plan->forward(place_of(goal, here));
-    goal.plan->check(place_of(goal, here));
     bool good = true;
-    for (std::size_t t = 0; t < goal.program.losses.size(); ++t) {
-      good = good && finite(values(goal, t, here.rows));
-    }
-    Cursor cursor{};
-    read(stream_, &cursor, now_.cursor, sizeof(cursor));
-    if (!good || cursor.bad_loss != 0) return static_cast<int>(i);
+    each_part(place_of(goal, here), [&](const Place& part, bool) {
+      goal.plan->forward(part);
+      goal.plan->check(part);
+      Cursor cursor{};
+      read(stream_, &cursor, now_.cursor, sizeof(cursor));
+      return good = finite_losses(goal, part.rows) && cursor.bad_loss == 0;
+    });
+    if (!good) return static_cast<int>(i);
   }
   return kFinite;
 }
@@ -168,7 +182,12 @@ Origin CudaTraining::first_fault(const Batcher& data, Position at, const double*
                                  int objective) {
   if (const auto weight = faulty_weight()) return {*weight, "weight", "forward"};
   const Goal& goal = goals_[objective];
-  return {goal.plan->first_fault(place_of(goal, prepare(data, at, knobs))), "", "forward"};
+  std::string fault;
+  each_part(place_of(goal, prepare(data, at, knobs)), [&](const Place& part, bool) {
+    fault = goal.plan->first_fault(part);
+    return fault == "loss" && finite_losses(goal, part.rows);
+  });
+  return {fault, "", "forward"};
 }
 
 bool CudaTraining::all_finite(const float* x, long n) {
@@ -183,16 +202,19 @@ Origin CudaTraining::faulty_gradient(const Batcher& data, Position at, const dou
                                      int objective) {
   const Goal& goal = goals_[objective];
   const Place here = place_of(goal, prepare(data, at, knobs));
-  goal.update->begin(here);
-  pass(goal, here);
-  goal.update->end(here, 0);
   const std::vector<Slice>& slices = weights_->layout().slices;
-  for (std::size_t p = 0; p < slices.size(); ++p) {
-    const float* const gradient = gradients_.as<float>() + slices[p].offset;
-    if (goal.program.trains[p] && !all_finite(gradient, slices[p].size)) {
-      return {slices[p].name, "gradient", "backward"};
+  std::string name;
+  goal.update->begin(here);
+  each_part(here, [&](const Place& part, bool) {
+    pass(goal, part);
+    for (std::size_t p = 0; p < slices.size() && name.empty(); ++p) {
+      const float* const gradient = gradients_.as<float>() + slices[p].offset;
+      if (goal.program.trains[p] && !all_finite(gradient, slices[p].size)) name = slices[p].name;
     }
-  }
+    return name.empty();
+  });
+  goal.update->end(here, 0);
+  if (!name.empty()) return {name, "gradient", "backward"};
   return {"update of the weights: too large for the number format", "update", "update"};
 }
 

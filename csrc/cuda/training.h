@@ -1,6 +1,7 @@
 // Training on the device: slots, the plan of a step, the table of the steps of a call, and a step as a graph.
 // Steps themselves are in steps.cpp.
 #pragma once
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,18 +48,22 @@ class CudaTraining final : public Training {
     Deal deal;
     std::vector<Samples> inputs, targets;
     std::vector<Truth> truths;
+    Augmented augmented;
     bool apart;
+    long at_once;
+    int parts;
     bool operator==(const Key& other) const;
   };
   struct Captured {
     int rows, steps;
-    unsigned due;  // a bit for each objective
+    unsigned due;  // a bit for each objective, and above them one for each that goes uphill
     std::unique_ptr<Graph> graph;
   };
   // The table of a call: its steps, and what each has for every loss.
   struct Table {
-    std::vector<StepRow> rows;
-    std::vector<TermRow> terms;  // (rows, terms)
+    std::vector<StepRow> rows;   // (steps, parts)
+    std::vector<TermRow> terms;  // (steps, terms)
+    std::vector<int> sizes;      // rows of a step's batch
     std::vector<unsigned> due;
   };
 
@@ -70,15 +75,28 @@ class CudaTraining final : public Training {
   Place place(long rows, int ahead = 0) const;
   Place place_of(const Goal& goal, Place at) const;
   void enqueue_step(const Place& at, unsigned due, bool apart);
-  void enqueue_goal(const Goal& goal, const Place& at, bool apart);
+  void enqueue_goal(const Goal& goal, const Place& at, bool apart, bool uphill);
+  void enqueue_pass(const Goal& goal, const Place& at, bool more);
+  // f(a part that goes forward and backward at once, whether there were others), until it is false.
+  template <class F> void each_part(const Place& whole, F&& f) const {
+    Place at = whole;
+    for (long before = 0; before < whole.rows; before += at_once_, ++at.now.part) {
+      at.rows = static_cast<int>(std::min(at_once_, whole.rows - before));
+      if (!f(at, before > 0)) return;
+    }
+  }
+  Key key_of(bool apart) const;
   const Graph& graph(int rows, int steps, unsigned due, bool apart);
   long enqueue(const Table& table, long from, long most, bool apart);
+  // Room for what the steps of the table leave aside.
+  void reserve_aside(const Table& table);
   void hand_out(const Stretch& stretch, long done) const;
   // Prepares one batch, with what its step would draw; where it goes.
   Place prepare(const Batcher& data, Position at, const double* knobs);
   // Its losses, sample by sample, of a term.
   std::vector<double> values(const Goal& goal, std::size_t term, long rows) const;
   void pass(const Goal& goal, const Place& at) const;  // with the gradients
+  bool finite_losses(const Goal& goal, long rows) const;
   bool all_finite(const float* x, long n);
 
   const std::shared_ptr<CudaStore> weights_;
@@ -97,6 +115,9 @@ class CudaTraining final : public Training {
   Pinned staged_, found_;  // what goes there, and what comes back
   Now now_{};
   double* sums_ = nullptr;  // (3, terms, steps): losses, right ones, weights
+  long at_once_ = 1;        // rows, at most
+  int parts_ = 1;           // of a step, at most
+  Memory kept_weights_;     // of steps whose gradient is taken uphill
   Memory saved_weights_, saved_slots_, flag_;
   double step_seconds_ = 0;  // of the last steps
 };

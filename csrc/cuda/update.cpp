@@ -11,15 +11,9 @@ namespace steep::cuda {
 namespace {
 
 void check_rules(const Recipe& recipe) {
-  const auto lacks = [](const std::string& what) {
-    refuse("device=\"cuda\": no kernel for ", what, " yet; use device=\"cpu\"");
-  };
-  if (recipe.method) lacks("the method " + recipe.method->name);
-  for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
-    const RuleInfo& info = recipe.rule(static_cast<int>(g));
-    if (info.orthogonal) lacks("the rule " + info.name);
-    if (recipe.is_sparse(static_cast<int>(g))) lacks("sparse steps");
-  }
+  if (!recipe.method) return;
+  refuse("device=\"cuda\": no kernel for the method ", recipe.method->name,
+         " yet; use device=\"cpu\"");
 }
 
 // The bounds of single weights.
@@ -48,7 +42,7 @@ void add_pieces(const Slice& s, int parameter, std::vector<Piece>& to) {
 
 Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaStore& weights,
                const CudaStore& slots, int first, float* gradients, const Stream& stream)
-    : weights_(weights.column(0)), gradients_(gradients) {
+    : weights_(weights.column(0)), gradients_(gradients), adaptive_(recipe.adaptive) {
   const Layout& layout = weights.layout();
   check_rules(recipe);
   const std::vector<SlotColumn> columns = slot_columns(recipe, layout);
@@ -65,6 +59,9 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
       continue;
     }
     r.decay = s.decay || recipe.decay_bias;
+    r.panels = recipe.is_sparse(group) && s.matrix ? static_cast<int>(s.panels().count()) : 0;
+    r.first = tasks.first[p];
+    r.turned = s.narrow;
     set_bounds(s.bound, r);
     for (std::size_t c = 0; c < columns.size(); ++c) {
       const int column = first + static_cast<int>(c), i = recipe.rule(group).slot(columns[c].name);
@@ -103,14 +100,16 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
                        &info,
                        {nullptr, static_cast<int>(own.size()), recipe.knobs(group), recipe.average},
                        nullptr,
-                       static_cast<int>(pieces.size()),
-                       nullptr});
+                       static_cast<int>(pieces.size())});
   }
   lists_ = arrays.up(stream);
   for (Ours& ours : groups_) {
     if (ours.info->sums == 0) continue;
     ours.passes =
         std::make_unique<Passes>(recipe, *ours.info, ours.group.knobs, layout, tasks, stream);
+    if (ours.info->orthogonal) {
+      ours.orthogonal = std::make_unique<Orthogonal>(*ours.info, layout, ours.passes->owners());
+    }
   }
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     groups_[g].group.tasks = lists_.as<Task>(at_tasks[g]);
@@ -118,7 +117,9 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
   }
   ruled_ = lists_.as<Ruled>(at_ruled);
   const long n = static_cast<long>(tasks.all.size()), parameters = static_cast<long>(ruled.size());
-  sums_ = Memory(static_cast<std::size_t>(2 * n + parameters) * sizeof(double));
+  tasks_ = static_cast<int>(n);
+  sums_ = Memory(static_cast<std::size_t>(2 * n + parameters + 1) * sizeof(double));
+  if (recipe.any_sparse()) moving_ = Memory(static_cast<std::size_t>(n) * sizeof(uint64_t));
   double* const sums = sums_.as<double>();
   clip_ = {lists_.as<int>(at_first),
            lists_.as<int>(at_knobs),
@@ -129,12 +130,47 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
 }
 
 Column Update::column(bool apart) const {
-  return {weights_, gradients(), ruled_, apart ? clip_.scales : nullptr, nullptr};
+  return {weights_, gradients(),
+          ruled_,   apart ? clip_.scales : nullptr,
+          nullptr,  moving_.as<unsigned long long>()};
+}
+
+// The rate lies behind the sums of clipping.
+Uphill Update::uphill(float* kept) const {
+  return {adaptive_, clip_.squares, reinterpret_cast<float*>(clip_.scales + tasks_), kept};
+}
+
+bool Update::take(const double* row) {
+  bool other = false;
+  for (Ours& ours : groups_) {
+    if (!ours.orthogonal) continue;
+    const int steps = static_cast<int>(row[ours.knob("ns_steps")]);
+    other = other || steps != ours.steps;
+    ours.steps = steps;
+  }
+  return other;
+}
+
+void Update::climb(const Place& at, float* kept) const {
+  const Column column = this->column(false);
+  const Uphill to = uphill(kept);
+  for (const Ours& ours : groups_) uphill_squares(at, ours.group, column, to);
+  uphill_rate(at, tasks_, to);
+  for (const Ours& ours : groups_) go_uphill(at, ours.group, column, to);
+}
+
+void Update::come_back(const Place& at, float* kept) const {
+  for (const Ours& ours : groups_) {
+    cuda::come_back(at, ours.group, column(false), uphill(kept));
+  }
 }
 
 void Update::enqueue(const Place& at, bool apart) const {
   const Column column = this->column(apart);
   if (apart) {
+    for (const Ours& ours : groups_) {
+      if (column.moving) find_moving(at, ours.group, column, moving_.as<unsigned long long>());
+    }
     for (const Ours& ours : groups_) finish(at, ours.group, column, clip_.squares);
     clip(at, clip_);
   }
@@ -144,6 +180,9 @@ void Update::enqueue(const Place& at, bool apart) const {
       if (!apart) finish(at, ours.group, column, clip_.squares);
       measure(at, ours.rule, ours.group, column, ours.passes->sums(), ours.passes->matrices());
       own.factors = ours.passes->sums().factors;
+      if (ours.orthogonal) {
+        ours.orthogonal->enqueue(at, ours.passes->sums(), ours.group.knobs, ours.steps, gradients_);
+      }
     }
     update(at, ours.rule, ours.group, own);
   }

@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/orthogonal.h"
 #include "cuda/passes.h"
 #include "plan/recipe.h"
 
@@ -17,8 +18,13 @@ class Update {
   float* gradients() const { return gradients_; }
   bool looks_ahead() const { return looks_ahead_; }
 
+  // Reads from a row of knobs what launches depend on; whether that is another than before.
+  bool take(const double* row);
   // One step from finished sums; `apart` where gradients are clipped together.
   void enqueue(const Place& at, bool apart) const;
+  // Along the sums to the point uphill, keeping what the weights were in `kept`; and back.
+  void climb(const Place& at, float* kept) const;
+  void come_back(const Place& at, float* kept) const;
   // Ends of a call, by the knobs of one of its steps: to the look-ahead point and back.
   void begin(const Place& at) const;
   void end(const Place& at, long done) const;
@@ -31,17 +37,22 @@ class Update {
     const Piece* pieces = nullptr;  // of parameters whose columns have a length
     int pieces_count = 0;
     std::unique_ptr<const Passes> passes = nullptr;  // of a rule that has two
+    std::unique_ptr<const Orthogonal> orthogonal = nullptr;
+    int steps = 0;  // that make a direction orthogonal
 
     int knob(const char* name) const { return group.knobs + kGroupKnobs + info->knob(name); }
   };
   Column column(bool apart) const;
+  Uphill uphill(float* kept) const;
   void look(const Place& at, int row, const char* knob, bool back, bool bounded) const;
 
   float *const weights_, *const gradients_;
-  Memory lists_, sums_;
+  const bool adaptive_;
+  Memory lists_, sums_, moving_;
   std::vector<Ours> groups_;
   Clip clip_{};
   const Ruled* ruled_ = nullptr;
+  int tasks_ = 0;
   bool looks_ahead_ = false;
 };
 

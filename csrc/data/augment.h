@@ -1,10 +1,10 @@
-// Random changes of an image while training reads it: flip, shift, cutout. What is drawn is a pure
-// function of (seed, epoch, sample number); which samples are read is the batcher's, reading them a
-// device's.
+// Random changes of images while training reads them: flip, shift, cutout, and what stands where no image
+// is. What is drawn is in change.h; which samples are read is the batcher's, reading them a device's.
 #pragma once
 #include <optional>
 #include <vector>
 
+#include "data/change.h"
 #include "data/source.h"
 
 namespace steep {
@@ -31,16 +31,7 @@ struct Augment {
 
   // fill: one pixel, in the units of the array.
   Augment(bool flip, long shift, long cutout, const std::vector<double>& fill, Images images);
+  Changes changes() const { return {flip, shift, cutout, images.height, images.width}; }
 };
-
-// What happens to one sample: out(y, x) = in(y + down, x + right), columns counted from the right
-// when flipped; then rows [top, bottom) of columns [left, end) are painted over.
-struct Change {
-  bool flip;
-  long down, right;
-  long top, bottom, left, end;
-};
-
-Change draw_change(const Augment& a, uint64_t seed, uint64_t epoch, uint64_t sample);
 
 }  // namespace steep

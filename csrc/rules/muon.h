@@ -2,9 +2,6 @@
 // (cpu/newton_schulz.h: |u| + eps, and at least least_length; ns_steps of aX + b(XX^T)X + c(XX^T)^2X),
 //   w = w - decay*w - lr*sqrt(max(least, by_flat*columns/rows, by_window*window, by_size*max(rows, columns)))*u.
 #pragma once
-#include <algorithm>
-#include <cmath>
-
 #include "base/math.h"
 #include "rules/knobs.h"
 
@@ -29,11 +26,10 @@ struct Muon {
     terms[0] = double(g) * double(g);
   }
   template <class T>
-  static double factor(const double*, const Extent& of, const Knobs<T>& k, T) {
-    const double ratio =
-        std::max(double(k.by_flat) * of.columns / of.rows, k.by_window * of.window);
-    const double size = double(k.by_size) * std::max(of.rows, of.columns);
-    return double(k.lr) * std::sqrt(std::max({double(k.least), ratio, size}));
+  STEEP_HD static double factor(const double*, const Extent& of, const Knobs<T>& k, T) {
+    const double ratio = max_(double(k.by_flat) * of.columns / of.rows, k.by_window * of.window);
+    const double size = double(k.by_size) * max_(of.rows, of.columns);
+    return double(k.lr) * sqrt_(max_(max_(double(k.least), ratio), size));
   }
   template <class T>
   STEEP_HD static void step(T& w, T u, T*, const Knobs<T>&, T decay, T rate) {

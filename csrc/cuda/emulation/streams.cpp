@@ -267,6 +267,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   CUstream_st& s = stream_of(stream);
   if (s.capture) return note(cudaErrorStreamCaptureUnsupported);
   drain(s, s.issued);
+  if (settings.broken != 0) sticky = cudaErrorIllegalAddress;
   return note(sticky);
 }
 cudaError_t cudaDeviceSynchronize() {
@@ -382,9 +383,9 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t*, std::size_t* coun
 extern "C" {
 __attribute__((visibility("default"))) void emulation_set(const char* name, long value) {
   const std::map<std::string, long*> known = {
-      {"order", &settings.order}, {"lazy", &settings.lazy},   {"guard", &settings.guard},
-      {"flush", &settings.flush}, {"limit", &settings.limit}, {"device", &settings.device},
-      {"sms", &settings.sms}};
+      {"order", &settings.order}, {"lazy", &settings.lazy},    {"guard", &settings.guard},
+      {"flush", &settings.flush}, {"limit", &settings.limit},  {"device", &settings.device},
+      {"sms", &settings.sms},     {"broken", &settings.broken}};
   *known.at(name) = value;
   if (std::string(name) == "order") seed_random(static_cast<std::uint64_t>(value));
 }

@@ -11,10 +11,29 @@ namespace steep::cuda {
 
 namespace {
 
+// Where the number of an output comes from: a sample's image, or the fill around and on it.
+struct Changed {
+  Augmented by;
+  Change change;
+  __device__ Changed(const Augmented& a, uint64_t epoch, uint64_t sample)
+      : by(a), change(draw_change(a.drawn, a.seed, epoch, sample)) {}
+  template <class S> __device__ float operator()(const S* image, int c) const {
+    const int channel = c % by.channels, pixel = c / by.channels;
+    const long width = by.drawn.width, y = pixel / width, x = pixel % width;
+    const bool painted = y >= change.top && y < change.bottom && x >= change.left && x < change.end;
+    const long from_y = y + change.down;
+    const long from_x = (change.flip ? width - 1 - x : x) + change.right;
+    if (painted || from_y < 0 || from_y >= by.drawn.height || from_x < 0 || from_x >= width)
+      return by.fill[channel];
+    return static_cast<float>(image[(from_y * width + from_x) * by.channels + channel]);
+  }
+};
+
 // A block a row: its first thread finds the sample.
-template <class S>
-__global__ void __launch_bounds__(256) gather_rows(Now now, Deal deal, const S* data, int columns,
-                                                   float scale, float shift, View out, bool first) {
+template <class S, bool kChanged>
+__global__ void __launch_bounds__(256)
+    gather_rows(Now now, Deal deal, const S* data, Augmented augmented, int columns, float scale,
+                float shift, View out, bool first) {
   STEEP_SHARED(sample, uint64_t);
   const int r = static_cast<int>(blockIdx.x);
   if (threadIdx.x == 0) {
@@ -25,8 +44,16 @@ __global__ void __launch_bounds__(256) gather_rows(Now now, Deal deal, const S* 
   }
   __syncthreads();
   const S* const from = data + sample * columns;
-  for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x))
-    out.data[r * out.ld + c] = fma_(scale, static_cast<float>(from[c]), shift);
+  const auto write = [&](const auto& value) {
+    for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x))
+      out.data[r * out.ld + c] = fma_(scale, value(c), shift);
+  };
+  if constexpr (kChanged) {
+    const Changed changed(augmented, row_of(now).epoch, sample);
+    write([&](int c) { return changed(from, c); });
+  } else {
+    write([&](int c) { return static_cast<float>(from[c]); });
+  }
 }
 
 struct Normal { float n; };  // no word: what a value is asked of says what it wants
@@ -49,7 +76,7 @@ template <class Value> struct FourDrawn {
   __device__ __forceinline__ void operator()(int r, int quad) const {
     const StepRow& step = row_of(now);
     const Key key = key_of(drawn, step);
-    const uint64_t row = step.passed + static_cast<uint64_t>(r);
+    const uint64_t row = step.passed + static_cast<uint64_t>(step.before + r);
     const Philox4 bits = philox(static_cast<uint32_t>(quad), static_cast<uint32_t>(row),
                                 static_cast<uint32_t>(row >> 32), drawn.stream, key.low, key.high);
 #pragma unroll
@@ -151,9 +178,11 @@ struct Constant {
   STEEP_HD float operator()(int, int) const { return value; }
 };
 struct OutOfStates {
+  Now now;
   States from;
-  STEEP_HD float operator()(int r, int c) const {
-    return from.data[static_cast<long>(r % from.rows) * from.width + c];
+  __device__ __forceinline__ float operator()(int r, int c) const {
+    const int at = (row_of(now).before + r) % from.rows;
+    return from.data[static_cast<long>(at) * from.width + c];
   }
 };
 struct IntoStates {
@@ -161,23 +190,26 @@ struct IntoStates {
   View next;
   States to;
   __device__ __forceinline__ void operator()(int r, int c) const {
-    if (!stopped(now, true)) to.data[static_cast<long>(r) * to.width + c] = at(next, r, c);
+    const long row = row_of(now).before + r;
+    if (row < to.rows && !stopped(now, true)) to.data[row * to.width + c] = at(next, r, c);
   }
 };
 
 }  // namespace
 
-void gather(const Place& at, const Deal& deal, const Samples& from, float scale, float shift,
-            const View& out, bool first) {
+void gather(const Place& at, const Deal& deal, const Samples& from, const Augmented& augmented,
+            float scale, float shift, const View& out, bool first) {
   const dim3 grid(static_cast<unsigned>(at.rows));
   const dim3 block(from.columns <= 32 ? 32 : from.columns <= 256 ? 64 : 256);
-  if (from.bytes) {
-    start(at.stream, grid, block, gather_rows<uint8_t>, at.now, deal,
-          static_cast<const uint8_t*>(from.data), from.columns, scale, shift, out, first);
-  } else {
-    start(at.stream, grid, block, gather_rows<float>, at.now, deal,
-          static_cast<const float*>(from.data), from.columns, scale, shift, out, first);
-  }
+  const bool changed = augmented.fill != nullptr;
+  const auto go = [&]<class S>(const S* data) {
+    changed ? start(at.stream, grid, block, gather_rows<S, true>, at.now, deal, data, augmented,
+                    from.columns, scale, shift, out, first)
+            : start(at.stream, grid, block, gather_rows<S, false>, at.now, deal, data, augmented,
+                    from.columns, scale, shift, out, first);
+  };
+  from.bytes ? go(static_cast<const uint8_t*>(from.data))
+             : go(static_cast<const float*>(from.data));
 }
 
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
@@ -219,7 +251,7 @@ void fill(const Place& at, float value, const View& out) {
 }
 
 void kept_rows(const Place& at, const States& from, const View& y) {
-  write_each(at, y, false, OutOfStates{from});
+  write_each(at, y, false, OutOfStates{at.now, from});
 }
 
 // Those of larger batches begin again with the first: rows beyond leave nothing.

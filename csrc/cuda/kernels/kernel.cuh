@@ -19,7 +19,10 @@ constexpr int kHalf = 16;               // lanes that share a row, as the CPU's 
 struct alignas(16) Four { float of[4]; };  // what a thread reads or writes at once
 
 __device__ __forceinline__ int here(const Now& now) { return now.cursor->at + now.ahead; }
-__device__ __forceinline__ const StepRow& row_of(const Now& now) { return now.rows[here(now)]; }
+__device__ __forceinline__ int part_of(const Now& now) {
+  return now.parts > 1 ? here(now) * now.parts + now.part : here(now);
+}
+__device__ __forceinline__ const StepRow& row_of(const Now& now) { return now.rows[part_of(now)]; }
 __device__ __forceinline__ unsigned when(const Now& now) {
   return (static_cast<unsigned>(here(now)) + 1) * kObjectives +
          static_cast<unsigned>(now.objective);
@@ -30,6 +33,11 @@ __device__ __forceinline__ bool stopped(const Now& now, bool by_own_loss) {
   const unsigned loss = now.cursor->bad_loss, update = now.cursor->bad_update;
   return (loss != 0 && (by_own_loss ? loss <= mine : loss < mine)) ||
          (update != 0 && update < mine);
+}
+
+// Notes that a loss, or what is as good as one, is not finite.
+__device__ __forceinline__ void note_bad(const Now& now) {
+  atomicMax(now.again ? &now.cursor->bad_update : &now.cursor->bad_loss, when(now));
 }
 
 inline unsigned blocks_of(long n, long each) {

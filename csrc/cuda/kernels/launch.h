@@ -8,6 +8,8 @@
 #include "base/extent.h"
 #include "base/panels.h"
 #include "base/products.h"
+#include "base/sparse_rows.h"
+#include "data/change.h"
 
 namespace steep::cuda {
 
@@ -18,11 +20,12 @@ constexpr unsigned kObjectives = 8;  // at most, of a step
 // Throws what an error code means; nothing for success.
 void check(cudaError_t error, const char* what);
 
-// One step of a call, written by the host before it.
+// One step of a call, or a part of it, written by the host before it.
 struct StepRow {
-  uint64_t epoch, first, step;  // first: position of the batch's first sample in the epoch
+  uint64_t epoch, first, step;  // first: position of its first sample in the epoch
   uint64_t passed;  // samples of earlier batches, by which draws of predictions count, too
   int rows;
+  int before;  // rows of the batch in earlier parts
 };
 // What a step has for a loss.
 struct TermRow {
@@ -38,9 +41,10 @@ struct Cursor {
   unsigned bad_update;  // ... or whose weights
 };
 
-// The step a kernel belongs to. A graph may hold several: `ahead` is the place among them.
+// The step a kernel belongs to. A graph may hold several: `ahead` is the place among them. One that goes in
+// parts has a row for each.
 struct Now {
-  const StepRow* rows = nullptr;
+  const StepRow* rows = nullptr;   // (steps, parts)
   const float* knobs = nullptr;    // (steps, columns) of the knob table
   const double* limits = nullptr;  // the same numbers in full, where gradients are clipped together
   const TermRow* terms = nullptr;  // (steps, count)
@@ -48,7 +52,9 @@ struct Now {
   Cursor* cursor = nullptr;
   int ahead = 0;
   int objective = 0, first = 0;  // whose, and its first column
-  int scalars = 0;               // the column of the first number that ops go by
+  int parts = 1, part = 0;
+  bool again = false;  // the second pass of a step: a loss that is not finite is its update's fault
+  int scalars = 0;     // the column of the first number that ops go by
 };
 
 // Where a kernel goes.
@@ -83,9 +89,16 @@ struct Deal {  // which samples a batch has
   bool shuffle;
   long* order;  // (rows) written by the first input
 };
+// Images that are changed while they are read; nothing is drawn where there is no `fill`.
+struct Augmented {
+  Changes drawn{};
+  int channels = 0;
+  uint64_t seed = 0;
+  const float* fill = nullptr;  // (channels)
+};
 // out = scale*sample + shift
-void gather(const Place& at, const Deal& deal, const Samples& from, float scale, float shift,
-            const View& out, bool first);
+void gather(const Place& at, const Deal& deal, const Samples& from, const Augmented& augmented,
+            float scale, float shift, const View& out, bool first);
 
 struct Truth {            // of a data set, for one loss
   const int32_t* labels;  // (samples), or null
@@ -107,7 +120,7 @@ void loss(const Place& at, int index, float option, const View& z, const Truth& 
 // scale times the sum of a row
 void mean_loss(const Place& at, double scale, const View& x, const View& judged, const View& sides,
                const Truth& truth, const Losses& out, const View& dx);
-// Sums over the batch, in order of rows, to row `cursor->at + ahead` of each.
+// Sums over the rows of a step or its part, in order, to the same row of each; of a second pass nothing.
 struct Sums { double *loss, *right, *weight; };
 void record(const Place& at, const Losses& of, const Truth& truth, const Sums& to);
 void advance(const Place& at, int steps);
@@ -139,6 +152,28 @@ void matmul_grad_weight(const Place& at, const View& x, const View& dz, const Fa
 void add_parts(const Place& at, const View& parts, int count, const Weight& g, bool accumulate);
 // out(c) (+)= sum of x(r, c), or of x(r, c)*y(r, c)
 void column_sums(const Place& at, const View& x, const View& y, float* out, bool accumulate);
+
+// ---- Products by a constant sparse matrix ----
+
+// The rows of a matrix, or of its transpose, in device memory.
+// y (+)= A x, of rows of so many channels
+void sparse_product(const Place& at, const SparseRows& a, int channels, const View& x,
+                    const View& y, bool accumulate);
+// A weight W (columns of A, outputs); narrow: stored as W^T.
+struct SparseFactor {
+  SparseRows a;
+  Weight w;
+  bool narrow;
+  int outputs;
+};
+// y = factors * (A W), a factor for each row of A
+void sparse_matmul(const Place& at, const SparseFactor& of, const View& factors, const View& y);
+// dw = A^T (factors * dz) over all samples, as W lies, by the rows of A^T
+void sparse_matmul_grad(const Place& at, const SparseFactor& of, const View& dz,
+                        const View& factors, float* dw);
+// dx (+)= sums of dz (A W) over the outputs
+void sparse_matmul_factors(const Place& at, const SparseFactor& of, const View& dz, const View& dx,
+                           bool accumulate);
 
 // ---- Each element by itself ----
 
@@ -256,7 +291,8 @@ void maxout_grad(const Place& at, int pieces, const View& dy, const View& x, con
 struct Task {
   long offset;
   int size, parameter;
-  int number;  // among the tasks of all parameters
+  int number;   // among the tasks of all parameters
+  int columns;  // that lie beside each other
 };
 // What a task's parameter is moved by; pointers are such that an offset of the weights fits them.
 struct Ruled {
@@ -265,7 +301,10 @@ struct Ruled {
   int decay;    // penalties and decay apply
   int bounded;  // each weight is brought back to [low, high], infinite where it is not
   float low, high;
-  int waits;  // its average follows when whole columns are brought back
+  int waits;   // its average follows when whole columns are brought back
+  int panels;  // of a matrix whose rows without a gradient stay as they are; 0 of others
+  int first;   // its first task
+  int turned;  // its rows are stored as columns
   STEEP_HD float within(float w) const { return w < low ? low : w > high ? high : w; }
 };
 struct Group {  // parameters of one rule and knobs
@@ -279,6 +318,8 @@ struct Column {
   const Ruled* ruled;
   const double* scales;   // of each task, where gradients were clipped together, else null
   const double* factors;  // of each parameter whose rule has two passes
+  const unsigned long long*
+      moving;  // of each task: its rows that have a gradient, a bit each; or null
 };
 // The first pass of a rule that has two: sums over a whole parameter, and what the rule makes of them.
 struct PassSums {
@@ -305,9 +346,31 @@ struct Matrices {
   int task_count;
   int beta2, fresh, eps, least;  // columns of the group's knobs
 };
+// Of a rule that makes directions orthogonal, by X = X(aI + bA + cAA), A = X^T X: columns of the group's knobs.
+struct QuinticKnobs { int a, b, c, eps, least; };
+struct Plane {  // a matrix in scratch memory, row by row
+  float* data;
+  long ld;
+  int rows, columns;
+};
+// A factor for each of the group's matrices, that makes its length less than 1, ...
+void orthogonal_lengths(const Place& at, const PassSums& sums, int group_knobs,
+                        const QuinticKnobs& of, float* factors);
+// ... by which it becomes x; turned: as its transpose. And back.
+void orthogonal_begin(const Place& at, const Panels& stored, bool turned, const float* from,
+                      const float* factor, const Plane& x);
+void orthogonal_end(const Place& at, const Panels& stored, bool turned, const Plane& x, float* to);
+// left^T right, which is symmetric; aI + b gram + c gram^2; x q
+void symmetric_product(const Place& at, const Plane& left, const Plane& right, const Plane& out);
+void quintic_of(const Place& at, int group_knobs, const QuinticKnobs& of, const Plane& gram,
+                const Plane& out);
+void plain_product(const Place& at, const Plane& x, const Plane& q, const Plane& out);
 void measure(const Place& at, int rule, const Group& group, const Column& column,
              const PassSums& sums, const Matrices& matrices);
 void update(const Place& at, int rule, const Group& group, const Column& column);
+// The rows of each task that have a gradient, where those of its parameter are looked at.
+void find_moving(const Place& at, const Group& group, const Column& column,
+                 unsigned long long* moving);
 // Penalties and limits of single elements, in place; sums of squares of each task.
 void finish(const Place& at, const Group& group, const Column& column, double* squares);
 // Limits by norm: the factor of each task. Tasks of parameter p lie from first[p] to first[p + 1].
@@ -318,6 +381,20 @@ struct Clip {
   double *squares, *lengths, *scales;  // of each task, parameter, task
 };
 void clip(const Place& at, const Clip& clip);
+// Up to the point where the gradient is taken anew (Foret et al. 2021), and back. Sums of squares of each of
+// the group's tasks; what the gradient is multiplied by, from those of all `count` tasks; the way.
+struct Uphill {
+  bool adaptive;    // in the measure of each weight
+  double* squares;  // of each task
+  float* rate;
+  float* kept;  // what the weights were, a column of them
+};
+void uphill_squares(const Place& at, const Group& group, const Column& column, const Uphill& to);
+void uphill_rate(const Place& at, int count, const Uphill& to);
+void go_uphill(const Place& at, const Group& group, const Column& column, const Uphill& to);
+void come_back(const Place& at, const Group& group, const Column& column, const Uphill& from);
+// to = from, unless the step changes nothing any more
+void keep_numbers(const Place& at, const float* from, long n, float* to);
 // Ends of a call by a look-ahead rule: to the point, or back, by column `look` of the knobs of `row`; bounded where
 // it was left after a step.
 void look(const Place& at, const Group& group, const Column& column, int v, int row, int look,

@@ -349,7 +349,7 @@ __global__ void __launch_bounds__(128) sum_rows(Now now, Losses of, Truth truth,
   constexpr int kRows = 128;
   STEEP_SHARED(staged, double[3][kRows]);
   if (stopped(now, false)) return;  // the same for all threads
-  const int t = static_cast<int>(threadIdx.x), rows = row_of(now).rows, at = here(now);
+  const int t = static_cast<int>(threadIdx.x), rows = row_of(now).rows, at = part_of(now);
   double sum = 0;
   bool bad = false;
   for (int first = 0; first < rows; first += kRows) {
@@ -367,11 +367,13 @@ __global__ void __launch_bounds__(128) sum_rows(Now now, Losses of, Truth truth,
       for (int i = 0; i < here_rows; ++i) sum += staged[t / 32][i];
     __syncthreads();
   }
-  if (t == 0) to.loss[at] = sum;
-  if (t == 32) to.right[at] = sum;
-  if (t == 64) to.weight[at] = sum;
+  if (!now.again) {
+    if (t == 0) to.loss[at] = sum;
+    if (t == 32) to.right[at] = sum;
+    if (t == 64) to.weight[at] = sum;
+  }
   bad = __syncthreads_or(bad);
-  if (bad && t == 0) atomicMax(&now.cursor->bad_loss, when(now));
+  if (bad && t == 0) note_bad(now);
 }
 
 __global__ void advance_steps(Cursor* cursor, int steps) { cursor->at += steps; }

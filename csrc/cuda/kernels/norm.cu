@@ -247,7 +247,7 @@ struct Check {
   __device__ __forceinline__ void operator()(int, int c) const {
     const Followed next = followed(r, statistics, rows, c);
     if (is_finite(next.mean) && is_finite(next.variance)) return;
-    if (!stopped(now, false)) atomicMax(&now.cursor->bad_loss, when(now));
+    if (!stopped(now, false)) note_bad(now);
   }
 };
 struct Follow {

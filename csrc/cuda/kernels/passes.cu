@@ -34,6 +34,7 @@ __global__ void __launch_bounds__(128)
   };
   constexpr int count =
       looks ? 0 : static_cast<int>(sizeof(Rule::kSlots) / sizeof(Rule::kSlots[0]));
+  constexpr int own = rules::kSums<Rule>;
   if (stopped(now, true)) return;  // the same for all threads
   const Half half(group.count);
   const Task task = group.tasks[half.i];
@@ -45,7 +46,8 @@ __global__ void __launch_bounds__(128)
   double sum[kTerms] = {};
   for (int e = half.lane; half.there && e < task.size; e += kHalf) {
     const long at = task.offset + e;
-    const float g = scale(column.g[at]), w = column.w[at];
+    const float w = column.w[at];
+    float g = scale(column.g[at]);
     double term[kTerms];
     if constexpr (looks) {
       Rule::template measure<float>(w, g, knobs, decay, term);
@@ -55,9 +57,10 @@ __global__ void __launch_bounds__(128)
       Rule::template measure<float>(w, g, s, knobs, decay, term);
       for (int k = 0; k < count; ++k) ruled.slots[k][at] = s[k];
     }
-    for (int k = 0; k < kTerms; ++k) sum[k] += term[k];
+    if constexpr (rules::kOrthogonal<Rule>) column.g[at] = g;
+    for (int k = 0; k < own; ++k) sum[k] += term[k];
   }
-  for (int k = 0; k < kTerms; ++k) {
+  for (int k = 0; k < own; ++k) {
     sum[k] = fold_lanes(sum[k]);
     if (half.there && half.lane == 0) terms[kTerms * task.number + k] = sum[k];
   }
@@ -186,8 +189,8 @@ __global__ void __launch_bounds__(128)
 template <class Rule>
 void run(const Place& at, const Group& group, const Column& column, const PassSums& sums,
          const Matrices& m) {
-  if constexpr (rules::kSums<Rule> > 0 && !rules::kOrthogonal<Rule>) {
-    static_assert(rules::kSums<Rule> == kTerms);
+  if constexpr (rules::kSums<Rule> > 0) {
+    static_assert(rules::kSums<Rule> <= kTerms);
     if constexpr (rules::kFactored<Rule>) {
       const dim3 grid(blocks_of(static_cast<long>(m.task_count) * kHalf, 128)), block(128);
       start(at.stream, grid, block, sum_squares, at.now, m, column, sums.terms);

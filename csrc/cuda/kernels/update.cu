@@ -40,9 +40,25 @@ __device__ __forceinline__ Penalty penalty_of(const float* group, bool decay) {
   return {decay ? group[kL1] : 0.0f, decay ? group[kL2] : 0.0f, group[kClipValue]};
 }
 
+// The rows of a task that move, a bit each: all, or those that have a gradient in one of the blocks beside each
+// other.
+__device__ __forceinline__ unsigned long long moving_of(const Column& column, const Ruled& ruled,
+                                                        const Task& task) {
+  if (ruled.panels == 0) return ~0ull;
+  const int beside = ruled.turned ? 1 : ruled.panels;
+  const int from = ruled.first + (task.number - ruled.first) / beside * beside;
+  unsigned long long rows = 0;
+  for (int i = from; i < from + beside; ++i) rows |= column.moving[i];
+  return rows;
+}
+__device__ __forceinline__ bool moves(unsigned long long rows, const Ruled& ruled, const Task& task,
+                                      int e) {
+  return rows == ~0ull || (rows >> (ruled.turned ? e % task.columns : e / task.columns) & 1) != 0;
+}
+
 // A block a task: its gradient is finished here unless gradients were clipped together. g stays as it
 // is.
-template <class Rule, bool kFollowed>
+template <class Rule, bool kFollowed, bool kSparse>
 __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column column) {
   constexpr bool kTwice = rules::kSums<Rule> > 0;
   constexpr int count = slots_of<Rule>,
@@ -50,6 +66,7 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
                     static_cast<int>(sizeof(typename Rule::template Knobs<float>) / sizeof(float));
   static_assert(count <= kMostSlots && own <= kMostKnobs);
   STEEP_SHARED(shared, typename Rule::template Knobs<float>);
+  STEEP_SHARED(moving, unsigned long long);  // rows, of sparse steps
   const int t = static_cast<int>(threadIdx.x);
   // A task's elements are asked for before anything is waited for.
   const Task task = group.tasks[blockIdx.x];
@@ -68,6 +85,7 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
   const float* const row = knobs_of(now);
   const float* const mine = row + group.knobs;
   if (t < own) reinterpret_cast<float*>(&shared)[t] = mine[kGroupKnobs + t];
+  if (kSparse && t == 0) moving = moving_of(column, ruled, task);
   __syncthreads();
   const typename Rule::template Knobs<float> knobs = shared;
   const bool apart = column.scales != nullptr;
@@ -100,10 +118,11 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
       if constexpr (Rule::kLookAhead)
         weight = rules::look_back_weight(weight, slot[count - 1], look);
       if constexpr (kTwice) {
-        if constexpr (!rules::kFactored<Rule>) gradient = scale(gradient);
+        if constexpr (!rules::kFactored<Rule> && !rules::kOrthogonal<Rule>)
+          gradient = scale(gradient);  // a direction is as it is
         Rule::template step<float>(weight, rules::kKeepsGradient<Rule> ? gradient : 0.0f, slot,
                                    knobs, decay, factor);
-      } else {
+      } else if (!kSparse || moves(moving, ruled, task, kEach * t + j)) {
         step<Rule>(weight, scale(gradient), slot, knobs, decay);
       }
       if constexpr (Rule::kLookAhead)
@@ -127,16 +146,23 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
     atomicMax(&now.cursor->bad_update, when(now));
 }
 
+template <class Rule, bool kSparse>
+void run_sweep(const Place& at, const Group& group, const Column& column) {
+  const dim3 grid(static_cast<unsigned>(group.count)), block(kThreads);
+  group.averages
+      ? start(at.stream, grid, block, sweep<Rule, true, kSparse>, at.now, group, column)
+      : start(at.stream, grid, block, sweep<Rule, false, kSparse>, at.now, group, column);
+}
+// Sparse steps are those of rules that neither look ahead nor take two passes.
 template <class Rule> void run_sweep(const Place& at, const Group& group, const Column& column) {
-  if constexpr (!rules::kOrthogonal<Rule>) {
-    const dim3 grid(static_cast<unsigned>(group.count)), block(kThreads);
-    group.averages ? start(at.stream, grid, block, sweep<Rule, true>, at.now, group, column)
-                   : start(at.stream, grid, block, sweep<Rule, false>, at.now, group, column);
-  }
+  if constexpr (!Rule::kLookAhead && rules::kSums<Rule> == 0)
+    if (column.moving) return run_sweep<Rule, true>(at, group, column);
+  run_sweep<Rule, false>(at, group, column);
 }
 template <class... R>
 void run_rule(int rule, const Place& at, const Group& group, const Column& column, List<R...>) {
-  static constexpr void (*all[])(const Place&, const Group&, const Column&) = {run_sweep<R>...};
+  using Run = void (*)(const Place&, const Group&, const Column&);
+  static constexpr Run all[] = {run_sweep<R>...};
   all[rule](at, group, column);
 }
 

@@ -9,7 +9,7 @@ namespace steep::cuda {
 // The shared knobs of a group, as plan/rules.h has them.
 enum { kL1, kL2, kClipValue, kClipParameter, kDecay, kGroupKnobs };
 // Of all groups.
-enum { kClipNorm, kStart, kAverage, kPull };
+enum { kClipNorm, kStart, kAverage, kPull, kSharpness };
 
 __device__ __forceinline__ const float* knobs_of(const Now& now) {
   return now.knobs + static_cast<long>(here(now)) * now.columns + now.first;

@@ -17,6 +17,7 @@ struct Feed {
   Deal deal{};
   uint64_t seed = 0;                     // of what ops draw
   std::vector<Samples> inputs, targets;  // of targets those that are values
+  Augmented augmented{};                 // of the one input
   std::vector<Truth> truths;             // of each loss
 };
 
@@ -35,6 +36,7 @@ struct Bound {
   Aid* aid = nullptr;          // where libraries are on
   // Numbers that kernels read, in device memory as long as the plan lives.
   std::function<const float*(const std::vector<double>&)> keep;
+  std::function<SparseRows(const SparseRows&)> lay;  // the same of a matrix
 };
 
 inline Function function_of(const Fused& f) { return {f.activation, static_cast<float>(f.alpha)}; }
@@ -82,6 +84,11 @@ Launch bind(const ops::Sum& op, const Bound& to);
 Launch bind(const ops::Repeat& op, const Bound& to);
 Launch bind(const ops::Slice& op, const Bound& to);
 Launch bind(const ops::SliceGrad& op, const Bound& to);
+
+Launch bind(const ops::SparseProduct& op, const Bound& to);
+Launch bind(const ops::SparseMatMul& op, const Bound& to);
+Launch bind(const ops::SparseMatMulGrad& op, const Bound& to);
+Launch bind(const ops::SparseMatMulFactors& op, const Bound& to);
 
 Launch bind(const ops::NormalLike& op, const Bound& to);
 Launch bind(const ops::UniformLike& op, const Bound& to);

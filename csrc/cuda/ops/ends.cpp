@@ -8,8 +8,8 @@ Launch bind(const ops::Input& op, const Bound& to) {
   const View out = to.out;
   const Launch read = [=, number = op.number, target = op.target, feed = to.feed,
                        deals = to.deals](const Place& at) {
-    gather(at, feed->deal, target ? feed->targets[number] : feed->inputs[number], scale, shift, out,
-           deals);
+    gather(at, feed->deal, target ? feed->targets[number] : feed->inputs[number],
+           target ? Augmented{} : feed->augmented, scale, shift, out, deals);
   };
   if (op.scales.empty()) return read;
   const float* const scales = to.keep(op.scales);
