@@ -11,7 +11,7 @@ from steep import optimizers
 
 pytestmark = devices.NEEDED
 COUNT = 40
-# Convolutions are summed in another order: test_cuda_images. Methods for full batches have no kernels.
+# Convolutions are summed in another order (test_cuda_images), full batches have no kernels.
 METHODS = [name for name, kind in vars(optimizers).items() if getattr(kind, "full_batch", False)]
 OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join(METHODS)})\b")
 
