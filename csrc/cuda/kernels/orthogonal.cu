@@ -1,7 +1,7 @@
 // The stages of Newton-Schulz, which make a matrix orthogonal: the sums of the CPU's, term by term. What is symmetric
 // is computed above its diagonal, 16 by 16, and mirrored. Which stage follows which is the host's.
 #include "cuda/kernels/each.cuh"
-#include "cuda/kernels/gemm.cuh"
+#include "cuda/kernels/product.cuh"
 #include "cuda/kernels/update.cuh"
 
 namespace steep::cuda {
@@ -110,19 +110,20 @@ void orthogonal_end(const Place& place, const Panels& stored, bool turned, const
 
 void symmetric_product(const Place& place, const Plane& left, const Plane& right,
                        const Plane& out) {
-  run_gemm(place.stream, {out.rows, out.columns, left.rows}, ColumnMajor{dense(left)},
-           Right{dense(right)}, Mirrored{out});
+  run_exact(place.stream, {out.rows, out.columns, left.rows}, ColumnMajor{dense(left)},
+            Right{dense(right)}, Mirrored{out}, NothingSummed{});
 }
 
 void quintic_of(const Place& place, int group_knobs, const QuinticKnobs& of, const Plane& gram,
                 const Plane& out) {
-  run_gemm(place.stream, {out.rows, out.columns, gram.rows}, ColumnMajor{dense(gram)},
-           Right{dense(gram)}, Polynomial{place.now, group_knobs, of, gram, {out}});
+  run_exact(place.stream, {out.rows, out.columns, gram.rows}, ColumnMajor{dense(gram)},
+            Right{dense(gram)}, Polynomial{place.now, group_knobs, of, gram, {out}},
+            NothingSummed{});
 }
 
 void plain_product(const Place& place, const Plane& x, const Plane& q, const Plane& out) {
-  run_gemm(place.stream, {out.rows, out.columns, x.columns}, RowMajor{dense(x)}, Right{dense(q)},
-           Whole{out});
+  run_exact(place.stream, {out.rows, out.columns, x.columns}, RowMajor{dense(x)}, Right{dense(q)},
+            Whole{out}, NothingSummed{});
 }
 
 }  // namespace steep::cuda
