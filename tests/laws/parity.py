@@ -90,7 +90,9 @@ def draws(node):
         return any(node.get(word) for word in ("dropout", "recurrent_dropout", "stateful"))
     if node.kind in ("MultiHeadAttention", "TransformerBlock"):
         return bool(node.get("dropout"))
-    return node.kind in ("Dropout", "AlphaDropout", "GaussianNoise") and node.args[0] > 0
+    if node.kind not in ("Dropout", "AlphaDropout", "GaussianNoise"):
+        return False
+    return not isinstance(node.args[0], float | int) or node.args[0] > 0  # or by a schedule
 
 
 def moved_end(run, first, bound, draw):
