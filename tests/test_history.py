@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import steep
-from steep import layers
+from steep import callbacks, data, layers
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,26 @@ def test_in_a_notebook(history):
     last = [cell.text for cell in table[-1]]
     assert last[:2] == ["4", f"{history.history['loss'][-1]:.4g}"] and len(table) == 5
     assert len(ElementTree.fromstring(steep.History()._repr_html_())) == 1
+
+
+def test_what_a_notebook_shows_is_short():
+    """Objects of a cell's last line: numbers of data are never among it."""
+    digits = data.open_dataset("digits")
+    assert repr(digits).startswith("Dataset('digits': 1290 training, ")
+    assert repr(digits).endswith("test samples of 8x8, 10 classes)")
+    found = data.read_target(["a", "b"] * 500, "x")
+    assert repr(found) == "Target(1000 samples of 2 classes: 'a', 'b')"
+    assert repr(data.read_target(np.arange(30) / 7, "x")) == "Target(30 values)"
+    stopping = callbacks.EarlyStopping(patience=3)
+    assert repr(stopping) == (
+        "EarlyStopping(monitor='val_loss', patience=3, min_delta=0.0, restore_best=True, "
+        "mode='min', ties='first')"
+    )
+    net = steep.Sequential(layers.Dense(3, "relu", name="<first>"))
+    trainer = steep.Trainer(net, "mse", "sgd")
+    assert trainer._repr_html_().count("<table>") == 0
+    trainer.fit(np.ones((4, 2)), np.ones((4, 3)), epochs=2, progress=False)
+    shown = trainer._repr_html_()
+    assert shown.startswith("<pre>Trainer(Sequential, MeanSquaredError")
+    assert shown.count("<table>") == 1
+    assert "&lt;first&gt;" in shown

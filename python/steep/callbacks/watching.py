@@ -1,6 +1,7 @@
 """Callbacks that watch a quantity from epoch to epoch: when to stop, when to lower the rate."""
 
 import contextlib
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from numbers import Real
@@ -25,6 +26,11 @@ class _Watching:
         auto = "max" if "accuracy" in str(monitor) else "min"
         self.mode = choose("mode", mode, {"auto": auto, "min": "min", "max": "max"})
         self._reset()
+
+    def __repr__(self) -> str:
+        names = [name for name in inspect.signature(type(self)).parameters if hasattr(self, name)]
+        given = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({given})"
 
     def _reset(self) -> None:
         self.best = -math.inf if self.mode == "max" else math.inf
@@ -94,8 +100,8 @@ class EarlyStopping(_Watching):
         ties: str = "first",
     ) -> None:
         super().__init__(monitor, min_delta, mode)
-        self._equal = choose("EarlyStopping ties", ties, {"first": False, "last": True})
-        if self._equal and self.min_delta > 0:
+        self.ties = choose("EarlyStopping ties", ties, {"first": "first", "last": "last"})
+        if self.ties == "last" and self.min_delta > 0:
             raise ValueError('EarlyStopping: ties="last" takes min_delta=0')
         self.patience = whole("EarlyStopping", "patience", patience)
         self.restore_best = flag("EarlyStopping", "restore_best", restore_best)
@@ -114,7 +120,7 @@ class EarlyStopping(_Watching):
     def on_epoch_end(self, trainer: "Trainer", epoch: int, logs: Logs) -> str | None:
         """Keep the weights of a better epoch; stop after `patience` others."""
         value = logs[self.monitor]
-        if self._improved(value) or (self._equal and value == self.best):
+        if self._improved(value) or (self.ties == "last" and value == self.best):
             self.wait = 0
             self.best_epoch = epoch
             self._weights = dict(trainer.net.state_dict()) if self.restore_best else None

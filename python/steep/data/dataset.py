@@ -33,7 +33,7 @@ TEST_SHARE = 0.2
 READING = ("header", "delimiter", "decimal", "encoding", "skip")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Data ready for ``Trainer.fit``.
 
@@ -71,6 +71,13 @@ class Dataset:
     def task(self) -> str:
         """``"classification"`` or ``"regression"``."""
         return "regression" if self.classes is None else "classification"
+
+    def __repr__(self) -> str:
+        parts = {"training": self.train, "validation": self.validation, "test": self.test}
+        counts = ", ".join(f"{len(part[0])} {name}" for name, part in parts.items() if part)
+        kind = "regression" if self.classes is None else f"{len(self.classes)} classes"
+        shape = "x".join(map(str, self.train[0].shape[1:]))
+        return f"Dataset({self.name!r}: {counts} samples of {shape}, {kind})"
 
 
 def open_dataset(

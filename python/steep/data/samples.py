@@ -15,7 +15,7 @@ from .table import Table, position
 from .target import Target
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Samples:
     """Samples in rows, in their own units.
 
@@ -35,6 +35,9 @@ class Samples:
     target: Target
     features: tuple[str, ...]
     numeric: NDArray[np.bool_]
+
+    def __repr__(self) -> str:
+        return f"Samples({len(self.X)} rows of {len(self.features)} features, {self.target!r})"
 
 
 def read_csv(

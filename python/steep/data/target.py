@@ -12,7 +12,7 @@ MAX_LABELS = 20  # whole numbers with more different values than this are a quan
 TASKS = ("classification", "regression")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Target:
     """What is to be learned: class indices, or values.
 
@@ -31,6 +31,12 @@ class Target:
     def task(self) -> str:
         """``"classification"`` or ``"regression"``."""
         return "regression" if self.classes is None else "classification"
+
+    def __repr__(self) -> str:
+        if self.classes is None:
+            return f"Target({len(self.y)} values)"
+        named = ", ".join(map(repr, self.classes[:5])) + (", ..." if len(self.classes) > 5 else "")
+        return f"Target({len(self.y)} samples of {len(self.classes)} classes: {named})"
 
 
 def read_target(values: Any, name: str, task: str | None = None) -> Target:

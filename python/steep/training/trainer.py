@@ -5,6 +5,7 @@ What it does with samples is `fitting`, what it derives of them `derivatives`.
 
 import copy
 from collections.abc import Mapping, Sequence
+from html import escape
 from os import PathLike
 from typing import Any
 
@@ -171,6 +172,11 @@ class Trainer(Fitting, Derivatives):
         if self.objectives:
             what = f"objectives={[*self.objectives]!r}"
         return f"Trainer({type(self.net).__name__}, {what}, epoch={self.epoch}, steps={self.steps})"
+
+    def _repr_html_(self) -> str:
+        """Show the trainer, its network and its last epochs, in notebooks."""
+        parts = (self.net._repr_html_(), self.history._repr_html_() if len(self.history) else None)
+        return f"<pre>{escape(repr(self))}</pre>" + "".join(part for part in parts if part)
 
     def __getattr__(self, name: str) -> Any:
         """Return a setting, a hyper-parameter of the optimizer too, as it was given."""
