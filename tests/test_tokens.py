@@ -1,5 +1,6 @@
 """Whole numbers in and an embedding's table: golden numbers, in place, refusals, sparse steps."""
 
+import cases_rules
 import numpy as np
 import pytest
 import steep
@@ -83,12 +84,12 @@ def test_bytes_do_not_depend_on_threads(threads, units, rule):
     assert all(first[name].tobytes() == second[name].tobytes() for name in first)
 
 
-@pytest.mark.parametrize("rule", [optimizers.SGD(0.5), optimizers.AdaGrad(0.5)])
+@pytest.mark.parametrize("name", cases_rules.RULES)
 @pytest.mark.parametrize("units", [2, 40])
-def test_rules_that_leave_rows_alone_give_the_bytes_of_the_dense_step(rule, units):
+def test_rules_that_leave_rows_alone_give_the_bytes_of_the_dense_step(name, units):
     """Clipping by a norm that nothing reaches takes the other path, through all rows."""
     X = np.random.default_rng(0).integers(0, 9, (6, 4)) * 31
-    y = np.zeros((6, 1))
+    y, rule = np.zeros((6, 1)), cases_rules.RULES[name].optimizer
 
     def trained(**options):
         net = steep.Sequential(layers.Embedding(280, units), layers.Flatten(), layers.Dense(1))
