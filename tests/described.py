@@ -149,10 +149,9 @@ class Case:
 
     @property
     def draws(self) -> bool:
-        """Whether training draws numbers that prediction does not."""
-        drawing = ("Dropout", "AlphaDropout", "RReLU", "GaussianNoise", "Reparameterize")
-        inside = re.search(r"dropout=0\.[1-9]", self.text)  # of recurrent layers and attention
-        return inside is not None or self.uses(*drawing)
+        """Whether training draws numbers that prediction does not, or goes on where it was."""
+        names = ("Dropout", "AlphaDropout", "RReLU", "GaussianNoise", "Reparameterize")
+        return self.uses(*names) or any(f"{word}=" in self.text for word in ("dropout", "stateful"))
 
     def uses(self, *names: str) -> bool:
         return any(f".{name}(" in self.text or f"{name}(" in self.text for name in names)

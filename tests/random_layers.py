@@ -595,7 +595,18 @@ class Body(Activations):
         return inner
 
     def sequence_block(self, shape):
-        kind = self.choose("conv", "conv", "conv", "pool", "norm", "pointwise", "recurrent", "step")
+        kind = self.choose(
+            "conv",
+            "conv",
+            "conv",
+            "pool",
+            "norm",
+            "pointwise",
+            "recurrent",
+            "recurrent",
+            "recurrent",
+            "step",
+        )
         if kind == "step" and shape[0] <= 4:
             inner = call("steep", "Sequential", self.dense(min(self.width(), 40), init=False))
             return [layer("TimeDistributed", inner)]

@@ -82,8 +82,11 @@ def _body(body, shape, functional):
     nodes = []
     for _ in range(1 + functional * body.whole(0, 2)):
         blocks = body.choose(1, 1, 2, 2, 3)
-        part = body.image_chain if len(shape) > 1 else body.chain
-        new = part(shape, 0, blocks)
+        if len(shape) == 2 and body.chance(0.6):
+            new = body.sequence_chain(shape, blocks)
+        else:
+            part = body.image_chain if len(shape) > 1 else body.chain
+            new = part(shape, 0, blocks)
         shape = after(new, shape, body.shared)
         nodes += new
         if functional and body.chance(0.6):

@@ -66,7 +66,6 @@ def history(case):
         case.draws
         or case.uses("BatchNorm", "Augment", "SpectralNorm")
         or "constraint=" in case.text
-        or "stateful=" in case.text
         or not fitted
     ):
         raise Skip("training sees other numbers than evaluation")
