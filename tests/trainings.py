@@ -301,7 +301,9 @@ def _flat():
             layers.Dense(60, "tanh"), layers.Reshape((4, 15)),
             layers.LSTM(33, return_sequences=True, dropout=0.2),
             layers.Bidirectional(layers.GRU(17, return_sequences=True, recurrent_dropout=0.2)),
-            layers.GRU(5, reset_after=False, return_sequences=True), layers.SimpleRNN(20),
+            layers.GRU(5, reset_after=False, return_sequences=True),
+            layers.TimeDistributed(steep.Sequential(layers.Dense(9, "tanh"))),
+            layers.SimpleRNN(20),
         ),
         "dense/residual": lambda: dense(
             layers.Residual(layers.Dense(40, "gelu"), layers.Dense(33), activation="relu"),
