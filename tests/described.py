@@ -4,7 +4,6 @@ What a `Case` prints is what runs: `make` executes `code`. Nothing random lives 
 """
 
 import inspect
-import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 

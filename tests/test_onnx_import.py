@@ -43,9 +43,16 @@ def test_activation(name):
     compare(steep.Sequential(layers.Activation(name, alpha)).build(1), x)
 
 
+WRITTEN_ONLY = ("SimpleRNN", "LSTM", "GRU", "Bidirectional")
+
+
 @pytest.mark.parametrize("name", cases.LAYERS)
 def test_layer(name):
     net = stirred(steep.Sequential(layers.Dense(6, "tanh"), *cases.LAYERS[name]()).build(4, seed=1))
+    if name.split()[0] in WRITTEN_ONLY:
+        with pytest.raises(ValueError, match=r"operators that steep does not have: (RNN|LSTM|GRU)"):
+            read_back(net)
+        return
     compare(net, random.normal(size=(5, 4)).astype(np.float32))
 
 
