@@ -90,6 +90,34 @@ struct Aim {
   bool due(long step) const { return every == 1 || (step + 1) % every == 0; }
 };
 
+// What is recorded of a step: numbers of each parameter, lengths of its weights before the step, of its
+// gradient with penalties, of what clipping left of that, and of what the step added to the weights (NaN where
+// nobody moves it); then numbers of each op with an activation, over all samples of its batch.
+enum ParameterNumber { kWeight, kGradient, kClipped, kUpdate, kParameterNumbers };
+enum ActivationNumber { kMean, kDeviation, kDead, kSaturated, kActivationNumbers };
+
+// An op with an activation: elements of a sample, and units, the places of its last axis. A unit is dead where
+// it is 0 everywhere in the batch, an element saturated where it is not between the two.
+struct Watched {
+  std::string layer, activation;
+  int tensor;
+  long width, channels;
+  double low, high;
+};
+
+// Steps of which every so-manyth is recorded, and where: a row each.
+struct Recorded {
+  long every = 0;  // 0 for none
+  double* rows = nullptr;
+  long columns = 0;
+
+  bool at(long step) const { return every > 0 && step % every == 0; }
+  // Of a step, in a stretch that begins with step `first`.
+  double* row(long first, long step) const {
+    return rows + (step / every - (first + every - 1) / every) * columns;
+  }
+};
+
 // Steps to be done, which may go on into later epochs, and where their numbers go: sums over each batch, of the terms of all objectives; where
 // one is not due they are left as they are.
 struct Stretch {
@@ -100,6 +128,7 @@ struct Stretch {
   double budget;        // seconds, after which it ends with the step it is at
   bool separate;        // gradients of all parameters are finished before the first update
   double *loss, *right, *weight;  // (count, terms)
+  Recorded recorded = {};
 };
 
 enum class Bad { Nothing, Loss, Gradient };
@@ -135,6 +164,9 @@ class Training {
   // A call without a halt is not to be disturbed: it makes no room for others, either. One may end sooner
   // than asked for.
   virtual Walked walk(const Stretch& stretch, Halt* halt) = 0;
+
+  // The ops that recorded steps watch; refuses where steps cannot be recorded.
+  virtual std::vector<Watched> watched() const = 0;
 
   // The first objective whose loss of that batch is not finite, for the weights as they are; kFinite where
   // there is none.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import steep
-from steep import data, lab, layers
+from steep import callbacks, data, lab, layers
 from steep.lab import surfaces
 from steep.optimizers import SGD, Adam, RMSProp
 
@@ -55,6 +55,18 @@ def flow(to: Path) -> None:
     print(found.report())
 
 
+def inside(to: Path) -> None:
+    """Record ten sigmoid layers while they train, and say what becomes of them."""
+    X, y, _, _ = digits()
+    body = (layers.Dense(32, "sigmoid", init="xavier", name=f"layer{k}") for k in range(1, 11))
+    net = steep.Sequential(*body, layers.Dense(10, name="output"))
+    recorder = callbacks.Recorder(every=5)
+    trainer = steep.Trainer(net, "cross_entropy", SGD(0.5), seed=0)
+    trainer.fit(X, y, epochs=8, batch_size=64, progress=False, record=recorder)
+    recorder.plot(to / "inside.png")
+    print(recorder.report())
+
+
 def tuning(to: Path) -> None:
     """Look for a rate, then sweep rates, widths and seeds."""
     X, y, Xv, yv = digits()
@@ -79,7 +91,7 @@ def valley(to: Path) -> None:
     print("principal components:", ", ".join(f"{100 * share:.0f} %" for share in seen.explained))
 
 
-EVERY = (paths, flow, tuning, valley)
+EVERY = (paths, flow, inside, tuning, valley)
 PICTURES = {made.__name__: made for made in EVERY}
 
 

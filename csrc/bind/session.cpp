@@ -144,6 +144,24 @@ class PySession {
         ended);
   }
 
+  void set_recording(long every) {
+    released([&](Session& s) { s.set_recording(every); });
+  }
+  py::tuple recorded(long known) const {
+    const Recording::Rows rows = released([&](Session& s) { return s.recorded(known); });
+    const auto count = static_cast<py::ssize_t>(rows.steps.size());
+    const auto columns = count > 0 ? static_cast<py::ssize_t>(rows.values.size()) / count : 0;
+    return py::make_tuple(py::array_t<long>(count, rows.steps.data()),
+                          py::array_t<double>({count, columns}, rows.values.data()));
+  }
+  py::list watched() const {
+    py::list all;
+    for (const Watched& op : released([](Session& s) { return s.watched(); })) {
+      all.append(py::make_tuple(op.layer, op.activation));
+    }
+    return all;
+  }
+
   std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
                                         const std::vector<py::array>& targets,
                                         const Weights& weights, const Penalty& l1,
@@ -380,6 +398,9 @@ void bind_session(py::module_& m) {
            arg("sums"))
       .def("begin_epoch", &PySession::begin_epoch, arg("next"))
       .def("record", &PySession::record, arg("first"))
+      .def("set_recording", &PySession::set_recording, arg("every"))
+      .def("recorded", &PySession::recorded, arg("known"))
+      .def_property_readonly("watched", &PySession::watched)
       .def("gradients", &PySession::gradients, arg("inputs"), arg("targets"), arg("sample_weight"),
            arg("l1"), arg("l2"), arg("objective") = 0, arg("scalars") = std::vector<double>{})
       .def("derive", &PySession::derive, arg("inputs"), arg("targets"), arg("sample_weight"),

@@ -17,6 +17,9 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private min
   ~CpuFullBatch() override;
 
   Walked walk(const Stretch& stretch, Halt* halt) override;
+  std::vector<Watched> watched() const override {
+    refuse("steps of a method for full batches are not recorded");
+  }
   Origin faulty_gradient(const Batcher& data, Position at, const double* knobs,
                          int objective) override;
   void restore() override;

@@ -7,21 +7,28 @@
 #include "base/error.h"
 #include "cpu.h"
 #include "cpu/kernels.h"
+#include "cpu/record_kernels.h"
 
 namespace steep {
 
 namespace portable {
 Kernels<float> float_kernels();
 Kernels<double> double_kernels();
+RecordKernels<float> float_records();
+RecordKernels<double> double_records();
 Kernels<Dual> dual_kernels();
 }  // namespace portable
 namespace avx2 {
 Kernels<float> float_kernels();
 Kernels<double> double_kernels();
+RecordKernels<float> float_records();
+RecordKernels<double> double_records();
 }  // namespace avx2
 namespace avx512 {
 Kernels<float> float_kernels();
 Kernels<double> double_kernels();
+RecordKernels<float> float_records();
+RecordKernels<double> double_records();
 }  // namespace avx512
 
 namespace {
@@ -30,6 +37,8 @@ struct Isa {
   const char* name;
   Kernels<float> (*floats)();
   Kernels<double> (*doubles)();
+  RecordKernels<float> (*float_records)();
+  RecordKernels<double> (*double_records)();
   bool runs;  // on this processor, under this operating system
 };
 
@@ -37,18 +46,20 @@ struct Isa {
 constexpr const char* kLevels[] = {"baseline", "avx2", "avx512", "amx"};
 
 std::vector<Isa> compiled() {
-  std::vector<Isa> isas = {{kLevels[0], portable::float_kernels, portable::double_kernels, true}};
+  std::vector<Isa> isas = {{kLevels[0], portable::float_kernels, portable::double_kernels,
+                            portable::float_records, portable::double_records, true}};
 #if defined(STEEP_HAS_AVX2)
   __builtin_cpu_init();
   const bool avx2_runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  isas.push_back({kLevels[1], avx2::float_kernels, avx2::double_kernels, avx2_runs});
+  isas.push_back({kLevels[1], avx2::float_kernels, avx2::double_kernels, avx2::float_records,
+                  avx2::double_records, avx2_runs});
 #endif
 #if defined(STEEP_HAS_AVX512)
   const bool avx512_runs = __builtin_cpu_supports("avx512f") &&
                            __builtin_cpu_supports("avx512bw") &&
                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  isas.push_back(
-      {kLevels[2], avx512::float_kernels, avx512::double_kernels, avx512_runs && avx2_runs});
+  isas.push_back({kLevels[2], avx512::float_kernels, avx512::double_kernels, avx512::float_records,
+                  avx512::double_records, avx512_runs && avx2_runs});
 #endif
   return isas;
 }
@@ -79,6 +90,13 @@ Kernels<T> best(Kernels<T> (*Isa::*kernels)()) {
     best.isa = isa.name;
   }
   return best;
+}
+
+template <class T>
+RecordKernels<T> records_of(RecordKernels<T> (*Isa::*records)(), const char* name) {
+  for (const Isa& isa : compiled())
+    if (!std::strcmp(isa.name, name)) return (isa.*records)();
+  return {};
 }
 
 Kernels<portable::Dual> portable_dual() {
@@ -112,6 +130,24 @@ template <>
 const Kernels<portable::Dual>& kernels<portable::Dual>() {
   static const Kernels<portable::Dual> table = portable_dual();
   return table;
+}
+
+template <>
+const RecordKernels<float>& record_kernels<float>() {
+  static const auto table = records_of(&Isa::float_records, kernels<float>().isa);
+  return table;
+}
+
+template <>
+const RecordKernels<double>& record_kernels<double>() {
+  static const auto table = records_of(&Isa::double_records, kernels<double>().isa);
+  return table;
+}
+
+template <>
+const RecordKernels<portable::Dual>& record_kernels<portable::Dual>() {
+  static const RecordKernels<portable::Dual> none{};
+  return none;
 }
 
 }  // namespace steep

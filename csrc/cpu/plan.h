@@ -13,6 +13,7 @@
 #include "cpu/conv/conv.h"
 #include "cpu/kernels.h"
 #include "cpu/store.h"
+#include "cpu/watch.h"
 #include "data/batcher.h"
 #include "executor.h"
 #include "plan/schedule.h"
@@ -29,8 +30,12 @@ template <class T> struct BoundCall {
   std::string name;  // layer
   const char* op;
   bool backward;
-  bool found;  // an objective before may have done it
+  bool found;        // an objective before may have done it
+  int watched = -1;  // which of the ops that recorded steps watch
 };
+
+// Its ops with an activation, in their order.
+std::vector<Watched> watched(const Program& program);
 
 // What plans that run one after the other hand on: tensors of theirs in a block of its own.
 struct Kept {
@@ -129,7 +134,8 @@ template <class T> class Plan {
   // One thread's part of all phases; the threads meet between two of them. False when a loss of
   // its rows, or statistics of the batch, are not finite. Where the halt is wanted it returns soon,
   // and what it computed is worth nothing. `found`: what an objective before has done is there.
-  bool run(const Step<T>& step, int thread, int threads, bool found = false) const;
+  bool run(const Step<T>& step, int thread, int threads, bool found = false,
+           Watch<T>* watch = nullptr) const;
   // The same for programs that only go forward, whose rows need nobody else's: what comes first,
   // once for as long as the weights stay, then rows [lo, hi) of a batch.
   void prepare(int thread, int threads) const;
@@ -164,6 +170,9 @@ template <class T> class Plan {
     of.correct = correct(term);
     return of;
   }
+  // Makes room for what recorded steps note of activations.
+  void watch(int threads);
+  Watch<T>* watching() const { return watch_.get(); }
   // The first call whose output has a value that is not finite in rows [0, rows), or the loss of a sample.
   std::optional<Origin> first_fault(const Step<T>& step) const;
 
@@ -174,7 +183,8 @@ template <class T> class Plan {
       : program_(std::move(program)), k_(kernels), weights_(std::move(weights)),
         capacity_(capacity) {}
   Step<T> own(const Step<T>& step, int thread) const;  // with the thread's scratch memory
-  void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi, bool found) const;
+  void run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi, bool found,
+                 Watch<T>* watch = nullptr, int thread = 0) const;
   void run_shared(const Phase<T>& phase, const Step<T>& step, int thread, int threads,
                   bool found) const;
   long place(std::size_t term) const { return static_cast<long>(term) * capacity_; }
@@ -191,6 +201,7 @@ template <class T> class Plan {
   void drop_packs();
   void allocate(const Schedule& schedule);
   void bind(const Op& op, bool backward);
+  int watched_by(const Op& op) const;
   Work<T> work_of(const Op& op) const;
   const void* made_for(const Op& op);
   long units_of(const Op& op, const Work<T>& work) const;
@@ -224,6 +235,9 @@ template <class T> class Plan {
   std::map<int, std::vector<std::shared_ptr<const Conv<T>>>> convs_;  // by parameter
   std::vector<GradTask<T>> tasks_;
   std::vector<std::size_t> first_tasks_;
+  std::vector<Watched> watched_;
+  std::unique_ptr<Watch<T>> watch_;
+  int watching_threads_ = 0;
   long scratch_elements_ = 0;
   std::vector<Block> scratch_;  // of each thread
 };

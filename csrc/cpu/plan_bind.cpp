@@ -290,8 +290,26 @@ template <class T> void Plan<T>::bind(const Op& op, bool backward) {
         {parameter(op.parameter(0)), work.out.data, kept->width, work.out.ld, kept->rows});
   }
   const bool found = op.out >= 0 && !kept_.found.empty() && kept_.found[op.out];
-  phases_.back().calls.push_back(
-      {run, work, op.out, op.before, units_of(op, work), op.layer, name_of(op), backward, found});
+  phases_.back().calls.push_back({run, work, op.out, op.before, units_of(op, work), op.layer,
+                                  name_of(op), backward, found, watched_by(op)});
+}
+
+// The first that writes it: what computes it again writes the same.
+template <class T> int Plan<T>::watched_by(const Op& op) const {
+  for (std::size_t i = 0; i < watched_.size(); ++i) {
+    if (watched_[i].tensor != op.out) continue;
+    for (const Phase<T>& phase : phases_)
+      for (const BoundCall<T>& call : phase.calls)
+        if (call.watched == static_cast<int>(i)) return -1;
+    return static_cast<int>(i);
+  }
+  return -1;
+}
+
+template <class T> void Plan<T>::watch(int threads) {
+  if (watch_ && watching_threads_ >= threads) return;
+  watching_threads_ = threads;
+  watch_ = std::make_unique<Watch<T>>(watched_, capacity_, threads);
 }
 
 template <class T>
@@ -301,6 +319,7 @@ Plan<T>::Plan(Program program, const Kernels<T>& kernels, std::shared_ptr<CpuSto
   arena_ = std::move(arena);
   kept_ = std::move(kept);
   prepare();
+  watched_ = steep::watched(program_);
   const Schedule schedule(program_, capacity, kept_.offset);
   allocate(schedule);
   for (const Group& group : schedule.groups) {
@@ -328,6 +347,7 @@ long Plan<T>::bytes(Program program, const Kernels<T>& kernels,
 #define STEEP_PLAN(T)                                                                          \
   template Plan<T>::Plan(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long,       \
                          std::shared_ptr<Block>, Kept);                                        \
+  template void Plan<T>::watch(int);                                                           \
   template long Plan<T>::bytes(Program, const Kernels<T>&, std::shared_ptr<CpuStore<T>>, long, \
                                int, const std::vector<long>&);
 STEEP_PLAN(float)

@@ -37,8 +37,8 @@ void Plan<T>::check_output(const BoundCall<T>& call, long lo, long hi) const {
 }
 
 template <class T>
-void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi,
-                        bool found) const {
+void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, long hi, bool found,
+                        Watch<T>* watch, int thread) const {
   const long chunks = (hi - lo + phase.chunk - 1) / phase.chunk;
   Halt* const halt = chunks > 1 ? step.halt : nullptr;
   const bool check = checking();
@@ -49,6 +49,9 @@ void Plan<T>::run_phase(const Phase<T>& phase, const Step<T>& step, long lo, lon
     for (const BoundCall<T>& call : phase.calls) {
       if (found && call.found) continue;
       call.run(call.work, step, from, to);
+      if (watch != nullptr && call.watched >= 0) {
+        watch->note(call.watched, call.work.out, from, to, thread);
+      }
       if (check) check_output(call, from, to);
     }
   }
@@ -80,8 +83,8 @@ template <class T> Step<T> Plan<T>::own(const Step<T>& step, int thread) const {
   return mine;
 }
 
-template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads,
-                                     bool found) const {
+template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int threads, bool found,
+                                     Watch<T>* watch) const {
   const Step<T> step = own(common, thread);
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
   if (thread == 0 && checking()) check_padding(*weights_, "the weight");
@@ -93,7 +96,7 @@ template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int thre
     if (phases_[p].crosses) {
       run_shared(phases_[p], step, thread, threads, found);
     } else {
-      run_phase(phases_[p], step, lo, hi, found);
+      run_phase(phases_[p], step, lo, hi, found, watch, thread);
     }
   }
   return finite_losses(lo, hi) && finite_statistics(step.rows, thread, threads);
@@ -234,15 +237,15 @@ template <class T> long Plan<T>::faulty_row(const BoundCall<T>& call, long sampl
   return -1;
 }
 
-#define STEEP_ROWS(T)                                                     \
-  template void Plan<T>::reserve_threads(int);                            \
-  template bool Plan<T>::run(const Step<T>&, int, int, bool) const;       \
-  template void Plan<T>::prepare(int, int) const;                         \
-  template bool Plan<T>::run_rows(const Step<T>&, int, long, long) const; \
-  template void Plan<T>::follow_statistics(long, long) const;             \
-  template std::size_t Plan<T>::statistics() const;                       \
-  template void Plan<T>::keep_statistics(T*) const;                       \
-  template void Plan<T>::put_statistics(const T*) const;                  \
+#define STEEP_ROWS(T)                                                          \
+  template void Plan<T>::reserve_threads(int);                                 \
+  template bool Plan<T>::run(const Step<T>&, int, int, bool, Watch<T>*) const; \
+  template void Plan<T>::prepare(int, int) const;                              \
+  template bool Plan<T>::run_rows(const Step<T>&, int, long, long) const;      \
+  template void Plan<T>::follow_statistics(long, long) const;                  \
+  template std::size_t Plan<T>::statistics() const;                            \
+  template void Plan<T>::keep_statistics(T*) const;                            \
+  template void Plan<T>::put_statistics(const T*) const;                       \
   template std::optional<Origin> Plan<T>::first_fault(const Step<T>&) const;
 STEEP_ROWS(float)
 STEEP_ROWS(double)

@@ -43,6 +43,7 @@ template <class T> struct CpuTraining<T>::Loop {
   bool pass(const Turn& turn, Step<T> step, long i, bool first);
   bool uphill(const Turn& turn, const Step<T>& step, long i, const Knobs& knobs);
   void record(const Goal<T>& goal, const Step<T>& step, long i) const;
+  void put_row(const Goal<T>& goal, long i) const;
   bool late_now() const;
   void check() const;  // see invariants.h
   bool halted() const { return halted_rows || halted_gradients; }
@@ -76,6 +77,14 @@ void CpuTraining<T>::Loop::record(const Goal<T>& goal, const Step<T>& step, long
   }
 }
 
+// What a recorded step measured; the other threads are at most in the next one's forward pass.
+template <class T> void CpuTraining<T>::Loop::put_row(const Goal<T>& goal, long i) const {
+  double* const row = stretch.recorded.row(stretch.at.step, stretch.at.step + i);
+  goal.update->put_norms(row);
+  const std::size_t parameters = t.weights_->layout().slices.size();
+  goal.plan->watching()->put(row + parameters * kParameterNumbers);
+}
+
 // All rows of a step forward and backward, at once or part by part: then gradients are added up. False
 // where the step ends here; where it is the first pass it has left nothing behind.
 template <class T>
@@ -85,11 +94,14 @@ bool CpuTraining<T>::Loop::pass(const Turn& turn, Step<T> step, long i, bool fir
   const bool parts = part < rows, leads = turn.thread == 0;
   const bool found = first && !parts && turn.goal.shared.any();  // done by the first objective
   T* const kept = parts ? turn.goal.kept_statistics.data() : nullptr;
+  Watch<T>* const watch =
+      first && stretch.recorded.at(stretch.at.step + i) ? plan.watching() : nullptr;
   step.halt = first ? turn.halt : nullptr;  // a step that is half done is finished
   if (leads && parts && first) plan.keep_statistics(kept);
   for (step.first = 0; step.first < rows; step.first += part) {
     step.rows = std::min(part, rows - step.first);
-    if (!plan.run(step, turn.thread, turn.threads, found)) (first ? bad_loss : bad_gradient) = true;
+    if (!plan.run(step, turn.thread, turn.threads, found, watch))
+      (first ? bad_loss : bad_gradient) = true;
     // Only the caller's own thread notes it; the others see it after the next meeting.
     if (step.halt != nullptr && leads && halt->wanted()) halted_rows = true;
     turn.meet();
@@ -97,6 +109,7 @@ bool CpuTraining<T>::Loop::pass(const Turn& turn, Step<T> step, long i, bool fir
     if (leads && parts && first && ends) plan.put_statistics(kept);
     if (halted_rows) return false;
     if (leads && first) record(turn.goal, step, i);
+    if (leads && watch != nullptr) watch->add(step.rows, step.first == 0);
     if (ends || !parts) return !ends;
     turn.goal.update->collect(turn.share, step.rows, step.first > 0);
     if (leads && first) plan.follow_statistics(step.rows, step.first);
@@ -141,6 +154,7 @@ template <class T> bool CpuTraining<T>::Loop::take(const Turn& turn, long i) {
   const Goal<T>& goal = turn.goal;
   const Update<T>& update = *goal.update;
   auto knobs = update.read(stretch.knobs, i);
+  knobs.recorded = stretch.recorded.at(stretch.at.step + i);
   const Step<T> step = t.at(goal, *stretch.data, after(*stretch.data, stretch.at, i),
                             t.scalars_of(stretch.knobs + i * t.row_.columns));
   if (!pass(turn, step, i, true)) return false;
@@ -173,6 +187,7 @@ void CpuTraining<T>::Loop::run(int thread, int threads, long first_step) {
       if (thread == 0 && late_now()) late = true;
       turn.meet();
       if (bad_gradient) return;
+      if (thread == 0 && stretch.recorded.at(stretch.at.step + i)) put_row(t.goals_[g], i);
       some = true;
     }
     if (thread == 0 && checking()) check();
@@ -195,6 +210,7 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
   if (!kept_weights_ && climbs(stretch)) {
     kept_weights_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
   }
+  if (stretch.recorded.every > 0) prepare_records(wanted);
   for (Goal<T>& goal : goals_) begin_update(goal);
   Update<T>& update = *goals_[0].update;  // of several objectives none looks ahead
   if (halt != nullptr && update.looks_ahead()) {

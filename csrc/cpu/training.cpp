@@ -170,6 +170,18 @@ template <class T> bool CpuTraining<T>::climbs(const Stretch& stretch) const {
   });
 }
 
+template <class T> std::vector<Watched> CpuTraining<T>::watched() const {
+  if (goals_.size() > 1) refuse("steps of several objectives are not recorded");
+  return steep::watched(goals_[0].program);
+}
+
+// Room for what recorded steps measure.
+template <class T> void CpuTraining<T>::prepare_records(int threads) {
+  Goal<T>& goal = goals_[0];
+  goal.norms.resize(goal.plan->tasks().size());
+  goal.plan->watch(threads);
+}
+
 template <class T> void CpuTraining<T>::keep_gradients() {
   if (!gradients_) gradients_ = std::make_unique<CpuStore<T>>(weights_->shared_layout(), 1);
 }
@@ -178,7 +190,7 @@ template <class T> Update<T>& CpuTraining<T>::begin_update(Goal<T>& goal) {
   T* const gradients = gradients_ ? gradients_->column(0) : nullptr;
   return goal.update.emplace(*goal.plan, *weights_, slots_, goal.recipe, goal.ruled,
                              KnobPlace{goal.knobs, row_.columns}, gradients, goal.sums.data(),
-                             goal.directions.get());
+                             goal.norms.data(), goal.directions.get());
 }
 
 template <class T>

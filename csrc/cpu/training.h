@@ -22,6 +22,7 @@ template <class T> struct Goal : Aim {
   std::unique_ptr<Directions<T>> directions = nullptr;
   std::unique_ptr<Plan<T>> plan = nullptr;
   std::vector<TaskSums> sums = {};       // of each task
+  std::vector<TaskNorms> norms = {};     // of each task, where steps are recorded
   std::vector<T> kept_statistics = {};   // of steps that go in parts
   std::optional<Update<T>> update = {};  // of the walk under way
 };
@@ -35,6 +36,7 @@ template <class T> class CpuTraining : public Training {
   Store& slots() override { return slots_; }
   void reserve(long rows) override;
   Walked walk(const Stretch& stretch, Halt* halt) override;
+  std::vector<Watched> watched() const override;
   int bad_loss_at(const Batcher& data, Position at, const double* knobs) override;
   Origin first_fault(const Batcher& data, Position at, const double* knobs, int objective) override;
   Origin faulty_gradient(const Batcher& data, Position at, const double* knobs,
@@ -61,6 +63,7 @@ template <class T> class CpuTraining : public Training {
   // f(a step) for the parts of it that go forward and backward at once, until it is false.
   template <class F> void each_part(Step<T> step, F&& f) const;
   bool climbs(const Stretch& stretch) const;
+  void prepare_records(int threads);
   void share();
   long arena_bytes(long rows, const std::vector<std::vector<long>>& places) const;
   // Places of the tensors that objectives hand on, by objective and tensor; and how many bytes these are.

@@ -70,10 +70,11 @@ std::vector<Ruled<T>> ruled(const Recipe& recipe, const CpuStore<T>& weights,
 template <class T>
 Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
                   const Recipe& recipe, const std::vector<Ruled<T>>& ruled, KnobPlace place,
-                  T* gradients, TaskSums* sums, Directions<T>* directions)
+                  T* gradients, TaskSums* sums, TaskNorms* norms, Directions<T>* directions)
     : plan_(plan), k_(kernels<T>()), ruled_(ruled), adaptive_(recipe.adaptive), place_(place),
       large_(weights.bytes() + slots.bytes() > kCache), size_(weights.layout().size),
-      w_(weights.column(0)), gradients_(gradients), sums_(sums), directions_(directions) {
+      w_(weights.column(0)), gradients_(gradients), sums_(sums), norms_(norms),
+      directions_(directions) {
   for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
     looks_ahead_ |= recipe.rule(static_cast<int>(g)).look_ahead;
     two_passes_ |= recipe.rule(static_cast<int>(g)).sums > 0;
@@ -84,6 +85,7 @@ Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStor
   for (const Ruled<T>& r : ruled_) {
     bounds_columns_ |= r.info != nullptr && r.slice->trained && r.slice->bound.by_column();
   }
+  if (bounds_columns_ && norms_ != nullptr) bounded_ = std::make_unique<T[]>(size_);
 }
 
 template <class T> void Update<T>::Knobs::convert(const Ruled<T>& r) {
@@ -94,7 +96,7 @@ template <class T> void Update<T>::Knobs::convert(const Ruled<T>& r) {
 
 // Calls part(rule, w, v, n) on every block of a look-ahead rule, shared by the threads. Through the pool
 // for a single thread, too: denormals are treated as in the steps.
-template <class T> template <class F> void Update<T>::move(F&& part) const {
+template <class T> template <class F> void Update<T>::each_ahead(F&& part) const {
   constexpr double kFlopsPerMove = 4;  // of one weight to the point or back
   if (!looks_ahead_) return;
   pool().run(threads_for(kFlopsPerMove * static_cast<double>(size_)), [&](int thread, int threads) {
@@ -114,7 +116,7 @@ template <class T> void Update<T>::keep_weights() {
 
 template <class T> void Update<T>::begin(const double* row) const {
   const Knobs knobs = read(row, 0);
-  move([&](const Ruled<T>& r, T* w, T* v, long n) {
+  each_ahead([&](const Ruled<T>& r, T* w, T* v, long n) {
     k_.look_ahead(w, v, n, static_cast<T>(knobs.of(r, "look")));
   });
 }
@@ -126,7 +128,7 @@ template <class T> void Update<T>::end(const double* table, long done) const {
     return;
   }
   const Knobs knobs = read(table, std::max(0L, done - 1));
-  move([&](const Ruled<T>& r, T* w, T* v, long n) {
+  each_ahead([&](const Ruled<T>& r, T* w, T* v, long n) {
     k_.look_back(w, v, w, n, static_cast<T>(knobs.of(r, done > 0 ? "look_next" : "look")));
     // Of all weights with this point one may be beyond a bound by a rounding; the bound has it, too.
     if (done > 0 && r.slice->bound.by_element()) bound(r, w - w_, n, 0);
@@ -170,6 +172,23 @@ double Update<T>::finish(const GradTask<T>& task, T* g, const Knobs& knobs) cons
       r.decays ? static_cast<T>(knobs.of(r, kL2)) : T(0), static_cast<T>(knobs.of(r, kClipValue)));
 }
 
+// A block's new weights; in a recorded step, how far they went.
+template <class T> template <class Move>
+[[gnu::always_inline]] inline bool Update<T>::moved(std::size_t i, const Knobs& knobs,
+                                                    Move&& move) const {
+  if (!knobs.recorded) return move();
+  alignas(64) T block[kLargestTask];
+  const GradTask<T>& task = plan_.tasks()[i];
+  const bool later = ruled_[task.parameter].slice->bound.by_column();
+  T* const before = later ? bounded_.get() + task.offset : block;
+  if (weights(task, knobs, "look", before) != before) {
+    std::copy_n(w_ + task.offset, task.size, before);
+  }
+  const bool finite = move();
+  if (!later) measure_move(i, before, knobs);
+  return finite;
+}
+
 // Called for every block of every step.
 template <class T>
 [[gnu::always_inline]] inline UpdateArgs<T> Update<T>::arguments(const GradTask<T>& task,
@@ -207,12 +226,17 @@ void Update<T>::follow(const Ruled<T>& r, long offset, long n, const Knobs& knob
 // The rule, bounds of single weights, and the average that follows them while they are in cache.
 template <class T>
 bool Update<T>::step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
+  return moved(i, knobs, [&] { return move(i, a, knobs); });
+}
+
+template <class T>
+bool Update<T>::move(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
-  const auto move = [&] { return r.sparse ? sparse_step(i, a) : k_.update[r.rule](a); };
-  if (r.alone) return move();
+  const auto by_rule = [&] { return r.sparse ? sparse_step(i, a) : k_.update[r.rule](a); };
+  if (r.alone) return by_rule();
   follow(r, task.offset, task.size, knobs, When::Before);
-  const bool finite = move();
+  const bool finite = by_rule();
   if (r.slice->bound.by_column()) return finite;  // its columns come later, and then the average
   const auto bring_back = [&] {
     if (!r.slice->bound.by_element()) return;
@@ -302,10 +326,16 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     columns[0] = w_ + task.offset;
     const int asked = large_ ? blocks(task, columns) : threads > 1 ? 1 : 0;
     const bool touched = plan_.gradient(task, rows, g, asked, columns);
-    if (!touched && stays(r, knobs)) continue;
-    if (!plain(r, knobs)) finish(task, g, knobs);
+    if (knobs.recorded) {
+      measured_finish(i, g, knobs);
+    } else if (!touched && stays(r, knobs)) {
+      continue;
+    } else if (!plain(r, knobs)) {
+      finish(task, g, knobs);
+    }
     if (r.simple) {
-      finite &= k_.update[r.rule](arguments(task, r, g, knobs, 1));
+      const UpdateArgs<T> a = arguments(task, r, g, knobs, 1);
+      finite &= moved(i, knobs, [&] { return k_.update[r.rule](a); });
       continue;
     }
     sums_[i].scale = 1;
@@ -314,6 +344,7 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
   }
   if (two_passes_) finite &= second_pass(share, knobs, thread, threads);
   bound_columns(knobs, thread, threads);
+  if (knobs.recorded && bounds_columns_) measure_bounded(share, knobs, threads);
   return finite;
 }
 
@@ -329,7 +360,7 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
     T* const g = past_caches_ && !collected ? block : kept;
     if (!collected) plan_.gradient(tasks[i], rows, g);
     if (rule_of(i).sparse) sums_[i].rows = moving_rows(tasks[i], g);
-    sums_[i].squares = finish(tasks[i], g, knobs);
+    sums_[i].squares = knobs.recorded ? measured_finish(i, g, knobs) : finish(tasks[i], g, knobs);
     if (g != kept) copy_past_caches(g, kept, tasks[i].size);
   }
   if (halt != nullptr && thread == 0 && halt->wanted()) halted = true;
@@ -339,10 +370,12 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   scale(share, knobs, lengths);
   bool finite = true;
   for (std::size_t i = share.first; i < share.last; ++i) {
+    if (knobs.recorded) measure_clipped(i, sums_[i].scale);
     finite &= first_pass(i, gradients_ + tasks[i].offset, knobs, sums_[i].scale);
   }
   if (two_passes_) finite &= second_pass(share, knobs, thread, threads);
   bound_columns(knobs, thread, threads);
+  if (knobs.recorded && bounds_columns_) measure_bounded(share, knobs, threads);
   return finite;
 }
 
@@ -351,7 +384,7 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
                                        const std::vector<SlotColumn>&, const CpuStore<T>&, int); \
   template Update<T>::Update(const Plan<T>&, const CpuStore<T>&, const CpuStore<T>&,             \
                              const Recipe&, const std::vector<Ruled<T>>&, KnobPlace, T*,         \
-                             TaskSums*, Directions<T>*);                                         \
+                             TaskSums*, TaskNorms*, Directions<T>*);                             \
   template void Update<T>::keep_weights();                                                       \
   template void Update<T>::begin(const double*) const;                                           \
   template void Update<T>::end(const double*, long) const;                                       \

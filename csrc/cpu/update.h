@@ -4,6 +4,7 @@
 #pragma once
 #include <array>
 #include <atomic>
+#include <memory>
 #include <vector>
 
 #include "cpu/directions.h"
@@ -47,6 +48,10 @@ struct TaskSums {
   uint64_t rows;  // those with a gradient, a bit each
 };
 
+// Of a recorded step, a task's part: squares of its weights before, of its gradient before and after clipping,
+// and of what the step added.
+struct TaskNorms { double weight, gradient, clipped, update; };
+
 template <class T> class Update {
  public:
   // One step's row of a knob table, with the rule's knobs of the group that was last asked for.
@@ -58,6 +63,7 @@ template <class T> class Update {
     double of(const Ruled<T>& r, const char* knob) const {
       return row_[r.knobs + kGroupKnobs + r.info->knob(knob)];
     }
+    bool recorded = false;  // whether the step is
     const T* own(const Ruled<T>& r) {
       if (r.group != group_) convert(r);
       return own_;
@@ -79,7 +85,7 @@ template <class T> class Update {
   // each task. Directions may be null where no rule has any.
   Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStore<T>& slots,
          const Recipe& recipe, const std::vector<Ruled<T>>& ruled, KnobPlace place, T* gradients,
-         TaskSums* sums, Directions<T>* directions);
+         TaskSums* sums, TaskNorms* norms, Directions<T>* directions);
 
   // Ends of a run by a look-ahead rule, nothing for others: the weights become the point, and w again
   // after `done` steps. The way there and back is exact after a step only: what was kept is found again
@@ -110,6 +116,8 @@ template <class T> class Update {
   // where a gradient is not finite.
   bool climb(Share share, const Knobs& knobs, T* kept, int threads) const;
   void come_back(Share share, const T* kept) const;
+  // After a recorded step: the numbers of each parameter.
+  void put_norms(double* to) const;
 
  private:
   using Terms = std::array<double, kMaxTerms>;
@@ -121,6 +129,14 @@ template <class T> class Update {
   double finish(const GradTask<T>& task, T* g, const Knobs& knobs) const;
   UpdateArgs<T> arguments(const GradTask<T>& task, const Ruled<T>& r, const T* g, Knobs& knobs,
                           double scale) const;
+  // records.cpp
+  double measured_finish(std::size_t task, T* g, const Knobs& knobs) const;
+  void measure_clipped(std::size_t task, double scale) const;
+  const T* weights(const GradTask<T>& task, const Knobs& knobs, const char* look, T* out) const;
+  void measure_move(std::size_t task, const T* before, const Knobs& knobs) const;
+  void measure_bounded(Share share, const Knobs& knobs, int threads) const;
+  template <class Move> bool moved(std::size_t task, const Knobs& knobs, Move&& move) const;
+
   uint64_t moving_rows(const GradTask<T>& task, const T* g) const;
   bool sparse_step(std::size_t task, const UpdateArgs<T>& a) const;
   bool turned_step(const GradTask<T>& task, const UpdateArgs<T>& a, uint64_t rows) const;
@@ -128,6 +144,7 @@ template <class T> class Update {
   int blocks(const GradTask<T>& task, T** columns) const;
   bool first_pass(std::size_t task, T* g, Knobs& knobs, double scale) const;
   bool step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
+  bool move(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
   bool second_pass(Share share, Knobs& knobs, int thread, int threads) const;
   enum class When { Before, After };  // of a step, an average sees the weights
   void follow(const Ruled<T>& r, long offset, long n, const Knobs& knobs, When when) const;
@@ -147,7 +164,7 @@ template <class T> class Update {
   Lengths norm(Share share, const Knobs& knobs, int threads) const;
   void shrink(const GradTask<T>& task, double factor) const;
   void scale(Share share, const Knobs& knobs, Lengths lengths) const;
-  template <class F> void move(F&& part) const;
+  template <class F> void each_ahead(F&& part) const;
 
   const Plan<T>& plan_;
   const Kernels<T>& k_;
@@ -159,10 +176,13 @@ template <class T> class Update {
   T* const w_;
   T* const gradients_;
   TaskSums* const sums_;
+  TaskNorms* const norms_;
   Directions<T>* const directions_;
   bool looks_ahead_ = false, two_passes_ = false, bounds_columns_ = false;
   bool past_caches_ = false;  // gradients that are kept go there
   std::vector<T> kept_;
+  std::unique_ptr<T[]>
+      bounded_;  // weights before a recorded step, where bounds of columns come after it
 };
 
 }  // namespace steep

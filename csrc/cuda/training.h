@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "cuda/update.h"
 
 namespace steep::cuda {
@@ -28,6 +29,7 @@ class CudaTraining final : public Training {
   Store& slots() override { return slots_; }
   void reserve(long rows) override;
   Walked walk(const Stretch& stretch, Halt* halt) override;
+  std::vector<Watched> watched() const override { refuse("steps are recorded on the CPU only"); }
   int bad_loss_at(const Batcher& data, Position at, const double* knobs) override;
   Origin first_fault(const Batcher& data, Position at, const double* knobs, int objective) override;
   Origin faulty_gradient(const Batcher& data, Position at, const double* knobs,

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/error.h"
 #include "session/session.h"
 
 namespace steep {
@@ -78,6 +79,22 @@ auto Session::record(long first) -> Record {
   out.insert(out.end(), log_.begin() + std::clamp(first - logged, 0L, progress_.steps - logged),
              log_.end());
   return {progress_, std::move(out), ended_, ended_sums_};
+}
+
+void Session::set_recording(long every) {
+  const Inside alone(gate_, Inside::kWrite);
+  if (every < 0) refuse("every must be at least 0, got ", every);
+  const std::size_t parameters = network_->weights()->layout().slices.size();
+  const std::size_t ops = every > 0 ? training_->watched().size() : 0;
+  recording_.begin(every,
+                   static_cast<long>(parameters * kParameterNumbers + ops * kActivationNumbers));
+}
+
+Recording::Rows Session::recorded(long known) {
+  const Inside alone(gate_, Inside::kWrite);
+  recording_.forget(known);
+  recording_.cut(progress_.steps);
+  return recording_.rows();
 }
 
 }  // namespace steep

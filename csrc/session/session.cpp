@@ -171,10 +171,10 @@ bool Session::separate(const double* knobs, long count, long rows) const {
 
 // Where steps were done, and what became of the one after them.
 Walked Session::walk(const Batcher& data, Position at, long count, const double* knobs,
-                     double budget, bool separate, Halt* halt) {
+                     double budget, bool separate, Halt* halt, Recorded recorded) {
   const Walked walked =
       training_->walk({&data, at, count, knobs, budget, separate, outcome_.loss.data(),
-                       outcome_.right.data(), outcome_.weight.data()},
+                       outcome_.right.data(), outcome_.weight.data(), recorded},
                       halt);
   step_seconds_ = walked.seconds;
   settled_ = walked.settled;
@@ -191,13 +191,15 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   fault_.reset();
   const Position at{progress_.epoch, single_ ? 0 : progress_.batch, progress_.steps};
   const long left = data_->batches() - at.batch;
-  count = std::min({count, left > 0 && !single_ ? count : left, kMostSteps, steps_within(budget)});
+  count = std::min({count, left > 0 && !single_ ? count : left, kMostSteps, steps_within(budget),
+                    recording_.most(at.step)});
   if (count <= 0) return 0;
   const bool apart = separate(knobs, count, data_->most_rows(at.batch, count));
   forget(known);
   Walked walked{0, Bad::Nothing, 0};
   if (remember(at, count, knobs)) {
-    walked = walk(*data_, at, count, knobs, budget, apart, &halt);
+    walked =
+        walk(*data_, at, count, knobs, budget, apart, &halt, recording_.prepare(at.step, count));
     if (walked.bad == Bad::Gradient) fault_ = Fault{"gradient", {}};
     if (walked.bad == Bad::Loss) {
       fault_ = Fault{"loss",
@@ -213,6 +215,7 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
     tally(*data_, at, done, knobs, single_,
           (now() - start) / static_cast<double>(std::max(1L, done)));
   }
+  recording_.cut(progress_.steps);
   network_->weights()->note_change();
   snapshot_->changes = changes();
   publish();

@@ -10,6 +10,7 @@
 
 #include "plan/recipe.h"
 #include "session/network.h"
+#include "session/recording.h"
 
 namespace steep {
 
@@ -94,6 +95,12 @@ class Session {
     std::vector<Sums> sums;  // (ended, terms)
   };
   Record record(long first);
+  // Records every so-manyth step from now on, 0 for none. Refused where steps cannot be recorded.
+  void set_recording(long every);
+  // What was recorded of steps from `known` on; of those before it is forgotten.
+  Recording::Rows recorded(long known);
+  // The ops with an activation, as rows have them after the parameters.
+  std::vector<Watched> watched() const { return training_->watched(); }
   // Whether the last step of a method for full batches found nothing left to gain.
   bool settled();
 
@@ -145,7 +152,7 @@ class Session {
   // stop a step that takes long.
   bool separate(const double* knobs, long count, long rows) const;
   Walked walk(const Batcher& data, Position at, long count, const double* knobs, double budget,
-              bool separate, Halt* halt);
+              bool separate, Halt* halt, Recorded recorded = {});
   void tally(const Batcher& data, Position at, long done, const double* knobs, bool single,
              double seconds);
   double add_step(long i, Position here, double rows, const double* scalars,
@@ -186,6 +193,7 @@ class Session {
   std::vector<Ended> ended_;               // epochs that were gone past during these
   std::vector<Sums> ended_sums_;           // (ended, terms)
   Outcome outcome_;
+  Recording recording_;
   std::unique_ptr<Snapshot> snapshot_;
   double step_seconds_ = 0;                   // of the last run
   double verified_ = 0, verify_seconds_ = 0;  // when slots were looked at last, and what it took

@@ -300,6 +300,16 @@ class Session:
     # the batch; NaN for those said to be known. And the epochs that runs went past since: number,
     # steps done by its end, seconds, sums as in `progress`. All of one moment.
     def record(self, first: int) -> tuple[int, int, NDArray[np.float64], list[Ended]]: ...
+    # Records every so-manyth step, counted from 0, from now on; 0 for none. ValueError for several
+    # objectives, methods for full batches and other devices.
+    def set_recording(self, every: int) -> None: ...
+    # The recorded steps from `known` on (those before are forgotten), and a row for each: norms of
+    # weight, gradient, gradient as clipped and update of each parameter (NaN where it does not
+    # move); then mean, deviation, share of dead units and of saturated outputs (NaN where f has no
+    # limits) of each op that is watched.
+    def recorded(self, known: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+    @property
+    def watched(self) -> list[tuple[str, str]]: ...  # layer and activation
     # An objective (losses + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
         self,

@@ -12,7 +12,8 @@ works as in Keras. ``return "stop"`` ends the training. With ``state_dict()`` an
 ``load_state_dict(state)`` a callback's own state goes into checkpoints.
 """
 
+from .recorder import Recorder
 from .watching import EarlyStopping, ReduceOnPlateau
 from .writing import Checkpoint, CSVLog, TensorBoard
 
-__all__ = ["CSVLog", "Checkpoint", "EarlyStopping", "ReduceOnPlateau", "TensorBoard"]
+__all__ = ["CSVLog", "Checkpoint", "EarlyStopping", "Recorder", "ReduceOnPlateau", "TensorBoard"]

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..callbacks.recorder import Recorder
+from ..callbacks.recorder_words import flow as words
 from ..losses import Loss
 from ..network.weights import of_weights
 from ..plots import saved
@@ -19,8 +21,6 @@ from .flow_picture import draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-VANISHES = 1e-3  # of the last layer's norm; what is as much larger explodes
 
 
 class GradientNorm(NamedTuple):
@@ -63,20 +63,19 @@ class GradientFlow(list[GradientNorm]):
 
     def report(self) -> str:
         """Say in words which gradients vanish or explode, against that of the last layer."""
-        last = self[-1].norm if self else 0.0
-        lines = []
-        for one in self[:-1]:
-            share = one.norm / last if last else math.nan
-            if share < VANISHES or share > 1 / VANISHES:
-                word = "vanishes" if share < VANISHES else "explodes"
-                lines.append(f"{one.name} {word}: gradient norm {share:.2g} of the last layer's")
-        if not last:
-            return "no gradient arrives: that of the last layer is 0"
+        lines = words([(one.name, one.norm) for one in self])
         return "\n".join(lines) or "no gradient vanishes or explodes"
 
 
 def gradient_flow(
-    net: Any, X: ArrayLike, y: ArrayLike, loss: Loss | str, *, seed: int = 0, **trainer: Any
+    net: Any,
+    X: ArrayLike | None = None,
+    y: ArrayLike | None = None,
+    loss: Loss | str | None = None,
+    *,
+    seed: int = 0,
+    step: int | None = None,
+    **trainer: Any,
 ) -> GradientFlow:
     """Return |g| and |g| / |w| of every matrix and filter, from the first layer to the last.
 
@@ -89,9 +88,12 @@ def gradient_flow(
     Parameters
     ----------
     net, X, y, loss
-        A network, one batch ``(N, ...)`` with its targets, and a loss, as `Trainer` takes them.
+        A network, one batch ``(N, ...)`` with its targets, and a loss, as `Trainer` takes them; or
+        a `Recorder` alone, for what it recorded of one step.
     seed
         Draws the weights of a network that is not built yet, and dropout.
+    step
+        Which of the recorder's steps; None: the last one.
     **trainer
         Further arguments of `Trainer`: l1, l2, reduction. Gradients are shown before any clipping.
 
@@ -107,6 +109,8 @@ def gradient_flow(
     TypeError, ValueError
         If something does not fit, as in ``Trainer.gradients``.
     """
+    if isinstance(net, Recorder):
+        return _recorded(net, step)
     precision = of_weights(getattr(net, "_precision", "float32"))
     net = copy.deepcopy(net)
     looker = Trainer(net, loss, "sgd", precision=precision, seed=seed, **trainer)
@@ -117,6 +121,18 @@ def gradient_flow(
         if weights[name].ndim > 1:
             norm, size = _norm(gradient), _norm(weights[name])
             found.append(GradientNorm(name, norm, norm / size if size else math.nan))
+    return found
+
+
+def _recorded(recorder: Recorder, step: int | None) -> GradientFlow:
+    steps = recorder.steps
+    if not len(steps) or (step is not None and step not in steps):
+        raise ValueError(f"gradient_flow: {recorder!r} has no step {step}")
+    at = -1 if step is None else int(np.searchsorted(steps, step))
+    found = GradientFlow()
+    for name, own in recorder.weights.items():
+        norm, size = float(own["gradient_norm"][at]), float(own["weight_norm"][at])
+        found.append(GradientNorm(name, norm, norm / size if size else math.nan))
     return found
 
 

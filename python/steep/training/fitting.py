@@ -9,7 +9,7 @@ from ..checks.names import choose
 from ..checks.numbers import flag, whole
 from .data import checked_augment, checked_validation, refuse_kept, warn_of_single_sample
 from .history import History
-from .hooks import Callbacks
+from .hooks import Callbacks, Recorder
 from .loop import Loop
 from .nonfinite import POLICIES
 from .place import layout_for, layout_of
@@ -40,6 +40,7 @@ class Fitting:
         augment: "Augment | None" = None,
         callbacks: Any = (),
         nonfinite: str = "raise",
+        record: Recorder | None = None,
         progress: bool = True,
     ) -> History:
         """Train for some epochs; called again, it goes on.
@@ -94,6 +95,9 @@ class Fitting:
             ``"rollback"``: so it is, and weights and the optimizer's state are again those with
             which the epoch began, or this call, whichever is later. Where as many steps in a row
             fail as an epoch has, and at least 8, both raise, too.
+        record
+            A `steep.callbacks.Recorder`: norms of weights, gradients and updates, and what becomes
+            of activations, every so many steps. Changes nothing of the training.
         progress
             Whether to show loss, accuracy and samples per second.
 
@@ -134,7 +138,7 @@ class Fitting:
                 run.refuse_too_large(min(size, layout[1]))
                 warn_of_single_sample(net, layout_of(data.samples, size, shuffle, drop_last))
                 refuse_kept(net, layout)
-                called = Callbacks(callbacks, self, run.place)
+                called = Callbacks(callbacks, self, run.place, record)
                 run.announce(called, validated=held is not None)
             run.begin(epochs, layout, progress)
             at_once = size if accumulate > 1 else 0

@@ -5,12 +5,23 @@ What a callback may be stands in `callbacks`.
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
+from .. import _core
 from .place import Place
 
 HOOKS = ("on_train_begin", "on_epoch_end", "on_step_end", "on_train_end")
 Logs = Mapping[str, float]
+
+
+class Recorder(Protocol):
+    """What a fit asks of `callbacks.Recorder`: how often, and that it takes what was recorded."""
+
+    every: int
+
+    def take_recorded(self, session: _core.Session) -> None:
+        """Add what the session has recorded since."""
+        ...
 
 
 class Callbacks:
@@ -19,15 +30,24 @@ class Callbacks:
     `trainer` is only handed to them; that one of them said "stop" is noted at `place`.
     """
 
-    def __init__(self, given: Any, trainer: object, place: Place) -> None:
+    def __init__(
+        self, given: Any, trainer: object, place: Place, recorder: Recorder | None = None
+    ) -> None:
         given = () if given is None else given
         items = list(given) if isinstance(given, Iterable) else [given]
+        if recorder is not None and not hasattr(recorder, "take_recorded"):
+            raise TypeError(f"fit: record takes a steep.callbacks.Recorder, got {recorder!r}")
+        items += [] if recorder is None or recorder in items else [recorder]
         for item in items:
             if isinstance(item, type):
                 raise TypeError(f"callbacks: got the class {item.__name__}; write its parentheses")
             if not any(callable(getattr(item, hook, None)) for hook in HOOKS):
                 raise TypeError(f"callbacks: {item!r} has none of {', '.join(HOOKS)}")
         self._items = sorted(items, key=lambda item: bool(getattr(item, "last", False)))
+        recorders = [item for item in items if hasattr(item, "take_recorded")]
+        if len(recorders) > 1:
+            raise ValueError(f"fit: one Recorder records a training, got {len(recorders)}")
+        self.recorder: Recorder | None = recorders[0] if recorders else None
         self._trainer, self._place = trainer, place
         self._hooks = {hook: self._bind(hook) for hook in HOOKS}
         self._every = [
@@ -64,8 +84,8 @@ class Callbacks:
 
     @property
     def present(self) -> bool:
-        """Whether there is any callback."""
-        return bool(self._items)
+        """Whether there is any callback that wants to be called between epochs."""
+        return any(item is not self.recorder for item in self._items)
 
     def steps_until(self, step: int) -> int | None:
         """Return how many steps may pass before `on_step_end` is due, None for any number."""

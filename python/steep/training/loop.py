@@ -55,14 +55,21 @@ class Loop:
         """Train to the end; however that comes, the callbacks' states are kept."""
         run, place = self.run, self.place
         states, place.states, run.hooks = place.states, [], self.callbacks
+        recorder = self.callbacks.recorder
         try:
             with run.settings.net._in_use():
+                if recorder is not None:
+                    self.session.set_recording(recorder.every)
+                    run.recorder = recorder
                 self._epochs(states)
         finally:
             try:
                 place.states = self.callbacks.state()
             finally:
                 run.hooks = None
+                if recorder is not None:
+                    run.recorder = None
+                    self.session.set_recording(0)
                 self.session.release_data()
 
     def _epochs(self, states: list[Any]) -> None:

@@ -21,7 +21,7 @@ from . import history, knobs
 from .data import Data, checked, warn_of_softmax
 from .errors import NonFiniteError
 from .history import History
-from .hooks import Callbacks
+from .hooks import Callbacks, Recorder
 from .place import Call, Layout, Place
 from .settings import COMMON, Settings
 
@@ -42,6 +42,7 @@ class Run:
         self.place = Place()
         self.logged: list[str] = []  # what the current fit measures, by name
         self.hooks: Callbacks | None = None  # of the current fit
+        self.recorder: Recorder | None = None  # of the current fit
         self._session: _core.Session | None = None
         self._native: _core.Network | None = None  # the session's
         self._frozen = -1  # freezes counted when it was made, and what it moves
@@ -79,6 +80,8 @@ class Run:
             self._note_epochs([each for each in ended if len(self.history) <= each[0] < epoch])
             losses[steps - len(new) :] = new.tolist()  # done twice, it is the same
             history.cut(self.history, epoch)
+            if self.recorder is not None:
+                self.recorder.take_recorded(session)
         return self.history
 
     def _note_epochs(self, ended: "list[_core.Ended]") -> None:

@@ -1,0 +1,140 @@
+// What recorded steps measure of parameters: each task sums its part while its block is in cache, and the parts
+// are added in their order. Which ops with an activation they watch stands here, too.
+#include <cmath>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "base/dual.h"
+#include "cpu/record_kernels.h"
+#include "cpu/threads.h"
+#include "cpu/update.h"
+#include "ops/names.h"
+
+namespace steep {
+
+namespace {
+
+// The values at and beyond which an output counts as saturated; where there are none, nothing is.
+std::pair<double, double> saturates(const std::string& activation) {
+  static const auto& table =
+      *new std::map<std::string, std::pair<double, double>>{{"tanh", {-0.99, 0.99}},
+                                                            {"softsign", {-0.99, 0.99}},
+                                                            {"sigmoid", {0.01, 0.99}},
+                                                            {"hard_tanh", {-1, 1}},
+                                                            {"hard_sigmoid", {0, 1}}};
+  const auto found = table.find(activation);
+  return found == table.end() ? std::pair{0.0, 0.0} : found->second;
+}
+
+}  // namespace
+
+// Of the graph's own tensors: what is computed again for the backward pass is the same.
+std::vector<Watched> watched(const Program& program) {
+  static const int linear = activation_index("linear");
+  std::vector<Watched> all;
+  for (std::size_t i = 0; i < program.backward; ++i) {
+    Op op = program.ops[i];
+    const Fused* f = op.as<ops::Activation>();
+    if (f == nullptr) f = fused(op);
+    if (f == nullptr || !f->any() || f->activation == linear) continue;
+    const Tensor& out = program.tensors[op.out];
+    if (out.shape.empty() || crosses_samples(op)) continue;  // a step on the way
+    const long channels = out.shape.back();
+    const std::string name = activation_names()[f->activation];
+    const auto [low, high] = saturates(name);
+    all.push_back({op.layer, name, op.out, out.width, channels, low, high});
+  }
+  return all;
+}
+
+// Finishes a gradient and returns its squares, with those before single elements were limited noted.
+template <class T>
+double Update<T>::measured_finish(std::size_t i, T* g, const Knobs& knobs) const {
+  const GradTask<T>& task = plan_.tasks()[i];
+  const Ruled<T>& r = ruled_[task.parameter];
+  TaskNorms& norms = norms_[i];
+  if (knobs.of(r, kClipValue) < kNoLimit) {
+    const auto finish = [&](double l1, double l2, double limit) {
+      return k_.finish_gradient(g, w_ + task.offset, task.size, static_cast<T>(l1),
+                                static_cast<T>(l2), static_cast<T>(limit));
+    };
+    const double by = r.decays ? 1 : 0;
+    norms.gradient = finish(by * knobs.of(r, kL1), by * knobs.of(r, kL2), kNoLimit);
+    return norms.clipped = finish(0, 0, knobs.of(r, kClipValue));
+  }
+  const double squares =
+      plain(r, knobs) ? record_kernels<T>().squares(g, task.size) : finish(task, g, knobs);
+  return norms.gradient = norms.clipped = squares;
+}
+
+// Of a gradient that the rule takes times `scale`.
+template <class T> void Update<T>::measure_clipped(std::size_t i, double scale) const {
+  const GradTask<T>& task = plan_.tasks()[i];
+  if (scale == 1) return;
+  norms_[i].clipped =
+      scale * scale * record_kernels<T>().squares(gradients_ + task.offset, task.size);
+}
+
+// A block's weights: where they lie or, of a rule that looks ahead, found from the point.
+template <class T>
+const T* Update<T>::weights(const GradTask<T>& task, const Knobs& knobs, const char* look,
+                            T* out) const {
+  const Ruled<T>& r = ruled_[task.parameter];
+  const T* const w = w_ + task.offset;
+  if (!r.info->look_ahead) return w;
+  k_.look_back(w, r.slot(r.info->slot("v"), task.offset), out, task.size,
+               static_cast<T>(knobs.of(r, look)));
+  return out;
+}
+
+template <class T>
+void Update<T>::measure_move(std::size_t i, const T* before, const Knobs& knobs) const {
+  alignas(64) T block[kLargestTask];
+  const GradTask<T>& task = plan_.tasks()[i];
+  record_kernels<T>().moved(before, weights(task, knobs, "look_next", block), task.size,
+                            &norms_[i].weight, &norms_[i].update);
+}
+
+// Of parameters whose columns are bounded, once all of them are.
+template <class T>
+void Update<T>::measure_bounded(Share share, const Knobs& knobs, int threads) const {
+  if (threads > 1) pool().meet();
+  for (std::size_t i = share.first; i < share.last; ++i) {
+    const GradTask<T>& task = plan_.tasks()[i];
+    if (!ruled_[task.parameter].slice->bound.by_column()) continue;
+    measure_move(i, bounded_.get() + task.offset, knobs);
+  }
+}
+
+template <class T> void Update<T>::put_norms(double* to) const {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  for (std::size_t p = 0; p < ruled_.size(); ++p, to += kParameterNumbers) {
+    TaskNorms sums{};
+    const std::size_t first = plan_.first_task(static_cast<int>(p));
+    const std::size_t last = plan_.first_task(static_cast<int>(p) + 1);
+    for (std::size_t i = first; i < last; ++i) {
+      sums.weight += norms_[i].weight;
+      sums.gradient += norms_[i].gradient;
+      sums.clipped += norms_[i].clipped;
+      sums.update += norms_[i].update;
+    }
+    to[kWeight] = first < last ? std::sqrt(sums.weight) : kNone;
+    to[kGradient] = first < last ? std::sqrt(sums.gradient) : kNone;
+    to[kClipped] = first < last ? std::sqrt(sums.clipped) : kNone;
+    to[kUpdate] = first < last ? std::sqrt(sums.update) : kNone;
+  }
+}
+
+#define STEEP_RECORDS(T)                                                                         \
+  template double Update<T>::measured_finish(std::size_t, T*, const Knobs&) const;               \
+  template void Update<T>::measure_clipped(std::size_t, double) const;                           \
+  template const T* Update<T>::weights(const GradTask<T>&, const Knobs&, const char*, T*) const; \
+  template void Update<T>::measure_move(std::size_t, const T*, const Knobs&) const;              \
+  template void Update<T>::measure_bounded(Share, const Knobs&, int) const;                      \
+  template void Update<T>::put_norms(double*) const;
+STEEP_RECORDS(float)
+STEEP_RECORDS(double)
+#undef STEEP_RECORDS
+
+}  // namespace steep
