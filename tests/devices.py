@@ -36,6 +36,11 @@ def same(a, b, where=""):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), where
 
 
+def told(error):
+    """Return what both devices say of a fault; which op and which sample it was, the CPU alone."""
+    return error.step, error.epoch, error.what, error.where
+
+
 def left(trainer, history):
     """Return all that a training left behind, times aside."""
     weights, slots, progress = trainer._run.session().copy_out()

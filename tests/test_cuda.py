@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import steep
 import trainings
-from devices import data, dense, left, net, play, same, trained
+from devices import data, dense, left, net, play, same, told, trained
 from emulation import EMULATED, counted, emulating
 from steep import _core, layers, losses, ops, optimizers
 
@@ -133,7 +133,7 @@ def test_faults_find_back_to_the_last_good_weights(rate, clip):
         trainer = steep.Trainer(made, "cross_entropy", rule, clip_norm=clip, device=device)
         with pytest.raises(steep.NonFiniteError) as error:
             trainer.fit(X, y, epochs=9, batch_size=32, progress=False)
-        found.append((str(error.value).split(), trainer.steps, left(trainer, trainer.history)[:2]))
+        found.append((told(error.value), trainer.steps, left(trainer, trainer.history)[:2]))
     assert found[0][:2] == found[1][:2]
     same(found[1][2], found[0][2])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import steep
 import trainings
-from devices import left, play, same, trainer_of
+from devices import left, play, same, told, trainer_of
 from emulation import EMULATED, emulating
 from steep import layers, losses, models, optimizers
 
@@ -163,6 +163,6 @@ def test_running_statistics_that_are_not_finite_end_a_step():
         trainer = steep.Trainer(net, "cross_entropy", "sgd", device=device, seed=1)
         with pytest.raises(steep.NonFiniteError) as error:
             trainer.fit(X, np.zeros(20, int), epochs=1, batch_size=10, progress=False)
-        said.append((str(error.value), trainer.steps, trainer.net.state_dict()))
+        said.append((told(error.value), trainer.steps, trainer.net.state_dict()))
     assert said[0][:2] == said[1][:2]
     same(said[1][2], said[0][2])

@@ -4,7 +4,7 @@ import devices
 import numpy as np
 import pytest
 import steep
-from devices import data, left, net, same, trained
+from devices import data, left, net, same, told, trained
 from steep import layers, losses, ops, optimizers, schedules
 
 pytestmark = devices.NEEDED
@@ -45,7 +45,7 @@ def test_faults_name_their_objective_and_find_back(step):
         made = goals(device, last=optimizers.SGD(rate))
         with pytest.raises(steep.NonFiniteError) as error:
             made.fit(X, y, epochs=5, batch_size=16, progress=False)
-        found.append((str(error.value), made.steps, left(made, made.history)[:2]))
+        found.append((told(error.value), made.steps, left(made, made.history)[:2]))
     assert found[0][:2] == found[1][:2]
     same(found[1][2], found[0][2])
 

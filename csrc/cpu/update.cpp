@@ -386,6 +386,8 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
                              const Recipe&, const std::vector<Ruled<T>>&, KnobPlace, T*,         \
                              TaskSums*, TaskNorms*, Directions<T>*);                             \
   template void Update<T>::keep_weights();                                                       \
+  template bool Update<T>::plain(const Ruled<T>&, const Knobs&) const;                           \
+  template double Update<T>::finish(const GradTask<T>&, T*, const Knobs&) const;                 \
   template void Update<T>::begin(const double*) const;                                           \
   template void Update<T>::end(const double*, long) const;                                       \
   template auto Update<T>::share(int, int) const -> Share;                                       \

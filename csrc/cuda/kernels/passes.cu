@@ -106,10 +106,12 @@ __global__ void __launch_bounds__(128)
   double* const by_column =
       at.of.by_column + at.block * padded(at.of.columns) + at.panel * at.of.across;
   double weights = 0;
-  const int rows = at.task.size / at.width;
-  for (int r = 0; r < rows; ++r) {
+  const int rows = half.there ? static_cast<int>(at.task.size / at.width) : 0;
+  // Both halves of a warp fold as often as the one with more rows.
+  const int first = __shfl_sync(kAll, rows, 0), second = __shfl_sync(kAll, rows, kHalf);
+  for (int r = 0; r < (first > second ? first : second); ++r) {
     double row = 0;
-    for (int c = half.lane; half.there && c < at.width; c += kHalf) {
+    for (int c = half.lane; r < rows && c < at.width; c += kHalf) {
       const long e = at.task.offset + r * at.width + c;
       const double g = static_cast<double>(scale(column.g[e])),
                    w = static_cast<double>(column.w[e]);
@@ -118,7 +120,7 @@ __global__ void __launch_bounds__(128)
       weights += w * w;
     }
     row = fold_lanes(row);
-    if (half.there && half.lane == 0) by_row[r] = row;
+    if (r < rows && half.lane == 0) by_row[r] = row;
   }
   weights = fold_lanes(weights);
   if (half.there && half.lane == 0) terms[kTerms * at.task.number] = weights;
