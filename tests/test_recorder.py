@@ -71,9 +71,10 @@ def test_norms_are_those_of_gradients_and_weights(rule, precision):
 @pytest.mark.parametrize("limit", ["clip_norm", "clip_value", "clip_parameter"])
 def test_gradients_before_and_after_clipping(limit, threads):
     bound = 1e-3 if limit == "clip_value" else 0.05
-    gradients = trainer().gradients(X, LABELS)[1]
+    exact = {"precision": "float64"}  # small steps are rounded in float32
+    gradients = trainer(**exact).gradients(X, LABELS)[1]
     with steep.threads(threads):
-        recorder = fit(trainer(**{limit: bound}), Recorder(), epochs=1)
+        recorder = fit(trainer(**{limit: bound}, **exact), Recorder(), epochs=1)
     whole = length(*gradients.values())
     for name, own in recorder.parameters.items():
         norm = length(gradients[name])
@@ -119,7 +120,10 @@ def test_activations_by_hand(accumulate):
 
 def test_a_small_deviation_beside_a_large_mean():
     made = steep.Trainer(
-        steep.Sequential(layers.Dense(40, "softplus", name="a"), layers.Dense(1)), "mse", seed=1
+        steep.Sequential(layers.Dense(40, "softplus", name="a"), layers.Dense(1)),
+        "mse",
+        "sgd",
+        seed=1,
     )
     made.net.build((6,), seed=1)
     state = made.net.state_dict()
@@ -157,9 +161,7 @@ def test_every_so_many_steps(every):
     whole = fit(trainer(), Recorder(), 4, batch_size=5)
     some = fit(trainer(), Recorder(every), 4, batch_size=5)
     assert some.steps.tolist() == list(range(0, 20, every))
-    assert [row for row in some.rows] == pytest.approx(
-        [row for row in whole.rows if row["step"] % every == 0], nan_ok=True
-    ) or str(some.rows) == str([row for row in whole.rows if row["step"] % every == 0])
+    assert str(some.rows) == str([row for row in whole.rows if row["step"] % every == 0])
 
 
 def test_rows_and_frame():

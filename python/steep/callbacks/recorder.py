@@ -4,6 +4,7 @@ Its pictures are in `recorder_picture`, its words in `recorder_words`.
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -254,10 +255,12 @@ class Recorder:
 
 
 def _numbered(watched: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the ops, with a number at layers that stand in several places."""
+    """Return the ops by their layers' names, with a number at those that come again."""
     counts: dict[str, int] = {}
     found = []
-    for layer, kind in watched:
+    for title, kind in watched:
+        named = re.fullmatch(r'\w+ "(.*)"', title)  # as errors call them: Dense "hidden"
+        layer = named[1] if named else title
         counts[layer] = counts.get(layer, 0) + 1
         found.append((layer if counts[layer] == 1 else f"{layer} #{counts[layer]}", kind))
     return found
