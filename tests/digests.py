@@ -98,7 +98,8 @@ class Seen:
 
     def __init__(self):
         self.names = set()
-        for kind in trainings.concrete(layers).values():
+        kinds = {base for kind in trainings.concrete(layers).values() for base in kind.__mro__}
+        for kind in kinds:  # a call may be that of a base
             if "call" in vars(kind):
                 kind.call = self._noting(kind.call)
         init = steep.Trainer.__init__

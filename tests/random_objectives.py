@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from described import SPACE, Source, _chain, call, code
-from laws.playing import Skip
 from random_layers import Body, layer
+from random_states import forgetting
 from shapes import after
 
 try:  # only the formulas want it
@@ -192,11 +192,9 @@ class Several:
 
 def several(case):
     """Return the training of several losses that belongs to a case: the same for equal cases."""
-    if "stateful=" in case.text:
-        raise Skip("its rows go on from batch to batch, in order")
     random = np.random.default_rng([case.seed, 7])
     body = Body(random)
-    nodes = case.body
+    nodes = forgetting(case.body)  # these fits shuffle
     if len(nodes) > 1 and getattr(nodes[-1], "kind", "") == "Dense":
         nodes = nodes[:-1]
     second = case.inputs[1] if len(case.inputs) > 1 else None
@@ -205,7 +203,7 @@ def several(case):
         nodes = (*nodes, call("", "Size", body.choose(0.5, -0.1, 1.0)))
     heads = tuple(_head(body, name, shape) for name in NAMES[: body.whole(2, 3)])
     return Several(
-        case=replace(case, body=nodes, functional=True, build=5),
+        case=replace(case, body=nodes, shared=forgetting(case.shared), functional=True, build=5),
         heads=heads,
         rules=tuple(body.choose(*RULES) for _ in range(body.choose(1, 2))),
         every=body.whole(1, 2),

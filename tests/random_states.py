@@ -21,12 +21,21 @@ def by_states(case, random):
 
 def keeping(value):
     """Return nodes whose recurrent layers keep states."""
+    return _changed(value, (("stateful", ROWS),))
+
+
+def forgetting(value):
+    """Return nodes whose recurrent layers keep none."""
+    return _changed(value, ())
+
+
+def _changed(value, given):
     if isinstance(value, tuple):
-        return tuple(keeping(item) for item in value)
+        return tuple(_changed(item, given) for item in value)
     if isinstance(value, Call):
-        named = tuple((k, keeping(v)) for k, v in value.named)
-        more = (("stateful", ROWS),) if value.kind in KINDS else ()
-        return replace(value, args=keeping(value.args), named=named + more)
+        more = given if value.kind in KINDS else ()
+        named = tuple((k, _changed(v, given)) for k, v in value.named if k != "stateful")
+        return replace(value, args=_changed(value.args, given), named=named + more)
     if isinstance(value, Fork):
-        return replace(value, ways=keeping(value.ways))
-    return replace(value, way=keeping(value.way)) if isinstance(value, Meet) else value
+        return replace(value, ways=_changed(value.ways, given))
+    return replace(value, way=_changed(value.way, given)) if isinstance(value, Meet) else value

@@ -260,6 +260,18 @@ def _same(layer, shape, shared):
     return shape
 
 
+def _groups(layer, shape, shared):
+    if shape[-1] % layer.args[0]:
+        raise Misfit(f"{shape[-1]} channels")
+    return shape
+
+
+def _positions(layer, shape, shared):
+    if len(shape) != 2:
+        raise Misfit(f"no positions: {shape}")
+    return shape
+
+
 def _image(layer, shape, shared):
     return image(shape)
 
@@ -337,8 +349,12 @@ RULES = {
     "TimeDistributed": _at_steps,
     "Counted": lambda layer, shape, shared: _recurrent(layer.args[0], shape, shared),
     **dict.fromkeys(
-        ("LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm", "PositionEmbedding",
-         "SinusoidalPositions", "MultiHeadAttention", "TransformerBlock"), _same,
+        ("LayerNorm", "RMSNorm", "InstanceNorm"), _same,
+    ),
+    "GroupNorm": _groups,
+    **dict.fromkeys(
+        ("PositionEmbedding", "SinusoidalPositions", "MultiHeadAttention", "TransformerBlock"),
+        _positions,
     ),
     "Embedding": lambda layer, shape, shared: (*shape, layer.args[1]),
     "ClassToken": lambda layer, shape, shared: (shape[0] + 1, shape[1]),

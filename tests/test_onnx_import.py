@@ -30,8 +30,10 @@ def compare(net, X):
         assert apart(found, wanted) <= LIMIT
     state, left = net.state_dict(), back.state_dict()
     for name in state:
-        if not name.endswith(".u"):  # of a product by W/sigma, which is written as it is
-            assert state[name].tobytes() == left[name].tobytes(), name
+        if name.endswith(".u"):  # of a product by W/sigma, which is written as it is
+            continue
+        known = [left[name]] if name in left else left.values()  # several products of one layer
+        assert state[name].tobytes() in {value.tobytes() for value in known}, name
     return back
 
 
@@ -223,12 +225,12 @@ def test_shuffled_channels_and_parts(read):
 
 def test_all_operators_that_are_missing_are_named_at_once(read):
     nodes = [
-        helper.make_node("Sin", ["x"], ["a"], "first"),
+        helper.make_node("Tan", ["x"], ["a"], "first"),
         helper.make_node("LSTM", ["a", "w", "r"], ["b"], "second", hidden_size=2),
-        helper.make_node("Sin", ["b"], ["y"], "third"),
+        helper.make_node("Tan", ["b"], ["y"], "third"),
     ]
     weights = {name: np.zeros((1, 8, 2), np.float32) for name in "wr"}
-    with pytest.raises(ValueError, match=r"LSTM \(nodes second\); Sin \(nodes first, third\)"):
+    with pytest.raises(ValueError, match=r"LSTM \(nodes second\); Tan \(nodes first, third\)"):
         read(model_of(nodes, (4, 2), ["y"], weights))
 
 

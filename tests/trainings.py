@@ -325,12 +325,22 @@ def _flat():
             own_layers.diamond(33, 18),
         ),
         "two inputs": two_inputs,
+        "tokens": tokens,
     }  # fmt: skip
 
 
 def shared():
     same = layers.Dense(33, "tanh")
     return dense(same, layers.BatchNorm(), same)
+
+
+def tokens():
+    """Train on whole numbers: a table, a recurrent layer over it."""
+    made = setup(
+        steep.Sequential(layers.Embedding(20, 33), layers.LSTM(17), layers.Dense(CLASSES)), (7,)
+    )
+    made.X = np.random.default_rng(3).integers(0, 20, made.X.shape)
+    return made
 
 
 def two_inputs():

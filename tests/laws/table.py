@@ -56,9 +56,9 @@ LAWS = {
     "several_threads": Law(several.threads, every=3),
     "several_unseen": Law(several.unseen, every=2),
     "several_resuming": Law(several.resuming, every=3),
-    "several_last_good": Law(several.last_good, every=3),
+    "several_last_good": Law(several.last_good),
     "exported": Law(exchange.exported, every=2),
     "returned": Law(exchange.returned, every=3),
-    "concurrency": Law(concurrency.concurrency, every=50, few=6),
+    "concurrency": Law(concurrency.concurrency, every=20, few=6),
     "killing": Law(killing.killing, every=50, few=3),
 }

@@ -3,6 +3,7 @@
 from .. import ops
 from ..checks.numbers import NOT_NEGATIVE, flag, number, whole
 from ..network import Layer, Tensor, label
+from .elementwise import Activation
 
 
 class Softmax(Layer):
@@ -48,7 +49,7 @@ class ParametricActivation(Layer):
     Parameters
     ----------
     kind
-        f: the name of an activation without a number.
+        f: the name of an activation, with its number where it has one.
     init
         What the alphas begin at: a number or an array.
     name
@@ -67,7 +68,7 @@ class ParametricActivation(Layer):
     def call(self, x: Tensor) -> Tensor:
         """Move x towards f(x)."""
         alpha = self.parameter("alpha", x.shape[-1:], init=self.init)
-        return x + (ops.activation(x, self.kind) - x) * alpha
+        return x + (Activation(self.kind).call(x) - x) * alpha
 
 
 class RReLU(Layer):
