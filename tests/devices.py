@@ -12,7 +12,16 @@ NEEDED = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
 ]
 
-IMAGES = ("conv/", "pool/", "sequence/", "image/", "pixels/", "zoo/", "two inputs")
+IMAGES = (
+    "conv/",
+    "pool/",
+    "sequence/",
+    "image/",
+    "pixels/",
+    "zoo/",
+    "two inputs",
+    "dense/realmlp",
+)  # whose waves are a grouped convolution
 
 
 def by_bounds(name):

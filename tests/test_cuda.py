@@ -315,7 +315,7 @@ def test_every_op_of_the_core_has_kernels_or_is_known_to_have_none():
 
 @pytest.mark.parametrize(
     ("layer", "op"),
-    [(layers.LSTM(3), "recurrent"), (layers.LayerNorm(), "feature_norm"),
+    [(layers.LSTM(3), "recurrent"), (layers.LayerNorm(), "feature_moments"),
      (layers.MultiHeadAttention(2), "attention")],
 )  # fmt: skip
 def test_what_is_known_to_have_none_is_refused(layer, op):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import steep
 import trainings
-from devices import data, left, net, same
+from devices import data, left, net, same, told
 from steep import layers, losses, models, optimizers
 
 pytestmark = devices.NEEDED
@@ -83,7 +83,7 @@ def test_a_part_that_is_not_finite_leaves_no_trace_of_the_others(bad):
         trainer = steep.Trainer(made, "cross_entropy", optimizers.SGD(1e-3), device=device)
         with pytest.raises(steep.NonFiniteError) as error:
             trainer.fit(X, y, epochs=2, batch_size=12, accumulate=4, shuffle=False, progress=False)
-        found.append((str(error.value), trainer.steps, left(trainer, trainer.history)[:2]))
+        found.append((told(error.value), trainer.steps, left(trainer, trainer.history)[:2]))
     same(*found)
 
 
@@ -112,7 +112,7 @@ def test_a_point_uphill_that_is_not_finite(sam):
         )  # fmt: skip
         with pytest.raises(steep.NonFiniteError) as error:
             trainer.fit(X, y, epochs=3, batch_size=16, progress=False)
-        found.append((str(error.value), trainer.steps, left(trainer, trainer.history)[:2]))
+        found.append((told(error.value), trainer.steps, left(trainer, trainer.history)[:2]))
     same(*found)
 
 

@@ -41,7 +41,7 @@ Program prepared(Program program, const Layout& weights, const Aid* aid) {
   return program;
 }
 
-// Positions of a row that a loss may take one by one.
+// Positions of a row that a loss may take one by one; the only one, too, where labels may be ignored.
 long most_positions(const Program& program) {
   long most = 0;
   for (const LossTerm& term : program.losses) {
@@ -49,7 +49,7 @@ long most_positions(const Program& program) {
     const long positions = term.loss < 0         ? of.width
                            : of.shape.size() > 1 ? of.width / of.shape.back()
                                                  : 1;
-    if (positions > 1) most = std::max(most, positions);
+    most = std::max(most, positions);
   }
   return most;
 }

@@ -92,10 +92,12 @@ void Graph::launch(const Stream& stream) const {
 }
 
 void read(const Stream& stream, void* host, const void* device, std::size_t bytes) {
+  if (bytes == 0) return;
   check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream.get()), "a copy");
   stream.wait();
 }
 void write(const Stream& stream, void* device, const void* host, std::size_t bytes) {
+  if (bytes == 0) return;
   check(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream.get()), "a copy");
   stream.wait();
 }

@@ -46,6 +46,7 @@ bool finite(const std::vector<double>& values) {
 }
 
 void copy(const Stream& stream, void* to, const void* from, std::size_t bytes) {
+  if (bytes == 0) return;  // of a network without weights there is no memory
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.get()), "a copy");
   stream.wait();
 }
@@ -282,14 +283,14 @@ void CudaTraining::save() {
   if (saved_weights_.bytes() < weights) saved_weights_ = Memory(weights);
   if (saved_slots_.bytes() < slots) saved_slots_ = Memory(slots);
   copy(stream_, saved_weights_.data(), weights_->column(0), weights);
-  if (slots > 0) copy(stream_, saved_slots_.data(), slots_.column(0), slots);
+  copy(stream_, saved_slots_.data(), slots_.column(0), slots);
 }
 
 void CudaTraining::restore() {
   const std::size_t weights = static_cast<std::size_t>(weights_->layout().size) * sizeof(float);
   const std::size_t slots = static_cast<std::size_t>(slots_.elements()) * sizeof(float);
   copy(stream_, weights_->column(0), saved_weights_.data(), weights);
-  if (slots > 0) copy(stream_, slots_.column(0), saved_slots_.data(), slots);
+  copy(stream_, slots_.column(0), saved_slots_.data(), slots);
 }
 
 }  // namespace steep::cuda

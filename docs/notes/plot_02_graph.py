@@ -29,8 +29,8 @@ net.load_state_dict(dict(zip(net.state_dict(), ([-2.0], [5.0], [-4.0]), strict=T
 print("L =", net.predict(np.ones((1, 1)))[0, 0])
 
 # %%
-# ∂L/∂w₁ = ∂L/∂w₂ = w₃ and ∂L/∂w₃ = w₁ + w₂. A loss of |L - t| with t far below has the slope 1, so
-# the gradients of the trainer are those of L itself:
+# ∂L/∂w₁ = ∂L/∂w₂ = w₃ and ∂L/∂w₃ = w₁ + w₂. The distance of L from a target far below has the slope
+# 1, so the gradients of the trainer are those of L itself:
 trainer = steep.Trainer(net, "mae", SGD(1.0), precision="float64")
 _, gradients = trainer.gradients(np.ones((1, 1)), np.full((1, 1), -1e4))
 print({name: float(g[0]) for name, g in gradients.items()})

@@ -1,6 +1,5 @@
 """The lab: descent, gradients and signals looked at outside of training; search for networks."""
 
-from ..callbacks import Recorder
 from . import surfaces
 from .compared import OnNetwork, OnSurface
 from .comparison import Comparison
@@ -37,7 +36,6 @@ __all__ = [
     "OnNetwork",
     "OnSurface",
     "RateTest",
-    "Recorder",
     "Search",
     "Surface",
     "Sweep",
