@@ -71,6 +71,8 @@ MEMBERS = {
     "Place": "normal uniform",
     "OneCycle": "momentum",
     "EarlyStopping": "load_state_dict state_dict",
+    "Recorder": "activations load_state_dict parameters plot report rows state_dict steps to_frame "
+    "weights",
     "ReduceOnPlateau": "load_state_dict state_dict",
     "Dataset": "task",
     "Comparison": "save",

@@ -98,7 +98,7 @@ class Recorder:
         found = [(name, matrices.get(name, False)) for name, _ in net.parameters()]
         self._settle(found, _numbered(run.session().watched))
 
-    def take_recorded(self, session: "_core.Session") -> None:
+    def _take_recorded(self, session: "_core.Session") -> None:
         """Add what a session has recorded since; what it went back over is gone."""
         self._cut(session.steps)
         steps, values = session.recorded(self._known())

@@ -19,7 +19,7 @@ class Recorder(Protocol):
 
     every: int
 
-    def take_recorded(self, session: _core.Session) -> None:
+    def _take_recorded(self, session: _core.Session) -> None:
         """Add what the session has recorded since."""
         ...
 
@@ -35,7 +35,7 @@ class Callbacks:
     ) -> None:
         given = () if given is None else given
         items = list(given) if isinstance(given, Iterable) else [given]
-        if recorder is not None and not hasattr(recorder, "take_recorded"):
+        if recorder is not None and not hasattr(recorder, "_take_recorded"):
             raise TypeError(f"fit: record takes a steep.callbacks.Recorder, got {recorder!r}")
         items += [] if recorder is None or recorder in items else [recorder]
         for item in items:
@@ -44,7 +44,7 @@ class Callbacks:
             if not any(callable(getattr(item, hook, None)) for hook in HOOKS):
                 raise TypeError(f"callbacks: {item!r} has none of {', '.join(HOOKS)}")
         self._items = sorted(items, key=lambda item: bool(getattr(item, "last", False)))
-        recorders = [item for item in items if hasattr(item, "take_recorded")]
+        recorders = [item for item in items if hasattr(item, "_take_recorded")]
         if len(recorders) > 1:
             raise ValueError(f"fit: one Recorder records a training, got {len(recorders)}")
         self.recorder: Recorder | None = recorders[0] if recorders else None

@@ -81,7 +81,7 @@ class Run:
             losses[steps - len(new) :] = new.tolist()  # done twice, it is the same
             history.cut(self.history, epoch)
             if self.recorder is not None:
-                self.recorder.take_recorded(session)
+                self.recorder._take_recorded(session)
         return self.history
 
     def _note_epochs(self, ended: "list[_core.Ended]") -> None:
