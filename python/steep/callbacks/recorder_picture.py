@@ -19,7 +19,7 @@ MOST_NAMES = 12  # lines up to which each has its name
 
 def draw(steps: NDArray[np.int64], weights: Table, activations: Table) -> "Figure":
     """Return four panels over the steps: gradients, update ratios, dead units, saturation."""
-    figure = blank(9.6, 6.4)
+    figure = blank(12.0, 6.4)
     axes = figure.subplots(2, 2)
     _panel(axes[0][0], steps, weights, "gradient_norm", "gradient norm |g|", log=True)
     _panel(axes[0][1], steps, weights, "update_ratio", "update / weight", log=True)
@@ -50,7 +50,7 @@ def _panel(
             0.5, 0.5, "no such activation", transform=axes.transAxes, ha="center", color="#666666"
         )
     elif len(shown) <= MOST_NAMES:
-        axes.legend(frameon=False, fontsize=7, ncols=2 if len(shown) > MOST_NAMES // 2 else 1)
+        axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _colours(count: int) -> list[tuple[float, ...]]:
