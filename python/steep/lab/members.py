@@ -150,7 +150,10 @@ class Members:
 
 
 class _Keep:
-    """Callback: keeps where a member stands, and stops it when the sweep is interrupted."""
+    """Callback: keeps where a member stands, and stops it when the sweep is interrupted.
+
+    It looks between native calls, which may go over many epochs.
+    """
 
     last = True  # after the callbacks whose state it saves
 
@@ -158,7 +161,7 @@ class _Keep:
         self._stop, self._save = stop, save
         self._due = time.monotonic() + PAUSE
 
-    def on_epoch_end(self) -> str | None:
+    def _between_calls(self) -> str | None:
         """Save, unless the last time was just now."""
         stop = self._stop.is_set()
         if stop or time.monotonic() >= self._due:

@@ -41,13 +41,14 @@ class Callbacks:
         for item in items:
             if isinstance(item, type):
                 raise TypeError(f"callbacks: got the class {item.__name__}; write its parentheses")
-            if not any(callable(getattr(item, hook, None)) for hook in HOOKS):
+            if not _hooked(item) and not hasattr(item, "_between_calls"):
                 raise TypeError(f"callbacks: {item!r} has none of {', '.join(HOOKS)}")
         self._items = sorted(items, key=lambda item: bool(getattr(item, "last", False)))
         recorders = [item for item in items if hasattr(item, "_take_recorded")]
         if len(recorders) > 1:
             raise ValueError(f"fit: one Recorder records a training, got {len(recorders)}")
         self.recorder: Recorder | None = recorders[0] if recorders else None
+        self._between = [item._between_calls for item in items if hasattr(item, "_between_calls")]
         self._trainer, self._place = trainer, place
         self._hooks = {hook: self._bind(hook) for hook in HOOKS}
         self._every = [
@@ -70,6 +71,13 @@ class Callbacks:
                     self._place.call.stopped = True
         return stop
 
+    def between_calls(self) -> bool:
+        """Let those look that need no end of an epoch; say whether one wants to stop."""
+        stops = [look() == "stop" for look in self._between]
+        if any(stops) and self._place.call is not None:
+            self._place.call.stopped = True
+        return any(stops)
+
     def end(self, epoch: int, logs: Logs) -> None:
         """Call `on_train_end` of every callback, whatever the others do; raise what came first."""
         first: BaseException | None = None
@@ -85,7 +93,7 @@ class Callbacks:
     @property
     def present(self) -> bool:
         """Whether there is any callback that wants to be called between epochs."""
-        return any(item is not self.recorder for item in self._items)
+        return any(item is not self.recorder and _hooked(item) for item in self._items)
 
     def steps_until(self, step: int) -> int | None:
         """Return how many steps may pass before `on_step_end` is due, None for any number."""
@@ -115,6 +123,10 @@ class Callbacks:
             if callable(method):
                 bound.append((method, _wants(method), int(getattr(item, "every", 1))))
         return bound
+
+
+def _hooked(item: object) -> bool:
+    return any(callable(getattr(item, hook, None)) for hook in HOOKS)
 
 
 def _wants(method: Callable[..., Any]) -> tuple[str, ...] | None:

@@ -125,6 +125,8 @@ class Loop:
             if due is not None and done == due and self._step_end():
                 self.call.stopped = True
                 return False
+            if self.callbacks.between_calls():
+                return False
             self.interrupt.check()
             if self.progress.due:
                 at = session.progress
