@@ -101,3 +101,88 @@ def test_what_does_not_match_is_refused():
         convert.from_torch(two[0].state_dict(), net)
     with pytest.raises(ValueError, match="shape"):
         convert.from_torch(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 5)).state_dict(), net)
+
+
+class Last(nn.Module):
+    """A recurrent module's outputs, without its states."""
+
+    def __init__(self, rnn):
+        super().__init__()
+        self.rnn = rnn
+
+    def forward(self, x):
+        return self.rnn(x)[0]
+
+
+CELLS = {
+    "LSTM": (nn.LSTM, layers.LSTM, {}),
+    "GRU": (nn.GRU, layers.GRU, {}),
+    "RNN": (nn.RNN, layers.SimpleRNN, {}),
+    "RNN of ReLU": (
+        lambda *a, **k: nn.RNN(*a, nonlinearity="relu", **k),
+        layers.SimpleRNN,
+        {"activation": "relu"},
+    ),
+}
+
+
+@pytest.mark.parametrize("biased", [True, False])
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("name", CELLS)
+def test_recurrent_layers(name, depth, both, biased):
+    theirs, ours, more = CELLS[name]
+    torch.manual_seed(depth)
+    rnn = theirs(4, 5, depth, batch_first=True, bidirectional=both, bias=biased)
+    width = 10 if both else 5
+    module = nn.Sequential(nn.Linear(3, 4), Last(rnn), nn.LayerNorm(width), nn.Linear(width, 2))
+    stack = []
+    for _ in range(depth):
+        layer = ours(5, return_sequences=True, use_bias=biased, **more)
+        stack.append(layers.Bidirectional(layer) if both else layer)
+    net = steep.Sequential(layers.Dense(4), *stack, layers.LayerNorm(), layers.Dense(2)).build(
+        (7, 3)
+    )
+    X = np.random.default_rng(0).standard_normal((6, 7, 3)).astype(np.float32)
+    with torch.no_grad():
+        want = module(torch.from_numpy(X)).numpy()
+    convert.from_torch(module.state_dict(), net)
+    np.testing.assert_allclose(net.predict(X), want, atol=5e-6)
+    back = convert.to_torch(net, module.state_dict())
+    assert back.keys() == module.state_dict().keys()
+    summed = "GRU" not in name  # two biases there, one here
+    for key, value in module.state_dict().items():
+        assert back[key].shape == value.shape
+        if "bias_" not in key or not summed:
+            assert torch.equal(back[key], value), key
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+        module.load_state_dict(back)
+        np.testing.assert_allclose(module(torch.from_numpy(X)).numpy(), want, atol=5e-6)
+
+
+def test_a_stateful_layer_keeps_its_rows_to_itself():
+    rnn = nn.LSTM(3, 4, batch_first=True)
+    net = steep.Sequential(layers.LSTM(4, return_sequences=True, stateful=2)).build((5, 3))
+    X = np.random.default_rng(1).standard_normal((2, 5, 3)).astype(np.float32)
+    convert.from_torch(rnn.state_dict(), net)
+    want = rnn(torch.from_numpy(X))[0].detach().numpy()
+    np.testing.assert_allclose(net.predict(X), want, atol=2e-6)
+
+
+def test_recurrent_layers_that_pytorch_has_not():
+    gru = nn.GRU(3, 4)
+    before = steep.Sequential(layers.GRU(4, reset_after=False)).build((5, 3))
+    with pytest.raises(ValueError, match="but reset_after=True"):
+        convert.from_torch(gru.state_dict(), before)
+    back = layers.Bidirectional(layers.GRU(4, reverse=True))
+    with pytest.raises(ValueError, match="goes back first"):
+        convert.from_torch(gru.state_dict(), steep.Sequential(back).build((5, 3)))
+    one = steep.Sequential(layers.GRU(4)).build((5, 3))
+    with pytest.raises(ValueError, match="no layers for weight_ih_l1"):
+        convert.from_torch(nn.GRU(3, 4, 2).state_dict(), one)
+    with pytest.raises(ValueError, match=r"expects one of weight_ih_l0, .*, got weight"):
+        convert.from_torch(nn.Linear(3, 4).state_dict(), one)
+    with pytest.raises(ValueError, match="shape"):
+        convert.from_torch(nn.LSTM(3, 4).state_dict(), one)

@@ -45,7 +45,7 @@ def torch_layouts(recorded: Recorded) -> dict[str, Layout]:
     flat: dict[int, Shape] = {}  # images that a vector was made of
     for step in recorded.steps:
         _note_flat(step, recorded.shapes, flat)
-        for name in step.parameters[:1]:
+        for name in step.parameters[: 2 if step.kind == "recurrent" else 1]:
             perm = _perm(step, recorded.weights[name].ndim)
             if perm is None:
                 continue
@@ -63,7 +63,7 @@ def torch_layouts(recorded: Recorded) -> dict[str, Layout]:
 
 def _perm(step: Step, axes: int) -> tuple[int, ...] | None:
     """Return which of PyTorch's axes each of steep's is; None where they are the same."""
-    if step.kind == "matmul":
+    if step.kind in {"matmul", "recurrent"}:
         return None if step.attributes.get("transposed") else (1, 0)
     if step.kind == "conv2d":
         return (*range(2, axes), 1, 0)

@@ -4,18 +4,26 @@ Layer after layer in the order of both; how axes are turned is in `network.layou
 network out of a module is `from_torch` in `importing`.
 """
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .layers import MultiHeadAttention, PReLU, TransformerBlock
-from .network.description import Weight
-from .network.layouts import plain
-from .network.network import Network
-
-__all__ = ["from_torch", "to_torch"]
+from ..layers import (
+    GRU,
+    LSTM,
+    Bidirectional,
+    MultiHeadAttention,
+    PReLU,
+    SimpleRNN,
+    TransformerBlock,
+)
+from ..network.description import Weight
+from ..network.layouts import plain
+from ..network.network import Network
+from .states import RECURRENT, one_way, weights_of
 
 Names = Mapping[str, str]  # of a layer's weights: here, and there
 
@@ -35,8 +43,24 @@ BLOCK: Names = {
 }
 SLOPE: Names = {"slope": "weight"}
 STATISTICS: Names = {"running_mean": "running_mean", "running_var": "running_var"}
+CELL: Names = {
+    "weight": "weight_ih",
+    "recurrent": "weight_hh",
+    "bias": "bias_ih",
+    "recurrent_bias": "bias_hh",
+}
+WHOLE = (TransformerBlock, MultiHeadAttention, Bidirectional)  # one layer there, several here
 # Of attention to a context, PyTorch keeps one matrix where there are two here: queries come first.
 APART = {"qkv.weight": ("q.weight", "kv.weight"), "qkv.bias": ("q.bias", "kv.bias")}
+
+
+class Pair(NamedTuple):
+    """A weight here and there."""
+
+    ours: str
+    theirs: str
+    part: int | None = None  # which part of theirs it is; None: all
+    added: str | None = None  # what else there is added up here
 
 
 def from_torch(state: Mapping[str, Any], net: Network) -> None:
@@ -46,7 +70,8 @@ def from_torch(state: Mapping[str, Any], net: Network) -> None:
     TransformerEncoderLayer become `Dense`, `Conv1D` and `Conv2D`, `BatchNorm`, `LayerNorm`,
     `GroupNorm`, `Embedding`, `MultiHeadAttention` and `TransformerBlock`: matrices are turned,
     ``in_proj_weight`` is ``qkv.weight`` transposed. A Linear behind a flattened image reads it in
-    PyTorch's order.
+    PyTorch's order. RNN, LSTM and GRU of several layers, or both ways, become as many layers here,
+    or `Bidirectional` ones; the two biases of RNN and LSTM are added.
 
     Parameters
     ----------
@@ -61,14 +86,18 @@ def from_torch(state: Mapping[str, Any], net: Network) -> None:
         If a layer has no counterpart, names it; if a shape does not fit, or something is left.
     """
     found: dict[str, Any] = {}
-    for ours, theirs, part in _pairs(net, state):
+    for ours, theirs, part, added in _pairs(net, state):
         value = plain(state[theirs])
+        if added is not None:
+            value = value + plain(state[added])
         found[ours] = value if part is None else np.split(value, [len(value) // 3])[part]
-    net.load_state_dict(found, layout="torch")
+    net.load_state_dict(found, layout="torch", strict=False)  # but what is kept between batches
 
 
 def to_torch(net: Network, state: Mapping[str, Any]) -> "OrderedDict[str, Any]":
     """Return a network's weights as a state dict of PyTorch with the names of another.
+
+    Where PyTorch adds two biases, the first is that of here and the second 0.
 
     Parameters
     ----------
@@ -86,27 +115,31 @@ def to_torch(net: Network, state: Mapping[str, Any]) -> "OrderedDict[str, Any]":
     values, pieces = net.to_torch(), OrderedDict(state)
     import torch  # noqa: PLC0415 - whoever asks for its tensors has it
 
-    for ours, theirs, part in _pairs(net, state):
+    for ours, theirs, part, added in _pairs(net, state):
         first = part is None or part == 0
         pieces[theirs] = values[ours] if first else torch.cat([pieces[theirs], values[ours]])
+        if added is not None:
+            pieces[added] = torch.zeros_like(values[ours])
     return pieces
 
 
-def _pairs(net: Network, state: Mapping[str, Any]) -> Iterator[tuple[str, str, int | None]]:
-    """Yield the names of each weight here and there, and which part of theirs it is."""
+def _pairs(net: Network, state: Mapping[str, Any]) -> Iterator[Pair]:
+    """Yield what belongs together, layer after layer."""
     left = [name for name in state if not str(name).endswith("num_batches_tracked")]
     for layer, weights in _layers(net):
-        names = _names(layer, weights)
+        names = _names(layer, weights, left)
         prefix = _prefix(layer, names, left)
         for ours, theirs in names.items():
-            if prefix + theirs not in left:
-                raise ValueError(f"from_torch: {layer} finds no {prefix + theirs} in the state")
-            left.remove(prefix + theirs)
+            added = _added(layer, theirs)
+            for name in (theirs, added) if added else (theirs,):
+                if prefix + name not in left:
+                    raise ValueError(f"from_torch: {layer} finds no {prefix + name} in the state")
+                left.remove(prefix + name)
             if ours in weights:
-                yield weights[ours], prefix + theirs, None
+                yield Pair(weights[ours], prefix + theirs, None, added and prefix + added)
                 continue
             for part, piece in enumerate(APART[ours]):
-                yield weights[piece], prefix + theirs, part
+                yield Pair(weights[piece], prefix + theirs, part)
     if left:
         raise ValueError(f"from_torch: the network has no layers for {', '.join(left)}")
 
@@ -114,12 +147,13 @@ def _pairs(net: Network, state: Mapping[str, Any]) -> Iterator[tuple[str, str, i
 def _layers(net: Network) -> Iterator[tuple[Any, dict[str, str]]]:
     """Yield layers that PyTorch has as one, with the names of their weights by what they are."""
     found: dict[int, tuple[Any, list[Weight]]] = {}
-    for weight in net._described().weights.values():
-        whole = [o for o in weight.owners if isinstance(o, (TransformerBlock, MultiHeadAttention))]
+    for weight in weights_of(net):
+        whole = [o for o in weight.owners if isinstance(o, WHOLE)]
         layer = (*whole, weight.layer)[0]
         found.setdefault(id(layer), (layer, []))[1].append(weight)
     for layer, weights in found.values():
-        parts = {w.name.split(".")[-1]: w.name for w in weights}
+        depth = 2 if isinstance(layer, Bidirectional) else 1  # forward.weight
+        parts = {".".join(w.name.split(".")[-depth:]): w.name for w in weights}
         if isinstance(layer, (TransformerBlock, MultiHeadAttention)):
             known = (*BLOCK, *ATTENTION, *(name for pair in APART.values() for name in pair))
             parts = {}
@@ -128,7 +162,9 @@ def _layers(net: Network) -> Iterator[tuple[Any, dict[str, str]]]:
         yield layer, parts
 
 
-def _names(layer: Any, weights: Mapping[str, str]) -> Names:
+def _names(layer: Any, weights: Mapping[str, str], left: list[str]) -> Names:
+    if isinstance(layer, (*RECURRENT, Bidirectional)):
+        return _of_cells(layer, weights, left)
     if isinstance(layer, TransformerBlock):
         return BLOCK
     if isinstance(layer, MultiHeadAttention):
@@ -137,6 +173,29 @@ def _names(layer: Any, weights: Mapping[str, str]) -> Names:
     if isinstance(layer, PReLU):
         return SLOPE
     return {name: STATISTICS.get(name, name) for name in weights}
+
+
+def _of_cells(layer: Any, weights: Mapping[str, str], left: list[str]) -> Names:
+    """Return the names of a recurrent layer, which end in its number within the module there."""
+    one_way("from_torch", layer)
+    for cell in (layer.forward, layer.backward) if isinstance(layer, Bidirectional) else (layer,):
+        if isinstance(cell, GRU) and not cell.reset_after:
+            raise ValueError(f"from_torch: PyTorch has no {cell}, but reset_after=True")
+    number = re.search(r"weight_ih_l(\d+)$", left[0]) if left else None
+    behind = f"_l{number[1]}" if number else "_l0"
+    found = {}
+    for ours in weights:
+        way, _, part = ours.rpartition(".")
+        found[ours] = CELL[part] + behind + ("_reverse" if way == "backward" else "")
+    return found
+
+
+def _added(layer: Any, theirs: str) -> str | None:
+    """Return the second bias of PyTorch where here is one."""
+    cell = layer.forward if isinstance(layer, Bidirectional) else layer
+    if isinstance(cell, (SimpleRNN, LSTM)) and theirs.startswith("bias_ih"):
+        return theirs.replace("bias_ih", "bias_hh")
+    return None
 
 
 def _prefix(layer: Any, names: Names, left: list[str]) -> str:
