@@ -13,6 +13,7 @@ from .gcn import gcn
 from .googlenet import googlenet
 from .lenet import lenet5
 from .realmlp import realmlp, realmlp_settings
+from .recurrent import char_lstm, lstm_classifier
 from .resnet import resnet, resnet_cifar
 from .tabm import tabm
 from .transformers import gpt, vit
@@ -22,6 +23,7 @@ from .vgg import vgg
 
 __all__ = [
     "alexnet",
+    "char_lstm",
     "convnet",
     "dcgan",
     "densenet",
@@ -30,6 +32,7 @@ __all__ = [
     "googlenet",
     "gpt",
     "lenet5",
+    "lstm_classifier",
     "mlp",
     "realmlp",
     "realmlp_settings",
