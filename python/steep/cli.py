@@ -59,12 +59,21 @@ class _Patient:
 def build_parser() -> argparse.ArgumentParser:
     """Describe the whole command line."""
     from . import __version__  # noqa: PLC0415  (so that Ctrl-C is heard while it is imported)
-    from .commands import bench, evaluate, export, info, predict, report, train  # noqa: PLC0415
+    from .commands import (  # noqa: PLC0415
+        bench,
+        evaluate,
+        export,
+        generate,
+        info,
+        predict,
+        report,
+        train,
+    )
 
     parser = _Parser(prog="steep", description="Trains neural networks natively.")
     parser.add_argument("--version", action="version", version=f"steep {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for command in (train, predict, evaluate, export, report, bench, info):
+    for command in (train, predict, evaluate, generate, export, report, bench, info):
         command.add_parser(commands)
     return parser
 

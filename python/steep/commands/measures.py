@@ -71,7 +71,7 @@ def intervals(
 def of_guessing(task: str, y_train: Values, y: Values) -> tuple[str, float]:
     """Return a metric and its value of the best constant: the most frequent class, or the mean."""
     if task == "classification":
-        usual = np.bincount(y_train).argmax()
+        usual = np.bincount(y_train.ravel()).argmax()
         return "accuracy", float(np.mean(y == usual))
     return "rmse", math.sqrt(float(np.mean((y - y_train.mean()) ** 2)))
 

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Dataset
-from . import run_folder
+from . import run_folder, texts
 from .recipe import Recipe
 
 _SETTINGS = (
-    "model", "units", "members", "dropout", "epochs", "batch_size", "optimizer", "lr", "momentum",
-    "weight_decay", "schedule", "augment", "l1", "l2", "clip_norm", "early_stopping", "patience",
-    "seed",
+    "model", "context", "units", "members", "dropout", "epochs", "batch_size", "optimizer", "lr",
+    "momentum", "weight_decay", "schedule", "augment", "l1", "l2", "clip_norm", "early_stopping",
+    "patience", "seed",
 )  # fmt: skip
 _FILES = {
     run_folder.WEIGHTS: "the trained weights",
@@ -98,6 +98,8 @@ def _result(result: dict[str, Any]) -> str:
 
 def _commands(folder: Path, recipe: Recipe, data: Dataset) -> str:
     lines = [f"steep train --out {folder} --resume   # go on, also after --epochs N more"]
+    if recipe.model in texts.MODELS:
+        lines = [f'steep generate {folder} "PROMPT"', *lines]
     if data.table is not None:
         lines = [
             f"steep predict {folder} NEW.csv -o PREDICTED.csv",

@@ -10,7 +10,7 @@ from .. import layers, memory, optimizers, schedules
 from ..checks.names import choose
 from ..data import Augment, Dataset, Table
 from ..network.model import Sequential
-from . import tabular, zoo
+from . import tabular, texts, zoo
 from .options import READING
 
 # (rate, updates of the whole run) -> schedule of the learning rate
@@ -45,6 +45,7 @@ class Recipe:
     size: tuple[int, int] | None = None
     validation: float = 0.1
     model: str | None = None
+    context: int | None = None
     units: tuple[int, ...] | None = None
     members: int | None = None
     dropout: float | None = None
@@ -157,13 +158,17 @@ def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recip
         if recipe.units and model == "resnet-tabular":
             raise ValueError(f"--model {model}: takes no --units; --model mlp does.")
         defaults |= tabular.settings(model, samples, recipe.validation > 0)
-    elif model != "mlp":
+    elif model != "mlp" and model not in texts.MODELS:
         if recipe.units or recipe.dropout:
             raise ValueError(f"--model {model}: takes no --units or --dropout; --model mlp does.")
         defaults |= {"units": (), "dropout": 0.0}
     if model in MAKING:
         none = {"units": (), "dropout": 0.0, "optimizer": "adam"}
         defaults = {**every, **none, **MAKING[model]}
+    if model in texts.MODELS:
+        defaults = {**every, **texts.settings(model, samples, recipe.batch_size)}
+    elif recipe.context:
+        raise ValueError(f"--model {model}: takes no --context; {_either(texts.MODELS)} do.")
     if model in zoo.ENTRIES:
         defaults = {**every, **zoo.settings(model, recipe.dataset)}
     if (recipe.optimizer or defaults["optimizer"]).lower() != defaults["optimizer"]:
@@ -176,6 +181,10 @@ def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recip
 def _set(recipe: Recipe, *names: str) -> str:
     """Return the options among some that the user gave."""
     return ", ".join(f"--{name}" for name in names if getattr(recipe, name) is not None)
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return " and ".join(f"--model {word}" for word in words)
 
 
 def build_network(recipe: Recipe, data: Dataset) -> Sequential:
@@ -204,6 +213,8 @@ def network_of(
     model = choose("model", recipe.model or "mlp", {name: name for name in names()})
     if model in zoo.ENTRIES:
         body = zoo.build(model, shape, outputs)
+    elif model in texts.MODELS:
+        body = [texts.build(model, recipe.units or (), shape[0], outputs, recipe.dropout or 0.0)]
     elif model in tabular.MODELS:
         if model in ("tabm", "realmlp"):
             _refuse_too_large((math.prod(shape), *(recipe.units or ()), outputs))
@@ -247,7 +258,7 @@ def _dense(recipe: Recipe, shape: tuple[int, ...], outputs: int) -> list[layers.
 
 def names() -> list[str]:
     """Return the models that --model takes."""
-    return ["mlp", "linear", *tabular.MODELS, *MAKING, *zoo.known()]
+    return ["mlp", "linear", *tabular.MODELS, *texts.MODELS, *MAKING, *zoo.known()]
 
 
 def build_augment(recipe: Recipe, data: Dataset) -> Augment | None:

@@ -12,7 +12,7 @@ import numpy as np
 from .. import Trainer
 from ..data import Dataset
 from ..files import atomic
-from . import makers, panels, run_folder, tabular, train
+from . import makers, panels, run_folder, tabular, texts, train
 from .recipe import Recipe
 
 REPORT = "report.html"
@@ -75,7 +75,9 @@ def page(folder: Path, root: str | None = None) -> str:
         _section("Learning curves", panels.curves(history)),
     ]
     data = train.opened(recipe)
-    if makers.make(recipe, data) is None:
+    if recipe.model in texts.MODELS:
+        parts[1:1] = [_section("Result", _metrics(folder))]
+    elif makers.make(recipe, data) is None:
         parts[1:1] = [_section("Result", _metrics(folder))]
         parts += _network(folder, data, recipe.members)
     else:

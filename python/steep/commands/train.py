@@ -11,13 +11,17 @@ from typing import Any
 from .. import NonFiniteError, Trainer, set_num_threads
 from ..data import Dataset, open_dataset
 from ..optimizers import TABLE
-from . import INTERRUPTED, folds, makers, run_folder
+from . import INTERRUPTED, folds, makers, run_folder, texts
 from . import options as shared
 from .job import Job, fingerprint, make_trainer
+from .options import READING
 from .recipe import SCHEDULES, Recipe, build_augment, build_optimizer, complete, frozen, names
 
 # What may be said anew when a run goes on; everything else is in its config.json.
 FREE = {"out", "resume", "threads", "quiet", "root", "dataset", "json"}
+
+# What makes no sense of a text.
+OF_TABLES = ("target", "task", "drop", "size", "root", "keep", "categorical", "missing", *READING)
 
 EXAMPLES = """examples:
   steep train                                  bundled digits
@@ -27,6 +31,7 @@ EXAMPLES = """examples:
   steep train flowers --model resnet18 --size 64,64   a folder of class folders of pictures
   steep train table.csv --target price         your own table, or arrays X and y of an .npz file
   steep train table.xlsx --target kind --cv 5  with a mean and deviation over five parts
+  steep train text.txt --model gpt             a text, character by character; or lstm
   steep train --out runs/a --resume            go on with an interrupted run
 """
 
@@ -46,7 +51,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
         nargs="?",
         metavar="DATASET",
         help="digits (default), fashion-mnist, a table (.csv, .parquet, .feather, .xlsx), "
-        "FILE.npz, a folder of IDX files, or a folder of class folders of pictures",
+        "FILE.npz, a folder of IDX files, a folder of class folders of pictures, or a text",
     )
     add("--root", metavar="DIR", help="folder of fashion-mnist's four IDX files")
     _add_table(parser)
@@ -98,7 +103,10 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add = shared.adder(parser.add_argument_group("network and training"))
     add("--model", metavar="NAME", help=f"{', '.join(names())} (mlp; tables: tabm)")
-    add("--units", type=shared.units, metavar="N,N", help="hidden units of the mlp, e.g. 256,128")
+    add(
+        "--units", type=shared.units, metavar="N,N", help="units of each hidden layer, e.g. 256,128"
+    )
+    add("--context", type=shared.count, metavar="N", help="characters read at once, of a text (64)")
     add("--members", type=shared.count, metavar="N", help="networks in one, of tabm (16)")
     add("--dropout", type=shared.number, metavar="F", help="part dropped after each hidden layer")
     add("--epochs", type=shared.count, metavar="N")
@@ -175,6 +183,12 @@ def _recipe(given: Mapping[str, Any]) -> Recipe:
 
 def opened(recipe: Recipe) -> Dataset:
     """Return the data of a recipe."""
+    model = (recipe.model or "").lower()
+    if model in texts.MODELS:
+        if told := [name for name in OF_TABLES if getattr(recipe, name) not in {None, ()}]:
+            options = ", ".join(f"--{name}" for name in told)
+            raise ValueError(f"--model {model}: takes a text; leave out {options}.")
+        return texts.opened(recipe.dataset, model, recipe.context, recipe.validation)
     return open_dataset(
         recipe.dataset,
         root=recipe.root,
