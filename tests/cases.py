@@ -811,11 +811,6 @@ LAYERS = {
     "RepeatVector": lambda: [layers.Dense(5), layers.RepeatVector(3), layers.Flatten()],
     "shared": lambda: _twice(layers.Dense(6)),
     "of the user": lambda: [layers.Dense(7), Ladder(), Ladder()],
-}
-
-
-# Those that are not written to ONNX yet; the same law holds their gradients.
-NATIVE = {
     "LayerNorm": lambda: [layers.Dense(17), layers.LayerNorm()],
     "LayerNorm of positions": lambda: _image((5, 7), layers.LayerNorm(1e-3, use_bias=False)),
     "RMSNorm": lambda: _image((3, 18), layers.RMSNorm(), layers.Dense(2)),

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import steep
 
+KINDS = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(int64)": np.int64}
+
 
 def written(net):
     """Return the bytes of a network's ONNX file."""
@@ -30,10 +32,13 @@ def run(model, X):
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, ["CPUExecutionProvider"])
     arrays = X if isinstance(X, list) else [X]
-    kind = np.float64 if "double" in session.get_inputs()[0].type else np.float32
-    names = [given.name for given in session.get_inputs()]
-    given = {n: np.ascontiguousarray(x, kind) for n, x in zip(names, arrays, strict=True)}
-    return session.run(None, given)
+    return session.run(
+        None,
+        {
+            given.name: np.ascontiguousarray(x, KINDS[given.type])
+            for given, x in zip(session.get_inputs(), arrays, strict=True)
+        },
+    )
 
 
 def as_list(outputs):

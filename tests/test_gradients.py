@@ -120,11 +120,11 @@ def test_loss(name, mean, columns):
     assert engine.differences(net, session, ([x], y), l1=0.01, l2=0.1) < LIMIT
 
 
-@pytest.mark.parametrize("name", [*cases.LAYERS, *cases.NATIVE])
+@pytest.mark.parametrize("name", cases.LAYERS)
 @pytest.mark.parametrize("head", [True, False])
 def test_layer(name, head):
     """Under another layer, which has its input's gradient computed, and as the last one."""
-    body = {**cases.LAYERS, **cases.NATIVE}[name]()
+    body = cases.LAYERS[name]()
     net = steep.Sequential(layers.Dense(6, "tanh"), *body, *([layers.Dense(3)] * head))
     net.build(4, seed=1)
     random = np.random.default_rng(2)

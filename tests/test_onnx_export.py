@@ -69,6 +69,60 @@ def test_layer(name, precision):
     check(net, X.astype(np.float32))
 
 
+@pytest.mark.parametrize("name", cases.TOKENS)
+def test_layer_of_tokens(name):
+    net = stirred(steep.Sequential(*cases.TOKENS[name]()).build(3, seed=1))
+    model = check(net, random.integers(0, 9, (5, 3)))
+    assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.INT64
+
+
+def test_tokens_beside_numbers_stay_numbers():
+    """An input is of whole numbers where embeddings alone read it, through parts of it."""
+    x, ids = steep.Input(5), steep.Input((2, 3))
+    table = layers.Embedding(9, 4)
+    mixed = table(steep.ops.slice(x, 0, 2))
+    split = [table(steep.ops.reshape(part, (3,))) for part in steep.ops.split(ids, 2, 0)]
+    net = steep.Model([x, ids], [mixed, steep.ops.slice(x, 2, 5), *split]).build(seed=1)
+    X = np.concatenate([random.integers(0, 9, (4, 2)), random.normal(size=(4, 3))], axis=1)
+    model = check(net, [X.astype(np.float32), random.integers(0, 9, (4, 2, 3))])
+    kinds = [given.type.tensor_type.elem_type for given in model.graph.input]
+    assert kinds == [onnx.TensorProto.FLOAT, onnx.TensorProto.INT64]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("context", [None, 8])
+@pytest.mark.parametrize("count", [0, 1, 6])
+def test_attention_with_lengths_and_a_context(causal, masked, context, count):
+    layer = layers.MultiHeadAttention(2, 3, causal=causal)
+    X = [random.normal(size=(count, 5, 4))]
+    if context:
+        X.append(random.normal(size=(count, context, 6)))
+    if masked:
+        X.append(1 + np.arange(count)[:, None] % (context or 5))
+    inputs = [steep.Input(x.shape[1:]) for x in X]
+    net = steep.Model(inputs, layer(*inputs)).build(seed=1)
+    X = [x.astype(np.float32) for x in X]
+    check(stirred(net), X if len(X) > 1 else X[0])
+
+
+def test_attention_of_three_tensors():
+    q, k, v, n = (steep.Input(shape) for shape in ((3, 4), (7, 4), (7, 4), ()))
+    seen = [steep.ops.attention(q, k, v, 4, causal=True, lengths=n), steep.ops.attention(q, k, v)]
+    X = [random.normal(size=(5, *x.shape)).astype(np.float32) for x in (q, k, v)]
+    check(steep.Model([q, k, v, n], seen).build(), [*X, np.array([[1], [7], [2], [3], [6]])])
+
+
+@pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("places", [(), (2,), (2, 3)])
+def test_products_of_two_tensors(turned, places):
+    sizes = (5, 4) if turned[0] else (4, 5), (6, 5) if turned[1] else (5, 6)
+    shapes = [(*places, *size) for size in sizes]
+    a, b = (steep.Input(shape) for shape in shapes)
+    X = [random.normal(size=(3, *shape)).astype(np.float32) for shape in shapes]
+    check(steep.Model([a, b], steep.ops.batch_matmul(a, b, *turned)).build(), X)
+
+
 ZOO = {
     **{name: (make, shape) for name, (make, shape, _) in TRAINED.items()},
     "mlp": (lambda: models.mlp([30, 10], 3), (7,)),
@@ -77,6 +131,7 @@ ZOO = {
     "vae, decoder": (lambda: models.vae((6, 4), 3, (9,))[1], (3,)),
     "dcgan, generator": (lambda: models.dcgan((8, 16, 3), 5, 4, 2)[0], (5,)),
     "dcgan, discriminator": (lambda: models.dcgan((8, 16, 3), 5, 4, 2)[1], (8, 16, 3)),
+    "vit": (lambda: models.vit(5, 4, 2, 2, 16), (12, 8, 3)),
     "gcn": (lambda: models.gcn(cases._RING, 3, 5), (9, 4)),
 }
 
@@ -85,6 +140,12 @@ ZOO = {
 def test_network_of_the_zoo(name):
     make, shape = ZOO[name]
     check(stirred(make().build(shape, seed=0)), random.normal(size=(2, *shape)).astype(np.float32))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_transformer_of_tokens(tied):
+    net = models.gpt(2, 2, 16, 12, 23, tied=tied).build(12, seed=0)
+    check(stirred(net), random.integers(0, 23, (3, 12)))
 
 
 def test_weights_are_exact_and_keep_their_names():

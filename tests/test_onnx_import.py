@@ -28,12 +28,15 @@ def compare(net, X):
     for found, wanted in zip(as_list(back.predict(X)), as_list(net.predict(X)), strict=True):
         assert found.shape == wanted.shape
         assert apart(found, wanted) <= LIMIT
-    state, left = net.state_dict(), back.state_dict()
-    for name in state:
+    left = back.state_dict()
+    for name, value in net.state_dict().items():
         if name.endswith(".u"):  # of a product by W/sigma, which is written as it is
             continue
-        known = [left[name]] if name in left else left.values()  # several products of one layer
-        assert state[name].tobytes() in {value.tobytes() for value in known}, name
+        if name in left and not name.startswith("group_norm."):
+            assert value.tobytes() == left[name].tobytes(), name
+        else:  # of a layer that is read as another one; channels lie by their place in a group
+            there = {np.sort(w, None).tobytes() for w in left.values()}
+            assert np.sort(value, None).tobytes() in there, name
     return back
 
 
@@ -45,20 +48,25 @@ def test_activation(name):
     compare(steep.Sequential(layers.Activation(name, alpha)).build(1), x)
 
 
-WRITTEN_ONLY = ("SimpleRNN", "LSTM", "GRU", "Bidirectional")
+RECURRENT = r"operators that steep does not have: (RNN|LSTM|GRU)"
+ATTENTION = r"its second operand depends on the inputs"
+WRITTEN_ONLY = {
+    **dict.fromkeys(("SimpleRNN", "LSTM", "GRU", "Bidirectional"), RECURRENT),
+    **dict.fromkeys(("MultiHeadAttention", "TransformerBlock", "ClassToken", "vit"), ATTENTION),
+}
 
 
 @pytest.mark.parametrize("name", cases.LAYERS)
 def test_layer(name):
     net = stirred(steep.Sequential(layers.Dense(6, "tanh"), *cases.LAYERS[name]()).build(4, seed=1))
-    if name.split()[0] in WRITTEN_ONLY:
-        with pytest.raises(ValueError, match=r"operators that steep does not have: (RNN|LSTM|GRU)"):
+    if (why := WRITTEN_ONLY.get(name.split()[0])) is not None:
+        with pytest.raises(ValueError, match=why):
             read_back(net)
         return
     compare(net, random.normal(size=(5, 4)).astype(np.float32))
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in WRITTEN_ONLY])
 def test_network_of_the_zoo(name):
     make, shape = ZOO[name]
     net = stirred(make().build(shape, seed=0))

@@ -61,7 +61,9 @@ def write(
 def _model(onnx: Any, recorded: Recorded, table: Table | None, clamp: bool) -> Any:
     if table is not None:
         recorded = replace(recorded, output_names=_INSIDE)
-    w = Writer(recorded, [column.name for column in table.columns] if table is not None else [])
+    names = [column.name for column in table.columns] if table is not None else []
+    ids = recorded.ids() if table is None else frozenset[int]()  # a table makes numbers
+    w = Writer(recorded, names, ids)
     for step in recorded.steps:
         w.begin(step)
         ROWS[step.kind](w, step)
@@ -69,7 +71,8 @@ def _model(onnx: Any, recorded: Recorded, table: Table | None, clamp: bool) -> A
     helper, kind = onnx.helper, onnx.helper.np_dtype_to_tensor_dtype(w.dtype)
 
     def typed(name: str, tensor: int) -> Any:
-        return helper.make_tensor_value_info(name, kind, ["batch", *recorded.shapes[tensor]])
+        given = onnx.TensorProto.INT64 if tensor in ids else kind
+        return helper.make_tensor_value_info(name, given, ["batch", *recorded.shapes[tensor]])
 
     nodes = [_proto(onnx, node) for node in w.nodes]
     inputs = [typed(*pair) for pair in zip(w.inputs, recorded.inputs, strict=True)]

@@ -61,14 +61,11 @@ def _start(w: Writer, step: Step, units: int) -> tuple[str, list[str]]:
         return "", []
     x, width = w.get(start, "last"), w.shapes[start][0]
 
-    def part(first: int, last: int) -> str:
-        return w.node("Slice", [x, w.ints(first), w.ints(last), w.ints(1)])
-
     first, lengths = int(at["lengths"]), ""
     if first:
-        whole = w.node("Cast", [part(0, 1)], to=6)  # int32
+        whole = w.node("Cast", [w.cut(x, 1, 0, 1)], to=6)  # int32
         lengths = w.node("Squeeze", [whole, w.ints(1)])
-    return lengths, [part(k, k + units) for k in range(first, width, units)]
+    return lengths, [w.cut(x, 1, k, k + units) for k in range(first, width, units)]
 
 
 def _rows(w: Writer, step: Step, y: str, last: list[str], lengths: str) -> str:

@@ -1,5 +1,7 @@
 """Every op as ONNX nodes: a row for each in `ROWS`. Activations are in `activations`.
 
+Ops that draw are in `drawn_rows`, those of tokens in `sequence_rows`, of time in `recurrent`.
+
 A row is called with the writer and the step, asks the writer for the tensors with their channels
 first or last, adds nodes and says what the result is called.
 """
@@ -11,7 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from .activations import ACTIVATIONS
+from .drawn_rows import bernoulli, normal_like, reparameterize, uniform_like
 from .recurrent import recurrent
+from .sequence_rows import add_table, attention, batch_matmul, embedding, feature_norm
 from .steps import Array, Step
 from .writer import Writer
 
@@ -20,10 +24,6 @@ Row: TypeAlias = Callable[[Writer, Step], None]
 # Ops without a row, and why.
 NOT_EXPORTABLE: Mapping[str, str] = {
     "kept_rows": "numbers that one batch leaves for the next have no place in an ONNX graph",
-    **dict.fromkeys(
-        ("embedding", "add_table", "feature_norm", "attention", "masked_attention", "batch_matmul"),
-        "no row of nodes is written for it yet",
-    ),
     "keep_rows": "numbers that one batch leaves for the next have no place in an ONNX graph",
 }
 
@@ -47,12 +47,7 @@ def _same(w: Writer, step: Step) -> None:
 
 def _affine(w: Writer, step: Step) -> None:
     (x,), order = w.together(step.tensors)
-    w.give(step.out, _scaled(w, x, step.attributes["scale"], step.attributes["shift"]), order)
-
-
-def _scaled(w: Writer, x: str, scale: float, shift: float) -> str:
-    x = w.node("Mul", [x, w.number(scale)]) if scale != 1.0 else x
-    return w.node("Add", [x, w.number(shift)]) if shift != 0.0 else x
+    w.give(step.out, w.scaled(x, step.attributes["scale"], step.attributes["shift"]), order)
 
 
 def _affine_channels(w: Writer, step: Step) -> None:
@@ -100,43 +95,7 @@ def _rrelu(w: Writer, step: Step) -> None:
 def _dropout(w: Writer, step: Step) -> None:
     (x,), order = w.together(step.tensors)
     kept = 1.0 - step.attributes["rate"] if step.attributes.get("scale_at_test") else 1.0
-    w.give(step.out, _scaled(w, x, kept, 0.0), order)
-
-
-# -- what is drawn ---------------------------------------------------------------------------------
-
-
-def _normal_like(w: Writer, step: Step) -> None:
-    (x,), order = w.together(step.tensors)
-    drawn = step.attributes["sample"]
-    made = w.node("RandomNormalLike", [x]) if drawn else w.node("Mul", [x, w.number(0.0)])
-    w.give(step.out, made, order)
-
-
-def _uniform_like(w: Writer, step: Step) -> None:
-    (x,), order = w.together(step.tensors)
-    low, high = step.attributes["low"], step.attributes["high"]
-    if step.attributes["sample"]:
-        made = w.node("RandomUniformLike", [x], low=low, high=high)
-    else:
-        made = _scaled(w, x, 0.0, (low + high) / 2)
-    w.give(step.out, made, order)
-
-
-def _bernoulli(w: Writer, step: Step) -> None:
-    (x,), order = w.together(step.tensors)
-    if step.attributes["sample"]:
-        x = w.node("Bernoulli", [w.node("Clip", [x, w.number(0.0), w.number(1.0)])])
-    w.give(step.out, x, order)
-
-
-def _reparameterize(w: Writer, step: Step) -> None:
-    (mean, spread), order = w.together(step.tensors)
-    if step.attributes["sample"]:
-        std = w.node("Exp", [w.node("Mul", [spread, w.number(0.5)])])
-        noise = w.node("Mul", [std, w.node("RandomNormalLike", [mean])])
-        mean = w.node("Add", [mean, noise])
-    w.give(step.out, mean, order)
+    w.give(step.out, w.scaled(x, kept, 0.0), order)
 
 
 # -- products --------------------------------------------------------------------------------------
@@ -297,7 +256,7 @@ def _prelu(w: Writer, step: Step) -> None:
 def _glu(w: Writer, step: Step) -> None:
     x, axis = w.get(step.tensors[0], "last"), len(w.shapes[step.out])
     half = w.shapes[step.out][-1]
-    a, b = (_cut(w, x, axis, k * half, (k + 1) * half) for k in (0, 1))
+    a, b = (w.cut(x, axis, k * half, (k + 1) * half) for k in (0, 1))
     gate = ACTIVATIONS[step.attributes["kind"]](w, b, step.attributes.get("alpha", 0.0))
     w.give(step.out, w.node("Mul", [a, gate]))
 
@@ -326,11 +285,7 @@ def _reshape(w: Writer, step: Step) -> None:
 
 def _slice(w: Writer, step: Step) -> None:
     axis, first, last = (step.attributes[k] for k in ("axis", "first", "last"))
-    w.give(step.out, _cut(w, w.get(step.tensors[0], "last"), axis + 1, first, last))
-
-
-def _cut(w: Writer, x: str, axis: int, first: int, last: int) -> str:
-    return w.node("Slice", [x, w.ints(first), w.ints(last), w.ints(axis)])
+    w.give(step.out, w.cut(w.get(step.tensors[0], "last"), axis + 1, first, last))
 
 
 def _sum(w: Writer, step: Step) -> None:
@@ -339,7 +294,7 @@ def _sum(w: Writer, step: Step) -> None:
     y = w.node("ReduceSum", [x, w.ints(*places)], keepdims=0)
     if count == len(w.shapes[step.tensors[0]]):
         y = w.node("Reshape", [y, w.ints(-1, 1)])
-    w.give(step.out, _scaled(w, y, scale, 0.0))
+    w.give(step.out, w.scaled(y, scale, 0.0))
 
 
 def _repeat(w: Writer, step: Step) -> None:
@@ -353,22 +308,28 @@ ROWS: Mapping[str, Row] = {
     "activation": _activation,
     "add": _each("Add"),
     "add_row": _by_row("Add"),
+    "add_table": add_table,
     "affine": _affine,
     "affine_channels": _affine_channels,
     "alpha_dropout": _same,
+    "attention": attention,
     "avg_pool": _pool("AveragePool"),
+    "batch_matmul": batch_matmul,
     "batch_norm": _batch_norm,
-    "bernoulli": _bernoulli,
+    "bernoulli": bernoulli,
     "clip": _clip,
     "concat": _concat,
     "conv2d": _conv,
     "conv2d_transpose": _conv_transpose,
     "divide": _each("Div"),
     "dropout": _dropout,
+    "embedding": embedding,
+    "feature_norm": feature_norm,
     "gaussian_noise": _same,
     "glu": _glu,
     "gradient_reversal": _same,
     "lrn": _lrn,
+    "masked_attention": attention,
     "matmul": _matmul,
     "max_pool": _pool("MaxPool"),
     "maximum": _each("Max"),
@@ -376,10 +337,10 @@ ROWS: Mapping[str, Row] = {
     "minimum": _each("Min"),
     "multiply": _each("Mul"),
     "multiply_row": _by_row("Mul"),
-    "normal_like": _normal_like,
+    "normal_like": normal_like,
     "power": _power,
     "prelu": _prelu,
-    "reparameterize": _reparameterize,
+    "reparameterize": reparameterize,
     "recurrent": recurrent,
     "repeat": _repeat,
     "reshape": _reshape,
@@ -393,7 +354,7 @@ ROWS: Mapping[str, Row] = {
     "stop_gradient": _same,
     "subtract": _each("Sub"),
     "sum": _sum,
-    "uniform_like": _uniform_like,
+    "uniform_like": uniform_like,
     "upsample": _upsample,
     "zero_pad": _zero_pad,
 }

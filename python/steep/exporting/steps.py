@@ -40,6 +40,21 @@ class Recorded:
     weights: Mapping[str, Array]
     calls: Sequence["Call"] = ()  # of layers, in order
 
+    def ids(self) -> frozenset[int]:
+        """Return inputs that embeddings alone read, and parts of them: whole numbers."""
+        inputs = {x: x for x in self.inputs}  # of which a tensor is all or a part
+        read, other = set(), {inputs[x] for x in self.outputs if x in inputs}
+        for step in self.steps:
+            found = {inputs[x] for x in step.tensors if x in inputs}
+            if step.kind in ("reshape", "slice") and found:
+                inputs[step.out] = inputs[step.tensors[0]]
+                other |= found if step.out in self.outputs else set()
+            elif step.kind == "embedding":
+                read |= found
+            else:
+                other |= found
+        return frozenset(x for x, whole in inputs.items() if whole in read - other)
+
 
 @dataclass(frozen=True)
 class Call:

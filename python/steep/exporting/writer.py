@@ -5,7 +5,7 @@ is transposed where somebody asks for the one that is not there, so neighbours o
 Which nodes an op becomes is in `rows`; protocol buffers are made in `onnx_file`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -36,12 +36,16 @@ class Writer:
         The network.
     taken
         Names that are not to be used.
+    ids
+        Tensors that come as whole numbers.
     """
 
-    def __init__(self, recorded: Recorded, taken: Sequence[str] = ()) -> None:
+    def __init__(
+        self, recorded: Recorded, taken: Sequence[str] = (), ids: Set[int] = frozenset()
+    ) -> None:
         self.nodes: list[Node] = []
         self.weights: dict[str, Array] = {}  # as they are written
-        self.shapes = recorded.shapes
+        self.shapes, self.ids = recorded.shapes, ids
         self.values = recorded.weights  # as steep has them
         kinds = {value.dtype for value in recorded.weights.values()}
         self.dtype = np.dtype(np.float64 if np.dtype(np.float64) in kinds else np.float32)
@@ -70,6 +74,15 @@ class Writer:
         names = [self._unique(f"{self._layer}/{op}") for _ in range(count)]
         self.nodes.append(Node(op, list(inputs), names, names[0], attributes))
         return names
+
+    def cut(self, x: str, axis: int, first: int, last: int) -> str:
+        """Return a part of an axis; the batch is axis 0."""
+        return self.node("Slice", [x, self.ints(first), self.ints(last), self.ints(axis)])
+
+    def scaled(self, x: str, scale: float, shift: float) -> str:
+        """Return x*scale + shift."""
+        x = self.node("Mul", [x, self.number(scale)]) if scale != 1.0 else x
+        return self.node("Add", [x, self.number(shift)]) if shift != 0.0 else x
 
     def constant(self, value: Array) -> str:
         """Return the name of a constant; equal ones are there once."""
