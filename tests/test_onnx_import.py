@@ -66,6 +66,37 @@ def test_layer(name):
     compare(net, random.normal(size=(5, 4)).astype(np.float32))
 
 
+@pytest.mark.parametrize("name", [name for name in cases.TOKENS if "tied" not in name])
+def test_layer_of_tokens(name):
+    net = stirred(steep.Sequential(*cases.TOKENS[name]()).build(3, seed=1))
+    back = compare(net, random.integers(0, 9, (5, 3)))
+    with pytest.raises(ValueError, match="token 99 at row 0"):
+        back.predict(np.full((1, 3), 99))
+
+
+def test_tokens_of_parts_of_an_input():
+    ids, table = steep.Input((2, 4)), layers.Embedding(9, 4)
+    parts = [table(steep.ops.reshape(part, (4,))) for part in steep.ops.split(ids, 2, 0)]
+    net = steep.Model(ids, layers.LayerNorm()(parts[0] + parts[1])).build(seed=1)
+    back = compare(stirred(net), random.integers(0, 9, (5, 2, 4)))
+    assert back.num_parameters == net.num_parameters  # the table is there once
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [helper.make_node("Add", ["x", "x"], ["y"])],
+        [helper.make_node("Gather", ["x", "k"], ["y"], axis=1)],
+        [helper.make_node("Identity", ["x"], ["y"])],
+    ],
+)
+def test_whole_numbers_that_are_computed_with(read, nodes):
+    model = model_of(nodes, (4,), ["y"], {"k": np.array([1, 2])})
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    with pytest.raises(ValueError, match="has whole numbers"):
+        read(model)
+
+
 @pytest.mark.parametrize("name", [name for name in ZOO if name not in WRITTEN_ONLY])
 def test_network_of_the_zoo(name):
     make, shape = ZOO[name]

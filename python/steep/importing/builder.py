@@ -17,6 +17,7 @@ from .views import (
     View,
     channels_last,
     in_order,
+    plain,
     shaped,
     size_of,
     trailing,
@@ -211,6 +212,24 @@ class Builder(Weightless):
         kept = {w: (p, row(p, v.axes[0], lying)) for w, p in zip(words, given, strict=True)}
         layer = layers.BatchNorm(momentum, eps, unbiased)
         return found.of(self.made(layer, kept, hint)(x))
+
+    def layer_norm(
+        self, v: View, weight: Weight, bias: Weight | None, hint: str, *, eps: float
+    ) -> View:
+        """Normalise each position over the last axis."""
+        x, found, lying = trailing(v, len(v.axes) - 1, self.moves)
+        pairs = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+        given = {word: (p, row(p, v.axes[-1], lying)) for word, p in pairs.items()}
+        return found.of(self.made(layers.LayerNorm(eps, bias is not None), given, hint)(x))
+
+    def embedding(self, ids: View, table: Weight, hint: str) -> View:
+        """Pick rows of a table by the whole numbers of an input."""
+        layer = self.made(
+            layers.Embedding(*table.value.shape), {"weight": (table, turned(table, (0, 1)))}, hint
+        )
+        if not table.name:
+            layer.trainable = False
+        return view(layer(plain(ids, self.moves)))
 
     def prelu(self, v: View, slope: Weight, hint: str) -> View:
         """Take slope*x below 0; a slope of each place of some axes, or one for all."""

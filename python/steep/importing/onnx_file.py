@@ -48,7 +48,7 @@ def from_onnx(path: str | PathLike[str]) -> Model:
     It predicts, trains and is saved as any other. Images come in, and go out, as steep has them:
     (height, width, channels), wherever the file has channels first; what has another meaning for
     each axis keeps its axes. Weights keep their bits and, where they begin with the layer's name
-    (``conv1.weight``), their names. docs/onnx.md lists the operators that are known.
+    (``conv1.weight``), their names. docs/interchange.md lists the operators that are known.
 
     Parameters
     ----------
@@ -229,8 +229,7 @@ class _Reading:
         if not entry.type.HasField("tensor_type") or not dims:
             raise ValueError(f"input {entry.name!r} is no tensor (batch, ...)")
         kind = entry.type.tensor_type.elem_type
-        readers = {node.op_type for node in self.graph.node if entry.name in node.input}
-        if kind not in (1, 10, 11) and readers != {"Cast"}:
+        if kind not in (1, 10, 11) and not self._named(entry.name):
             raise ValueError(f"input {entry.name!r} has whole numbers; steep computes in floats")
         sizes = tuple(int(dim.dim_value) for dim in dims[1:])
         if any(not 0 < n <= LARGEST_AXIS for n in sizes):
@@ -240,6 +239,18 @@ class _Reading:
                 "must be known: onnx.tools.update_model_dims sets them"
             )
         return Asked(entry.name, int(dims[0].dim_value), sizes)
+
+    def _named(self, name: str) -> bool:
+        """Say whether whole numbers are only made floats, or rows of tables."""
+        whole = {name}
+        for node in self.graph.node:
+            if not whole.intersection(node.input):
+                continue
+            if node.op_type in (*MOVING, "Slice") and node.input[0] in whole:
+                whole.update(node.output)
+            elif node.op_type != "Cast" and (node.op_type != "Gather" or node.input[0] in whole):
+                return False
+        return not whole.intersection(entry.name for entry in self.graph.output)
 
     def _node(self, place: int, proto: Any) -> Node:
         name = proto.name or f"{proto.op_type}_{place}"

@@ -31,8 +31,16 @@ def layer_norm(b: Builder, node: Node, x: Any, scale: Any = None, bias: Any = No
     """Read LayerNormalization."""
     v = tensor(x)
     over = range(axis_of(v, node.get("axis", -1)), len(v.axes))
-    v, mean, root = b.normalised(v, over, float(node.get("epsilon", 1e-5)))
+    eps, alone = float(node.get("epsilon", 1e-5)), not any(node.outputs[1:])
+    if alone and len(over) == 1 and _learned(v, scale) and (bias is None or _learned(v, bias)):
+        return [b.layer_norm(v, scale, bias, node.hint, eps=eps)]
+    v, mean, root = b.normalised(v, over, eps)
     return [_scaled(b, node, v, scale, bias), mean, root]
+
+
+def _learned(v: View, weight: Any) -> bool:
+    """Say whether something is a weight of the last axis."""
+    return isinstance(weight, Weight) and bool(weight.name) and weight.value.shape == v.shape[-1:]
 
 
 def rms_norm(b: Builder, node: Node, x: Any, scale: Any = None) -> View:

@@ -58,7 +58,11 @@ LARGEST_END = (1 << 31) - 1  # what exporters write for "to the end"
 
 
 def gather(b: Builder, node: Node, x: Any, index: Any) -> View:
-    """Read Gather."""
+    """Read Gather: places of an axis, or rows of a table by an input."""
+    if isinstance(x, Weight) and isinstance(index, View):
+        if x.value.ndim != 2 or node.get("axis", 0) % 2 or not index.axes:
+            raise ValueError("picks by its input what is no row of a table")
+        return b.embedding(index, x, node.hint)
     v, given = tensor(x), constant(index, "its index").value
     axis = axis_of(v, node.get("axis", 0))
     size = v.shape[axis]
