@@ -82,6 +82,25 @@ def test_tokens_of_parts_of_an_input():
     assert back.num_parameters == net.num_parameters  # the table is there once
 
 
+@pytest.mark.parametrize("vocabulary", [4, 9])
+def test_a_table_that_makes_logits_stays_tied(vocabulary):
+    table = layers.Embedding(vocabulary, 4)
+    body = table, layers.LayerNorm(), layers.TiedDense(table, vocabulary)
+    net = steep.Sequential(*body).build(3, seed=1)
+    back = compare(stirred(net), random.integers(0, 4, (5, 3)))
+    assert back.num_parameters == net.num_parameters
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+@pytest.mark.parametrize("units", [4, 5])
+def test_tied_weights_of_rows_stay_tied(use_bias, units):
+    """A square weight and its transpose have one name and one shape."""
+    first = layers.Dense(units, use_bias=use_bias)
+    net = steep.Sequential(first, layers.Tanh(), layers.TiedDense(first, 4, use_bias=use_bias))
+    back = compare(stirred(net.build((3, 4), seed=1)), random.normal(size=(5, 3, 4)))
+    assert back.num_parameters == net.num_parameters
+
+
 @pytest.mark.parametrize(
     "nodes",
     [

@@ -53,7 +53,7 @@ class Builder(Weightless):
 
     def made(self, layer: Layer, given: dict[str, tuple[Weight, Layout]], hint: str) -> Layer:
         """Return a layer under the name its weights have; the same one where it was made before."""
-        sources = (part for w, layout in given.values() for part in (w.name or id(w), layout.perm))
+        sources = [(w.name or id(w), _place(w.value), at.perm) for w, at in given.values()]
         key = (type(layer), repr(layer.config()), *sources)
         if key in self._known:
             return self._known[key]
@@ -227,7 +227,9 @@ class Builder(Weightless):
         layer = self.made(
             layers.Embedding(*table.value.shape), {"weight": (table, turned(table, (0, 1)))}, hint
         )
-        if not table.name:
+        if table.name:  # whose transpose may make logits
+            self._products.setdefault(table.name, (layer, (0, 1)))
+        else:
             layer.trainable = False
         return view(layer(plain(ids, self.moves)))
 
@@ -273,6 +275,11 @@ class Builder(Weightless):
         place = 0 if weight.value.ndim > 1 else len(v.axes) - 1  # of channels first, or last
         own = weight.value.ndim > 0 and v.shape[place : place + 1] == (1,)
         return weight.learned or (bool(weight.name) and own)
+
+
+def _place(value: Array) -> tuple[Any, ...]:
+    """Return where the numbers of an array lie: a weight and its transpose have one name."""
+    return value.ctypes.data, value.shape, value.strides
 
 
 def model(inputs: Sequence[Tensor], outputs: Any, builder: Builder) -> Model:

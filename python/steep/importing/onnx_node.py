@@ -10,6 +10,7 @@ from .weights import Weight
 
 Row: TypeAlias = Callable[..., Any]  # of a builder, the node and what it reads: what it gives
 DENSE = "steep.Dense"  # of no file: what `onnx_patterns` makes of MatMul and Add
+TURNED = "steep.turned"  # attribute of no file: a product by the transpose of a weight
 
 
 class Missing:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .onnx_node import DENSE, Node
+from .onnx_node import DENSE, TURNED, Node
 
 
 def simplified(nodes: Sequence[Node], outputs: Set[str], weights: Mapping[str, Any]) -> list[Node]:
@@ -107,17 +107,34 @@ class _Graph:
             made = Node("Swish", last.name, [x], last.outputs, {}, last.opset)
             self._replace([sigmoid], last, made)
 
-    def _dense(self, product: Node) -> None:
+    def _turned(self, product: Node) -> Node:
+        """X @ W^T of a weight that the file names: the layer of W may be there, too."""
+        x, weight = [*product.inputs, "", ""][:2]
+        maker = self.maker.get(weight)
+        if maker is None or maker.op != "Transpose" or maker.get("perm", [1, 0]) != [1, 0]:
+            return product
+        source = self.weights.get(maker.inputs[0])
+        if source is None or np.ndim(source) != 2 or x in self.weights:
+            return product
+        made = Node(product.op, product.name, [x, maker.inputs[0]], product.outputs,
+                    {TURNED: 1}, product.opset)  # fmt: skip
+        self.new[id(product)] = made
+        return made
+
+    def _dense(self, node: Node) -> None:
         """X @ W + b of weights that the file names."""
+        product = self._turned(node)
         last = self.only_reader(product)
         bias = other(last, "Add", product.outputs[0])
         x, weight = [*product.inputs, "", ""][:2]
         if last is None or bias is None or bias not in self.weights or weight not in self.weights:
             return
-        shape = np.shape(self.weights[weight])
+        turned = product.get(TURNED, 0)
+        shape = np.shape(self.weights[weight])[:: -1 if turned else 1]
         if x not in self.weights and len(shape) == 2 and np.shape(self.weights[bias]) == shape[1:]:
-            made = Node(DENSE, product.name, [x, weight, bias], last.outputs, {}, product.opset)
-            self._replace([product], last, made)
+            made = Node(DENSE, product.name, [x, weight, bias], last.outputs,
+                        {TURNED: turned}, product.opset)  # fmt: skip
+            self._replace([node], last, made)
 
     def _replace(self, inner: Sequence[Node], last: Node, made: Node) -> None:
         self.gone.update(map(id, inner))

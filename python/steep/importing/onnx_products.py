@@ -3,7 +3,7 @@
 from typing import Any
 
 from .builder import Builder
-from .onnx_node import Node, Row, constant, tensor
+from .onnx_node import TURNED, Node, Row, constant, tensor
 from .views import View, transposed
 from .weights import Weight
 from .windows import explicit_pads, pool_pads
@@ -40,7 +40,7 @@ def matmul(b: Builder, node: Node, x: Any, weight: Any) -> View:
         w = Weight(w.value[0], w.name)
     if w.value.ndim != 2 or not v.axes:
         raise ValueError(f"multiplies by a constant of shape {w.value.shape}; steep wants two axes")
-    return b.dense(v, w, None, node.hint, out_first=False)
+    return b.dense(v, w, None, node.hint, out_first=bool(node.get(TURNED, 0)))
 
 
 def _from_the_left(b: Builder, node: Node, w: Weight, v: View) -> View:
@@ -58,7 +58,7 @@ def _from_the_left(b: Builder, node: Node, w: Weight, v: View) -> View:
 def dense(b: Builder, node: Node, x: Any, weight: Any, bias: Any) -> View:
     """MatMul and Add, which `onnx_patterns` has put together."""
     given = constant(weight, "its weight"), constant(bias, "its bias")
-    return b.dense(tensor(x), *given, node.hint, out_first=False)
+    return b.dense(tensor(x), *given, node.hint, out_first=bool(node.get(TURNED, 0)))
 
 
 def _spatial(v: View) -> int:
