@@ -74,6 +74,14 @@ def test_layer_of_tokens(name):
         back.predict(np.full((1, 3), 99))
 
 
+def test_tokens_beside_numbers():
+    x = steep.Input(5)
+    tokens = layers.Embedding(9, 4)(steep.ops.slice(x, 0, 2))
+    net = steep.Model(x, [tokens, steep.ops.slice(x, 2, 5)]).build(seed=1)
+    X = np.concatenate([random.integers(0, 9, (4, 2)), random.normal(size=(4, 3))], axis=1)
+    compare(net, X.astype(np.float32))
+
+
 def test_tokens_of_parts_of_an_input():
     ids, table = steep.Input((2, 4)), layers.Embedding(9, 4)
     parts = [table(steep.ops.reshape(part, (4,))) for part in steep.ops.split(ids, 2, 0)]

@@ -11,6 +11,8 @@ import numpy as np
 
 from .onnx_node import DENSE, TURNED, Node
 
+WHOLE = (6, 7)  # ONNX's numbers of int32 and int64
+
 
 def simplified(nodes: Sequence[Node], outputs: Set[str], weights: Mapping[str, Any]) -> list[Node]:
     """Return the nodes with known groups in one piece, where nobody else reads what is inside."""
@@ -39,6 +41,8 @@ class _Graph:
                 self._gelu(node)
             elif node.op == "Sigmoid":
                 self._silu(node)
+            elif node.op == "Cast":
+                self._ids(node)
             elif node.op == "MatMul":
                 self._dense(node)
         return [self.new.get(id(n), n) for n in self.nodes if id(n) not in self.gone]
@@ -106,6 +110,13 @@ class _Graph:
         if last is not None and other(last, "Mul", sigmoid.outputs[0]) == x:
             made = Node("Swish", last.name, [x], last.outputs, {}, last.opset)
             self._replace([sigmoid], last, made)
+
+    def _ids(self, cast: Node) -> None:
+        """Pass floats on that are made whole numbers to pick rows: embeddings refuse others."""
+        made, readers = cast.outputs[0], self.readers.get(cast.outputs[0], [])
+        rows = all(n.op == "Gather" and n.inputs[0] != made for n in readers)
+        if readers and rows and made not in self.outputs and cast.get("to", 1) in WHOLE:
+            self.new[id(cast)] = Node("Identity", cast.name, cast.inputs, [made], {}, cast.opset)
 
     def _turned(self, product: Node) -> Node:
         """X @ W^T of a weight that the file names: the layer of W may be there, too."""
