@@ -13,7 +13,7 @@ from ..network import Layer, Tensor, label, title_of
 
 
 class FeatureScale(Layer):
-    """y = gain*x, element by element, with gains that are learned and begin at 1.
+    """y = gain*x, each feature by its own, with gains that are learned and begin at 1.
 
     As the first layer of a network it weighs the features: the scaling layer of RealMLP, whose rate
     is six times that of other weights (Holzmueller et al. 2024). Gains decay as matrices do.
@@ -23,7 +23,7 @@ class FeatureScale(Layer):
     init
         What the gains begin at: a number, an array or one of `steep.initializers`.
     name
-        Begins the name of the gains, ``name.gain``, of the shape of x.
+        Begins the name of the gains, ``name.gain``, one for each place of the last axis.
     """
 
     def __init__(self, init: object = 1.0, name: str | None = None) -> None:
@@ -32,7 +32,7 @@ class FeatureScale(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         """Scale."""
-        return x * self.parameter("gain", x.shape, init=self.init, decay=True)
+        return x * self.parameter("gain", x.shape[-1:], init=self.init, decay=True)
 
 
 class PeriodicEmbedding(Layer):
