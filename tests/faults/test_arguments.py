@@ -167,6 +167,7 @@ INTS = {
     "ReduceOnPlateau": (lambda n: callbacks.ReduceOnPlateau(patience=n), "patience"),
     "ReduceOnPlateau cooldown": (lambda n: callbacks.ReduceOnPlateau(cooldown=n), "cooldown"),
     "Checkpoint": (lambda n: callbacks.Checkpoint("a", every=n), "every"),
+    "Recorder": (callbacks.Recorder, "every"),
     "descend steps": (lambda n: lab.descend("sgd", bowl, 1.0, n), "steps"),
     "descend epoch_steps": (lambda n: lab.descend("sgd", bowl, 1.0, 2, n), "epoch_steps"),
     "minimize": (lambda n: lab.minimize("sgd", bowl, 1.0, max_steps=n), "max_steps"),
