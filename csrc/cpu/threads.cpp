@@ -32,6 +32,17 @@ class FlushDenormals {
 
  private:
   unsigned saved_;
+#elif defined(__aarch64__)
+  FlushDenormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(saved_));
+    set(saved_ | 1UL << 24);  // FZ
+  }
+  ~FlushDenormals() { set(saved_); }
+
+ private:
+  static void set(unsigned long word) { asm volatile("msr fpcr, %0" ::"r"(word)); }
+
+  unsigned long saved_;
 #endif
 };
 
