@@ -147,13 +147,6 @@ template <class T> void Plan<T>::prepare() {
       const long columns = program_.tensors[op.in[0]].shape.back();
       scratch_elements_ = std::max(scratch_elements_, padded_rows(columns) * padded(columns));
     }
-    scratch_elements_ = std::max(scratch_elements_, std::visit(
-                                                        [](const auto& a) {
-                                                          if constexpr (requires { a.scratch(); })
-                                                            return a.scratch();
-                                                          return 0L;
-                                                        },
-                                                        op.what));
     const ops::Convolving* of = convolving(op);
     if (of != nullptr) conv_of(*of, op.parameter(0));
     if (const auto* pack = op.as<ops::ConvPack>()) {

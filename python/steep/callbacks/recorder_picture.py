@@ -55,6 +55,6 @@ def _panel(
 
 def _colours(count: int) -> list[tuple[float, ...]]:
     """Return colours from the first layer, dark, to the last, bright: legible for everybody."""
-    from matplotlib import colormaps  # noqa: PLC0415
+    from matplotlib import colormaps  # noqa: PLC0415  (an extra)
 
     return [tuple(colormaps["viridis"](0.9 * k / max(1, count - 1))) for k in range(count)]

@@ -160,6 +160,7 @@ class Recurrent(Layer):
         return lengths, given
 
     def _cell(self) -> str:
+        """Return what the native op calls the cell: each kind of layer says its own."""
         raise NotImplementedError
 
     def _weights(self, features: int) -> list[Tensor]:

@@ -48,6 +48,7 @@ class Callbacks:
         if len(recorders) > 1:
             raise ValueError(f"fit: one Recorder records a training, got {len(recorders)}")
         self.recorder: Recorder | None = recorders[0] if recorders else None
+        # Those of the lab alone, whose epochs may go by unseen.
         self._between = [item._between_calls for item in items if hasattr(item, "_between_calls")]
         self._trainer, self._place = trainer, place
         self._hooks = {hook: self._bind(hook) for hook in HOOKS}
