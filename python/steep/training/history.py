@@ -109,7 +109,9 @@ def extend(record: History, first: int, columns: Mapping[str, list[float]], coun
 
 
 def cut(record: History, epochs: int) -> None:
-    """Take back all but the first epochs."""
+    """Take back all but the first epochs; before any there are no columns, either."""
+    if epochs == 0:
+        record.history.clear()
     for values in record.history.values():
         del values[epochs:]
 
