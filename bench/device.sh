@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # One call on a machine with a GPU: builds steep's CUDA room there, proves it against the CPU, sanitises and times
-# it, in under nine minutes; everything is left under $OUT. Run from the repository root:
+# it, in under ten minutes without the sanitizers; everything is left under $OUT. Run from the repository root:
 #   bash bench/device.sh [part ...]
 # Without names all parts run, in order; one that fails does not stop the others. Python there needs
 # pybind11, NumPy, safetensors, tqdm and pytest; PyTorch and JAX are rivals, left out where they are not.
@@ -43,6 +43,16 @@ compile() {  # no pip: nothing is fetched, and one architecture is enough
     cmake --build "$build" -j "$(nproc)" && mkdir -p "$site" && cp -r python/steep "$site/" &&
     cp "$build"/_core*.so "$site/steep/" && "$python" -c 'import steep; print(steep.info())'
 }
+each_kernel() {  # what ncu counts in one step of every case; the clocks stay as they are
+  local name
+  for name in mlp_mnist:float32 lenet5:bfloat16 resnet20:bfloat16; do
+    timeout 60 ncu --clock-control none --csv --page raw --launch-count 64 --metrics "$counters" \
+      --section WarpStateStats \
+      "$python" bench/device/kernels.py once - --cases="${name%:*}" --precision="${name#*:}" \
+      >"$out/ncu-${name%:*}.csv" 2>&1
+    echo "ncu $name: exit $?"
+  done
+}
 sanitize() {  # over a few laws; racecheck, the slowest by far, over fewer
   local tool laws
   for tool in memcheck initcheck synccheck racecheck; do
@@ -53,21 +63,36 @@ sanitize() {  # over a few laws; racecheck, the slowest by far, over fewer
     echo "$tool: exit ${PIPESTATUS[0]}"
   done
 }
-export -f facts compile sanitize
+tests() {  # side by side where pytest-xdist is
+  local many=()
+  "$python" -c 'import xdist' 2>/dev/null && many=(-n 8)
+  "$python" -m pytest -q "${many[@]}" -p no:cacheprovider -p no:benchmark --durations=8 tests/test_cuda*.py
+}
+steps() { "$python" bench/device/steps.py "$out/$1.json" "${@:2}"; }
+profile() { "$python" bench/device/kernels.py "$1" "$out/$2.json" "${@:3}"; }
+export -f facts compile each_kernel sanitize tests steps profile
+counters=gpu__time_duration.sum,sm__throughput.avg.pct_of_peak_sustained_elapsed
+counters+=,gpu__compute_memory_throughput.avg.pct_of_peak_sustained_elapsed
+counters+=,sm__warps_active.avg.pct_of_peak_sustained_active,launch__grid_size,launch__registers_per_thread
+counters+=,smsp__issue_active.avg.pct_of_peak_sustained_active,dram__bytes.sum,lts__t_bytes.sum
+counters+=,l1tex__data_bank_conflicts_pipe_lsu.sum,sm__inst_executed_pipe_tensor.sum
+export counters
 
 part facts 40 bash -c facts
 part build 170 bash -c compile
 part same 60 "$python" bench/device/same_bytes.py
-part test 130 "$python" -m pytest -q -p no:cacheprovider tests/test_cuda.py tests/test_cuda_precision.py
-part rules 60 "$python" bench/device/kernels.py rules "$out/rules.json"
-part kernels 40 "$python" bench/device/kernels.py steps "$out/kernels.json"
-part steps 60 "$python" bench/device/steps.py "$out/steps.json" steep,tf32,bfloat16,graph,eager
-part libraries 40 env STEEP_CUBLASLT=on STEEP_CUDNN=on \
-  "$python" bench/device/steps.py "$out/libraries.json" tf32,bfloat16
-part jax 60 "$python" bench/device/steps.py "$out/jax.json" jax
+part test 130 bash -c tests
+part rules 60 bash -c 'profile rules rules'
+part kernels 40 bash -c 'profile steps kernels'
+part kernels16 30 bash -c 'profile steps kernels16 --cases=lenet5,resnet20 --precision=bfloat16'
+part steps 120 bash -c 'steps steps steep,tf32,bfloat16,graph,eager,eager-bf16,graph-bf16'
+part jax 90 bash -c 'steps jax jax --cases=mlp_tiny,mlp_mnist,mlp_wide,lenet5'
+part compiled 60 bash -c 'steps compiled compiled-bf16 --cases=resnet20,lenet5'
+part libraries 40 env STEEP_CUBLASLT=on STEEP_CUDNN=on bash -c 'steps libraries tf32,bfloat16'
+part ncu 90 bash -c each_kernel
 part sanitize 160 bash -c sanitize
 part ceilings 30 "$python" bench/device/ceilings.py
-grep -hE '^(same|rule|copy|kernel|step|product|memcheck|racecheck|initcheck|synccheck|FAILED|ERROR|E  )' \
-  "$out"/*.log | cut -c1-200
+grep -hE '^(same|rule|copy|kernel|step|product|ncu|memcheck|racecheck|initcheck|synccheck|FAILED|ERROR|E  )' \
+  "$out"/*.log | cut -c1-160
 tail -n 3 "$out/test.log" 2>/dev/null | cut -c1-300
 cat "$out/parts.txt"

@@ -1,6 +1,7 @@
 """What each kernel of steep takes on a GPU, by PyTorch's profiler: of steps, and of every update rule.
 
-python bench/device/kernels.py steps|rules FILE.json [--small]
+python bench/device/kernels.py steps|rules FILE.json [--small] [--cases=NAME,...] [--precision=MODE]
+python bench/device/kernels.py once - --cases=NAME [--precision=MODE]     # one step, for ncu
 """
 
 import inspect
@@ -12,8 +13,8 @@ from collections import defaultdict
 import numpy as np
 import steep
 import torch
+from cases import CASES, Case
 from steep import layers, optimizers
-from steps import CASES, RATE, Case
 
 BYTES = {0: 12, 1: 20, 2: 28, 3: 36, 4: 44}  # a parameter, by slots: w, g, slots; w and slots again
 
@@ -38,22 +39,29 @@ def short(name):
     return name[:110]
 
 
-def steps(small):
-    """Profile whole steps of the cases of `steps`."""
+def steps(small, names, precision):
+    """Profile whole steps of some cases."""
     rows = []
-    for name in CASES:
+    for name in names:
         case = Case(name, small)
-        body = [layers.Dense(n, "relu") for n in case.units[1:-1]]
-        net = steep.Sequential(layers.Rescale(1 / 255), *body, layers.Dense(case.units[-1]))
-        trainer = steep.Trainer(net, "cross_entropy", optimizers.Adam(RATE), device="cuda")
-        few = case.batch * min(case.steps, 64)
-        for kernel, times, each in profiled(
-            lambda: trainer.fit(case.X[:few], case.y[:few], epochs=1, batch_size=case.batch,
-                                progress=False)
-        ):  # fmt: skip
-            rows.append({"case": name, "kernel": short(kernel), "times": times, "us": each})
-            print(f"kernel {name:10s} {each:9.2f} us x {times:5d}  {short(kernel)}")
+        trainer = case.trainer(precision)
+        few = case.batch * min(case.steps, 16 if case.images else 64)
+
+        def work(case=case, trainer=trainer, few=few):
+            trainer.fit(case.X[:few], case.y[:few], epochs=1, batch_size=case.batch, progress=False)
+
+        for kernel, times, each in profiled(work):
+            row = {"case": name, "precision": precision, "kernel": short(kernel)}
+            rows.append(row | {"times": times, "us": each})
+            print(f"kernel {name:10s} {precision:8s} {each:9.2f} us x {times:5d}  {short(kernel)}")
     return rows
+
+
+def once(name, precision):
+    """Train one step."""
+    case = Case(name, small=True)
+    X, y = case.X[: case.batch], case.y[: case.batch]
+    case.trainer(precision).fit(X, y, epochs=1, batch_size=case.batch, progress=False)
 
 
 def copy_rate(n):
@@ -104,7 +112,14 @@ def rules(small):
 
 def main(what, file, *options):
     """Profile and write."""
-    found = {"steps": steps, "rules": rules}[what]("--small" in options)
+    given = dict(one[2:].split("=") for one in options if "=" in one)
+    names = given.get("cases", ",".join(CASES)).split(",")
+    precision = given.get("precision", "float32")
+    if what == "once":
+        once(names[0], precision)
+        return
+    small = "--small" in options
+    found = rules(small) if what == "rules" else steps(small, names, precision)
     with open(file, "w") as out:
         json.dump(found, out, indent=1)
 

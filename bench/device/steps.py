@@ -1,42 +1,21 @@
-"""Whole training steps on a GPU: steep beside PyTorch (eager and in a CUDA graph) and a JAX scan.
+"""Whole training steps on a GPU: steep beside PyTorch (eager, captured, compiled) and a JAX scan.
 
-python bench/device/steps.py FILE.json [steep,tf32,bfloat16,eager,graph,jax] [--small]
+python bench/device/steps.py FILE.json [WAY,...] [--small] [--cases=NAME,...]
 
-Everybody has the data on the device, shuffles there and takes batches by index. Times are of a
-step, the fastest and the median of the turns; a turn is an epoch or more.
+Everybody has the data on the device as bytes, shuffles there and takes batches by index. Times are
+of a step, the fastest and the median of the turns; a turn is an epoch or more. Ways that end in
+bf16 are PyTorch's autocast in channels last. A way that has no such case leaves it out.
 """
 
 import json
 import sys
 import time
 
-import numpy as np
-
-CASES = {  # units, batch, samples
-    "mlp_tiny": ((30, 64, 2), 32, 64000),
-    "mlp_mnist": ((784, 128, 10), 128, 60000),
-    "mlp_wide": ((784, 1024, 1024, 10), 128, 30000),
-}
-RATE = 1e-3
+from cases import CASES, RATE, Case, bench
 
 
-class Case:
-    """Random data and initial weights, the same for everybody."""
-
-    def __init__(self, name, small):
-        self.units, self.batch, samples = CASES[name]
-        samples = 4 * self.batch if small else samples
-        random = np.random.default_rng(0)
-        self.X = random.integers(0, 256, (samples, self.units[0]), dtype=np.uint8)
-        self.y = random.integers(0, self.units[-1], samples)
-        self.weights = [
-            ((random.standard_normal(s) * np.sqrt(2 / s[0])).astype(np.float32),
-             np.zeros(s[1], np.float32))
-            for s in zip(self.units, self.units[1:], strict=False)
-        ]  # fmt: skip
-        self.steps = samples // self.batch
-        self.epochs = 1 if small else max(1, 10000 // self.steps)
-        self.turns = 2 if small else 5
+class Unfit(Exception):
+    """This way does not have the case."""
 
 
 def timed(work, turns):
@@ -52,41 +31,44 @@ def timed(work, turns):
 
 def with_steep(case, precision="float32"):
     """Train through `Trainer.fit`, checks of the data and all."""
-    import steep
-
-    body = [steep.layers.Dense(n, "relu") for n in case.units[1:-1]]
-    net = steep.Sequential(steep.layers.Rescale(1 / 255), *body, steep.layers.Dense(case.units[-1]))
-    trainer = steep.Trainer(net, "cross_entropy", steep.optimizers.Adam(RATE), device="cuda",
-                            precision=precision)  # fmt: skip
-    samples = case.steps * case.batch
+    trainer = case.trainer(precision)
 
     def work():
-        trainer.fit(case.X[:samples], case.y[:samples], epochs=case.epochs, batch_size=case.batch,
-                    progress=False)  # fmt: skip
+        trainer.fit(case.X, case.y, epochs=case.epochs, batch_size=case.batch, progress=False)
         return case.epochs * case.steps
 
     return timed(work, case.turns)
 
 
-def with_torch(case, how):
-    """Train eagerly, or replay a captured step."""
+def with_torch(case, how, bf16=False):
+    """Train eagerly, replay a captured step, or one whose loss is compiled."""
     import torch
+    from rivals import torch_images
 
+    if bf16 and not case.images:
+        raise Unfit
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    body = []
-    for w, b in case.weights:
-        layer = torch.nn.Linear(*w.shape)
-        layer.weight.data, layer.bias.data = torch.tensor(w.T.copy()), torch.tensor(b)
-        body += [layer, torch.nn.ReLU()]
-    net = torch.nn.Sequential(*body[:-1]).to(device)
+    shape = (case.shape[2], *case.shape[:2]) if case.images else case.shape
+    modules, _ = torch_images.build(case.net, shape, iter(case.weights), bench)
+    net = torch.nn.Sequential(*modules).to(device)
+    if case.images:
+        net = net.to(memory_format=torch.channels_last)
     X, y = torch.tensor(case.X).to(device), torch.tensor(case.y).to(device)
     kind = {"fused": device == "cuda", "capturable": how == "graph"}
     optimizer = torch.optim.Adam(net.parameters(), RATE, **kind)
     loss_of, total = torch.nn.CrossEntropyLoss(), torch.zeros((), device=device)
 
+    def value(index):
+        x = X[index]
+        x = x.permute(0, 3, 1, 2) if case.images else x  # channels last as they lie
+        with torch.autocast(device, torch.bfloat16, enabled=bf16):
+            return loss_of(net(x.float() * (1 / 255)), y[index])
+
+    value = torch.compile(value) if how == "compiled" else value
+
     def step(index):
-        optimizer.zero_grad(set_to_none=how == "eager")
-        loss = loss_of(net(X[index].float() * (1 / 255)), y[index])
+        optimizer.zero_grad(set_to_none=how != "graph")
+        loss = value(index)
         loss.backward()
         optimizer.step()
         total.add_(loss.detach())
@@ -125,23 +107,27 @@ def with_jax(case):
     import jax
     import jax.numpy as jnp
     import optax
+    from rivals import jax_images
 
     X, y = jnp.asarray(case.X), jnp.asarray(case.y, jnp.int32)
-    weights = [(jnp.asarray(a), jnp.asarray(b)) for a, b in case.weights]
+    described = bench.ImageStep(case.name, case.net, case.shape, case.batch, 1)
+    trained, running = jax_images.split(described, case.weights, bench)
     optimizer = optax.adam(RATE)
 
-    def loss(weights, x, y):
-        for w, b in weights[:-1]:
-            x = jax.nn.relu(x @ w + b)
-        z = x @ weights[-1][0] + weights[-1][1]
-        return optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
+    def loss(trained, running, x, y):
+        forward = jax_images.Forward(trained, running, True, bench)
+        logits = forward.net(case.net, x)
+        mean = optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
+        return mean, forward.new
 
     def body(state, index):
-        weights, slots = state
+        trained, running, slots = state
         x = X[index].astype(jnp.float32) * (1 / 255)
-        value, gradients = jax.value_and_grad(loss)(weights, x, y[index])
+        (value, running), gradients = jax.value_and_grad(loss, has_aux=True)(
+            trained, running, x, y[index]
+        )
         changes, slots = optimizer.update(gradients, slots)
-        return (optax.apply_updates(weights, changes), slots), value
+        return (optax.apply_updates(trained, changes), running, slots), value
 
     def epoch(state, key):
         order = jax.random.permutation(key, len(X))[: case.steps * case.batch]
@@ -151,7 +137,7 @@ def with_jax(case):
     def run(state, key):
         return jax.lax.scan(epoch, state, jax.random.split(key, case.epochs))
 
-    held = [(weights, optimizer.init(weights)), 0]
+    held = [(trained, running, optimizer.init(trained)), 0]
 
     def work():
         held[1] += 1
@@ -168,26 +154,33 @@ WAYS = {
     "bfloat16": lambda case: with_steep(case, "bfloat16"),
     "eager": lambda case: with_torch(case, "eager"),
     "graph": lambda case: with_torch(case, "graph"),
+    "eager-bf16": lambda case: with_torch(case, "eager", bf16=True),
+    "graph-bf16": lambda case: with_torch(case, "graph", bf16=True),
+    "compiled-bf16": lambda case: with_torch(case, "compiled", bf16=True),
     "jax": with_jax,
 }
 
 
-def main(file, names="steep,graph,eager,jax", *options):
+def main(file, *options):
     """Time each way on each case; one that cannot run says why."""
+    ways = [one for one in options if not one.startswith("--")] or [",".join(WAYS)]
+    names = [one[8:] for one in options if one.startswith("--cases=")] or [",".join(CASES)]
     found = []
-    for name in CASES:
-        for way in names.split(","):
+    for name in names[0].split(","):
+        for way in ways[0].split(","):
             row = {"case": name, "impl": way}
             try:
                 best, median = WAYS[way](Case(name, "--small" in options))
                 row |= {"min_s": best / 1e6, "median_s": median / 1e6}
-                print(f"step {name:10s} {way:8s} {best:9.2f} us, median {median:9.2f}", flush=True)
+                print(f"step {name:10s} {way:13s} {best:9.2f} us, median {median:9.2f}", flush=True)
+            except Unfit:
+                continue
             except Exception as error:
                 row["note"] = f"{type(error).__name__}: {error}"
-                print(f"step {name:10s} {way:8s} {row['note'][:200]}", flush=True)
+                print(f"step {name:10s} {way:13s} {row['note'][:200]}", flush=True)
             found.append(row)
-    with open(file, "w") as out:
-        json.dump(found, out, indent=1)
+            with open(file, "w") as out:  # what is known when the time is over
+                json.dump(found, out, indent=1)
 
 
 if __name__ == "__main__":

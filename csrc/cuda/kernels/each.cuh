@@ -1,25 +1,28 @@
 // The loop of every elementwise kernel: f(r, c) for the rows of a batch and the columns of a tensor, a thread
 // each. Values live with their kernels.
 #pragma once
+#include "cuda/kernels/divisor.h"
 #include "cuda/kernels/kernel.cuh"
 
 namespace steep::cuda {
 
 template <class F>
 __global__ void __launch_bounds__(256)
-    each_element(F f, unsigned size, unsigned columns, int first) {
+    each_element(F f, unsigned size, Divisor by_columns, int first) {
   const unsigned i = blockIdx.x * 256 + threadIdx.x;
-  if (i < size) f(first + static_cast<int>(i / columns), static_cast<int>(i % columns));
+  if (i >= size) return;
+  const Divisor::Parts at = by_columns.of(static_cast<int>(i));
+  f(first + at.quotient, at.rest);
 }
 
-// Few enough rows at a time that elements are counted in 32 bits.
+// Few enough rows at a time that elements are counted in 31 bits.
 template <class F> void each(const Place& at, int columns, const F& f) {
-  const long most = (1L << 31) / columns;
+  const long most = (1L << 30) / columns;
   for (long first = 0; first < at.rows; first += most) {
     const long rows = at.rows - first < most ? at.rows - first : most;
     const auto size = static_cast<unsigned>(rows * columns);
     start(at.stream, dim3(blocks_of(size, 256)), dim3(256), each_element<F>, f, size,
-          static_cast<unsigned>(columns), static_cast<int>(first));
+          Divisor(columns), static_cast<int>(first));
   }
 }
 
@@ -37,6 +40,30 @@ template <class Value> struct Written {
 template <class Value>
 void write_each(const Place& at, const View& y, bool accumulate, const Value& value) {
   each(at, y.columns, Written<Value>{y, accumulate, value});
+}
+
+// The same by four neighbours, where value is whole() and y aligned: value.four(r, c).
+template <class Value> struct WrittenFours {
+  View y;
+  bool accumulate;
+  Value value;
+  __device__ __forceinline__ void operator()(int r, int quarter) const {
+    Four* const p = reinterpret_cast<Four*>(y.data + r * y.ld + 4L * quarter);
+    Four x = value.four(r, 4 * quarter);
+    if (accumulate) {
+      const Four old = *p;
+#pragma unroll
+      for (int i = 0; i < 4; ++i) x.of[i] = old.of[i] + x.of[i];
+    }
+    *p = x;
+  }
+};
+template <class Value>
+void write_fours(const Place& at, const View& y, bool accumulate, const Value& value) {
+  if (y.columns % 4 != 0 || !aligned(y.data, y.ld) || !value.whole()) {
+    return write_each(at, y, accumulate, value);
+  }
+  each(at, y.columns / 4, WrittenFours<Value>{y, accumulate, value});
 }
 
 STEEP_HD float at(const View& x, int r, int c) { return x.data[r * x.ld + c]; }

@@ -6,7 +6,11 @@
 //   Line line(int m) of A, or of n for B: what is worked out once; float at(Line, int k). Elements are asked
 //   for inside of their bounds only, lines anywhere.
 //   Epilogue: float init(int m, int n);  void store(int m, int n, float sum).
-// kFastK says whether neighbouring k (or else m, n) lie together in memory: threads read along it.
+// kFastK says whether neighbouring k (or else m, n) lie together in memory: threads read four along it. Who
+// reads them at once has, where k is fast,
+//   Four four(Line, int k, int left): elements k to k + 3, 0 from the `left`th on;
+// else Lines lines(int m, int all) of rows m to m + 3, and Four four(Lines, int k), 0 from row `all` on.
+// Who writes several n at once has float* place(m, n), float value(m, n, sum) and `aligned` in place of store.
 //
 // The same on tensor cores: tensor.cuh; which of them: product.cuh.
 //
@@ -15,60 +19,155 @@
 #pragma once
 #include <type_traits>
 
+#include "cuda/kernels/divisor.h"
 #include "cuda/kernels/kernel.cuh"
 
 namespace steep::cuda {
 
-constexpr int kThreads = 256;
+// So many threads have RM x RN sums each, in groups of four neighbours or fewer.
+template <int TM, int TN, int TK, int RM, int RN> struct Tile {
+  static constexpr int tm = TM, tn = TN, tk = TK, rm = RM, rn = RN;
+  static constexpr int across = TN / RN, threads = TM / RM * across;
+  static constexpr int together = 1;      // k that one place holds
+  static constexpr bool by_rows = false;  // neighbouring k, or else sides, are together
+  static_assert(TM % 8 == 0 && TN % 8 == 0 && TK % 8 == 0);
+  // Four more keep neighbouring k on different banks.
+  alignas(16) float a[2][TK][TM + 4];
+  alignas(16) float b[2][TK][TN + 4];
 
-template <int TM, int TN, int TK> struct Tile {
-  static constexpr int tm = TM, tn = TN, tk = TK;
-  static constexpr int rm = TM / 16, rn = TN / 16;  // of a thread, 16 rows and columns apart
-  static constexpr int kA = TM * TK / kThreads, kB = TN * TK / kThreads;  // a thread's loads
-  static_assert(TM * TK % kThreads == 0 && TN * TK % kThreads == 0 && TK % 4 == 0);
-  // Neighbouring k lie together and are read four at a time; four more keep rows on different banks.
-  alignas(16) float a[2][TM][TK + 4];
-  alignas(16) float b[2][TN][TK + 4];
+  template <class Side>
+  static __device__ __forceinline__ void put_depths(Side& to, int side, int k, const Four& x) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) to[k + i][side] = x.of[i];
+  }
+  template <class Side> static __device__ __forceinline__ void put_sides(Side& to, int side, int k,
+                                                                         const Four (&x)[1]) {
+    *reinterpret_cast<Four*>(&to[k][side]) = x[0];
+  }
 };
+
 // A side of tiles on their way: while one is summed the next two are in registers, all loads of each at once,
-// since one takes less time to sum than to come. A thread's elements lie on a few lines of the operand, or
-// on one. A place of the tile holds so many neighbouring k together.
-template <class Operand, int kSide, int kDepth, int kTogether = 1> struct Ahead {
+// since one takes less time to sum than to come. A thread reads units: four neighbouring k of a line, or four
+// neighbouring lines at the k of one place. A warp's share of them is short along what is written to shared
+// memory and long enough along what is read.
+template <class Tile, class Operand, int kSide> struct Ahead {
   static constexpr bool kFastK = Operand::kFastK;
-  static constexpr int kLoads = kSide * kDepth / kThreads;
-  static constexpr int kLines = kFastK ? kLoads : 1;
-  static_assert(kFastK ? kThreads % kDepth == 0 : kThreads % kSide == 0);
+  static constexpr int kThreads = Tile::threads, kTogether = Tile::together;
+  static constexpr int kFours = kFastK ? 1 : kTogether;  // of a unit
+  static constexpr int kUnits =
+      kFastK ? kSide * (Tile::tk / 4) : kSide / 4 * (Tile::tk / kTogether);
+  static constexpr int kLoads = (kUnits + kThreads - 1) / kThreads;
+  static constexpr bool kReadsFours = requires(const Operand& o, int k) {
+    requires kFastK;
+    o.four(o.line(0), k, k);
+  };
+  static constexpr bool kReadsLines = requires(const Operand& o, int k) { o.lines(k, k); };
+  static auto held(const Operand& o) {
+    if constexpr (kReadsLines)
+      return o.lines(0, 0);
+    else
+      return o.line(0);
+  }
+  using Held = decltype(held(std::declval<const Operand&>()));
+  static constexpr int kHeld = kFastK || kReadsLines ? 1 : 4;  // of a unit
   const Operand& operand;
   const int t, first, sides, depths;
-  typename Operand::Line lines[kLines];
-  float of[2][kLoads][kTogether];
+  Held lines[kLoads][kHeld];
+  Four of[2][kLoads][kFours];
 
-  STEEP_HD int side(int i) const { return kFastK ? (t + i * kThreads) / kDepth : t % kSide; }
-  STEEP_HD int depth(int i) const { return kFastK ? t % kDepth : (t + i * kThreads) / kSide; }
+  STEEP_HD static int side(int u) {
+    if constexpr (kFastK) {
+      constexpr int kDepths = Tile::tk / 4 < 4 ? Tile::tk / 4 : 4, kSides = 32 / kDepths;
+      static_assert(kSide % kSides == 0);
+      return u % kSides + kSides * (u / 32 % (kSide / kSides));
+    }
+    return 4 * ((Tile::by_rows ? u / 8 : u) % (kSide / 4));
+  }
+  STEEP_HD static int depth(int u) {
+    if constexpr (kFastK) {
+      constexpr int kDepths = Tile::tk / 4 < 4 ? Tile::tk / 4 : 4;
+      return 4 * (u % 32 / (32 / kDepths) + kDepths * (u / (kSide * kDepths)));
+    }
+    return Tile::by_rows ? kTogether * (u % 8 + 8 * (u / (2 * kSide))) : u / (kSide / 4);
+  }
+  STEEP_HD bool mine(int u) const { return kUnits % kThreads == 0 || u < kUnits; }
   __device__ __forceinline__ Ahead(const Operand& from, int thread, int first_side, int all_sides,
                                    int all_depths)
       : operand(from), t(thread), first(first_side), sides(all_sides), depths(all_depths) {
 #pragma unroll
-    for (int i = 0; i < kLines; ++i) lines[i] = operand.line(first + side(i));
+    for (int i = 0; i < kLoads; ++i) {
+      const int s = first + side(t + i * kThreads);
+      if constexpr (kReadsLines) {
+        lines[i][0] = operand.lines(s, sides);
+      } else {
+#pragma unroll
+        for (int h = 0; h < kHeld; ++h) lines[i][h] = operand.line(s + h);
+      }
+    }
+  }
+  __device__ __forceinline__ Four read(int i, int s, int k) const {
+    Four x;
+    if constexpr (kReadsFours) {
+      return s < sides ? operand.four(lines[i][0], k, depths - k) : Four{};
+    } else if constexpr (kReadsLines) {
+      return k < depths ? operand.four(lines[i][0], k) : Four{};
+    } else {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const int at = kFastK ? k + e : k;
+        x.of[e] = s + (kFastK ? 0 : e) < sides && at < depths
+                      ? operand.at(lines[i][kFastK ? 0 : e], at)
+                      : 0.0f;
+      }
+      return x;
+    }
   }
   template <int kTurn> __device__ __forceinline__ void load(int k0) {
 #pragma unroll
     for (int i = 0; i < kLoads; ++i) {
+      const int u = t + i * kThreads;
 #pragma unroll
-      for (int p = 0; p < kTogether; ++p) {
-        const int k = k0 + depth(i) * kTogether + p;
-        of[kTurn][i][p] =
-            first + side(i) < sides && k < depths ? operand.at(lines[kFastK ? i : 0], k) : 0.0f;
-      }
+      for (int f = 0; mine(u) && f < kFours; ++f)
+        of[kTurn][i][f] = read(i, first + side(u), k0 + depth(u) + f);
     }
   }
-  // Each place as `put` makes it of its numbers.
-  template <int kTurn, class To, class Put>
-  __device__ __forceinline__ void store(To& to, const Put& put) const {
+  template <int kTurn, class To> __device__ __forceinline__ void store(To& to) const {
 #pragma unroll
-    for (int i = 0; i < kLoads; ++i) to[side(i)][depth(i)] = put(of[kTurn][i]);
+    for (int i = 0; i < kLoads; ++i) {
+      const int u = t + i * kThreads;
+      if (!mine(u)) continue;
+      if constexpr (kFastK)
+        Tile::put_depths(to, side(u), depth(u), of[kTurn][i][0]);
+      else
+        Tile::put_sides(to, side(u), depth(u), of[kTurn][i]);
+    }
   }
 };
+
+// Neighbouring results from (r, c) on, where they are.
+template <int kRun, class Epilogue> __device__ __forceinline__ void put_results(const Epilogue& e,
+                                                                                int m, int n, int r,
+                                                                                int c,
+                                                                                const float* sums) {
+  if (r >= m) return;
+  if constexpr (requires { e.place(r, c); }) {
+    struct alignas(4 * kRun) Run { float of[kRun]; };
+    if (e.aligned && c + kRun <= n) {
+      Run x;
+#pragma unroll
+      for (int i = 0; i < kRun; ++i) x.of[i] = e.value(r, c + i, sums[i]);
+      *reinterpret_cast<Run*>(e.place(r, c)) = x;
+      return;
+    }
+#pragma unroll
+    for (int i = 0; i < kRun; ++i)
+      if (c + i < n) *e.place(r, c + i) = e.value(r, c + i, sums[i]);
+  } else {
+#pragma unroll
+    for (int i = 0; i < kRun; ++i)
+      if (c + i < n) e.store(r, c + i, sums[i]);
+  }
+}
 
 // Sums over rows that the last row of blocks makes beside a product, each block its own columns: parts of
 // 64 rows, four of them a stretch, then the stretches, as on the CPU.
@@ -80,10 +179,10 @@ struct Summed {
 };
 struct NothingSummed {};
 
-template <int kColumns, int kSize> __device__ __forceinline__ void sum_columns(
-    const Summed& s, int first, float (&part)[kSize]) {
+template <int kColumns, int kThreads> __device__ __forceinline__ void sum_columns(
+    const Summed& s, int first, float (&part)[kThreads]) {
   constexpr int kParts = kThreads / kColumns, kPart = 64, kStretch = 4;
-  static_assert(kParts % kStretch == 0 && kParts * kColumns <= kSize);
+  static_assert(kParts % kStretch == 0);
   const int t = static_cast<int>(threadIdx.x), lane = t % kColumns, mine = t / kColumns;
   const int c = first + lane;
   const bool there = c < s.x.columns;
@@ -125,87 +224,94 @@ template <class A> __device__ __forceinline__ int depth_of(const A& a, int k) {
 }
 
 // Are these columns' sums what this block is for?
-template <class Sums>
-__device__ __forceinline__ bool summed_beside(const Sums& sums, int first, int columns) {
+template <class Tile, class Sums>
+__device__ __forceinline__ bool summed_beside(const Sums& sums, int first) {
   if constexpr (std::is_same_v<Sums, Summed>) {
-    STEEP_SHARED(part, float[kThreads]);
+    STEEP_SHARED(part, float[Tile::threads]);
     if (blockIdx.y != gridDim.y - 1) return false;  // the same for all threads
-    for (int c = first; c < first + columns; c += 16) sum_columns<16>(sums, c, part);
+    for (int c = first; c < first + Tile::tn; c += 16) sum_columns<16>(sums, c, part);
     return true;
   }
   return false;
 }
 
+// A row of a side: `kCount` numbers of a thread, in groups `apart` one from the next.
+template <int kCount> struct Numbers {
+  static constexpr int kRun = kCount < 4 ? kCount : 4;
+  struct alignas(4 * kRun) Run { float of[kRun]; };
+  static_assert(kCount % kRun == 0);
+  Run runs[kCount / kRun];
+  __device__ __forceinline__ Numbers(const float* from, int apart) {
+#pragma unroll
+    for (int i = 0; i < kCount / kRun; ++i)
+      runs[i] = *reinterpret_cast<const Run*>(from + i * apart);
+  }
+  STEEP_HD float operator[](int i) const { return runs[i / kRun].of[i % kRun]; }
+};
+
+// Loops are short in code: a kernel of a small step runs once and has to be fetched first.
 template <class Tile, class A, class B, class Epilogue, class Sums>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(Tile::threads)
     gemm(int m, int n, int all_k, A all_a, B all_b, Epilogue all_epilogue, Sums sums) {
   const A a = part_of(all_a);
   const B b = part_of(all_b);
   const Epilogue epilogue = part_of(all_epilogue);
   const int k = depth_of(a, all_k);
   constexpr int TK = Tile::tk, RM = Tile::rm, RN = Tile::rn;
+  constexpr int kRows = Numbers<RM>::kRun, kColumns = Numbers<RN>::kRun;
+  constexpr int kDown = Tile::tm / RM * kRows, kAcross = Tile::across * kColumns;  // of groups
+  [[maybe_unused]] constexpr int kUnroll = RM * RN >= 64 ? 2 : RM * RN >= 16 ? 4 : 8;
   STEEP_SHARED(s, Tile);
-  const int t = static_cast<int>(threadIdx.x), row = t / 16, column = t % 16;
+  const int t = static_cast<int>(threadIdx.x);
+  const int row = t / Tile::across * kRows, column = t % Tile::across * kColumns;
   const int m0 = static_cast<int>(blockIdx.y) * Tile::tm;
   const int n0 = static_cast<int>(blockIdx.x) * Tile::tn;
-  if (summed_beside(sums, n0, Tile::tn)) return;
-  Ahead<A, Tile::tm, TK> left(a, t, m0, m, k);
-  Ahead<B, Tile::tn, TK> right(b, t, n0, n, k);
+  if (summed_beside<Tile>(sums, n0)) return;
+  const auto m_of = [&](int i) { return m0 + row + i / kRows * kDown + i % kRows; };
+  const auto n_of = [&](int j) { return n0 + column + j / kColumns * kAcross + j % kColumns; };
+  Ahead<Tile, A, Tile::tm> left(a, t, m0, m, k);
+  Ahead<Tile, B, Tile::tn> right(b, t, n0, n, k);
   const auto load = [&]<int kTurn>(int k0) {
     left.template load<kTurn>(k0);
     right.template load<kTurn>(k0);
   };
-  load.template operator()<0>(0);
-  load.template operator()<1>(TK);
   float sum[RM][RN];
 #pragma unroll
   for (int i = 0; i < RM; ++i)
 #pragma unroll
     for (int j = 0; j < RN; ++j) {
-      const int r = m0 + row + i * 16, c = n0 + column + j * 16;
+      const int r = m_of(i), c = n_of(j);
       sum[i][j] = r < m && c < n ? epilogue.init(r, c) : 0.0f;
     }
-  const auto add = [&](int turn, int q, int depth) {  // four k, or the `depth` there are
-    Four x[RM], y[RN];
-#pragma unroll
-    for (int i = 0; i < RM; ++i) x[i] = *reinterpret_cast<const Four*>(&s.a[turn][row + i * 16][q]);
-#pragma unroll
-    for (int j = 0; j < RN; ++j)
-      y[j] = *reinterpret_cast<const Four*>(&s.b[turn][column + j * 16][q]);
-#pragma unroll
-    for (int p = 0; p < 4; ++p) {
-      if (p >= depth) break;
+  const auto tile = [&]<int kTurn>(int k0) {
+    if (k0 >= 0) {
+      left.template store<kTurn>(s.a[kTurn]);
+      right.template store<kTurn>(s.b[kTurn]);
+      __syncthreads();  // once a tile: the other half is free since the last one
+    }
+    load.template operator()<kTurn>(k0 + 2 * TK);
+    if (k0 < 0) return;
+    const int depth = k - k0 < TK ? k - k0 : TK;  // not beyond: 0*0 + (-0) is +0
+#pragma unroll kUnroll
+    for (int p = 0; p < depth; ++p) {
+      const Numbers<RM> x(&s.a[kTurn][p][row], kDown);
+      const Numbers<RN> y(&s.b[kTurn][p][column], kAcross);
 #pragma unroll
       for (int i = 0; i < RM; ++i)
 #pragma unroll
-        for (int j = 0; j < RN; ++j) sum[i][j] = fma_(x[i].of[p], y[j].of[p], sum[i][j]);
+        for (int j = 0; j < RN; ++j) sum[i][j] = fma_(x[i], y[j], sum[i][j]);
     }
   };
-  const auto tile = [&]<int kTurn>(int k0) {
-    const auto put = [](const float (&x)[1]) { return x[0]; };
-    left.template store<kTurn>(s.a[kTurn], put);
-    right.template store<kTurn>(s.b[kTurn], put);
-    __syncthreads();  // once a tile: the other half is free since the last one
-    load.template operator()<kTurn>(k0 + 2 * TK);
-    if (k0 + TK <= k) {
-#pragma unroll
-      for (int q = 0; q < TK; q += 4) add(kTurn, q, 4);
-    } else {
-      for (int q = 0; q < k - k0; q += 4)
-        add(kTurn, q, k - k0 - q);  // not beyond: 0*0 + (-0) is +0
-    }
-  };
-  for (int k0 = 0; k0 < k; k0 += 2 * TK) {
+#pragma unroll 1
+  for (int k0 = -2 * TK; k0 < k; k0 += 2 * TK) {  // the first two are only read
     tile.template operator()<0>(k0);
     if (k0 + TK < k) tile.template operator()<1>(k0 + TK);
   }
 #pragma unroll
   for (int i = 0; i < RM; ++i)
 #pragma unroll
-    for (int j = 0; j < RN; ++j) {
-      const int r = m0 + row + i * 16, c = n0 + column + j * 16;
-      if (r < m && c < n) epilogue.store(r, c, sum[i][j]);
-    }
+    for (int j = 0; j < RN; j += kColumns)
+      put_results<kColumns>(epilogue, m, n, m_of(i), n_of(j), &sum[i][j]);
 }
 
 // ---- Operands ----
@@ -219,34 +325,56 @@ struct Strided {  // elements of a line are `step` apart
 struct Dense {
   float* data;
   long ld;
-  int width, positions;
+  int width;
+  Divisor by_positions;
   STEEP_HD long offset(int m) const {
-    if (positions == 1) return m * ld;
-    return m / positions * ld + m % positions * width;
+    const Divisor::Parts at = by_positions.of(m);
+    return at.quotient * ld + at.rest * width;
   }
   STEEP_HD float* row(int m) const { return data + offset(m); }
 };
-STEEP_HD Dense dense(const View& x, int positions) {
-  return {x.data, x.ld, x.columns / positions, positions};
+inline Dense dense(const View& x, int positions) {
+  return {x.data, x.ld, x.columns / positions, Divisor(positions)};
+}
+// May every position be read four numbers at once?
+inline bool aligned(const Dense& x) {
+  return aligned(x.data, x.ld) && (x.by_positions.by() == 1 || x.width % 4 == 0);
 }
 
 struct RowMajor {  // A(m, k)
   static constexpr bool kFastK = true;
   using Line = const float*;
   Dense x;
+  bool whole;  // lines may be read four at once
+  explicit RowMajor(const Dense& of) : x(of), whole(aligned(of)) {}
   STEEP_HD Line line(int m) const { return x.row(m); }
   STEEP_HD float at(Line line, int k) const { return line[k]; }
+  STEEP_HD Four four(Line line, int k, int left) const { return four_at(line + k, whole, left); }
+};
+struct Beside {  // neighbours of which there are `left`
+  const float* data;
+  int left;
 };
 struct ColumnMajor {  // A(m, k) = x(k, m), or B(k, n) = x(k, n)
   static constexpr bool kFastK = false;
   using Line = const float*;
   Dense x;
+  bool whole;
+  explicit ColumnMajor(const Dense& of) : x(of), whole(aligned(of)) {}
   STEEP_HD Line line(int m) const { return x.data + m; }
   STEEP_HD float at(Line line, int k) const { return line[x.offset(k)]; }
+  STEEP_HD Beside lines(int m, int all) const { return {x.data + m, all - m}; }
+  STEEP_HD Four four(const Beside& of, int k) const {
+    return four_at(of.data + x.offset(k), whole, of.left);
+  }
 };
 using Right = ColumnMajor;
 // Where element (row, column) of a matrix in panels lies.
 STEEP_HD long in_panels(const Panels& p, int row, int column) { return p.at(row, column); }
+struct Strip {  // four columns of a panel: whole, since panels are padded by 0
+  const float* data;
+  int step;
+};
 struct Packed {  // B(k, n) = w(k, n)
   static constexpr bool kFastK = false;
   using Line = Strided;
@@ -256,6 +384,14 @@ struct Packed {  // B(k, n) = w(k, n)
     return {w.data + w.panels.offset(panel) + n % static_cast<int>(kPanel), w.panels.width(panel)};
   }
   STEEP_HD float at(Line line, int k) const { return line.data[k * line.step]; }
+  STEEP_HD Strip lines(int n, int all) const {
+    const Strided of = line(n < all ? n : 0);  // what lies beyond is not looked at
+    return {n < all ? of.data : nullptr, static_cast<int>(of.step)};
+  }
+  STEEP_HD Four four(const Strip& of, int k) const {
+    return of.data ? *reinterpret_cast<const Four*>(of.data + static_cast<long>(k) * of.step)
+                   : Four{};
+  }
 };
 struct PackedTurned {  // B(k, n) = w(n, k)
   static constexpr bool kFastK = true;
@@ -263,6 +399,9 @@ struct PackedTurned {  // B(k, n) = w(n, k)
   Weight w;
   STEEP_HD Line line(int n) const { return n; }
   STEEP_HD float at(Line n, int k) const { return w.data[in_panels(w.panels, n, k)]; }
+  STEEP_HD Four four(Line n, int k, int left) const {
+    return four_at(w.data + in_panels(w.panels, n, left > 0 ? k : 0), true, left);
+  }
 };
 
 }  // namespace steep::cuda

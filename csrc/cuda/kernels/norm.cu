@@ -7,40 +7,57 @@ namespace steep::cuda {
 
 namespace {
 
-constexpr int kTile = 32, kParts = 4, kStretch = 256;  // channels of a block; parts; pixels
+constexpr int kParts = 4, kStretch = 256;  // parts; pixels
+constexpr int kAtOnce = 4;                 // stretches
 
-// Sums over pixels of what step(sums, p) adds, a thread a channel and part; the first part's thread has them.
-template <int kSums, class Step>
-__device__ void over_pixels(int pixels, bool there, float (&shared)[kSums][kParts][kTile],
+// A block has so many channels of a sample, a thread a channel, a part and a stretch.
+template <int kTile> struct Block {
+  static constexpr int threads = kTile * kParts * kAtOnce;
+  template <int kSums> using Partial = float[kAtOnce][kSums][kParts][kTile];
+};
+
+// Sums over pixels of what step(sums, p) adds; the threads of the first part and stretch have them. Stretches come
+// side by side and are added one after the other.
+template <int kTile, int kSums, class Step>
+__device__ void over_pixels(int pixels, bool there, float (&shared)[kAtOnce][kSums][kParts][kTile],
                             float (&total)[kSums], const Step& step) {
   const int c = static_cast<int>(threadIdx.x), q = static_cast<int>(threadIdx.y);
+  const int own = static_cast<int>(threadIdx.z);
   for (int k = 0; k < kSums; ++k) total[k] = 0;
-  for (int first = 0; first < pixels; first += kStretch) {
-    const int end = first + kStretch < pixels ? first + kStretch : pixels;
+  for (int first = 0; first < pixels; first += kAtOnce * kStretch) {
+    const int begin = first + own * kStretch;
+    const int end = begin + kStretch < pixels ? begin + kStretch : pixels;
     float part[kSums] = {};
-    for (int p = first + q; there && p < end; p += kParts) step(part, p);
-    for (int k = 0; k < kSums; ++k) shared[k][q][c] = part[k];
+    if (there) {
+#pragma unroll 16
+      for (int p = begin + q; p < end; p += kParts) step(part, p);
+    }
+    for (int k = 0; k < kSums; ++k) shared[own][k][q][c] = part[k];
     __syncthreads();
-    for (int k = 0; k < kSums && q == 0; ++k) {
-      const auto& of = shared[k];
-      total[k] = total[k] + ((of[0][c] + of[1][c]) + (of[2][c] + of[3][c]));
+    if (q == 0 && own == 0) {
+      for (int i = 0; i < kAtOnce && first + i * kStretch < pixels; ++i) {
+        for (int k = 0; k < kSums; ++k) {
+          const auto& of = shared[i][k];
+          total[k] = total[k] + ((of[0][c] + of[1][c]) + (of[2][c] + of[3][c]));
+        }
+      }
     }
     __syncthreads();
   }
 }
 
-struct Spot {  // a channel of a sample
+template <int kTile> struct Spot {  // a channel of a sample
   int c, r;
   bool there, first;
   __device__ explicit Spot(int channels)
       : c(static_cast<int>(blockIdx.y * kTile + threadIdx.x)), r(static_cast<int>(blockIdx.x)),
-        there(c < channels), first(threadIdx.y == 0) {}
+        there(c < channels), first(threadIdx.y == 0 && threadIdx.z == 0) {}
 };
 
-__global__ void __launch_bounds__(kTile* kParts)
+template <int kTile> __global__ void __launch_bounds__(Block<kTile>::threads)
     sum_of_pixels(int pixels, int channels, View x, View out) {
-  STEEP_SHARED(shared, float[1][kParts][kTile]);
-  const Spot at(channels);
+  STEEP_SHARED(shared, typename Block<kTile>::template Partial<1>);
+  const Spot<kTile> at(channels);
   const float* const from = x.data + at.r * x.ld + at.c;
   float total[1];
   over_pixels(pixels, at.there, shared, total, [&](float* sums, int p) {
@@ -49,10 +66,11 @@ __global__ void __launch_bounds__(kTile* kParts)
   if (at.there && at.first) out.data[at.r * out.ld + at.c] = total[0];
 }
 
-__global__ void __launch_bounds__(kTile* kParts) pixel_moments(Norm n, View x, View out) {
-  STEEP_SHARED(shared, float[1][kParts][kTile]);
+template <int kTile> __global__ void __launch_bounds__(Block<kTile>::threads)
+    pixel_moments(Norm n, View x, View out) {
+  STEEP_SHARED(shared, typename Block<kTile>::template Partial<1>);
   STEEP_SHARED(centers, float[kTile]);
-  const Spot at(n.channels);
+  const Spot<kTile> at(n.channels);
   const float* const from = x.data + at.r * x.ld + at.c;
   float total[1];
   over_pixels(n.pixels, at.there, shared, total, [&](float* sums, int p) {
@@ -76,10 +94,10 @@ STEEP_HD const float* row_of(const Norm& n, const View& x, int r) {
   return x.data + group_of(n, r) * x.ld;
 }
 
-__global__ void __launch_bounds__(kTile* kParts)
+template <int kTile> __global__ void __launch_bounds__(Block<kTile>::threads)
     pixel_sums(Norm n, View dy, View x, View statistics, View out) {
-  STEEP_SHARED(shared, float[2][kParts][kTile]);
-  const Spot at(n.channels);
+  STEEP_SHARED(shared, typename Block<kTile>::template Partial<2>);
+  const Spot<kTile> at(n.channels);
   const float *const up = dy.data + at.r * dy.ld + at.c, *const in = x.data + at.r * x.ld + at.c;
   const float* const of = row_of(n, statistics, at.r) + at.c;
   const long width = padded(n.channels);
@@ -97,23 +115,33 @@ __global__ void __launch_bounds__(kTile* kParts)
 }
 
 // A block a tile of 16 channels and a group of samples: rows come together, one thread a channel adds them.
-constexpr int kChannels = 16, kRows = 16;
-struct Rows2 { double of[2][kRows][kChannels]; };
+constexpr int kChannels = 16, kRows = 16,
+              kTogether = 8;  // rows of threads; of rows, those of a thread
+struct Rows2 { double of[2][kRows * kTogether][kChannels]; };
 template <class Add>
 __device__ void over_rows(const View& x, int first, int end, int c, bool there, long second,
                           Rows2& shared, const Add& add) {
   const int lane = static_cast<int>(threadIdx.x), row = static_cast<int>(threadIdx.y);
-  for (int from = first; from < end; from += kRows) {
-    const int r = from + row;
-    if (there && r < end) {
-      const float* const at = x.data + r * x.ld + c;
-      shared.of[0][row][lane] = static_cast<double>(at[0]);
-      shared.of[1][row][lane] = static_cast<double>(at[second]);
+  for (int from = first; from < end; from += kRows * kTogether) {
+    float of[2][kTogether];
+#pragma unroll
+    for (int i = 0; i < kTogether; ++i) {
+      const int r = from + row + i * kRows;
+      const bool read = there && r < end;
+      of[0][i] = read ? x.data[r * x.ld + c] : 0.0f;
+      of[1][i] = read ? x.data[r * x.ld + c + second] : 0.0f;
+    }
+#pragma unroll
+    for (int i = 0; i < kTogether; ++i) {
+      for (int k = 0; k < 2; ++k)
+        shared.of[k][row + i * kRows][lane] = static_cast<double>(of[k][i]);
     }
     __syncthreads();
-    const int rows = end - from < kRows ? end - from : kRows;
-    for (int i = 0; there && row == 0 && i < rows; ++i)
-      add(shared.of[0][i][lane], shared.of[1][i][lane]);
+    const int rows = end - from < kRows * kTogether ? end - from : kRows * kTogether;
+    if (there && row == 0) {
+#pragma unroll 8
+      for (int i = 0; i < rows; ++i) add(shared.of[0][i][lane], shared.of[1][i][lane]);
+    }
     __syncthreads();
   }
 }
@@ -194,11 +222,35 @@ struct Frozen {
   }
 };
 
+// May these be read four channels at once?
+template <class... Views>
+bool all_aligned(const Norm& n, const float* row, const Views&... views) {
+  return n.channels % 4 == 0 && aligned(row, 0) && (aligned(views.data, views.ld) && ...);
+}
+STEEP_HD Four four_of(const float* p) { return *reinterpret_cast<const Four*>(p); }
+STEEP_HD Four four_of(const View& x, int r, int c) { return four_of(x.data + r * x.ld + c); }
 struct Normalized {
   Norm n;
   View x, statistics, residual;
   const float* shift;
   bool relu;
+  Divisor by_channels;
+  bool whole() const { return all_aligned(n, shift, x, statistics, residual); }
+  STEEP_HD Four four(int r, int c) const {
+    const int k = by_channels.of(c).rest;
+    const float* const of = row_of(n, statistics, r) + k;
+    const Four in = four_of(x, r, c), mean = four_of(of),
+               scale = four_of(of + 2 * padded(n.channels)), moved = four_of(shift + k),
+               with = residual.data ? four_of(residual, r, c) : Four{};
+    Four y;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float own = fma_(in.of[i] - mean.of[i], scale.of[i], moved.of[i]);
+      const float sum = residual.data ? own + with.of[i] : own;
+      y.of[i] = relu ? relu_(sum) : sum;
+    }
+    return y;
+  }
   STEEP_HD float operator()(int r, int c) const {
     const int k = c % n.channels;
     const float* const of = row_of(n, statistics, r) + k;
@@ -210,6 +262,26 @@ struct Normalized {
 struct NormalizedGrad {
   Norm n;
   View dy, x, statistics, means;
+  Divisor by_channels;
+  bool whole() const { return all_aligned(n, nullptr, dy, x, statistics, means); }
+  STEEP_HD Four four(int r, int c) const {
+    const int k = by_channels.of(c).rest;
+    const long width = padded(n.channels);
+    const float *const of = row_of(n, statistics, r) + k, *const by = row_of(n, means, r) + k;
+    const Four up = four_of(dy, r, c), scale = four_of(of + 2 * width), mean = four_of(of);
+    Four y;
+    if (!means.data) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) y.of[i] = scale.of[i] * up.of[i];
+      return y;
+    }
+    const Four in = four_of(x, r, c), slope = four_of(by + width), center = four_of(by);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      y.of[i] = scale.of[i] * fma_(mean.of[i] - in.of[i], slope.of[i], up.of[i] - center.of[i]);
+    }
+    return y;
+  }
   STEEP_HD float operator()(int r, int c) const {
     const int k = c % n.channels;
     const long width = padded(n.channels);
@@ -263,8 +335,14 @@ struct Follow {
   }
 };
 
-dim3 tiles(const Place& at, int channels) {
-  return dim3(static_cast<unsigned>(at.rows), blocks_of(channels, kTile));
+// Starts kernel(std::integral_constant) of so many channels a block: half a warp is enough for few.
+template <class Kernel, class... Arguments>
+void over_samples(const Place& at, int channels, const Kernel& kernel, const Arguments&... of) {
+  const auto run = [&]<int kTile>(std::integral_constant<int, kTile> tile) {
+    const dim3 grid(static_cast<unsigned>(at.rows), blocks_of(channels, kTile));
+    start(at.stream, grid, dim3(kTile, kParts, kAtOnce), kernel(tile), of...);
+  };
+  channels > 16 ? run(std::integral_constant<int, 32>()) : run(std::integral_constant<int, 16>());
 }
 dim3 groups(const Place& at, const Norm& n) {
   const int size = n.group > 0 && n.group < at.rows ? n.group : at.rows;
@@ -278,12 +356,12 @@ Place one_row(Place at) {
 }  // namespace
 
 void sum_pixels(const Place& at, int pixels, int channels, const View& x, const View& sums) {
-  start(at.stream, tiles(at, channels), dim3(kTile, kParts), sum_of_pixels, pixels, channels, x,
-        sums);
+  over_samples(
+      at, channels, [](auto tile) { return sum_of_pixels<tile()>; }, pixels, channels, x, sums);
 }
 
 void moments(const Place& at, const Norm& n, const View& x, const View& out) {
-  start(at.stream, tiles(at, n.channels), dim3(kTile, kParts), pixel_moments, n, x, out);
+  over_samples(at, n.channels, [](auto tile) { return pixel_moments<tile()>; }, n, x, out);
 }
 
 void statistics(const Place& at, const Norm& n, const View& moments, const float* scale,
@@ -299,13 +377,14 @@ void frozen_statistics(const Place& at, const Norm& n, const float* scale, const
 
 void normalize(const Place& at, const Norm& n, const View& x, const View& statistics,
                const float* shift, const View& residual, bool relu, const View& y) {
-  write_each(at, y, false, Normalized{n, x, statistics, residual, shift, relu});
+  write_fours(at, y, false,
+              Normalized{n, x, statistics, residual, shift, relu, Divisor(n.channels)});
 }
 
 void norm_sums(const Place& at, const Norm& n, const View& dy, const View& x,
                const View& statistics, const View& sums) {
-  start(at.stream, tiles(at, n.channels), dim3(kTile, kParts), pixel_sums, n, dy, x, statistics,
-        sums);
+  over_samples(
+      at, n.channels, [](auto tile) { return pixel_sums<tile()>; }, n, dy, x, statistics, sums);
 }
 
 void norm_means(const Place& at, const Norm& n, const View& sums, const View& statistics,
@@ -316,7 +395,7 @@ void norm_means(const Place& at, const Norm& n, const View& sums, const View& st
 
 void norm_grad(const Place& at, const Norm& n, const View& dy, const View& x,
                const View& statistics, const View& means, const View& dx, bool accumulate) {
-  write_each(at, dx, accumulate, NormalizedGrad{n, dy, x, statistics, means});
+  write_fours(at, dx, accumulate, NormalizedGrad{n, dy, x, statistics, means, Divisor(n.channels)});
 }
 
 void check_running(const Place& at, const Running& r, const View& statistics) {

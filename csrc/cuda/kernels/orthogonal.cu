@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kTerms = 2;  // of a task, of which the first is its sum of squares
 
-Dense dense(const Plane& x) { return {x.data, x.ld, x.columns, 1}; }
+Dense dense(const Plane& x) { return {x.data, x.ld, x.columns, Divisor()}; }
 STEEP_HD float* at(const Plane& x, int r, int c) { return x.data + r * x.ld + c; }
 
 // What each matrix is multiplied by first. A length beyond all numbers is none: the step is refused.

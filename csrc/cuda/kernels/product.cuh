@@ -7,8 +7,8 @@ namespace steep::cuda {
 struct Sizes {
   int m, n, k;
   int products = 1;  // of these sizes
-  long tiles(long side) const {
-    return ((m + side - 1) / side) * ((n + side - 1) / side) * products;
+  template <class Tile> long tiles() const {
+    return ((m + Tile::tm - 1L) / Tile::tm) * ((n + Tile::tn - 1L) / Tile::tn) * products;
   }
 };
 
@@ -17,12 +17,20 @@ void run_tiles(Kernel* kernel, cudaStream_t stream, const Sizes& s, bool sums,
                const Arguments&... arguments) {
   const dim3 grid(blocks_of(s.n, Tile::tn), blocks_of(s.m, Tile::tm) + (sums ? 1U : 0U),
                   static_cast<unsigned>(s.products));
-  start(stream, grid, dim3(kThreads), kernel, s.m, s.n, s.k, arguments...);
+  start(stream, grid, dim3(Tile::threads), kernel, s.m, s.n, s.k, arguments...);
 }
 
-// The largest tile of which there is about one for every multiprocessor of a large chip: which one
-// changes no bit.
-constexpr long kEnoughTiles = 100;
+// Calls run with the first tile of which there are enough for all multiprocessors of a large chip, or with the
+// last one: which one changes no bit.
+constexpr long kEnoughTiles = 120;
+template <class Last, class... More, class Run> void with_tile(const Sizes& s, const Run& run) {
+  if constexpr (sizeof...(More) == 0) {
+    run(static_cast<Last*>(nullptr));
+  } else {
+    if (s.tiles<Last>() >= kEnoughTiles) return run(static_cast<Last*>(nullptr));
+    with_tile<More...>(s, run);
+  }
+}
 
 template <class A, class B, class Epilogue, class Sums>
 void run_exact(cudaStream_t stream, const Sizes& s, const A& a, const B& b, const Epilogue& e,
@@ -31,10 +39,10 @@ void run_exact(cudaStream_t stream, const Sizes& s, const A& a, const B& b, cons
     run_tiles<Of>(gemm<Of, A, B, Epilogue, Sums>, stream, s, std::is_same_v<Sums, Summed>, a, b, e,
                   sums);
   };
-  if (s.tiles(128) >= kEnoughTiles) return run(static_cast<Tile<128, 128, 8>*>(nullptr));
-  if (s.tiles(64) >= kEnoughTiles) return run(static_cast<Tile<64, 64, 16>*>(nullptr));
-  if (s.tiles(32) >= kEnoughTiles) return run(static_cast<Tile<32, 32, 32>*>(nullptr));
-  run(static_cast<Tile<16, 16, 64>*>(nullptr));
+  using Small = Tile<16, 16, 64, 2, 2>;  // balanced between a thread's chain of sums and its reads
+  if (s.n <= 16) return with_tile<Tile<128, 16, 32, 4, 2>, Small>(s, run);
+  if (s.n <= 32) return with_tile<Tile<128, 32, 16, 4, 4>, Tile<64, 32, 16, 4, 4>, Small>(s, run);
+  with_tile<Tile<128, 128, 8, 8, 8>, Tile<64, 64, 16, 4, 4>, Small>(s, run);
 }
 
 template <class Format, class A, class B, class Epilogue, class Sums>
@@ -44,13 +52,15 @@ void run_tensor(cudaStream_t stream, const Sizes& s, const A& a, const B& b, con
     run_tiles<Of>(gemm_tensor<Of, A, B, Epilogue, Sums>, stream, s, std::is_same_v<Sums, Summed>, a,
                   b, e, sums);
   };
-  if (s.tiles(128) >= kEnoughTiles) {
-    return run(static_cast<TensorTile<Format, 128, 128, 8>*>(nullptr));
+  using F = Format;
+  using Small = TensorTile<F, 32, 32, 32, 4>;
+  if (s.n <= 16) {
+    return with_tile<TensorTile<F, 128, 16, 16, 1>, TensorTile<F, 64, 16, 32, 2>>(s, run);
   }
-  if (s.tiles(64) >= kEnoughTiles) {
-    return run(static_cast<TensorTile<Format, 64, 64, 16>*>(nullptr));
-  }
-  run(static_cast<TensorTile<Format, 32, 32, 32>*>(nullptr));
+  if (s.n <= 32) return with_tile<TensorTile<F, 128, 32, 16, 1>, Small>(s, run);
+  if (s.n <= 64)
+    return with_tile<TensorTile<F, 128, 64, 16, 2>, TensorTile<F, 64, 64, 16, 4>, Small>(s, run);
+  with_tile<TensorTile<F, 128, 128, 8, 4>, TensorTile<F, 64, 64, 16, 4>, Small>(s, run);
 }
 
 template <class A, class B, class Epilogue, class Sums = NothingSummed>

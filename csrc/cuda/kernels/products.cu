@@ -10,41 +10,39 @@ namespace {
 using Relu = activations::ReLU;
 constexpr int kRelu = index_of<Relu>(activations::All{});
 
-struct Biased {
+template <bool kRelued> struct Biased {
   const float* bias;
   Dense y;
+  bool aligned;
+  Biased(const float* with, const Dense& to) : bias(with), y(to), aligned(cuda::aligned(to)) {}
   STEEP_HD float init(int, int n) const { return bias ? bias[n] : 0.0f; }
-  STEEP_HD void store(int m, int n, float sum) const { y.row(m)[n] = sum; }
-};
-struct BiasedRelu {
-  const float* bias;
-  Dense y;
-  STEEP_HD float init(int, int n) const { return bias ? bias[n] : 0.0f; }
-  STEEP_HD void store(int m, int n, float sum) const {
-    y.row(m)[n] = Relu::value<float>(sum, 0.0f);
+  STEEP_HD float* place(int m, int n) const { return y.row(m) + n; }
+  STEEP_HD float value(int, int, float sum) const {
+    return kRelued ? Relu::value<float>(sum, 0.0f) : sum;
   }
 };
 struct Added {
   Dense c;
-  bool accumulate;
+  bool accumulate, aligned;
+  Added(const Dense& to, bool add) : c(to), accumulate(add), aligned(cuda::aligned(to)) {}
   STEEP_HD float init(int m, int n) const { return accumulate ? c.row(m)[n] : 0.0f; }
-  STEEP_HD void store(int m, int n, float sum) const { c.row(m)[n] = sum; }
+  STEEP_HD float* place(int m, int n) const { return c.row(m) + n; }
+  STEEP_HD float value(int, int, float sum) const { return sum; }
 };
-struct AddedReluGrad {
-  Dense c, stored;
-  bool accumulate;
-  STEEP_HD float init(int m, int n) const { return accumulate ? c.row(m)[n] : 0.0f; }
-  STEEP_HD void store(int m, int n, float sum) const {
-    c.row(m)[n] = Relu::grad<float>(sum, stored.row(m)[n], 0.0f);
+struct AddedReluGrad : Added {
+  Dense stored;
+  AddedReluGrad(const Dense& to, const Dense& of, bool add) : Added(to, add), stored(of) {}
+  STEEP_HD float value(int m, int n, float sum) const {
+    return Relu::grad<float>(sum, stored.row(m)[n], 0.0f);
   }
 };
 struct AddedPacked {
+  static constexpr bool aligned = true;  // panels are
   Weight w;
   bool accumulate;
-  STEEP_HD float init(int m, int n) const {
-    return accumulate ? w.data[in_panels(w.panels, m, n)] : 0.0f;
-  }
-  STEEP_HD void store(int m, int n, float sum) const { w.data[in_panels(w.panels, m, n)] = sum; }
+  STEEP_HD float* place(int m, int n) const { return w.data + in_panels(w.panels, m, n); }
+  STEEP_HD float init(int m, int n) const { return accumulate ? *place(m, n) : 0.0f; }
+  STEEP_HD float value(int, int, float sum) const { return sum; }
 };
 
 // Half a warp for each row and output, as the CPU's dot products: lane j takes columns j, j+16, ..., of
@@ -68,18 +66,19 @@ __global__ void __launch_bounds__(256)
   *to = sum + (accumulate ? *to : bias ? bias[n] : 0.0f);
 }
 
-// A sum over rows as the CPU has it: parts of 64 rows, four of them a stretch, then the stretches.
+// A sum over rows as the CPU has it: parts of 64 rows, four of them a stretch, then the stretches. Those come
+// side by side.
 template <bool kProduct>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(512)
     sum_all_columns(int rows, View x, View y, float* out, bool accumulate) {
-  constexpr int kColumns = 32, kParts = 4, kPart = 64;
-  STEEP_SHARED(part, float[kParts][kColumns]);
+  constexpr int kColumns = 32, kParts = 4, kPart = 64, kStretches = 4;
+  STEEP_SHARED(part, float[kStretches * kParts][kColumns]);
   const int lane = static_cast<int>(threadIdx.x) % kColumns;
   const int mine = static_cast<int>(threadIdx.x) / kColumns;
   const int c = static_cast<int>(blockIdx.x) * kColumns + lane;
   const bool there = c < x.columns;
   float total = there && accumulate ? out[c] : 0.0f;
-  for (int first = 0; first < rows; first += kPart * kParts) {
+  for (int first = 0; first < rows; first += kPart * kParts * kStretches) {
     const int from = first + kPart * mine, to = from + kPart < rows ? from + kPart : rows;
     float sum = 0;
     if (there) {
@@ -94,33 +93,49 @@ __global__ void __launch_bounds__(128)
     }
     part[mine][lane] = sum;
     __syncthreads();
-    float stretch = 0;
-    for (int p = 0; p < kParts && first + kPart * p < rows; ++p) stretch += part[p][lane];
-    total = accumulate || first > 0 ? total + stretch : stretch;
+    for (int s = 0; mine == 0 && s < kStretches; ++s) {
+      const int begin = first + kPart * kParts * s;
+      if (begin >= rows) break;
+      float stretch = 0;
+      for (int p = 0; p < kParts && begin + kPart * p < rows; ++p)
+        stretch += part[s * kParts + p][lane];
+      total = accumulate || begin > 0 ? total + stretch : stretch;
+    }
     __syncthreads();
   }
   if (mine == 0 && there) out[c] = total;
 }
 
-// Rows of parts in the CPU's order, 64 at a time; what a matrix has of padding stays 0.
-struct Parts {
-  View parts;
-  int count;
-  Weight g;
-  bool accumulate;
-  STEEP_HD void operator()(int r, int c) const {
-    constexpr int kTogether = 64;
-    const long at = in_panels(g.panels, r, c);
-    float total = 0;
-    for (int first = 0; first < count; first += kTogether) {
-      const int end = first + kTogether < count ? first + kTogether : count;
-      float sum = 0;
-      for (int i = first; i < end; ++i) sum = sum + parts.data[i * parts.ld + at];
-      total = total + sum;
+// Rows of parts in the CPU's order, 64 at a time, several such groups side by side; what a matrix has of padding
+// stays 0.
+constexpr int kGroups = 8;
+__global__ void __launch_bounds__(32 * kGroups)
+    sum_parts(View parts, int count, Weight g, Divisor by_columns, bool accumulate) {
+  constexpr int kTogether = 64;
+  STEEP_SHARED(sums, float[kGroups][32]);
+  const int lane = static_cast<int>(threadIdx.x), group = static_cast<int>(threadIdx.y);
+  const int i = static_cast<int>(blockIdx.x) * 32 + lane;
+  const Divisor::Parts element = by_columns.of(i);
+  const bool there = element.quotient < static_cast<int>(g.panels.rows);
+  const long at = there ? in_panels(g.panels, element.quotient, element.rest) : 0;
+  float total = 0;
+  for (int first = 0; first < count; first += kTogether * kGroups) {
+    const int from = first + kTogether * group;
+    const int to = from + kTogether < count ? from + kTogether : count;
+    float sum = 0;
+    if (there) {
+#pragma unroll 16
+      for (int p = from; p < to; ++p) sum = sum + parts.data[p * parts.ld + at];
     }
-    g.data[at] = accumulate ? g.data[at] + total : total;
+    sums[group][lane] = sum;
+    __syncthreads();
+    for (int q = 0; group == 0 && q < kGroups && first + kTogether * q < count; ++q)
+      total = total + sums[q][lane];
+    __syncthreads();
   }
-};
+  if (!there || group != 0) return;
+  g.data[at] = accumulate ? g.data[at] + total : total;
+}
 
 void dot_products(const Place& at, const View& x, const Factor& w, const float* bias,
                   bool accumulate, const View& y) {
@@ -154,8 +169,8 @@ void matmul(const Place& at, const View& x, const Factor& w, const float* bias, 
     const Dense out = dense(first, w.positions);
     const Sizes sizes{at.rows * w.positions, out.width, a.x.width};
     with_operand(w, w.turned, [&](const auto& b) {
-      relu ? run_product(fitting(at, w), sizes, a, b, BiasedRelu{bias, out})
-           : run_product(fitting(at, w), sizes, a, b, Biased{bias, out});
+      relu ? run_product(fitting(at, w), sizes, a, b, Biased<true>{bias, out})
+           : run_product(fitting(at, w), sizes, a, b, Biased<false>{bias, out});
     });
     if (relu) return;
   }
@@ -192,13 +207,12 @@ void matmul_grad_weight(const Place& at, const View& x, const View& dz, const Fa
 }
 
 void add_parts(const Place& at, const View& parts, int count, const Weight& g, bool accumulate) {
-  Place rows = at;
-  rows.rows = static_cast<int>(g.panels.rows);
-  each(rows, static_cast<int>(g.panels.columns), Parts{parts, count, g, accumulate});
+  start(at.stream, dim3(blocks_of(g.panels.rows * g.panels.columns, 32)), dim3(32, kGroups),
+        sum_parts, parts, count, g, Divisor(g.panels.columns), accumulate);
 }
 
 void column_sums(const Place& at, const View& x, const View& y, float* out, bool accumulate) {
-  const dim3 grid(blocks_of(x.columns, 32)), block(128);
+  const dim3 grid(blocks_of(x.columns, 32)), block(512);
   y.data ? start(at.stream, grid, block, sum_all_columns<true>, at.rows, x, y, out, accumulate)
          : start(at.stream, grid, block, sum_all_columns<false>, at.rows, x, y, out, accumulate);
 }

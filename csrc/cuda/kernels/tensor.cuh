@@ -58,34 +58,63 @@ struct BFloat16 {
   }
 };
 
-// Eight warps, two by four.
-template <class F, int TM, int TN, int TW> struct TensorTile {
+// Eight warps, WX of them side by side.
+template <class F, int TM, int TN, int TW, int WX> struct TensorTile {
   using Format = F;
+  static constexpr int threads = 256, warps_across = WX;
+  static constexpr int together = F::kNumbers;
+  static constexpr bool by_rows = true;
   static constexpr int tm = TM, tn = TN, words = TW, tk = TW * F::kNumbers;
-  static constexpr int wm = TM / 2, wn = TN / 4;   // of a warp,
-  static constexpr int rm = wm / 16, rn = wn / 8;  // in fragments
-  static_assert(rm * 16 == wm && rn * 8 == wn && TW % 8 == 0);
+  static constexpr int wm = TM / (8 / WX), wn = TN / WX;  // of a warp,
+  static constexpr int rm = wm / 16, rn = wn / 8;         // in fragments
+  static_assert(rm > 0 && rm * 16 == wm && rn > 0 && rn * 8 == wn && TW % 8 == 0);
   // Four more: the eight rows of a fragment are on different banks.
   alignas(16) uint32_t a[2][TM][TW + 4];
   alignas(16) uint32_t b[2][TN][TW + 4];
+
+  template <class Side>
+  static __device__ __forceinline__ void put_depths(Side& to, int side, int k, const Four& x) {
+    constexpr int kWords = 4 / F::kNumbers;
+    struct alignas(4 * kWords) Run { uint32_t of[kWords]; };
+    Run run;
+#pragma unroll
+    for (int w = 0; w < kWords; ++w) {
+      typename F::Numbers of;
+#pragma unroll
+      for (int p = 0; p < F::kNumbers; ++p) of[p] = x.of[w * F::kNumbers + p];
+      run.of[w] = F::word(of);
+    }
+    *reinterpret_cast<Run*>(&to[side][k / F::kNumbers]) = run;
+  }
+  template <class Side> static __device__ __forceinline__ void put_sides(
+      Side& to, int side, int k, const Four (&x)[F::kNumbers]) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      typename F::Numbers of;
+#pragma unroll
+      for (int p = 0; p < F::kNumbers; ++p) of[p] = x[p].of[i];
+      to[side + i][k / F::kNumbers] = F::word(of);
+    }
+  }
 };
 
 // What a lane has of a tile: rows g and g + 8 of fragments, or columns; words t and t + 4.
 template <class Tile> struct Fragments {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int g = lane / 4, t = lane % 4;
-  const int row = warp / 4 * Tile::wm + g, column = warp % 4 * Tile::wn;
+  const int row = warp / Tile::warps_across * Tile::wm + g,
+            column = warp % Tile::warps_across * Tile::wn;
   float sum[Tile::rm][Tile::rn][4];
 
-  // f(row, column, sum) of each, within the tile
+  // f(row, column, sums) of every two neighbours, within the tile
   template <class F> __device__ __forceinline__ void each(const F& f) {
 #pragma unroll
     for (int i = 0; i < Tile::rm; ++i)
 #pragma unroll
       for (int j = 0; j < Tile::rn; ++j)
 #pragma unroll
-        for (int e = 0; e < 4; ++e)
-          f(row + 16 * i + 8 * (e / 2), column + 8 * j + 2 * t + e % 2, sum[i][j][e]);
+        for (int e = 0; e < 2; ++e)
+          f(row + 16 * i + 8 * e, column + 8 * j + 2 * t, &sum[i][j][2 * e]);
   }
   __device__ __forceinline__ void add(const Tile& s, int turn, int w) {  // eight words from w on
     uint32_t a[Tile::rm][4], b[Tile::rn][2];
@@ -106,7 +135,7 @@ template <class Tile> struct Fragments {
 };
 
 template <class Tile, class A, class B, class Epilogue, class Sums>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(Tile::threads)
     gemm_tensor(int m, int n, int all_k, A all_a, B all_b, Epilogue all_epilogue, Sums sums) {
   const A a = part_of(all_a);
   const B b = part_of(all_b);
@@ -116,36 +145,37 @@ __global__ void __launch_bounds__(kThreads)
   const int thread = static_cast<int>(threadIdx.x);
   const int m0 = static_cast<int>(blockIdx.y) * Tile::tm;
   const int n0 = static_cast<int>(blockIdx.x) * Tile::tn;
-  if (summed_beside(sums, n0, Tile::tn)) return;
-  using Format = typename Tile::Format;
-  Ahead<A, Tile::tm, Tile::words, Format::kNumbers> left(a, thread, m0, m, k);
-  Ahead<B, Tile::tn, Tile::words, Format::kNumbers> right(b, thread, n0, n, k);
+  if (summed_beside<Tile>(sums, n0)) return;
+  Ahead<Tile, A, Tile::tm> left(a, thread, m0, m, k);
+  Ahead<Tile, B, Tile::tn> right(b, thread, n0, n, k);
   const auto load = [&]<int kTurn>(int k0) {
     left.template load<kTurn>(k0);
     right.template load<kTurn>(k0);
   };
-  load.template operator()<0>(0);
-  load.template operator()<1>(Tile::tk);
   Fragments<Tile> mine;
-  mine.each([&](int r, int c, float& sum) {
-    sum = m0 + r < m && n0 + c < n ? epilogue.init(m0 + r, n0 + c) : 0.0f;
+  mine.each([&](int r, int c, float* sum) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i)
+      sum[i] = m0 + r < m && n0 + c + i < n ? epilogue.init(m0 + r, n0 + c + i) : 0.0f;
   });
   const auto tile = [&]<int kTurn>(int k0) {
-    const auto put = [](const typename Format::Numbers& x) { return Format::word(x); };
-    left.template store<kTurn>(s.a[kTurn], put);
-    right.template store<kTurn>(s.b[kTurn], put);
-    __syncthreads();  // once a tile: the other half is free since the last one
+    if (k0 >= 0) {
+      left.template store<kTurn>(s.a[kTurn]);
+      right.template store<kTurn>(s.b[kTurn]);
+      __syncthreads();  // once a tile: the other half is free since the last one
+    }
     load.template operator()<kTurn>(k0 + 2 * Tile::tk);
+    if (k0 < 0) return;
 #pragma unroll
     for (int w = 0; w < Tile::words; w += 8) mine.add(s, kTurn, w);
   };
-  for (int k0 = 0; k0 < k; k0 += 2 * Tile::tk) {
+#pragma unroll 1
+  for (int k0 = -2 * Tile::tk; k0 < k; k0 += 2 * Tile::tk) {  // the first two are only read
     tile.template operator()<0>(k0);
     if (k0 + Tile::tk < k) tile.template operator()<1>(k0 + Tile::tk);
   }
-  mine.each([&](int r, int c, float sum) {
-    if (m0 + r < m && n0 + c < n) epilogue.store(m0 + r, n0 + c, sum);
-  });
+  mine.each(
+      [&](int r, int c, const float* sum) { put_results<2>(epilogue, m, n, m0 + r, n0 + c, sum); });
 }
 
 }  // namespace steep::cuda
