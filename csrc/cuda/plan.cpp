@@ -142,12 +142,19 @@ std::size_t bytes_of_positions(const Program& program, long capacity) {
 long Plan::bytes(Program program, const Layout& weights, long capacity) {
   Program all = prepared(std::move(program), weights, nullptr);
   check_ops(all);
-  return Schedule(all, capacity).bytes + static_cast<long>(bytes_of_positions(all, capacity));
+  std::size_t more = bytes_of_positions(all, capacity);
+  for (std::size_t p = 0; p < all.trains.size(); ++p) {
+    for (const GradTerm& t : all.terms[p]) {
+      if (all.trains[p]) more += bytes_of_buckets(t, capacity);
+    }
+  }
+  return Schedule(all, capacity).bytes + static_cast<long>(more);
 }
 
 long Plan::bytes() const {
-  const std::size_t scratch = aid_ ? aid_->here.bytes() + aid_->beside.bytes() : 0;
-  return static_cast<long>(memory_->bytes() + positions_.bytes() + scratch);
+  std::size_t more = aid_ ? aid_->here.bytes() + aid_->beside.bytes() : 0;
+  for (const Memory& buckets : buckets_) more += buckets.bytes();
+  return static_cast<long>(memory_->bytes() + positions_.bytes() + more);
 }
 
 void Plan::allocate(const Schedule& schedule) {

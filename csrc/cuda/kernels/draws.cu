@@ -65,6 +65,15 @@ STEEP_HD Key key_of(const Drawn& drawn, const StepRow& step) {
   return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)};
 }
 
+// The words of four columns.
+__device__ __forceinline__ Philox4 block_of(const Now& now, const Drawn& drawn, int r, int quad) {
+  const StepRow& step = row_of(now);
+  const Key key = key_of(drawn, step);
+  const uint64_t row = step.passed + static_cast<uint64_t>(step.before + r);
+  return philox(static_cast<uint32_t>(quad), static_cast<uint32_t>(row),
+                static_cast<uint32_t>(row >> 32), drawn.stream, key.low, key.high);
+}
+
 // out(r, c) (+)= value(word, r, c), four columns and one Philox block a thread; or of a normal number, of the
 // words of a column and its neighbour.
 template <class Value> struct FourDrawn {
@@ -74,11 +83,7 @@ template <class Value> struct FourDrawn {
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int quad) const {
-    const StepRow& step = row_of(now);
-    const Key key = key_of(drawn, step);
-    const uint64_t row = step.passed + static_cast<uint64_t>(step.before + r);
-    const Philox4 bits = philox(static_cast<uint32_t>(quad), static_cast<uint32_t>(row),
-                                static_cast<uint32_t>(row >> 32), drawn.stream, key.low, key.high);
+    const Philox4 bits = block_of(now, drawn, r, quad);
 #pragma unroll
     for (int j = 0; j < 4; j += 2) {
       if constexpr (std::is_invocable_v<Value, uint32_t, int, int>) {
@@ -121,6 +126,29 @@ struct KeptOfStep {
     const double rate = row[now.scalars + scalar];
     const uint32_t threshold = static_cast<uint32_t>(llround(rate * 4294967296.0));
     return word >= threshold ? at(x, r, c) * static_cast<float>(1.0 / (1.0 - rate)) : 0.0f;
+  }
+};
+// Four features of a position a thread: their block is that of all positions.
+struct KeptOfSample {
+  Now now;
+  Drawn drawn;
+  uint32_t threshold;
+  float scale;
+  int features;
+  View x, y;
+  bool accumulate;
+  __device__ __forceinline__ void operator()(int r, int i) const {
+    const int quads = (features + 3) / 4, quad = i % quads;
+    const Philox4 bits = block_of(now, drawn, r, quad);
+    const int first = i / quads * features;
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      const int c = 4 * quad + j;
+      if (c >= features) continue;
+      float* const to = y.data + r * y.ld + first + c;
+      const float kept = bits.word[j] >= threshold ? at(x, r, first + c) * scale : 0.0f;
+      *to = accumulate ? *to + kept : kept;
+    }
   }
 };
 struct KeptShifted {
@@ -220,6 +248,13 @@ void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scal
 void dropout_of_step(const Place& at, const Drawn& drawn, int scalar, const View& x, const View& y,
                      bool accumulate) {
   each_drawn(at, drawn, y, accumulate, KeptOfStep{at.now, x, scalar});
+}
+
+void step_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
+                  int positions, const View& x, const View& y, bool accumulate) {
+  const int features = y.columns / positions;
+  each(at, (features + 3) / 4 * positions,
+       KeptOfSample{at.now, drawn, threshold, scale, features, x, y, accumulate});
 }
 
 void alpha_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,

@@ -244,6 +244,9 @@ struct Drawn {
 };
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
              const View& y, bool accumulate);
+// One mask for all positions of a sample.
+void step_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
+                  int positions, const View& x, const View& y, bool accumulate);
 // Its rate is number `scalar` of the step.
 void dropout_of_step(const Place& at, const Drawn& drawn, int scalar, const View& x, const View& y,
                      bool accumulate);
