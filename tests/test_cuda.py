@@ -138,6 +138,19 @@ def test_faults_find_back_to_the_last_good_weights(rate, clip):
     same(found[1][2], found[0][2])
 
 
+def test_a_loss_that_overflows_is_no_layer_of_the_way_back():
+    X, y = data()[0], np.zeros((150, 5))
+    y[40] = 1e25
+    found = []
+    for device in ("cpu", "cuda"):
+        trainer = steep.Trainer(dense(), "mse", optimizers.SGD(1e-3), device=device)
+        with pytest.raises(steep.NonFiniteError) as error:
+            trainer.fit(X, y, epochs=1, batch_size=30, shuffle=False, progress=False)
+        found.append(told(error.value))
+    assert found[0] == found[1]
+    assert found[0][2] == "loss"
+
+
 def test_float64_and_second_derivatives_are_refused():
     X, y = data()
     with pytest.raises(ValueError, match="float32"):

@@ -62,6 +62,30 @@ def test_ids_of_every_kind(kind):
         both(lambda: body(200, 6), made)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int32", "int64", "float32"])
+@pytest.mark.parametrize("step", [0, 1, 3, 12])
+def test_windows_on_a_text(kind, step):
+    """They share numbers, or lie one behind the other, or are all the same."""
+    text = tokens(1, 200, 50, kind)[0]
+    X = np.lib.stride_tricks.as_strided(text, (50 if step < 4 else 16, 12),
+                                        (step * text.itemsize, text.itemsize))  # fmt: skip
+    both(lambda: body(50, 6), X)
+    both(lambda: body(50, 6), X, fit={"shuffle": False, "accumulate": 2})
+
+
+@pytest.mark.skipif(not EMULATED, reason="needs the emulation")
+def test_windows_take_the_memory_of_their_text():
+    windows = np.lib.stride_tricks.sliding_window_view(np.zeros(600, np.uint16), 500)[:96]
+    taken = []
+    for X in (windows, windows.copy()):
+        net = steep.Sequential(layers.Embedding(3, 1), layers.Flatten(), layers.Dense(3))
+        trainer = steep.Trainer(net, "cross_entropy", "sgd", device="cuda")
+        before = counted("bytes")
+        trainer.fit(X, np.zeros(96, int), epochs=1, batch_size=48, progress=False)
+        taken.append(counted("bytes") - before)
+    assert taken[1] - taken[0] > 96 * 500
+
+
 OPTIONS = {
     "in parts": {"fit": {"accumulate": 3}},
     "uphill": {"sam": 0.05},

@@ -310,10 +310,23 @@ std::vector<float> Plan::rows_of(int tensor, long rows) const {
   return padded_rows;
 }
 
+bool Plan::finite_losses(long rows) const {
+  std::vector<double> values(static_cast<std::size_t>(rows));
+  for (std::size_t t = 0; t < program_.losses.size(); ++t) {
+    const Losses of = losses(static_cast<int>(t));
+    read(stream_, values.data(), of.values, values.size() * sizeof(double));
+    const auto finite = [](double x) { return std::isfinite(x); };
+    if (!std::all_of(values.begin(), values.end(), finite)) return false;
+  }
+  return true;
+}
+
+// On the way back is no cause of a loss.
 std::string Plan::first_fault(const Place& at) const {
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     const Call& call = calls_[i];
     call.launch(at);
+    if (i + 1 == backward_ && !finite_losses(at.rows)) break;
     const bool more = i + 1 < calls_.size() && calls_[i + 1].out == call.out;
     if (call.out < 0 || more) continue;
     for (const float x : rows_of(call.out, at.rows)) {

@@ -66,6 +66,7 @@ class Plan {
 
   // Rows of a tensor, dense, on the host.
   std::vector<float> rows_of(int tensor, long rows) const;
+  bool finite_losses(long rows) const;
   // Runs ops one by one; the layer of the first one whose result is not finite, or "loss".
   std::string first_fault(const Place& at) const;
 

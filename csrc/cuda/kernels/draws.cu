@@ -32,8 +32,8 @@ struct Changed {
 // A block a row: its first thread finds the sample.
 template <class S, bool kChanged>
 __global__ void __launch_bounds__(256)
-    gather_rows(Now now, Deal deal, const S* data, Augmented augmented, int columns, float scale,
-                float shift, View out, bool first) {
+    gather_rows(Now now, Deal deal, const S* data, long stride, Augmented augmented, int columns,
+                float scale, float shift, View out, bool first) {
   STEEP_SHARED(sample, uint64_t);
   const int r = static_cast<int>(blockIdx.x);
   if (threadIdx.x == 0) {
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(256)
     if (first) deal.order[r] = static_cast<long>(sample);
   }
   __syncthreads();
-  const S* const from = data + sample * columns;
+  const S* const from = data + sample * static_cast<uint64_t>(stride);
   const auto write = [&](const auto& value) {
     for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x))
       out.data[r * out.ld + c] = fma_(scale, value(c), shift);
@@ -230,14 +230,18 @@ void gather(const Place& at, const Deal& deal, const Samples& from, const Augmen
   const dim3 grid(static_cast<unsigned>(at.rows));
   const dim3 block(from.columns <= 32 ? 32 : from.columns <= 256 ? 64 : 256);
   const bool changed = augmented.fill != nullptr;
-  const auto go = [&]<class S>(const S* data) {
-    changed ? start(at.stream, grid, block, gather_rows<S, true>, at.now, deal, data, augmented,
-                    from.columns, scale, shift, out, first)
-            : start(at.stream, grid, block, gather_rows<S, false>, at.now, deal, data, augmented,
-                    from.columns, scale, shift, out, first);
+  const auto go = [&]<class S>(const S*) {
+    start(at.stream, grid, block, changed ? gather_rows<S, true> : gather_rows<S, false>, at.now,
+          deal, static_cast<const S*>(from.data), from.stride, augmented, from.columns, scale,
+          shift, out, first);
   };
-  from.bytes ? go(static_cast<const uint8_t*>(from.data))
-             : go(static_cast<const float*>(from.data));
+  switch (from.format) {
+    case Format::UInt8: return go(static_cast<const uint8_t*>(nullptr));
+    case Format::UInt16: return go(static_cast<const uint16_t*>(nullptr));
+    case Format::Int32: return go(static_cast<const int32_t*>(nullptr));
+    case Format::Int64: return go(static_cast<const int64_t*>(nullptr));
+    default: return go(static_cast<const float*>(nullptr));
+  }
 }
 
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,

@@ -143,21 +143,43 @@ __global__ void __launch_bounds__(kBuckets)
   over_ids(ids, s, [=](int to, int row, int i) { named[to] = {row, i}; });
 }
 
-// A warp a row and a panel of its columns goes through the row's bucket, so many of those who named it at a time.
+// Where a warp begins in the bucket of the row that it gathers: that of its own number, or of an id, where none before
+// it names the same.
+struct Begun { int row, from; };
+template <bool kRows>
+__device__ __forceinline__ Begun begin_of(const Table& dw, const Named* named, const int* first,
+                                          int number) {
+  constexpr Begun kNone{-1, 0};
+  if constexpr (kRows)
+    return number < dw.rows ? Begun{number, first[number & (kBuckets - 1)]} : kNone;
+  if (number >= first[kBuckets]) return kNone;
+  const int lane = static_cast<int>(threadIdx.x) % 32, row = named[number].row;
+  for (int from = first[row & (kBuckets - 1)]; from < number; from += 32) {
+    const bool same = from + lane < number && named[from + lane].row == row;
+    if (__any_sync(kAll, same)) return kNone;
+  }
+  return {row, number};
+}
+
+// A warp a panel of a row's columns goes through who named it, so many at a time: for each row or, of more rows than
+// ids, for each id.
 constexpr int kTogether = 16;
+template <bool kRows>
 __global__ void __launch_bounds__(256)
     sum_named(Table dw, View dy, const Named* named, const int* first, bool accumulate) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int panels = (dw.units + 31) / 32;
   const long warp = (static_cast<long>(blockIdx.x) * 256 + threadIdx.x) / 32;
-  const int row = static_cast<int>(warp / panels), c = static_cast<int>(warp % panels) * 32 + lane;
-  if (row >= dw.rows) return;  // the same for all of a warp
+  const int c = static_cast<int>(warp % panels) * 32 + lane;
+  const Begun begun = begin_of<kRows>(dw, named, first, static_cast<int>(warp / panels));
+  const int row = begun.row;
+  if (row < 0) return;  // the same for all of a warp
   const bool there = c < dw.units;
   float* const to = dw.w.data + (there ? place_of(dw, row, c) : 0);
   float sum = accumulate && there ? *to : 0.0f;
   bool any = false;
-  const int bucket = row & (kBuckets - 1), end = first[bucket + 1];
-  for (int from = first[bucket]; from < end; from += 32) {
+  const int end = first[(row & (kBuckets - 1)) + 1];
+  for (int from = begun.from; from < end; from += 32) {
     const Named it = from + lane < end ? named[from + lane] : Named{-1, 0};
     const long at =
         it.by / dw.positions * dy.ld + static_cast<long>(it.by % dw.positions) * dw.units;
@@ -213,9 +235,15 @@ void scatter_rows(const Place& at, const Table& dw, int skipped, const View& ids
   start(at.stream, dim3(stretches), dim3(kBuckets), count_ids, all, buckets.counts);
   start(at.stream, dim3(stretches), dim3(kBuckets), place_ids, all, static_cast<int>(stretches),
         buckets.counts, buckets.named, buckets.first);
-  const long warps = static_cast<long>(dw.rows) * ((dw.units + 31) / 32);
-  start(at.stream, dim3(blocks_of(warps, kWarps)), dim3(256), sum_named, dw, dy, buckets.named,
-        buckets.first, accumulate);
+  const bool by_row = dw.rows <= n;
+  if (!by_row && !accumulate) {
+    const auto bytes = static_cast<std::size_t>(dw.w.panels.size()) * sizeof(float);
+    check(cudaMemsetAsync(dw.w.data, 0, bytes, at.stream), "gradients");
+  }
+  const long warps = static_cast<long>(by_row ? dw.rows : n) * ((dw.units + 31) / 32);
+  start(at.stream, dim3(blocks_of(warps, kWarps)), dim3(256),
+        by_row ? sum_named<true> : sum_named<false>, dw, dy, buckets.named, buckets.first,
+        accumulate);
 }
 
 void sum_tables(const Place& at, const Table& dw, const View& dy, bool accumulate) {

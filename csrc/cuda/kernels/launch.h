@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/extent.h"
+#include "base/format.h"
 #include "base/panels.h"
 #include "base/products.h"
 #include "base/sparse_rows.h"
@@ -78,11 +79,12 @@ struct Weight {  // a matrix as the Store has it
 
 // ---- Samples, losses ----
 
-// A data set in device memory: rows of bytes or floats.
+// A data set in device memory: rows of floats or whole numbers, so many numbers apart.
 struct Samples {
   const void* data;
-  bool bytes;
+  Format format;
   int columns;
+  long stride;
 };
 struct Deal {  // which samples a batch has
   uint64_t samples, seed;
