@@ -161,10 +161,9 @@ __device__ __forceinline__ Begun begin_of(const Table& dw, const Named* named, c
   return {row, number};
 }
 
-// A warp a panel of a row's columns goes through who named it, so many at a time: for each row or, of more rows than
-// ids, for each id.
-constexpr int kTogether = 16;
-template <bool kRows>
+// A warp a panel of a row's columns goes through who named it, so many times 32 at once: for each row or, of more rows
+// than ids, for each id. All that is added is asked for before the first addition.
+template <bool kRows, int kWindows>
 __global__ void __launch_bounds__(256)
     sum_named(Table dw, View dy, const Named* named, const int* first, bool accumulate) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -175,28 +174,42 @@ __global__ void __launch_bounds__(256)
   const int row = begun.row;
   if (row < 0) return;  // the same for all of a warp
   const bool there = c < dw.units;
+  const float* const from = dy.data + c;
   float* const to = dw.w.data + (there ? place_of(dw, row, c) : 0);
   float sum = accumulate && there ? *to : 0.0f;
   bool any = false;
   const int end = first[(row & (kBuckets - 1)) + 1];
-  for (int from = begun.from; from < end; from += 32) {
-    const Named it = from + lane < end ? named[from + lane] : Named{-1, 0};
-    const long at =
-        it.by / dw.positions * dy.ld + static_cast<long>(it.by % dw.positions) * dw.units;
-    unsigned left = __ballot_sync(kAll, it.row == row);
-    any = any || left != 0;
-    while (left != 0) {
-      float add[kTogether];
-      const int count = __popc(left);
+  for (int next = begun.from; next < end; next += 32 * kWindows) {
+    long offset[kWindows];
+    unsigned names[kWindows];
+    float add[kWindows][32];
 #pragma unroll
-      for (int j = 0; j < kTogether; ++j) {
-        const long by = __shfl_sync(kAll, at, left != 0 ? __ffs(static_cast<int>(left)) - 1 : 0);
-        add[j] = left != 0 && there ? dy.data[by + c] : 0.0f;
+    for (int w = 0; w < kWindows; ++w) {
+      const int i = next + 32 * w + lane;
+      const Named it = i < end ? named[i] : Named{-1, 0};
+      offset[w] = it.by / dw.positions * dy.ld + static_cast<long>(it.by % dw.positions) * dw.units;
+      names[w] = __ballot_sync(kAll, it.row == row);
+      any = any || names[w] != 0;
+    }
+#pragma unroll
+    for (int w = 0; w < kWindows; ++w) {
+      unsigned left = names[w];
+#pragma unroll
+      for (int j = 0; j < 32; ++j) {
+        if (left == 0) break;
+        const long at = __shfl_sync(kAll, offset[w], __ffs(static_cast<int>(left)) - 1);
+        add[w][j] = there ? from[at] : 0.0f;
         left &= left - 1;
       }
+    }
 #pragma unroll
-      for (int j = 0; j < kTogether; ++j)
-        if (j < count) sum = sum + add[j];
+    for (int w = 0; w < kWindows; ++w) {
+      const int count = __popc(names[w]);
+#pragma unroll
+      for (int j = 0; j < 32; ++j) {
+        if (j >= count) break;
+        sum = sum + add[w][j];
+      }
     }
   }
   if (there && (any || !accumulate)) *to = sum;
@@ -235,15 +248,17 @@ void scatter_rows(const Place& at, const Table& dw, int skipped, const View& ids
   start(at.stream, dim3(stretches), dim3(kBuckets), count_ids, all, buckets.counts);
   start(at.stream, dim3(stretches), dim3(kBuckets), place_ids, all, static_cast<int>(stretches),
         buckets.counts, buckets.named, buckets.first);
-  const bool by_row = dw.rows <= n;
+  const bool by_row = dw.rows <= n, often = n / 16 >= dw.rows;
   if (!by_row && !accumulate) {
     const auto bytes = static_cast<std::size_t>(dw.w.panels.size()) * sizeof(float);
     check(cudaMemsetAsync(dw.w.data, 0, bytes, at.stream), "gradients");
   }
   const long warps = static_cast<long>(by_row ? dw.rows : n) * ((dw.units + 31) / 32);
   start(at.stream, dim3(blocks_of(warps, kWarps)), dim3(256),
-        by_row ? sum_named<true> : sum_named<false>, dw, dy, buckets.named, buckets.first,
-        accumulate);
+        often    ? sum_named<true, 2>
+        : by_row ? sum_named<true, 1>
+                 : sum_named<false, 1>,
+        dw, dy, buckets.named, buckets.first, accumulate);
 }
 
 void sum_tables(const Place& at, const Table& dw, const View& dy, bool accumulate) {
