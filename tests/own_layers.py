@@ -42,6 +42,13 @@ class Shift(layers.Layer):
         return self.number - x if self.turned else x + self.number
 
 
+class Likeness(layers.Layer):
+    """y = softmax(x x^T) x, of the positions of a sample."""
+
+    def call(self, x):
+        return ops.batch_matmul(ops.softmax(ops.batch_matmul(x, x, transpose_b=True)), x)
+
+
 class Size(layers.Layer):
     """x, whose squares are a loss of their own."""
 
@@ -84,4 +91,4 @@ def diamond(inputs, units):
 
 
 FUNCTIONS = {"diamond": diamond, "softened": softened, "small": small}
-OWN = {kind.__name__: kind for kind in (Rung, Gate, Shift, Size, Counted)}
+OWN = {kind.__name__: kind for kind in (Rung, Gate, Shift, Likeness, Size, Counted)}

@@ -95,6 +95,22 @@ def test_convolutions_of_whole_numbers_are_exact(kind, precision):
     check_whole_numbers(make, (9, 10, 2), 13, precision)
 
 
+class Gram(layers.Layer):
+    """Products of the rows of a sample with each other."""
+
+    def call(self, x):
+        return ops.batch_matmul(x, x, transpose_b=True)
+
+
+@both
+@pytest.mark.parametrize("shape", [(5, 3), (40, 6), (3, 9, 7)])
+def test_products_of_two_tensors_of_whole_numbers_are_exact(shape, precision):
+    def make():
+        return steep.Sequential(layers.FeatureScale(), Gram(), layers.Flatten(), layers.Dense(5))
+
+    check_whole_numbers(make, shape, 13, precision)
+
+
 @both
 @pytest.mark.parametrize(("samples", "k", "n"), [(5, 7, 6), (70, 130, 40), (33, 784, 66)])
 def test_products_are_those_of_rounded_factors(samples, k, n, precision):

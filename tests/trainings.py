@@ -326,6 +326,7 @@ def _flat():
         ),
         "two inputs": two_inputs,
         "tokens": tokens,
+        "tokens of rows": rows,
     }  # fmt: skip
 
 
@@ -340,6 +341,17 @@ def tokens():
         steep.Sequential(layers.Embedding(20, 33), layers.LSTM(17), layers.Dense(CLASSES)), (7,)
     )
     made.X = np.random.default_rng(3).integers(0, 20, made.X.shape)
+    return made
+
+
+def rows():
+    """Train a table whose rows move by themselves, places, a norm, products of positions."""
+    made = setup(
+        steep.Sequential(layers.Embedding(40, 33, padding=3, sparse=True),
+                         layers.PositionEmbedding(), layers.LayerNorm(), own_layers.Likeness(),
+                         layers.Flatten(), layers.Dense(CLASSES)), (7,)
+    )  # fmt: skip
+    made.X = np.random.default_rng(3).integers(0, 40, made.X.shape).astype(np.uint16)
     return made
 
 

@@ -1,6 +1,6 @@
-"""What each kernel of steep takes on a GPU, by PyTorch's profiler: of steps, and of every update rule.
+"""What each kernel of steep takes on a GPU, by PyTorch's profiler: of steps, tokens and update rules.
 
-python bench/device/kernels.py steps|rules FILE.json [--small] [--cases=NAME,...] [--precision=MODE]
+python bench/device/kernels.py steps|tokens|rules FILE.json [--small] [--cases=NAME,...] [--precision=MODE]
 python bench/device/kernels.py once - --cases=NAME [--precision=MODE]     # one step, for ncu
 """
 
@@ -64,6 +64,33 @@ def once(name, precision):
     case.trainer(precision).fit(X, y, epochs=1, batch_size=case.batch, progress=False)
 
 
+TOKENS = {  # vocabulary, sparse steps, rule: a few tokens are most of a text
+    "characters": (65, False, "adam"),
+    "words": (50000, False, "adam"),
+    "lazy words": (50000, True, "adam"),
+    "words, sgd": (50000, False, "sgd"),
+}
+
+
+def tokens(small):
+    """Profile tables of tokens, places and norms of samples: 64 samples of 256 tokens, 256 units."""
+    random, rows = np.random.default_rng(0), []
+    batch, length, units = (4, 16, 40) if small else (64, 256, 256)
+    for name, (vocabulary, sparse, rule) in TOKENS.items():
+        net = steep.Sequential(
+            layers.Embedding(vocabulary, units, sparse=sparse), layers.PositionEmbedding(),
+            layers.LayerNorm(), layers.GroupNorm(8), layers.GlobalAvgPool1D(), layers.Dense(5),
+        )  # fmt: skip
+        X = random.zipf(1.2, (4 * batch, length)) % vocabulary
+        y = random.integers(0, 5, len(X))
+        trainer = steep.Trainer(net, "cross_entropy", rule, device="cuda")
+        seen = profiled(lambda: trainer.fit(X, y, epochs=2, batch_size=batch, progress=False))
+        for kernel, times, each in seen:
+            rows.append({"case": name, "kernel": short(kernel), "times": times, "us": each})
+            print(f"kernel {name:10s} {each:9.2f} us x {times:5d}  {short(kernel)}")
+    return rows
+
+
 def copy_rate(n):
     """Return bytes a microsecond of a copy of n floats."""
     a, b = torch.randn(n, device="cuda"), torch.empty(n, device="cuda")
@@ -119,7 +146,9 @@ def main(what, file, *options):
         once(names[0], precision)
         return
     small = "--small" in options
-    found = rules(small) if what == "rules" else steps(small, names, precision)
+    found = (
+        steps(small, names, precision) if what == "steps" else {"tokens": tokens, "rules": rules}[what](small)
+    )
     with open(file, "w") as out:
         json.dump(found, out, indent=1)
 

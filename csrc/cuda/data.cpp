@@ -33,39 +33,47 @@ float value_of(Format format, const std::byte* p) {
   }
 }
 
-long item_of(bool bytes) { return bytes ? 1 : static_cast<long>(sizeof(float)); }
-
 // `to` moves on behind what was written.
-void copy_axis(const Source& s, bool bytes, std::size_t axis, const std::byte* from,
+void copy_axis(const Source& s, Format format, std::size_t axis, const std::byte* from,
                std::byte*& to) {
-  const long n = s.shape[axis], stride = s.strides[axis], item = item_of(bytes);
+  const long n = s.shape[axis], stride = s.strides[axis], item = bytes_of(format);
   if (axis + 1 < s.shape.size()) {
-    for (long i = 0; i < n; ++i) copy_axis(s, bytes, axis + 1, from + i * stride, to);
+    for (long i = 0; i < n; ++i) copy_axis(s, format, axis + 1, from + i * stride, to);
     return;
   }
-  const bool as_it_is = s.format == (bytes ? Format::UInt8 : Format::Float32);
+  const bool as_it_is = s.format == format;
   if (stride == item && as_it_is) {
     std::memcpy(to, from, static_cast<std::size_t>(n * item));
+  } else if (as_it_is) {
+    const auto size = static_cast<std::size_t>(item);
+    for (long i = 0; i < n; ++i) std::memcpy(to + i * item, from + i * stride, size);
   } else {
     for (long i = 0; i < n; ++i) {
       const float value = value_of(s.format, from + i * stride);
-      if (bytes) {
-        to[i] = from[i * stride];
-      } else {
-        std::memcpy(to + i * item, &value, sizeof(value));
-      }
+      std::memcpy(to + i * item, &value, sizeof(value));
     }
   }
   to += n * item;
 }
 
-bool is_bytes(const Source& s) { return s.format == Format::UInt8; }
+// What takes less memory as it is than as floats stays so.
+Format kept(Format format) {
+  const bool small = format == Format::UInt8 || format == Format::UInt16;
+  return small ? format : Format::Float32;
+}
+
+// Do samples share numbers, as windows on a text do? Then these numbers lie there once.
+bool overlaps(const Source& s) {
+  const long item = bytes_of(s.format);
+  return s.format != Format::Float64 && s.shape.size() == 1 && s.strides[0] == item &&
+         s.sample_stride >= 0 && s.sample_stride < s.width() * item && s.sample_stride % item == 0;
+}
 
 }  // namespace
 
-void copy_rows(const Source& from, bool bytes, long first, long rows, std::byte* to) {
+void copy_rows(const Source& from, Format format, long first, long rows, std::byte* to) {
   for (long r = first; r < first + rows; ++r) {
-    copy_axis(from, bytes, 0, from.data + r * from.sample_stride, to);
+    copy_axis(from, format, 0, from.data + r * from.sample_stride, to);
   }
 }
 
@@ -117,9 +125,10 @@ void DeviceData::add_positions(Parcel& parcel, const Positions& of, long first, 
                                Placed& to) const {
   to = {static_cast<int>(of.each), nullptr, nullptr};
   if (of.weights.data != nullptr) {
-    parcel.add(count * of.each * item_of(false), [=, this, &of, &to](std::byte* at) {
+    const long bytes = count * of.each * static_cast<long>(sizeof(float));
+    parcel.add(bytes, [=, this, &of, &to](std::byte* at) {
       to.weights = reinterpret_cast<const float*>(at);
-      send_rows(of.weights, false, first, count, at);
+      send_rows(of.weights, Format::Float32, first, count, at);
     });
   }
   const auto size = static_cast<std::size_t>(count) * sizeof(double);
@@ -132,7 +141,7 @@ void DeviceData::add_positions(Parcel& parcel, const Positions& of, long first, 
 void DeviceData::add_augmented(Parcel& parcel, const Augment& of) {
   const long channels = of.images.channels;
   augmented_ = {of.changes(), static_cast<int>(channels), 0, nullptr};
-  parcel.add(channels * item_of(false), [=, this, &of](std::byte* at) {
+  parcel.add(channels * static_cast<long>(sizeof(float)), [=, this, &of](std::byte* at) {
     const std::vector<float> pixel(of.fill.begin(), of.fill.begin() + channels);
     write(stream_, at, pixel.data(), pixel.size() * sizeof(float));
     augmented_.fill = reinterpret_cast<const float*>(at);
@@ -148,12 +157,6 @@ void DeviceData::load(const Dataset& data, long first, long count) {
   of_targets_.assign(targets, {});
   of_weights_.assign(data.weighed.size(), {});
   Parcel parcel;
-  const auto add_rows = [&](const Source& s, bool narrow, Samples& to) {
-    parcel.add(count * s.width() * item_of(narrow), [=, this, &s, &to](std::byte* at) {
-      to = {at, narrow, static_cast<int>(s.width())};
-      send_rows(s, narrow, first, count, at);
-    });
-  };
   const auto add_array = [&]<class T>(const T* from, const T*& to) {
     const auto size = static_cast<std::size_t>(count) * sizeof(T);
     parcel.add(static_cast<long>(size), [=, this, &to](std::byte* at) {
@@ -162,7 +165,9 @@ void DeviceData::load(const Dataset& data, long first, long count) {
     });
   };
   for (std::size_t i = 0; i < data.inputs.size(); ++i) {
-    add_rows(data.inputs[i], is_bytes(data.inputs[i]), inputs_[i]);
+    const Source& s = data.inputs[i];
+    overlaps(s) ? add_windows(parcel, s, first, count, inputs_[i])
+                : add_rows(parcel, s, kept(s.format), first, count, inputs_[i]);
   }
   for (std::size_t i = 0; i < targets; ++i) {
     const Targets& t = data.targets[i];
@@ -179,7 +184,7 @@ void DeviceData::load(const Dataset& data, long first, long count) {
     } else if (t.labels != nullptr) {
       add_array(t.labels, labels_[i]);
     } else {
-      add_rows(t.values, false, targets_[i]);
+      add_rows(parcel, t.values, Format::Float32, first, count, targets_[i]);
     }
     if (t.positions.any()) add_positions(parcel, t.positions, first, count, of_targets_[i]);
   }
@@ -194,14 +199,34 @@ void DeviceData::load(const Dataset& data, long first, long count) {
   parcel.go(memory_);
 }
 
-void DeviceData::send_rows(const Source& s, bool bytes, long first, long count,
+void DeviceData::add_rows(Parcel& parcel, const Source& s, Format format, long first, long count,
+                          Samples& to) const {
+  const long width = s.width();
+  parcel.add(count * width * bytes_of(format), [=, this, &s, &to](std::byte* at) {
+    to = {at, format, static_cast<int>(width), width};
+    send_rows(s, format, first, count, at);
+  });
+}
+
+void DeviceData::add_windows(Parcel& parcel, const Source& s, long first, long count,
+                             Samples& to) const {
+  const long width = s.width(), item = bytes_of(s.format);
+  const long bytes = (count - 1) * s.sample_stride + width * item;
+  parcel.add(bytes, [=, this, &s, &to](std::byte* at) {
+    to = {at, s.format, static_cast<int>(width), s.sample_stride / item};
+    write(stream_, at, s.data + first * s.sample_stride, static_cast<std::size_t>(bytes));
+  });
+}
+
+void DeviceData::send_rows(const Source& s, Format format, long first, long count,
                            std::byte* to) const {
-  const long row = s.width() * item_of(bytes), most = std::max(1L, static_cast<long>(kChunk) / row);
+  const long row = s.width() * bytes_of(format),
+             most = std::max(1L, static_cast<long>(kChunk) / row);
   std::vector<std::byte> staged;
   for (long r = 0; r < count; r += most) {
     const long rows = std::min(most, count - r);
     staged.resize(static_cast<std::size_t>(rows * row));
-    copy_rows(s, bytes, first + r, rows, staged.data());
+    copy_rows(s, format, first + r, rows, staged.data());
     write(stream_, to + r * row, staged.data(), staged.size());
   }
 }

@@ -9,8 +9,8 @@
 
 namespace steep::cuda {
 
-// Dense rows [first, first + rows) of what a view shows, as floats or, of bytes, as they are.
-void copy_rows(const Source& from, bool bytes, long first, long rows, std::byte* to);
+// Dense rows [first, first + rows) of what a view shows, as floats or as they are.
+void copy_rows(const Source& from, Format format, long first, long rows, std::byte* to);
 
 // A part of a data set on the device; labels, targets and weights are there where the data have them.
 class DeviceData {
@@ -34,7 +34,10 @@ class DeviceData {
     const double* sums = nullptr;
   };
   class Parcel;
-  void send_rows(const Source& s, bool bytes, long first, long count, std::byte* to) const;
+  void add_rows(Parcel& parcel, const Source& s, Format format, long first, long count,
+                Samples& to) const;
+  void add_windows(Parcel& parcel, const Source& s, long first, long count, Samples& to) const;
+  void send_rows(const Source& s, Format format, long first, long count, std::byte* to) const;
   void add_augmented(Parcel& parcel, const Augment& of);
   void add_positions(Parcel& parcel, const Positions& of, long first, long count, Placed& to) const;
 

@@ -142,12 +142,19 @@ std::size_t bytes_of_positions(const Program& program, long capacity) {
 long Plan::bytes(Program program, const Layout& weights, long capacity) {
   Program all = prepared(std::move(program), weights, nullptr);
   check_ops(all);
-  return Schedule(all, capacity).bytes + static_cast<long>(bytes_of_positions(all, capacity));
+  std::size_t more = bytes_of_positions(all, capacity);
+  for (std::size_t p = 0; p < all.trains.size(); ++p) {
+    for (const GradTerm& t : all.terms[p]) {
+      if (all.trains[p]) more += bytes_of_buckets(t, capacity);
+    }
+  }
+  return Schedule(all, capacity).bytes + static_cast<long>(more);
 }
 
 long Plan::bytes() const {
-  const std::size_t scratch = aid_ ? aid_->here.bytes() + aid_->beside.bytes() : 0;
-  return static_cast<long>(memory_->bytes() + positions_.bytes() + scratch);
+  std::size_t more = aid_ ? aid_->here.bytes() + aid_->beside.bytes() : 0;
+  for (const Memory& buckets : buckets_) more += buckets.bytes();
+  return static_cast<long>(memory_->bytes() + positions_.bytes() + more);
 }
 
 void Plan::allocate(const Schedule& schedule) {
@@ -303,10 +310,23 @@ std::vector<float> Plan::rows_of(int tensor, long rows) const {
   return padded_rows;
 }
 
+bool Plan::finite_losses(long rows) const {
+  std::vector<double> values(static_cast<std::size_t>(rows));
+  for (std::size_t t = 0; t < program_.losses.size(); ++t) {
+    const Losses of = losses(static_cast<int>(t));
+    read(stream_, values.data(), of.values, values.size() * sizeof(double));
+    const auto finite = [](double x) { return std::isfinite(x); };
+    if (!std::all_of(values.begin(), values.end(), finite)) return false;
+  }
+  return true;
+}
+
+// On the way back is no cause of a loss.
 std::string Plan::first_fault(const Place& at) const {
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     const Call& call = calls_[i];
     call.launch(at);
+    if (i + 1 == backward_ && !finite_losses(at.rows)) break;
     const bool more = i + 1 < calls_.size() && calls_[i + 1].out == call.out;
     if (call.out < 0 || more) continue;
     for (const float x : rows_of(call.out, at.rows)) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cuda/data.h"
+#include "cuda/kernels/embedding.h"
 #include "cuda/ops/bind.h"
 #include "cuda/store.h"
 #include "plan/schedule.h"
@@ -20,6 +21,9 @@ struct Tasks {
   std::vector<Task> all;
   std::vector<int> first;  // of each parameter, and how many there are
 };
+
+// What a term that goes by ids takes of memory to put them into buckets; 0 for others.
+std::size_t bytes_of_buckets(const GradTerm& t, long capacity);
 
 class Plan {
  public:
@@ -62,6 +66,7 @@ class Plan {
 
   // Rows of a tensor, dense, on the host.
   std::vector<float> rows_of(int tensor, long rows) const;
+  bool finite_losses(long rows) const;
   // Runs ops one by one; the layer of the first one whose result is not finite, or "loss".
   std::string first_fault(const Place& at) const;
 
@@ -80,6 +85,7 @@ class Plan {
   int bias_of(int parameter) const;
   void bind_terms_of(int parameter, int bias, bool late);
   View view(int tensor) const;
+  Buckets buckets(const GradTerm& t);
   const float* keep(const std::vector<double>& numbers);
   SparseRows lay(const SparseRows& a);
   float* parameter(int p) const;
@@ -93,6 +99,7 @@ class Plan {
   std::shared_ptr<Memory> memory_;
   Memory positions_;             // of a loss that takes them one by one
   std::vector<Memory> numbers_;  // that kernels read
+  std::vector<Memory> buckets_;  // of the ids of each table
   std::map<const int64_t*, SparseRows> matrices_;
   struct Followed {
     float* numbers;

@@ -1,7 +1,6 @@
 // Binds the terms of gradients to products and sums over the rows of a batch, and cuts parameters into tasks.
 #include <algorithm>
 
-#include "base/error.h"
 #include "cuda/plan.h"
 
 namespace steep::cuda {
@@ -30,6 +29,21 @@ Tasks::Tasks(const Layout& layout, const std::vector<bool>& moved) {
     }
   }
   first.push_back(static_cast<int>(all.size()));
+}
+
+std::size_t bytes_of_buckets(const GradTerm& t, long capacity) {
+  if (t.form != GradTerm::Form::Scatter || t.x < 0) return 0;
+  const long ids = capacity * t.positions, counts = ceil_div(ids, kStretch) * kBuckets;
+  return static_cast<std::size_t>(ids) * sizeof(Named) +
+         static_cast<std::size_t>(counts + kBuckets + 1) * sizeof(int);
+}
+
+Buckets Plan::buckets(const GradTerm& t) {
+  if (t.x < 0) return {};
+  const long ids = capacity_ * t.positions, counts = ceil_div(ids, kStretch) * kBuckets;
+  const Memory& all = buckets_.emplace_back(bytes_of_buckets(t, capacity_));
+  int* const numbers = all.as<int>(ids * static_cast<long>(sizeof(Named)));
+  return {all.as<Named>(), numbers, numbers + counts};
 }
 
 void Plan::bind_terms() {
@@ -110,8 +124,22 @@ void Plan::bind_terms_of(int parameter, int bias, bool late) {
           column_sums(p, dy, x, g + at, add || more);
         });
         break;
-      case GradTerm::Form::Scatter:
-        refuse("device=\"cuda\": no kernel for gradients of tables yet; use device=\"cpu\"");
+      case GradTerm::Form::Scatter: {
+        const int rows = static_cast<int>(s.narrow ? s.columns : s.rows);
+        const Table table{{nullptr, s.panels()},
+                          s.narrow,
+                          rows,
+                          static_cast<int>(outputs),
+                          static_cast<int>(t.positions)};
+        to.push_back([=, skipped = static_cast<int>(t.skipped), all = buckets(t)](
+                         const Place& p, float* g, bool more) {
+          Table dw = table;
+          dw.w.data = g + at;
+          x.data == nullptr ? sum_tables(p, dw, dy, add || more)
+                            : scatter_rows(p, dw, skipped, x, dy, all, add || more);
+        });
+        break;
+      }
       case GradTerm::Form::Partial:
         to.push_back([=, panels = s.panels(), samples = program_.tensors[t.dy].samples](
                          const Place& p, float* g, bool more) {

@@ -40,7 +40,8 @@ bool equal_changes(const Augmented& a, const Augmented& b) {
 
 bool CudaTraining::Key::operator==(const Key& other) const {
   const auto equal = [](const Samples& a, const Samples& b) {
-    return a.data == b.data && a.bytes == b.bytes && a.columns == b.columns;
+    return a.data == b.data && a.format == b.format && a.columns == b.columns &&
+           a.stride == b.stride;
   };
   const auto alike = [](const Truth& a, const Truth& b) {  // not as bytes: there is padding
     return a.labels == b.labels && a.targets == b.targets && a.weights == b.weights &&

@@ -41,10 +41,6 @@ double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Po
   return count > 0 ? static_cast<double>(data.rows(at.batch)) / count : 1;
 }
 
-bool finite(const std::vector<double>& values) {
-  return std::all_of(values.begin(), values.end(), [](double x) { return std::isfinite(x); });
-}
-
 void copy(const Stream& stream, void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;  // of a network without weights there is no memory
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.get()), "a copy");
@@ -154,13 +150,6 @@ void CudaTraining::pass(const Goal& goal, const Place& at) const {
   goal.plan->late_gradients(at, gradients_.as<float>(), false);
 }
 
-bool CudaTraining::finite_losses(const Goal& goal, long rows) const {
-  for (std::size_t t = 0; t < goal.program.losses.size(); ++t) {
-    if (!finite(values(goal, t, rows))) return false;
-  }
-  return true;
-}
-
 int CudaTraining::bad_loss_at(const Batcher& data, Position at, const double* knobs) {
   const Place here = prepare(data, at, knobs);
   for (std::size_t i = 0; i < goals_.size(); ++i) {
@@ -172,7 +161,7 @@ int CudaTraining::bad_loss_at(const Batcher& data, Position at, const double* kn
       goal.plan->check(part);
       Cursor cursor{};
       read(stream_, &cursor, now_.cursor, sizeof(cursor));
-      return good = finite_losses(goal, part.rows) && cursor.bad_loss == 0;
+      return good = goal.plan->finite_losses(part.rows) && cursor.bad_loss == 0;
     });
     if (!good) return static_cast<int>(i);
   }
@@ -186,7 +175,7 @@ Origin CudaTraining::first_fault(const Batcher& data, Position at, const double*
   std::string fault;
   each_part(place_of(goal, prepare(data, at, knobs)), [&](const Place& part, bool) {
     fault = goal.plan->first_fault(part);
-    return fault == "loss" && finite_losses(goal, part.rows);
+    return fault == "loss" && goal.plan->finite_losses(part.rows);
   });
   return {fault, "", "forward"};
 }

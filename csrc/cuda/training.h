@@ -98,7 +98,6 @@ class CudaTraining final : public Training {
   // Its losses, sample by sample, of a term.
   std::vector<double> values(const Goal& goal, std::size_t term, long rows) const;
   void pass(const Goal& goal, const Place& at) const;  // with the gradients
-  bool finite_losses(const Goal& goal, long rows) const;
   bool all_finite(const float* x, long n);
 
   const std::shared_ptr<CudaStore> weights_;

@@ -32,8 +32,8 @@ struct Changed {
 // A block a row: its first thread finds the sample.
 template <class S, bool kChanged>
 __global__ void __launch_bounds__(256)
-    gather_rows(Now now, Deal deal, const S* data, Augmented augmented, int columns, float scale,
-                float shift, View out, bool first) {
+    gather_rows(Now now, Deal deal, const S* data, long stride, Augmented augmented, int columns,
+                float scale, float shift, View out, bool first) {
   STEEP_SHARED(sample, uint64_t);
   const int r = static_cast<int>(blockIdx.x);
   if (threadIdx.x == 0) {
@@ -43,7 +43,7 @@ __global__ void __launch_bounds__(256)
     if (first) deal.order[r] = static_cast<long>(sample);
   }
   __syncthreads();
-  const S* const from = data + sample * columns;
+  const S* const from = data + sample * static_cast<uint64_t>(stride);
   const auto write = [&](const auto& value) {
     for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x))
       out.data[r * out.ld + c] = fma_(scale, value(c), shift);
@@ -65,6 +65,15 @@ STEEP_HD Key key_of(const Drawn& drawn, const StepRow& step) {
   return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)};
 }
 
+// The words of four columns.
+__device__ __forceinline__ Philox4 block_of(const Now& now, const Drawn& drawn, int r, int quad) {
+  const StepRow& step = row_of(now);
+  const Key key = key_of(drawn, step);
+  const uint64_t row = step.passed + static_cast<uint64_t>(step.before + r);
+  return philox(static_cast<uint32_t>(quad), static_cast<uint32_t>(row),
+                static_cast<uint32_t>(row >> 32), drawn.stream, key.low, key.high);
+}
+
 // out(r, c) (+)= value(word, r, c), four columns and one Philox block a thread; or of a normal number, of the
 // words of a column and its neighbour.
 template <class Value> struct FourDrawn {
@@ -74,11 +83,7 @@ template <class Value> struct FourDrawn {
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int quad) const {
-    const StepRow& step = row_of(now);
-    const Key key = key_of(drawn, step);
-    const uint64_t row = step.passed + static_cast<uint64_t>(step.before + r);
-    const Philox4 bits = philox(static_cast<uint32_t>(quad), static_cast<uint32_t>(row),
-                                static_cast<uint32_t>(row >> 32), drawn.stream, key.low, key.high);
+    const Philox4 bits = block_of(now, drawn, r, quad);
 #pragma unroll
     for (int j = 0; j < 4; j += 2) {
       if constexpr (std::is_invocable_v<Value, uint32_t, int, int>) {
@@ -121,6 +126,29 @@ struct KeptOfStep {
     const double rate = row[now.scalars + scalar];
     const uint32_t threshold = static_cast<uint32_t>(llround(rate * 4294967296.0));
     return word >= threshold ? at(x, r, c) * static_cast<float>(1.0 / (1.0 - rate)) : 0.0f;
+  }
+};
+// Four features of a position a thread: their block is that of all positions.
+struct KeptOfSample {
+  Now now;
+  Drawn drawn;
+  uint32_t threshold;
+  float scale;
+  int features;
+  View x, y;
+  bool accumulate;
+  __device__ __forceinline__ void operator()(int r, int i) const {
+    const int quads = (features + 3) / 4, quad = i % quads;
+    const Philox4 bits = block_of(now, drawn, r, quad);
+    const int first = i / quads * features;
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      const int c = 4 * quad + j;
+      if (c >= features) continue;
+      float* const to = y.data + r * y.ld + first + c;
+      const float kept = bits.word[j] >= threshold ? at(x, r, first + c) * scale : 0.0f;
+      *to = accumulate ? *to + kept : kept;
+    }
   }
 };
 struct KeptShifted {
@@ -202,14 +230,18 @@ void gather(const Place& at, const Deal& deal, const Samples& from, const Augmen
   const dim3 grid(static_cast<unsigned>(at.rows));
   const dim3 block(from.columns <= 32 ? 32 : from.columns <= 256 ? 64 : 256);
   const bool changed = augmented.fill != nullptr;
-  const auto go = [&]<class S>(const S* data) {
-    changed ? start(at.stream, grid, block, gather_rows<S, true>, at.now, deal, data, augmented,
-                    from.columns, scale, shift, out, first)
-            : start(at.stream, grid, block, gather_rows<S, false>, at.now, deal, data, augmented,
-                    from.columns, scale, shift, out, first);
+  const auto go = [&]<class S>(const S*) {
+    start(at.stream, grid, block, changed ? gather_rows<S, true> : gather_rows<S, false>, at.now,
+          deal, static_cast<const S*>(from.data), from.stride, augmented, from.columns, scale,
+          shift, out, first);
   };
-  from.bytes ? go(static_cast<const uint8_t*>(from.data))
-             : go(static_cast<const float*>(from.data));
+  switch (from.format) {
+    case Format::UInt8: return go(static_cast<const uint8_t*>(nullptr));
+    case Format::UInt16: return go(static_cast<const uint16_t*>(nullptr));
+    case Format::Int32: return go(static_cast<const int32_t*>(nullptr));
+    case Format::Int64: return go(static_cast<const int64_t*>(nullptr));
+    default: return go(static_cast<const float*>(nullptr));
+  }
 }
 
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
@@ -220,6 +252,13 @@ void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scal
 void dropout_of_step(const Place& at, const Drawn& drawn, int scalar, const View& x, const View& y,
                      bool accumulate) {
   each_drawn(at, drawn, y, accumulate, KeptOfStep{at.now, x, scalar});
+}
+
+void step_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
+                  int positions, const View& x, const View& y, bool accumulate) {
+  const int features = y.columns / positions;
+  each(at, (features + 3) / 4 * positions,
+       KeptOfSample{at.now, drawn, threshold, scale, features, x, y, accumulate});
 }
 
 void alpha_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "base/extent.h"
+#include "base/format.h"
 #include "base/panels.h"
 #include "base/products.h"
 #include "base/sparse_rows.h"
@@ -78,11 +79,12 @@ struct Weight {  // a matrix as the Store has it
 
 // ---- Samples, losses ----
 
-// A data set in device memory: rows of bytes or floats.
+// A data set in device memory: rows of floats or whole numbers, so many numbers apart.
 struct Samples {
   const void* data;
-  bool bytes;
+  Format format;
   int columns;
+  long stride;
 };
 struct Deal {  // which samples a batch has
   uint64_t samples, seed;
@@ -244,6 +246,9 @@ struct Drawn {
 };
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
              const View& y, bool accumulate);
+// One mask for all positions of a sample.
+void step_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
+                  int positions, const View& x, const View& y, bool accumulate);
 // Its rate is number `scalar` of the step.
 void dropout_of_step(const Place& at, const Drawn& drawn, int scalar, const View& x, const View& y,
                      bool accumulate);

@@ -66,13 +66,19 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
                     static_cast<int>(sizeof(typename Rule::template Knobs<float>) / sizeof(float));
   static_assert(count <= kMostSlots && own <= kMostKnobs);
   STEEP_SHARED(shared, typename Rule::template Knobs<float>);
-  STEEP_SHARED(moving, unsigned long long);  // rows, of sparse steps
   const int t = static_cast<int>(threadIdx.x);
-  // A task's elements are asked for before anything is waited for.
+  // A task's elements are asked for before anything is waited for; of sparse steps those of rows that move, unless
+  // bounds or an average may change others.
   const Task task = group.tasks[blockIdx.x];
   const Ruled& ruled = column.ruled[task.parameter];
   const long at = task.offset + kEach * t;
-  const bool there = kEach * t < task.size;
+  bool there = kEach * t < task.size;
+  const unsigned long long moving = kSparse && there ? moving_of(column, ruled, task) : ~0ull;
+  if (kSparse && !kFollowed && !ruled.bounded) {
+    bool any = false;
+    for (int j = 0; j < kEach; ++j) any = any || moves(moving, ruled, task, kEach * t + j);
+    there = there && any;
+  }
   const auto load = [&](const float* p) {
     return there ? *reinterpret_cast<const Four*>(p + at) : Four{};
   };
@@ -85,7 +91,6 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
   const float* const row = knobs_of(now);
   const float* const mine = row + group.knobs;
   if (t < own) reinterpret_cast<float*>(&shared)[t] = mine[kGroupKnobs + t];
-  if (kSparse && t == 0) moving = moving_of(column, ruled, task);
   __syncthreads();
   const typename Rule::template Knobs<float> knobs = shared;
   const bool apart = column.scales != nullptr;

@@ -124,6 +124,15 @@ Launch bind(const ops::SpectralVectors& op, const Bound& to);
 Launch bind(const ops::SpectralScale& op, const Bound& to);
 Launch bind(const ops::SpectralShares& op, const Bound& to);
 
+Launch bind(const ops::Embedding& op, const Bound& to);
+Launch bind(const ops::AddTable& op, const Bound& to);
+Launch bind(const ops::BatchMatMul& op, const Bound& to);
+Launch bind(const ops::StepDropout& op, const Bound& to);
+Launch bind(const ops::FeatureMoments& op, const Bound& to);
+Launch bind(const ops::FeatureNorm& op, const Bound& to);
+Launch bind(const ops::FeatureNormSums& op, const Bound& to);
+Launch bind(const ops::FeatureNormGrad& op, const Bound& to);
+
 // What an op does besides once a step's update is done, where it does anything; and what it looks at before.
 Launch follow(const ops::BatchStatistics& op, const Bound& to);
 Launch follow(const ops::SpectralVectors& op, const Bound& to);

@@ -1,4 +1,5 @@
 // Matrix products.
+#include "cuda/kernels/batch_matmul.h"
 #include "cuda/ops/bind.h"
 
 namespace steep::cuda {
@@ -28,6 +29,18 @@ Launch bind(const ops::MatMulGrad& op, const Bound& to) {
   const bool add = to.accumulate;
   return [=, by = matmul_grad_by(to.aid, dz, w, add, f, dx, stored)](const Place& at) {
     by(at, dz, w, add, f, stored, dx);
+  };
+}
+
+Launch bind(const ops::BatchMatMul& op, const Bound& to) {
+  const Pairs of{static_cast<int>(op.places),
+                 static_cast<int>(op.rows),
+                 static_cast<int>(op.depth),
+                 static_cast<int>(op.columns),
+                 op.turned_a,
+                 op.turned_b};
+  return [=, a = to.in[0], b = to.in[1], c = to.out, add = to.accumulate](const Place& at) {
+    batch_matmul(at, of, a, b, c, add);
   };
 }
 

@@ -100,6 +100,14 @@ Launch bind(const ops::Dropout& op, const Bound& to) {
   };
 }
 
+Launch bind(const ops::StepDropout& op, const Bound& to) {
+  return [threshold = threshold_of(op.rate), scale = static_cast<float>(1 / (1 - op.rate)),
+          positions = static_cast<int>(op.positions), stream = op.stream, feed = to.feed,
+          x = to.in[0], y = to.out, add = to.accumulate](const Place& at) {
+    step_dropout(at, {feed->seed, stream, false}, threshold, scale, positions, x, y, add);
+  };
+}
+
 Launch bind(const ops::AlphaDropout& op, const Bound& to) {
   const float dropped = static_cast<float>(op.scale * op.kLow + op.shift);
   return [=, threshold = threshold_of(op.rate), scale = static_cast<float>(op.scale),
