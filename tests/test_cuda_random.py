@@ -15,7 +15,7 @@ COUNT = 40
 METHODS = [name for name, kind in vars(optimizers).items() if getattr(kind, "full_batch", False)]
 LACKING = (
     "SimpleRNN", "LSTM", "GRU", "Embedding", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm",
-    "PositionEmbedding", "SinusoidalPositions", "MultiHeadAttention", "TransformerBlock",
+    "PositionEmbedding", "SinusoidalPositions", "TransformerBlock",
     "ClassToken", "PatchEmbedding", "Position",
 )  # fmt: skip
 OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join((*METHODS, *LACKING))})\b")

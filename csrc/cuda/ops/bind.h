@@ -123,6 +123,9 @@ Launch bind(const ops::SpectralNorm& op, const Bound& to);
 Launch bind(const ops::SpectralVectors& op, const Bound& to);
 Launch bind(const ops::SpectralScale& op, const Bound& to);
 Launch bind(const ops::SpectralShares& op, const Bound& to);
+Launch bind(const ops::Attention& op, const Bound& to);
+Launch bind(const ops::MaskedAttention& op, const Bound& to);
+Launch bind(const ops::AttentionGrad& op, const Bound& to);
 
 // What an op does besides once a step's update is done, where it does anything; and what it looks at before.
 Launch follow(const ops::BatchStatistics& op, const Bound& to);

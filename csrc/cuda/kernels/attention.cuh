@@ -1,0 +1,383 @@
+// What the kernels of attention share: tiles of scores, a block of queries by a block of keys, and the
+// products around them, every sum in the CPU's order. Kernels: attention.cu, attention_grad.cu.
+//
+// 16 by 16 threads hold a tile: each kRows rows that follow each other and every 16th column, so that a thread is
+// the lane of the CPU's sums over a row. Each product is summed by one thread, k ascending.
+#pragma once
+#include "cuda/kernels/attention.h"
+#include "cuda/kernels/draws.cuh"
+
+namespace steep::cuda {
+
+constexpr int kAttending = 256;  // threads
+
+template <int kQ, int kK, int kN> struct Tiling {
+  static constexpr int q = kQ, k = kK, n = kN;  // queries, keys, and numbers of a head at a time
+  static constexpr int rows = kQ / kHalf, columns = kK / kHalf;  // of a thread
+  // What keeps rows that are read together on different banks.
+  static constexpr int stride = kN + 4, pad = kHalf / rows;
+};
+
+// N floats that lie together, read at once.
+template <int N> struct alignas(4 * N) Some { float of[N]; };
+template <int N> __device__ __forceinline__ Some<N> some(const float* p) {
+  return *reinterpret_cast<const Some<N>*>(p);
+}
+
+// ---- Which part of which head ----
+
+struct Block {
+  int sample, head, first, n0;
+};  // first row; first of the head's numbers that it sums
+// Blocks of one head follow each other; those that see most keys come first.
+template <int kSide, int kN>
+__device__ __forceinline__ Block block_of(const Heads& of, int length, bool last_first) {
+  const int chunks = (of.size + kN - 1) / kN, tiles = (length + kSide - 1) / kSide;
+  int i = static_cast<int>(blockIdx.x);
+  const int chunk = i % chunks;
+  i /= chunks;
+  const int tile = last_first ? tiles - 1 - i % tiles : i % tiles;
+  i /= tiles;
+  return {i / of.heads, i % of.heads, tile * kSide, chunk * kN};
+}
+template <class T> long blocks_of(const Heads& of, int samples, int length, int side) {
+  const long chunks = (of.size + T::n - 1) / T::n, tiles = (length + side - 1) / side;
+  return chunks * tiles * of.heads * samples;
+}
+
+struct HeadRows {  // of one head of a sample
+  float* data;
+  int step, rows, columns;
+  __device__ __forceinline__ HeadRows(const Positions& p, const Block& at, int size, int count)
+      : data(p.data + at.sample * p.ld + static_cast<long>(at.head) * size), step(p.step),
+        rows(count), columns(size) {}
+  __device__ __forceinline__ float* row(int r) const { return data + static_cast<long>(r) * step; }
+};
+
+// The keys that a query sees, and those that the CPU's panels reach: of both, as many as there are of the first.
+struct Seen {
+  int queries, limit;
+  bool causal;
+  __device__ __forceinline__ Seen(const Heads& of, int sample)
+      : queries(of.queries), limit(of.keys), causal(of.causal) {
+    if (of.lengths.data == nullptr) return;
+    const float given = of.lengths.data[sample * of.lengths.ld];
+    if (given >= 1.0f && given < static_cast<float>(of.keys)) limit = static_cast<int>(given);
+  }
+  __device__ __forceinline__ int count(int query) const {
+    return causal && query + 1 < limit ? query + 1 : limit;
+  }
+  __device__ __forceinline__ int width(int query) const {
+    const int end = (query / kQueriesTogether + 1) * kQueriesTogether;
+    return static_cast<int>(ceil_div(count((end < queries ? end : queries) - 1), kPanel) * kPanel);
+  }
+};
+
+// ---- Rows on their way into shared memory ----
+
+// kSide rows from `first` on, kN numbers of each from n0 on; 0 where there are none.
+template <int kSide, int kN> struct Coming {
+  static constexpr int kLoads = kSide * kN / kAttending, kApart = kAttending / kN;
+  float of[kLoads];
+  __device__ __forceinline__ void load(const HeadRows& from, int first, int n0) {
+    const int t = static_cast<int>(threadIdx.x), column = n0 + t % kN;
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) {
+      const int r = first + t / kN + i * kApart;
+      of[i] = r < from.rows && column < from.columns ? from.row(r)[column] : 0.0f;
+    }
+  }
+  __device__ __forceinline__ void store(float* to) const {
+    const int t = static_cast<int>(threadIdx.x);
+#pragma unroll
+    for (int i = 0; i < kLoads; ++i) to[(t / kN + i * kApart) * (kN + 4) + t % kN] = of[i];
+  }
+};
+template <int kSide, int kN>
+__device__ __forceinline__ void copy_rows(const HeadRows& from, int first, int n0, float* to) {
+  Coming<kSide, kN> rows;
+  rows.load(from, first, n0);
+  rows.store(to);
+}
+
+// ---- A tile of scores ----
+
+template <class T> struct Mine {  // where this thread's elements of a tile are
+  const int lane = static_cast<int>(threadIdx.x) % kHalf;
+  const int row = static_cast<int>(threadIdx.x) / kHalf * T::rows;
+  // f(i, j, row, column)
+  template <class F> __device__ __forceinline__ void each(const F& f) const {
+#pragma unroll
+    for (int i = 0; i < T::rows; ++i)
+#pragma unroll
+      for (int j = 0; j < T::columns; ++j) f(i, j, row + i, lane + j * kHalf);
+  }
+};
+template <class T> using Tile = float[T::rows][T::columns];
+
+// sum(r, c) += a(r, k) b(c, k) for k < depth
+template <class T>
+__device__ __forceinline__ void add_dots(Tile<T>& sum, const float* a, const float* b, int depth) {
+  const Mine<T> mine;
+  a += mine.row * T::stride;
+  b += mine.lane * T::stride;
+  int k = 0;
+#pragma unroll 4
+  for (; k + 4 <= depth; k += 4) {
+    Some<4> x[T::rows], y[T::columns];
+#pragma unroll
+    for (int i = 0; i < T::rows; ++i) x[i] = some<4>(a + i * T::stride + k);
+#pragma unroll
+    for (int j = 0; j < T::columns; ++j) y[j] = some<4>(b + j * kHalf * T::stride + k);
+#pragma unroll
+    for (int p = 0; p < 4; ++p)
+#pragma unroll
+      for (int i = 0; i < T::rows; ++i)
+#pragma unroll
+        for (int j = 0; j < T::columns; ++j) sum[i][j] = fma_(x[i].of[p], y[j].of[p], sum[i][j]);
+  }
+  for (; k < depth; ++k)
+#pragma unroll
+    for (int i = 0; i < T::rows; ++i)
+#pragma unroll
+      for (int j = 0; j < T::columns; ++j)
+        sum[i][j] = fma_(a[i * T::stride + k], b[j * kHalf * T::stride + k], sum[i][j]);
+}
+template <class T> __device__ __forceinline__ int depth_of(int size, int k0) {
+  return size - k0 < T::n ? size - k0 : T::n;
+}
+
+// f(tile, dots) for the dots of rows [first, first + T::q) of a with tiles [from, to) of the rows of b; `a` is the
+// shared memory of the ones, `b` that of the others, which f may use: what comes is on its way in registers.
+template <class T, class F>
+__device__ __forceinline__ void over_dots(const HeadRows& left, int first, float* a,
+                                          const HeadRows& right, float* b, int from, int to,
+                                          const F& f) {
+  Coming<T::k, T::n> next;
+  if (from < to) next.load(right, from * T::k, 0);
+  for (int tile = from; tile < to; ++tile) {
+    Tile<T> sum = {};
+    for (int k0 = 0; k0 < left.columns; k0 += T::n) {
+      __syncthreads();  // nobody reads what was there
+      next.store(b);
+      if (tile == from || left.columns > T::n) copy_rows<T::q, T::n>(left, first, k0, a);
+      __syncthreads();
+      const bool more = k0 + T::n < left.columns;
+      if (more || tile + 1 < to)
+        next.load(right, (more ? tile : tile + 1) * T::k, more ? k0 + T::n : 0);
+      add_dots<T>(sum, a, b, depth_of<T>(left.columns, k0));
+    }
+    f(tile, sum);
+  }
+}
+
+// ---- Dropout of probabilities ----
+
+// Which elements of a tile are kept, bit i*columns + j: four neighbours share a Philox block, so each lane draws
+// for others, too.
+template <class T>
+__device__ __forceinline__ unsigned kept_of(const Heads& of, const Now& now, const Block& at,
+                                            int first_query, int first_key) {
+  constexpr int kDraws = T::rows * T::columns / 4;
+  const Mine<T> mine;
+  const int quads = static_cast<int>(ceil_div(of.keys, kPanel) * kPanel) / 4;
+  unsigned drawn = 0;
+#pragma unroll
+  for (int t = 0; t < kDraws; ++t) {
+    const int m = 4 * t + mine.lane / 4, i = m / T::columns, j = m % T::columns;
+    const auto query = static_cast<unsigned>(at.head * of.queries + first_query + mine.row + i);
+    const unsigned quad = static_cast<unsigned>(first_key + j * kHalf) / 4 + mine.lane % 4;
+    const Philox4 words = words_of(now, of.drawn, at.sample, query * quads + quad);
+#pragma unroll
+    for (int w = 0; w < 4; ++w)
+      drawn |= static_cast<unsigned>(words.word[w] >= of.threshold) << (4 * t + w);
+  }
+  unsigned kept = 0;
+#pragma unroll
+  for (int s = 0; s < 4; ++s) {
+    const unsigned from = __shfl_sync(kAll, drawn, 4 * s + mine.lane / 4, kHalf);
+#pragma unroll
+    for (int t = 0; t < kDraws; ++t) kept |= (from >> (4 * t + mine.lane % 4) & 1U) << (4 * t + s);
+  }
+  return kept;
+}
+template <class T> __device__ __forceinline__ float dropped(const Heads& of, unsigned kept, int i,
+                                                            int j, float x) {
+  if (!of.drops) return x;
+  return kept >> (i * T::columns + j) & 1U ? x * of.kept : 0.0f;
+}
+
+// ---- Probabilities of a block's queries ----
+
+// Its scores are held in shared memory, all tiles of keys side by side, or found again for each pass.
+template <class T, bool kHeld> struct Softmax {
+  const Heads& of;
+  const Mine<T> mine;
+  const HeadRows q, k;
+  const int first, tiles, ld;
+  float *const a, *const b, *const own;  // shared: rows of Q, of K; mine of the scores
+  int count[T::rows];
+  float top[T::rows], share[T::rows];
+
+  static __device__ __forceinline__ int columns(int keys) {  // of the scores
+    return (kHeld ? (keys + T::k - 1) / T::k * T::k : T::k) + T::pad;
+  }
+  __device__ __forceinline__ Softmax(const Heads& heads, const Block& at, const Seen& seen,
+                                     float* rows, float* keys, float* scores)
+      : of(heads), q(heads.q, at, heads.size, heads.queries),
+        k(heads.k, at, heads.size, heads.keys), first(at.first),
+        tiles((seen.width((at.first + T::q < of.queries ? at.first + T::q : of.queries) - 1) +
+               T::k - 1) /
+              T::k),
+        ld(columns(heads.keys)), a(rows), b(keys), own(scores + mine.row * ld + mine.lane) {
+#pragma unroll
+    for (int i = 0; i < T::rows; ++i) {
+      count[i] = seen.count(first + mine.row + i);
+      top[i] = -__builtin_huge_valf();
+    }
+  }
+  // Mine of the scores' memory at an element of a tile.
+  __device__ __forceinline__ float& at(int tile, int i, int j) const {
+    return own[i * ld + (kHeld ? tile * T::k : 0) + j * kHalf];
+  }
+  __device__ __forceinline__ float raised(float score, int i, int column) const {
+    return column < count[i] ? exp_down((score - top[i]) * of.scale) : 0.0f;
+  }
+  // What f(tile, x) gets is what probability() wants.
+  template <class F> __device__ __forceinline__ void over_tiles(const F& f) const {
+    if constexpr (kHeld) {
+      for (int tile = 0; tile < tiles; ++tile) {
+        Tile<T> x;
+        mine.each([&](int i, int j, int, int) { x[i][j] = at(tile, i, j); });
+        f(tile, x);
+      }
+    } else {
+      over_dots<T>(q, first, a, k, b, 0, tiles, f);
+    }
+  }
+  __device__ __forceinline__ float probability(float x, int i, int column) const {
+    return (kHeld ? x : raised(x, i, column)) * share[i];
+  }
+  // Finds top and share of each row; held are exponentials then.
+  __device__ __forceinline__ void measure() {
+    over_dots<T>(q, first, a, k, b, 0, tiles, [&](int tile, const Tile<T>& x) {
+      mine.each([&](int i, int j, int, int column) {
+        if (tile * T::k + column < count[i]) top[i] = max_(x[i][j], top[i]);
+        if constexpr (kHeld) at(tile, i, j) = x[i][j];
+      });
+    });
+#pragma unroll
+    for (int i = 0; i < T::rows; ++i) {
+#pragma unroll
+      for (int half = kHalf / 2; half > 0; half /= 2)
+        top[i] = max_(__shfl_down_sync(kAll, top[i], half, kHalf), top[i]);
+      top[i] = __shfl_sync(kAll, top[i], 0, kHalf);
+    }
+    float sum[T::rows] = {};
+    over_tiles([&](int tile, const Tile<T>& x) {
+      mine.each([&](int i, int j, int, int column) {
+        const float e = raised(x[i][j], i, tile * T::k + column);
+        if constexpr (kHeld) at(tile, i, j) = e;
+        sum[i] += e;
+      });
+    });
+#pragma unroll
+    for (int i = 0; i < T::rows; ++i) share[i] = 1.0f / fold_lanes(sum[i]);
+  }
+};
+
+// ---- Products of a tile by rows of a head ----
+
+// This thread's sums of kSide rows by kN numbers: some rows that follow each other, some numbers that do.
+template <int kSide, int kN> struct Owned {
+  static constexpr int kAll = kSide * kN / kAttending;
+  static constexpr int numbers = kAll < 4 ? kAll : 4, rows = kAll / numbers;
+  const int row = static_cast<int>(threadIdx.x) / (kN / numbers) * rows;
+  const int n = static_cast<int>(threadIdx.x) % (kN / numbers) * numbers;
+  float of[rows][numbers] = {};
+
+  // of(r, n) += x(r, c) b(c, n) for c < count, a multiple of 4
+  __device__ __forceinline__ void add(const float* x, int ld, const float* b, int count) {
+    x += row * ld;
+    b += n;
+#pragma unroll 2
+    for (int c = 0; c < count; c += 4) {
+      Some<4> left[rows];
+#pragma unroll
+      for (int r = 0; r < rows; ++r) left[r] = some<4>(x + r * ld + c);
+#pragma unroll
+      for (int p = 0; p < 4; ++p) {
+        const Some<numbers> right = some<numbers>(b + (c + p) * (kN + 4));
+#pragma unroll
+        for (int r = 0; r < rows; ++r)
+#pragma unroll
+          for (int i = 0; i < numbers; ++i) of[r][i] = fma_(left[r].of[p], right.of[i], of[r][i]);
+      }
+    }
+  }
+  // of(r, n) += x(c, r) b(c, n) for c of [from, to)
+  __device__ __forceinline__ void add_turned(const float* x, int ld, const float* b, int from,
+                                             int to) {
+    x += row;
+    b += n;
+#pragma unroll 4
+    for (int c = from; c < to; ++c) {
+      const Some<rows> left = some<rows>(x + c * ld);
+      const Some<numbers> right = some<numbers>(b + c * (kN + 4));
+#pragma unroll
+      for (int r = 0; r < rows; ++r)
+#pragma unroll
+        for (int i = 0; i < numbers; ++i) of[r][i] = fma_(left.of[r], right.of[i], of[r][i]);
+    }
+  }
+  // f(address, sum) of those that there are
+  template <class F>
+  __device__ __forceinline__ void each(const HeadRows& to, const Block& at, const F& f) {
+#pragma unroll
+    for (int r = 0; r < rows; ++r)
+#pragma unroll
+      for (int i = 0; i < numbers; ++i) {
+        const int line = at.first + row + r, column = at.n0 + n + i;
+        if (line < to.rows && column < to.columns) f(to.row(line) + column, of[r][i]);
+      }
+  }
+};
+
+// ---- Which tiles ----
+
+inline long most_shared() {
+  int bytes = 0;
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0),
+        "shared memory");
+  return bytes;
+}
+// What a tiling costs, infinite where it does not fit: elements, with what is wasted at the ends; dearer in small
+// tiles, where a multiprocessor has room for one block alone, where some are idle, and where nothing is held. It
+// changes no bit.
+template <class T, bool kHeld>
+double cost_of(const Heads& of, int samples, int length, int side, long bytes) {
+  constexpr double kProcessors = 132;
+  const long most = most_shared();
+  if (bytes > most) return __builtin_huge_val();
+  const double area = static_cast<double>(ceil_div(of.queries, T::q) * T::q) *
+                      static_cast<double>(ceil_div(of.keys, T::k) * T::k);
+  const double small = T::q * T::k >= 4096 ? 1 : T::q * T::k >= 2048 ? 1.2 : 1.5;
+  const auto blocks = static_cast<double>(blocks_of<T>(of, samples, length, side));
+  return area * small * (kHeld ? 1 : 4) * (2 * bytes > most ? 1.5 : 1) *
+         (blocks < kProcessors ? kProcessors / blocks : 1);
+}
+// Runs the cheapest of several launches.
+template <class... Launch> void run_cheapest(const Launch&... launches) {
+  double least = __builtin_huge_val();
+  ((least = launches.cost() < least ? launches.cost() : least), ...);
+  bool done = false;
+  ((done || launches.cost() > least ? void() : (done = true, launches.run())), ...);
+}
+// f<numbers of a head that are taken at a time>()
+template <class F> void by_size(const Heads& of, const F& f) {
+  if (of.size <= 16) return f.template operator()<16>();
+  if (of.size <= 32) return f.template operator()<32>();
+  f.template operator()<64>();
+}
+
+}  // namespace steep::cuda
