@@ -6,7 +6,8 @@ namespace steep::cuda {
 namespace {
 
 template <class T, bool kHeld>
-__global__ void __launch_bounds__(kAttending) attend_rows(Heads of, Now now, Positions y) {
+__global__ void __launch_bounds__(kAttending, kHeld ? 2 : 1)
+    attend_rows(Heads of, Now now, Positions y) {
   STEEP_DYNAMIC_SHARED(shared, float);
   const Block at = block_of<T::q, T::n>(of, of.queries, true);
   const Seen seen(of, at.sample);

@@ -51,7 +51,7 @@ struct HeadRows {  // of one head of a sample
   __device__ __forceinline__ HeadRows(const Positions& p, const Block& at, int size, int count)
       : data(p.data + at.sample * p.ld + static_cast<long>(at.head) * size), step(p.step),
         rows(count), columns(size) {}
-  __device__ __forceinline__ float* row(int r) const { return data + static_cast<long>(r) * step; }
+  __device__ __forceinline__ float* row(int r) const { return data + r * step; }
 };
 
 // The keys that a query sees, and those that the CPU's panels reach: of both, as many as there are of the first.
@@ -81,11 +81,11 @@ template <int kSide, int kN> struct Coming {
   float of[kLoads];
   __device__ __forceinline__ void load(const HeadRows& from, int first, int n0) {
     const int t = static_cast<int>(threadIdx.x), column = n0 + t % kN;
+    const int left = column < from.columns ? from.rows - first - t / kN : 0;
+    const float* const mine = from.row(first + t / kN) + column;
 #pragma unroll
-    for (int i = 0; i < kLoads; ++i) {
-      const int r = first + t / kN + i * kApart;
-      of[i] = r < from.rows && column < from.columns ? from.row(r)[column] : 0.0f;
-    }
+    for (int i = 0; i < kLoads; ++i)
+      of[i] = i * kApart < left ? mine[i * kApart * from.step] : 0.0f;
   }
   __device__ __forceinline__ void store(float* to) const {
     const int t = static_cast<int>(threadIdx.x);
@@ -93,11 +93,16 @@ template <int kSide, int kN> struct Coming {
     for (int i = 0; i < kLoads; ++i) to[(t / kN + i * kApart) * (kN + 4) + t % kN] = of[i];
   }
 };
+// A few rows at a time: registers are for sums.
 template <int kSide, int kN>
 __device__ __forceinline__ void copy_rows(const HeadRows& from, int first, int n0, float* to) {
-  Coming<kSide, kN> rows;
-  rows.load(from, first, n0);
-  rows.store(to);
+  constexpr int kMost = 8 * kAttending / kN, kRows = kSide < kMost ? kSide : kMost;
+#pragma unroll 1
+  for (int r = 0; r < kSide; r += kRows) {
+    Coming<kRows, kN> rows;
+    rows.load(from, first + r, n0);
+    rows.store(to + r * (kN + 4));
+  }
 }
 
 // ---- A tile of scores ----
@@ -115,14 +120,14 @@ template <class T> struct Mine {  // where this thread's elements of a tile are
 };
 template <class T> using Tile = float[T::rows][T::columns];
 
-// sum(r, c) += a(r, k) b(c, k) for k < depth
-template <class T>
+// sum(r, c) += a(r, k) b(c, k) for k < depth; so many times four k at once.
+template <class T, int kTogether = 2>
 __device__ __forceinline__ void add_dots(Tile<T>& sum, const float* a, const float* b, int depth) {
   const Mine<T> mine;
   a += mine.row * T::stride;
   b += mine.lane * T::stride;
   int k = 0;
-#pragma unroll 4
+#pragma unroll kTogether
   for (; k + 4 <= depth; k += 4) {
     Some<4> x[T::rows], y[T::columns];
 #pragma unroll
@@ -136,6 +141,7 @@ __device__ __forceinline__ void add_dots(Tile<T>& sum, const float* a, const flo
 #pragma unroll
         for (int j = 0; j < T::columns; ++j) sum[i][j] = fma_(x[i].of[p], y[j].of[p], sum[i][j]);
   }
+#pragma unroll 1
   for (; k < depth; ++k)
 #pragma unroll
     for (int i = 0; i < T::rows; ++i)
@@ -241,7 +247,8 @@ template <class T, bool kHeld> struct Softmax {
     return own[i * ld + (kHeld ? tile * T::k : 0) + j * kHalf];
   }
   __device__ __forceinline__ float raised(float score, int i, int column) const {
-    return column < count[i] ? exp_down((score - top[i]) * of.scale) : 0.0f;
+    const float e = exp_down((score - top[i]) * of.scale);
+    return column < count[i] ? e : 0.0f;
   }
   // What f(tile, x) gets is what probability() wants.
   template <class F> __device__ __forceinline__ void over_tiles(const F& f) const {
@@ -320,7 +327,7 @@ template <int kSide, int kN> struct Owned {
                                              int to) {
     x += row;
     b += n;
-#pragma unroll 4
+#pragma unroll 2
     for (int c = from; c < to; ++c) {
       const Some<rows> left = some<rows>(x + c * ld);
       const Some<numbers> right = some<numbers>(b + c * (kN + 4));

@@ -20,7 +20,7 @@ __device__ __forceinline__ float slope_of(float p, float dp, float dot, float sc
 }
 
 template <class T, bool kHeld>
-__global__ void __launch_bounds__(kAttending)
+__global__ void __launch_bounds__(kAttending, kHeld ? 2 : 1)
     slope_rows(Heads of, Now now, Positions dy, View notes, Positions dq, bool accumulate) {
   STEEP_DYNAMIC_SHARED(shared, float);
   const Block at = block_of<T::q, T::n>(of, of.queries, true);
@@ -112,7 +112,7 @@ __global__ void __launch_bounds__(kAttending)
 }
 
 template <class T>
-__global__ void __launch_bounds__(kAttending)
+__global__ void __launch_bounds__(kAttending, 2)
     slope_keys(Heads of, Now now, Positions dy, View notes, Positions dk, Positions dv,
                bool accumulate) {
   STEEP_DYNAMIC_SHARED(shared, float);
@@ -132,6 +132,7 @@ __global__ void __launch_bounds__(kAttending)
   const int start = of.causal ? at.first / T::q * T::q : 0;
   for (int first = at.first < seen.width(of.queries - 1) ? start : of.queries; first < of.queries;
        first += T::q) {
+    const unsigned keep = of.drops ? kept_of<T>(of, now, at, first, at.first) : 0U;
     Tile<T> score = {}, dp = {};
     for (int k0 = 0; k0 < of.size; k0 += T::n) {
       __syncthreads();  // nobody reads what was there
@@ -142,15 +143,14 @@ __global__ void __launch_bounds__(kAttending)
       copy_rows<T::q, T::n>(q, first, k0, a);
       copy_rows<T::q, T::n>(up, first, k0, u);
       __syncthreads();
-      add_dots<T>(score, a, keys, depth_of<T>(of.size, k0));
-      add_dots<T>(dp, u, values, depth_of<T>(of.size, k0));
+      add_dots<T, 1>(score, a, keys, depth_of<T>(of.size, k0));
+      add_dots<T, 1>(dp, u, values, depth_of<T>(of.size, k0));
     }
     if (!whole) {
       __syncthreads();
       copy_rows<T::q, T::n>(q, first, at.n0, a);
       copy_rows<T::q, T::n>(up, first, at.n0, u);
     }
-    const unsigned keep = of.drops ? kept_of<T>(of, now, at, first, at.first) : 0U;
 #pragma unroll
     for (int i = 0; i < T::rows; ++i) {
       const int query = first + mine.row + i;
@@ -159,9 +159,8 @@ __global__ void __launch_bounds__(kAttending)
 #pragma unroll
       for (int j = 0; j < T::columns; ++j) {
         const int column = mine.lane + j * kHalf, place = (mine.row + i) * kLd + column;
-        const float e =
-            at.first + column < count ? exp_down((score[i][j] - note.top) * of.scale) : 0.0f;
-        const float share = e * note.share;
+        const float e = exp_down((score[i][j] - note.top) * of.scale);
+        const float share = (at.first + column < count ? e : 0.0f) * note.share;
         p[place] = dropped<T>(of, keep, i, j, share);
         ds[place] = slope_of(share, dropped<T>(of, keep, i, j, dp[i][j]), note.dot, of.scale);
       }
@@ -232,8 +231,8 @@ void attend_back(const Place& at, const Heads& of, const Positions& dy, const Vi
     using Flat = Tiling<32, 64, kN>;
     using Small = Tiling<32, 32, kN>;
     run_cheapest(ByRows<Large, true>{back}, ByRows<Flat, true>{back}, ByRows<Small, true>{back},
-                 ByRows<Large, false>{back});
-    run_cheapest(ByKeys<Large>{back}, ByKeys<Small>{back});
+                 ByRows<Flat, false>{back});
+    run_cheapest(ByKeys<Flat>{back}, ByKeys<Small>{back});
   });
 }
 
