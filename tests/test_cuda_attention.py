@@ -199,3 +199,119 @@ def test_a_second_run_allocates_nothing():
     before = counted("allocations")
     trainer.fit(X, y, epochs=2, batch_size=8, progress=False)
     assert counted("allocations") == before
+
+
+# ---- Products on tensor cores ----
+
+PRECISIONS = {"tf32": 2e-3, "bfloat16": 2e-2}  # how far a loss may be from float32's, by the first
+rough = pytest.mark.parametrize("precision", PRECISIONS)
+
+
+class Scaled(layers.Layer):
+    """Attention of inputs times numbers, whose gradients no product rounds."""
+
+    def call(self, q, k, v):
+        of = (ops.multiply(x, self.parameter(name, x.shape[-1:], "ones"))
+              for name, x in (("q", q), ("k", k), ("v", v)))  # fmt: skip
+        return ops.attention(*of, heads=2)
+
+
+def passes(X, t, silent, **options):
+    """Return outputs and gradients of sum(y*t); what is silent is taken times 0."""
+    inputs = [steep.Input(x.shape[1:]) for x in X]
+    net = steep.Model(inputs, layers.Flatten()(Scaled(name="of")(*inputs))).build()
+    state = net.state_dict()
+    net.load_state_dict(state | {f"of.{x}": np.zeros_like(state[f"of.{x}"]) for x in silent})
+    loss = lambda y, t: ops.sum(y * t, axis=-1, keepdims=True)  # noqa: E731
+    trainer = steep.Trainer(net, loss, "sgd", reduction="sum", **options)
+    return trainer.gradients(X, t)[1], net.predict(X)
+
+
+def exact(X, t, silent, precision):
+    found = passes(X, t, silent, device="cuda", precision=precision)
+    same(found, passes(X, t, silent))
+    return found
+
+
+SIZES = [  # of heads, queries, keys, samples
+    (64, 70, 64, 5),
+    (16, 33, 32, 5),
+    (4, 5, 2, 5),
+    (16, 64, 64, 70),
+    (256, 5, 16, 3),
+]
+
+
+@rough
+@pytest.mark.parametrize("silent", ["q", "k"])
+@pytest.mark.parametrize("sizes", SIZES)
+def test_means_of_whole_numbers_are_exact(sizes, silent, precision):
+    """Shares are a power of two, slopes of scores whole numbers of 8 bits times one."""
+    size, queries, keys, samples = sizes
+    random = np.random.default_rng(size)
+    X = [random.integers(-1, 2, (samples, n, 2 * size)).astype(np.float32)
+         for n in (queries, keys, keys)]  # fmt: skip
+    t = np.zeros((samples, queries, 2, size), np.float32)
+    np.put_along_axis(t, random.integers(0, size, (samples, queries, 2, 1)), 1.0, -1)
+    gradients, _ = exact(X, t.reshape(samples, -1), silent, precision)
+    heard = {"q": "k", "k": "q"}[silent]
+    assert (gradients["of.v"] != 0).any()
+    assert (gradients[f"of.{silent}"] != 0).any()
+    assert (gradients[f"of.{heard}"] == 0).all()
+
+
+@rough
+@pytest.mark.parametrize("sizes", SIZES)
+def test_choices_of_single_keys_are_exact(sizes, precision):
+    size, queries, keys, samples = sizes
+    random = np.random.default_rng(size)
+    keys = min(keys, size)
+    of = np.eye(keys, size, dtype=np.float32)
+    q = 4096.0 * of[random.integers(0, keys, (samples, queries, 2))]
+    k = np.broadcast_to(np.tile(of, (1, 2)), (samples, keys, 2 * size))
+    v = random.integers(-9, 10, (samples, keys, 2 * size)).astype(np.float32)
+    t = random.integers(-1, 2, (samples, queries * 2 * size)).astype(np.float32)
+    _, y = exact([q.reshape(samples, queries, -1), k.copy(), v], t, "", precision)
+    chosen = q.argmax(-1)
+    for h in range(2):
+        part = y.reshape(samples, queries, 2, size)[:, :, h]
+        own = v.reshape(samples, keys, 2, size)[:, :, h]
+        same(part, np.take_along_axis(own, chosen[:, :, h, None], 1))
+
+
+@rough
+@pytest.mark.parametrize(
+    ("size", "length", "samples"), [(5, 64, 70), (16, 100, 20), (35, 19, 30), (70, 40, 9)]
+)
+def test_trainings_go_as_in_float32(size, length, samples, precision):
+    made, X, y = self_attention(4, size, length, samples, causal=True, dropout=0.2)
+    options = {"batch": samples // 2 + 1, "epochs": 2}
+    rough, fine = (
+        trained("cuda", made(), X, y, precision=p, **options)[0][4] for p in (precision, "float32")
+    )
+    np.testing.assert_allclose(rough, fine, rtol=0, atol=PRECISIONS[precision] * fine[0])
+    assert list(rough) != list(fine)
+
+
+@rough
+def test_gradients_are_near_those_in_float32(precision):
+    made, X, y = cross_attention(lambda: Heads("three", causal=True), 70, 90)
+    found = []
+    for p in (precision, "float32"):
+        trainer = steep.Trainer(made(), "mse", "sgd", device="cuda", seed=3, precision=p)
+        found.append(trainer.gradients(X, y)[1])
+    largest = max(abs(value).max() for value in found[1].values())
+    for name, value in found[1].items():
+        np.testing.assert_allclose(
+            found[0][name], value, rtol=0, atol=5 * PRECISIONS[precision] * largest
+        )
+
+
+@emulated
+@rough
+@pytest.mark.parametrize("settings", [{"order": 1}, {"order": 5}, {"lazy": 0}, {"sms": 132}])
+def test_no_rounded_result_depends_on_who_computes_it(settings, precision):
+    made, X, y = self_attention(2, 20, 70, dropout=0.2)
+    wanted = trained("cuda", made(), X, y, precision=precision)
+    with emulating(**settings):
+        same(trained("cuda", made(), X, y, precision=precision), wanted, str(settings))

@@ -15,9 +15,9 @@ __global__ void __launch_bounds__(kAttending, kHeld ? 2 : 1)
   Softmax<T, kHeld> softmax(of, at, seen, a, b, p);
   softmax.measure();
   const HeadRows v(of.v, at, of.size, of.keys);
-  Owned<T::q, T::n> sums;
+  SumsOfQueries<T> sums;
   const int width = seen.width(at.first + sums.row);
-  softmax.over_tiles([&](int tile, const Tile<T>& x) {
+  softmax.over_tiles([&](int tile, const Scores<T>& x) {
     const int key = tile * T::k;
     Coming<T::k, T::n> next;
     next.load(v, key, at.n0);
@@ -40,10 +40,7 @@ template <class T, bool kHeld> struct Attend {
   const Place& place;
   const Heads& of;
   const Positions& y;
-  long bytes() const {
-    const long scores = T::q * Softmax<T, kHeld>::columns(of.keys);
-    return ((T::q + T::k) * T::stride + scores) * static_cast<long>(sizeof(float));
-  }
+  long bytes() const { return bytes_of<T, kHeld>(of, 1, 1); }
   double cost() const { return cost_of<T, kHeld>(of, place.rows, of.queries, T::q, bytes()); }
   void run() const {
     const long blocks = blocks_of<T>(of, place.rows, of.queries, T::q);
@@ -55,12 +52,15 @@ template <class T, bool kHeld> struct Attend {
 }  // namespace
 
 void attend(const Place& at, const Heads& of, const Positions& y) {
-  by_size(of, [&]<int kN>() {
-    const Attend<Tiling<64, 64, kN>, true> large{at, of, y};
-    const Attend<Tiling<32, 64, kN>, true> flat{at, of, y};
-    const Attend<Tiling<32, 32, kN>, true> small{at, of, y};
-    const Attend<Tiling<64, 64, kN>, false> never_held{at, of, y};
-    run_cheapest(large, flat, small, never_held);
+  by_kind(at, of, [&]<int kN, class Format>() {
+    const Attend<Tiling<64, 64, kN, Format>, true> large{at, of, y};
+    const Attend<Tiling<32, 64, kN, Format>, true> flat{at, of, y};
+    const Attend<Tiling<32, 32, kN, Format>, true> small{at, of, y};
+    if constexpr (std::is_same_v<Format, Exact>) {
+      run_cheapest(large, flat, small, Attend<Tiling<64, 64, kN>, false>{at, of, y});
+    } else {
+      run_cheapest(large, flat, small);
+    }
   });
 }
 

@@ -1,58 +1,13 @@
 // What the kernels of attention share: tiles of scores, a block of queries by a block of keys, and the
-// products around them, every sum in the CPU's order. Kernels: attention.cu, attention_grad.cu.
+// probabilities made of them. Kernels: attention.cu, attention_grad.cu; products: attention_products.cuh.
 //
-// 16 by 16 threads hold a tile: each kRows rows that follow each other and every 16th column, so that a thread is
-// the lane of the CPU's sums over a row. Each product is summed by one thread, k ascending.
+// 16 by 16 threads hold a tile: each some rows that follow each other and every 16th column, so that a thread is
+// the lane of the CPU's sums over a row.
 #pragma once
-#include "cuda/kernels/attention.h"
+#include "cuda/kernels/attention_products.cuh"
 #include "cuda/kernels/draws.cuh"
 
 namespace steep::cuda {
-
-constexpr int kAttending = 256;  // threads
-
-template <int kQ, int kK, int kN> struct Tiling {
-  static constexpr int q = kQ, k = kK, n = kN;  // queries, keys, and numbers of a head at a time
-  static constexpr int rows = kQ / kHalf, columns = kK / kHalf;  // of a thread
-  // What keeps rows that are read together on different banks.
-  static constexpr int stride = kN + 4, pad = kHalf / rows;
-};
-
-// N floats that lie together, read at once.
-template <int N> struct alignas(4 * N) Some { float of[N]; };
-template <int N> __device__ __forceinline__ Some<N> some(const float* p) {
-  return *reinterpret_cast<const Some<N>*>(p);
-}
-
-// ---- Which part of which head ----
-
-struct Block {
-  int sample, head, first, n0;
-};  // first row; first of the head's numbers that it sums
-// Blocks of one head follow each other; those that see most keys come first.
-template <int kSide, int kN>
-__device__ __forceinline__ Block block_of(const Heads& of, int length, bool last_first) {
-  const int chunks = (of.size + kN - 1) / kN, tiles = (length + kSide - 1) / kSide;
-  int i = static_cast<int>(blockIdx.x);
-  const int chunk = i % chunks;
-  i /= chunks;
-  const int tile = last_first ? tiles - 1 - i % tiles : i % tiles;
-  i /= tiles;
-  return {i / of.heads, i % of.heads, tile * kSide, chunk * kN};
-}
-template <class T> long blocks_of(const Heads& of, int samples, int length, int side) {
-  const long chunks = (of.size + T::n - 1) / T::n, tiles = (length + side - 1) / side;
-  return chunks * tiles * of.heads * samples;
-}
-
-struct HeadRows {  // of one head of a sample
-  float* data;
-  int step, rows, columns;
-  __device__ __forceinline__ HeadRows(const Positions& p, const Block& at, int size, int count)
-      : data(p.data + at.sample * p.ld + static_cast<long>(at.head) * size), step(p.step),
-        rows(count), columns(size) {}
-  __device__ __forceinline__ float* row(int r) const { return data + r * step; }
-};
 
 // The keys that a query sees, and those that the CPU's panels reach: of both, as many as there are of the first.
 struct Seen {
@@ -105,64 +60,28 @@ __device__ __forceinline__ void copy_rows(const HeadRows& from, int first, int n
   }
 }
 
-// ---- A tile of scores ----
+// ---- Scores and their like ----
 
-template <class T> struct Mine {  // where this thread's elements of a tile are
-  const int lane = static_cast<int>(threadIdx.x) % kHalf;
-  const int row = static_cast<int>(threadIdx.x) / kHalf * T::rows;
-  // f(i, j, row, column)
-  template <class F> __device__ __forceinline__ void each(const F& f) const {
-#pragma unroll
-    for (int i = 0; i < T::rows; ++i)
-#pragma unroll
-      for (int j = 0; j < T::columns; ++j) f(i, j, row + i, lane + j * kHalf);
-  }
-};
-template <class T> using Tile = float[T::rows][T::columns];
-
-// sum(r, c) += a(r, k) b(c, k) for k < depth; so many times four k at once.
-template <class T, int kTogether = 2>
-__device__ __forceinline__ void add_dots(Tile<T>& sum, const float* a, const float* b, int depth) {
-  const Mine<T> mine;
-  a += mine.row * T::stride;
-  b += mine.lane * T::stride;
-  int k = 0;
-#pragma unroll kTogether
-  for (; k + 4 <= depth; k += 4) {
-    Some<4> x[T::rows], y[T::columns];
-#pragma unroll
-    for (int i = 0; i < T::rows; ++i) x[i] = some<4>(a + i * T::stride + k);
-#pragma unroll
-    for (int j = 0; j < T::columns; ++j) y[j] = some<4>(b + j * kHalf * T::stride + k);
-#pragma unroll
-    for (int p = 0; p < 4; ++p)
-#pragma unroll
-      for (int i = 0; i < T::rows; ++i)
-#pragma unroll
-        for (int j = 0; j < T::columns; ++j) sum[i][j] = fma_(x[i].of[p], y[j].of[p], sum[i][j]);
-  }
-#pragma unroll 1
-  for (; k < depth; ++k)
-#pragma unroll
-    for (int i = 0; i < T::rows; ++i)
-#pragma unroll
-      for (int j = 0; j < T::columns; ++j)
-        sum[i][j] = fma_(a[i * T::stride + k], b[j * kHalf * T::stride + k], sum[i][j]);
-}
-template <class T> __device__ __forceinline__ int depth_of(int size, int k0) {
+template <class T> __device__ __forceinline__ int numbers_left(int size, int k0) {
   return size - k0 < T::n ? size - k0 : T::n;
 }
+
+// Where a block has tiles of numbers in shared memory, beside each other or one alone; no `data` where it has none.
+struct Stage {
+  float* data;
+  int ld, step;  // from tile to tile
+};
 
 // f(tile, dots) for the dots of rows [first, first + T::q) of a with tiles [from, to) of the rows of b; `a` is the
 // shared memory of the ones, `b` that of the others, which f may use: what comes is on its way in registers.
 template <class T, class F>
 __device__ __forceinline__ void over_dots(const HeadRows& left, int first, float* a,
-                                          const HeadRows& right, float* b, int from, int to,
-                                          const F& f) {
+                                          const HeadRows& right, float* b, const Stage& stage,
+                                          int from, int to, const F& f) {
   Coming<T::k, T::n> next;
   if (from < to) next.load(right, from * T::k, 0);
   for (int tile = from; tile < to; ++tile) {
-    Tile<T> sum = {};
+    Dots<T> dots;
     for (int k0 = 0; k0 < left.columns; k0 += T::n) {
       __syncthreads();  // nobody reads what was there
       next.store(b);
@@ -171,9 +90,11 @@ __device__ __forceinline__ void over_dots(const HeadRows& left, int first, float
       const bool more = k0 + T::n < left.columns;
       if (more || tile + 1 < to)
         next.load(right, (more ? tile : tile + 1) * T::k, more ? k0 + T::n : 0);
-      add_dots<T>(sum, a, b, depth_of<T>(left.columns, k0));
+      dots.add(a, b, numbers_left<T>(left.columns, k0));
     }
-    f(tile, sum);
+    Scores<T> sums;
+    dots.get(stage.data + tile * stage.step, stage.ld, sums);
+    f(tile, sums);
   }
 }
 
@@ -221,11 +142,12 @@ template <class T, bool kHeld> struct Softmax {
   const Mine<T> mine;
   const HeadRows q, k;
   const int first, tiles, ld;
+  const Stage stage;
   float *const a, *const b, *const own;  // shared: rows of Q, of K; mine of the scores
   int count[T::rows];
   float top[T::rows], share[T::rows];
 
-  static __device__ __forceinline__ int columns(int keys) {  // of the scores
+  static STEEP_HD int columns(int keys) {  // of the scores
     return (kHeld ? (keys + T::k - 1) / T::k * T::k : T::k) + T::pad;
   }
   __device__ __forceinline__ Softmax(const Heads& heads, const Block& at, const Seen& seen,
@@ -235,7 +157,8 @@ template <class T, bool kHeld> struct Softmax {
         tiles((seen.width((at.first + T::q < of.queries ? at.first + T::q : of.queries) - 1) +
                T::k - 1) /
               T::k),
-        ld(columns(heads.keys)), a(rows), b(keys), own(scores + mine.row * ld + mine.lane) {
+        ld(columns(heads.keys)), stage{scores, ld, kHeld ? T::k : 0}, a(rows), b(keys),
+        own(scores + mine.row * ld + mine.lane) {
 #pragma unroll
     for (int i = 0; i < T::rows; ++i) {
       count[i] = seen.count(first + mine.row + i);
@@ -254,12 +177,12 @@ template <class T, bool kHeld> struct Softmax {
   template <class F> __device__ __forceinline__ void over_tiles(const F& f) const {
     if constexpr (kHeld) {
       for (int tile = 0; tile < tiles; ++tile) {
-        Tile<T> x;
+        Scores<T> x;
         mine.each([&](int i, int j, int, int) { x[i][j] = at(tile, i, j); });
         f(tile, x);
       }
     } else {
-      over_dots<T>(q, first, a, k, b, 0, tiles, f);
+      over_dots<T>(q, first, a, k, b, stage, 0, tiles, f);
     }
   }
   __device__ __forceinline__ float probability(float x, int i, int column) const {
@@ -267,10 +190,10 @@ template <class T, bool kHeld> struct Softmax {
   }
   // Finds top and share of each row; held are exponentials then.
   __device__ __forceinline__ void measure() {
-    over_dots<T>(q, first, a, k, b, 0, tiles, [&](int tile, const Tile<T>& x) {
+    over_dots<T>(q, first, a, k, b, stage, 0, tiles, [&](int tile, const Scores<T>& x) {
       mine.each([&](int i, int j, int, int column) {
         if (tile * T::k + column < count[i]) top[i] = max_(x[i][j], top[i]);
-        if constexpr (kHeld) at(tile, i, j) = x[i][j];
+        if constexpr (kHeld && T::exact) at(tile, i, j) = x[i][j];  // else it came by there
       });
     });
 #pragma unroll
@@ -281,7 +204,7 @@ template <class T, bool kHeld> struct Softmax {
       top[i] = __shfl_sync(kAll, top[i], 0, kHalf);
     }
     float sum[T::rows] = {};
-    over_tiles([&](int tile, const Tile<T>& x) {
+    over_tiles([&](int tile, const Scores<T>& x) {
       mine.each([&](int i, int j, int, int column) {
         const float e = raised(x[i][j], i, tile * T::k + column);
         if constexpr (kHeld) at(tile, i, j) = e;
@@ -290,63 +213,6 @@ template <class T, bool kHeld> struct Softmax {
     });
 #pragma unroll
     for (int i = 0; i < T::rows; ++i) share[i] = 1.0f / fold_lanes(sum[i]);
-  }
-};
-
-// ---- Products of a tile by rows of a head ----
-
-// This thread's sums of kSide rows by kN numbers: some rows that follow each other, some numbers that do.
-template <int kSide, int kN> struct Owned {
-  static constexpr int kAll = kSide * kN / kAttending;
-  static constexpr int numbers = kAll < 4 ? kAll : 4, rows = kAll / numbers;
-  const int row = static_cast<int>(threadIdx.x) / (kN / numbers) * rows;
-  const int n = static_cast<int>(threadIdx.x) % (kN / numbers) * numbers;
-  float of[rows][numbers] = {};
-
-  // of(r, n) += x(r, c) b(c, n) for c < count, a multiple of 4
-  __device__ __forceinline__ void add(const float* x, int ld, const float* b, int count) {
-    x += row * ld;
-    b += n;
-#pragma unroll 2
-    for (int c = 0; c < count; c += 4) {
-      Some<4> left[rows];
-#pragma unroll
-      for (int r = 0; r < rows; ++r) left[r] = some<4>(x + r * ld + c);
-#pragma unroll
-      for (int p = 0; p < 4; ++p) {
-        const Some<numbers> right = some<numbers>(b + (c + p) * (kN + 4));
-#pragma unroll
-        for (int r = 0; r < rows; ++r)
-#pragma unroll
-          for (int i = 0; i < numbers; ++i) of[r][i] = fma_(left[r].of[p], right.of[i], of[r][i]);
-      }
-    }
-  }
-  // of(r, n) += x(c, r) b(c, n) for c of [from, to)
-  __device__ __forceinline__ void add_turned(const float* x, int ld, const float* b, int from,
-                                             int to) {
-    x += row;
-    b += n;
-#pragma unroll 2
-    for (int c = from; c < to; ++c) {
-      const Some<rows> left = some<rows>(x + c * ld);
-      const Some<numbers> right = some<numbers>(b + c * (kN + 4));
-#pragma unroll
-      for (int r = 0; r < rows; ++r)
-#pragma unroll
-        for (int i = 0; i < numbers; ++i) of[r][i] = fma_(left.of[r], right.of[i], of[r][i]);
-    }
-  }
-  // f(address, sum) of those that there are
-  template <class F>
-  __device__ __forceinline__ void each(const HeadRows& to, const Block& at, const F& f) {
-#pragma unroll
-    for (int r = 0; r < rows; ++r)
-#pragma unroll
-      for (int i = 0; i < numbers; ++i) {
-        const int line = at.first + row + r, column = at.n0 + n + i;
-        if (line < to.rows && column < to.columns) f(to.row(line) + column, of[r][i]);
-      }
   }
 };
 
@@ -373,6 +239,11 @@ double cost_of(const Heads& of, int samples, int length, int side, long bytes) {
   return area * small * (kHeld ? 1 : 4) * (2 * bytes > most ? 1.5 : 1) *
          (blocks < kProcessors ? kProcessors / blocks : 1);
 }
+// Shared memory of some blocks of queries, one of keys, and the scores of a block so many times.
+template <class T, bool kHeld> long bytes_of(const Heads& of, int queries, int scores) {
+  return static_cast<long>(sizeof(float)) * ((queries * T::q + T::k) * T::stride +
+                                             scores * T::q * Softmax<T, kHeld>::columns(of.keys));
+}
 // Runs the cheapest of several launches.
 template <class... Launch> void run_cheapest(const Launch&... launches) {
   double least = __builtin_huge_val();
@@ -380,11 +251,23 @@ template <class... Launch> void run_cheapest(const Launch&... launches) {
   bool done = false;
   ((done || launches.cost() > least ? void() : (done = true, launches.run())), ...);
 }
-// f<numbers of a head that are taken at a time>()
-template <class F> void by_size(const Heads& of, const F& f) {
-  if (of.size <= 16) return f.template operator()<16>();
-  if (of.size <= 32) return f.template operator()<32>();
-  f.template operator()<64>();
+// f<format>() of the step's products; exact where the way back cannot hold rows of scores.
+template <int kN, class F> void by_products(const Place& at, const Heads& of, const F& f) {
+  const bool held = bytes_of<Tiling<32, 32, kN>, true>(of, 2, 2) <= most_shared();
+  switch (held ? at.products : Products::Exact) {
+    case Products::Exact: return f.template operator()<Exact>();
+    case Products::TF32: return f.template operator()<TF32>();
+    case Products::BFloat16: return f.template operator()<BFloat16>();
+  }
+}
+// f<numbers of a head that are taken at a time, format>()
+template <class F> void by_kind(const Place& at, const Heads& of, const F& f) {
+  const auto take = [&]<int kN>() {
+    by_products<kN>(at, of, [&]<class Format>() { f.template operator()<kN, Format>(); });
+  };
+  if (of.size <= 16) return take.template operator()<16>();
+  if (of.size <= 32) return take.template operator()<32>();
+  take.template operator()<64>();
 }
 
 }  // namespace steep::cuda

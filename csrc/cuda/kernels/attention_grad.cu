@@ -32,6 +32,7 @@ __global__ void __launch_bounds__(kAttending, kHeld ? 2 : 1)
   softmax.measure();
   const HeadRows up(dy, at, of.size, of.queries), v(of.v, at, of.size, of.keys);
   float* const own_dp = softmax.own + T::q * softmax.ld;  // where they are held
+  const Stage stage{p + T::q * softmax.ld, softmax.ld, T::k};
   const auto kept = [&](int key) { return of.drops ? kept_of<T>(of, now, at, at.first, key) : 0U; };
   const auto place_of = [&](int tile, int i, int j) {
     return i * softmax.ld + tile * T::k + j * kHalf;
@@ -39,7 +40,7 @@ __global__ void __launch_bounds__(kAttending, kHeld ? 2 : 1)
   const int width = seen.width(at.first + mine.row);  // the same for all rows of a thread
   float dot[T::rows] = {};
   // P and dP of a tile into the sums of their products
-  const auto add = [&](int tile, const Tile<T>& x, Tile<T>& dp) {
+  const auto add = [&](int tile, const Scores<T>& x, Scores<T>& dp) {
     const unsigned keep = kept(tile * T::k);
     mine.each([&](int i, int j, int, int column) {
       const float share = softmax.probability(x[i][j], i, tile * T::k + column);
@@ -52,17 +53,17 @@ __global__ void __launch_bounds__(kAttending, kHeld ? 2 : 1)
     });
   };
   const auto dots_of = [&](int tile, const auto& f) {  // dP of one tile
-    over_dots<T>(up, at.first, u, v, b, tile, tile + 1, f);
+    over_dots<T>(up, at.first, u, v, b, {}, tile, tile + 1, f);
   };
   if constexpr (kHeld) {
-    over_dots<T>(up, at.first, u, v, b, 0, softmax.tiles, [&](int tile, Tile<T>& dp) {
-      Tile<T> x;
+    over_dots<T>(up, at.first, u, v, b, stage, 0, softmax.tiles, [&](int tile, Scores<T>& dp) {
+      Scores<T> x;
       mine.each([&](int i, int j, int, int) { x[i][j] = softmax.at(tile, i, j); });
       add(tile, x, dp);
     });
   } else {
-    softmax.over_tiles([&](int tile, const Tile<T>& x) {
-      dots_of(tile, [&](int, Tile<T>& dp) { add(tile, x, dp); });
+    softmax.over_tiles([&](int tile, const Scores<T>& x) {
+      dots_of(tile, [&](int, Scores<T>& dp) { add(tile, x, dp); });
     });
   }
 #pragma unroll
@@ -75,7 +76,7 @@ __global__ void __launch_bounds__(kAttending, kHeld ? 2 : 1)
 
   const HeadRows& k = softmax.k;
   const HeadRows to(dq, at, of.size, of.queries);
-  Owned<T::q, T::n> sums;
+  SumsOfQueries<T> sums;
   if (accumulate) sums.each(to, at, [](const float* from, float& sum) { sum = *from; });
   const int reached = seen.width(at.first + sums.row);
   const auto multiply = [&](int tile) {
@@ -96,8 +97,8 @@ __global__ void __launch_bounds__(kAttending, kHeld ? 2 : 1)
       multiply(tile);
     }
   } else {
-    softmax.over_tiles([&](int tile, const Tile<T>& x) {
-      dots_of(tile, [&](int, const Tile<T>& dp) {
+    softmax.over_tiles([&](int tile, const Scores<T>& x) {
+      dots_of(tile, [&](int, const Scores<T>& dp) {
         const unsigned keep = kept(tile * T::k);
         mine.each([&](int i, int j, int, int column) {
           const float share = softmax.probability(x[i][j], i, tile * T::k + column);
@@ -126,14 +127,14 @@ __global__ void __launch_bounds__(kAttending, 2)
   const HeadRows v(of.v, at, of.size, of.keys), up(dy, at, of.size, of.queries);
   const bool whole = of.size <= T::n;  // heads
   const Mine<T> mine;
-  Owned<T::k, T::n> to_k, to_v;
+  SumsOfKeys<T> to_k, to_v;
   // Of a causal head, queries before the panel of these keys reach none of them.
   const int panel = static_cast<int>((at.first + to_k.row) / kPanel * kPanel);
   const int start = of.causal ? at.first / T::q * T::q : 0;
   for (int first = at.first < seen.width(of.queries - 1) ? start : of.queries; first < of.queries;
        first += T::q) {
     const unsigned keep = of.drops ? kept_of<T>(of, now, at, first, at.first) : 0U;
-    Tile<T> score = {}, dp = {};
+    Dots<T, 1> scores, slopes;
     for (int k0 = 0; k0 < of.size; k0 += T::n) {
       __syncthreads();  // nobody reads what was there
       if (!whole || first == start) {
@@ -143,14 +144,17 @@ __global__ void __launch_bounds__(kAttending, 2)
       copy_rows<T::q, T::n>(q, first, k0, a);
       copy_rows<T::q, T::n>(up, first, k0, u);
       __syncthreads();
-      add_dots<T, 1>(score, a, keys, depth_of<T>(of.size, k0));
-      add_dots<T, 1>(dp, u, values, depth_of<T>(of.size, k0));
+      scores.add(a, keys, numbers_left<T>(of.size, k0));
+      slopes.add(u, values, numbers_left<T>(of.size, k0));
     }
     if (!whole) {
       __syncthreads();
       copy_rows<T::q, T::n>(q, first, at.n0, a);
       copy_rows<T::q, T::n>(up, first, at.n0, u);
     }
+    Scores<T> score, dp;
+    scores.get(p, kLd, score);
+    slopes.get(ds, kLd, dp);
 #pragma unroll
     for (int i = 0; i < T::rows; ++i) {
       const int query = first + mine.row + i;
@@ -188,11 +192,7 @@ struct Back {
 
 template <class T, bool kHeld> struct ByRows {
   const Back& back;
-  long bytes() const {
-    const long scores = T::q * Softmax<T, kHeld>::columns(back.of.keys);
-    return ((2 * T::q + T::k) * T::stride + (kHeld ? 2 : 1) * scores) *
-           static_cast<long>(sizeof(float));
-  }
+  long bytes() const { return bytes_of<T, kHeld>(back.of, 2, kHeld ? 2 : 1); }
   double cost() const {
     return cost_of<T, kHeld>(back.of, back.place.rows, back.of.queries, T::q, bytes());
   }
@@ -226,12 +226,17 @@ template <class T> struct ByKeys {
 void attend_back(const Place& at, const Heads& of, const Positions& dy, const View& notes,
                  const Slopes& to, bool accumulate) {
   const Back back{at, of, dy, notes, to, accumulate};
-  by_size(of, [&]<int kN>() {
-    using Large = Tiling<64, 64, kN>;
-    using Flat = Tiling<32, 64, kN>;
-    using Small = Tiling<32, 32, kN>;
-    run_cheapest(ByRows<Large, true>{back}, ByRows<Flat, true>{back}, ByRows<Small, true>{back},
-                 ByRows<Flat, false>{back});
+  by_kind(at, of, [&]<int kN, class Format>() {
+    using Flat = Tiling<32, 64, kN, Format>;
+    using Small = Tiling<32, 32, kN, Format>;
+    const ByRows<Tiling<64, 64, kN, Format>, true> large{back};
+    const ByRows<Flat, true> flat{back};
+    const ByRows<Small, true> small{back};
+    if constexpr (std::is_same_v<Format, Exact>) {
+      run_cheapest(large, flat, small, ByRows<Flat, false>{back});
+    } else {
+      run_cheapest(large, flat, small);
+    }
     run_cheapest(ByKeys<Flat>{back}, ByKeys<Small>{back});
   });
 }
