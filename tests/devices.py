@@ -20,8 +20,9 @@ IMAGES = (
     "pixels/",
     "zoo/",
     "two inputs",
-    "dense/realmlp",
-)  # whose waves are a grouped convolution
+    "dense/realmlp",  # whose waves are a grouped convolution
+    "dense/patches",
+)
 
 
 def by_bounds(name):

@@ -313,11 +313,10 @@ def test_methods_for_full_batches_are_refused_before_the_first_step():
     assert trainer.steps == 0
 
 
-# Of recurrent layers and attention. Another op without a kernel is an
-# oversight: csrc/cuda/ops says what an op launches.
+# Of recurrent layers. Another op without a kernel is an oversight: csrc/cuda/ops says what an op
+# launches.
 LACKING = {
-    "recurrent", "recurrent_pack", "recurrent_grad", "recurrent_input_grad", "attention",
-    "masked_attention", "attention_grad",
+    "recurrent", "recurrent_pack", "recurrent_grad", "recurrent_input_grad",
 }  # fmt: skip
 
 
@@ -327,7 +326,7 @@ def test_every_op_of_the_core_has_kernels_or_is_known_to_have_none():
 
 @pytest.mark.parametrize(
     ("layer", "op"),
-    [(layers.LSTM(3), "recurrent"), (layers.MultiHeadAttention(2), "attention")],
+    [(layers.LSTM(3), "recurrent")],
 )
 def test_what_is_known_to_have_none_is_refused(layer, op):
     X, y = np.zeros((8, 5, 4), np.float32), np.zeros((8, 2), np.float32)

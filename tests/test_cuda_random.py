@@ -14,8 +14,7 @@ COUNT = 40
 # Convolutions are summed in another order (test_cuda_images), full batches have no kernels.
 METHODS = [name for name, kind in vars(optimizers).items() if getattr(kind, "full_batch", False)]
 LACKING = (
-    "SimpleRNN", "LSTM", "GRU", "MultiHeadAttention", "TransformerBlock", "PatchEmbedding",
-    "PeriodicEmbedding",
+    "SimpleRNN", "LSTM", "GRU", "PatchEmbedding", "PeriodicEmbedding",
 )  # fmt: skip
 OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join((*METHODS, *LACKING))})\b")
 

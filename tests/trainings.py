@@ -249,6 +249,10 @@ def _flat():
             layers.LayerNorm(), layers.Dense(36), layers.GroupNorm(3), layers.Reshape((9, 4)),
             layers.InstanceNorm(), layers.RMSNorm(), layers.Flatten(),
         ),
+        "dense/heads": lambda: dense(
+            layers.Dense(72), layers.Reshape((18, 4)), layers.MultiHeadAttention(2, dropout=0.2),
+            layers.MultiHeadAttention(3, 5, causal=True, use_bias=False), layers.Flatten(),
+        ),
         "dense/attention": lambda: dense(
             layers.Dense(36), layers.Reshape((9, 4)), layers.PositionEmbedding(),
             layers.TransformerBlock(2, causal=True, dropout=0.2), layers.ClassToken(),

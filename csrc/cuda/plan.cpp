@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cuda/kernels/attention.h"
 #include "cuda/libraries/dnn.h"
 #include "cuda/libraries/lt.h"
 
@@ -28,7 +29,10 @@ void drop_packs(Program& program) {
 Program prepared(Program program, const Layout& weights, const Aid* aid) {
   for (Tensor& t : program.tensors) t.format = Format::Float32;
   drop_packs(program);
-  for (const Op& op : program.ops) {
+  for (Op& op : program.ops) {
+    if (const auto* of = op.as<ops::AttentionGrad>()) {
+      op.before = program.new_tensor({.width = of->heads * of->queries * kNoted});
+    }
     const auto* gradient = op.as<ops::ConvGradWeight>();
     if (gradient == nullptr && op.as<ops::SparseMatMulGrad>() == nullptr) continue;
     const Slice& s = weights.slices[op.parameter(0)];

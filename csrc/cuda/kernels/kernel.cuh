@@ -8,6 +8,10 @@
 #if !defined(STEEP_SHARED)
 #define STEEP_SHARED(name, ...) __shared__ SharedType<__VA_ARGS__> name
 #endif
+// As many of T as the launch asked for.
+#if !defined(STEEP_DYNAMIC_SHARED)
+#define STEEP_DYNAMIC_SHARED(name, T) extern __shared__ __align__(16) T name[]
+#endif
 
 namespace steep::cuda {
 
@@ -56,14 +60,28 @@ inline unsigned blocks_of(long n, long each) {
   return static_cast<unsigned>((n + each - 1) / each);
 }
 
+// With so many bytes of dynamic shared memory, ...
 template <class... Parameters, class... Arguments>
-void start(cudaStream_t stream, dim3 grid, dim3 block, void (*kernel)(Parameters...),
-           const Arguments&... arguments) {
+void start_with(std::size_t bytes, cudaStream_t stream, dim3 grid, dim3 block,
+                void (*kernel)(Parameters...), const Arguments&... arguments) {
+  constexpr std::size_t kWithoutAsking = 48 << 10;
+  if (bytes > kWithoutAsking) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(bytes)),
+          "shared memory");
+  }
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
+  config.dynamicSmemBytes = bytes;
   config.stream = stream;
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), "a kernel");
+}
+// ... or without.
+template <class... Parameters, class... Arguments>
+void start(cudaStream_t stream, dim3 grid, dim3 block, void (*kernel)(Parameters...),
+           const Arguments&... arguments) {
+  start_with(0, stream, grid, block, kernel, arguments...);
 }
 
 // Adds what 16 lanes hold as the CPU folds them, halves onto halves; every lane gets it.

@@ -123,6 +123,9 @@ Launch bind(const ops::SpectralNorm& op, const Bound& to);
 Launch bind(const ops::SpectralVectors& op, const Bound& to);
 Launch bind(const ops::SpectralScale& op, const Bound& to);
 Launch bind(const ops::SpectralShares& op, const Bound& to);
+Launch bind(const ops::Attention& op, const Bound& to);
+Launch bind(const ops::MaskedAttention& op, const Bound& to);
+Launch bind(const ops::AttentionGrad& op, const Bound& to);
 
 Launch bind(const ops::Embedding& op, const Bound& to);
 Launch bind(const ops::AddTable& op, const Bound& to);
