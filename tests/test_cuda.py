@@ -300,10 +300,10 @@ def test_methods_for_full_batches_are_refused_before_the_first_step():
     assert trainer.steps == 0
 
 
-# Of recurrent layers, embeddings, norms of samples, attention. Another op without a kernel is an
+# Of embeddings, norms of samples, attention, dropout of steps. Another op without a kernel is an
 # oversight: csrc/cuda/ops says what an op launches.
 LACKING = {
-    "recurrent", "recurrent_pack", "recurrent_grad", "recurrent_input_grad", "step_dropout",
+    "step_dropout",
     "embedding", "add_table", "feature_norm", "feature_moments", "feature_norm_grad",
     "feature_norm_sums", "attention", "masked_attention", "attention_grad", "batch_matmul",
 }  # fmt: skip
@@ -315,8 +315,7 @@ def test_every_op_of_the_core_has_kernels_or_is_known_to_have_none():
 
 @pytest.mark.parametrize(
     ("layer", "op"),
-    [(layers.LSTM(3), "recurrent"), (layers.LayerNorm(), "feature_moments"),
-     (layers.MultiHeadAttention(2), "attention")],
+    [(layers.LayerNorm(), "feature_moments"), (layers.MultiHeadAttention(2), "attention")],
 )  # fmt: skip
 def test_what_is_known_to_have_none_is_refused(layer, op):
     X, y = np.zeros((8, 5, 4), np.float32), np.zeros((8, 2), np.float32)

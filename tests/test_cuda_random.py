@@ -14,11 +14,12 @@ COUNT = 40
 # Convolutions are summed in another order (test_cuda_images), full batches have no kernels.
 METHODS = [name for name, kind in vars(optimizers).items() if getattr(kind, "full_batch", False)]
 LACKING = (
-    "SimpleRNN", "LSTM", "GRU", "Embedding", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm",
+    "Embedding", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm",
     "PositionEmbedding", "SinusoidalPositions", "MultiHeadAttention", "TransformerBlock",
     "ClassToken", "PatchEmbedding", "Position",
 )  # fmt: skip
-OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join((*METHODS, *LACKING))})\b")
+# So do masks of an input's dropout.
+OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join((*METHODS, *LACKING))})\b|\bdropout=")
 
 
 def drawn():

@@ -3,7 +3,7 @@
 #include <type_traits>
 
 #include "base/box_muller.h"
-#include "base/philox.h"
+#include "cuda/kernels/drawn.cuh"
 #include "cuda/kernels/each.cuh"
 #include "data/permutation.h"
 
@@ -58,13 +58,6 @@ __global__ void __launch_bounds__(256)
 
 struct Normal { float n; };  // no word: what a value is asked of says what it wants
 
-struct Key { uint32_t low, high; };
-STEEP_HD Key key_of(const Drawn& drawn, const StepRow& step) {
-  const uint64_t counter = drawn.by_epoch ? ~step.epoch : step.step;
-  const uint64_t key = drawn.seed ^ (counter + 1) * 0x9E3779B97F4A7C15u;
-  return {static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)};
-}
-
 // out(r, c) (+)= value(word, r, c), four columns and one Philox block a thread; or of a normal number, of the
 // words of a column and its neighbour.
 template <class Value> struct FourDrawn {
@@ -74,11 +67,7 @@ template <class Value> struct FourDrawn {
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int quad) const {
-    const StepRow& step = row_of(now);
-    const Key key = key_of(drawn, step);
-    const uint64_t row = step.passed + static_cast<uint64_t>(step.before + r);
-    const Philox4 bits = philox(static_cast<uint32_t>(quad), static_cast<uint32_t>(row),
-                                static_cast<uint32_t>(row >> 32), drawn.stream, key.low, key.high);
+    const Philox4 bits = words_of(drawn, row_of(now), r, quad);
 #pragma unroll
     for (int j = 0; j < 4; j += 2) {
       if constexpr (std::is_invocable_v<Value, uint32_t, int, int>) {
@@ -181,7 +170,9 @@ struct OutOfStates {
   Now now;
   States from;
   __device__ __forceinline__ float operator()(int r, int c) const {
-    const int at = (row_of(now).before + r) % from.rows;
+    const StepRow& step = row_of(now);
+    if (from.restarts && step.first == static_cast<uint64_t>(step.before)) return 0.0f;
+    const int at = (step.before + r) % from.rows;
     return from.data[static_cast<long>(at) * from.width + c];
   }
 };

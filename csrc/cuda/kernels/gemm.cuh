@@ -265,4 +265,14 @@ struct PackedTurned {  // B(k, n) = w(n, k)
   STEEP_HD float at(Line n, int k) const { return w.data[in_panels(w.panels, n, k)]; }
 };
 
+// An epilogue: the product is a weight's gradient.
+struct AddedPacked {
+  Weight w;
+  bool accumulate;
+  STEEP_HD float init(int m, int n) const {
+    return accumulate ? w.data[in_panels(w.panels, m, n)] : 0.0f;
+  }
+  STEEP_HD void store(int m, int n, float sum) const { w.data[in_panels(w.panels, m, n)] = sum; }
+};
+
 }  // namespace steep::cuda

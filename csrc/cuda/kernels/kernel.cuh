@@ -8,6 +8,12 @@
 #if !defined(STEEP_SHARED)
 #define STEEP_SHARED(name, ...) __shared__ SharedType<__VA_ARGS__> name
 #endif
+// As much as the launch says.
+#if !defined(STEEP_DYNAMIC_SHARED)
+#define STEEP_DYNAMIC_SHARED(name, T)    \
+  extern __shared__ Four name##_fours[]; \
+  T* const name = reinterpret_cast<T*>(name##_fours)
+#endif
 
 namespace steep::cuda {
 
@@ -44,14 +50,21 @@ inline unsigned blocks_of(long n, long each) {
   return static_cast<unsigned>((n + each - 1) / each);
 }
 
+// With so many bytes of dynamic shared memory.
 template <class... Parameters, class... Arguments>
-void start(cudaStream_t stream, dim3 grid, dim3 block, void (*kernel)(Parameters...),
-           const Arguments&... arguments) {
+void start_shared(cudaStream_t stream, dim3 grid, dim3 block, long bytes,
+                  void (*kernel)(Parameters...), const Arguments&... arguments) {
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;
+  config.dynamicSmemBytes = static_cast<std::size_t>(bytes);
   config.stream = stream;
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...), "a kernel");
+}
+template <class... Parameters, class... Arguments>
+void start(cudaStream_t stream, dim3 grid, dim3 block, void (*kernel)(Parameters...),
+           const Arguments&... arguments) {
+  start_shared(stream, grid, block, 0, kernel, arguments...);
 }
 
 // Adds what 16 lanes hold as the CPU folds them, halves onto halves; every lane gets it.

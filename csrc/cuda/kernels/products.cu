@@ -38,14 +38,6 @@ struct AddedReluGrad {
     c.row(m)[n] = Relu::grad<float>(sum, stored.row(m)[n], 0.0f);
   }
 };
-struct AddedPacked {
-  Weight w;
-  bool accumulate;
-  STEEP_HD float init(int m, int n) const {
-    return accumulate ? w.data[in_panels(w.panels, m, n)] : 0.0f;
-  }
-  STEEP_HD void store(int m, int n, float sum) const { w.data[in_panels(w.panels, m, n)] = sum; }
-};
 
 // Half a warp for each row and output, as the CPU's dot products: lane j takes columns j, j+16, ..., of
 // the padding, too, which is 0.
