@@ -59,9 +59,11 @@ part facts 40 bash -c facts
 part build 170 bash -c compile
 part same 60 "$python" bench/device/same_bytes.py
 part test 130 "$python" -m pytest -q -p no:cacheprovider tests/test_cuda.py tests/test_cuda_precision.py
+part loops 90 "$python" -m pytest -q -p no:cacheprovider tests/test_cuda_recurrent.py
 part rules 60 "$python" bench/device/kernels.py rules "$out/rules.json"
 part kernels 40 "$python" bench/device/kernels.py steps "$out/kernels.json"
 part steps 60 "$python" bench/device/steps.py "$out/steps.json" steep,tf32,bfloat16,graph,eager
+part recurrent 60 "$python" bench/device/recurrent.py "$out/recurrent.json"
 part libraries 40 env STEEP_CUBLASLT=on STEEP_CUDNN=on \
   "$python" bench/device/steps.py "$out/libraries.json" tf32,bfloat16
 part jax 60 "$python" bench/device/steps.py "$out/jax.json" jax

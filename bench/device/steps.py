@@ -68,6 +68,41 @@ def with_steep(case, precision="float32"):
     return timed(work, case.turns)
 
 
+def torch_runner(net, take, y, batch, how):
+    """Return what trains one step on the samples of an index, eagerly or by a captured graph."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    optimizer = torch.optim.Adam(net.parameters(), RATE, fused=cuda, capturable=how == "graph")
+    loss_of, total = torch.nn.CrossEntropyLoss(), torch.zeros((), device=y.device)
+
+    def step(index):
+        optimizer.zero_grad(set_to_none=how == "eager")
+        loss = loss_of(net(take(index)), y[index])
+        loss.backward()
+        optimizer.step()
+        total.add_(loss.detach())
+
+    if how != "graph":
+        return step, total
+    held = torch.zeros(batch, dtype=torch.long, device=y.device)
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step(held)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step(held)
+
+    def replay(index):
+        held.copy_(index)
+        graph.replay()
+
+    return replay, total
+
+
 def with_torch(case, how):
     """Train eagerly, or replay a captured step."""
     import torch
@@ -80,34 +115,7 @@ def with_torch(case, how):
         body += [layer, torch.nn.ReLU()]
     net = torch.nn.Sequential(*body[:-1]).to(device)
     X, y = torch.tensor(case.X).to(device), torch.tensor(case.y).to(device)
-    kind = {"fused": device == "cuda", "capturable": how == "graph"}
-    optimizer = torch.optim.Adam(net.parameters(), RATE, **kind)
-    loss_of, total = torch.nn.CrossEntropyLoss(), torch.zeros((), device=device)
-
-    def step(index):
-        optimizer.zero_grad(set_to_none=how == "eager")
-        loss = loss_of(net(X[index].float() * (1 / 255)), y[index])
-        loss.backward()
-        optimizer.step()
-        total.add_(loss.detach())
-
-    held = torch.zeros(case.batch, dtype=torch.long, device=device)
-    run = step
-    if how == "graph":
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                step(held)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            step(held)
-
-        def run(index):
-            held.copy_(index)
-            graph.replay()
-
+    run, total = torch_runner(net, lambda at: X[at].float() * (1 / 255), y, case.batch, how)
     few = min(case.steps, 400)  # of steps that take long
 
     def work():
