@@ -6,7 +6,10 @@ from contextlib import contextmanager
 from steep import _core
 
 EMULATED = "emulated" in _core.info()["cuda"]
-STANDARD = {"order": 0, "lazy": 1, "limit": 8 << 30, "device": 90, "sms": 4, "broken": 0}
+STANDARD = {
+    "order": 0, "lazy": 1, "limit": 8 << 30, "device": 90, "sms": 4, "broken": 0,
+    "shared": 227 << 10,
+}  # fmt: skip
 _native = ctypes.CDLL(_core.__file__) if EMULATED else None
 
 

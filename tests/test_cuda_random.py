@@ -13,9 +13,7 @@ pytestmark = devices.NEEDED
 COUNT = 40
 # Convolutions are summed in another order (test_cuda_images), full batches have no kernels.
 METHODS = [name for name, kind in vars(optimizers).items() if getattr(kind, "full_batch", False)]
-LACKING = (
-    "SimpleRNN", "LSTM", "GRU", "PatchEmbedding", "PeriodicEmbedding",
-)  # fmt: skip
+LACKING = ("PatchEmbedding", "PeriodicEmbedding")
 OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join((*METHODS, *LACKING))})\b")
 
 

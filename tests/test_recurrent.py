@@ -1,6 +1,7 @@
 """Recurrent layers: known numbers, the reference, PyTorch, lengths, states, what is refused."""
 
 import numpy as np
+import own_layers
 import pytest
 import reference_recurrent as reference
 import steep
@@ -542,6 +543,14 @@ def test_lengths_are_refused(name):
         with pytest.raises(ValueError, match=message):
             call([X, np.array(lengths)])
     assert trainer.steps == 0
+
+
+def test_lengths_that_are_computed_and_not_numbers_are_none():
+    net = steep.Sequential(
+        layers.Dense(8, "square"), layers.Reshape((4, 2)),
+        own_layers.Counted(layers.LSTM(3, return_sequences=True, hold=True), 3),
+    ).build((3,))  # fmt: skip
+    assert not net.predict(np.full((5, 3), 1e30, np.float32)).any()
 
 
 def test_stateful_is_refused_where_rows_do_not_go_on():

@@ -309,6 +309,19 @@ def _flat():
             layers.TimeDistributed(steep.Sequential(layers.Dense(9, "tanh"))),
             layers.SimpleRNN(20),
         ),
+        "recurrent/cells": lambda: dense(
+            layers.Dense(60, "tanh"), layers.Reshape((4, 15)),
+            layers.LSTM(35, return_sequences=True, recurrent_dropout=0.2),
+            layers.Bidirectional(layers.GRU(3, return_sequences=True), merge="add"),
+            layers.GRU(19, reset_after=False, return_sequences=True, reverse=True),
+            layers.SimpleRNN(4, activation="relu", return_sequences=True), layers.LSTM(1),
+        ),
+        "recurrent/many units": lambda: dense(
+            layers.Dense(24, "tanh"), layers.Reshape((3, 8)),
+            layers.LSTM(150, return_sequences=True), layers.GRU(170),
+        ),
+        "recurrent/lengths": ragged,
+        "recurrent/states": lambda: ragged(stateful=True),
         "dense/residual": lambda: dense(
             layers.Residual(layers.Dense(40, "gelu"), layers.Dense(33), activation="relu"),
             layers.Residual(layers.Dense(9, "tanh"), shortcut=layers.Dense(9), recompute=True),
@@ -356,6 +369,21 @@ def rows():
                          layers.Flatten(), layers.Dense(CLASSES)), (7,)
     )  # fmt: skip
     made.X = np.random.default_rng(3).integers(0, 40, made.X.shape).astype(np.uint16)
+    return made
+
+
+def ragged(**options):
+    """Train on sequences of several lengths, with a layer behind that may keep its states."""
+    x, counts = steep.Input((9, 5)), steep.Input(())
+    h = layers.Bidirectional(layers.LSTM(18, return_sequences=True))(x, counts)
+    h, last = layers.GRU(7, return_sequences=True, return_state=True, hold=True)(h, counts)
+    h = layers.GRU(7, reset_after=False, return_sequences=True, recurrent_dropout=0.2)(
+        h, counts, last
+    )
+    y = layers.LSTM(12, **options)(h, counts)
+    net = steep.Model([x, counts], layers.Dense(CLASSES)(y))
+    made = setup(net, [(9, 5), ()], fit={"shuffle": not options})
+    made.X[1] = np.random.default_rng(5).integers(1, 10, len(made.y))
     return made
 
 

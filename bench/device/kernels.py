@@ -147,7 +147,9 @@ def main(what, file, *options):
         return
     small = "--small" in options
     found = (
-        steps(small, names, precision) if what == "steps" else {"tokens": tokens, "rules": rules}[what](small)
+        steps(small, names, precision)
+        if what == "steps"
+        else {"tokens": tokens, "rules": rules}[what](small)
     )
     with open(file, "w") as out:
         json.dump(found, out, indent=1)

@@ -40,6 +40,47 @@ def with_steep(case, precision="float32"):
     return timed(work, case.turns)
 
 
+def torch_runner(net, take, y, batch, how, *, bf16=False):
+    """Return what trains one step on the samples of an index: eagerly, captured, or compiled."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    optimizer = torch.optim.Adam(net.parameters(), RATE, fused=cuda, capturable=how == "graph")
+    loss_of, total = torch.nn.CrossEntropyLoss(), torch.zeros((), device=y.device)
+
+    def value(index):
+        with torch.autocast(y.device.type, torch.bfloat16, enabled=bf16):
+            return loss_of(net(take(index)), y[index])
+
+    value = torch.compile(value) if how == "compiled" else value
+
+    def step(index):
+        optimizer.zero_grad(set_to_none=how != "graph")
+        loss = value(index)
+        loss.backward()
+        optimizer.step()
+        total.add_(loss.detach())
+
+    if how != "graph":
+        return step, total
+    held = torch.zeros(batch, dtype=torch.long, device=y.device)
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step(held)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step(held)
+
+    def replay(index):
+        held.copy_(index)
+        graph.replay()
+
+    return replay, total
+
+
 def with_torch(case, how, bf16=False):
     """Train eagerly, replay a captured step, or one whose loss is compiled."""
     import torch
@@ -54,42 +95,13 @@ def with_torch(case, how, bf16=False):
     if case.images:
         net = net.to(memory_format=torch.channels_last)
     X, y = torch.tensor(case.X).to(device), torch.tensor(case.y).to(device)
-    kind = {"fused": device == "cuda", "capturable": how == "graph"}
-    optimizer = torch.optim.Adam(net.parameters(), RATE, **kind)
-    loss_of, total = torch.nn.CrossEntropyLoss(), torch.zeros((), device=device)
 
-    def value(index):
+    def take(index):
         x = X[index]
         x = x.permute(0, 3, 1, 2) if case.images else x  # channels last as they lie
-        with torch.autocast(device, torch.bfloat16, enabled=bf16):
-            return loss_of(net(x.float() * (1 / 255)), y[index])
+        return x.float() * (1 / 255)
 
-    value = torch.compile(value) if how == "compiled" else value
-
-    def step(index):
-        optimizer.zero_grad(set_to_none=how != "graph")
-        loss = value(index)
-        loss.backward()
-        optimizer.step()
-        total.add_(loss.detach())
-
-    held = torch.zeros(case.batch, dtype=torch.long, device=device)
-    run = step
-    if how == "graph":
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                step(held)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            step(held)
-
-        def run(index):
-            held.copy_(index)
-            graph.replay()
-
+    run, total = torch_runner(net, take, y, case.batch, how, bf16=bf16)
     few = min(case.steps, 400)  # of steps that take long
 
     def work():

@@ -19,7 +19,8 @@ namespace {
 void drop_packs(Program& program) {
   std::vector<bool> dead(program.ops.size()), gone(program.tensors.size());
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
-    dead[i] = program.ops[i].as<ops::ConvPack>() != nullptr;
+    const bool pack = program.ops[i].as<ops::ConvPack>() || program.ops[i].as<ops::RecurrentPack>();
+    dead[i] = pack && !reads_pack(program.ops[i]);
     if (dead[i]) gone[program.ops[i].out] = true;
   }
   program.remove(dead);
@@ -28,6 +29,7 @@ void drop_packs(Program& program) {
 
 Program prepared(Program program, const Layout& weights, const Aid* aid) {
   for (Tensor& t : program.tensors) t.format = Format::Float32;
+  prepare_recurrent(program);
   drop_packs(program);
   for (Op& op : program.ops) {
     if (const auto* of = op.as<ops::AttentionGrad>()) {

@@ -84,6 +84,7 @@ class Plan {
   void bind_terms();
   int bias_of(int parameter) const;
   void bind_terms_of(int parameter, int bias, bool late);
+  Term sown_term(const GradTerm& t, const Slice& s, bool add) const;
   View view(int tensor) const;
   Buckets buckets(const GradTerm& t);
   const float* keep(const std::vector<double>& numbers);

@@ -1,6 +1,8 @@
 // Binds the terms of gradients to products and sums over the rows of a batch, and cuts parameters into tasks.
 #include <algorithm>
 
+#include "base/error.h"
+#include "cuda/kernels/recurrent.h"
 #include "cuda/plan.h"
 
 namespace steep::cuda {
@@ -87,6 +89,20 @@ int Plan::bias_of(int parameter) const {
   return -1;
 }
 
+// Of tensors whose rows hold more than the term's numbers.
+Plan::Term Plan::sown_term(const GradTerm& t, const Slice& s, bool add) const {
+  const auto sown = [&](int tensor, const Stride& at) {
+    View of = view(tensor);
+    of.data += at.first;
+    return Sown{of, static_cast<int>(at.each > 0 ? at.each : of.columns / t.positions)};
+  };
+  return [=, x = sown(t.x, t.x_at), dz = sown(t.dy, t.dy_at), lengths = view(t.lengths),
+          positions = static_cast<int>(t.positions), panels = s.panels(), narrow = s.narrow,
+          at = s.offset](const Place& p, float* g, bool more) {
+    positions_grad_weight(p, x, dz, positions, lengths, {{g + at, panels}, narrow}, add || more);
+  };
+}
+
 void Plan::bind_terms_of(int parameter, int bias, bool late) {
   std::vector<Term>& to = late ? late_ : early_;
   const Slice& s = weights_->layout().slices[parameter];
@@ -96,6 +112,12 @@ void Plan::bind_terms_of(int parameter, int bias, bool late) {
     View dy = view(t.dy);
     const View x = view(t.x);
     if (t.second_half) dy.data += dy.columns / 2;
+    if (t.form == GradTerm::Form::Outer && (t.x_at.any() || t.dy_at.any())) {
+      to.push_back(sown_term(t, s, accumulate));
+      accumulate = true;
+      continue;
+    }
+    dy.data += t.dy_at.first;
     const long outputs = s.narrow ? s.rows : s.columns;  // a vector of more may lie there
     if (t.form != GradTerm::Form::Partial) dy.columns = static_cast<int>(outputs * t.positions);
     const long at = s.offset;

@@ -14,7 +14,7 @@ using ops::Recurrence;
 template <class T> STEEP_HD long steps_of(const Recurrence& op, const View<T>* start, long r) {
   if (!op.lengths) return op.steps;
   const double n = double(plain(start->at(r)[0]));
-  return n < 0 ? 0 : n > double(op.steps) ? op.steps : long(n);
+  return !(n > 0) ? 0 : n > double(op.steps) ? op.steps : long(n);  // of NaN, too
 }
 
 // Samples that go through the steps together, those with most steps first: of those that are still under way

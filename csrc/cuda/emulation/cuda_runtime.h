@@ -253,7 +253,8 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t* nodes, std::size_t
 namespace emulation {
 
 // A kernel with its arguments, as a launch takes them: by value, now.
-cudaError_t launch(const char* name, const cudaLaunchConfig_t& config, std::function<void()> body);
+cudaError_t launch(const void* kernel, const char* name, const cudaLaunchConfig_t& config,
+                   std::function<void()> body);
 cudaError_t allow_shared(const void* kernel, int bytes);
 
 }  // namespace emulation
@@ -262,7 +263,7 @@ template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...),
                                Arguments&&... arguments) {
   std::tuple<std::remove_cv_t<Parameters>...> held(std::forward<Arguments>(arguments)...);
-  return emulation::launch(__PRETTY_FUNCTION__, *config,
+  return emulation::launch(reinterpret_cast<const void*>(kernel), __PRETTY_FUNCTION__, *config,
                            [kernel, held] { std::apply(kernel, held); });
 }
 template <class F> cudaError_t cudaFuncSetAttribute(F* kernel, cudaFuncAttribute, int bytes) {

@@ -37,6 +37,7 @@ struct Settings {
   long device =
       setting("device", 90);     // 0 no driver, 1 an old one, 2 no GPU, else compute capability
   long sms = setting("sms", 4);  // multiprocessors
+  long shared = setting("shared", 227 << 10);  // bytes that a block may ask for
   long broken = setting("broken", 0);  // 1: whoever waits hears that a kernel left its memory
 };
 extern Settings settings;

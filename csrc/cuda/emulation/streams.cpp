@@ -126,12 +126,14 @@ cudaError_t present() {
   return cudaSuccess;
 }
 
-cudaError_t launch(const char* name, const cudaLaunchConfig_t& c, std::function<void()> body) {
+cudaError_t launch(const void* kernel, const char* name, const cudaLaunchConfig_t& c,
+                   std::function<void()> body) {
   const std::lock_guard guard(device_lock);
+  const std::size_t shared = allowed.contains(kernel) ? allowed[kernel] : 48 << 10;
   const unsigned long threads = 1ul * c.blockDim.x * c.blockDim.y * c.blockDim.z;
   const unsigned long blocks = 1ul * c.gridDim.x * c.gridDim.y * c.gridDim.z;
   if (threads == 0 || threads > 1024 || blocks == 0 || c.gridDim.y > 65535 || c.gridDim.z > 65535 ||
-      c.blockDim.z > 64 || c.dynamicSmemBytes > (227u << 10)) {
+      c.blockDim.z > 64 || c.dynamicSmemBytes > shared) {
     message = std::string("bad launch of ") + name;
     return note(cudaErrorInvalidConfiguration);
   }
@@ -139,7 +141,7 @@ cudaError_t launch(const char* name, const cudaLaunchConfig_t& c, std::function<
                         body = std::move(body)] { run_grid(grid, dim, bytes, body); });
 }
 cudaError_t allow_shared(const void* kernel, int bytes) {
-  if (bytes > (227 << 10)) return note(cudaErrorInvalidValue);
+  if (bytes > settings.shared) return note(cudaErrorInvalidValue);
   allowed[kernel] = bytes;
   return cudaSuccess;
 }
@@ -196,7 +198,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
   *p = {};
   std::snprintf(p->name, sizeof(p->name), "emulated on the CPU");
   p->totalGlobalMem = static_cast<std::size_t>(settings.limit);
-  p->sharedMemPerBlockOptin = 227 << 10;
+  p->sharedMemPerBlockOptin = static_cast<std::size_t>(settings.shared);
   p->major = static_cast<int>(settings.device / 10);
   p->minor = static_cast<int>(settings.device % 10);
   p->multiProcessorCount = static_cast<int>(settings.sms);
@@ -383,9 +385,9 @@ cudaError_t cudaGraphGetNodes(cudaGraph_t g, cudaGraphNode_t*, std::size_t* coun
 extern "C" {
 __attribute__((visibility("default"))) void emulation_set(const char* name, long value) {
   const std::map<std::string, long*> known = {
-      {"order", &settings.order}, {"lazy", &settings.lazy},    {"guard", &settings.guard},
-      {"flush", &settings.flush}, {"limit", &settings.limit},  {"device", &settings.device},
-      {"sms", &settings.sms},     {"broken", &settings.broken}};
+      {"order", &settings.order}, {"lazy", &settings.lazy},     {"guard", &settings.guard},
+      {"flush", &settings.flush}, {"limit", &settings.limit},   {"device", &settings.device},
+      {"sms", &settings.sms},     {"broken", &settings.broken}, {"shared", &settings.shared}};
   *known.at(name) = value;
   if (std::string(name) == "order") seed_random(static_cast<std::uint64_t>(value));
 }

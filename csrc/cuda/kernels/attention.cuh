@@ -5,7 +5,7 @@
 // the lane of the CPU's sums over a row.
 #pragma once
 #include "cuda/kernels/attention_products.cuh"
-#include "cuda/kernels/draws.cuh"
+#include "cuda/kernels/drawn.cuh"
 
 namespace steep::cuda {
 
@@ -114,7 +114,7 @@ __device__ __forceinline__ unsigned kept_of(const Heads& of, const Now& now, con
     const int m = 4 * t + mine.lane / 4, i = m / T::columns, j = m % T::columns;
     const auto query = static_cast<unsigned>(at.head * of.queries + first_query + mine.row + i);
     const unsigned quad = static_cast<unsigned>(first_key + j * kHalf) / 4 + mine.lane % 4;
-    const Philox4 words = words_of(now, of.drawn, at.sample, query * quads + quad);
+    const Philox4 words = words_of(of.drawn, row_of(now), at.sample, query * quads + quad);
 #pragma unroll
     for (int w = 0; w < 4; ++w)
       drawn |= static_cast<unsigned>(words.word[w] >= of.threshold) << (4 * t + w);

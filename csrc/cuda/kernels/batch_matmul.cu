@@ -37,11 +37,12 @@ struct Result {
   Stack of;
   int columns;
   bool accumulate;
+  bool aligned;
   float* to;
-  STEEP_HD Result part(int z) const { return {of, columns, accumulate, of.matrix(z)}; }
+  STEEP_HD Result part(int z) const { return {of, columns, accumulate, aligned, of.matrix(z)}; }
   STEEP_HD float* place(int m, int n) const { return to + static_cast<long>(m) * columns + n; }
   STEEP_HD float init(int m, int n) const { return accumulate ? *place(m, n) : 0.0f; }
-  STEEP_HD void store(int m, int n, float sum) const { *place(m, n) = sum; }
+  STEEP_HD float value(int, int, float sum) const { return sum; }
 };
 
 }  // namespace
@@ -54,7 +55,8 @@ void batch_matmul(const Place& at, const Pairs& of, const View& a, const View& b
     const auto stack = [&](const View& x, int size) {
       return Stack{x.data, x.ld, of.places, size, first};
     };
-    const Result to{stack(c, of.rows * of.columns), of.columns, accumulate, nullptr};
+    const bool whole = of.columns % 4 == 0 && aligned(c.data, c.ld);
+    const Result to{stack(c, of.rows * of.columns), of.columns, accumulate, whole, nullptr};
     const Stack left = stack(a, of.rows * of.depth), right = stack(b, of.depth * of.columns);
     const auto by = [&](const auto& x) {
       of.turned_b ? run_product(at, sizes, x, Side<true>{right, of.depth, nullptr}, to)

@@ -3,7 +3,7 @@
 #include <type_traits>
 
 #include "base/box_muller.h"
-#include "cuda/kernels/draws.cuh"
+#include "cuda/kernels/drawn.cuh"
 #include "cuda/kernels/each.cuh"
 #include "data/permutation.h"
 
@@ -67,7 +67,7 @@ template <class Value> struct FourDrawn {
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int quad) const {
-    const Philox4 bits = words_of(now, drawn, r, static_cast<uint32_t>(quad));
+    const Philox4 bits = words_of(drawn, row_of(now), r, quad);
 #pragma unroll
     for (int j = 0; j < 4; j += 2) {
       if constexpr (std::is_invocable_v<Value, uint32_t, int, int>) {
@@ -123,7 +123,7 @@ struct KeptOfSample {
   bool accumulate;
   __device__ __forceinline__ void operator()(int r, int i) const {
     const int quads = (features + 3) / 4, quad = i % quads;
-    const Philox4 bits = words_of(now, drawn, r, static_cast<uint32_t>(quad));
+    const Philox4 bits = words_of(drawn, row_of(now), r, quad);
     const int first = i / quads * features;
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
@@ -193,7 +193,9 @@ struct OutOfStates {
   Now now;
   States from;
   __device__ __forceinline__ float operator()(int r, int c) const {
-    const int at = (row_of(now).before + r) % from.rows;
+    const StepRow& step = row_of(now);
+    if (from.restarts && step.first == static_cast<uint64_t>(step.before)) return 0.0f;
+    const int at = (step.before + r) % from.rows;
     return from.data[static_cast<long>(at) * from.width + c];
   }
 };

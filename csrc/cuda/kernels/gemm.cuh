@@ -404,4 +404,14 @@ struct PackedTurned {  // B(k, n) = w(n, k)
   }
 };
 
+// An epilogue: the product is a weight's gradient.
+struct AddedPacked {
+  static constexpr bool aligned = true;  // panels are
+  Weight w;
+  bool accumulate;
+  STEEP_HD float* place(int m, int n) const { return w.data + in_panels(w.panels, m, n); }
+  STEEP_HD float init(int m, int n) const { return accumulate ? *place(m, n) : 0.0f; }
+  STEEP_HD float value(int, int, float sum) const { return sum; }
+};
+
 }  // namespace steep::cuda

@@ -8,9 +8,11 @@
 #if !defined(STEEP_SHARED)
 #define STEEP_SHARED(name, ...) __shared__ SharedType<__VA_ARGS__> name
 #endif
-// As many of T as the launch asked for.
+// As much as the launch says.
 #if !defined(STEEP_DYNAMIC_SHARED)
-#define STEEP_DYNAMIC_SHARED(name, T) extern __shared__ __align__(16) T name[]
+#define STEEP_DYNAMIC_SHARED(name, T)    \
+  extern __shared__ Four name##_fours[]; \
+  T* const name = reinterpret_cast<T*>(name##_fours)
 #endif
 
 namespace steep::cuda {

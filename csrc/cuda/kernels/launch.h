@@ -273,6 +273,7 @@ void fill(const Place& at, float value, const View& out);
 struct States {
   float* data;
   int width, rows;
+  bool restarts;  // an epoch begins with zeros
 };
 void kept_rows(const Place& at, const States& from, const View& y);
 void keep_rows(const Place& at, const View& next, const States& to);

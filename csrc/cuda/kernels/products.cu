@@ -36,14 +36,6 @@ struct AddedReluGrad : Added {
     return Relu::grad<float>(sum, stored.row(m)[n], 0.0f);
   }
 };
-struct AddedPacked {
-  static constexpr bool aligned = true;  // panels are
-  Weight w;
-  bool accumulate;
-  STEEP_HD float* place(int m, int n) const { return w.data + in_panels(w.panels, m, n); }
-  STEEP_HD float init(int m, int n) const { return accumulate ? *place(m, n) : 0.0f; }
-  STEEP_HD float value(int, int, float sum) const { return sum; }
-};
 
 // Half a warp for each row and output, as the CPU's dot products: lane j takes columns j, j+16, ..., of
 // the padding, too, which is 0.

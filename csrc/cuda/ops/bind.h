@@ -6,6 +6,7 @@
 
 #include "cuda/kernels/images.h"
 #include "cuda/ops/libraries.h"
+#include "graph/program.h"
 #include "ops/list.h"
 
 namespace steep::cuda {
@@ -85,6 +86,11 @@ Launch bind(const ops::Repeat& op, const Bound& to);
 Launch bind(const ops::Slice& op, const Bound& to);
 Launch bind(const ops::SliceGrad& op, const Bound& to);
 
+Launch bind(const ops::Recurrent& op, const Bound& to);
+Launch bind(const ops::RecurrentPack& op, const Bound& to);
+Launch bind(const ops::RecurrentGrad& op, const Bound& to);
+Launch bind(const ops::RecurrentInputGrad& op, const Bound& to);
+
 Launch bind(const ops::SparseProduct& op, const Bound& to);
 Launch bind(const ops::SparseMatMul& op, const Bound& to);
 Launch bind(const ops::SparseMatMulGrad& op, const Bound& to);
@@ -135,6 +141,10 @@ Launch bind(const ops::FeatureMoments& op, const Bound& to);
 Launch bind(const ops::FeatureNorm& op, const Bound& to);
 Launch bind(const ops::FeatureNormSums& op, const Bound& to);
 Launch bind(const ops::FeatureNormGrad& op, const Bound& to);
+
+// Gives recurrent layers the weights as they are stored, and the room their kernels want. Which packs are read yet?
+void prepare_recurrent(Program& program);
+bool reads_pack(const Op& op);
 
 // What an op does besides once a step's update is done, where it does anything; and what it looks at before.
 Launch follow(const ops::BatchStatistics& op, const Bound& to);

@@ -35,8 +35,8 @@ Launch constant(double value, const Bound& to) {
       [value = static_cast<float>(value), out = to.out](const Place& at) { fill(at, value, out); };
 }
 
-States states_of(const ops::Kept& op, const Bound& to) {
-  return {to.parameters[0], static_cast<int>(op.width), static_cast<int>(op.rows)};
+States states_of(const ops::Kept& op, const Bound& to, bool restarts) {
+  return {to.parameters[0], static_cast<int>(op.width), static_cast<int>(op.rows), restarts};
 }
 
 }  // namespace
@@ -71,7 +71,10 @@ Launch bind(const ops::ReparameterizeGrad& op, const Bound& to) {
 }
 
 Launch bind(const ops::KeptRows& op, const Bound& to) {
-  return [from = states_of(op, to), y = to.out](const Place& at) { kept_rows(at, from, y); };
+  if (op.zeros) return constant(0, to);
+  return [from = states_of(op, to, op.restarts), y = to.out](const Place& at) {
+    kept_rows(at, from, y);
+  };
 }
 
 Launch bind(const ops::KeepRows&, const Bound& to) {
@@ -82,8 +85,9 @@ Launch bind(const ops::KeepRows&, const Bound& to) {
 
 Launch follow(const ops::KeepRows& op, const Bound& to) {
   if (!op.followed) return {};
-  return
-      [states = states_of(op, to), next = to.out](const Place& at) { keep_rows(at, next, states); };
+  return [states = states_of(op, to, false), next = to.out](const Place& at) {
+    keep_rows(at, next, states);
+  };
 }
 
 Launch bind(const ops::Dropout& op, const Bound& to) {
