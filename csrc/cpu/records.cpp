@@ -48,9 +48,10 @@ std::vector<Watched> watched(const Program& program) {
   return all;
 }
 
-// Finishes a gradient and returns its squares, with those before single elements were limited noted.
+// Finishes a gradient and returns its squares, with those before single elements were limited noted. Clipping
+// goes by the ones that are found without a record, to the bit.
 template <class T>
-double Update<T>::measured_finish(std::size_t i, T* g, const Knobs& knobs) const {
+double Update<T>::measured_finish(std::size_t i, T* g, const Knobs& knobs, bool clips) const {
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
   TaskNorms& norms = norms_[i];
@@ -63,8 +64,8 @@ double Update<T>::measured_finish(std::size_t i, T* g, const Knobs& knobs) const
     norms.gradient = finish(by * knobs.of(r, kL1), by * knobs.of(r, kL2), kNoLimit);
     return norms.clipped = finish(0, 0, knobs.of(r, kClipValue));
   }
-  const double squares =
-      plain(r, knobs) ? record_kernels<T>().squares(g, task.size) : finish(task, g, knobs);
+  const double squares = plain(r, knobs) && !clips ? record_kernels<T>().squares(g, task.size)
+                                                   : finish(task, g, knobs);
   return norms.gradient = norms.clipped = squares;
 }
 
@@ -127,7 +128,7 @@ template <class T> void Update<T>::put_norms(double* to) const {
 }
 
 #define STEEP_RECORDS(T)                                                                         \
-  template double Update<T>::measured_finish(std::size_t, T*, const Knobs&) const;               \
+  template double Update<T>::measured_finish(std::size_t, T*, const Knobs&, bool) const;         \
   template void Update<T>::measure_clipped(std::size_t, double) const;                           \
   template const T* Update<T>::weights(const GradTask<T>&, const Knobs&, const char*, T*) const; \
   template void Update<T>::measure_move(std::size_t, const T*, const Knobs&) const;              \

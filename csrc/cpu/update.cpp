@@ -327,7 +327,7 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     const int asked = large_ ? blocks(task, columns) : threads > 1 ? 1 : 0;
     const bool touched = plan_.gradient(task, rows, g, asked, columns);
     if (knobs.recorded) {
-      measured_finish(i, g, knobs);
+      measured_finish(i, g, knobs, false);
     } else if (!touched && stays(r, knobs)) {
       continue;
     } else if (!plain(r, knobs)) {
@@ -360,7 +360,8 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
     T* const g = past_caches_ && !collected ? block : kept;
     if (!collected) plan_.gradient(tasks[i], rows, g);
     if (rule_of(i).sparse) sums_[i].rows = moving_rows(tasks[i], g);
-    sums_[i].squares = knobs.recorded ? measured_finish(i, g, knobs) : finish(tasks[i], g, knobs);
+    sums_[i].squares =
+        knobs.recorded ? measured_finish(i, g, knobs, true) : finish(tasks[i], g, knobs);
     if (g != kept) copy_past_caches(g, kept, tasks[i].size);
   }
   if (halt != nullptr && thread == 0 && halt->wanted()) halted = true;

@@ -130,7 +130,7 @@ template <class T> class Update {
   UpdateArgs<T> arguments(const GradTask<T>& task, const Ruled<T>& r, const T* g, Knobs& knobs,
                           double scale) const;
   // records.cpp
-  double measured_finish(std::size_t task, T* g, const Knobs& knobs) const;
+  double measured_finish(std::size_t task, T* g, const Knobs& knobs, bool clips) const;
   void measure_clipped(std::size_t task, double scale) const;
   const T* weights(const GradTask<T>& task, const Knobs& knobs, const char* look, T* out) const;
   void measure_move(std::size_t task, const T* before, const Knobs& knobs) const;
