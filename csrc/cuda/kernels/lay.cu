@@ -2,6 +2,7 @@
 // lie in panels, become dense ones of float32 or bfloat16.
 #include "cuda/kernels/each.cuh"
 #include "cuda/kernels/lay.h"
+#include "cuda/kernels/operands.cuh"
 #include "cuda/kernels/tensor.cuh"
 
 namespace steep::cuda {

@@ -1,5 +1,6 @@
 // Which kernel makes a product, and in which tiles: exact ones, or tensor cores where the step goes by them.
 #pragma once
+#include "cuda/kernels/operands.cuh"
 #include "cuda/kernels/tensor.cuh"
 
 namespace steep::cuda {
@@ -39,10 +40,13 @@ void run_exact(cudaStream_t stream, const Sizes& s, const A& a, const B& b, cons
     run_tiles<Of>(gemm<Of, A, B, Epilogue, Sums>, stream, s, std::is_same_v<Sums, Summed>, a, b, e,
                   sums);
   };
-  using Small = Tile<16, 16, 64, 2, 2>;  // balanced between a thread's chain of sums and its reads
+  // A tile of 32 columns keeps a multiprocessor's units busy by itself; the small one is as short a chain as
+  // its reads allow.
+  using Middle = Tile<32, 32, 32, 2, 4>;
+  using Small = Tile<16, 16, 64, 2, 2>;
   if (s.n <= 16) return with_tile<Tile<128, 16, 32, 4, 2>, Small>(s, run);
-  if (s.n <= 32) return with_tile<Tile<128, 32, 16, 4, 4>, Tile<64, 32, 16, 4, 4>, Small>(s, run);
-  with_tile<Tile<128, 128, 8, 8, 8>, Tile<64, 64, 16, 4, 4>, Small>(s, run);
+  if (s.n <= 32) return with_tile<Tile<128, 32, 16, 4, 4>, Middle, Small>(s, run);
+  with_tile<Tile<128, 128, 8, 8, 8>, Tile<64, 64, 16, 4, 4>, Middle, Small>(s, run);
 }
 
 template <class Format, class A, class B, class Epilogue, class Sums>
