@@ -61,7 +61,7 @@ __device__ __forceinline__ unsigned peers_of(int row) {
 }
 
 // A stretch of ids by a block: every warp has neighbouring ones, 32 at a time in their order. Calls
-// each(row, i, peers) and counts what each warp has of a bucket.
+// each(place, row, i) with the place that comes next of the row's bucket, and moves that on.
 struct Counts { int of[kWarps][kBuckets]; };
 template <class Each>
 __device__ __forceinline__ void over_ids(const Ids& ids, Counts& counts, const Each& each) {
