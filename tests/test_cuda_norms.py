@@ -75,6 +75,23 @@ def test_no_result_depends_on_who_computes_it(name, settings):
         same(trained("cuda", NORMS[name], (130, 34)), wanted, str(settings))
 
 
+def twice():
+    """Two norms that go by the same moments."""
+    return layers.Branches(layers.LayerNorm(), layers.LayerNorm(use_bias=False), join="add")
+
+
+def again():
+    """Moments that the way back makes anew."""
+    inner = layers.LayerNorm(), layers.Dense(20, "gelu"), layers.LayerNorm(), layers.Tanh()
+    return layers.Residual(*inner, recompute=True)
+
+
+@pytest.mark.parametrize("body", [twice, again])
+@pytest.mark.parametrize("shape", [(20,), (6, 20)])
+def test_who_makes_the_moments(body, shape):
+    same(*[trained(device, body, shape) for device in ("cpu", "cuda")])
+
+
 @pytest.mark.parametrize("name", ["layer", "rms", "instance"])
 def test_in_parts_clipped_and_uphill(name):
     for options in ({"accumulate": 2}, {"clip_norm": 0.1, "l2": 0.01}, {"sam": 0.05}):

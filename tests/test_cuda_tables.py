@@ -6,7 +6,7 @@ import pytest
 import steep
 from devices import left, same
 from emulation import EMULATED, counted, emulating
-from steep import layers, ops, optimizers
+from steep import layers, losses, ops, optimizers
 from steep.network import emit
 
 pytestmark = devices.NEEDED
@@ -75,15 +75,15 @@ def test_windows_on_a_text(kind, step):
 
 @pytest.mark.skipif(not EMULATED, reason="needs the emulation")
 def test_windows_take_the_memory_of_their_text():
-    windows = np.lib.stride_tricks.sliding_window_view(np.zeros(600, np.uint16), 500)[:96]
+    windows = np.lib.stride_tricks.sliding_window_view(np.zeros(600, np.uint8), 500)[:96]
     taken = []
     for X in (windows, windows.copy()):
-        net = steep.Sequential(layers.Embedding(3, 1), layers.Flatten(), layers.Dense(3))
+        net = steep.Sequential(layers.Embedding(3, 4), layers.Dense(3))
         trainer = steep.Trainer(net, "cross_entropy", "sgd", device="cuda")
         before = counted("bytes")
-        trainer.fit(X, np.zeros(96, int), epochs=1, batch_size=48, progress=False)
+        trainer.fit(X, X.view(), epochs=1, batch_size=48, progress=False)
         taken.append(counted("bytes") - before)
-    assert taken[1] - taken[0] > 96 * 500
+    assert taken[1] - taken[0] > 4.9 * 96 * 500, "a byte of each token, four of each label"
 
 
 OPTIONS = {
@@ -116,6 +116,23 @@ def test_lazy_rows(rule, units):
     begun = body(300, units, sparse=True).build(5, seed=3).state_dict()["embedding.weight"]
     stay = np.setdiff1d(np.arange(300), tokens(30, 5, 300))
     same(net.state_dict()["embedding.weight"][stay], begun[stay])
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("step", [0, 1, 5, 12])
+def test_each_token_tells_the_next(kind, step):
+    """Windows on one text, of tokens and, one further, of labels, of which some do not count."""
+    text = tokens(1, 200, 20, kind)[0]
+    shape, strides = (37 if step < 6 else 15, 12), (step * text.itemsize, text.itemsize)
+    X, y = (np.lib.stride_tricks.as_strided(text[i:], shape, strides) for i in (0, 1))
+    loss = losses.CrossEntropy(ignore=3)
+    found = []
+    for device in BOTH:
+        net = steep.Sequential(layers.Embedding(20, 6), layers.Dense(20))
+        trainer = steep.Trainer(net, loss, "adam", device=device, seed=3)
+        history = trainer.fit(X, y, epochs=2, batch_size=16, progress=False)
+        found.append((left(trainer, history), trainer.evaluate(X, y), trainer.gradients(X, y)))
+    same(*found)
 
 
 class Tied(layers.Layer):

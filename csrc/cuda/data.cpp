@@ -106,7 +106,8 @@ Truth DeviceData::truth(const LossTerm& term) const {
   Truth truth{};
   const int target = term.target, i = term.weights;
   if (target >= 0) {
-    truth.labels = labels_[target];
+    truth.labels = labels_[target].data;
+    truth.apart = labels_[target].apart;
     truth.targets = static_cast<const float*>(targets_[target].data);
   }
   const bool weighted = i >= 0 && i < static_cast<int>(weights_.size());
@@ -119,6 +120,30 @@ Truth DeviceData::truth(const LossTerm& term) const {
   truth.each = of.weights;
   truth.weights = of.sums;
   return truth;
+}
+
+// Windows that share their numbers are one long sample.
+void DeviceData::add_labels(Parcel& parcel, const Positions& of, long first, long count,
+                            Labels& to) const {
+  Positions all = of;
+  Source& s = all.labels;
+  s.data += first * s.sample_stride;
+  s.samples = count;
+  to.apart = of.each;
+  if (overlaps(s)) {
+    to.apart = s.sample_stride / s.strides[0];
+    s.samples = 1;
+    s.shape[0] = all.each = (count - 1) * to.apart + of.each;
+  }
+  const long numbers = s.samples * all.each;
+  parcel.add(numbers * static_cast<long>(sizeof(int32_t)), [=, this, &to](std::byte* at) {
+    std::vector<int> labels(static_cast<std::size_t>(numbers));
+    for (long r = 0; r < all.labels.samples; ++r) {
+      read_labels(all, r, 0, all.each, labels.data() + r * all.each);
+    }
+    to.data = reinterpret_cast<const int32_t*>(at);
+    write(stream_, at, labels.data(), labels.size() * sizeof(int32_t));
+  });
 }
 
 void DeviceData::add_positions(Parcel& parcel, const Positions& of, long first, long count,
@@ -152,7 +177,7 @@ void DeviceData::load(const Dataset& data, long first, long count) {
   const std::size_t targets = data.targets.size(), weights = data.weights.size();
   inputs_.assign(data.inputs.size(), {});
   targets_.assign(targets, {});
-  labels_.assign(targets, nullptr);
+  labels_.assign(targets, {});
   weights_.assign(weights, nullptr);
   of_targets_.assign(targets, {});
   of_weights_.assign(data.weighed.size(), {});
@@ -172,17 +197,9 @@ void DeviceData::load(const Dataset& data, long first, long count) {
   for (std::size_t i = 0; i < targets; ++i) {
     const Targets& t = data.targets[i];
     if (t.positions.labels.data != nullptr) {
-      const long each = t.positions.each;
-      parcel.add(count * each * static_cast<long>(sizeof(int32_t)), [=, this, &t](std::byte* at) {
-        std::vector<int> labels(static_cast<std::size_t>(count * each));
-        for (long s = 0; s < count; ++s) {
-          read_labels(t.positions, first + s, 0, each, labels.data() + s * each);
-        }
-        labels_[i] = reinterpret_cast<const int32_t*>(at);
-        write(stream_, at, labels.data(), labels.size() * sizeof(int32_t));
-      });
+      add_labels(parcel, t.positions, first, count, labels_[i]);
     } else if (t.labels != nullptr) {
-      add_array(t.labels, labels_[i]);
+      add_array(t.labels, labels_[i].data);
     } else {
       add_rows(parcel, t.values, Format::Float32, first, count, targets_[i]);
     }

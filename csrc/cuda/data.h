@@ -33,19 +33,24 @@ class DeviceData {
     const float* weights = nullptr;
     const double* sums = nullptr;
   };
+  struct Labels {
+    const int32_t* data = nullptr;
+    long apart = 1;  // from sample to sample
+  };
   class Parcel;
   void add_rows(Parcel& parcel, const Source& s, Format format, long first, long count,
                 Samples& to) const;
   void add_windows(Parcel& parcel, const Source& s, long first, long count, Samples& to) const;
   void send_rows(const Source& s, Format format, long first, long count, std::byte* to) const;
   void add_augmented(Parcel& parcel, const Augment& of);
+  void add_labels(Parcel& parcel, const Positions& of, long first, long count, Labels& to) const;
   void add_positions(Parcel& parcel, const Positions& of, long first, long count, Placed& to) const;
 
   const Stream& stream_;
   Memory memory_;
   std::vector<Samples> inputs_, targets_;
   Augmented augmented_{};
-  std::vector<const int32_t*> labels_;  // of each array of targets; null where it has values
+  std::vector<Labels> labels_;  // of each array of targets; none where it has values
   std::vector<const double*> weights_;
   std::vector<Placed> of_targets_, of_weights_;
 };

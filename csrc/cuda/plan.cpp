@@ -27,10 +27,27 @@ void drop_packs(Program& program) {
   for (Op& op : program.ops) std::erase_if(op.in, [&](int x) { return gone[x]; });
 }
 
+// The moments of positions are made by the norm that asked for them.
+void join_norms(Program& program) {
+  std::vector<bool> dead(program.ops.size());
+  for (std::size_t i = 0; i + 1 < program.ops.size(); ++i) {
+    const Op& moments = program.ops[i];
+    Op& norm = program.ops[i + 1];
+    const auto* of = norm.as<ops::FeatureNorm>();
+    dead[i] = of != nullptr && of->by_position() && moments.as<ops::FeatureMoments>() != nullptr &&
+              norm.in == std::vector{moments.in[0], moments.out};
+    if (!dead[i]) continue;
+    norm.before = moments.out;
+    norm.in.pop_back();
+  }
+  program.remove(dead);
+}
+
 Program prepared(Program program, const Layout& weights, const Aid* aid) {
   for (Tensor& t : program.tensors) t.format = Format::Float32;
   prepare_recurrent(program);
   drop_packs(program);
+  join_norms(program);
   for (Op& op : program.ops) {
     if (const auto* of = op.as<ops::AttentionGrad>()) {
       op.before = program.new_tensor({.width = of->heads * of->queries * kNoted});

@@ -44,8 +44,9 @@ bool CudaTraining::Key::operator==(const Key& other) const {
            a.stride == b.stride;
   };
   const auto alike = [](const Truth& a, const Truth& b) {  // not as bytes: there is padding
-    return a.labels == b.labels && a.targets == b.targets && a.weights == b.weights &&
-           a.order == b.order && a.each == b.each && a.positions == b.positions;
+    return a.labels == b.labels && a.apart == b.apart && a.targets == b.targets &&
+           a.weights == b.weights && a.order == b.order && a.each == b.each &&
+           a.positions == b.positions;
   };
   return deal.samples == other.deal.samples && deal.seed == other.deal.seed &&
          deal.shuffle == other.deal.shuffle &&

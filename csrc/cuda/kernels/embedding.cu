@@ -61,7 +61,7 @@ __device__ __forceinline__ unsigned peers_of(int row) {
 }
 
 // A stretch of ids by a block: every warp has neighbouring ones, 32 at a time in their order. Calls
-// each(row, i, peers) and counts what each warp has of a bucket.
+// each(place, row, i) with the place that comes next of the row's bucket, and moves that on.
 struct Counts { int of[kWarps][kBuckets]; };
 template <class Each>
 __device__ __forceinline__ void over_ids(const Ids& ids, Counts& counts, const Each& each) {
@@ -79,13 +79,17 @@ __device__ __forceinline__ void over_ids(const Ids& ids, Counts& counts, const E
   }
 }
 
+__device__ __forceinline__ void count_own(const Ids& ids, Counts& counts) {
+  for (int w = 0; w < kWarps; ++w) counts.of[w][threadIdx.x] = 0;
+  __syncthreads();
+  over_ids(ids, counts, [](int, int, int) {});
+  __syncthreads();
+}
+
 __global__ void __launch_bounds__(kBuckets) count_ids(Ids ids, int* counts) {
   STEEP_SHARED(s, Counts);
   const int t = static_cast<int>(threadIdx.x);
-  for (int w = 0; w < kWarps; ++w) s.of[w][t] = 0;
-  __syncthreads();
-  over_ids(ids, s, [](int, int, int) {});
-  __syncthreads();
+  count_own(ids, s);
   int sum = 0;
   for (int w = 0; w < kWarps; ++w) sum += s.of[w][t];
   counts[static_cast<long>(blockIdx.x) * kBuckets + t] = sum;
@@ -111,28 +115,26 @@ __device__ __forceinline__ int sum_before(int mine, int (&warps)[kBuckets / 32],
   return before;
 }
 
-// A thread a bucket finds where this stretch's part of it begins; then every id goes there.
+// A thread a bucket finds where this stretch's part of it begins, of one stretch by itself; then every id goes there.
 __global__ void __launch_bounds__(kBuckets)
     place_ids(Ids ids, int stretches, const int* counts, Named* named, int* first) {
   STEEP_SHARED(s, Counts);
   STEEP_SHARED(warps, int[kBuckets / 32]);
   const int t = static_cast<int>(threadIdx.x), own = static_cast<int>(blockIdx.x);
-  int all = 0, earlier = 0;
+  int all = 0, earlier = 0, total = 0;
 #pragma unroll 16
-  for (int b = 0; b < stretches; ++b) {
+  for (int b = 0; b < stretches && stretches > 1; ++b) {
     const int count = counts[static_cast<long>(b) * kBuckets + t];
     if (b < own) earlier += count;
     all += count;
   }
-  for (int w = 0; w < kWarps; ++w) s.of[w][t] = 0;
-  int total = 0;
+  count_own(ids, s);
+  for (int w = 0; w < kWarps && stretches == 1; ++w) all += s.of[w][t];
   const int begin = sum_before(all, warps, total);
   if (own == 0) {
     first[t] = begin;
     if (t == 0) first[kBuckets] = total;
   }
-  over_ids(ids, s, [](int, int, int) {});
-  __syncthreads();
   int next = begin + earlier;
   for (int w = 0; w < kWarps; ++w) {
     const int count = s.of[w][t];
@@ -245,7 +247,9 @@ void scatter_rows(const Place& at, const Table& dw, int skipped, const View& ids
   const int n = at.rows * dw.positions;
   const Ids all{ids, dw.rows, dw.positions, skipped, n};
   const unsigned stretches = blocks_of(n, kStretch);
-  start(at.stream, dim3(stretches), dim3(kBuckets), count_ids, all, buckets.counts);
+  if (stretches > 1) {
+    start(at.stream, dim3(stretches), dim3(kBuckets), count_ids, all, buckets.counts);
+  }
   start(at.stream, dim3(stretches), dim3(kBuckets), place_ids, all, static_cast<int>(stretches),
         buckets.counts, buckets.named, buckets.first);
   const bool by_row = dw.rows <= n, often = n / 16 >= dw.rows;

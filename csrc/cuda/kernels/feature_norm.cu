@@ -29,8 +29,9 @@ STEEP_HD float inverse_root(float variance, double eps) {
   return 1.0f / sqrt_(variance + static_cast<float>(eps));
 }
 
-__global__ void __launch_bounds__(64) position_moments(int rows, Featured n, View x, View out) {
-  const Part at(rows, n.outer, x.columns);
+struct Moment { float mean, scale; };
+__device__ __forceinline__ Moment make_moment(const Featured& n, const Part& at, const View& x,
+                                              const View& out) {
   const float* const from = at.of(x);
   const float count = static_cast<float>(n.channels);
   float mean = 0;
@@ -39,20 +40,35 @@ __global__ void __launch_bounds__(64) position_moments(int rows, Featured n, Vie
     const float away = from[c] - mean;
     return away * away;
   });
-  if (!at.there || at.lane != 0) return;
-  float* const to = moments_of(n, out, at);
-  to[0] = mean;
-  to[n.outer] = inverse_root(squares / count, n.eps);
+  const Moment made{mean, inverse_root(squares / count, n.eps)};
+  if (at.there && at.lane == 0) {
+    float* const to = moments_of(n, out, at);
+    to[0] = made.mean;
+    to[n.outer] = made.scale;
+  }
+  return made;
 }
 
+__global__ void __launch_bounds__(64) position_moments(int rows, Featured n, View x, View out) {
+  make_moment(n, Part(rows, n.outer, x.columns), x, out);
+}
+
+// kMakes: moments are not there yet, and will be.
+template <bool kMakes>
 __global__ void __launch_bounds__(64)
     position_norm(int rows, Featured n, View x, View moments, const float* weight,
                   const float* bias, View y) {
   const Part at(rows, n.outer, x.columns);
+  Moment by{};
+  if constexpr (kMakes) by = make_moment(n, at, x, moments);
   if (!at.there) return;
-  const float *const from = at.of(x), *const of = moments_of(n, moments, at);
+  if constexpr (!kMakes) {
+    const float* const of = moments_of(n, moments, at);
+    by = {of[0], of[n.outer]};
+  }
+  const float* const from = at.of(x);
   float* const to = at.of(y);
-  const float mean = of[0], scale = of[n.outer];
+  const float mean = by.mean, scale = by.scale;
 #pragma unroll 8
   for (int c = at.lane; c < at.columns; c += kHalf) {
     const float normal = (from[c] - mean) * scale;
@@ -330,10 +346,11 @@ void feature_moments(const Place& at, const Featured& n, const View& x, const Vi
 }
 
 void feature_norm(const Place& at, const Featured& n, const View& x, const View& moments,
-                  const float* weight, const float* bias, const View& y) {
+                  bool makes, const float* weight, const float* bias, const View& y) {
   if (n.by_position) {
-    return start(at.stream, positions_of(at, n), dim3(64), position_norm, at.rows, n, x, moments,
-                 weight, bias, y);
+    return start(at.stream, positions_of(at, n), dim3(64),
+                 makes ? position_norm<true> : position_norm<false>, at.rows, n, x, moments, weight,
+                 bias, y);
   }
   const Tiles of = tiles_of(n);
   const int share = share_of(n, of, at.rows);

@@ -13,9 +13,9 @@ struct Featured {
 };
 // Means of the pieces, then 1/std.
 void feature_moments(const Place& at, const Featured& n, const View& x, const View& out);
-// Weight and bias may be missing.
+// Weight and bias may be missing. By position it may make the moments, too.
 void feature_norm(const Place& at, const Featured& n, const View& x, const View& moments,
-                  const float* weight, const float* bias, const View& y);
+                  bool makes, const float* weight, const float* bias, const View& y);
 // Sums of dy over positions and pixels, then of dy*xhat, each padded.
 void feature_norm_sums(const Place& at, const Featured& n, const View& dy, const View& x,
                        const View& moments, const View& out);

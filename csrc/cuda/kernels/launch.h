@@ -103,11 +103,13 @@ void gather(const Place& at, const Deal& deal, const Samples& from, const Augmen
             float scale, float shift, const View& out, bool first);
 
 struct Truth {            // of a data set, for one loss
-  const int32_t* labels;  // (samples), or null
+  const int32_t* labels;  // (samples), or null; ...
+  long apart;             // ... from sample to sample
   const float* targets;   // (samples, columns), or null
   const double* weights;  // (samples), or null
   const long* order;      // (rows) sample numbers
-  // Of a loss that takes positions one by one: labels (samples, positions) are -1 where one does not count.
+  // Of a loss that takes positions one by one: labels (samples, positions) are -1 where one does not
+  // count.
   const float* each;  // (samples, positions) their weights, or null
   int positions;      // of a sample; 0 where it is taken as a whole
 };

@@ -48,7 +48,7 @@ struct Taken {
     } else if (a.truth.weights) {
       weight = static_cast<float>(a.truth.weights[sample]);
     }
-    label = a.truth.labels ? a.truth.labels[place] : 0;
+    label = a.truth.labels ? a.truth.labels[sample * a.truth.apart + p] : 0;
     counts = label >= 0;
     label = counts ? label : 0;
   }
@@ -306,7 +306,7 @@ __global__ void __launch_bounds__(128) sum_positions(Rows a, double scale, doubl
     const int p = first + t;
     if (p < each) {
       const long at = static_cast<long>(r) * each + p, place = sample * each + p;
-      const bool counts = !a.truth.labels || a.truth.labels[place] >= 0;
+      const bool counts = !a.truth.labels || a.truth.labels[sample * a.truth.apart + p] >= 0;
       const double weight = a.truth.each ? static_cast<double>(a.truth.each[place]) : 1.0;
       staged[0][t] = a.out.parts[at];
       staged[1][t] = counts ? weight * a.out.parts[a.rows + at] : 0.0;

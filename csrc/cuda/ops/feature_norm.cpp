@@ -30,9 +30,10 @@ Launch bind(const ops::FeatureMoments& op, const Bound& to) {
 }
 
 Launch bind(const ops::FeatureNorm& op, const Bound& to) {
-  return [n = featured(op), x = to.in[0], moments = to.in[1], weight = optional(to, 0),
-          bias = optional(to, 1),
-          y = to.out](const Place& at) { feature_norm(at, n, x, moments, weight, bias, y); };
+  const bool makes = to.in.size() == 1;
+  return [=, n = featured(op), x = to.in[0], moments = makes ? to.before : to.in[1],
+          weight = optional(to, 0), bias = optional(to, 1),
+          y = to.out](const Place& at) { feature_norm(at, n, x, moments, makes, weight, bias, y); };
 }
 
 Launch bind(const ops::FeatureNormSums& op, const Bound& to) {
