@@ -80,12 +80,16 @@ __device__ __forceinline__ void over_dots(const HeadRows& left, int first, float
                                           int from, int to, const F& f) {
   Coming<T::k, T::n> next;
   if (from < to) next.load(right, from * T::k, 0);
+  Coming<T::q, T::n> rows;
+  rows.load(left, first, 0);
+  __syncthreads();  // nobody reads what was there
+  rows.store(a);
   for (int tile = from; tile < to; ++tile) {
     Dots<T> dots;
     for (int k0 = 0; k0 < left.columns; k0 += T::n) {
-      __syncthreads();  // nobody reads what was there
+      __syncthreads();
       next.store(b);
-      if (tile == from || left.columns > T::n) copy_rows<T::q, T::n>(left, first, k0, a);
+      if (left.columns > T::n) copy_rows<T::q, T::n>(left, first, k0, a);
       __syncthreads();
       const bool more = k0 + T::n < left.columns;
       if (more || tile + 1 < to)
@@ -230,13 +234,14 @@ inline long most_shared() {
 template <class T, bool kHeld>
 double cost_of(const Heads& of, int samples, int length, int side, long bytes) {
   constexpr double kProcessors = 132;
+  constexpr long kReserved = 1024;  // of a block's shared memory, by the system
   const long most = most_shared();
   if (bytes > most) return __builtin_huge_val();
   const double area = static_cast<double>(ceil_div(of.queries, T::q) * T::q) *
                       static_cast<double>(ceil_div(of.keys, T::k) * T::k);
   const double small = T::q * T::k >= 4096 ? 1 : T::q * T::k >= 2048 ? 1.2 : 1.5;
   const auto blocks = static_cast<double>(blocks_of<T>(of, samples, length, side));
-  return area * small * (kHeld ? 1 : 4) * (2 * bytes > most ? 1.5 : 1) *
+  return area * small * (kHeld ? 1 : 4) * (2 * (bytes + kReserved) > most + kReserved ? 1.5 : 1) *
          (blocks < kProcessors ? kProcessors / blocks : 1);
 }
 // Shared memory of some blocks of queries, one of keys, and the scores of a block so many times.

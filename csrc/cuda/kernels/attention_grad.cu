@@ -134,6 +134,12 @@ __global__ void __launch_bounds__(kAttending, 2)
   for (int first = at.first < seen.width(of.queries - 1) ? start : of.queries; first < of.queries;
        first += T::q) {
     const unsigned keep = of.drops ? kept_of<T>(of, now, at, first, at.first) : 0U;
+    Note noted[T::rows];  // on their way while products are summed
+#pragma unroll
+    for (int i = 0; i < T::rows; ++i) {
+      const int query = first + mine.row + i;
+      noted[i] = query < of.queries ? note_of(notes, of, at, query) : Note{};
+    }
     Dots<T, 1> scores, slopes;
     for (int k0 = 0; k0 < of.size; k0 += T::n) {
       __syncthreads();  // nobody reads what was there
@@ -158,7 +164,7 @@ __global__ void __launch_bounds__(kAttending, 2)
 #pragma unroll
     for (int i = 0; i < T::rows; ++i) {
       const int query = first + mine.row + i;
-      const Note note = query < of.queries ? note_of(notes, of, at, query) : Note{};
+      const Note& note = noted[i];
       const int count = seen.count(query);
 #pragma unroll
       for (int j = 0; j < T::columns; ++j) {
