@@ -25,14 +25,18 @@ struct IntoRecords {  // gates of x, from what is added to them of both biases
   STEEP_HD void store(int m, int n, float sum) const { to.row(m)[n] = sum; }
 };
 
+// Has a row this position? All have where no lengths are given.
+STEEP_HD bool counts(const View& lengths, int r, int position) {
+  return !lengths.data || static_cast<float>(position + 1) <= lengths.data[r * lengths.ld];
+}
+
 struct IntoPositions {  // 0 where a row has no such step
-  Steps s;
-  View start;
+  View lengths;
   Dense to;
   bool accumulate;
   STEEP_HD float init(int m, int n) const { return accumulate ? to.row(m)[n] : 0.0f; }
   STEEP_HD void store(int m, int n, float sum) const {
-    const bool there = m % s.steps < count_of(s, start, m / s.steps);
+    const bool there = counts(lengths, m / to.positions, m % to.positions);
     if (there || !accumulate) to.row(m)[n] = there ? sum : 0.0f;
   }
 };
@@ -48,8 +52,7 @@ struct Position {
   STEEP_HD Line line(int m) const { return x.data + m; }
   STEEP_HD float at(Line line, int k) const {
     const int r = k / x.positions, t = k - r * x.positions;
-    if (lengths.data && !(static_cast<float>(t + 1) <= lengths.data[r * lengths.ld])) return blank;
-    return line[r * x.ld + static_cast<long>(t) * x.width];
+    return counts(lengths, r, t) ? line[r * x.ld + static_cast<long>(t) * x.width] : blank;
   }
 };
 
@@ -98,7 +101,7 @@ void recurrent_input_grad(const Place& at, const Steps& s, const View& tape, con
                           const View& start, const View& dx, bool accumulate) {
   multiply(at, {at.rows * s.steps, s.inputs, s.columns()},
            RowMajor{of_records(s, tape, s.at_gates)}, w, true,
-           IntoPositions{s, start, dense(dx, s.steps), accumulate});
+           IntoPositions{s.lengths ? start : View{}, dense(dx, s.steps), accumulate});
 }
 
 void positions_grad_weight(const Place& at, const Sown& x, const Sown& dz, int positions,
