@@ -162,6 +162,7 @@ def test_states_go_on_from_batch_to_batch(cell, units):
     X, y = counted_data(70)
     fit = {"shuffle": False, "epochs": 3}
     both(lambda: keeping(cell, units), X, y, batch=30, fit=fit)
+    both(lambda: keeping(cell, units), X, y, batch=10, fit={**fit, "accumulate": 3})
 
 
 class StopAt:

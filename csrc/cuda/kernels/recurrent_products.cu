@@ -25,15 +25,19 @@ struct IntoRecords {  // gates of x, from what is added to them of both biases
   STEEP_HD void store(int m, int n, float sum) const { to.row(m)[n] = sum; }
 };
 
+// Has a row this position? All have where no lengths are given.
+STEEP_HD bool counts(const View& lengths, int r, int position) {
+  return !lengths.data || static_cast<float>(position + 1) <= lengths.data[r * lengths.ld];
+}
+
 struct IntoPositions {  // 0 where a row has no such step
-  Steps s;
-  View start;
+  View lengths;
   Dense to;
   bool accumulate;
   STEEP_HD float init(int m, int n) const { return accumulate ? to.row(m)[n] : 0.0f; }
   STEEP_HD void store(int m, int n, float sum) const {
     const Divisor::Parts at = to.by_positions.of(m);
-    const bool there = at.rest < count_of(s, start, at.quotient);
+    const bool there = counts(lengths, at.quotient, at.rest);
     if (there || !accumulate) to.row(m)[n] = there ? sum : 0.0f;
   }
 };
@@ -51,10 +55,8 @@ struct Position {
   STEEP_HD Beside lines(int m, int all) const { return {x.data + m, all - m}; }
   STEEP_HD Four four(const Beside& of, int k) const {
     const Divisor::Parts at = x.by_positions.of(k);
-    const bool there =
-        !lengths.data || static_cast<float>(at.rest + 1) <= lengths.data[at.quotient * lengths.ld];
-    return there ? four_at(of.data + x.offset(k), whole, of.left)
-                 : Four{{blank, blank, blank, blank}};
+    return counts(lengths, at.quotient, at.rest) ? four_at(of.data + x.offset(k), whole, of.left)
+                                                 : Four{{blank, blank, blank, blank}};
   }
 };
 
@@ -103,7 +105,7 @@ void recurrent_input_grad(const Place& at, const Steps& s, const View& tape, con
                           const View& start, const View& dx, bool accumulate) {
   multiply(at, {at.rows * s.steps, s.inputs, s.columns()},
            RowMajor{of_records(s, tape, s.at_gates)}, w, true,
-           IntoPositions{s, start, dense(dx, s.steps), accumulate});
+           IntoPositions{s.lengths ? start : View{}, dense(dx, s.steps), accumulate});
 }
 
 void positions_grad_weight(const Place& at, const Sown& x, const Sown& dz, int positions,

@@ -7,8 +7,7 @@ namespace steep::cuda {
 
 // Of a block whose threads have so many rows: those of four want more registers. All units have one.
 template <int kRows> constexpr int kMostThreads = kRows > 2 ? 320 : 512;
-constexpr int kRowsEach =
-    128;  // blocks there should be: about one for each multiprocessor of a large chip
+constexpr int kRowsEach = 128;  // blocks there should be: about one for each multiprocessor
 
 STEEP_HD int whole_of(int n, int each) { return (n + each - 1) / each * each; }
 
@@ -86,8 +85,10 @@ template <int kSums, int kRows>
 __device__ __forceinline__ void add_terms(float (&sum)[kSums][kRows], const float* from, int ld,
                                           const float* (&w)[kSums], const int (&step)[kSums],
                                           int first, int last) {
+  [[maybe_unused]] constexpr int kAhead =
+      kRows == 1 ? 4 : 2;  // as many loads are on their way as registers allow
   int k = first;
-#pragma unroll 2
+#pragma unroll kAhead
   for (; k + 4 <= last; k += 4) {
     Four x[kRows];
 #pragma unroll

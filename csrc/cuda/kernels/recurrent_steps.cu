@@ -136,6 +136,7 @@ struct BeginBack : Aside {
   STEEP_HD void operator()(int r, int j) const {
     float* const to = dh.data + r * dh.ld + j;
     last_gradients(of.s, r, j, of.count(r), dy, to[0], to[dc]);
+    to[of_u] = 0.0f;
     float* const row = record(of.s, of.tape, r, 0);
     for (int e = of.s.at_start + j; e < of.s.tape; e += of.s.units) row[e] = 0.0f;
   }
