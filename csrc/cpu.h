@@ -1,6 +1,7 @@
 // What the rest of the core may ask of the processor itself: threads, instruction sets, and single kernels
 // on plain arrays, for checks, benchmarks and tests. Networks run through executor.h.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -77,5 +78,31 @@ class Convolution {
 };
 std::unique_ptr<Convolution> convolution(const Window& window, long filters, long groups,
                                          long batch);
+
+// Skip-gram with negative sampling (Mikolov et al. 2013) over sentences of words. What is drawn is a pure
+// function of seed, epoch and place, and pairs are stepped one after the other: no result depends on threads.
+struct SkipGramWords {
+  std::vector<int32_t> words;   // of all sentences; each a row of both tables
+  std::vector<int64_t> ends;    // of the sentences, ascending, the last words.size()
+  std::vector<double> keep;     // of each row: how probably the word is kept in an epoch
+  std::vector<double> weights;  // of each row: how often it is a negative; not all 0
+  long window = 5,
+       negatives = 5;  // contexts are up to 1 to `window` words away, drawn for each centre
+  uint64_t seed = 0;
+};
+class SkipGram {
+ public:
+  virtual ~SkipGram() = default;
+  // Draws which words an epoch keeps and returns how many; the others say which of those are meant.
+  virtual long begin(uint32_t epoch) = 0;
+  // The pairs of those centres: appends the centre's row, and 1 + negatives rows, the context's first.
+  virtual void draw(long first, long last, std::vector<int32_t>& inputs,
+                    std::vector<int32_t>& targets) const = 0;
+  // A step of rate lr for each of their pairs. Tables are float32 or float64, rows `width` elements apart,
+  // width a multiple of 16. Adds up the pairs' losses.
+  virtual double step(Format format, void* inputs, void* outputs, long width, double lr, long first,
+                      long last, long& pairs) = 0;
+};
+std::unique_ptr<SkipGram> skip_gram(SkipGramWords words);
 
 }  // namespace steep::cpu

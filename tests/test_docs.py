@@ -54,6 +54,8 @@ MEMBERS = {
     "RBM": "fit free_energy layer load log_partition pseudo_likelihood reconstruct sample save "
     "transform",
     "DBN": "fit network transform",
+    "SkipGram": "counts doesnt_match fit history layer load most_similar save similarity vectors "
+    "vocabulary",
     "VAE": "decode encode evaluate fit load reconstruct sample save",
     "Graph": "from_adjacency nodes",
     "Sparse": "begin column config dense from_rows shape value",
@@ -103,7 +105,8 @@ def instances():
     net = steep.Sequential(steep.layers.Dense(2))
     trainer = steep.Trainer(net, "mse", "adam")
     model = steep.Model(x, steep.layers.Dense(2)(x))
-    return net, trainer, model, x, steep.History(), steep.data.Sparse([[1.0]])
+    sparse, words = steep.data.Sparse([[1.0]]), steep.SkipGram()
+    return net, trainer, model, x, steep.History(), sparse, words
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))

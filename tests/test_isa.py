@@ -19,6 +19,7 @@ FILES = (
     "test_images.py",
     "test_determinism.py",
     "test_newton_schulz.py",
+    "test_skip_gram.py",
 )
 
 

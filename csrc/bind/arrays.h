@@ -84,5 +84,6 @@ void bind_objective(py::module_& m);  // after the recipe
 void bind_session(py::module_& m);    // after the network and the objective
 void bind_kernels(py::module_& m);
 void bind_convolution(py::module_& m);
+void bind_skip_gram(py::module_& m);
 
 }  // namespace steep::bind

@@ -8,6 +8,7 @@
 #include "cpu.h"
 #include "cpu/kernels.h"
 #include "cpu/record_kernels.h"
+#include "cpu/word_kernels.h"
 
 namespace steep {
 
@@ -16,6 +17,8 @@ Kernels<float> float_kernels();
 Kernels<double> double_kernels();
 RecordKernels<float> float_records();
 RecordKernels<double> double_records();
+WordKernels<float> float_words();
+WordKernels<double> double_words();
 Kernels<Dual> dual_kernels();
 }  // namespace portable
 namespace avx2 {
@@ -23,12 +26,16 @@ Kernels<float> float_kernels();
 Kernels<double> double_kernels();
 RecordKernels<float> float_records();
 RecordKernels<double> double_records();
+WordKernels<float> float_words();
+WordKernels<double> double_words();
 }  // namespace avx2
 namespace avx512 {
 Kernels<float> float_kernels();
 Kernels<double> double_kernels();
 RecordKernels<float> float_records();
 RecordKernels<double> double_records();
+WordKernels<float> float_words();
+WordKernels<double> double_words();
 }  // namespace avx512
 
 namespace {
@@ -39,6 +46,8 @@ struct Isa {
   Kernels<double> (*doubles)();
   RecordKernels<float> (*float_records)();
   RecordKernels<double> (*double_records)();
+  WordKernels<float> (*float_words)();
+  WordKernels<double> (*double_words)();
   bool runs;  // on this processor, under this operating system
 };
 
@@ -47,19 +56,21 @@ constexpr const char* kLevels[] = {"baseline", "avx2", "avx512", "amx"};
 
 std::vector<Isa> compiled() {
   std::vector<Isa> isas = {{kLevels[0], portable::float_kernels, portable::double_kernels,
-                            portable::float_records, portable::double_records, true}};
+                            portable::float_records, portable::double_records,
+                            portable::float_words, portable::double_words, true}};
 #if defined(STEEP_HAS_AVX2)
   __builtin_cpu_init();
   const bool avx2_runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   isas.push_back({kLevels[1], avx2::float_kernels, avx2::double_kernels, avx2::float_records,
-                  avx2::double_records, avx2_runs});
+                  avx2::double_records, avx2::float_words, avx2::double_words, avx2_runs});
 #endif
 #if defined(STEEP_HAS_AVX512)
   const bool avx512_runs = __builtin_cpu_supports("avx512f") &&
                            __builtin_cpu_supports("avx512bw") &&
                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   isas.push_back({kLevels[2], avx512::float_kernels, avx512::double_kernels, avx512::float_records,
-                  avx512::double_records, avx512_runs && avx2_runs});
+                  avx512::double_records, avx512::float_words, avx512::double_words,
+                  avx512_runs && avx2_runs});
 #endif
   return isas;
 }
@@ -92,10 +103,10 @@ Kernels<T> best(Kernels<T> (*Isa::*kernels)()) {
   return best;
 }
 
-template <class T>
-RecordKernels<T> records_of(RecordKernels<T> (*Isa::*records)(), const char* name) {
+template <class Table>
+Table table_of(Table (*Isa::*tables)(), const char* name) {
   for (const Isa& isa : compiled())
-    if (!std::strcmp(isa.name, name)) return (isa.*records)();
+    if (!std::strcmp(isa.name, name)) return (isa.*tables)();
   return {};
 }
 
@@ -134,13 +145,13 @@ const Kernels<portable::Dual>& kernels<portable::Dual>() {
 
 template <>
 const RecordKernels<float>& record_kernels<float>() {
-  static const auto table = records_of(&Isa::float_records, kernels<float>().isa);
+  static const auto table = table_of(&Isa::float_records, kernels<float>().isa);
   return table;
 }
 
 template <>
 const RecordKernels<double>& record_kernels<double>() {
-  static const auto table = records_of(&Isa::double_records, kernels<double>().isa);
+  static const auto table = table_of(&Isa::double_records, kernels<double>().isa);
   return table;
 }
 
@@ -148,6 +159,18 @@ template <>
 const RecordKernels<portable::Dual>& record_kernels<portable::Dual>() {
   static const RecordKernels<portable::Dual> none{};
   return none;
+}
+
+template <>
+const WordKernels<float>& word_kernels<float>() {
+  static const auto table = table_of(&Isa::float_words, kernels<float>().isa);
+  return table;
+}
+
+template <>
+const WordKernels<double>& word_kernels<double>() {
+  static const auto table = table_of(&Isa::double_words, kernels<double>().isa);
+  return table;
 }
 
 }  // namespace steep

@@ -22,6 +22,7 @@ from .generation import generate
 from .network import Tensor
 from .network.model import Input, Model, Sequential
 from .rbm import RBM
+from .skip_gram import SkipGram
 from .threads import get_num_threads, info, set_num_threads, threads
 from .training.errors import NonFiniteError
 from .training.history import History
@@ -45,6 +46,7 @@ __all__ = [
     "NonFiniteError",
     "Objective",
     "Sequential",
+    "SkipGram",
     "Tensor",
     "Trainer",
     "__version__",

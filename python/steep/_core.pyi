@@ -106,6 +106,27 @@ class Convolution:
     def backward_data(self, dy: Array, w: Array, dx: Array) -> None: ...
     def backward_weights(self, x: Array, dy: Array, dw: Array) -> None: ...
 
+class SkipGram:
+    """Skip-gram with negative sampling over sentences of words, one pair after the other."""
+
+    def __init__(
+        self,
+        words: Array,  # int32, of all sentences
+        ends: Array,  # int64, of the sentences, ascending
+        keep: Array,  # of each word: how probably it is kept
+        weights: Array,  # of each word: how often it is a negative
+        window: int,
+        negatives: int,
+        seed: int,
+    ) -> None: ...
+    def begin(self, epoch: int) -> int: ...  # how many words are kept: the centres
+    # rows (n,) of the centres, (n, 1 + negatives) of the contexts and of what was drawn
+    def pairs(self, first: int, last: int) -> tuple[Array, Array]: ...
+    # the tables change in place; the sum of the pairs' losses, and how many pairs there were
+    def step(
+        self, inputs: Array, outputs: Array, lr: float, first: int, last: int
+    ) -> tuple[float, int]: ...
+
 class Graph:
     """Describes one network. Tensors are ints, shapes leave out the batch."""
 

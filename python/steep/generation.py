@@ -11,6 +11,9 @@ from .checks.arrays import array
 from .checks.numbers import NOT_NEGATIVE, number, whole
 from .data.text import Text
 from .network.network import Network
+from .network.stepped import stepped
+
+_WORTH = 2e9  # multiply-adds of whole passes spared that are worth making a network of one step
 
 
 def generate(  # noqa: PLR0917 - as users write them
@@ -27,6 +30,8 @@ def generate(  # noqa: PLR0917 - as users write them
 
     Each token is drawn from softmax(logits / temperature), and goes on as the last one read. The
     network reads its last `context` tokens; it must be causal where it has logits for each of them.
+    Of Transformers like `models.gpt` keys and values are kept until the context is full, where that
+    is worth it: a token then costs one position, and the tokens are the same.
 
     Parameters
     ----------
@@ -67,14 +72,25 @@ def generate(  # noqa: PLR0917 - as users write them
         raise ValueError(f"generate: tokens of the prompt must be 0 to {size - 1}, got {given}")
     tokens = np.concatenate([given, np.zeros(length, np.int64)])
     drawn = np.asarray(_core.uniform(seed, 0, length))
+    spared = min(length - 1, context - len(given))
+    kept = stepped(net) if each and spared * net.multiply_adds >= _WORTH else None
     for k in range(length):
-        read = tokens[: len(given) + k][-context:]
-        row = np.zeros((1, context), np.int64)
-        row[0, slice(0, len(read)) if each else slice(context - len(read), None)] = read
-        logits = np.asarray(net.predict(row))[0]
-        at = logits[len(read) - 1] if each else logits
-        tokens[len(given) + k] = _draw(at.astype(np.float64), heat, most, drawn[k])
+        n = len(given) + k
+        if kept is None or n > context:
+            at = _read(net, tokens[:n][-context:], context, each)
+        else:
+            at = kept.begin(tokens[:n]) if k == 0 else kept.then(int(tokens[n - 1]))
+        tokens[n] = _draw(at.astype(np.float64), heat, most, drawn[k])
     return text.decode(tokens) if isinstance(prompt, str) and text is not None else tokens
+
+
+def _read(net: Network, tokens: NDArray[np.int64], context: int, each: bool) -> NDArray[Any]:
+    """Return the logits behind the last of at most `context` tokens."""
+    n = len(tokens)
+    row = np.zeros((1, context), np.int64)
+    row[0, slice(0, n) if each else slice(context - n, None)] = tokens
+    logits = np.asarray(net.predict(row))[0]
+    return np.asarray(logits[n - 1] if each else logits)
 
 
 def _sizes(net: Network) -> tuple[int, int, bool]:

@@ -79,6 +79,12 @@ INTS = {
     "Embedding units": (lambda n: layers.Embedding(2, n), "units"),
     "Embedding padding": (lambda n: layers.Embedding(2, 2, None, n), "padding"),
     "Position": (layers.Position, "index"),
+    "SkipGram units": (steep.SkipGram, "units"),
+    "SkipGram window": (lambda n: steep.SkipGram(2, n), "window"),
+    "SkipGram negatives": (lambda n: steep.SkipGram(2, 2, n), "negatives"),
+    "SkipGram min_count": (lambda n: steep.SkipGram(2, 2, 2, n), "min_count"),
+    "SkipGram seed": (lambda n: steep.SkipGram(2, seed=n), "seed"),
+    "SkipGram epochs": (lambda n: steep.SkipGram(2, 2, 1, 1).fit(["a", "b"], n), "epochs"),
     "GroupNorm": (layers.GroupNorm, "groups"),
     "MultiHeadAttention": (layers.MultiHeadAttention, "heads"),
     "MultiHeadAttention units": (lambda n: layers.MultiHeadAttention(1, n), "head_units"),
@@ -226,6 +232,8 @@ def test_f37_any_int_is_taken_or_refused_by_its_name(row, value):
 
 
 FLOATS = {
+    "SkipGram lr": (lambda v: steep.SkipGram(lr="" if v is None else v), "lr"),
+    "SkipGram lr_end": (lambda v: steep.SkipGram(lr_end="" if v is None else v), "lr_end"),
     "Dice": (losses.Dice, "smooth"),
     "Focal": (losses.Focal, "gamma"),
     "Focal alpha": (lambda v: losses.Focal(2.0, "" if v is None else v), "alpha"),

@@ -100,6 +100,29 @@ def weights():
     return found
 
 
+@functools.cache
+def words():
+    """Return files of two models of words."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = []
+        for units, precision in ((3, "float32"), (20, "float64")):
+            model = steep.SkipGram(units, min_count=1, precision=precision)
+            model.fit(list("abcdacb"), 1)
+            model.save(Path(folder) / FILE)
+            found.append((Path(folder) / FILE).read_bytes())
+    return found
+
+
+def check_words(model, folder, rng):
+    """What was loaded answers, learns, and can be written."""
+    require(len(model.most_similar(model.vocabulary[0], 1)) == min(1, len(model) - 1), "answers")
+    if model.window * model.negatives * model.units < 1 << 16:
+        with contextlib.suppress(FloatingPointError):  # of any rate
+            model.fit(list(model.vocabulary), 1)
+    model.save(folder / "again")
+    steep.SkipGram.load(folder / "again")
+
+
 def state(net):
     return {name: value.tobytes() for name, value in net.state_dict().items()}
 
@@ -240,6 +263,12 @@ READERS = {
         one(safetensors_files.mutated, weights),
         load_weights,
         check_weights,
+        lambda size, packed: 64 * MIB + 64 * size,
+    ),
+    "words": Reader(
+        one(safetensors_files.mutated, words),
+        lambda folder, rng: steep.SkipGram.load(folder / FILE),
+        check_words,
         lambda size, packed: 64 * MIB + 64 * size,
     ),
     "idx": Reader(
