@@ -128,6 +128,26 @@ def test_branches_normalisation_groups_and_shared_layers():
             np.testing.assert_array_equal(w, state[name])
 
 
+def test_frequencies_stay():
+    """Their phases alone vary by more than 1: no scale would make the sum's variance 1."""
+    X = np.random.default_rng(2).standard_normal((300, 4)).astype(np.float32)
+    net = steep.Sequential(layers.PeriodicEmbedding(5), layers.Dense(6, "relu"), layers.Dense(1))
+    net.build((4,))
+    before = net.state_dict()
+    found = lab.lsuv(net, X)
+    assert [one.name for one in found] == [
+        "periodic_embedding.weight",
+        "dense.weight",
+        "dense_1.weight",
+    ]
+    after = net.state_dict()
+    for name in ("periodic_embedding.frequency", "periodic_embedding.phase"):
+        np.testing.assert_array_equal(after[name], before[name])
+    assert not np.array_equal(
+        after["periodic_embedding.weight"], before["periodic_embedding.weight"]
+    )
+
+
 def test_residual_blocks_of_the_zoo():
     net = steep.models.resnet_cifar(20)
     told = lab.lsuv(net, IMAGES)

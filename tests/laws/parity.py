@@ -281,7 +281,13 @@ class Course:
         """Return which weights a sparse rule moves: rows of matrices with a gradient."""
         group = self.groups[name]
         sparse = group.lazy or getattr(group.optimizer, "sparse", False)
-        return (g != 0).any(axis=-1, keepdims=True) if sparse and g.ndim > 1 else True
+        if not sparse or g.ndim == 1:
+            return True
+        largest = np.abs(g).max(axis=-1, keepdims=True)
+        # Terms that cancel to the bit in one order of sums need not in another.
+        cancelled = (largest > 0) & (largest < self.twin.close * largest.max(initial=0.0))
+        self.twin.unclear |= bool(cancelled.any())
+        return largest > 0
 
     def uphill(self, g, point, index, weights, part):
         """Return the gradient of the point that sharpness-aware minimisation takes it at."""

@@ -56,7 +56,8 @@ def lsuv(
     layer-sequential unit-variance initialisation (Mishkin & Matas 2016, "All you need is a good
     init"). var is over samples, pixels and units, in float64, as `predict` computes: no dropout,
     batch normalisation by its running statistics. Biases, scales, shifts and running statistics
-    stay as they are. A layer that stands in several places is scaled for the first of them.
+    stay as they are, and so do weights whose product goes into a sine or cosine: the frequencies of
+    `PeriodicEmbedding`. A layer that stands in several places is scaled for the first of them.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ class _Work:
         """Return the tensor that each learned weight makes first, in the order of the graph."""
         first = {weight.name: (tensor, weight) for tensor, weight in reversed(self.about.products)}
         found = sorted(first.values(), key=lambda product: product[0])
-        return [(tensor, weight) for tensor, weight in found if weight.trained]
+        return [(tensor, weight) for tensor, weight in found if weight.trained and not weight.wave]
 
     def orthogonal(self, seed: int) -> None:
         """Draw the weights of all products."""

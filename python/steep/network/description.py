@@ -28,6 +28,7 @@ class Weight:
     taken: bool = False  # whether it began so
     last: bool = False  # belongs to the last layer
     relu: bool = False  # its product goes into a ReLU-like activation
+    wave: bool = False  # ... into a sine or cosine: it is how fast that goes
     groups: int = 1  # of the convolution it belongs to
     owners: tuple[LayerLike, ...] = ()  # the layers around, outermost first, and the layer itself
     used: bool = False  # a product by it was met

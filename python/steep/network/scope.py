@@ -20,6 +20,7 @@ DEEPEST = 250  # layers inside layers: each takes some of Python's stack while i
 
 # Before these the weights start with He's variance: about half of their input's is cut away.
 RELU_LIKE = frozenset(_core.relu_like())
+WAVES = ("cos", "sin")
 SLOPED = ("prelu", "rrelu")  # ops that are like them, too
 
 # Ops whose first input is a tensor and whose others are parameters, and how a mistake is told.
@@ -173,7 +174,9 @@ class Scope:
         elif index[0] in self._products and kind in ("batch_norm", "spectral_norm"):
             self._products[out] = self._products[index[0]]
         elif index[0] in self._products and kind in ("activation", *SLOPED):
-            self._products[index[0]].relu |= kind in SLOPED or attributes["kind"] in RELU_LIKE
+            weight = self._products[index[0]]
+            weight.relu |= kind in SLOPED or attributes["kind"] in RELU_LIKE
+            weight.wave |= kind == "activation" and attributes["kind"] in WAVES
         return y
 
     def _of_step(self, attributes: dict[str, Any]) -> dict[str, Any]:
