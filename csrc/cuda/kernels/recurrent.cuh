@@ -92,7 +92,8 @@ STEEP_HD void keep_state(const Steps& s, float* to, const State& state) {
   if (s.keeps_plain) to[s.at_plain] = state.h;
 }
 template <Unit kUnit>
-STEEP_HD void keep_gates(const Steps& s, float* to, const float (&z)[kGatesOf<kUnit>], float of_h) {
+__device__ __forceinline__ void keep_gates(const Steps& s, float* to,
+                                           const float (&z)[kGatesOf<kUnit>], float of_h) {
 #pragma unroll
   for (int g = 0; g < kGatesOf<kUnit>; ++g) to[s.at_gates + g * s.units] = z[g];
   if (kUnit == Unit::kGru) to[s.at_second + 2 * s.units] = of_h;
@@ -126,7 +127,7 @@ STEEP_HD void finish(const Steps& s, int r, int j, int count, const State& last,
 template <Unit kUnit> struct Left {
   float h = 0, before = 0, of_h = 0, dy = 0;  // before: c, or r h
   float z[kGatesOf<kUnit>] = {};
-  STEEP_HD void read(const Steps& s, const float* from, const float* dy_from) {
+  __device__ __forceinline__ void read(const Steps& s, const float* from, const float* dy_from) {
     h = s.keeps_plain ? from[s.at_plain] : from[0];
     if (kUnit == Unit::kLstm) before = from[s.units];
     if (kUnit == Unit::kGruBefore) before = from[0];  // h as U takes it
@@ -176,7 +177,7 @@ template <Unit kUnit> struct Down {
     of_w[0] = of_u[0] = of_rh * at.before * (r * (1.0f - r));
     of_rh *= r;
   }
-  STEEP_HD void keep(const Steps& s, float* to) const {
+  __device__ __forceinline__ void keep(const Steps& s, float* to) const {
     constexpr int kGates = kGatesOf<kUnit>;
 #pragma unroll
     for (int g = 0; g < kGates; ++g) to[s.at_gates + g * s.units] = of_w[g];

@@ -85,8 +85,7 @@ template <int kSums, int kRows>
 __device__ __forceinline__ void add_terms(float (&sum)[kSums][kRows], const float* from, int ld,
                                           const float* (&w)[kSums], const int (&step)[kSums],
                                           int first, int last) {
-  [[maybe_unused]] constexpr int kAhead =
-      kRows == 1 ? 4 : 2;  // as many loads are on their way as registers allow
+  [[maybe_unused]] constexpr int kAhead = kRows == 1 ? 4 : 2;  // loads on their way: registers
   int k = first;
 #pragma unroll kAhead
   for (; k + 4 <= last; k += 4) {

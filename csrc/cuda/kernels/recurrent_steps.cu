@@ -177,7 +177,7 @@ template <Unit kUnit> struct GoingBack : Aside {
       add_up(r, j, down);
     }
   }
-  STEEP_HD void add_up(int r, int j, const Down<kUnit>& down) const {
+  __device__ __forceinline__ void add_up(int r, int j, const Down<kUnit>& down) const {
     float* const row = record(of.s, of.tape, r, 0) + j;
 #pragma unroll
     for (int g = 0; g < kGatesOf<kUnit>; ++g) {
@@ -188,7 +188,7 @@ template <Unit kUnit> struct GoingBack : Aside {
 };
 // GRUBefore: what comes back of r h is r's, and h's.
 struct ResetBack : GoingBack<Unit::kGruBefore> {
-  STEEP_HD void operator()(int r, int j) const {
+  __device__ __forceinline__ void operator()(int r, int j) const {
     const Steps& s = of.s;
     if (of.k >= of.count(r)) return;
     float* const at = of.at(r, of.k) + j;
