@@ -23,6 +23,7 @@ from ..layers import (
 from ..network.description import Weight
 from ..network.layouts import plain
 from ..network.network import Network
+from .bert import of_bert
 from .states import RECURRENT, one_way, weights_of
 
 Names = Mapping[str, str]  # of a layer's weights: here, and there
@@ -71,7 +72,9 @@ def from_torch(state: Mapping[str, Any], net: Network) -> None:
     `GroupNorm`, `Embedding`, `MultiHeadAttention` and `TransformerBlock`: matrices are turned,
     ``in_proj_weight`` is ``qkv.weight`` transposed. A Linear behind a flattened image reads it in
     PyTorch's order. RNN, LSTM and GRU of several layers, or both ways, become as many layers here,
-    or `Bidirectional` ones; the two biases of RNN and LSTM are added.
+    or `Bidirectional` ones; the two biases of RNN and LSTM are added. BERT by the names of Hugging
+    Face's transformers goes, without its pooler, into `Embedding`, `PositionEmbedding`, `LayerNorm`
+    and blocks with the norm behind; its tokens are all of the first kind.
 
     Parameters
     ----------
@@ -85,6 +88,7 @@ def from_torch(state: Mapping[str, Any], net: Network) -> None:
     ValueError
         If a layer has no counterpart, names it; if a shape does not fit, or something is left.
     """
+    state = of_bert(state, net.input_shapes[0][0] if net.input_shapes else 0)
     found: dict[str, Any] = {}
     for ours, theirs, part, added in _pairs(net, state):
         value = plain(state[theirs])

@@ -60,7 +60,8 @@ class Stepped:
         for kept, values in zip(self._kept, found[1:], strict=True):
             kept[0, : self._count] = values[: self._count]
             kept[0, self._count :] = 0.0
-        return found[0][self._count - 1]
+        last: Array = found[0][self._count - 1]
+        return last
 
     def then(self, token: int) -> Array:
         """Read one more and return the outputs there; the context must not be full."""
