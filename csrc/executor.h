@@ -30,7 +30,8 @@ class Store {
   // The same memory under the layout of a part.
   virtual std::shared_ptr<Store> part(std::shared_ptr<const Layout> layout) const = 0;
 
-  // Logical, dense, row-major values of one parameter, in the format of the layout.
+  // Logical, dense, row-major values of one parameter, in the format of the layout; `out` may be in the
+  // memory of the device.
   virtual void get(int column, int parameter, void* out) const = 0;
   virtual void set(int column, int parameter, const void* in) = 0;
 
@@ -55,6 +56,8 @@ class Store {
   std::shared_ptr<Shared> shared_;
 };
 
+class DeviceMemory;
+
 struct Totals { double loss = 0, correct = 0, weight = 0; };
 
 // Forward passes of batches of at most capacity() rows. The caller stands inside the weights' gate; one
@@ -64,8 +67,8 @@ class Forward {
   virtual ~Forward() = default;
   virtual long capacity() const = 0;
   virtual long bytes() const = 0;
-  // Samples in their own order; outs[i] is (samples, width) of output i, in the weights' format. What
-  // is drawn follows from the seed and a sample's number.
+  // Samples in their own order; outs[i] is (samples, width) of output i, in the weights' format, in the
+  // host's memory or the device's. What is drawn follows from the seed and a sample's number.
   virtual void predict(const Batcher& data, uint64_t seed, const std::vector<void*>& outs,
                        Halt& halt) = 0;
   // Of each term.
@@ -235,6 +238,8 @@ class Device {
                                              std::shared_ptr<Store> weights) const = 0;
   virtual std::unique_ptr<Tangent> tangent(Program program, std::shared_ptr<Store> weights,
                                            const Recipe& recipe) const = 0;
+  // Its own memory; null where it computes in the host's.
+  virtual const DeviceMemory* memory() const { return nullptr; }
 };
 
 // The devices: the same functions each, in every build.

@@ -90,6 +90,7 @@ MEMBERS = {
     "Target": "task",
     "History": "history plot skipped steps to_frame",
     "Tensor": "T shape",
+    "DeviceArray": "dtype ndim numpy shape size",
 }
 HOOKS = {"on_train_begin", "on_epoch_end", "on_step_end", "on_train_end"}
 CLASSES = {name: made for name, made in exported().items() if isinstance(made, type)}

@@ -1,6 +1,7 @@
-// Reads shapes, strides and types of NumPy arrays.
+// Reads shapes, strides and types of arrays.
 #include "bind/arrays.h"
 
+#include <functional>
 #include <numeric>
 
 #include "base/error.h"
@@ -12,9 +13,17 @@ namespace {
 std::vector<long> sizes(const py::array& a) { return {a.shape(), a.shape() + a.ndim()}; }
 std::vector<long> strides(const py::array& a) { return {a.strides(), a.strides() + a.ndim()}; }
 
-Source source(HeldData& held, const py::array& a, const char* what) {
-  held.held.push_back(a);
+const py::array& on_host(const Given& a) { return std::get<py::array>(a); }
+
+Source source(HeldData& held, const Given& a, const char* what) {
+  held.held.push_back(on_device(a) ? py::cast(std::get<DevicePtr>(a)) : py::object(on_host(a)));
+  held.on_device |= on_device(a);
   return view_of(a, what);
+}
+
+long size_of(const Given& a) {
+  const Shape shape = shape_of(a);
+  return std::accumulate(shape.begin(), shape.end(), 1L, std::multiplies<>());
 }
 
 }  // namespace
@@ -54,36 +63,55 @@ Source view_of(const py::array& a, const char* what) {
   return Source::of(a.data(), *format, sizes(a), strides(a));
 }
 
-HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs) {
+Shape shape_of(const Given& a) {
+  if (on_device(a)) return std::get<DevicePtr>(a)->shape();
+  return sizes(on_host(a));
+}
+
+Source view_of(const Given& a, const char* what) {
+  return on_device(a) ? std::get<DevicePtr>(a)->source() : view_of(on_host(a), what);
+}
+
+HeldData hold_inputs(const Graph& graph, const std::vector<Given>& inputs) {
   if (inputs.size() != graph.inputs().size()) {
     refuse("network has ", graph.inputs().size(), " inputs, got ", inputs.size(), " arrays");
   }
   HeldData out;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    const py::array& a = inputs[i];
-    Shape expected = graph.tensor(graph.inputs()[i]).shape;
-    Shape got(a.shape() + std::min<py::ssize_t>(1, a.ndim()), a.shape() + a.ndim());
-    if (a.ndim() < 1 || got != expected) {
+    const Shape expected = graph.tensor(graph.inputs()[i]).shape, whole = shape_of(inputs[i]);
+    const Shape got(whole.begin() + std::min<long>(1, static_cast<long>(whole.size())),
+                    whole.end());
+    if (whole.empty() || got != expected) {
       refuse("input ", i, ": expects samples of shape ", text_of(expected), ", got ", text_of(got));
     }
-    if (i > 0 && a.shape(0) != inputs[0].shape(0)) {
-      refuse("input ", i, " has ", a.shape(0), " samples, input 0 has ", inputs[0].shape(0));
+    if (i > 0 && whole[0] != out.data.samples) {
+      refuse("input ", i, " has ", whole[0], " samples, input 0 has ", out.data.samples);
     }
-    out.data.inputs.push_back(source(out, a, "input"));
-    out.data.samples = a.shape(0);
+    out.data.inputs.push_back(source(out, inputs[i], "input"));
+    out.data.samples = whole[0];
   }
   return out;
 }
 
-void augment(HeldData& held, const std::vector<py::array>& inputs,
-             const AugmentSettings& settings) {
+void augment(HeldData& held, const std::vector<Given>& inputs, const AugmentSettings& settings) {
   const auto& [flip, shift, cutout, fill] = settings;
   if (inputs.size() != 1) refuse("augment: takes one input, got ", inputs.size());
-  const py::array& a = inputs[0];
-  if (a.ndim() != 3 && a.ndim() != 4) {
-    refuse("augment: expects samples of shape (H, W) or (H, W, C), got ", a.ndim() - 1, " axes");
+  const Shape shape = shape_of(inputs[0]);
+  if (shape.size() != 3 && shape.size() != 4) {
+    refuse("augment: expects samples of shape (H, W) or (H, W, C), got ", shape.size() - 1,
+           " axes");
   }
-  const Images images = Images::of(a.data(), *format_of(a), sizes(a), strides(a));
+  const Source& s = held.data.inputs[0];
+  const auto steps = std::visit(
+      [](const auto& a) {
+        if constexpr (requires { a->strides(); }) {
+          return a->strides();
+        } else {
+          return strides(a);
+        }
+      },
+      inputs[0]);
+  const Images images = Images::of(s.data, s.format, shape, steps);
   if (static_cast<long>(fill.size()) != images.channels || shift < 0 || cutout < 0 ||
       shift >= std::min(images.height, images.width)) {
     refuse("augment: expects fill of ", images.channels,
@@ -96,6 +124,9 @@ namespace {
 
 bool whole_numbers(const py::array& a) {
   return a.dtype().kind() == 'i' || a.dtype().kind() == 'u';
+}
+bool whole_numbers(const Given& a) {
+  return on_device(a) ? std::get<DevicePtr>(a)->whole() : whole_numbers(on_host(a));
 }
 
 // Labels as they lie, where the core reads their type; else a copy.
@@ -140,7 +171,7 @@ void count_all(HeldData& held, Positions& of) {
 }
 
 // Targets that a loss takes position by position.
-Targets hold_positions(HeldData& held, const TargetKind& kind, const py::array& given,
+Targets hold_positions(HeldData& held, const TargetKind& kind, const Given& given,
                        const std::optional<py::array>& weights) {
   const long samples = held.data.samples;
   Targets out;
@@ -149,10 +180,11 @@ Targets hold_positions(HeldData& held, const TargetKind& kind, const py::array& 
   of.classes = std::max(2L, kind.columns);
   of.ignored = kind.ignored;
   if (whole_numbers(given)) {
-    if (given.size() != samples * of.each) {
-      refuse("targets must have ", of.each, " labels a sample, got ", given.size() / samples);
+    if (size_of(given) != samples * of.each) {
+      refuse("targets must have ", of.each, " labels a sample, got ", size_of(given) / samples);
     }
-    of.labels = labels_of(held, given);
+    if (on_device(given)) refuse("labels of positions are counted by the host; give it a copy");
+    of.labels = labels_of(held, on_host(given));
     if (Misfit at; find_misfit(of, samples, at)) {
       refuse("target ", at.sample, ", position ", at.position, ": label ", at.label,
              " is outside 0..", of.classes - 1);
@@ -174,40 +206,55 @@ Positions hold_weights(HeldData& held, const py::array& given) {
   return of;
 }
 
-Targets hold_targets(HeldData& held, const TargetKind& kind, const py::array& given,
-                     const std::optional<py::array>& weights) {
+// A copy of our own: they choose places in memory, and the user's may change after this check.
+Targets hold_labels(HeldData& held, long classes, const Given& given) {
   const long samples = held.data.samples;
-  if (given.ndim() < 1 || given.shape(0) != samples) {
-    refuse("inputs have ", samples, " samples, targets ", given.ndim() ? given.shape(0) : 0);
+  if (on_device(given)) {
+    const DevicePtr labels = std::get<DevicePtr>(given)->labels();
+    if (const long at = labels->first_unwanted({0.0, static_cast<double>(classes - 1)}); at >= 0) {
+      refuse("target ", at, ": label ", labels->value(at), " is outside 0..", classes - 1);
+    }
+    held.on_device = true;
+    held.data.on_device.push_back(labels->memory());
+    return {.labels = reinterpret_cast<const int32_t*>(labels->data()), .on_device = true};
   }
-  const bool labelled = whole_numbers(given);
-  if (!labelled && given.size() != samples * kind.width) {
-    refuse("targets must have ", kind.width, " values a sample, got ", given.size() / samples);
-  }
-  if (kind.classes > 0 &&
-      ((kind.by_position && kind.width > kind.columns) || (weights && weights->ndim() > 1) ||
-       (labelled && (given.ndim() > 1 || kind.ignored != kNoLabel)))) {
-    return hold_positions(held, kind, given, weights);
-  }
-  if (!labelled) return {nullptr, source(held, given, "targets")};
-  if (given.ndim() != 1 || kind.classes == 0) {
-    refuse("integer targets must have shape (N,), and their loss take labels");
-  }
-  // A copy of our own: they choose places in memory, and the user's may change after this check.
-  Dense<int32_t> labels(dense<int32_t>(given).attr("copy")());
+  const Dense<int32_t> labels(dense<int32_t>(on_host(given)).attr("copy")());
   for (long i = 0; i < samples; ++i) {
-    if (labels.data()[i] < 0 || labels.data()[i] >= kind.classes) {
-      refuse("target ", i, ": label ", labels.data()[i], " is outside 0..", kind.classes - 1);
+    if (labels.data()[i] < 0 || labels.data()[i] >= classes) {
+      refuse("target ", i, ": label ", labels.data()[i], " is outside 0..", classes - 1);
     }
   }
   held.held.push_back(labels);
-  return {labels.data(), {}};
+  return {.labels = labels.data()};
+}
+
+Targets hold_targets(HeldData& held, const TargetKind& kind, const Given& given,
+                     const std::optional<py::array>& weights) {
+  const long samples = held.data.samples;
+  const Shape shape = shape_of(given);
+  if (shape.empty() || shape[0] != samples) {
+    refuse("inputs have ", samples, " samples, targets ", shape.empty() ? 0 : shape[0]);
+  }
+  const bool labelled = whole_numbers(given);
+  if (!labelled && size_of(given) != samples * kind.width) {
+    refuse("targets must have ", kind.width, " values a sample, got ", size_of(given) / samples);
+  }
+  if (kind.classes > 0 &&
+      ((kind.by_position && kind.width > kind.columns) || (weights && weights->ndim() > 1) ||
+       (labelled && (shape.size() > 1 || kind.ignored != kNoLabel)))) {
+    return hold_positions(held, kind, given, weights);
+  }
+  if (!labelled) return {.values = source(held, given, "targets")};
+  if (shape.size() != 1 || kind.classes == 0) {
+    refuse("integer targets must have shape (N,), and their loss take labels");
+  }
+  return hold_labels(held, kind.classes, given);
 }
 
 }  // namespace
 
 HeldData hold(const Graph& graph, const std::vector<TargetKind>& kinds,
-              const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+              const std::vector<Given>& inputs, const std::vector<Given>& targets,
               const Weights& weights) {
   HeldData out = hold_inputs(graph, inputs);
   const long samples = out.data.samples;

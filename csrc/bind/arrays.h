@@ -1,4 +1,4 @@
-// Conversions between NumPy arrays and the core's views. Whoever holds a view holds the array.
+// Conversions between arrays of users and the core's views. Whoever holds a view holds the array.
 #pragma once
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -8,9 +8,11 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <variant>
 #include <vector>
 
 #include "base/format.h"
+#include "bind/device_array.h"
 #include "data/batcher.h"
 #include "graph/graph.h"
 
@@ -18,10 +20,16 @@ namespace steep::bind {
 
 namespace py = pybind11;
 
+// An array of NumPy, or one in the memory of the GPU.
+using Given = std::variant<py::array, DevicePtr>;
+Shape shape_of(const Given& a);
+inline bool on_device(const Given& a) { return std::holds_alternative<DevicePtr>(a); }
+
 // A data set and the Python objects its pointers lie in.
 struct HeldData {
   Dataset data;
   std::vector<py::object> held;
+  bool on_device = false;  // some of it: only a device that has memory of its own reads it
 };
 
 // What an array of targets has: so many values a sample, or labels below `classes`; none for 0. Labels
@@ -37,13 +45,13 @@ struct TargetKind {
 // floats are values), and of the samples' weights.
 using Weights = std::vector<std::optional<py::array>>;
 HeldData hold(const Graph& graph, const std::vector<TargetKind>& kinds,
-              const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+              const std::vector<Given>& inputs, const std::vector<Given>& targets,
               const Weights& weights);
 // For Session.set_data: flip, shift, cutout, and one pixel to fill with.
 using AugmentSettings = std::tuple<bool, long, long, std::vector<double>>;
 // Inputs must be held already; they are changed only where this is called.
-void augment(HeldData& held, const std::vector<py::array>& inputs, const AugmentSettings& settings);
-HeldData hold_inputs(const Graph& graph, const std::vector<py::array>& inputs);
+void augment(HeldData& held, const std::vector<Given>& inputs, const AugmentSettings& settings);
+HeldData hold_inputs(const Graph& graph, const std::vector<Given>& inputs);
 
 template <class T>
 using Dense = py::array_t<T, py::array::c_style | py::array::forcecast>;
@@ -74,6 +82,7 @@ py::tuple count_positions(const py::array& labels, long classes, std::optional<l
 
 // The array as it is, seen as samples of its first axis.
 Source view_of(const py::array& a, const char* what);
+Source view_of(const Given& a, const char* what);
 
 std::vector<py::ssize_t> shape_of(const Shape& shape);
 

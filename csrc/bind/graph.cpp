@@ -116,13 +116,43 @@ template <class... A> std::vector<std::string> define_all(GraphClass& to, List<A
   return names;
 }
 
+// The same in the memory of the device.
+bool find_stray_there(const Source& s, const Wholes& of, Stray& found) {
+  const Wanted wanted{static_cast<double>(of.low), static_cast<double>(of.high), true};
+  const auto look = [&](const Elements& part, long place) {
+    const long at = device_memory().first_unwanted(part, wanted);
+    const long width = part.size() / std::max(1L, s.samples);
+    if (at < 0 || (found.sample >= 0 && found.sample <= at / width)) return;
+    const DeviceArray all(reinterpret_cast<std::uintptr_t>(part.data), part.shape, part.strides,
+                          part.number, py::none());
+    found = {at / width, width > 1 ? at % width : std::max(0L, place), all.value(at)};
+  };
+  found.sample = -1;
+  Elements whole{s.data, number_of(s.format), {s.samples}, {s.sample_stride}};
+  if (of.places.empty()) {
+    whole.shape.insert(whole.shape.end(), s.shape.begin(), s.shape.end());
+    whole.strides.insert(whole.strides.end(), s.strides.begin(), s.strides.end());
+    look(whole, -1);
+  }
+  for (const long place : of.places) {
+    Elements column = whole;
+    long rest = place;
+    for (std::size_t axis = s.shape.size(); axis-- > 0; rest /= s.shape[axis]) {
+      column.data += rest % s.shape[axis] * s.strides[axis];
+    }
+    look(column, place);
+  }
+  return found.sample >= 0;
+}
+
 // The first number of the inputs that an op cannot take for a whole one of its range: number of the
 // input, sample, place in it, the number, least, most, what it is, and for which layer; or None.
-py::object stray(const Graph& graph, const std::vector<py::array>& inputs) {
+py::object stray(const Graph& graph, const std::vector<Given>& inputs) {
   for (const Wholes& of : wholes(graph)) {
     const Source from = view_of(inputs.at(of.input), "input");
     Stray at{};
-    if (find_stray(from, of.places, of.low, of.high, at)) {
+    if (from.on_device ? find_stray_there(from, of, at)
+                       : find_stray(from, of.places, of.low, of.high, at)) {
       return py::make_tuple(of.input, at.sample, at.place, at.value, of.low, of.high, of.what,
                             of.layer);
     }

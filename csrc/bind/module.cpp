@@ -85,6 +85,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("methods", &methods);
   steep::bind::bind_kernels(m);
   steep::bind::bind_convolution(m);
+  steep::bind::bind_device_array(m);
   steep::bind::bind_skip_gram(m);
   steep::bind::bind_graph(m);
   steep::bind::bind_network(m);

@@ -21,6 +21,7 @@ void bind_network(py::module_& m) {
           arg("name"))
       .def("get", &PyNetwork::value, arg("name"))
       .def("values", &PyNetwork::values)
+      .def("values_on_device", &PyNetwork::values_on_device)
       .def("set", &PyNetwork::set_value, arg("name"), arg("value"))
       .def("assign", &PyNetwork::assign, arg("values"))
       .def(

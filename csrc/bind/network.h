@@ -70,6 +70,13 @@ inline py::array fitting(const Parameter& p, const py::array& value, Format form
   return values;
 }
 
+// Refuses data on the GPU for a network that is elsewhere.
+inline void expect_reach(const HeldData& held, const Device& device) {
+  if (held.on_device && device.memory() == nullptr) {
+    refuse("data lie on the GPU, the network on the CPU: net.to(\"cuda\"), or copy the data");
+  }
+}
+
 class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
  public:
   PyNetwork(std::shared_ptr<Graph> graph, const std::string& precision, const std::string& device)
@@ -156,25 +163,49 @@ class PyNetwork : public std::enable_shared_from_this<PyNetwork> {
     std::lock_guard lock(mutex_);
     network_ = form.network;
   }
-  std::vector<py::array> predict(const std::vector<py::array>& inputs, long batch_size,
-                                 uint64_t seed) const {
+  // On the device where an input is.
+  std::vector<Given> predict(const std::vector<Given>& inputs, long batch_size,
+                             uint64_t seed) const {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
     const NetworkPtr n = get();
     const HeldData held = hold_inputs(*graph_, inputs);
+    expect_reach(held, n->device());
     const long samples = held.data.samples;
-    Arrays outs{n->format()};
+    std::vector<Given> outs;
+    std::vector<void*> places;
     for (const int o : graph_->outputs()) {
       Shape shape = graph_->tensor(o).shape;
       shape.insert(shape.begin(), samples);
-      outs.add(shape);
+      if (held.on_device) {
+        outs.emplace_back(std::make_shared<DeviceArray>(shape, Number::Float32));
+        places.push_back(std::get<DevicePtr>(outs.back())->data());
+      } else {
+        outs.emplace_back(empty(n->format(), shape));
+        places.push_back(std::get<py::array>(outs.back()).mutable_data());
+      }
     }
-    if (samples == 0) return outs.arrays;
+    if (samples == 0) return outs;
     heedful([&](Halt& halt) {
       const Inside looking(n->weights()->gate(), Inside::kRead, &halt);
-      if (looking) n->predict(held.data, std::min(batch_size, samples), seed, outs.data, halt);
+      if (looking) n->predict(held.data, std::min(batch_size, samples), seed, places, halt);
       return true;
     });
-    return outs.arrays;
+    return outs;
+  }
+  // Copies of all weights in the memory of the device.
+  std::vector<DevicePtr> values_on_device() const {
+    const NetworkPtr n = get();
+    if (n->device().memory() == nullptr) refuse("the weights are on the CPU");
+    std::vector<DevicePtr> all;
+    for (const Parameter& p : graph_->parameters()) {
+      all.push_back(std::make_shared<DeviceArray>(p.shape, Number::Float32));
+    }
+    const Released released;
+    const Inside looking(n->weights()->gate(), Inside::kRead);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      if (all[i]->size() > 0) n->weights()->get(0, static_cast<int>(i), all[i]->data());
+    }
+    return all;
   }
   long bytes() const { return get()->bytes(); }
 

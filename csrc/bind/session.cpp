@@ -52,19 +52,20 @@ class PySession {
     return work(s);
   }
 
-  void set_data(const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+  void set_data(const std::vector<Given>& inputs, const std::vector<Given>& targets,
                 const Weights& weights, long batch_size, bool shuffle, bool drop_last,
                 const std::optional<AugmentSettings>& settings, long at_once) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
-    HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
+    HeldData held = read(inputs, targets, weights);
     if (settings) augment(held, inputs, *settings);
     ++data_set_;  // first: where it fails there are no data
     released([&](Session& s) { s.set_data(held.data, {batch_size, at_once, shuffle, drop_last}); });
     std::swap(held_, held);
   }
-  void set_batch(const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+  void set_batch(const std::vector<Given>& inputs, const std::vector<Given>& targets,
                  const Weights& weights) {
-    HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
+    HeldData held = read(inputs, targets, weights);
+    make_own(held.data);
     ++data_set_;
     released([&](Session& s) { s.set_batch(held.data); });
     std::swap(held_, held);
@@ -162,12 +163,11 @@ class PySession {
     return all;
   }
 
-  std::pair<double, py::dict> gradients(const std::vector<py::array>& inputs,
-                                        const std::vector<py::array>& targets,
-                                        const Weights& weights, const Penalty& l1,
-                                        const Penalty& l2, int objective,
+  std::pair<double, py::dict> gradients(const std::vector<Given>& inputs,
+                                        const std::vector<Given>& targets, const Weights& weights,
+                                        const Penalty& l1, const Penalty& l2, int objective,
                                         const std::vector<double>& scalars) {
-    const HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
+    const HeldData held = read(inputs, targets, weights);
     Session& s = session();
     if (objective < 0 || objective >= static_cast<int>(s.goals().size())) {
       refuse("there are ", s.goals().size(), " objectives, got number ", objective);
@@ -192,8 +192,8 @@ class PySession {
 
   // The outputs' derivative along the direction, (samples, width), where there is one; and the product
   // with it, or of outputs with `back` (samples, width), by parameter: all in float64.
-  py::tuple derive(const std::vector<py::array>& inputs,
-                   const std::optional<std::vector<py::array>>& targets, const Weights& weights,
+  py::tuple derive(const std::vector<Given>& inputs,
+                   const std::optional<std::vector<Given>>& targets, const Weights& weights,
                    const std::string& what, const Penalty& l2,
                    const std::map<std::string, py::array>& along,
                    const std::optional<py::array>& back, const std::vector<double>& scalars) {
@@ -204,8 +204,8 @@ class PySession {
     if (!kinds.count(what)) refuse("no derivative is called \"", what, "\"");
     const Graph& graph = network_->graph();
     if (!targets && what != "outputs") refuse("the derivative of a loss needs targets");
-    const HeldData held =
-        targets ? hold(*graph_, kinds_, inputs, *targets, weights) : hold_inputs(graph, inputs);
+    const HeldData held = targets ? read(inputs, *targets, weights) : hold_inputs(graph, inputs);
+    expect_reach(held, trained_->device());
     Session& s = session();
     check_scalars(scalars);
     Derivative wanted{kinds.at(what), by_group(s, 0, l2), {}, nullptr, nullptr, {}};
@@ -245,10 +245,10 @@ class PySession {
     return py::make_tuple(along.empty() ? py::object(py::none()) : outputs.arrays[0], named);
   }
 
-  py::list evaluate(const std::vector<py::array>& inputs, const std::vector<py::array>& targets,
+  py::list evaluate(const std::vector<Given>& inputs, const std::vector<Given>& targets,
                     const Weights& weights, long batch_size) {
     if (batch_size < 1) refuse("batch_size must be at least 1, got ", batch_size);
-    const HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
+    const HeldData held = read(inputs, targets, weights);
     Session& s = session();
     py::list out;
     for (const Totals& t :
@@ -335,6 +335,12 @@ class PySession {
   }
 
  private:
+  HeldData read(const std::vector<Given>& inputs, const std::vector<Given>& targets,
+                const Weights& weights) const {
+    HeldData held = hold(*graph_, kinds_, inputs, targets, weights);
+    expect_reach(held, trained_->device());
+    return held;
+  }
   const Shape& slot_shape(int column, int parameter) const {
     return session().state().layout(column).slices[static_cast<std::size_t>(parameter)].shape;
   }

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "cuda/device_memory.h"
 
 namespace steep::cuda {
 
@@ -191,15 +192,20 @@ void DeviceData::load(const Dataset& data, long first, long count) {
   };
   for (std::size_t i = 0; i < data.inputs.size(); ++i) {
     const Source& s = data.inputs[i];
-    overlaps(s) ? add_windows(parcel, s, first, count, inputs_[i])
-                : add_rows(parcel, s, kept(s.format), first, count, inputs_[i]);
+    s.on_device   ? add_theirs(parcel, s, false, first, count, inputs_[i])
+    : overlaps(s) ? add_windows(parcel, s, first, count, inputs_[i])
+                  : add_rows(parcel, s, kept(s.format), first, count, inputs_[i]);
   }
   for (std::size_t i = 0; i < targets; ++i) {
     const Targets& t = data.targets[i];
     if (t.positions.labels.data != nullptr) {
       add_labels(parcel, t.positions, first, count, labels_[i]);
+    } else if (t.labels != nullptr && t.on_device) {
+      labels_[i].data = t.labels + first;
     } else if (t.labels != nullptr) {
       add_array(t.labels, labels_[i].data);
+    } else if (t.values.on_device) {
+      add_theirs(parcel, t.values, true, first, count, targets_[i]);
     } else {
       add_rows(parcel, t.values, Format::Float32, first, count, targets_[i]);
     }
@@ -222,6 +228,24 @@ void DeviceData::add_rows(Parcel& parcel, const Source& s, Format format, long f
   parcel.add(count * width * bytes_of(format), [=, this, &s, &to](std::byte* at) {
     to = {at, format, static_cast<int>(width), width};
     send_rows(s, format, first, count, at);
+  });
+}
+
+void DeviceData::add_theirs(Parcel& parcel, const Source& s, bool target, long first, long count,
+                            Samples& to) const {
+  const long width = s.width(), item = bytes_of(s.format);
+  const bool rows = s.shape.size() == 1 && s.strides[0] == item && s.sample_stride >= 0 &&
+                    s.sample_stride % item == 0;
+  const bool dense = s.format == Format::Float32 && s.sample_stride == width * item;
+  if (rows && (target ? dense : s.format != Format::Float64)) {
+    to = {s.data + first * s.sample_stride, s.format, static_cast<int>(width),
+          s.sample_stride / item};
+    return;
+  }
+  const Format format = target ? Format::Float32 : kept(s.format);
+  parcel.add(count * width * bytes_of(format), [=, this, &s, &to](std::byte* at) {
+    to = {at, format, static_cast<int>(width), width};
+    convert(stream_.get(), strided(cuda::rows_of(s, first, count)), number_of(format), at);
   });
 }
 

@@ -40,6 +40,9 @@ class DeviceData {
   class Parcel;
   void add_rows(Parcel& parcel, const Source& s, Format format, long first, long count,
                 Samples& to) const;
+  // Of samples in the device's memory: read where they lie if kernels can. Targets are dense floats.
+  void add_theirs(Parcel& parcel, const Source& s, bool target, long first, long count,
+                  Samples& to) const;
   void add_windows(Parcel& parcel, const Source& s, long first, long count, Samples& to) const;
   void send_rows(const Source& s, Format format, long first, long count, std::byte* to) const;
   void add_augmented(Parcel& parcel, const Augment& of);

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "cuda/device_memory.h"
 #include "cuda/forward.h"
 #include "cuda/libraries/dnn.h"
 #include "cuda/libraries/lt.h"
@@ -42,6 +43,10 @@ class Cuda final : public Device {
     static const auto& tf32 = *new Cuda(Products::TF32);
     static const auto& bfloat16 = *new Cuda(Products::BFloat16);
     return products == Products::TF32 ? tf32 : products == Products::BFloat16 ? bfloat16 : exact;
+  }
+  const DeviceMemory* memory() const override {
+    static const auto& memory = *new CudaMemory;
+    return &memory;
   }
   Products products() const override { return products_; }
   const Device& multiplying(Products products) const override { return of(products); }

@@ -34,11 +34,17 @@ void CudaForward::predict(const Batcher& data, uint64_t seed, const std::vector<
                           Halt& halt) {
   walk(data, seed, halt, [&](long first, long rows) {
     for (std::size_t o = 0; o < outs.size(); ++o) {
+      float* const out = static_cast<float*>(outs[o]);
+      if (owner_of(out) >= 0) {
+        plan_.lay_out(outputs_[o], first, rows, out);
+        continue;
+      }
       const std::vector<float> values = plan_.rows_of(outputs_[o], rows);
       const long width = static_cast<long>(values.size()) / rows;
-      std::copy(values.begin(), values.end(), static_cast<float*>(outs[o]) + first * width);
+      std::copy(values.begin(), values.end(), out + first * width);
     }
   });
+  stream_.wait();
 }
 
 // Rows are added in order.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "cuda/kernels/attention.h"
+#include "cuda/kernels/lay.h"
 #include "cuda/libraries/dnn.h"
 #include "cuda/libraries/lt.h"
 
@@ -319,10 +320,20 @@ void Plan::put_followed() const {
   }
 }
 
+long Plan::rows_in(int tensor, long rows) const {
+  const long samples = program_.tensors[tensor].samples;
+  return samples == kAllSamples ? 1 : ceil_div(rows, samples);
+}
+
+void Plan::lay_out(int tensor, long first, long rows, float* to) const {
+  const View x = view(tensor);
+  const long there = rows_in(tensor, rows), before = first * there * x.columns / rows;
+  lay_rows({stream_.get(), {}, static_cast<int>(there)}, x, {to + before, x.columns, false});
+}
+
 std::vector<float> Plan::rows_of(int tensor, long rows) const {
   const View x = view(tensor);
-  const long samples = program_.tensors[tensor].samples;
-  rows = samples == kAllSamples ? 1 : ceil_div(rows, samples);
+  rows = rows_in(tensor, rows);
   const long width = x.columns;
   std::vector<float> padded_rows(static_cast<std::size_t>((rows - 1) * x.ld + width));
   read(stream_, padded_rows.data(), x.data, padded_rows.size() * sizeof(float));

@@ -66,6 +66,8 @@ class Plan {
 
   // Rows of a tensor, dense, on the host.
   std::vector<float> rows_of(int tensor, long rows) const;
+  // The same behind those of `first` samples, in the device's memory; complete when the stream is.
+  void lay_out(int tensor, long first, long rows, float* to) const;
   bool finite_losses(long rows) const;
   // Runs ops one by one; the layer of the first one whose result is not finite, or "loss".
   std::string first_fault(const Place& at) const;
@@ -86,6 +88,7 @@ class Plan {
   void bind_terms_of(int parameter, int bias, bool late);
   Term sown_term(const GradTerm& t, const Slice& s, bool add) const;
   View view(int tensor) const;
+  long rows_in(int tensor, long rows) const;  // of a tensor, of a batch of so many
   Buckets buckets(const GradTerm& t);
   const float* keep(const std::vector<double>& numbers);
   SparseRows lay(const SparseRows& a);

@@ -91,6 +91,16 @@ void Graph::launch(const Stream& stream) const {
   check(cudaGraphLaunch(exec_, stream.get()), "a graph");
 }
 
+int owner_of(const void* address) {
+  cudaPointerAttributes about{};
+  if (cudaPointerGetAttributes(&about, address) != cudaSuccess) {
+    cudaGetLastError();
+    return -1;
+  }
+  const bool its = about.type == cudaMemoryTypeDevice || about.type == cudaMemoryTypeManaged;
+  return its ? about.device : -1;
+}
+
 void read(const Stream& stream, void* host, const void* device, std::size_t bytes) {
   if (bytes == 0) return;
   check(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream.get()), "a copy");

@@ -99,6 +99,9 @@ class Graph {
   cudaGraphExec_t exec_ = nullptr;
 };
 
+// Number of the device that has an address, -1 where it is the host's or nobody's.
+int owner_of(const void* address);
+
 // Copies that are complete when they return; they wait for the stream first.
 void read(const Stream& stream, void* host, const void* device, std::size_t bytes);
 void write(const Stream& stream, void* device, const void* host, std::size_t bytes);

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "cuda/kernels/lay.h"
+
 namespace steep::cuda {
 
 namespace {
@@ -49,6 +51,12 @@ std::shared_ptr<Store> CudaStore::part(std::shared_ptr<const Layout> layout) con
 
 void CudaStore::get(int column, int parameter, void* out) const {
   const Slice& s = layout(column).slices[parameter];
+  if (owner_of(out) >= 0) {
+    const long row = s.narrow ? s.rows : s.columns;
+    lay_weight({stream_->get(), {}, 0}, {this->column(column) + s.offset, s.panels()}, s.narrow,
+               {out, row, false});
+    return stream_->wait();
+  }
   std::vector<float> packed(static_cast<std::size_t>(s.size));
   read(*stream_, packed.data(), this->column(column) + s.offset, packed.size() * sizeof(float));
   float* const to = static_cast<float*>(out);

@@ -17,6 +17,7 @@ namespace steep {
 // What a loss wants of each sample: labels, or values.
 struct Targets {
   const int32_t* labels = nullptr;  // (samples)
+  bool on_device = false;           // where the labels are
   Source values = {};               // its data is null when labels are given
   Positions positions = {};         // of a loss that takes them one by one
 };
@@ -32,6 +33,8 @@ struct Dataset {
   // What all of it lies in where it is a copy; null where it is the user's.
   std::shared_ptr<const void> memory = {};
   long bytes = 0;  // of the copy
+  // What lies in the device's memory and is ours; `memory` has none of it.
+  std::vector<std::shared_ptr<const std::byte>> on_device = {};
 
   // Positions that a loss takes one by one: of array `target` of targets or, where those have none, of
   // array `i` of weights; null where it takes a sample as a whole.

@@ -1,4 +1,5 @@
-// Copies a data set out of the user's arrays, sample by sample, in C order.
+// Copies a data set out of the user's arrays, sample by sample, in C order. What lies in a device's memory is
+// not the host's to copy: it stays where it is.
 #include <cstring>
 
 #include "base/prefetch.h"
@@ -27,13 +28,14 @@ void copy_axis(const Source& s, std::size_t axis, const std::byte* from, std::by
 }
 
 long bytes_of(const Source& s) {
-  const long bytes = s.data == nullptr ? 0 : s.samples * s.width() * bytes_of(s.format);
+  const bool none = s.data == nullptr || s.on_device;
+  const long bytes = none ? 0 : s.samples * s.width() * bytes_of(s.format);
   return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 
 // Moves a view onto a dense copy of what it shows, at `to`.
 void copy_source(Source& s, std::byte* to) {
-  if (s.data == nullptr) return;
+  if (s.data == nullptr || s.on_device) return;
   const long width = s.width(), item = bytes_of(s.format);
   std::byte* at = to;
   for (long i = 0; i < s.samples; ++i) copy_axis(s, 0, s.data + i * s.sample_stride, at);
@@ -57,7 +59,7 @@ long copied_bytes(const Dataset& data) {
   long bytes = 0;
   for (const Source& s : data.inputs) bytes += bytes_of(s);
   for (const Targets& t : data.targets) {
-    bytes += bytes_of(t.values) + (t.labels == nullptr ? 0 : 4 * data.samples);
+    bytes += bytes_of(t.values) + (t.labels == nullptr || t.on_device ? 0 : 4 * data.samples);
     bytes += bytes_of(t.positions.labels) + bytes_of(t.positions.weights);
     bytes += t.positions.any() ? 16 * data.samples : 0;
   }
@@ -92,7 +94,9 @@ Dataset copy_into(std::shared_ptr<Block> block, const Dataset& data) {
     copy_values(p.sums, data.samples, to);
   }
   for (const double*& w : copy.weights) copy_values(w, data.samples, to);
-  for (Targets& t : copy.targets) copy_values(t.labels, data.samples, to);
+  for (Targets& t : copy.targets) {
+    if (!t.on_device) copy_values(t.labels, data.samples, to);
+  }
   copy.memory = std::move(block);
   return copy;
 }

@@ -17,6 +17,7 @@ struct Source {
   long sample_stride = 0;  // bytes
   // One sample, outer to inner, neighbouring axes joined where their strides allow.
   std::vector<long> shape, strides;  // elements; bytes
+  bool on_device = false;            // in the memory of the device that reads it
 
   static Source of(const void* data, Format format, const std::vector<long>& shape,
                    const std::vector<long>& strides);

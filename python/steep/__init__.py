@@ -17,6 +17,7 @@ from . import (
 )
 from ._core import __version__
 from .dbn import DBN
+from .device_array import DeviceArray
 from .gan import GAN
 from .generation import generate
 from .network import Tensor
@@ -40,6 +41,7 @@ __all__ = [
     "GAN",
     "RBM",
     "VAE",
+    "DeviceArray",
     "History",
     "Input",
     "Model",

@@ -18,6 +18,9 @@ MAX_THREADS: int
 def info() -> dict[str, Any]: ...  # version, isa, isas, threads, cpus, cuda (device, or why not)
 def cuda_lacks() -> list[str]: ...  # ops that have no kernel there
 def cuda_status() -> str: ...  # "" where a CUDA device can be used, else why not
+def from_dlpack(capsule: object) -> DeviceArray: ...  # takes what is in it
+def device_stream() -> int: ...  # on which an array is to be ready that steep reads
+def device_wait(stream: int) -> None: ...  # 1: the default one, 2: the thread's, 0: all of them
 def set_num_threads(n: int) -> None: ...  # of every thread without a limit of its own
 def limit_threads(n: int) -> None: ...  # of the calling thread; 0: none of its own
 def get_num_threads() -> int: ...  # of the calling thread
@@ -158,8 +161,42 @@ class Graph:
     # the first number of the inputs that an op cannot take for a whole one: input, sample, place in
     # it, number, least, most, what it is, layer
     def stray(
-        self, inputs: list[Array]
+        self, inputs: list[Given]
     ) -> tuple[int, int, int, float, int, int, str, str] | None: ...
+
+class DeviceArray:
+    """An array in the memory of GPU 0: a view of another's, or a dense one of our own."""
+
+    # Strides in bytes, None: C order. Refuses addresses that are not there; keeps the owner.
+    def __init__(
+        self,
+        address: int,
+        shape: Sequence[int],
+        strides: Sequence[int] | None,
+        number: str,  # a dtype's name, or "bfloat16"
+        owner: object,
+    ) -> None: ...
+    def to_dlpack(self, versioned: bool) -> object: ...  # of our own
+    def __len__(self) -> int: ...
+    shape: tuple[int, ...]  # read only, as the next ones
+    ndim: int
+    size: int
+    number: str
+    dtype: np.dtype[Any]
+    address: int
+    owned: bool
+    def numpy(self) -> Array: ...
+    def astype(self, dtype: Any) -> DeviceArray: ...  # a copy: the same, float32 or int32
+    def reshape(self, shape: Sequence[int]) -> DeviceArray: ...  # a view where it is dense
+    def value(self, index: int) -> float: ...  # in C order, of what samples may hold
+    # Place of the first number not in [low, high], or not whole, and not `besides`; -1 for none.
+    def first_unwanted(
+        self, low: float, high: float, whole: bool = False, besides: float | None = None
+    ) -> int: ...
+    # Of the last axis, the first row whose sum is not in [low, high]; -1 for none.
+    def first_unwanted_sum(self, low: float, high: float) -> int: ...
+
+Given: TypeAlias = Array | DeviceArray
 
 class SparseMatrix:
     """A constant matrix by rows, and by columns; refuses what is none."""
@@ -179,6 +216,7 @@ class Network:
     def trained(self, name: str) -> bool: ...  # False for running statistics
     def get(self, name: str) -> Array: ...  # a copy in logical shape
     def values(self) -> list[Array]: ...  # copies, all of one moment, in order of definition
+    def values_on_device(self) -> list[DeviceArray]: ...  # of a network that is there
     def set(self, name: str, value: Array) -> None: ...
     def assign(self, values: list[tuple[str, Array]]) -> None: ...  # all at one moment, or none
     # A network over another graph on these weights: its parameters are those of the given names,
@@ -189,7 +227,8 @@ class Network:
     # The very network there is, for a conversion to be undone.
     def form(self) -> object: ...
     def restore(self, form: object) -> None: ...
-    def predict(self, inputs: list[Array], batch_size: int, seed: int = 0) -> list[Array]: ...
+    # Outputs lie on the GPU where an input does.
+    def predict(self, inputs: Sequence[Given], batch_size: int, seed: int = 0) -> list[Any]: ...
     def memory(self) -> dict[str, int]: ...
 
 class Recipe:
@@ -263,8 +302,8 @@ class Session:
     # fill one pixel in the units of the input.
     def set_data(
         self,
-        inputs: list[Array],
-        targets: list[Array],
+        inputs: list[Given],
+        targets: list[Given],
         sample_weight: list[Array | None],
         batch_size: int,
         shuffle: bool,
@@ -275,7 +314,7 @@ class Session:
     # One batch: each run does one step on it, which belongs to no epoch. Copied where a snapshot of
     # the weights would cost more.
     def set_batch(
-        self, inputs: list[Array], targets: list[Array], sample_weight: list[Array | None]
+        self, inputs: list[Given], targets: list[Given], sample_weight: list[Array | None]
     ) -> None: ...
     def release_data(self) -> None: ...
     @property
@@ -334,8 +373,8 @@ class Session:
     # An objective (losses + penalties) of one batch in training mode and its gradients; no update.
     def gradients(
         self,
-        inputs: list[Array],
-        targets: list[Array],
+        inputs: list[Given],
+        targets: list[Given],
         sample_weight: list[Array | None],
         l1: float | list[float],  # of all groups, or each
         l2: float | list[float],
@@ -348,8 +387,8 @@ class Session:
     # <back, outputs>.
     def derive(
         self,
-        inputs: list[Array],
-        targets: list[Array] | None,
+        inputs: list[Given],
+        targets: list[Given] | None,
         sample_weight: list[Array | None],
         what: str,
         l2: float | list[float],
@@ -361,8 +400,8 @@ class Session:
     # sum of weights)
     def evaluate(
         self,
-        inputs: list[Array],
-        targets: list[Array],
+        inputs: list[Given],
+        targets: list[Given],
         sample_weight: list[Array | None],
         batch_size: int,
     ) -> list[tuple[float, float, float]]: ...

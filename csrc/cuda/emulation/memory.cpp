@@ -17,6 +17,7 @@ namespace {
 struct Allocation {
   std::size_t bytes, mapped;
   bool pinned;
+  int device = 0;
 };
 std::map<std::byte*, Allocation> memory;
 int open_count = 0;
@@ -110,6 +111,21 @@ static cudaError_t release(void* p) {
   }
   memory.erase(at);
   return cudaSuccess;
+}
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* about, const void* p) {
+  const std::lock_guard guard(device_lock);
+  *about = {cudaMemoryTypeUnregistered, -2, nullptr, const_cast<void*>(p)};
+  if (const auto e = present(); e != cudaSuccess) return e;
+  if (const auto* a = of(p)) {
+    about->type = a->pinned ? cudaMemoryTypeHost : cudaMemoryTypeDevice;
+    about->device = a->device;
+  }
+  return cudaSuccess;
+}
+// For tests: as if the memory were on another device.
+extern "C" __attribute__((visibility("default"))) void emulation_move(void* p, int device) {
+  const std::lock_guard guard(device_lock);
+  memory.at(static_cast<std::byte*>(p)).device = device;
 }
 cudaError_t cudaMalloc(void** p, std::size_t bytes) { return allocate(p, bytes, false); }
 cudaError_t cudaFree(void* p) { return release(p); }

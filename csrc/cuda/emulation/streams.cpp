@@ -34,12 +34,16 @@ struct CUevent_st {
 namespace emulation {
 namespace {
 
-CUstream_st null_stream;
-std::vector<CUstream_st*> streams;
+CUstream_st null_stream, thread_stream;
+std::vector<CUstream_st*> streams{&thread_stream};
 cudaError_t last = cudaSuccess, sticky = cudaSuccess;
 std::map<const void*, int> allowed;
 
-CUstream_st& stream_of(cudaStream_t s) { return s ? *s : null_stream; }
+// By number: 1 the default stream, 2 that of a thread, here of all threads.
+CUstream_st& stream_of(cudaStream_t s) {
+  const auto number = reinterpret_cast<std::uintptr_t>(s);
+  return number < 2 ? null_stream : number == 2 ? thread_stream : *s;
+}
 
 void drain(CUstream_st& s, unsigned long until) {
   while (s.done < until && !s.queue.empty()) {
@@ -396,6 +400,32 @@ __attribute__((visibility("default"))) void emulation_enqueue(cudaStream_t strea
                                                               void* data, void (*free)(void*)) {
   const std::lock_guard guard(device_lock);
   put(stream, [f, held = std::shared_ptr<void>(data, free)] { f(held.get()); });
+}
+// For objects that tests make up: memory of their own, a stream, and what is written when it comes to that.
+__attribute__((visibility("default"))) void* emulation_allocate(std::size_t bytes) {
+  void* p = nullptr;
+  return cudaMalloc(&p, bytes) == cudaSuccess ? p : nullptr;
+}
+__attribute__((visibility("default"))) int emulation_free(void* p) { return cudaFree(p); }
+__attribute__((visibility("default"))) cudaStream_t emulation_stream() {
+  cudaStream_t stream = nullptr;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  return stream;
+}
+__attribute__((visibility("default"))) int emulation_write(cudaStream_t stream, void* to,
+                                                           const void* from, std::size_t bytes) {
+  return cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream);
+}
+__attribute__((visibility("default"))) int emulation_read(void* to, const void* from,
+                                                          std::size_t bytes) {
+  return cudaMemcpy(to, from, bytes, cudaMemcpyDeviceToHost);
+}
+// What comes on a stream from here on is after what another one was given.
+__attribute__((visibility("default"))) void emulation_follow(cudaStream_t stream,
+                                                             cudaStream_t other) {
+  const std::lock_guard guard(device_lock);
+  CUstream_st& before = stream_of(other);
+  put(stream, [&before, ticket = before.issued] { drain(before, ticket); });
 }
 // Are these bytes inside of one block of device memory?
 __attribute__((visibility("default"))) int emulation_holds(const void* p, std::size_t bytes) {

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _core
+from . import on_device
 from .numbers import LIMIT
 
 Array: TypeAlias = NDArray[Any]
+Given: TypeAlias = Array | _core.DeviceArray  # on the CPU, or on the GPU
 _MOST = float(np.nextafter(LIMIT, 0.0))  # that float32 holds
 _WIDEST = float(np.finfo(np.float64).max)
 _NATIVE = tuple(np.dtype(kind) for kind in ("float32", "float64", "uint8"))
@@ -50,6 +52,8 @@ def array(
         raise TypeError(f"{name}: expects an array, got {type(value).__name__}")
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name}: masked entries cannot be trained on; fill or drop them")
+    if on_device.lies_there(value):
+        raise on_device.refuse(name)
     _refuse_dates(name, value, wanted)
     try:
         got = np.asarray(_on_this_side(value))
@@ -131,17 +135,17 @@ def place(at: Sequence[int], owner: Any = None) -> str:
     return f"row {row} of {title!r}" if isinstance(title, str) and title else f"row {row}"
 
 
-def is_native(a: Array) -> bool:
+def is_native(a: Given) -> bool:
     """Say whether the core reads an array as it is."""
     return a.dtype in _NATIVE and a.dtype.isnative
 
 
-def is_read(a: Array) -> bool:
+def is_read(a: Given) -> bool:
     """Say whether the core reads the samples of an array as it is: whole numbers, too."""
     return a.dtype.isnative and (a.dtype in _NATIVE or a.dtype in _WHOLE)
 
 
-def readable(a: Array, samples: bool = False) -> Array:
+def readable(a: Given, samples: bool = False) -> Given:
     """Return an array in a dtype the core reads; others are converted once.
 
     Those of samples may be of more dtypes.
@@ -153,7 +157,7 @@ def readable(a: Array, samples: bool = False) -> Array:
         return a.astype(np.float64 if wide else np.float32)
 
 
-def finite(name: str, a: Array, owner: Any = None, precision: str | None = None) -> None:
+def finite(name: str, a: Given, owner: Any = None, precision: str | None = None) -> None:
     """Refuse NaN and infinity, and what is where weights are float32; says where the first is.
 
     `owner` is what the user gave, `precision` what is computed in; None where that is not known.
@@ -167,6 +171,9 @@ def finite(name: str, a: Array, owner: Any = None, precision: str | None = None)
         return
     single = precision not in (None, "float64") and a.dtype.itemsize > 4
     most = _MOST if single else _WIDEST
+    if isinstance(a, _core.DeviceArray):
+        _finite_there(name, a, most, owner)
+        return
     if is_native(a) and _core.all_finite(a, most):
         return  # after one pass where all is well
     if not np.isfinite(a).all():
@@ -174,10 +181,24 @@ def finite(name: str, a: Array, owner: Any = None, precision: str | None = None)
         raise ValueError(f"{name}: holds {a[at]} at {place(at, owner)}; clean the data first")
     if single and max(a.max(), -a.min()) >= LIMIT:
         at = _first(a, lambda part: np.abs(part) >= LIMIT)
-        raise ValueError(
-            f"{name}: holds {a[at]} at {place(at, owner)}, which is infinite in float32; scale the "
-            'data, or train with precision="float64"'
-        )
+        raise _too_large(name, a[at], at, owner)
+
+
+def _finite_there(name: str, a: _core.DeviceArray, most: float, owner: Any) -> None:
+    """Do the same on the GPU."""
+    if (at := on_device.first_outside(a, -most, most)) is None:
+        return
+    value = on_device.value_at(a, at)
+    if np.isfinite(value):
+        raise _too_large(name, value, at, owner)
+    raise ValueError(f"{name}: holds {value} at {place(at, owner)}; clean the data first")
+
+
+def _too_large(name: str, value: Any, at: Sequence[int], owner: Any) -> ValueError:
+    return ValueError(
+        f"{name}: holds {value} at {place(at, owner)}, which is infinite in float32; scale the "
+        'data, or train with precision="float64"'
+    )
 
 
 def _first(a: Array, bad: Callable[[Array], Array]) -> tuple[int, ...]:

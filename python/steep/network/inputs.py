@@ -9,7 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import _core
-from ..checks.arrays import Array, array, finite, is_read, place, readable
+from ..checks import on_device
+from ..checks.arrays import Array, Given, array, finite, is_read, place, readable
+from ..checks.numbers import Range
 from ..losses import Loss
 from . import labels as positions
 from .description import Counts
@@ -32,12 +34,17 @@ class Takes(Protocol):
 
 
 def features(
-    X: Any, net: Takes, *, empty: bool = False, precision: str | None = None
-) -> list[Array]:
+    X: Any,
+    net: Takes,
+    *,
+    empty: bool = False,
+    precision: str | None = None,
+    device: str = "cpu",
+) -> list[Any]:
     """Return the inputs of a network, one array each, checked against its shapes where known.
 
     There may be no samples where `empty` says so. `precision` is what they will be computed in,
-    None where that is not known.
+    None where that is not known. For `device` "cuda" they may lie on the GPU, and stay there.
 
     Raises
     ------
@@ -56,12 +63,13 @@ def features(
             raise ValueError(f"X: expects a list of {count} arrays, one for each input")
         sources, names = list(X), [f"X[{k}]" for k in range(count)]
     arrays = [
-        readable(array(name, x), samples=True) for name, x in zip(names, sources, strict=True)
+        readable(_taken(name, x, device), samples=True)
+        for name, x in zip(names, sources, strict=True)
     ]
     counts = net._lengths if count > 1 else {}
     for k in counts:
         if arrays[k].ndim == 1:
-            arrays[k] = arrays[k][:, None]
+            arrays[k] = arrays[k].reshape((len(arrays[k]), 1))
     for k, (name, a) in enumerate(zip(names, arrays, strict=True)):
         _samples_by_features(name, a, empty)
         if 0 in a.shape[1:]:
@@ -76,7 +84,14 @@ def features(
     return arrays
 
 
-def whole_numbers(arrays: Sequence[Array], graph: _core.Graph) -> None:
+def _taken(name: str, value: Any, device: str, *texts: str) -> Given:
+    """Return what users gave, where it lies; on the GPU only for who computes there."""
+    if device == "cuda" and on_device.lies_there(value):
+        return on_device.taken(name, value)
+    return array(name, value, *texts)
+
+
+def whole_numbers(arrays: Sequence[Given], graph: _core.Graph) -> None:
     """Refuse samples that have no whole numbers, or none of the range, where ids or lengths stand.
 
     Raises
@@ -102,7 +117,7 @@ def whole_numbers(arrays: Sequence[Array], graph: _core.Graph) -> None:
     raise ValueError(f"{name}: {what} {said} at row {row}{position}: {allowed}")
 
 
-def fit_shapes(arrays: Sequence[Array], net: Takes) -> None:
+def fit_shapes(arrays: Sequence[Given], net: Takes) -> None:
     """Refuse inputs of other shapes than the network's."""
     if net.input_shapes is None:
         return
@@ -121,12 +136,18 @@ def fit_shapes(arrays: Sequence[Array], net: Takes) -> None:
 
 
 def targets(
-    y: Any, samples: int, loss: Loss, shape: Shape, *, precision: str | None = None
-) -> Array:
+    y: Any,
+    samples: int,
+    loss: Loss,
+    shape: Shape,
+    *,
+    precision: str | None = None,
+    device: str = "cpu",
+) -> Given:
     """Return targets as the loss takes them: int32 labels (N,) or values (N, *shape).
 
     Labels of positions, (N, *shape[:-1]), stay where they are. `samples` is how many the inputs
-    have, `shape` that of the network's output; `precision` as in `features`.
+    have, `shape` that of the network's output; `precision` and `device` as in `features`.
 
     Raises
     ------
@@ -134,9 +155,9 @@ def targets(
         If they fit neither the loss nor the output.
     """
     kind = (_LABELS, _NUMBERED) if loss.classification else ()
-    given = array("y", y, *kind)
+    given = _taken("y", y, device, *kind)
     if given.ndim == 0:
-        raise ValueError(f"y: expects one target for each sample, got the number {given}")
+        raise ValueError(f"y: expects one target for each sample, got the number {on_host(given)}")
     if len(given) != samples:
         same_length([("X", samples), ("y", given)])
     lead, kinds = shape[:-1], ""
@@ -145,8 +166,9 @@ def targets(
         kinds = f"labels {_text(samples, lead)} or "
         if positions.fits(given, lead):
             if not lead and loss._ignored is None:
-                return labels(given.reshape(-1), shape[0], y)
-            return positions.of_positions(given, lead, shape[-1], loss._ignored, y)
+                return labels(given.reshape((samples,)), shape[0], y)
+            # The host counts those of each batch.
+            return positions.of_positions(on_host(given), lead, shape[-1], loss._ignored, y)
     values = readable(given)
     if values.dtype == np.uint8:  # of targets, the core takes integers for labels
         values = values.astype(np.float32)
@@ -155,7 +177,7 @@ def targets(
         hint = hint if values.ndim == 1 else ""
         raise ValueError(f"y: expects {kinds}shape {(samples, *shape)}, got {values.shape}{hint}")
     finite("y", values, y, precision)
-    values = values.reshape(samples, *shape)
+    values = values.reshape((samples, *shape))
     if loss.classification:
         _probabilities(values, loss)
     elif loss.allowed is not None:
@@ -163,7 +185,12 @@ def targets(
     return values
 
 
-def labels(given: Array, classes: int, owner: Any = None) -> Array:
+def on_host(given: Given) -> Array:
+    """Return numbers as NumPy has them."""
+    return given.numpy() if isinstance(given, _core.DeviceArray) else given
+
+
+def labels(given: Given, classes: int, owner: Any = None) -> Given:
     """Return class labels as int32; whole floats are welcome.
 
     Raises
@@ -171,6 +198,8 @@ def labels(given: Array, classes: int, owner: Any = None) -> Array:
     ValueError
         If one is no whole number or outside 0..classes-1; says which.
     """
+    if isinstance(given, _core.DeviceArray):
+        return _labels_there(given, classes, owner)
     if given.dtype.kind == "f":
         finite("y", given, owner)
         broken = np.flatnonzero(given != np.rint(given))
@@ -179,20 +208,41 @@ def labels(given: Array, classes: int, owner: Any = None) -> Array:
             raise ValueError(f"y: labels must be whole numbers, got {given[broken[0]]} at {where}")
     wrong = (given < 0) | (given >= classes)
     if np.count_nonzero(wrong):
-        outside = np.flatnonzero(wrong)
-        raise ValueError(
-            f"y: label {given[outside[0]]:.0f} at {place([int(outside[0])], owner)} is out of "
-            f"range: the network has {classes} outputs, so labels are 0 to {classes - 1}"
-        )
+        outside = int(np.flatnonzero(wrong)[0])
+        raise _no_class(given[outside], [outside], classes, owner)
     return np.ascontiguousarray(given, dtype=np.int32)
 
 
+def _labels_there(given: _core.DeviceArray, classes: int, owner: Any) -> _core.DeviceArray:
+    """Do the same on the GPU."""
+    finite("y", given, owner)
+    most = float(np.finfo(np.float64).max)
+    if (at := on_device.first_outside(given, -most, most, whole=True)) is not None:
+        value = on_device.value_at(given, at)
+        raise ValueError(f"y: labels must be whole numbers, got {value} at {place(at, owner)}")
+    if (at := on_device.first_outside(given, 0, classes - 1)) is not None:
+        raise _no_class(on_device.value_at(given, at), at, classes, owner)
+    return given.astype(np.int32)
+
+
+def _no_class(label: Any, at: Sequence[int], classes: int, owner: Any) -> ValueError:
+    return ValueError(
+        f"y: label {label:.0f} at {place(at, owner)} is out of range: the network has {classes} "
+        f"outputs, so labels are 0 to {classes - 1}"
+    )
+
+
 def sample_weights(
-    weights: Any, samples: int, lead: Shape = (), precision: str = "float32"
+    weights: Any,
+    samples: int,
+    lead: Shape = (),
+    precision: str = "float32",
+    device: str = "cpu",
 ) -> Array | None:
     """Return sample weights (N,) as float64, which `precision` holds, or None.
 
-    Those of positions, (N, *lead), stay as they are where the core reads them.
+    Those of positions, (N, *lead), stay as they are where the core reads them. From the GPU they
+    are copied: the host adds up those of each batch.
 
     Raises
     ------
@@ -201,7 +251,7 @@ def sample_weights(
     """
     if weights is None:
         return None
-    given = array("sample_weight", weights)
+    given = on_host(_taken("sample_weight", weights, device))
     if positions.given_weights(given, samples, lead):
         known = given.dtype in (np.float32, np.float64) and given.dtype.isnative
         given = given if known else given.astype(np.float64)
@@ -231,9 +281,9 @@ def same_length(given: Any) -> None:
             raise ValueError(f"{sizes[0][0]} has {sizes[0][1]} samples, but {name} has {size}")
 
 
-def _lengths(name: str, a: Array, who: str, steps: int) -> None:
+def _lengths(name: str, a: Given, who: str, steps: int) -> None:
     """Refuse what is no number of steps."""
-    given = a.reshape(-1)
+    given = on_host(a).reshape(-1)
     wrong = np.flatnonzero((given < 1) | (given > steps) | (given != np.rint(given)))
     if wrong.size:
         row = int(wrong[0])
@@ -243,7 +293,7 @@ def _lengths(name: str, a: Array, who: str, steps: int) -> None:
         )
 
 
-def _samples_by_features(name: str, a: Array, empty: bool) -> None:
+def _samples_by_features(name: str, a: Given, empty: bool) -> None:
     if a.ndim < 2:
         hint = ". One feature is X[:, None], one sample X[None]." if a.ndim else ""
         raise ValueError(f"{name}: expects (samples, features), got shape {a.shape}{hint}")
@@ -259,17 +309,33 @@ def _classes(shape: Shape) -> None:
         )
 
 
-def _allowed(values: Array, loss: Loss) -> None:
+def _allowed(values: Given, loss: Loss) -> None:
+    if isinstance(values, _core.DeviceArray):
+        assert loss.allowed is not None
+        if (at := on_device.first_outside(values, *_closed(loss.allowed))) is not None:
+            raise _not_allowed(loss, on_device.value_at(values, at), at[0])
+        return
     low, high = float(values.min()), float(values.max())
     if low not in loss.allowed or high not in loss.allowed:  # type: ignore[operator]
         wrong = low if low not in loss.allowed else high  # type: ignore[operator]
         row = int(np.argwhere(values == wrong)[0][0])
-        raise ValueError(
-            f"y: {loss.name} takes targets in {loss.allowed}, got {values[row]} at row {row}"
-        )
+        raise _not_allowed(loss, values[row], row)
 
 
-def _probabilities(values: Array, loss: Loss) -> None:
+def _not_allowed(loss: Loss, value: Any, row: int) -> ValueError:
+    return ValueError(f"y: {loss.name} takes targets in {loss.allowed}, got {value} at row {row}")
+
+
+def _closed(of: Range) -> tuple[float, float]:
+    """Return the least and the largest number of a range."""
+    low = float(np.nextafter(of.low, np.inf)) if of.low_open else of.low
+    return low, float(np.nextafter(of.high, -np.inf)) if of.high_open else of.high
+
+
+def _probabilities(values: Given, loss: Loss) -> None:
+    if isinstance(values, _core.DeviceArray):
+        _probabilities_there(values, loss)
+        return
     low, high = values.min(), values.max()
     if low < 0 or high > 1:
         row = int(np.argwhere((values < 0) | (values > 1))[0][0])
@@ -284,6 +350,17 @@ def _probabilities(values: Array, loss: Loss) -> None:
             raise ValueError(
                 f"y: probabilities of a sample must add up to 1, {place(at)} gives {total[at]:.6g}"
             )
+
+
+def _probabilities_there(values: _core.DeviceArray, loss: Loss) -> None:
+    if (at := on_device.first_outside(values, 0, 1)) is not None:
+        value = on_device.value_at(values, at)
+        raise ValueError(
+            f"y: {loss.name} takes probabilities from 0 to 1, got {value} at row {at[0]}"
+        )
+    if loss.name == "cross_entropy" and (row := values.first_unwanted_sum(0.999, 1.001)) >= 0:
+        at = tuple(int(k) for k in np.unravel_index(row, values.shape[:-1]))
+        raise ValueError(f"y: probabilities of a sample must add up to 1, {place(at)} does not")
 
 
 def _text(samples: int, lead: Shape) -> str:

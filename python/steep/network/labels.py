@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from .. import _core
-from ..checks.arrays import Array, finite, place
+from ..checks.arrays import Array, Given, finite, place
 from .tensor import Shape
 
 _KINDS = tuple(np.dtype(kind) for kind in ("uint8", "int32", "int64"))
 
 
-def fits(given: Array, lead: Shape) -> bool:
+def fits(given: Given, lead: Shape) -> bool:
     """Say whether targets have the shape of one label for each position, (N, *lead)."""
     shape = given.shape[1:]
     return shape == lead or (len(shape) > 0 and shape == (*lead, 1))

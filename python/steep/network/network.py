@@ -10,10 +10,11 @@ from html import escape
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from .. import drawing, exporting
+from .. import _core, drawing, exporting
 from ..checks import numbers
 from ..checks.arrays import Array
 from ..checks.names import choose
+from ..device_array import DeviceArray
 from ..files.checkpoint import read_weights, write_weights
 from . import devices, inputs, layouts
 from .body import Body
@@ -73,7 +74,9 @@ class Network(Body):
         ----------
         X
             Array (N, ...), or a list of arrays for several inputs. float32, float64, uint8,
-            uint16, int32 and int64 of any strides are read in place.
+            uint16, int32 and int64 of any strides are read in place. A network on the GPU takes
+            arrays that lie there, too: CuPy's, PyTorch's, all that have
+            ``__cuda_array_interface__`` or ``__dlpack__``.
         batch_size
             Samples at a time; changes the memory used, not the result.
         seed
@@ -82,9 +85,10 @@ class Network(Body):
 
         Returns
         -------
-        numpy.ndarray
+        numpy.ndarray or DeviceArray
             (N, ...) float32 (float64 in that precision), N = 0 too; a list for several outputs, a
-            dict where they have names.
+            dict where they have names. Where X, or an input of several, lies on the GPU they do,
+            too: `DeviceArray`, which CuPy and PyTorch take without a copy.
 
         Raises
         ------
@@ -93,12 +97,13 @@ class Network(Body):
         """
         if self._shapes is not None:
             self._described()  # what is wrong with the network itself is told first
-        arrays = inputs.features(X, self, empty=True, precision=self._precision)
+        arrays = inputs.features(X, self, empty=True, precision=self._precision, device=self.device)
         looked = self._looked(tuple(a.shape[1:] for a in arrays))
         inputs.whole_numbers(arrays, looked.about.graph)
-        outputs = looked.native.predict(
+        found = looked.native.predict(
             arrays, numbers.whole("", "batch_size", batch_size), numbers.seed(seed)
         )
+        outputs = [DeviceArray(a) if isinstance(a, _core.DeviceArray) else a for a in found]
         if self.output_names is not None:
             return dict(zip(self.output_names, outputs, strict=True))
         return outputs[0] if len(outputs) == 1 else outputs
@@ -193,9 +198,28 @@ class Network(Body):
         """Show the summary in notebooks; the plain text where shapes are not known yet."""
         return None if self.input_shapes is None else f"<pre>{escape(self.summary())}</pre>"
 
-    def state_dict(self) -> "OrderedDict[str, Array]":
-        """Return the weights by name, in order of definition, as copies in their logical shapes."""
-        return OrderedDict(self._looked().values())
+    def state_dict(self, device: str = "cpu") -> "OrderedDict[str, Any]":
+        """Return the weights by name, in order of definition, as copies in their logical shapes.
+
+        Parameters
+        ----------
+        device
+            Where the copies are made: ``"cpu"``, arrays of NumPy, or ``"cuda"``, `DeviceArray`, of
+            a network that is there.
+
+        Raises
+        ------
+        ValueError
+            If the network is not on that GPU.
+        """
+        looked = self._looked()
+        if choose("device", device, {"cpu": "cpu", "cuda": "cuda"}) == "cpu":
+            return OrderedDict(looked.values())
+        if looked.native.device != "cuda":
+            raise ValueError('state_dict: the weights are on the CPU; net.to("cuda") moves them')
+        names = [name for name, _ in looked.native.parameters()]
+        values = map(DeviceArray, looked.native.values_on_device())
+        return OrderedDict(zip(names, values, strict=True))
 
     def load_state_dict(
         self,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..checks import on_device
 from ..checks.arrays import Array
 from ..initializers import Initializer, VarianceScaling
 from . import initializers
@@ -63,7 +64,10 @@ def fitting_shapes(
         raise ValueError(f"weights do not belong to this network: {'; '.join(parts)}")
     checked = {}
     for name, shape in shapes.items():
-        value = np.asarray(state[name])
+        value = state[name]
+        if on_device.lies_there(value):
+            value = on_device.taken(name, value).numpy()
+        value = np.asarray(value)
         if value.dtype.kind not in "fiu":
             raise TypeError(f"{name}: expects numbers, got dtype {value.dtype}")
         if value.shape != shape:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks.arrays import Given
 from ..checks.names import choose
 from ..losses import Loss
 from ..network import Shape, inputs
@@ -24,8 +25,8 @@ Array: TypeAlias = NDArray[Any]
 class Data(NamedTuple):
     """Samples as the core reads them: they fit the network and the loss."""
 
-    inputs: list[Array]
-    targets: list[Array]  # of each loss that takes some: values, labels int32 or of positions
+    inputs: list[Given]
+    targets: list[Given]  # of each loss that takes some: values, labels int32 or of positions
     weights: list[Array | None]  # of samples or positions, for each output; classes are in them
 
     @property
@@ -45,7 +46,7 @@ class Data(NamedTuple):
         targets = self.targets[number]
         labelled = loss.by_position and targets.dtype.kind in "iu"
         if labelled and (targets.ndim > 1 or loss._ignored is not None):
-            return positions.count(targets, shape[-1], loss._ignored)
+            return positions.count(inputs.on_host(targets), shape[-1], loss._ignored)
         each = math.prod(shape[:-1]) if loss.by_position else self.positions(output)
         return self.samples * each
 
@@ -65,27 +66,29 @@ def checked(
     TypeError, ValueError
         If something does not fit the network or the loss.
     """
-    net, precision = settings.net, settings.precision
+    net, precision, device = settings.net, settings.precision, settings.device
     settings.build()  # what is wrong with the network itself is told first
-    arrays = inputs.features(X, net, precision=precision)
+    arrays = inputs.features(X, net, precision=precision, device=device)
     if not net.built:
         settings.build(tuple(tuple(a.shape[1:]) for a in arrays))
     inputs.whole_numbers(arrays, net._described().graph)
     samples, terms = len(arrays[0]), settings.terms()
     if len(terms.outputs) == 1 and len(terms.wanted) == 1 and type(y) is not dict:
-        targets = [_targets(y, samples, terms.wanted[0], precision)]  # what most calls bring
+        targets = [_targets(y, samples, terms.wanted[0], precision, device)]  # most calls
     else:
         outputs = list(dict.fromkeys(wanted.output for wanted in terms.wanted))
         given, targets = _by_output("y", y, terms.outputs, outputs), []
         for wanted in terms.wanted:
             with _named("y", wanted.output, terms):
-                targets.append(_targets(given[wanted.output], samples, wanted, precision))
+                targets.append(_targets(given[wanted.output], samples, wanted, precision, device))
     weights: list[Array | None] = [None] * len(terms.outputs)
     if sample_weight is not None:
         found = _by_output("sample_weight", sample_weight, terms.outputs, list(terms.outputs))
         for k, output in enumerate(terms.outputs):
             with _named("sample_weight", output, terms):
-                weights[k] = inputs.sample_weights(found[output], samples, terms.lead(output))
+                weights[k] = inputs.sample_weights(
+                    found[output], samples, terms.lead(output), device=device
+                )
     if class_weight is not None:
         _add_classes(class_weight, terms, targets, weights)
     for at, k, (_, loss, shape) in terms.classed:
@@ -94,10 +97,12 @@ def checked(
     return Data(arrays, targets, weights)
 
 
-def _targets(given: Any, samples: int, wanted: Wanted, precision: str) -> Array:
+def _targets(given: Any, samples: int, wanted: Wanted, precision: str, device: str) -> Given:
     if given is None:
         raise ValueError(f"y: has no targets for the loss {wanted.loss.name}")
-    return inputs.targets(given, samples, wanted.loss, wanted.shape, precision=precision)
+    return inputs.targets(
+        given, samples, wanted.loss, wanted.shape, precision=precision, device=device
+    )
 
 
 def _by_output(what: str, given: Any, outputs: Sequence[str], wanted: list[str]) -> dict[str, Any]:
@@ -134,7 +139,7 @@ def _named(what: str, output: str, terms: Terms) -> Iterator[None]:
 
 
 def _add_classes(
-    given: Any, terms: Terms, targets: list[Array], weights: list[Array | None]
+    given: Any, terms: Terms, targets: list[Given], weights: list[Array | None]
 ) -> None:
     """Multiply the weights of samples by those of their classes."""
     by_output = {"": given}
@@ -223,10 +228,10 @@ def warn_of_softmax(settings: Settings) -> None:
 
 
 def _of_classes(
-    given: Any, loss: Loss, shape: Shape, targets: Array, weights: Array | None
+    given: Any, loss: Loss, shape: Shape, targets: Given, weights: Array | None
 ) -> Array | None:
     """Return weights times the weight of the class of each sample or position, all checked."""
-    classes, labels, counts = _labels(loss, shape, targets)
+    classes, labels, counts = _labels(loss, shape, inputs.on_host(targets))
     each = np.ones(classes)
     if isinstance(given, str):
         if given != "balanced":

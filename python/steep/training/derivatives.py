@@ -154,7 +154,7 @@ class Derivatives:
     def _losses(self) -> list[Loss]:
         return list(self._run.settings.goal.losses.values())
 
-    def _batch(self, X: Any) -> list[Array]:
+    def _batch(self, X: Any) -> list[Any]:
         """Return inputs checked, building the network where it is not built."""
         run, settings = self._run, self._run.settings
         with run.untouched():

@@ -56,7 +56,8 @@ class Fitting:
         X
             Array (N, ...), or a list of arrays for several inputs. float32, float64 and uint8 of
             any strides, `numpy.memmap` too, are read in place; uint8 keeps its values 0 to 255. A
-            mapped file must not be cut short meanwhile.
+            mapped file must not be cut short meanwhile. With ``device="cuda"`` X, y and weights may
+            be arrays on the GPU, CuPy's or PyTorch's, which are read there.
         y
             Labels (N,) or values (N, ...), as the loss takes them; for several outputs a dict by
             their names. None where no loss has targets.
