@@ -305,14 +305,6 @@ def test_arithmetic_of_elements_and_axes(name):
     same(*found)
 
 
-def test_methods_for_full_batches_are_refused_before_the_first_step():
-    X, y = data()
-    trainer = steep.Trainer(dense(), "cross_entropy", "lbfgs", device="cuda")
-    with pytest.raises(ValueError, match=r'device="cuda": no kernel for the method lbfgs yet'):
-        trainer.fit(X, y, epochs=1, progress=False)
-    assert trainer.steps == 0
-
-
 def test_every_op_of_the_core_has_kernels():
     """Another op without one is an oversight: csrc/cuda/ops says what an op launches."""
     assert not _core.cuda_lacks()

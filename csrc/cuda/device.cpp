@@ -6,9 +6,9 @@
 #include "base/error.h"
 #include "cuda/device_memory.h"
 #include "cuda/forward.h"
+#include "cuda/full_batch.h"
 #include "cuda/libraries/dnn.h"
 #include "cuda/libraries/lt.h"
-#include "cuda/training.h"
 
 namespace steep {
 
@@ -60,6 +60,9 @@ class Cuda final : public Device {
   }
   std::unique_ptr<Training> training(std::vector<Aim> aims, int scalars,
                                      std::shared_ptr<Store> weights) const override {
+    if (aims[0].recipe.method) {
+      return std::make_unique<CudaFullBatch>(std::move(aims), scalars, typed(weights), products_);
+    }
     return std::make_unique<CudaTraining>(std::move(aims), scalars, typed(weights), products_);
   }
   std::unique_ptr<Tangent> tangent(Program, std::shared_ptr<Store>, const Recipe&) const override {

@@ -252,7 +252,7 @@ void Plan::bind(const Op& op) {
   to.deals = op.as<ops::Input>() && !std::exchange(dealt_, true);
   to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
   to.lay = [this](const SparseRows& a) { return lay(a); };
-  calls_.push_back({bound(op, to), op.out, op.layer});
+  calls_.push_back({bound(op, to), op.out, op.layer, op.as<ops::Input>() != nullptr});
   std::visit(
       [&]<class A>(const A& a) {
         if constexpr (requires { cuda::follow(a, to); }) {
@@ -285,9 +285,11 @@ void Plan::read_from(const DeviceData& data, const Deal& deal, uint64_t seed) {
   }
 }
 
-void Plan::forward(const Place& at) const {
+void Plan::forward(const Place& at, bool held) const {
   const std::size_t last = backward_ > 0 ? backward_ : calls_.size();
-  for (std::size_t i = 0; i < last; ++i) calls_[i].launch(at);
+  for (std::size_t i = 0; i < last; ++i) {
+    if (!held || !calls_[i].reads) calls_[i].launch(at);
+  }
 }
 
 void Plan::backward(const Place& at) const {

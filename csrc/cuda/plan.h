@@ -17,7 +17,8 @@ namespace steep::cuda {
 // The blocks of all parameters that a gradient moves, cut as the CPU cuts them: sums over blocks add up the
 // same numbers in the same order.
 struct Tasks {
-  Tasks(const Layout& layout, const std::vector<bool>& moved);
+  // Of a program that repeats in lower blocks.
+  Tasks(const Layout& layout, const std::vector<bool>& moved, bool repeats = false);
   std::vector<Task> all;
   std::vector<int> first;  // of each parameter, and how many there are
 };
@@ -46,8 +47,9 @@ class Plan {
     return {values_ + term * capacity_, correct_ + term * capacity_, parts_, number_ + term};
   }
 
-  // Up to and with the losses, or all where there is none; and what comes after it.
-  void forward(const Place& at) const;
+  // Up to and with the losses, or all where there is none; and what comes after it. `held`: the samples are those
+  // of the last pass, of a program that repeats.
+  void forward(const Place& at, bool held = false) const;
   void backward(const Place& at) const;
   // Gradients as one column like the weights, or more for it: of parameters that need the loss only, and of
   // the others, after the way back.
@@ -56,6 +58,7 @@ class Plan {
   // Looks at what running statistics would become, and lets them, and what else follows a step, go on.
   void check(const Place& at) const;
   void follow(const Place& at) const;
+  bool follows() const { return !follows_.empty(); }
   // What follows steps, kept by one that may come to nothing when a part of it has moved them; and put back.
   void reserve_followed();
   void keep_followed(const Place& at) const;
@@ -77,6 +80,7 @@ class Plan {
     Launch launch;
     int out;
     std::string layer;
+    bool reads;  // samples
   };
   static std::unique_ptr<Aid> aid_of(Products products, long capacity);
   void allocate(const Schedule& schedule);

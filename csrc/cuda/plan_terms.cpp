@@ -9,17 +9,17 @@ namespace steep::cuda {
 
 namespace {
 
-constexpr long kBlockRows = 64, kBlockColumns = 512;  // of a matrix, and of a vector
+constexpr long kBlockRows = 64, kLowRows = 16, kBlockColumns = 512;  // of matrices, and of a vector
 
 }  // namespace
 
-Tasks::Tasks(const Layout& layout, const std::vector<bool>& moved) {
+Tasks::Tasks(const Layout& layout, const std::vector<bool>& moved, bool repeats) {
   for (std::size_t p = 0; p < layout.slices.size(); ++p) {
     const Slice& s = layout.slices[p];
     first.push_back(static_cast<int>(all.size()));
     if (!moved[p]) continue;
     const long length = s.matrix ? s.rows : padded(s.columns);
-    const long step = s.matrix ? kBlockRows : kBlockColumns;
+    const long step = !s.matrix ? kBlockColumns : repeats ? kLowRows : kBlockRows;
     for (long lo = 0; lo < length; lo += step) {
       for (long panel = 0; panel < (s.matrix ? s.panels().count() : 1); ++panel) {
         const long width = s.matrix ? s.panels().width(panel) : 1;

@@ -140,9 +140,9 @@ void CudaTraining::lay_out(const Table& table, const double* knobs) {
 }
 
 // What needs the loss only is done beside the way back.
-void CudaTraining::enqueue_pass(const Goal& goal, const Place& at, bool more) {
+void CudaTraining::enqueue_pass(const Goal& goal, const Place& at, bool more, bool held) {
   const Plan& plan = *goal.plan;
-  plan.forward(at);
+  plan.forward(at, held);
   fork_.record(stream_);
   fork_.hold_back(side_);
   Place beside = at;
@@ -158,7 +158,6 @@ void CudaTraining::enqueue_pass(const Goal& goal, const Place& at, bool more) {
   plan.backward(at);
   plan.late_gradients(at, gradients_.as<float>(), more);
   join_.hold_back(stream_);
-  plan.check(at);
 }
 
 // Nothing moves before the losses are known, but what follows the parts of a step. It follows the weights, not
@@ -169,6 +168,7 @@ void CudaTraining::enqueue_goal(const Goal& goal, const Place& at, bool apart, b
   if (parts) plan.keep_followed(at);
   each_part(at, [&](const Place& part, bool more) {
     enqueue_pass(goal, part, more);
+    plan.check(part);
     if (parts) plan.follow(part);
     return true;
   });
@@ -179,6 +179,7 @@ void CudaTraining::enqueue_goal(const Goal& goal, const Place& at, bool apart, b
     again.now.again = true;
     each_part(again, [&](const Place& part, bool more) {
       enqueue_pass(goal, part, more);
+      plan.check(part);
       return true;
     });
     goal.update->come_back(at, kept_weights_.as<float>());
@@ -205,16 +206,10 @@ void CudaTraining::reserve_aside(const Table& table) {
 }
 
 const Graph& CudaTraining::graph(int rows, int steps, unsigned due, bool apart) {
-  for (const Captured& c : graphs_) {
-    if (c.rows == rows && c.steps == steps && c.due == due) return *c.graph;
-  }
-  for (const Goal& goal : goals_) goal.plan->get_ready(rows);
-  auto made = std::make_unique<Graph>(stream_, [&] {
+  return captured(rows, steps, due, [&] {
     for (int i = 0; i < steps; ++i) enqueue_step(place(rows, i), due, apart);
     advance(place(rows), steps);
   });
-  graphs_.push_back({rows, steps, due, std::move(made)});
-  return *graphs_.back().graph;
 }
 
 // Steps from `from` on, `most` at the most; how many.
@@ -232,6 +227,10 @@ long CudaTraining::enqueue(const Table& table, long from, long most, bool apart)
     i += steps;
   }
   return end - from;
+}
+
+const double* CudaTraining::sums_of_step(int which) const {
+  return sums_ + which * terms_ * kMostSteps;
 }
 
 void CudaTraining::hand_out(const Stretch& stretch, long done) const {

@@ -41,6 +41,11 @@ double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Po
   return count > 0 ? static_cast<double>(data.rows(at.batch)) / count : 1;
 }
 
+// Kernels of both devices know no denormals.
+float flushed(float x) {
+  return std::abs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
+}
+
 void copy(const Stream& stream, void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;  // of a network without weights there is no memory
   check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream.get()), "a copy");
@@ -63,8 +68,10 @@ CudaTraining::CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<C
     goals_.push_back({std::move(aims[i]), knobs_.first[i], terms_});
     Goal& goal = goals_.back();
     Plan::bytes(goal.program, weights_->layout(), 1);  // refuses what has no kernel
-    goal.update = std::make_unique<Update>(goal.recipe, goal.program.trains, *weights_, slots_,
-                                           first, gradients_.as<float>(), stream_);
+    if (!goal.recipe.method) {
+      goal.update = std::make_unique<Update>(goal.recipe, goal.program.trains, *weights_, slots_,
+                                             first, gradients_.as<float>(), stream_);
+    }
     terms_ += static_cast<int>(goal.program.losses.size());
     first += static_cast<int>(slot_columns(goal.recipe, weights_->layout()).size());
   }
@@ -225,6 +232,38 @@ std::optional<std::string> CudaTraining::faulty_slot() {
   return "optimizer";
 }
 
+std::vector<const Aim*> CudaTraining::aims_of() const {
+  std::vector<const Aim*> aims;
+  for (const Goal& goal : goals_) aims.push_back(&goal);
+  return aims;
+}
+
+double CudaTraining::weighted(const Goal& goal, std::size_t t, double loss, const Batcher& data,
+                              Position at, const double* scalars) {
+  const LossTerm& term = goal.program.losses[t];
+  if (const double by = divisor(term, goal.recipe, data, at); by > 0) loss /= by;
+  return term.weight_at(scalars) * loss;
+}
+
+// In the order of the CPU's tasks; so few numbers are the host's.
+double CudaTraining::penalise(const Goal& goal, const std::vector<double>& l1,
+                              const std::vector<double>& l2, const float* w, float* g,
+                              double sum) const {
+  const Tasks tasks(weights_->layout(), goal.program.trains, goal.program.repeats);
+  for (const Task& task : tasks.all) {
+    const auto p = static_cast<std::size_t>(task.parameter);
+    if (l1[p] == 0 && l2[p] == 0) continue;
+    const float by_sign = static_cast<float>(l1[p]), by = static_cast<float>(l2[p]);
+    for (long i = task.offset; i < task.offset + task.size; ++i) {
+      const float sign = static_cast<float>(w[i] > 0) - static_cast<float>(w[i] < 0);
+      g[i] = flushed(std::fma(by_sign, sign, flushed(std::fma(by, flushed(w[i]), g[i]))));
+      const double x = w[i];
+      sum += 0.5 * l2[p] * x * x + l1[p] * std::abs(x);
+    }
+  }
+  return sum;
+}
+
 double CudaTraining::gradients(const Batcher& data, long number, int objective,
                                const double* scalars, const Penalties& penalties,
                                const std::vector<void*>& outs, Halt&) {
@@ -235,31 +274,17 @@ double CudaTraining::gradients(const Batcher& data, long number, int objective,
   const Place here = place_of(goal, prepare(data, at, knobs.data()));
   pass(goal, here);
   const Layout& layout = weights_->layout();
-  const std::vector<double> l1 = by_parameter(goal.recipe, layout, penalties.l1);
-  const std::vector<double> l2 = by_parameter(goal.recipe, layout, penalties.l2);
   std::vector<float> w(static_cast<std::size_t>(layout.size)), g(w.size());
   read(stream_, w.data(), weights_->column(0), w.size() * sizeof(float));
   read(stream_, g.data(), gradients_.data(), g.size() * sizeof(float));
   double sum = 0;
   for (std::size_t t = 0; t < goal.program.losses.size(); ++t) {
-    const LossTerm& term = goal.program.losses[t];
     double loss = 0;
     for (const double value : values(goal, t, here.rows)) loss += value;
-    if (const double by = divisor(term, goal.recipe, data, at); by > 0) loss /= by;
-    sum += term.weight_at(scalars) * loss;
+    sum += weighted(goal, t, loss, data, at, scalars);
   }
-  // In the order of the CPU's tasks; so few numbers are the host's.
-  for (const Task& task : Tasks(layout, goal.program.trains).all) {
-    const auto p = static_cast<std::size_t>(task.parameter);
-    for (long i = task.offset; i < task.offset + task.size; ++i) {
-      if (l1[p] == 0 && l2[p] == 0) continue;
-      const float sign = static_cast<float>(w[i] > 0) - static_cast<float>(w[i] < 0);
-      g[i] = std::fma(static_cast<float>(l1[p]), sign,
-                      std::fma(static_cast<float>(l2[p]), w[i], g[i]));
-      const double x = w[i];
-      sum += 0.5 * l2[p] * x * x + l1[p] * std::abs(x);
-    }
-  }
+  sum = penalise(goal, by_parameter(goal.recipe, layout, penalties.l1),
+                 by_parameter(goal.recipe, layout, penalties.l2), w.data(), g.data(), sum);
   for (std::size_t i = 0; i < outs.size(); ++i) {
     if (outs[i] != nullptr) unpack(layout.slices[i], g.data(), static_cast<float*>(outs[i]));
   }

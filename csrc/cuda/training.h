@@ -20,7 +20,7 @@ struct Goal : Aim {
   std::unique_ptr<Update> update = nullptr;
 };
 
-class CudaTraining final : public Training {
+class CudaTraining : public Training {
  public:
   // With so many scalars in a row of the knob table.
   CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<CudaStore> weights,
@@ -44,7 +44,7 @@ class CudaTraining final : public Training {
   long plan_bytes() const override;
   long plan_bytes(long rows) const override;
 
- private:
+ protected:
   // What a captured graph was made for.
   struct Key {
     Deal deal;
@@ -58,7 +58,8 @@ class CudaTraining final : public Training {
   };
   struct Captured {
     int rows, steps;
-    unsigned due;  // a bit for each objective, and above them one for each that goes uphill
+    unsigned
+        due;  // a bit for each objective, and above them one for each that goes uphill; or kPass, kHeld
     std::unique_ptr<Graph> graph;
   };
   // The table of a call: its steps, and what each has for every loss.
@@ -78,7 +79,7 @@ class CudaTraining final : public Training {
   Place place_of(const Goal& goal, Place at) const;
   void enqueue_step(const Place& at, unsigned due, bool apart);
   void enqueue_goal(const Goal& goal, const Place& at, bool apart, bool uphill);
-  void enqueue_pass(const Goal& goal, const Place& at, bool more);
+  void enqueue_pass(const Goal& goal, const Place& at, bool more, bool held = false);
   // f(a part that goes forward and backward at once, whether there were others), until it is false.
   template <class F> void each_part(const Place& whole, F&& f) const {
     Place at = whole;
@@ -88,6 +89,16 @@ class CudaTraining final : public Training {
     }
   }
   Key key_of(bool apart) const;
+  // The graph of what enqueue() puts into the stream, made where it is not there yet.
+  template <class F> const Graph& captured(int rows, int steps, unsigned due, F&& enqueue) {
+    for (const Captured& c : graphs_) {
+      if (c.rows == rows && c.steps == steps && c.due == due) return *c.graph;
+    }
+    for (const Goal& goal : goals_) goal.plan->get_ready(rows);
+    auto made = std::make_unique<Graph>(stream_, std::forward<F>(enqueue));
+    graphs_.push_back({rows, steps, due, std::move(made)});
+    return *graphs_.back().graph;
+  }
   const Graph& graph(int rows, int steps, unsigned due, bool apart);
   long enqueue(const Table& table, long from, long most, bool apart);
   // Room for what the steps of the table leave aside.
@@ -99,6 +110,15 @@ class CudaTraining final : public Training {
   std::vector<double> values(const Goal& goal, std::size_t term, long rows) const;
   void pass(const Goal& goal, const Place& at) const;  // with the gradients
   bool all_finite(const float* x, long n);
+  std::vector<const Aim*> aims_of() const;
+  const double* sums_of_step(int which) const;  // of one by itself: loss, right ones, weight
+  // What a term adds to the objective, of the sum of its losses over a batch.
+  static double weighted(const Goal& goal, std::size_t term, double loss, const Batcher& data,
+                         Position at, const double* scalars);
+  // Adds penalties of each parameter to a gradient, and to the objective, which it returns. On the host,
+  // where both columns are.
+  double penalise(const Goal& goal, const std::vector<double>& l1, const std::vector<double>& l2,
+                  const float* w, float* g, double sum) const;
 
   const std::shared_ptr<CudaStore> weights_;
   const Products products_;

@@ -10,12 +10,6 @@ namespace steep::cuda {
 
 namespace {
 
-void check_rules(const Recipe& recipe) {
-  if (!recipe.method) return;
-  refuse("device=\"cuda\": no kernel for the method ", recipe.method->name,
-         " yet; use device=\"cpu\"");
-}
-
 // The bounds of single weights.
 void set_bounds(const steep::Bound& bound, Ruled& to) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
@@ -44,7 +38,6 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
                const CudaStore& slots, int first, float* gradients, const Stream& stream)
     : weights_(weights.column(0)), gradients_(gradients), adaptive_(recipe.adaptive) {
   const Layout& layout = weights.layout();
-  check_rules(recipe);
   const std::vector<SlotColumn> columns = slot_columns(recipe, layout);
   const Tasks tasks(layout, moved);
   std::vector<Ruled> ruled;

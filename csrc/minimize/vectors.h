@@ -28,6 +28,27 @@ template <class T> struct Sweeps {
   double (*add_dot)(double factor, const T* x, double* y, const T* next, long n);
 };
 
+// By nobody in particular.
+template <class T>
+double add_dot(double factor, const T* x, double* y, const T* next, long n) {
+  double part[8] = {};
+  const auto step = [&](long i, double& sum) {
+    y[i] += factor * static_cast<double>(x[i]);
+    if (next != nullptr) sum += static_cast<double>(next[i]) * y[i];
+  };
+  long i = 0;
+  for (; i + 8 <= n; i += 8) {
+    for (int k = 0; k < 8; ++k) step(i + k, part[k]);
+  }
+  for (; i < n; ++i) step(i, part[0]);
+  return ((part[0] + part[4]) + (part[2] + part[6])) + ((part[1] + part[5]) + (part[3] + part[7]));
+}
+template <class T> Sweeps<T> plain_sweeps() {
+  return {
+      [](const T* a, const double* b, long n) { return dot(a, b, static_cast<std::size_t>(n)); },
+      add_dot<T>};
+}
+
 // y += factor * x
 template <class A> void add(double factor, const A* x, Vector& y) {
   for (std::size_t i = 0; i < y.size(); ++i) y[i] += factor * static_cast<double>(x[i]);
