@@ -34,9 +34,10 @@ class SkipGram(WordVectors):
     For each word v and each word u at most r places away, where r is drawn from 1 to `window`, a
     step of gradient descent on -log s(u.v) - sum log s(-n.v), s the logistic function and n the
     output vectors of `negatives` words drawn with probability p(word)^power; one that is u counts
-    for nothing. A word of frequency f is left out of an epoch with probability
-    1 - sqrt(subsample/f). Input vectors begin as U(-.5/units, .5/units), output vectors at 0; the
-    rate falls along a line from `lr` to `lr_end` over the epochs of a call of `fit`.
+    for nothing. A word of frequency f is kept in an epoch with probability sqrt(subsample/f) +
+    subsample/f, as in the authors' program; the paper has the root alone. Input vectors begin as
+    U(-.5/units, .5/units), output vectors at 0; the rate falls along a line from `lr` to `lr_end`
+    over the epochs of a call of `fit`.
 
     What is drawn is a function of the seed, the epoch and the place in the text. Pairs follow each
     other as in the text, each step on the vectors that the last one left: one thread does them, and
@@ -174,7 +175,8 @@ class SkipGram(WordVectors):
         if self.subsample == 0.0:
             return np.ones(len(self.counts))
         share = self.counts / self.counts.sum()
-        keep: NDArray[np.float64] = np.minimum(1.0, np.sqrt(self.subsample / share))
+        rare = self.subsample / share
+        keep: NDArray[np.float64] = np.minimum(1.0, np.sqrt(rare) + rare)
         return keep
 
     def _epoch(self, native: Any, first: float, last: float) -> None:
