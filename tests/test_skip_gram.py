@@ -261,6 +261,16 @@ def test_a_network_begins_with_the_vectors():
     np.testing.assert_array_equal(net.predict(ids), model.vectors[ids].reshape(2, -1))
 
 
+def test_losses_are_written_where_asked(capsys):
+    model = steep.SkipGram(**OPTIONS)
+    model.fit(corpus(50), 2, progress=False)
+    assert capsys.readouterr().err == ""
+    model.fit(corpus(50), 1)
+    assert re.match(r"epoch 3/3  loss \d\.\d{4}  .*samples/s\n$", capsys.readouterr().err)
+    with pytest.raises(TypeError, match="progress must be True or False"):
+        model.fit(corpus(50), 1, progress=1)
+
+
 def test_a_rate_too_large_leaves_what_was_learned():
     model = steep.SkipGram(**OPTIONS)
     model.fit(corpus(100), 1)
