@@ -34,7 +34,7 @@ def learned(text: list[list[str]], seed: int) -> steep.SkipGram:
     """Train once, and print what is asked of every seed."""
     model = steep.SkipGram(UNITS, seed=seed)
     start = time.process_time()
-    history = model.fit(text, EPOCHS).history
+    history = model.fit(text, EPOCHS, progress=False).history
     took = time.process_time() - start
     words, pairs = EPOCHS * sum(map(len, text)), sum(history["pairs"])
     odd = [model.doesnt_match(group.split()) for group in ODD]

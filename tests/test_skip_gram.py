@@ -1,5 +1,9 @@
 """Word embeddings: each step against NumPy in float64, what is drawn, and what is learned."""
 
+import re
+import shutil
+import subprocess
+
 import numpy as np
 import pytest
 import steep
@@ -171,6 +175,34 @@ def test_words_of_a_kind_come_together(precision):
     assert abs(dict(model.most_similar("gold", 14))["tin"] - cosine) < 1e-12
 
 
+def test_frequent_words_are_thinned_out_as_said():
+    model = steep.SkipGram(4, window=1, min_count=1, subsample=0.01, seed=5)
+    words = [*["often"] * 9000, *["some"] * 900, *["rare"] * 100]
+    model.fit([str(w) for w in np.random.default_rng(0).permutation(words)], 1)
+    share = np.array([0.9, 0.09, 0.01])
+    keep = np.minimum(1, np.sqrt(0.01 / share) + 0.01 / share)
+    np.testing.assert_array_equal(model._keep(), keep)
+    want = 10_000 * 2 * (share * keep).sum()  # a neighbour on each side
+    assert abs(model.history.history["pairs"][0] - want) < 5 * 2 * np.sqrt(want / 2) + 2
+
+
+@pytest.mark.skipif(shutil.which("bible") is None, reason="apt-get install bible-kjv")
+def test_the_king_james_bible():
+    """Odd ones out and what is nearest to gold, of a text of 790,000 words."""
+    told = subprocess.run(
+        ["bible", "-f", "gen1:1-rev22:21"],
+        stdin=subprocess.DEVNULL, capture_output=True, check=True,
+    ).stdout.decode(errors="replace")  # fmt: skip
+    verses = re.sub(r"(?m)^[0-9]?[A-Za-z]+[0-9]*:[0-9]+ ", "", told).lower().split("\n")
+    model = steep.SkipGram(64, seed=0)
+    model.fit([found for verse in verses if (found := re.findall("[a-z]+", verse))], 5)
+    assert len(model) == 5278
+    assert model.doesnt_match(["moses", "aaron", "egypt", "joshua"]) == "egypt"
+    assert model.doesnt_match(["gold", "silver", "brass", "mother"]) == "mother"
+    assert model.doesnt_match(["father", "mother", "brother", "mountain"]) == "mountain"
+    assert model.most_similar("gold", 1)[0][0] == "silver"
+
+
 def test_the_vocabulary_is_of_the_frequent():
     sentences = [["b", "a", "b"], ["c", "a"], ["d"]]
     model = steep.SkipGram(4, min_count=2)
@@ -227,6 +259,16 @@ def test_a_network_begins_with_the_vectors():
     net.build((2,))
     ids = np.array([[0, 3], [14, 0]])
     np.testing.assert_array_equal(net.predict(ids), model.vectors[ids].reshape(2, -1))
+
+
+def test_losses_are_written_where_asked(capsys):
+    model = steep.SkipGram(**OPTIONS)
+    model.fit(corpus(50), 2, progress=False)
+    assert capsys.readouterr().err == ""
+    model.fit(corpus(50), 1)
+    assert re.match(r"epoch 3/3  loss \d\.\d{4}  .*samples/s\n$", capsys.readouterr().err)
+    with pytest.raises(TypeError, match="progress must be True or False"):
+        model.fit(corpus(50), 1, progress=1)
 
 
 def test_a_rate_too_large_leaves_what_was_learned():

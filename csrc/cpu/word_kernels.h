@@ -20,7 +20,7 @@ template <class T> struct SkipGramPairs {
   T* scratch;  // skip_gram_scratch() of them
 };
 constexpr long skip_gram_scratch(long pairs, long each) {
-  return pairs * each + kLane + padded(each);
+  return pairs * each + kLane + padded(each) + each * kLane;
 }
 
 constexpr long kMoreBlocks = 7;  // of random words that may be written behind those asked for

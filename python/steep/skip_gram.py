@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from . import _core
 from .checks.names import choose
-from .checks.numbers import NOT_NEGATIVE, POSITIVE, Range, number, whole
+from .checks.numbers import NOT_NEGATIVE, POSITIVE, Range, flag, number, whole
 from .checks.numbers import seed as checked_seed
 from .data.sentences import numbered
 from .files import checkpoint
@@ -19,6 +19,7 @@ from .layers import Embedding
 from .nearest import WordVectors
 from .training.errors import NonFiniteError
 from .training.history import History
+from .training.progress import Progress
 
 Array = NDArray[Any]
 _BLOCK = 10_000  # centres between two rates, at most
@@ -34,9 +35,10 @@ class SkipGram(WordVectors):
     For each word v and each word u at most r places away, where r is drawn from 1 to `window`, a
     step of gradient descent on -log s(u.v) - sum log s(-n.v), s the logistic function and n the
     output vectors of `negatives` words drawn with probability p(word)^power; one that is u counts
-    for nothing. A word of frequency f is left out of an epoch with probability
-    1 - sqrt(subsample/f). Input vectors begin as U(-.5/units, .5/units), output vectors at 0; the
-    rate falls along a line from `lr` to `lr_end` over the epochs of a call of `fit`.
+    for nothing. A word of frequency f is kept in an epoch with probability sqrt(subsample/f) +
+    subsample/f, as in the authors' program; the paper has the root alone. Input vectors begin as
+    U(-.5/units, .5/units), output vectors at 0; the rate falls along a line from `lr` to `lr_end`
+    over the epochs of a call of `fit`.
 
     What is drawn is a function of the seed, the epoch and the place in the text. Pairs follow each
     other as in the text, each step on the vectors that the last one left: one thread does them, and
@@ -69,8 +71,8 @@ class SkipGram(WordVectors):
         The words, the most frequent first; empty before `fit`.
     counts
         How often each occurred in the first text.
-    vectors
-        (words, units): a row for each word, the input vectors.
+    history
+        What `fit` returns; it grows.
 
     Raises
     ------
@@ -117,7 +119,7 @@ class SkipGram(WordVectors):
             f"{len(self.vocabulary)} words)"
         )
 
-    def fit(self, words: Any, epochs: int = 5) -> History:
+    def fit(self, words: Any, epochs: int = 5, *, progress: bool = True) -> History:
         """Learn from a text; called again, it goes on with the words and counts of the first text.
 
         Parameters
@@ -127,6 +129,8 @@ class SkipGram(WordVectors):
             from one into another.
         epochs
             Passes over the text.
+        progress
+            Whether losses are written, as `Trainer.fit` does it, words a second as samples.
 
         Returns
         -------
@@ -141,6 +145,7 @@ class SkipGram(WordVectors):
             If the rate is too large; the vectors are those from before the epoch.
         """
         epochs = whole("SkipGram.fit", "epochs", epochs)
+        progress = flag("SkipGram.fit", "progress", progress)
         ids, ends, found = numbered("SkipGram", words)
         if not self.vocabulary:
             self._begin(np.bincount(ids, minlength=len(found)), found)
@@ -151,8 +156,12 @@ class SkipGram(WordVectors):
             ids[ids >= 0], kept[ends], self._keep(), self.counts**self.power, self.window,
             self.negatives, self.seed,
         )  # fmt: skip
-        for epoch in range(epochs):
-            self._epoch(native, epoch / epochs, (epoch + 1) / epochs)
+        shown = Progress(progress, len(ids), self._epochs, self._epochs + epochs)
+        try:
+            for epoch in range(epochs):
+                self._epoch(native, epoch / epochs, (epoch + 1) / epochs, shown)
+        finally:
+            shown.close()
         return self.history
 
     def _begin(self, counts: NDArray[np.int64], found: Sequence[str]) -> None:
@@ -174,10 +183,11 @@ class SkipGram(WordVectors):
         if self.subsample == 0.0:
             return np.ones(len(self.counts))
         share = self.counts / self.counts.sum()
-        keep: NDArray[np.float64] = np.minimum(1.0, np.sqrt(self.subsample / share))
+        rare = self.subsample / share
+        keep: NDArray[np.float64] = np.minimum(1.0, np.sqrt(rare) + rare)
         return keep
 
-    def _epoch(self, native: Any, first: float, last: float) -> None:
+    def _epoch(self, native: Any, first: float, last: float, shown: Progress) -> None:
         """Do an epoch on copies, so that it is there whole or not at all."""
         start = time.perf_counter()
         inputs, outputs = self._inputs.copy(), self._outputs.copy()
@@ -189,12 +199,17 @@ class SkipGram(WordVectors):
             lr = self.lr + (self.lr_end - self.lr) * done
             terms, more = native.step(inputs, outputs, lr, low, min(low + block, kept))
             loss, pairs = loss + terms, pairs + more
+            if shown.due:
+                shown.update(
+                    self._epochs, low * shown.samples // kept, {"loss": loss / max(pairs, 1)}
+                )
         if not (math.isfinite(loss) and np.isfinite(inputs).all() and np.isfinite(outputs).all()):
             raise NonFiniteError(self._epochs + 1, self._epochs + 1, "update", "SkipGram's vectors")
         self._inputs, self._outputs, self._epochs = inputs, outputs, self._epochs + 1
         row = {"loss": loss / max(pairs, 1), "pairs": pairs, "lr": lr}
         for key, value in (row | {"seconds": time.perf_counter() - start}).items():
             self.history.history.setdefault(key, []).append(value)
+        shown.epoch_end(self._epochs - 1, {"loss": row["loss"]})
 
     def layer(self) -> Embedding:
         """Return an `Embedding` that begins with the vectors; ids are places in `vocabulary`."""

@@ -107,7 +107,7 @@ def words():
         found = []
         for units, precision in ((3, "float32"), (20, "float64")):
             model = steep.SkipGram(units, min_count=1, precision=precision)
-            model.fit(list("abcdacb"), 1)
+            model.fit(list("abcdacb"), 1, progress=False)
             model.save(Path(folder) / FILE)
             found.append((Path(folder) / FILE).read_bytes())
     return found
@@ -118,7 +118,7 @@ def check_words(model, folder, rng):
     require(len(model.most_similar(model.vocabulary[0], 1)) == min(1, len(model) - 1), "answers")
     if model.window * model.negatives * model.units < 1 << 16:
         with contextlib.suppress(FloatingPointError):  # of any rate
-            model.fit(list(model.vocabulary), 1)
+            model.fit(list(model.vocabulary), 1, progress=False)
     model.save(folder / "again")
     steep.SkipGram.load(folder / "again")
 

@@ -10,10 +10,12 @@ namespace {
 
 constexpr double kNever = -1e30;  // a margin whose loss and gradient are 0
 
-template <class T> T dot(const T* v, const T* u, long width) {
+// The products of two rows, added up to kLane sums.
+template <class T> void dot(const T* v, const T* u, long width, T* sums) {
   using V = Vec<T>;
   constexpr int kParts = kLane / V::width;
   typename V::Reg sum[kParts];
+#pragma GCC unroll 16
   for (int p = 0; p < kParts; ++p) sum[p] = V::zero();
   for (long c = 0; c < width; c += kLane)
 #pragma GCC unroll 16
@@ -21,9 +23,8 @@ template <class T> T dot(const T* v, const T* u, long width) {
       const long at = c + p * V::width;
       sum[p] = V::fma(V::load(v + at), V::load(u + at), sum[p]);
     }
-  T lane[kLane];
-  for (int p = 0; p < kParts; ++p) V::store(lane + p * V::width, sum[p]);
-  return sum_lanes(lane);
+#pragma GCC unroll 16
+  for (int p = 0; p < kParts; ++p) V::store(sums + p * V::width, sum[p]);
 }
 
 // All gradients are of the vectors before the step; a row that is named twice is moved twice.
@@ -48,11 +49,14 @@ void move(const SkipGramPairs<T>& s, T* v, const int32_t* targets, const T* grad
 template <class T> double skip_gram(const SkipGramPairs<T>& s) {
   const long m = s.each;
   T* const slope = s.scratch + s.pairs * m + kLane;
+  T* const sums = slope + padded(m);
   for (long p = 0; p < s.pairs; ++p) {
     T* const v = s.inputs + long(s.input[p]) * s.width;
     const int32_t* const target = s.target + p * m;
     T* const margin = s.scratch + p * m;
-    for (long k = 0; k < m; ++k) margin[k] = dot(v, s.outputs + long(target[k]) * s.width, s.width);
+    for (long k = 0; k < m; ++k)
+      dot(v, s.outputs + long(target[k]) * s.width, s.width, sums + k * kLane);
+    for (long k = 0; k < m; ++k) margin[k] = sum_lanes(sums + k * kLane);
     margin[0] = -margin[0];
     for (long k = 1; k < m; ++k) margin[k] = target[k] == target[0] ? T(kNever) : margin[k];
     for (long k = 0; k < m; k += kLane)

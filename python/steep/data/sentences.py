@@ -1,8 +1,6 @@
 """Texts in all their forms as numbers of words and ends of sentences. What learns: `skip_gram`."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -39,13 +37,16 @@ def numbered(where: str, words: Any) -> tuple[Array, NDArray[np.int64], Sequence
     sentences = [given] if given and all(isinstance(word, str) for word in given) else given
     if not all(listed(sentence) for sentence in sentences):
         raise TypeError(f"{where}: expects words (strings) or sentences, not both, nor numbers")
-    sentences = [list(sentence) for sentence in sentences]
-    flat = list(chain.from_iterable(sentences))
-    index = {word: k for k, word in enumerate(Counter(flat))}
+    flat: list[Any] = []
+    ends = np.zeros(len(sentences), np.int64)
+    for k, sentence in enumerate(sentences):
+        flat += sentence
+        ends[k] = len(flat)
+    index = {word: k for k, word in enumerate(dict.fromkeys(flat))}
     if not all(isinstance(word, str) for word in index):
         raise TypeError(f"{where}: words must be strings")
     ids = np.fromiter(map(index.__getitem__, flat), np.int32, len(flat))
-    return ids, np.cumsum([len(s) for s in sentences], dtype=np.int64), list(index)
+    return ids, ends, list(index)
 
 
 def listed(given: Any) -> bool:

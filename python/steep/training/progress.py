@@ -25,7 +25,7 @@ class Progress:
     """
 
     def __init__(self, shown: bool, samples: int, first: int, last: int) -> None:
-        self._shown, self._samples, self._first, self._last = shown, samples, first, last
+        self._shown, self.samples, self._first, self._last = shown, samples, first, last
         self._bar = self._make_bar() if shown and last > first else None
         self._start = self._next = time.perf_counter()
         self._seen = 0
@@ -41,7 +41,7 @@ class Progress:
         if self._bar is None:
             return
         self._next = time.perf_counter() + _REFRESH
-        done = (epoch - self._first) * self._samples + samples
+        done = (epoch - self._first) * self.samples + samples
         self._bar.set_description_str(f"epoch {min(epoch + 1, self._last)}/{self._last}", False)
         self._bar.set_postfix_str(_text(logs), False)
         self._bar.update(done - self._bar.n)
@@ -50,7 +50,7 @@ class Progress:
         """Show a finished epoch, validation numbers among others."""
         if not self._shown:
             return
-        self._seen += self._samples
+        self._seen += self.samples
         now = time.perf_counter()
         if now < self._line_due and epoch + 1 != self._last:
             return
@@ -62,7 +62,7 @@ class Progress:
         else:
             fits = len(line) + len(rate) < WIDE
             self._bar.write(line + rate if fits else line, file=sys.stderr)
-            self.update(epoch, self._samples, {})
+            self.update(epoch, self.samples, {})
 
     def close(self) -> None:
         """Take the bar away: its lines stay."""
@@ -73,7 +73,7 @@ class Progress:
     def _make_bar(self) -> Any:
         if not (sys.stderr and sys.stderr.isatty()) and "ipykernel" not in sys.modules:
             return None
-        total = (self._last - self._first) * self._samples
+        total = (self._last - self._first) * self.samples
         # A terminal may tell a width of 0, for which tqdm would show nothing.
         width = shutil.get_terminal_size().columns
         form = "{desc} {percentage:3.0f}%|{bar}| {remaining} left{postfix}"
