@@ -41,8 +41,9 @@ def of_steep(case, precision):
 def of_torch(case, kind):
     """Return microseconds of its fused attention, forward and back together."""
     heads, size, positions = case
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     q, k, v, dy = (
-        torch.randn(BATCH, heads, positions, size, device="cuda", dtype=kind, requires_grad=i < 3)
+        torch.randn(BATCH, heads, positions, size, device=device, dtype=kind, requires_grad=i < 3)
         for i in range(4)
     )
 
@@ -70,7 +71,7 @@ def main(file, *options):
                          "kernels": parts})  # fmt: skip
             beside = f"{rival:9.1f} us in PyTorch" if rival else ""
             print(f"kernel attention {heads}x{size} at {positions:4d} {precision:8s} {whole:9.1f} us, "
-                  f"{9 * one / whole / 1e6:7.2f} TFLOP/s {beside}")  # fmt: skip
+                  f"{9 * one / max(whole, 1e-9) / 1e6:7.2f} TFLOP/s {beside}")  # fmt: skip
             for name, us in parts:
                 print(f"         {us:9.2f} us  {name}")
     with open(file, "w") as out:
