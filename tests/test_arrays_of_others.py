@@ -71,3 +71,36 @@ def test_arrays_of_jax():
     half = given.astype("bfloat16")
     wanted = net.predict(np.asarray(half.astype("float32")))
     np.testing.assert_array_equal(net.predict(half), wanted)
+
+
+class Interface:
+    """Says it lies on a GPU, whether there is one or not."""
+
+    __cuda_array_interface__ = {  # noqa: RUF012
+        "shape": (4, 3), "typestr": "<f4", "data": (4096, False), "version": 3,
+    }  # fmt: skip
+
+
+class Tensor:
+    """The same by DLPack."""
+
+    def __dlpack__(self, **_):
+        raise AssertionError("nobody asks a CPU's network for it")
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+
+@pytest.mark.parametrize("theirs", [Interface(), Tensor()], ids=["interface", "dlpack"])
+def test_arrays_on_a_gpu_are_refused_with_what_to_do(theirs):
+    X, y = np.ones((4, 3), np.float32), np.arange(4) % 2
+    trainer = steep.Trainer(steep.Sequential(steep.layers.Dense(2)), "cross_entropy", "sgd")
+    for name, given in {"X": (theirs, y), "y": (X, theirs)}.items():
+        with pytest.raises(TypeError, match=f'{name}: lies in the memory of a GPU.*device="cuda"'):
+            trainer.fit(*given, epochs=1, progress=False)
+    with pytest.raises(TypeError, match="sample_weight: lies in the memory of a GPU"):
+        trainer.fit(X, y, epochs=1, sample_weight=theirs, progress=False)
+    with pytest.raises(TypeError, match=r"X: lies in the memory of a GPU.*x\.cpu\(\)"):
+        trainer.net.build(3).predict(theirs)
+    with pytest.raises(ValueError, match=r'net\.to\("cuda"\)'):
+        trainer.net.state_dict(device="cuda")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from ..device_array import DeviceArray
 
 _GPUS = (2, 13)  # DLPack's kDLCUDA and kDLCUDAManaged
 _READ = ("uint8", "uint16", "int32", "int64", "float32", "float64")  # as they are
@@ -46,9 +47,8 @@ def taken(name: str, value: Any) -> _core.DeviceArray:
     TypeError, ValueError
         If it holds no real numbers, is masked, on another GPU, or not where it says.
     """
-    own = getattr(value, "_native", None)
-    if isinstance(own, _core.DeviceArray):
-        return own
+    if isinstance(value, DeviceArray):
+        return value._native
     if hasattr(value, "detach"):  # of PyTorch: without its graph
         value = value.detach()
     by_dlpack = hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__")

@@ -234,7 +234,7 @@ class Network(Body):
         Parameters
         ----------
         state
-            Arrays by name.
+            Arrays by name. Those on a GPU are copied to the CPU first.
         strict
             False: weights that `state` does not have stay as they are, and what it has besides is
             left out. One at least must be there, and those that are there must fit.

@@ -66,6 +66,8 @@ def fitting_shapes(
     for name, shape in shapes.items():
         value = state[name]
         if on_device.lies_there(value):
+            if _core.cuda_status():
+                raise on_device.refuse(name)
             value = on_device.taken(name, value).numpy()
         value = np.asarray(value)
         if value.dtype.kind not in "fiu":
