@@ -293,3 +293,19 @@ def test_a_second_run_allocates_nothing_and_reads_samples_once_a_call():
     fitted(made, X, y)
     assert counted("allocations") == before[0]
     assert counted("graph_launches") >= before[1] + 5, "it trained"
+
+
+@emulated
+def test_out_of_memory_leaves_the_point_where_it_was():
+    X, y = data()
+    made = trainer("cuda")
+    fitted(made, X, y, 3)
+    before = made.net.state_dict()
+    big = np.zeros((40000, 30), np.float32)
+    with (
+        emulating(limit=counted("bytes") + (1 << 20)),
+        pytest.raises(RuntimeError, match="MiB wanted"),
+    ):
+        fitted(made, big, np.zeros(40000, int), 1)
+    same(made.net.state_dict(), before)
+    same(fitted(made, X, y, 3)[1], fitted(trainer("cpu"), X, y, 6)[1])

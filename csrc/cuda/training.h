@@ -58,8 +58,9 @@ class CudaTraining : public Training {
   };
   struct Captured {
     int rows, steps;
-    unsigned
-        due;  // a bit for each objective, and above them one for each that goes uphill; or kPass, kHeld
+    // A bit for each objective, and above them one for each that goes uphill; of passes without an update what
+    // kind it is.
+    unsigned due;
     std::unique_ptr<Graph> graph;
   };
   // The table of a call: its steps, and what each has for every loss.
