@@ -74,6 +74,29 @@ def test_products_of_whole_numbers_are_exact(samples, inputs, hidden, outputs, p
     check_whole_numbers(make, (inputs,), samples, precision)
 
 
+# Enough rows for the largest tile of each width; fewer, and it is the next one.
+TILES = [
+    (15400, 37, 10), (15400, 37, 30), (3900, 37, 30), (3900, 37, 60), (7700, 37, 60),
+    (15400, 21, 60), (15400, 21, 100),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", TILES)
+@pytest.mark.parametrize("precision", ["float32", *BITS])
+def test_every_tile(shape, precision):
+    """See with_tile in product.cuh: forward, and dW, which is deep where the other is tall."""
+    samples, inputs, outputs = shape
+    if precision != "float32":
+        check_whole_numbers(
+            lambda: steep.Sequential(layers.Dense(outputs)), (inputs,), samples, precision
+        )
+        return
+    random = np.random.default_rng(outputs)
+    X, t = (random.standard_normal((samples, n)).astype(np.float32) for n in (inputs, outputs))
+    net = steep.Sequential(layers.Dense(outputs, "relu")).build((inputs,), seed=1)
+    same(*(passes(copy.deepcopy(net), X, t, **named) for named in ({}, {"device": "cuda"})))
+
+
 CONVOLUTIONS = {
     "plain": lambda: layers.Conv2D(9, 3, activation="relu"),
     "strided": lambda: layers.Conv2D(12, 5, 2, padding=1),
@@ -93,6 +116,21 @@ def test_convolutions_of_whole_numbers_are_exact(kind, precision):
         )
 
     check_whole_numbers(make, (9, 10, 2), 13, precision)
+
+
+@pytest.mark.parametrize("filters", [16, 30, 60, 72])
+@pytest.mark.parametrize("channels", [3, 8])
+@pytest.mark.parametrize("precision", ["float32", *BITS])
+def test_convolutions_in_every_tile(filters, channels, precision):
+    """Of channels that are read four at once, and one by one; forward and back."""
+
+    def make():
+        return steep.Sequential(
+            layers.Conv2D(channels, 1), layers.Conv2D(filters, 3, padding=1),
+            layers.Flatten(),
+        )  # fmt: skip
+
+    check_whole_numbers(make, (31, 32, 1), 16, precision)
 
 
 class Gram(layers.Layer):
