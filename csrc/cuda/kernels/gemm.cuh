@@ -28,6 +28,7 @@ namespace steep::cuda {
 template <int TM, int TN, int TK, int RM, int RN> struct Tile {
   static constexpr int tm = TM, tn = TN, tk = TK, rm = RM, rn = RN;
   static constexpr int across = TN / RN, threads = TM / RM * across;
+  static constexpr int unroll = RM * RN >= 64 ? 2 : RM * RN >= 16 ? 4 : 8;  // k of a loop
   static constexpr int together = 1;      // k that one place holds
   static constexpr bool by_rows = false;  // neighbouring k, or else sides, are together
   static_assert(TM % 8 == 0 && TN % 8 == 0 && TK % 8 == 0);
@@ -260,7 +261,6 @@ __global__ void __launch_bounds__(Tile::threads)
   constexpr int TK = Tile::tk, RM = Tile::rm, RN = Tile::rn;
   constexpr int kRows = Numbers<RM>::kRun, kColumns = Numbers<RN>::kRun;
   constexpr int kDown = Tile::tm / RM * kRows, kAcross = Tile::across * kColumns;  // of groups
-  [[maybe_unused]] constexpr int kUnroll = RM * RN >= 64 ? 2 : RM * RN >= 16 ? 4 : 8;
   STEEP_SHARED(s, Tile);
   const int t = static_cast<int>(threadIdx.x);
   const int row = t / Tile::across * kRows, column = t % Tile::across * kColumns;
@@ -292,7 +292,7 @@ __global__ void __launch_bounds__(Tile::threads)
     load.template operator()<kTurn>(k0 + 2 * TK);
     if (k0 < 0) return;
     const int depth = k - k0 < TK ? k - k0 : TK;  // not beyond: 0*0 + (-0) is +0
-#pragma unroll kUnroll
+#pragma unroll Tile::unroll
     for (int p = 0; p < depth; ++p) {
       const Numbers<RM> x(&s.a[kTurn][p][row], kDown);
       const Numbers<RN> y(&s.b[kTurn][p][column], kAcross);
