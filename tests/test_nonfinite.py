@@ -2,6 +2,8 @@
 
 import copy
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -130,3 +132,31 @@ def test_an_overflowing_rate_is_left_again_and_again_and_told_of():
 def test_other_words_are_refused():
     with pytest.raises(ValueError, match="nonfinite"):
         trainer().fit(X, Y, nonfinite="ignore", progress=False)
+
+
+APART = """
+import numpy as np, steep
+from steep import layers, optimizers
+random = np.random.default_rng(0)
+X = random.standard_normal((8, 64)).astype(np.float32)
+y = random.standard_normal((8, 3)).astype(np.float32)
+for k in range(40):
+    for count in (2, 3, 8):
+        with steep.threads(count):
+            body = [layers.Dense(200, "relu"), layers.Dense(120, "relu"), layers.Dense(3)]
+            trainer = steep.Trainer(steep.Sequential(*body), "mse", optimizers.SGD(3e38), seed=k)
+            try:
+                trainer.fit(X, y, epochs=3, batch_size=4, progress=False)
+            except steep.NonFiniteError:
+                continue
+            raise SystemExit("finite")
+print("together")
+"""
+
+
+def test_threads_leave_a_step_together_where_an_update_is_not_finite():
+    """One noted it while another still asked how the pass had gone: they waited for ever."""
+    run = subprocess.run(
+        [sys.executable, "-c", APART], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.stdout == "together\n", run.stderr

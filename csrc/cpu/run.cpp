@@ -19,7 +19,9 @@ template <class T> struct CpuTraining<T>::Loop {
   Halt* const halt;
   const bool polite;  // makes room for those who wait for the weights
   const double begun;
-  std::atomic<bool> bad_loss{false}, bad_gradient{false}, late{false};
+  // Each is written between two meetings, and read after the second by all, before any may write it anew: of a pass
+  // on the way, nobody asks what the update found, which the fastest thread may have begun.
+  std::atomic<bool> bad_loss{false}, bad_uphill{false}, bad_gradient{false}, late{false};
   std::atomic<bool> halted_rows{false}, halted_gradients{false};
   long done = 0;
   long end = 0;       // of the steps the threads are about to run
@@ -47,7 +49,7 @@ template <class T> struct CpuTraining<T>::Loop {
   bool late_now() const;
   void check() const;  // see invariants.h
   bool halted() const { return halted_rows || halted_gradients; }
-  bool stopped() const { return late || halted() || bad_loss || bad_gradient; }
+  bool stopped() const { return late || halted() || bad_loss || bad_uphill || bad_gradient; }
 };
 
 // Rows are added in order, whoever computed them.
@@ -92,6 +94,7 @@ bool CpuTraining<T>::Loop::pass(const Turn& turn, Step<T> step, long i, bool fir
   const Plan<T>& plan = *turn.goal.plan;
   const long rows = step.rows, part = stretch.data->at_once(rows);
   const bool parts = part < rows, leads = turn.thread == 0;
+  std::atomic<bool>& bad = first ? bad_loss : bad_uphill;
   const bool found = first && !parts && turn.goal.shared.any();  // done by the first objective
   T* const kept = parts ? turn.goal.kept_statistics.data() : nullptr;
   Watch<T>* const watch =
@@ -100,12 +103,11 @@ bool CpuTraining<T>::Loop::pass(const Turn& turn, Step<T> step, long i, bool fir
   if (leads && parts && first) plan.keep_statistics(kept);
   for (step.first = 0; step.first < rows; step.first += part) {
     step.rows = std::min(part, rows - step.first);
-    if (!plan.run(step, turn.thread, turn.threads, found, watch))
-      (first ? bad_loss : bad_gradient) = true;
+    if (!plan.run(step, turn.thread, turn.threads, found, watch)) bad = true;
     // Only the caller's own thread notes it; the others see it after the next meeting.
     if (step.halt != nullptr && leads && halt->wanted()) halted_rows = true;
     turn.meet();
-    const bool ends = halted_rows || bad_loss || bad_gradient;
+    const bool ends = halted_rows || bad;
     if (leads && parts && first && ends) plan.put_statistics(kept);
     if (halted_rows) return false;
     if (leads && first) record(turn.goal, step, i);
@@ -232,10 +234,11 @@ template <class T> Walked CpuTraining<T>::walk(const Stretch& stretch, Halt* hal
   }
   update.end(stretch.knobs, loop.done);
   if (loop.done > 0) step_seconds_ = (now() - begun) / static_cast<double>(loop.done);
-  const Bad bad = loop.halted()       ? Bad::Nothing
-                  : loop.bad_loss     ? Bad::Loss
-                  : loop.bad_gradient ? Bad::Gradient
-                                      : Bad::Nothing;
+  const bool gradient = loop.bad_uphill || loop.bad_gradient;
+  const Bad bad = loop.halted()   ? Bad::Nothing
+                  : loop.bad_loss ? Bad::Loss
+                  : gradient      ? Bad::Gradient
+                                  : Bad::Nothing;
   return {.done = loop.done,
           .bad = bad,
           .seconds = step_seconds_,
