@@ -25,11 +25,31 @@ template <bool kTogether> struct Side {
   using Line = const float*;
   Stack of;
   int step;
-  const float* from;
-  STEEP_HD Side part(int z) const { return {of, step, of.matrix(z)}; }
-  STEEP_HD Line line(int i) const { return from + (kFastK ? static_cast<long>(i) * step : i); }
-  STEEP_HD float at(Line line, int k) const {
-    return line[kFastK ? k : static_cast<long>(k) * step];
+  bool whole;  // four neighbours may be read at once
+  const float* from = nullptr;
+  Side(const Stack& all, int line)
+      : of(all), step(line),
+        whole(line % 4 == 0 && all.size % 4 == 0 && aligned(all.data, all.ld)) {}
+  STEEP_HD Side part(int z) const {
+    Side one = *this;
+    one.from = of.matrix(z);
+    return one;
+  }
+  STEEP_HD Line line(int i) const { return from + static_cast<long>(i) * step; }
+  STEEP_HD Four four(Line line, int k, int left) const
+    requires kTogether
+  {
+    return four_at(line + k, whole, left);
+  }
+  STEEP_HD Beside lines(int i, int all) const
+    requires(!kTogether)
+  {
+    return {from + i, all - i};
+  }
+  STEEP_HD Four four(const Beside& at, int k) const
+    requires(!kTogether)
+  {
+    return four_at(at.data + static_cast<long>(k) * step, whole, at.left);
   }
 };
 
@@ -59,10 +79,10 @@ void batch_matmul(const Place& at, const Pairs& of, const View& a, const View& b
     const Result to{stack(c, of.rows * of.columns), of.columns, accumulate, whole, nullptr};
     const Stack left = stack(a, of.rows * of.depth), right = stack(b, of.depth * of.columns);
     const auto by = [&](const auto& x) {
-      of.turned_b ? run_product(at, sizes, x, Side<true>{right, of.depth, nullptr}, to)
-                  : run_product(at, sizes, x, Side<false>{right, of.columns, nullptr}, to);
+      of.turned_b ? run_product(at, sizes, x, Side<true>{right, of.depth}, to)
+                  : run_product(at, sizes, x, Side<false>{right, of.columns}, to);
     };
-    of.turned_a ? by(Side<false>{left, of.rows, nullptr}) : by(Side<true>{left, of.depth, nullptr});
+    of.turned_a ? by(Side<false>{left, of.rows}) : by(Side<true>{left, of.depth});
   }
 }
 

@@ -28,7 +28,7 @@ namespace steep::cuda {
 template <int TM, int TN, int TK, int RM, int RN> struct Tile {
   static constexpr int tm = TM, tn = TN, tk = TK, rm = RM, rn = RN;
   static constexpr int across = TN / RN, threads = TM / RM * across;
-  static constexpr int unroll = RM * RN >= 64 ? 2 : RM * RN >= 16 ? 4 : 8;  // k of a loop
+  static constexpr int unroll = RM * RN >= 64 ? 1 : RM * RN >= 16 ? 4 : 8;  // k of a loop
   static constexpr int together = 1;      // k that one place holds
   static constexpr bool by_rows = false;  // neighbouring k, or else sides, are together
   static_assert(TM % 8 == 0 && TN % 8 == 0 && TK % 8 == 0);
