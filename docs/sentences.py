@@ -110,8 +110,8 @@ class Sentences:
 
 def beside(model: Sentences, folder: str, threads: int) -> None:
     """Print how far sentence-transformers is, and both times."""
-    import torch  # noqa: PLC0415
-    from sentence_transformers import SentenceTransformer  # noqa: PLC0415
+    import torch  # noqa: PLC0415  (a rival)
+    from sentence_transformers import SentenceTransformer  # noqa: PLC0415  (a rival)
 
     torch.set_num_threads(threads)
     other = SentenceTransformer(folder, device="cpu")

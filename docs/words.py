@@ -55,7 +55,7 @@ def tables(model: steep.SkipGram) -> None:
 
 def beside(text: list[list[str]]) -> None:
     """Time gensim on the same text, one thread."""
-    from gensim.models import Word2Vec  # noqa: PLC0415
+    from gensim.models import Word2Vec  # noqa: PLC0415  (a rival)
 
     options: dict[str, Any] = {"vector_size": UNITS, "window": 5, "min_count": 5, "negative": 5}
     start = time.process_time()

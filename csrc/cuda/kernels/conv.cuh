@@ -63,7 +63,10 @@ STEEP_HD Four four_found(const F& f, bool whole, const Line& line, int k, int le
   }
   Four x;
 #pragma unroll
-  for (int i = 0; i < 4; ++i) x.of[i] = i < left ? f.at(line, k + i) : 0.0f;
+  for (int i = 0; i < 4; ++i) {
+    const float* const p = i < left ? f.find(line, k + i) : nullptr;
+    x.of[i] = p ? *p : 0.0f;
+  }
   return x;
 }
 
@@ -87,10 +90,6 @@ struct Seen {
     const int place = s.in_image(line.y + tap.quotient * static_cast<int>(s.w.dilation[0]),
                                  line.x + tap.rest * static_cast<int>(s.w.dilation[1]));
     return place < 0 ? nullptr : line.image + place + of.rest;
-  }
-  STEEP_HD float at(const Line& line, int k) const {
-    const float* const p = find(line, k);
-    return p ? *p : 0.0f;
   }
   STEEP_HD Four four(const Line& line, int k, int left) const {
     return four_found(*this, whole, line, k, left);
@@ -149,10 +148,6 @@ struct Seeing {
                                   line.x - tap.rest * static_cast<int>(s.w.dilation[1]), width);
     return place < 0 ? nullptr : line.image + place + of.rest;
   }
-  STEEP_HD float at(const Line& line, int k) const {
-    const float* const p = find(line, k);
-    return p ? *p : 0.0f;
-  }
   STEEP_HD Four four(const Line& line, int k, int left) const {
     return four_found(*this, whole, line, k, left);
   }
@@ -172,7 +167,6 @@ struct FiltersTurned {
     const int row = of.quotient * s.inputs + n;
     return w.data + in_panels(w.panels, row, s.first_filter() + of.rest);
   }
-  STEEP_HD float at(Line n, int k) const { return *find(n, k); }
   STEEP_HD Four four(Line n, int k, int left) const { return four_found(*this, whole, n, k, left); }
 };
 

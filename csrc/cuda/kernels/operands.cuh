@@ -37,7 +37,6 @@ struct RowMajor {  // A(m, k)
   bool whole;  // lines may be read four at once
   explicit RowMajor(const Dense& of) : x(of), whole(aligned(of)) {}
   STEEP_HD Line line(int m) const { return x.row(m); }
-  STEEP_HD float at(Line line, int k) const { return line[k]; }
   STEEP_HD Four four(Line line, int k, int left) const { return four_at(line + k, whole, left); }
 };
 struct Beside {  // neighbours of which there are `left`
@@ -51,7 +50,6 @@ struct ColumnMajor {  // A(m, k) = x(k, m), or B(k, n) = x(k, n)
   bool whole;
   explicit ColumnMajor(const Dense& of) : x(of), whole(aligned(of)) {}
   STEEP_HD Line line(int m) const { return x.data + m; }
-  STEEP_HD float at(Line line, int k) const { return line[x.offset(k)]; }
   STEEP_HD Beside lines(int m, int all) const { return {x.data + m, all - m}; }
   STEEP_HD Four four(const Beside& of, int k) const {
     return four_at(of.data + x.offset(k), whole, of.left);
@@ -72,7 +70,6 @@ struct Packed {  // B(k, n) = w(k, n)
     const int panel = n / static_cast<int>(kPanel);
     return {w.data + w.panels.offset(panel) + n % static_cast<int>(kPanel), w.panels.width(panel)};
   }
-  STEEP_HD float at(Line line, int k) const { return line.data[k * line.step]; }
   STEEP_HD Strip lines(int n, int all) const {
     const Strided of = line(n < all ? n : 0);  // what lies beyond is not looked at
     return {n < all ? of.data : nullptr, static_cast<int>(of.step)};
@@ -87,7 +84,6 @@ struct PackedTurned {  // B(k, n) = w(n, k)
   using Line = int;
   Weight w;
   STEEP_HD Line line(int n) const { return n; }
-  STEEP_HD float at(Line n, int k) const { return w.data[in_panels(w.panels, n, k)]; }
   STEEP_HD Four four(Line n, int k, int left) const {
     return four_at(w.data + in_panels(w.panels, n, left > 0 ? k : 0), true, left);
   }
