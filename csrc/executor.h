@@ -200,6 +200,9 @@ class Training {
   virtual long bytes() const = 0;                // of slots, and of gradients where they are kept
   virtual long plan_bytes() const = 0;           // of what was reserved
   virtual long plan_bytes(long rows) const = 0;  // of what would be
+
+  // How the steps of the last walk were made, where a device has several ways, and why; for tests.
+  virtual std::string steps_by() const { return ""; }
 };
 
 // What to derive of one batch in training mode, and where it goes: arrays of doubles, one a parameter,

@@ -66,11 +66,13 @@ def trainer_of(made, device, **more):
     )
 
 
-def play(made, device, **more):
+def play(made, device, *, told=False, **more):
+    """Train, predict, evaluate; told, return how steps were made, too."""
     trainer = trainer_of(made, device, **more)
     history = trainer.fit(made.X, made.y, progress=False, **made.fit)
     inputs = (made.X, made.y)
-    return left(trainer, history), made.net.predict(made.X), trainer.evaluate(*inputs)
+    found = left(trainer, history), made.net.predict(made.X), trainer.evaluate(*inputs)
+    return (found, trainer._run.session().steps_by()) if told else found
 
 
 def net(*body):

@@ -322,6 +322,14 @@ class PySession {
     }
     released([&](Session& s) { s.assign_slots(values); });
   }
+  std::string steps_by() const {
+    std::string by;
+    released([&](Session& s) {
+      const Inside looking(s.gate(), Inside::kRead);
+      by = s.steps_by();
+    });
+    return by;
+  }
   py::dict memory(std::optional<long> batch_size) const {
     long store, snapshot, arena;
     released([&](Session& s) {
@@ -418,6 +426,7 @@ void bind_session(py::module_& m) {
       .def("get_slot", &PySession::get_slot, arg("slot"), arg("name"))
       .def("copy_out", &PySession::copy_out)
       .def("assign_slots", &PySession::assign_slots, arg("slots"))
+      .def("steps_by", &PySession::steps_by)
       .def("memory", &PySession::memory, arg("batch_size") = py::none());
 }
 

@@ -15,6 +15,7 @@ namespace {
 constexpr long kMostSteps = 4096;  // of a call
 constexpr int kTogether = 16;      // steps of the larger graph
 constexpr long kAlign = 256;
+constexpr const char* kOneBlock = "one block";
 
 long aligned(long bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
@@ -212,9 +213,26 @@ const Graph& CudaTraining::graph(int rows, int steps, unsigned due, bool apart) 
   });
 }
 
+// Why steps of the table are graphs; "" where they stay in one block.
+std::string CudaTraining::why_graphs(const Table& table) const {
+  if (!resident_) return why_graphs_;
+  if (parts_ > 1) return "a step in parts";
+  for (const unsigned due : table.due) {
+    if (due >> kObjectives != 0) return "a gradient from uphill";
+  }
+  return stays_away(goals_[0].plan->feed());
+}
+
 // Steps from `from` on, `most` at the most; how many.
 long CudaTraining::enqueue(const Table& table, long from, long most, bool apart) {
   const long end = std::min(static_cast<long>(table.sizes.size()), from + most);
+  if (steps_by_ == kOneBlock) {
+    const long step = kMostSteps * terms_;
+    resident_->enqueue(place(table.sizes[from]), goals_[0].plan->feed(),
+                       {sums_, sums_ + step, sums_ + 2 * step}, apart,
+                       static_cast<int>(end - from));
+    return end - from;
+  }
   const long together = std::max(1, kTogether / parts_);
   const auto alike = [&](long i, long k) {
     return table.sizes[i] == table.sizes[k] && table.due[i] == table.due[k];
@@ -272,6 +290,8 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
   if (other) graphs_.clear();
   key_ = std::move(key);
   lay_out(table, stretch.knobs);
+  const std::string why = why_graphs(table);
+  steps_by_ = why.empty() ? kOneBlock : "graphs: " + why;
   const Goal& first = goals_[0];  // of several objectives none looks ahead
   const Place start = place_of(first, place(table.sizes[0]));
   first.update->begin(start);

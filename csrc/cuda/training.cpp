@@ -96,6 +96,7 @@ long CudaTraining::plan_bytes(long rows) const {
 
 // The plans there are stay until the larger ones exist.
 void CudaTraining::reserve(long rows) {
+  settle(rows);
   if (goals_[0].plan && goals_[0].plan->capacity() >= rows) return;
   std::shared_ptr<Memory> arena;
   if (goals_.size() > 1) {
@@ -108,6 +109,24 @@ void CudaTraining::reserve(long rows) {
   }
   graphs_.clear();
   for (std::size_t i = 0; i < goals_.size(); ++i) goals_[i].plan = std::move(larger[i]);
+}
+
+// What holds larger batches holds these.
+void CudaTraining::settle(long rows) {
+  const Goal& goal = goals_[0];
+  if (resident_ && rows <= resident_->rows() && resident_on()) return;
+  resident_.reset();
+  why_graphs_ = !resident_on()                        ? "STEEP_RESIDENT=off"
+                : products_ != Products::Exact        ? "products are not exact"
+                : goals_.size() > 1 || goal.every > 1 ? "more than one objective"
+                : !goal.update                        ? "a method for full batches"
+                                                      : "";
+  if (!why_graphs_.empty()) return;
+  Chain chain(goal.program, weights_->layout(), goal.recipe, knobs_.columns, rows,
+              most_shared_memory());
+  why_graphs_ = chain.why_not;
+  if (!why_graphs_.empty()) return;
+  resident_ = std::make_unique<ResidentSteps>(std::move(chain), *goal.update, *weights_, stream_);
 }
 
 void CudaTraining::add_row(Table& to, const Batcher& data, Position at, const double* knobs) const {

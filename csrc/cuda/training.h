@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "cuda/update.h"
+#include "cuda/resident.h"
 
 namespace steep::cuda {
 
@@ -43,6 +43,7 @@ class CudaTraining : public Training {
   long bytes() const override;
   long plan_bytes() const override;
   long plan_bytes(long rows) const override;
+  std::string steps_by() const override { return steps_by_; }
 
  protected:
   // What a captured graph was made for.
@@ -75,6 +76,9 @@ class CudaTraining : public Training {
   void use(const Batcher& data);
   // Writes the rows and knobs of a call, and puts the cursor on its first step.
   void lay_out(const Table& table, const double* knobs);
+  // Steps of batches of up to so many rows stay in one block, where they can.
+  void settle(long rows);
+  std::string why_graphs(const Table& table) const;
   void make_tables();
   Place place(long rows, int ahead = 0) const;
   Place place_of(const Goal& goal, Place at) const;
@@ -129,7 +133,10 @@ class CudaTraining : public Training {
   CudaStore slots_;  // of one objective after the other
   Memory gradients_;
   std::vector<Goal> goals_;
-  int terms_ = 0;  // of all of them
+  std::unique_ptr<ResidentSteps> resident_;
+  std::string why_graphs_ = "nothing was asked for",
+              steps_by_;  // of all batches, and of the last ones
+  int terms_ = 0;         // of all of them
   Shown shown_;
   Key key_{};  // of the graphs there are
   std::vector<Captured> graphs_;

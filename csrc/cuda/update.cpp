@@ -2,6 +2,7 @@
 #include "cuda/update.h"
 
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
 #include "cuda/arrays.h"
@@ -120,6 +121,7 @@ Update::Update(const Recipe& recipe, const std::vector<bool>& moved, const CudaS
            sums,
            sums + n,
            sums + n + parameters};
+  host_ruled_ = std::move(ruled);
 }
 
 Column Update::column(bool apart) const {

@@ -17,6 +17,9 @@ class Update {
 
   float* gradients() const { return gradients_; }
   bool looks_ahead() const { return looks_ahead_; }
+  // Of each parameter, in the host's memory; and the lists that clipping together goes by.
+  const std::vector<Ruled>& ruled() const { return host_ruled_; }
+  const Clip& clip_lists() const { return clip_; }
 
   // Reads from a row of knobs what launches depend on; whether that is another than before.
   bool take(const double* row);
@@ -51,6 +54,7 @@ class Update {
   Memory lists_, sums_, moving_;
   std::vector<Ours> groups_;
   Clip clip_{};
+  std::vector<Ruled> host_ruled_;
   const Ruled* ruled_ = nullptr;
   int tasks_ = 0;
   bool looks_ahead_ = false;

@@ -14,6 +14,12 @@
   extern __shared__ Four name##_fours[]; \
   T* const name = reinterpret_cast<T*>(name##_fours)
 #endif
+// A function of the device that is called, not copied to where it is used.
+#if defined(__CUDACC__)
+#define STEEP_CALLED __noinline__
+#else
+#define STEEP_CALLED __attribute__((noinline))
+#endif
 
 namespace steep::cuda {
 

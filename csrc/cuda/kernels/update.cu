@@ -10,36 +10,6 @@ namespace {
 
 constexpr int kEach = 4, kThreads = 512;  // a task at once
 
-// Outside of the kernel: nvcc refuses a call of std::array::size() in it, constant or not.
-template <class Rule>
-constexpr int slots_of = rules::kFactored<Rule> ? 0 : static_cast<int>(Rule::kSlots.size());
-
-// A rule whose step has the decay for an argument does with it what it says; of others the weight loses it
-// before.
-template <class Rule>
-STEEP_HD void step(float& weight, float g, float* s,
-                   const typename Rule::template Knobs<float>& knobs, float decay) {
-  if constexpr (requires { Rule::template step<float>(weight, g, s, knobs, decay); }) {
-    Rule::template step<float>(weight, g, s, knobs, decay);
-  } else {
-    weight = fma_(-decay, weight, weight);
-    Rule::template step<float>(weight, g, s, knobs);
-  }
-}
-
-struct Penalty {
-  float l1, l2, bound;
-  STEEP_HD float operator()(float g, float w) const {
-    float x = l1 == 0.0f && l2 == 0.0f ? g : fma_(l1, sign_(w), fma_(l2, w, g));
-    x = x > bound ? bound : x;  // written so that NaN passes
-    return x < -bound ? -bound : x;
-  }
-};
-// Of a parameter, from its group's knobs.
-__device__ __forceinline__ Penalty penalty_of(const float* group, bool decay) {
-  return {decay ? group[kL1] : 0.0f, decay ? group[kL2] : 0.0f, group[kClipValue]};
-}
-
 // The rows of a task that move, a bit each: all, or those that have a gradient in one of the blocks beside each
 // other.
 __device__ __forceinline__ unsigned long long moving_of(const Column& column, const Ruled& ruled,
@@ -92,52 +62,20 @@ __global__ void __launch_bounds__(kThreads) sweep(Now now, Group group, Column c
   const float* const mine = row + group.knobs;
   if (t < own) reinterpret_cast<float*>(&shared)[t] = mine[kGroupKnobs + t];
   __syncthreads();
-  const typename Rule::template Knobs<float> knobs = shared;
-  const bool apart = column.scales != nullptr;
-  const Penalty penalty = penalty_of(mine, ruled.decay != 0);
-  const bool plain =
-      kTwice || apart ||
-      (mine[kL1] == 0.0f && mine[kL2] == 0.0f && !(mine[kClipValue] < __builtin_inff()));
-  const float decay = ruled.decay ? mine[kDecay] : 0.0f;
-  const Scale scale(column, task);
   float factor = 0;  // of a rule with two passes: penalties were the first one's
   if constexpr (kTwice) factor = static_cast<float>(column.factors[task.parameter]);
-  const bool begins = kFollowed && row[kStart] != 0.0f, pulls = kFollowed && row[kPull] != 0.0f;
-  const float rate = kFollowed ? row[kAverage] : 0.0f;
+  const Mover<Rule, kFollowed> mover(shared, row, mine, ruled.decay != 0, column.scales != nullptr,
+                                     Scale(column, task), factor);
   bool bad = false;
   if (there) {
 #pragma unroll
     for (int j = 0; j < kEach; ++j) {
-      float weight = w.of[j], gradient = g.of[j], slot[kMostSlots];
+      float slot[kMostSlots];
 #pragma unroll
       for (int k = 0; k < count; ++k) slot[k] = s[k].of[j];
-      const auto passed = [&](float look, float by, bool pull) {
-        if constexpr (kFollowed)
-          follow<Rule::kLookAhead>(average.of[j], weight, Rule::kLookAhead ? slot[count - 1] : 0.0f,
-                                   look, by, pull);
-      };
-      float look = 0, look_next = 0;
-      if constexpr (Rule::kLookAhead) look = knobs.look, look_next = knobs.look_next;
-      if (!plain) gradient = penalty(gradient, weight);
-      if (begins) passed(look, 1.0f, false);
-      if constexpr (Rule::kLookAhead)
-        weight = rules::look_back_weight(weight, slot[count - 1], look);
-      if constexpr (kTwice) {
-        if constexpr (!rules::kFactored<Rule> && !rules::kOrthogonal<Rule>)
-          gradient = scale(gradient);  // a direction is as it is
-        Rule::template step<float>(weight, rules::kKeepsGradient<Rule> ? gradient : 0.0f, slot,
-                                   knobs, decay, factor);
-      } else if (!kSparse || moves(moving, ruled, task, kEach * t + j)) {
-        step<Rule>(weight, scale(gradient), slot, knobs, decay);
-      }
-      if constexpr (Rule::kLookAhead)
-        weight = rules::look_ahead_point(weight, slot[count - 1], look_next);
-      bad = bad || !is_finite(weight);
-      const float v = Rule::kLookAhead ? slot[count > 0 ? count - 1 : 0] : 0.0f;
-      if (ruled.bounded) bring_back<Rule::kLookAhead>(ruled, weight, v, look_next);
-      if ((rate != 0.0f || pulls) && !ruled.waits) passed(look_next, rate, pulls);
-      if (ruled.bounded && pulls) bring_back<Rule::kLookAhead>(ruled, weight, v, look_next);
-      w.of[j] = weight;
+      const bool moved = !kSparse || moves(moving, ruled, task, kEach * t + j);
+      const bool finite = mover(ruled, w.of[j], g.of[j], slot, average.of[j], moved);
+      bad = bad || !finite;
 #pragma unroll
       for (int k = 0; k < count; ++k) s[k].of[j] = slot[k];
     }
@@ -192,41 +130,12 @@ __global__ void __launch_bounds__(128)
   if (there && lane == 0) squares[task.number] = sum;
 }
 
-// At or below its limit a gradient stays as it is, to the bit.
-__device__ __forceinline__ double clipped(const Clip& c, const double* row, int p) {
-  const double most = row[c.knobs[p] + kClipParameter], length = c.lengths[p];
-  return length > most ? most / length : 1.0;
-}
-
-// Length of every parameter's gradient, then of all of it, in the order of tasks.
 __global__ void __launch_bounds__(256) clip_tasks(Now now, Clip c) {
   STEEP_SHARED(all, double);
   if (stopped(now, true)) return;  // the same for all threads
-  const int t = static_cast<int>(threadIdx.x);
   const double* const row = now.limits + static_cast<long>(here(now)) * now.columns + now.first;
-  for (int p = t; p < c.parameters; p += 256) {
-    double sum = 0;
-    for (int i = c.first[p]; i < c.first[p + 1]; ++i) sum += c.squares[i];
-    c.lengths[p] = __builtin_sqrt(sum);
-  }
-  __syncthreads();
-  if (t == 0) {
-    double sum = 0;
-    for (int p = 0; p < c.parameters; ++p) {
-      const double factor = clipped(c, row, p);
-      for (int i = c.first[p]; i < c.first[p + 1]; ++i)
-        sum += factor < 1 ? factor * factor * c.squares[i] : c.squares[i];
-    }
-    const double total = __builtin_sqrt(sum), most = row[kClipNorm];
-    all = total > most ? most / total : 1.0;
-    // Where it is not finite nothing moves.
-    if (!is_finite(total)) now.cursor->bad_update = when(now);
-  }
-  __syncthreads();
-  for (int p = t; p < c.parameters; p += 256) {
-    const double factor = all * clipped(c, row, p);
-    for (int i = c.first[p]; i < c.first[p + 1]; ++i) c.scales[i] = factor;
-  }
+  // Where it is not finite nothing moves.
+  if (!clip_all<256>(c, row, all) && threadIdx.x == 0) now.cursor->bad_update = when(now);
 }
 
 __global__ void __launch_bounds__(kThreads) look_tasks(Now now, Group group, Column column, int v,

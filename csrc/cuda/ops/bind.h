@@ -1,6 +1,7 @@
 // How an op becomes launches: what it is bound to, and a function for each op that has kernels. Those that
 // have none are refused by name.
 #pragma once
+#include <cmath>
 #include <functional>
 #include <vector>
 
@@ -39,6 +40,11 @@ struct Bound {
   std::function<const float*(const std::vector<double>&)> keep;
   std::function<SparseRows(const SparseRows&)> lay;  // the same of a matrix
 };
+
+// An element is kept where its word reaches this: probability 1 - rate to 32 bits.
+inline uint32_t threshold_of(double rate) {
+  return static_cast<uint32_t>(std::llround(rate * 4294967296.0));
+}
 
 inline Function function_of(const Fused& f) { return {f.activation, static_cast<float>(f.alpha)}; }
 

@@ -7,11 +7,6 @@ namespace steep::cuda {
 
 namespace {
 
-// An element is kept where its word reaches this: probability 1 - rate to 32 bits.
-uint32_t threshold_of(double rate) {
-  return static_cast<uint32_t>(std::llround(rate * 4294967296.0));
-}
-
 Launch slopes(const ops::Sloping& op, const Bound& to, const View& dy, const View& x) {
   const float lower = static_cast<float>(op.low);
   const float range = static_cast<float>((op.high - op.low) * 0x1p-32);
