@@ -21,6 +21,10 @@ NAMED = re.compile(
     r"(\d+) bytes spill loads\n.*?Used (\d+) registers"
 )
 
+SPILLED = re.compile(
+    r"Function properties for (\S+)\n.*?(\d+) bytes spill stores, (\d+) bytes spill loads"
+)
+
 
 def compiled(file, arch, folder):
     """Return what nvcc says of one file, and its PTX."""
@@ -63,6 +67,7 @@ def report(archs):
                 kernels = collections.defaultdict(list)
                 for name, _, stores, loads, registers in NAMED.findall(said):
                     kernels[short(name)].append((int(registers), int(stores), int(loads)))
+                for name, stores, loads in SPILLED.findall(said):  # functions that are called, too
                     if max(int(stores), int(loads)) > MOST_SPILLED:
                         wrong.append(f"{file.name}, {arch}: {name} spills {stores}, {loads} bytes")
                 for name, of in sorted(kernels.items()):

@@ -303,6 +303,7 @@ ResidentSteps::ResidentSteps(Chain chain, const Update& update, const CudaStore&
   of_.weights = weights.column(0);
   of_.column = chain_.column;
   of_.size = static_cast<int>(weights.layout().size);
+  of_.rule = chain_.rule;
   of_.slots = chain_.slots;
   of_.averages = chain_.averages;
   of_.clip = update.clip_lists();
@@ -320,7 +321,7 @@ void ResidentSteps::enqueue(const Place& at, const Feed& feed, const Sums& sums,
   std::copy_n(feed.targets.begin(), targets, of_.targets);
   of_.truth = feed.truths[0];
   of_.sums = sums;
-  resident(at, chain_.rule, of_, steps);
+  resident(at, of_, steps);
 }
 
 std::string stays_away(const Feed& feed) {

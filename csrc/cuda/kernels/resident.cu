@@ -91,11 +91,12 @@ __device__ STEEP_CALLED bool limit(const Resident& of, std::byte* memory, int tu
 }
 
 // One step of the rule for all weights; whether one is not finite any more.
-template <class Rule> __device__ __forceinline__ bool move_all(const Room& room) {
+template <class Rule>
+__device__ STEEP_CALLED bool move_all(const Resident& of, std::byte* memory, int turn) {
+  const Room room{memory, of, turn};
   constexpr int kSlots = slots_of<Rule>,
                 kOwn =
                     static_cast<int>(sizeof(typename Rule::template Knobs<float>) / sizeof(float));
-  const Resident& of = room.of;
   const float* const row = room.of_turn<float>(of.at.knobs);
   float* const w = room.column(0);
   bool bad = false;
@@ -139,7 +140,16 @@ template <class Rule> __device__ __forceinline__ bool move_all(const Room& room)
   return bad;
 }
 
-template <class Rule>
+// The rule is one of a list, as activations and losses are: a kernel each would hold ten times the code.
+template <int kFirst, class R, class... More>
+__device__ __forceinline__ bool move_by(const Resident& of, std::byte* memory, int turn,
+                                        List<R, More...>) {
+  if constexpr (sizeof...(More) > 0)
+    if (of.rule != kFirst) return move_by<kFirst + 1>(of, memory, turn, List<More...>{});
+  if constexpr (rules::kSums<R> == 0) return move_all<R>(of, memory, turn);
+  return false;  // of no chain
+}
+
 __global__ void __launch_bounds__(kThreads)
     stay(Now now, const __grid_constant__ Resident of, int steps) {
   STEEP_DYNAMIC_SHARED(floats, float);
@@ -168,7 +178,7 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
     bool bad = false;
     if (of.apart) bad = !limit(of, memory, turn);
-    const bool moved = move_all<Rule>(Room{memory, of, turn});
+    const bool moved = move_by<0>(of, memory, turn, rules::All{});
     if (__syncthreads_or(bad || moved)) bad_update = moment;
   }
   go_out(of, memory);
@@ -178,17 +188,6 @@ __global__ void __launch_bounds__(kThreads)
   now.cursor->bad_update = bad_update;
 }
 
-template <class Rule> void run(const Place& at, const Resident& of, int steps) {
-  if constexpr (rules::kSums<Rule> == 0) {
-    const auto bytes = static_cast<std::size_t>(of.at.bytes);
-    start_with(bytes, at.stream, dim3(1), dim3(kThreads), stay<Rule>, at.now, of, steps);
-  }
-}
-template <class... R>
-void run_rule(int rule, const Place& at, const Resident& of, int steps, List<R...>) {
-  static constexpr void (*all[])(const Place&, const Resident&, int) = {run<R>...};
-  all[rule](at, of, steps);
-}
 template <class... R> bool one_pass(int rule, List<R...>) {
   static constexpr bool all[] = {(rules::kSums<R> == 0)...};
   return all[rule];
@@ -198,8 +197,9 @@ template <class... R> bool one_pass(int rule, List<R...>) {
 
 bool stays(int rule) { return one_pass(rule, rules::All{}); }
 
-void resident(const Place& at, int rule, const Resident& of, int steps) {
-  run_rule(rule, at, of, steps, rules::All{});
+void resident(const Place& at, const Resident& of, int steps) {
+  start_with(static_cast<std::size_t>(of.at.bytes), at.stream, dim3(1), dim3(kThreads), stay,
+             at.now, of, steps);
 }
 
 }  // namespace steep::cuda

@@ -97,7 +97,7 @@ struct Resident {
   float* weights;  // the column in device memory
   int column;      // numbers of one, of 32 at a time
   int size;        // those that there are
-  int slots;       // of the rule
+  int rule, slots;
   bool averages;
   bool apart = false;  // gradients are clipped together, by these lists
   Clip clip{};
@@ -111,9 +111,9 @@ struct Resident {
   Sums sums{};
 };
 
-// Has a rule a kernel?
+// May a rule move the weights of a block?
 bool stays(int rule);
 // The next steps of the table, all of them in one launch.
-void resident(const Place& at, int rule, const Resident& of, int steps);
+void resident(const Place& at, const Resident& of, int steps);
 
 }  // namespace steep::cuda
