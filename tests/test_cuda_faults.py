@@ -1,4 +1,4 @@
-"""Values that leave the number format: both devices tell the same step, op, direction and sample."""
+"""Values that leave the number format: both devices tell the same step, op and sample."""
 
 import numpy as np
 import pytest
