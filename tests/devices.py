@@ -46,6 +46,10 @@ def same(a, b, where=""):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), where
 
 
+def there(net):
+    return net.to("cuda")
+
+
 def told(error):
     """Return what both devices say of a fault."""
     return (

@@ -60,7 +60,7 @@ class History:
             If pandas is missing.
         """
         try:
-            import pandas as pd  # noqa: PLC0415
+            import pandas as pd  # noqa: PLC0415  (an extra)
         except ImportError:
             raise ImportError("to_frame: pandas is not installed: `pip install pandas`") from None
         return pd.DataFrame(self.history, index=pd.RangeIndex(1, len(self) + 1, name="epoch"))
