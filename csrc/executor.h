@@ -2,6 +2,7 @@
 // them. A session knocks a few times a second; nothing declared here is called inside of a step.
 #pragma once
 #include <atomic>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -121,6 +122,8 @@ struct Recorded {
   }
 };
 
+constexpr long kUnlimited = std::numeric_limits<long>::max();
+
 // Steps to be done, which may go on into later epochs, and where their numbers go: sums over each batch, of the terms of all objectives; where
 // one is not due they are left as they are.
 struct Stretch {
@@ -132,6 +135,7 @@ struct Stretch {
   bool separate;        // gradients of all parameters are finished before the first update
   double *loss, *right, *weight;  // (count, terms)
   Recorded recorded = {};
+  long evaluations = kUnlimited;  // of the objective: a method ends with the step beyond them
 };
 
 enum class Bad { Nothing, Loss, Gradient };
@@ -154,7 +158,8 @@ struct Walked {
   long done;  // steps whose update was done
   Bad bad;  // what was not finite of the step after those; only a loss leaves the weights alone, ...
   double seconds;        // of one step, the last time some were done
-  bool settled = false;  // the last step of a method found nothing left to gain
+  bool settled = false;  // a method found nothing left to gain, or was allowed no more
+  long evaluations = 0;  // of the objective, by a method
   int objective = 0;     // whose
   bool half = false;     // ... unless an objective before had moved its own
 };

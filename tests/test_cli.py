@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -364,7 +365,8 @@ def test_wrong_words_are_refused_in_one_line(tmp_path, capsys, arguments, messag
 
 
 def test_a_csv_file_without_target(table, capsys):
-    assert "--target COLUMN" in refused(capsys, "train", table)
+    said = refused(capsys, "train", table)
+    assert "--target COLUMN; the columns are 'a', 'b', 'price', 'kind'." in said
     assert "the columns are 'a', 'b', 'price', 'kind'" in refused(
         capsys, "train", table, "--target", "prise"
     )
@@ -495,8 +497,10 @@ def test_resume_takes_no_other_settings(tmp_path, capsys):
 def test_info_lists_version_and_extras(capsys):
     assert cli.main(["info"]) == 0
     out = capsys.readouterr().out
-    for word in ("version", "isa", "threads", "cuda", "matplotlib", "tensorboardX"):
+    for word in ("version", "isa", "threads", "cuda", "processor", "matplotlib", "tensorboardX"):
         assert word in out
+    assert f"numpy         {np.__version__}\n" in out
+    assert f" {platform.python_version()}\n" in out
     assert steep.__version__ in out
 
 

@@ -1,5 +1,6 @@
-"""What `fit` shows on a terminal of 80 columns: lines of epochs that stay, a bar that goes."""
+"""What `fit` shows on a terminal of 80 columns and in notebooks: lines that stay, a bar."""
 
+import json
 import os
 import re
 import struct
@@ -72,3 +73,44 @@ def test_many_short_epochs_do_not_flood():
     lines = [line for line in stays(shown(300, "[]")) if line]
     assert len(lines) < 40
     assert lines[-2].startswith("epoch 300/300")
+
+
+NOTEBOOK = """
+import numpy as np, steep
+X = np.random.default_rng(0).normal(size=(2000, 8)).astype("float32")
+y = (X[:, 0] > 0).astype(int)
+net = steep.Sequential(steep.layers.Dense(16, "relu"), steep.layers.Dense(2))
+trainer = steep.Trainer(net, "cross_entropy", "adam", seed=0)
+history = trainer.fit(X, y, epochs=200, validation=(X, y))
+history
+"""
+
+
+def test_a_cell_of_a_notebook_keeps_some_epochs_and_shows_tables():
+    """In a kernel of Jupyter, started as notebooks start it."""
+    pytest.importorskip("ipykernel")
+    code = (
+        "import json, sys\n"
+        "from jupyter_client.manager import start_new_kernel\n"
+        "manager, client = start_new_kernel(startup_timeout=60)\n"
+        "sent = []\n"
+        "hook = lambda message: sent.append((message['msg_type'], message['content']))\n"
+        "client.execute_interactive(sys.argv[1], output_hook=hook, timeout=60)\n"
+        "client.stop_channels()\n"
+        "manager.shutdown_kernel(now=True)\n"
+        "print(json.dumps(sent))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, NOTEBOOK], capture_output=True, text=True, check=True
+    )
+    sent = json.loads(run.stdout)
+    assert not [content for kind, content in sent if kind == "error"]
+    text = "".join(content["text"] for kind, content in sent if kind == "stream")
+    lines = [line for line in stays(text) if line]
+    assert len(lines) < 40
+    assert re.match(r"epoch 1/200 +loss .* +val_loss \d", lines[0])
+    assert re.match(r"epoch 200/200 +loss .* +val_loss \d", lines[-1])
+    assert max(map(len, re.split(r"[\r\n]+", text))) <= 80
+    (shown,) = [content["data"] for kind, content in sent if kind == "execute_result"]
+    assert shown["text/plain"].startswith("History(200 epochs")
+    assert "<table>" in shown["text/html"]

@@ -152,6 +152,36 @@ def test_tables(kind, library, iris):
         fitted.predict(table[["b", "a", "c", "d"]])
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize(
+    "column, message",
+    [
+        (["red", "blue", None] * 20, "'second' is not all numbers; encode it, as OneHotEncoder"),
+        ([1.5, None, 2.5] * 20, "'second' has missing cells; fill them, as SimpleImputer does"),
+    ],
+)
+def test_columns_that_are_no_numbers_are_named(library, column, message, iris):
+    frames = pytest.importorskip(library)
+    given = {"first": np.arange(60.0), "second": column, "third": column}
+    for kind in FOUR:
+        with pytest.raises((TypeError, ValueError), match=f"X: column {message}"):
+            quick(kind).fit(frames.DataFrame(given), np.arange(60) % 2)
+    if library == "pandas":  # of polars scikit-learn takes them as numbers
+        given["second"] = frames.date_range("2026-01-01", periods=60)
+        with pytest.raises(TypeError, match="X: column 'second' holds times"):
+            quick(MLPClassifier).fit(frames.DataFrame(given), np.arange(60) % 2)
+    fitted = quick(MLPClassifier).fit(frames.DataFrame(given)[["first"]], np.arange(60) % 2)
+    late = frames.DataFrame({"first": [0.5, None]})
+    with pytest.raises(ValueError, match="column 'first' has missing cells"):
+        fitted.predict(late)
+
+
+@pytest.mark.parametrize("wrong", ["64", [64, "a"], 6.5, [True]])
+def test_units_that_are_no_numbers(wrong):
+    with pytest.raises(TypeError, match="hidden_layer_sizes must be an int"):
+        MLPClassifier(wrong).fit([[0.0], [1.0]], [0, 1])
+
+
 @pytest.mark.parametrize("kind", FOUR)
 def test_copies_and_pickles(kind, iris, tmp_path):
     X, y = iris

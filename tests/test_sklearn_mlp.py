@@ -122,9 +122,22 @@ def test_lbfgs_ends_as_low(name, tables):
     a, b = (kind(max_iter=400, **given).fit(*tables[name]) for kind in kinds(name))
     assert b.loss_ < a.loss_ + 0.03 * abs(a.loss_)
     assert b.score(*tables[name]) > a.score(*tables[name]) - 0.02
-    limited = type(b)(max_fun=4, **given)
-    with pytest.warns(ConvergenceWarning, match=r"after 4 iteration"):
-        limited.fit(*tables[name])
+
+
+@quiet
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("name", ["classes", "value"])
+def test_lbfgs_counts_evaluations(name, activation, tables):
+    """A fit ends with the iteration that goes beyond `max_fun`, which scikit-learn's does, too."""
+    given = {"activation": activation, "solver": "lbfgs", "max_iter": 150, "random_state": 1}
+    for most in (1, 3, 6, 10):
+        a, b = (kind(max_fun=most, **given) for kind in kinds(name))
+        a.fit(*tables[name])
+        with pytest.warns(ConvergenceWarning, match=f"the limit max_fun={most} was reached"):
+            b.fit(*tables[name])
+        assert b.n_iter_ == a.n_iter_ <= most
+    with pytest.warns(ConvergenceWarning, match="the limit max_iter=2 was reached"):
+        type(b)(**{**given, "max_iter": 2}).fit(*tables[name])
 
 
 def test_one_step_by_hand():

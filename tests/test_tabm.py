@@ -20,7 +20,7 @@ def member(state, k, x):
     names = list(state)
     scales = [n for n in names if n.startswith("conv1d")]
     dense = [n for n in names if n.startswith("dense")]
-    h = x * state[scales[0]].reshape(K, F)[k]
+    h = x * state[scales[0]].reshape(K, x.shape[1])[k]
     pairs = zip(scales[1:5:2], scales[2:6:2], strict=True)
     for weight, (scale, shift) in zip(dense, pairs, strict=True):
         h = h @ state[weight]
@@ -39,6 +39,38 @@ def test_each_member_is_a_dense_network_of_its_own():
     for k in range(K):
         np.testing.assert_allclose(out[:, k], member(state, k, X), rtol=2e-5, atol=1e-6)
     assert net.num_parameters == K * F + F * U + 2 * K * U + U * U + 2 * K * U + K * (U * C + C)
+
+
+def test_numbers_are_embedded_once_for_all_members():
+    net = built(numbers=[(0, 1), (2, 4)])
+    X = np.random.default_rng(0).normal(size=(7, F)).astype(np.float32)
+    out = net.predict(X)
+    state = {name: value.astype(np.float64) for name, value in net.state_dict().items()}
+    waved = X[:, [0, 2, 3]].astype(np.float64)
+    turns = 2 * np.pi * waved[..., None] * state["embedding.frequency"].reshape(3, -1)
+    waves = np.cos(turns + state["embedding.phase"].reshape(3, -1))
+    weight = state["embedding.weight"].reshape(-1, 3, 3).swapaxes(0, 1)  # of each number
+    units = np.einsum("nij,ijk->nik", waves, weight) + state["embedding.bias"].reshape(3, 3)
+    x = np.concatenate([units.reshape(7, -1), waved, X[:, 1:2]], axis=1)
+    for k in range(K):
+        np.testing.assert_allclose(out[:, k], member(state, k, x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("numbers", [[(0, 5)], [(2, 2)], [(0, 2), (1, 3)]])
+def test_spans_that_do_not_fit_are_refused(numbers):
+    with pytest.raises(ValueError, match="tabm: "):
+        models.tabm(F, (U,), C, numbers=numbers)
+
+
+def test_the_command_embeds_the_numbers_of_a_table_unless_they_are_many():
+    def names(features):
+        (net,) = tabular.build(
+            "tabm", (features,), 2, dropout=0.0, units=(4,), members=2, epochs=1, table=None
+        )
+        return set(net.build((features,)).state_dict())
+
+    assert "embedding.frequency" in names(tabular.EMBEDDED_NUMBERS)
+    assert "embedding.frequency" not in names(tabular.EMBEDDED_NUMBERS + 1)
 
 
 def test_members_learn_by_themselves_and_differ():

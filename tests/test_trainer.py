@@ -493,6 +493,7 @@ def test_what_is_public_is_meant_for_users():
     assert names(steep.Trainer) == doors
     assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}
     assert names(steep.History()) == {"history", "plot", "skipped", "steps", "to_frame"}
+    assert names(steep) == {*steep.__all__} - {"__version__"}
 
 
 def test_threads_and_info():

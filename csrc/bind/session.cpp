@@ -108,6 +108,12 @@ class PySession {
   bool settled() const {
     return released([](Session& s) { return s.settled(); });
   }
+  long evaluations() const {
+    return released([](Session& s) { return s.evaluations(); });
+  }
+  void limit_evaluations(long most) const {
+    released([&](Session& s) { s.limit_evaluations(most); });
+  }
   long epoch() const { return session().epoch(); }
   long steps() const { return session().steps(); }
   py::dict progress() const {
@@ -405,6 +411,8 @@ void bind_session(py::module_& m) {
       .def("verify", &PySession::verify, arg("always"))
       .def_property_readonly("fault", &PySession::fault)
       .def_property_readonly("settled", &PySession::settled)
+      .def_property_readonly("evaluations", &PySession::evaluations)
+      .def("limit_evaluations", &PySession::limit_evaluations, arg("most"))
       .def_property_readonly("epoch", &PySession::epoch)
       .def_property_readonly("steps", &PySession::steps)
       .def_property_readonly("progress", &PySession::progress)

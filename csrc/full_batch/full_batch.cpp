@@ -157,6 +157,7 @@ template <class T> void FullBatch<T>::evaluate(minimize::Point& at) {
   put(at.x);
   gather(evaluator_.weights(), 1, at.x);
   at.f = sign_ * evaluator_.evaluate(asked_, sums_);
+  ++evaluations_;
   gather(evaluator_.gradient(), sign_, at.g);
 }
 
@@ -224,7 +225,7 @@ template <class T> bool FullBatch<T>::iterate(const Stretch& stretch, Walked& wa
   std::copy_n(scalars(), weighed_.size(), weighed_.begin());
   evaluator_.check();
   ++walked.done;
-  walked.settled = end == minimize::End::kSettled;
+  walked.settled = end == minimize::End::kSettled || evaluations_ > stretch.evaluations;
   return !walked.settled;
 }
 
@@ -236,6 +237,7 @@ template <class T> Walked FullBatch<T>::walk(const Stretch& stretch, Halt* halt)
   slot_changes_ = slots_.changes();
   evaluator_.begin(*stretch.data, slots_changed);
   Walked walked{0, Bad::Nothing, 0};
+  evaluations_ = 0;
   while (walked.done < stretch.count) {
     const double* const knobs = stretch.knobs + walked.done * row_.columns;
     const Position at = after(*stretch.data, stretch.at, walked.done);
@@ -251,6 +253,7 @@ template <class T> Walked FullBatch<T>::walk(const Stretch& stretch, Halt* halt)
   asked_.halt = nullptr;
   if (walked.done > 0) step_seconds_ = (now() - begun) / static_cast<double>(walked.done);
   walked.seconds = step_seconds_;
+  walked.evaluations = evaluations_;
   return walked;
 }
 

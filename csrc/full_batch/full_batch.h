@@ -71,6 +71,7 @@ template <class T> class FullBatch final : private minimize::Function {
   std::vector<double> weighed_;  // ... and the numbers that its losses went by
   long slot_changes_ = kUnknown;
   double step_seconds_ = 0;  // of the last steps
+  long evaluations_ = 0;     // of this walk
 };
 
 }  // namespace steep

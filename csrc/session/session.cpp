@@ -171,10 +171,11 @@ bool Session::separate(const double* knobs, long count, long rows) const {
 
 // Where steps were done, and what became of the one after them.
 Walked Session::walk(const Batcher& data, Position at, long count, const double* knobs,
-                     double budget, bool separate, Halt* halt, Recorded recorded) {
+                     double budget, bool separate, Halt* halt, Recorded recorded,
+                     long evaluations) {
   const Walked walked =
       training_->walk({&data, at, count, knobs, budget, separate, outcome_.loss.data(),
-                       outcome_.right.data(), outcome_.weight.data(), recorded},
+                       outcome_.right.data(), outcome_.weight.data(), recorded, evaluations},
                       halt);
   step_seconds_ = walked.seconds;
   settled_ = walked.settled;
@@ -198,8 +199,9 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   forget(known);
   Walked walked{0, Bad::Nothing, 0};
   if (remember(at, count, knobs)) {
-    walked =
-        walk(*data_, at, count, knobs, budget, apart, &halt, recording_.prepare(at.step, count));
+    walked = walk(*data_, at, count, knobs, budget, apart, &halt,
+                  recording_.prepare(at.step, count), most_evaluations_ - evaluations_);
+    evaluations_ += walked.evaluations;
     if (walked.bad == Bad::Gradient) fault_ = Fault{"gradient", {}};
     if (walked.bad == Bad::Loss) {
       fault_ = Fault{"loss",
@@ -286,6 +288,16 @@ void Session::begin_epoch(bool next) {
 bool Session::settled() {
   const Inside reading(gate_, Inside::kRead);
   return settled_;
+}
+
+long Session::evaluations() {
+  const Inside reading(gate_, Inside::kRead);
+  return evaluations_;
+}
+
+void Session::limit_evaluations(long most) {
+  const Inside alone(gate_, Inside::kWrite);
+  most_evaluations_ = most;
 }
 
 double Session::gradients(const Dataset& data, int objective, const double* scalars,

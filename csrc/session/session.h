@@ -101,8 +101,11 @@ class Session {
   Recording::Rows recorded(long known);
   // The ops with an activation, as rows have them after the parameters.
   std::vector<Watched> watched() const { return training_->watched(); }
-  // Whether the last step of a method for full batches found nothing left to gain.
+  // Whether the last step of a method for full batches found nothing left to gain, or was the last that its
+  // evaluations allowed: so many of the objective; runs end with the step that goes beyond `most`.
   bool settled();
+  long evaluations();
+  void limit_evaluations(long most);
 
   // An objective of one batch in training mode; gradients of all parameters to outs, where not null.
   // NaN where the halt was wanted.
@@ -153,7 +156,7 @@ class Session {
   // stop a step that takes long.
   bool separate(const double* knobs, long count, long rows) const;
   Walked walk(const Batcher& data, Position at, long count, const double* knobs, double budget,
-              bool separate, Halt* halt, Recorded recorded = {});
+              bool separate, Halt* halt, Recorded recorded = {}, long evaluations = kUnlimited);
   void tally(const Batcher& data, Position at, long done, const double* knobs, bool single,
              double seconds);
   double add_step(long i, Position here, double rows, const double* scalars,
@@ -188,6 +191,7 @@ class Session {
   bool single_ = false;  // the data are one batch by itself
   std::optional<Fault> fault_;
   bool settled_ = false;
+  long evaluations_ = 0, most_evaluations_ = kUnlimited;
   Progress progress_;
   std::atomic<long> epoch_{0}, steps_{0};  // of the progress, for those who do not wait
   std::vector<double> log_;                // losses of the last steps

@@ -104,4 +104,5 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """Name the public names, those not imported yet included."""
-    return sorted({*globals(), *__all__})
+    own = (name for name in globals() if name.startswith("__"))
+    return sorted({*own, *__all__})

@@ -338,7 +338,11 @@ class Session:
     # those done
     def fault(self) -> dict[str, Any] | None: ...
     @property
-    def settled(self) -> bool: ...  # the last step of a method found nothing left to gain
+    # The last step of a method found nothing left to gain, or went beyond the evaluations allowed.
+    def settled(self) -> bool: ...
+    @property
+    def evaluations(self) -> int: ...  # of the objective, by a method for full batches
+    def limit_evaluations(self, most: int) -> None: ...
     @property
     def epoch(self) -> int: ...  # without waiting
     @property

@@ -1,10 +1,13 @@
 """Threads and facts about this build: how many are used, and what `info` says. No training."""
 
 import os
+import platform
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from . import _core
 from .checks.numbers import whole
@@ -85,13 +88,30 @@ class Info(dict[str, Any]):
 
 
 def info() -> Info:
-    """Return what this build is and uses: version, instruction set, threads, CUDA or why not."""
+    """Return what this build is and uses: version, instruction set, threads, CUDA or why not.
+
+    And what it runs on: processor, versions of Python and NumPy.
+    """
     devices.load_libraries()
     facts = Info(_core.info())
+    facts["processor"] = _processor()
+    facts["python"] = f"{platform.python_implementation()} {platform.python_version()}"
+    facts["numpy"] = np.__version__
     limits = {k: os.environ[k] for k in ("STEEP_NUM_THREADS", "STEEP_MAX_ISA") if k in os.environ}
     if limits:
         facts["environment"] = ", ".join(f"{name}={value}" for name, value in limits.items())
     return facts
+
+
+def _processor() -> str:
+    """Return the name of the processor, of its kind where the system tells no name."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            lines = (line.partition(":") for line in file)
+            found = [text.strip() for name, _, text in lines if name.strip() == "model name"]
+    except OSError:
+        found = []
+    return "".join(found[:1]) or platform.processor() or platform.machine()
 
 
 def _text(value: Any) -> str:

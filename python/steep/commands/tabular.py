@@ -14,6 +14,7 @@ MODELS = ("tabm", "resnet-tabular", "realmlp")
 WIDTH, HIDDEN, BLOCKS = 128, 256, 2  # of the residual network
 EMBEDDED = 10  # one-hot columns from which on RealMLP embeds a category
 BEGUN_ON = 4096  # samples that its first weights are scaled by
+EMBEDDED_NUMBERS = 256  # of an ensemble; more would make its first layer the longest by far
 WIDE = 1000  # features from which on members of an ensemble cost more than they bring
 MANY, MEMBERS = 20_000, (16, 8)  # rows from which on the second number is enough
 
@@ -82,7 +83,10 @@ def build(
     if len(shape) != 1:
         raise ValueError(f"--model {name}: needs rows of a table, the samples have shape {shape}.")
     if name == "tabm":
-        return [models.tabm(shape[0], units, outputs, members=members, dropout=dropout)]
+        waved = _waved(shape[0], table)
+        return [
+            models.tabm(shape[0], units, outputs, members=members, dropout=dropout, numbers=waved)
+        ]
     if name == "realmlp":
         return [_realmlp(shape[0], outputs, units, flat_cosine(dropout, epochs), table)]
     return [
@@ -94,15 +98,27 @@ def build(
     ]
 
 
+def _numbers(features: int, table: Table | None) -> list[tuple[int, int]]:
+    """Return the features that are numbers, in runs."""
+    spans = table.spans if table is not None else (("number", 0, features),)
+    return [(a, b) for kind, a, b in spans if kind in ("number", "date")]
+
+
+def _waved(features: int, table: Table | None) -> list[tuple[int, int]]:
+    """Return the numbers that an ensemble embeds: all, where they are few enough."""
+    found = _numbers(features, table)
+    return found if sum(b - a for a, b in found) <= EMBEDDED_NUMBERS else []
+
+
 def _realmlp(
     features: int, outputs: int, units: tuple[int, ...], dropout: Any, table: Table | None
 ) -> layers.Layer:
-    spans = table.spans if table is not None else (("number", 0, features),)
+    spans = table.spans if table is not None else ()
     return models.realmlp(
         features,
         outputs,
         units,
-        numbers=[(a, b) for kind, a, b in spans if kind in ("number", "date")],
+        numbers=_numbers(features, table),
         categories=[(a, b) for kind, a, b in spans if kind == "category" and b - a >= EMBEDDED],
         activation="selu" if outputs > 1 else "mish",
         dropout=dropout,

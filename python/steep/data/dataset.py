@@ -20,7 +20,7 @@ from .npz_file import read_npz
 from .sources import open_frame
 from .sources import stem as _stem
 from .split import folds, split
-from .table import Table, learn_goal, position
+from .table import Table, columns_of, learn_goal, position
 from .target import Target, read_target
 
 Arrays: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
@@ -142,7 +142,8 @@ def open_dataset(
         raise ValueError(f"{source}: its labels are classes, so --task regression does not fit.")
     if kind == "table":
         if target is None:
-            raise ValueError(f"{source}: name the column to learn with --target COLUMN.")
+            what = f"name the column to learn with --target COLUMN; {_columns(source, table)}."
+            raise ValueError(f"{source}: {what}")
         return _from_table(source, target, validation, seed, {"task": task, "drop": drop, **table})
     if kind == "npz":
         return _from_npz(source, task, validation, seed)
@@ -234,6 +235,12 @@ def _from_table(
     labels = y if y.dtype == np.int64 else None
     parts = split(len(y), test=TEST_SHARE, validation=validation, seed=seed, classes=labels)
     return table_dataset(_stem(source), frame, target, parts, options)
+
+
+def _columns(source: str, options: dict[str, Any]) -> str:
+    """Say what columns a table has."""
+    how = {k: v for k, v in options.items() if k in READING}
+    return columns_of(open_frame(source, Reading(**how)))
 
 
 def table_folds(

@@ -378,8 +378,13 @@ def position(frame: Frame, column: str | int, role: str) -> int:
         at = len(names)
     if -len(names) <= at < len(names):
         return at % len(names)
-    listed = ", ".join(map(repr, names[:20])) + (", ..." if len(names) > 20 else "")
-    raise ValueError(f"{frame.source}: no {role} column {column!r}; the columns are {listed}.")
+    raise ValueError(f"{frame.source}: no {role} column {column!r}; {columns_of(frame)}.")
+
+
+def columns_of(frame: Frame) -> str:
+    """Say what columns a table has."""
+    names = frame.names
+    return f"the columns are {', '.join(map(repr, names[:20]))}{', ...' * (len(names) > 20)}"
 
 
 def learn_goal(

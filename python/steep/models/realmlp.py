@@ -1,32 +1,19 @@
 """A dense network for rows of a table with settings that were tuned once for all, RealMLP."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 from ..checks.names import matches
 from ..checks.numbers import whole
-from ..initializers import Normal
-from ..layers import (
-    Activation,
-    Branches,
-    Dense,
-    Dropout,
-    FeatureScale,
-    Layer,
-    ParametricActivation,
-    PeriodicEmbedding,
-)
+from ..layers import Dense, Dropout, FeatureScale, ParametricActivation
 from ..losses import CrossEntropy
-from ..network.layer import Op
 from ..network.model import Network, Sequential
 from ..optimizers import Adam
 from ..schedules import Cosine, CosLog, Join, Schedule
+from .embedded import Span, embedded
 
-Span = tuple[int, int]  # of features: from, and up to
 RATES = {True: 0.04, False: 0.2}  # of classes, of values
 DECAY, DROPOUT = 0.02, 0.15
-EMBEDDED = 8  # numbers that a category becomes
 
 
 def realmlp(
@@ -78,12 +65,7 @@ def realmlp(
         If a number is out of range, or spans of features overlap.
     """
     count, outputs = whole("realmlp", "features", features), whole("realmlp", "classes", classes)
-    embedded = _spans("categories", categories, count)
-    others = _between(embedded, count)
-    plain = others if numbers is None else _spans("numbers", numbers, count)
-    if any(a[1] > b[0] for a, b in pairwise(sorted((*plain, *embedded)))):
-        raise ValueError(f"realmlp: spans overlap: numbers {plain}, categories {embedded}")
-    parts = [*_first(count, plain, embedded), FeatureScale()]
+    parts = [*embedded("realmlp", count, numbers, categories), FeatureScale()]
     for size in units:
         parts += [Dense(size, ntk=True), ParametricActivation(activation)]
         parts += [Dropout(dropout)] if dropout else []
@@ -156,39 +138,3 @@ def flat_cosine(value: float, epochs: float) -> Schedule:
     """Return a schedule that stays for half of the epochs and falls to 0 along a cosine."""
     half = 0.5 * epochs
     return Join([value, Cosine(value, half, unit="epoch")], [half])
-
-
-def _first(features: int, numbers: list[Span], categories: list[Span]) -> list[Layer]:
-    """Return the layers before the first product: embeddings beside what passes as it is."""
-    parts: list[Layer] = []
-    if numbers:
-        parts.append(Sequential(*_taken(numbers, features), PeriodicEmbedding(name="embedding")))
-    for k, span in enumerate(categories):
-        table = Dense(EMBEDDED, use_bias=False, init=Normal(1.0), name=f"category{k}")
-        parts.append(Sequential(*_taken([span], features), table))
-    passing = _between(sorted((*numbers, *categories)), features)
-    if passing:
-        parts.append(Sequential(*(_taken(passing, features) or [Activation("linear")])))
-    return parts if len(parts) == 1 else [Branches(*parts)]
-
-
-def _taken(spans: list[Span], features: int) -> list[Layer]:
-    """Return layers that take some features; none where those are all."""
-    if spans == [(0, features)]:
-        return []
-    parts: list[Layer] = [Op("slice", {"axis": 0, "first": a, "last": b}) for a, b in spans]
-    return parts if len(parts) == 1 else [Branches(*parts)]
-
-
-def _spans(name: str, given: Sequence[Span], features: int) -> list[Span]:
-    found = sorted((whole("realmlp", name, a, 0), whole("realmlp", name, b)) for a, b in given)
-    if any(not a < b <= features for a, b in found):
-        raise ValueError(f"realmlp: {name} must lie in 0 to {features}, got {found}")
-    return found
-
-
-def _between(spans: Sequence[Span], features: int) -> list[Span]:
-    """Return the features that no span has."""
-    ends = [0, *(b for _, b in spans)]
-    starts = [*(a for a, _ in spans), features]
-    return [(a, b) for a, b in zip(ends, starts, strict=True) if a < b]

@@ -6,6 +6,7 @@ from ..checks.numbers import whole
 from ..initializers import Normal
 from ..layers import Conv1D, Dense, Dropout, Layer, ReLU, RepeatVector, Reshape
 from ..network.model import Sequential
+from .embedded import Span, embedded, width
 
 
 def tabm(
@@ -15,6 +16,7 @@ def tabm(
     *,
     members: int = 16,
     dropout: float = 0.1,
+    numbers: Sequence[Span] = (),
 ) -> Sequential:
     """Return a network of many members in one (Gorishniy, Kotelnikov, Babenko 2024, "TabM").
 
@@ -35,11 +37,14 @@ def tabm(
         How many there are: the output has the shape (members, classes).
     dropout
         Rate after each hidden layer, in [0, 1).
+    numbers
+        Which features pass through one `PeriodicEmbedding` for all members, in runs (from, up to):
+        numbers of about deviation 1, where what is learned may turn quickly with one of them.
 
     Raises
     ------
     TypeError, ValueError
-        If a number is out of range.
+        If a number is out of range, or spans of features overlap.
 
     Notes
     -----
@@ -47,7 +52,9 @@ def tabm(
     at about 1.
     """
     k, inputs = whole("tabm", "members", members), whole("tabm", "features", features)
-    parts: list[Layer] = [RepeatVector(k), *_scaled(k, inputs, Normal(1.0), shift=False)]
+    parts = embedded("tabm", inputs, numbers, ())
+    inputs = width(inputs, numbers)
+    parts += [RepeatVector(k), *_scaled(k, inputs, Normal(1.0), shift=False)]
     for size in units:
         parts += [Dense(size, use_bias=False), *_scaled(k, size, Normal(0.01, mean=1.0)), ReLU()]
         parts += [Dropout(dropout)] if dropout else []

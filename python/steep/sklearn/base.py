@@ -149,9 +149,8 @@ class Estimator(BaseEstimator):
         samples = merged(samples) if self._alone() else samples
         trainer = self._trainer(0)
         self._set_step(training.Course(trainer, None), samples, len(samples.X), 0)
-        most = min(self.max_iter, getattr(self, "max_fun", self.max_iter))
         with self._threads(len(samples.X)):
-            training.settle(self, trainer, samples, most)
+            training.settle(self, trainer, samples, getattr(self, "max_fun", None))
 
     def _train(self, samples: Samples, random: np.random.RandomState, incremental: bool) -> None:
         """Fit by batches."""

@@ -47,8 +47,9 @@ class Layered(Estimator):
     def _hidden(self) -> list[int]:
         """Return the units of the hidden layers."""
         given = self.hidden_layer_sizes
-        sizes = list(given) if isinstance(given, Iterable) else [given]
-        if any(size <= 0 for size in sizes):
+        several = isinstance(given, Iterable) and not isinstance(given, str)
+        sizes = list(given) if several else [given]
+        if any(not isinstance(size, str) and size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return [whole(type(self).__name__, "hidden_layer_sizes", size) for size in sizes]
 
@@ -201,7 +202,7 @@ PARAMETERS = """
     beta_1, beta_2, epsilon
         Adam's.
     max_fun
-        lbfgs: bounds the iterations as `max_iter` does, for each evaluates the loss at least once.
+        lbfgs: evaluations of the loss at most; it ends with the iteration that goes beyond them.
     dropout
         Rate after each hidden layer, in [0, 1).
     batch_norm

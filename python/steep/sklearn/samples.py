@@ -39,31 +39,59 @@ def inputs(estimator: Any, X: Any, *, reset: bool = False, images: bool = False)
     TypeError, ValueError
         As scikit-learn's own estimators; also for what is beyond the precision computed in.
     """
-    found = validate_data(
-        estimator,
-        X,
-        accept_sparse=["csr", "csc"],
-        dtype=(np.float64, np.float32),
-        allow_nd=images,
-        reset=reset,
-    )
+    with _columns_named(X):
+        found = validate_data(
+            estimator,
+            X,
+            accept_sparse=["csr", "csc"],
+            dtype=(np.float64, np.float32),
+            allow_nd=images,
+            reset=reset,
+        )
     return dense(estimator, found)
 
 
 def pair(estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool, images: bool) -> Any:
     """Return X as `inputs` has it, and y checked against it."""
-    X, y = validate_data(
-        estimator,
-        X,
-        y,
-        accept_sparse=["csr", "csc"],
-        multi_output=True,
-        y_numeric=numeric,
-        dtype=(np.float64, np.float32),
-        allow_nd=images,
-        reset=reset,
-    )
+    with _columns_named(X):
+        X, y = validate_data(
+            estimator,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=numeric,
+            dtype=(np.float64, np.float32),
+            allow_nd=images,
+            reset=reset,
+        )
     return dense(estimator, X), y
+
+
+@contextmanager
+def _columns_named(X: Any) -> Iterator[None]:
+    """Have errors say which column of a table is no numbers, or lacks some."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        fault = _first_fault(X)
+        if fault is None:
+            raise
+        raise type(error)(f"{fault}. {error}") from error
+
+
+def _first_fault(X: Any) -> str | None:
+    for name in getattr(X, "columns", ()):
+        values = np.asarray(X[name])
+        if values.dtype.kind in "mM":
+            return f"X: column {name!r} holds times; make them numbers, days since a first one"
+        try:
+            values = values.astype(np.float64)
+        except (TypeError, ValueError):
+            return f"X: column {name!r} is not all numbers; encode it, as OneHotEncoder does"
+        if np.isnan(values).any():
+            return f"X: column {name!r} has missing cells; fill them, as SimpleImputer does"
+    return None
 
 
 def dense(estimator: Any, X: Any) -> Array:

@@ -196,25 +196,28 @@ def _say(owner: Any, text: str) -> None:
         print(text)
 
 
-def settle(owner: Any, trainer: Trainer, samples: Samples, most: int) -> None:
-    """Train by a method for full batches until nothing is left to gain."""
+def settle(owner: Any, trainer: Trainer, samples: Samples, most: int | None) -> None:
+    """Train by a method for full batches until nothing is left to gain, or `most` evaluations."""
+    session = trainer._run.session()
+    if most is not None:
+        session.limit_evaluations(most)
+    given = {"epochs": owner.max_iter, "progress": False}
     try:
-        trainer.fit(
-            samples.X, samples.y, sample_weight=samples.weights, epochs=most, progress=False
-        )
+        trainer.fit(samples.X, samples.y, sample_weight=samples.weights, **given)
     except NonFiniteError as error:
         raise ValueError(f"{TOO_LARGE} {error}") from error
-    session = trainer._run.session()
     owner.n_iter_ = trainer.steps
     measured = trainer._run.measure(trainer._run.data(*samples))
     penalty = owner._penalty * size_of(owner.net_, owner._penalised()) / samples.total
     constant = owner._constant(samples.y, samples.weights)
     owner.loss_ = owner._reported * measured["loss"] / owner._factor + constant + penalty
     _say(owner, f"Iteration {owner.n_iter_}, loss = {owner.loss_:.8f}")
-    if not session.settled:
+    spent = most is not None and session.evaluations > most
+    if spent or not session.settled:
+        limit = f"max_fun={most}" if spent else f"max_iter={owner.max_iter}"
         warnings.warn(
-            f"lbfgs failed to converge after {owner.n_iter_} iteration(s): the limit max_iter or "
-            "max_fun was reached. Increase it or scale the data.",
+            f"lbfgs failed to converge after {owner.n_iter_} iteration(s): the limit {limit} was "
+            "reached. Increase it or scale the data.",
             ConvergenceWarning,
             stacklevel=4,
         )

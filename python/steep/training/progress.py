@@ -60,6 +60,7 @@ class Progress:
         if self._bar is None:
             print(line + rate, file=sys.stderr, flush=True)
         else:
+            line = line if len(line) < WIDE else line.replace("  ", " ")
             fits = len(line) + len(rate) < WIDE
             self._bar.write(line + rate if fits else line, file=sys.stderr)
             self.update(epoch, self.samples, {})
@@ -71,7 +72,8 @@ class Progress:
             self._bar = None
 
     def _make_bar(self) -> Any:
-        if not (sys.stderr and sys.stderr.isatty()) and "ipykernel" not in sys.modules:
+        notebook = type(sys.stderr).__module__.startswith("ipykernel.")
+        if not notebook and not (sys.stderr and sys.stderr.isatty()):
             return None
         total = (self._last - self._first) * self.samples
         # A terminal may tell a width of 0, for which tqdm would show nothing.
