@@ -94,8 +94,7 @@ class Recorder:
                 "which record= does not measure; leave it out, or take a rule for batches"
             )
         net = settings.net._native
-        matrices = {n: len(shape) > 1 for n, shape in net.parameters() if net.trained(n)}
-        found = [(name, matrices.get(name, False)) for name, _ in net.parameters()]
+        found = [(n, len(shape) > 1 and net.trained(n)) for n, shape in net.parameters()]
         self._settle(found, _numbered(run.session().watched))
 
     def _take_recorded(self, session: "_core.Session") -> None:
