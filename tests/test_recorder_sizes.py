@@ -1,4 +1,4 @@
-"""What is recorded of rows and blocks of every size and of numbers of every size, by numpy in float64."""
+"""What is recorded of rows, blocks and numbers of every size, by numpy in float64."""
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ RULES = {
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 17), (64, 33), (65, 40), (300, 50)])
 def test_blocks_of_every_size(inputs, outputs, rule, precision):
-    """Squares are added in the weights' own format, a few at a time; their root is as good as said."""
+    """Squares are added in the format of the weights, a few at a time, and these in double."""
     random = np.random.default_rng(inputs)
     X, y = random.standard_normal((8, inputs)), random.standard_normal((8, outputs))
     net = steep.Sequential(layers.Dense(outputs, name="a"))
@@ -96,7 +96,7 @@ def test_blocks_of_every_size(inputs, outputs, rule, precision):
 @pytest.mark.parametrize("size", [1e-30, 1e-24, 1e-19, 1e-12, 1.0, 1e12, 1e17])
 @pytest.mark.parametrize("rule", ["sgd", "nesterov"])
 def test_numbers_whose_squares_float32_does_not_hold(size, rule):
-    """Gradients, weights and updates of a size whose squares vanish, or are no numbers, in float32."""
+    """Gradients, weights and updates whose squares vanish, or are no numbers, in float32."""
     random = np.random.default_rng(5)
     X, y = random.standard_normal((4, 70)), random.integers(0, 5, 4)
     net = steep.Sequential(layers.Dense(5, name="a"))

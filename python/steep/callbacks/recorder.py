@@ -32,8 +32,9 @@ Columns = NDArray[np.float64]
 class Recorder:
     """Records, every so many steps, the norms of each parameter and the state of each activation.
 
-    Give it to ``Trainer.fit(..., record=Recorder(every=10))``. Everything is summed in double, in
-    passes that have weights, gradients and activations in cache anyway; the weights come out
+    Give it to ``Trainer.fit(..., record=Recorder(every=10))``. Everything is summed in passes that
+    have weights, gradients and activations at hand anyway, sixteen numbers in their own precision
+    and those sums in double: of float32 a length is within 5e-7 of itself. The weights come out
     the same to the bit as without it, and the numbers do not depend on threads.
 
     Of each parameter that is trained: ``weight_norm``, its length |w| before the step;
