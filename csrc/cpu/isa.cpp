@@ -6,6 +6,7 @@
 #include "base/dual.h"
 #include "base/error.h"
 #include "cpu.h"
+#include "cpu/deal.h"
 #include "cpu/kernels.h"
 #include "cpu/record_kernels.h"
 #include "cpu/word_kernels.h"
@@ -19,6 +20,7 @@ RecordKernels<float> float_records();
 RecordKernels<double> double_records();
 WordKernels<float> float_words();
 WordKernels<double> double_words();
+Deal dealer();
 Kernels<Dual> dual_kernels();
 }  // namespace portable
 namespace avx2 {
@@ -28,6 +30,7 @@ RecordKernels<float> float_records();
 RecordKernels<double> double_records();
 WordKernels<float> float_words();
 WordKernels<double> double_words();
+Deal dealer();
 }  // namespace avx2
 namespace avx512 {
 Kernels<float> float_kernels();
@@ -36,6 +39,7 @@ RecordKernels<float> float_records();
 RecordKernels<double> double_records();
 WordKernels<float> float_words();
 WordKernels<double> double_words();
+Deal dealer();
 }  // namespace avx512
 
 namespace {
@@ -48,6 +52,7 @@ struct Isa {
   RecordKernels<double> (*double_records)();
   WordKernels<float> (*float_words)();
   WordKernels<double> (*double_words)();
+  Deal (*dealer)();
   bool runs;  // on this processor, under this operating system
 };
 
@@ -57,19 +62,20 @@ constexpr const char* kLevels[] = {"baseline", "avx2", "avx512", "amx"};
 std::vector<Isa> compiled() {
   std::vector<Isa> isas = {{kLevels[0], portable::float_kernels, portable::double_kernels,
                             portable::float_records, portable::double_records,
-                            portable::float_words, portable::double_words, true}};
+                            portable::float_words, portable::double_words, portable::dealer, true}};
 #if defined(STEEP_HAS_AVX2)
   __builtin_cpu_init();
   const bool avx2_runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   isas.push_back({kLevels[1], avx2::float_kernels, avx2::double_kernels, avx2::float_records,
-                  avx2::double_records, avx2::float_words, avx2::double_words, avx2_runs});
+                  avx2::double_records, avx2::float_words, avx2::double_words, avx2::dealer,
+                  avx2_runs});
 #endif
 #if defined(STEEP_HAS_AVX512)
   const bool avx512_runs = __builtin_cpu_supports("avx512f") &&
                            __builtin_cpu_supports("avx512bw") &&
                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   isas.push_back({kLevels[2], avx512::float_kernels, avx512::double_kernels, avx512::float_records,
-                  avx512::double_records, avx512::float_words, avx512::double_words,
+                  avx512::double_records, avx512::float_words, avx512::double_words, avx512::dealer,
                   avx512_runs && avx2_runs});
 #endif
   return isas;
@@ -171,6 +177,11 @@ template <>
 const WordKernels<double>& word_kernels<double>() {
   static const auto table = table_of(&Isa::double_words, kernels<double>().isa);
   return table;
+}
+
+Deal deal_kernel() {
+  static const Deal found = table_of(&Isa::dealer, kernels<float>().isa);
+  return found;
 }
 
 }  // namespace steep

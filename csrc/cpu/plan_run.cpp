@@ -6,6 +6,7 @@
 
 #include "base/dual.h"
 #include "base/error.h"
+#include "cpu/deal.h"
 #include "cpu/invariants.h"
 #include "cpu/plan.h"
 #include "cpu/threads.h"
@@ -13,6 +14,15 @@
 namespace steep {
 
 using portable::plain;
+
+namespace {
+
+// Which samples the rows [lo, hi) are.
+template <class T> void deal(const Step<T>& step, long lo, long hi) {
+  step.batcher->order(step.epoch, step.batch, step.first, lo, hi, step.order, deal_kernel());
+}
+
+}  // namespace
 
 template <class T> void Plan<T>::reserve_threads(int threads) {
   while (static_cast<int>(scratch_.size()) < threads) {
@@ -89,7 +99,7 @@ template <class T> bool Plan<T>::run(const Step<T>& common, int thread, int thre
   const long lo = step.rows * thread / threads, hi = step.rows * (thread + 1) / threads;
   if (thread == 0 && checking()) check_padding(*weights_, "the weight");
   if (!step.held) {
-    step.batcher->order(step.epoch, step.batch, step.first, lo, hi, step.order);
+    deal(step, lo, hi);
   }
   for (std::size_t p = 0; p < phases_.size(); ++p) {
     if (phases_[p].meets && threads > 1) pool().meet();
@@ -113,7 +123,7 @@ template <class T> void Plan<T>::prepare(int thread, int threads) const {
 template <class T>
 bool Plan<T>::run_rows(const Step<T>& common, int thread, long lo, long hi) const {
   const Step<T> step = own(common, thread);
-  step.batcher->order(step.epoch, step.batch, step.first, lo, hi, step.order);
+  deal(step, lo, hi);
   for (const Phase<T>& phase : phases_) {
     if (!phase.crosses) run_phase(phase, step, lo, hi, false);
   }
@@ -197,7 +207,7 @@ template <class T> void Plan<T>::put_statistics(const T* kept) const {
 template <class T>
 std::optional<Origin> Plan<T>::first_fault(const Step<T>& common) const {
   const Step<T> step = own(common, 0);
-  step.batcher->order(step.epoch, step.batch, step.first, 0, step.rows, step.order);
+  deal(step, 0, step.rows);
   for (const Phase<T>& phase : phases_) {
     for (std::size_t i = 0; i < phase.calls.size(); ++i) {
       const BoundCall<T>& call = phase.calls[i];

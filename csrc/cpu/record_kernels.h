@@ -1,6 +1,7 @@
 // The kernels of recorded steps, once per instruction set, apart from those of all steps. Only declarations
 // live here.
 #pragma once
+#include "cpu/kernels.h"
 
 namespace steep {
 
@@ -9,13 +10,17 @@ namespace steep {
 struct RowSums { double first, sum, squares, saturated; };
 
 template <class T> struct RecordKernels {
-  // Of whole vectors: sum x^2; sums of before^2 and of (after - before)^2.
+  // Of whole vectors: sum x^2, also of x that is copied, and sum (after - before)^2.
   double (*squares)(const T* x, long n);
-  void (*moved)(const T* before, const T* after, long n, double* weight, double* update);
-  // Of each row of x, where what is not inside (low, high) is saturated, of low >= high nothing; largest(c) becomes
-  // the largest |x(r, c)| where that is more.
+  double (*keep)(const T* x, long n, T* copy);
+  double (*distance)(const T* before, const T* after, long n);
+  // Of each row of x, where what is not inside (low, high) is saturated, of low >= high nothing; alive(c) stays 0
+  // where x(r, c) is 0 in each row.
   void (*row_sums)(const T* x, long ldx, long rows, long columns, double low, double high,
-                   RowSums* sums, T* largest);
+                   RowSums* sums, T* alive);
+  // kernels<T>().update with the first and the last of those sums; the weights before it are left. Null of rules
+  // that look ahead or have two passes.
+  bool (*const* update)(const UpdateArgs<T>&, T* before, double* weight, double* update);
 };
 
 // Of the instruction set that kernels<T>() has; nothing in dual numbers.

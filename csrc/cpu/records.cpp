@@ -77,24 +77,56 @@ template <class T> void Update<T>::measure_clipped(std::size_t i, double scale) 
       scale * scale * record_kernels<T>().squares(gradients_ + task.offset, task.size);
 }
 
-// A block's weights: where they lie or, of a rule that looks ahead, found from the point.
+// Of a rule that looks ahead, a block's weights are found from the point.
 template <class T>
-const T* Update<T>::weights(const GradTask<T>& task, const Knobs& knobs, const char* look,
-                            T* out) const {
+void Update<T>::find_weights(const GradTask<T>& task, const Knobs& knobs, const char* look,
+                             T* out) const {
   const Ruled<T>& r = ruled_[task.parameter];
-  const T* const w = w_ + task.offset;
-  if (!r.info->look_ahead) return w;
-  k_.look_back(w, r.slot(r.info->slot("v"), task.offset), out, task.size,
+  k_.look_back(w_ + task.offset, r.slot(r.info->slot("v"), task.offset), out, task.size,
                static_cast<T>(knobs.of(r, look)));
-  return out;
+}
+
+// A block's weights before a step, for measure_move.
+template <class T>
+void Update<T>::keep_block(std::size_t i, const Knobs& knobs, T* before) const {
+  const GradTask<T>& task = plan_.tasks()[i];
+  const RecordKernels<T>& k = record_kernels<T>();
+  if (!ruled_[task.parameter].info->look_ahead) {
+    norms_[i].weight = k.keep(w_ + task.offset, task.size, before);
+  } else {
+    find_weights(task, knobs, "look", before);
+    norms_[i].weight = k.squares(before, task.size);
+  }
 }
 
 template <class T>
 void Update<T>::measure_move(std::size_t i, const T* before, const Knobs& knobs) const {
   alignas(64) T block[kLargestTask];
   const GradTask<T>& task = plan_.tasks()[i];
-  record_kernels<T>().moved(before, weights(task, knobs, "look_next", block), task.size,
-                            &norms_[i].weight, &norms_[i].update);
+  const T* after = w_ + task.offset;
+  if (ruled_[task.parameter].info->look_ahead) {
+    find_weights(task, knobs, "look_next", block);
+    after = block;
+  }
+  norms_[i].update = record_kernels<T>().distance(before, after, task.size);
+}
+
+// A block's new weights, and how far they went.
+template <class T>
+bool Update<T>::measured_step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
+  alignas(64) T block[kLargestTask];
+  const GradTask<T>& task = plan_.tasks()[i];
+  const Ruled<T>& r = ruled_[task.parameter];
+  const auto at_once = record_kernels<T>().update[r.rule];
+  if (at_once != nullptr && r.alone && !r.sparse) {
+    return at_once(a, block, &norms_[i].weight, &norms_[i].update);
+  }
+  const bool later = r.slice->bound.by_column();
+  T* const before = later ? bounded_.get() + task.offset : block;
+  keep_block(i, knobs, before);
+  const bool finite = move(i, a, knobs);
+  if (!later) measure_move(i, before, knobs);
+  return finite;
 }
 
 // Of parameters whose columns are bounded, once all of them are.
@@ -130,8 +162,9 @@ template <class T> void Update<T>::put_norms(double* to) const {
 #define STEEP_RECORDS(T)                                                                         \
   template double Update<T>::measured_finish(std::size_t, T*, const Knobs&, bool) const;         \
   template void Update<T>::measure_clipped(std::size_t, double) const;                           \
-  template const T* Update<T>::weights(const GradTask<T>&, const Knobs&, const char*, T*) const; \
+  template void Update<T>::keep_block(std::size_t, const Knobs&, T*) const;                      \
   template void Update<T>::measure_move(std::size_t, const T*, const Knobs&) const;              \
+  template bool Update<T>::measured_step(std::size_t, const UpdateArgs<T>&, const Knobs&) const; \
   template void Update<T>::measure_bounded(Share, const Knobs&, int) const;                      \
   template void Update<T>::put_norms(double*) const;
 STEEP_RECORDS(float)

@@ -172,23 +172,6 @@ double Update<T>::finish(const GradTask<T>& task, T* g, const Knobs& knobs) cons
       r.decays ? static_cast<T>(knobs.of(r, kL2)) : T(0), static_cast<T>(knobs.of(r, kClipValue)));
 }
 
-// A block's new weights; in a recorded step, how far they went.
-template <class T> template <class Move>
-[[gnu::always_inline]] inline bool Update<T>::moved(std::size_t i, const Knobs& knobs,
-                                                    Move&& move) const {
-  if (!knobs.recorded) return move();
-  alignas(64) T block[kLargestTask];
-  const GradTask<T>& task = plan_.tasks()[i];
-  const bool later = ruled_[task.parameter].slice->bound.by_column();
-  T* const before = later ? bounded_.get() + task.offset : block;
-  if (weights(task, knobs, "look", before) != before) {
-    std::copy_n(w_ + task.offset, task.size, before);
-  }
-  const bool finite = move();
-  if (!later) measure_move(i, before, knobs);
-  return finite;
-}
-
 // Called for every block of every step.
 template <class T>
 [[gnu::always_inline]] inline UpdateArgs<T> Update<T>::arguments(const GradTask<T>& task,
@@ -223,12 +206,12 @@ void Update<T>::follow(const Ruled<T>& r, long offset, long n, const Knobs& knob
               .pull = pull});
 }
 
-// The rule, bounds of single weights, and the average that follows them while they are in cache.
 template <class T>
 bool Update<T>::step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
-  return moved(i, knobs, [&] { return move(i, a, knobs); });
+  return knobs.recorded ? measured_step(i, a, knobs) : move(i, a, knobs);
 }
 
+// The rule, bounds of single weights, and the average that follows them while they are in cache.
 template <class T>
 bool Update<T>::move(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
   const GradTask<T>& task = plan_.tasks()[i];
@@ -335,7 +318,7 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     }
     if (r.simple) {
       const UpdateArgs<T> a = arguments(task, r, g, knobs, 1);
-      finite &= moved(i, knobs, [&] { return k_.update[r.rule](a); });
+      finite &= knobs.recorded ? measured_step(i, a, knobs) : k_.update[r.rule](a);
       continue;
     }
     sums_[i].scale = 1;
@@ -395,6 +378,7 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
   template UpdateArgs<T> Update<T>::arguments(const GradTask<T>&, const Ruled<T>&, const T*,     \
                                               Knobs&, double) const;                             \
   template void Update<T>::follow(const Ruled<T>&, long, long, const Knobs&, When) const;        \
+  template bool Update<T>::move(std::size_t, const UpdateArgs<T>&, const Knobs&) const;          \
   template auto Update<T>::terms(int) const -> Terms;                                            \
   template bool Update<T>::fused(Share, long, Knobs&, int, int) const;                           \
   template bool Update<T>::separate(Share, long, bool, Knobs&, int, int, Halt*,                  \

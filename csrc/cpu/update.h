@@ -132,10 +132,11 @@ template <class T> class Update {
   // records.cpp
   double measured_finish(std::size_t task, T* g, const Knobs& knobs, bool clips) const;
   void measure_clipped(std::size_t task, double scale) const;
-  const T* weights(const GradTask<T>& task, const Knobs& knobs, const char* look, T* out) const;
+  void find_weights(const GradTask<T>& task, const Knobs& knobs, const char* look, T* out) const;
+  void keep_block(std::size_t task, const Knobs& knobs, T* before) const;
   void measure_move(std::size_t task, const T* before, const Knobs& knobs) const;
   void measure_bounded(Share share, const Knobs& knobs, int threads) const;
-  template <class Move> bool moved(std::size_t task, const Knobs& knobs, Move&& move) const;
+  bool measured_step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
 
   uint64_t moving_rows(const GradTask<T>& task, const T* g) const;
   bool sparse_step(std::size_t task, const UpdateArgs<T>& a) const;

@@ -16,7 +16,7 @@ Watch<T>::Watch(std::vector<Watched> ops, long capacity, int threads)
   for (const Watched& op : ops_) {
     noted_.push_back({std::vector<RowSums>(static_cast<std::size_t>(capacity)),
                       std::vector<T>(static_cast<std::size_t>(threads * padded(op.width))),
-                      std::vector<double>(static_cast<std::size_t>(op.channels))});
+                      std::vector<char>(static_cast<std::size_t>(op.channels))});
   }
 }
 
@@ -25,7 +25,22 @@ void Watch<T>::note(int which, const View<T>& out, long lo, long hi, int thread)
   Noted& noted = noted_[static_cast<std::size_t>(which)];
   const Watched& op = ops_[static_cast<std::size_t>(which)];
   k_.row_sums(out.at(lo), out.ld, hi - lo, op.width, op.low, op.high, noted.rows.data() + lo,
-              noted.largest.data() + thread * padded(op.width));
+              noted.alive.data() + thread * padded(op.width));
+}
+
+// Of the elements of so many rows: two passes, since rows are added one after the other and none waits for a division.
+template <class T>
+auto Watch<T>::spread(const RowSums* rows, long count, double width) -> Spread {
+  const auto mean_of = [width](const RowSums& row) { return row.first + row.sum / width; };
+  Spread all{0, 0};
+  for (long r = 0; r < count; ++r) all.mean += mean_of(rows[r]);
+  all.mean /= static_cast<double>(count);
+  for (long r = 0; r < count; ++r) {
+    const RowSums& row = rows[r];
+    const double apart = mean_of(row) - all.mean;
+    all.squares += (row.squares - row.sum * row.sum / width) + apart * apart * width;
+  }
+  return all;
 }
 
 template <class T> void Watch<T>::add(long rows, bool first) {
@@ -36,33 +51,28 @@ template <class T> void Watch<T>::add(long rows, bool first) {
       noted.count = noted.mean = noted.squares = noted.saturated = 0;
       std::fill(noted.channels.begin(), noted.channels.end(), 0);
     }
+    const double n = static_cast<double>(width * rows), all = noted.count + n;
+    const Spread part = spread(noted.rows.data(), rows, static_cast<double>(width));
     // Means and squares of two sets give those of both (Chan, Golub & LeVeque 1983).
-    const double n = static_cast<double>(width);
-    for (long r = 0; r < rows; ++r) {
-      const RowSums& row = noted.rows[static_cast<std::size_t>(r)];
-      const double apart = row.first + row.sum / n - noted.mean, all = noted.count + n;
-      noted.mean += apart * n / all;
-      noted.squares += row.squares - row.sum * row.sum / n + apart * apart * noted.count * n / all;
-      noted.saturated += row.saturated;
-      noted.count = all;
-    }
+    const double apart = part.mean - noted.mean;
+    noted.mean += apart * n / all;
+    noted.squares += part.squares + apart * apart * noted.count * n / all;
+    noted.count = all;
+    for (long r = 0; r < rows; ++r) noted.saturated += noted.rows[r].saturated;
     for (int t = 0; t < threads_; ++t) {
-      const T* const largest = noted.largest.data() + t * padded(width);
+      const T* const alive = noted.alive.data() + t * padded(width);
       for (long c = 0; c < width; c += channels) {
-        for (long j = 0; j < channels; ++j) {
-          double& most = noted.channels[static_cast<std::size_t>(j)];
-          most = std::max(most, static_cast<double>(plain(largest[c + j])));
-        }
+        for (long j = 0; j < channels; ++j) noted.channels[j] |= alive[c + j] != T(0);
       }
     }
-    std::fill(noted.largest.begin(), noted.largest.end(), T(0));
+    std::fill(noted.alive.begin(), noted.alive.end(), T(0));
   }
 }
 
 template <class T> void Watch<T>::put(double* to) const {
   for (std::size_t i = 0; i < ops_.size(); ++i, to += kActivationNumbers) {
     const Noted& noted = noted_[i];
-    const auto dead = std::count(noted.channels.begin(), noted.channels.end(), 0.0);
+    const auto dead = std::count(noted.channels.begin(), noted.channels.end(), 0);
     to[kMean] = noted.mean;
     to[kDeviation] = std::sqrt(std::max(0.0, noted.squares / noted.count));
     to[kDead] = static_cast<double>(dead) / static_cast<double>(ops_[i].channels);

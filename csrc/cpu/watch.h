@@ -24,12 +24,15 @@ template <class T> class Watch {
 
  private:
   struct Noted {
-    std::vector<RowSums> rows = {};     // of the part under way
-    std::vector<T> largest = {};        // (threads, padded width)
-    std::vector<double> channels = {};  // the largest of each, of all rows so far
+    std::vector<RowSums> rows = {};  // of the part under way
+    std::vector<T> alive = {};       // (threads, padded width): where all of its rows are 0 it is 0
+    std::vector<char> channels = {};  // whether each is alive, in all rows so far
     // Of all rows so far: how many elements, their mean, squares of the distances from it.
     double count = 0, mean = 0, squares = 0, saturated = 0;
   };
+
+  struct Spread { double mean, squares; };
+  static Spread spread(const RowSums* rows, long count, double width);
 
   const RecordKernels<T>& k_;
   const std::vector<Watched> ops_;

@@ -88,9 +88,17 @@ class Batcher {
   long at_once(long rows) const {
     return order_.at_once > 0 ? std::min(order_.at_once, rows) : rows;
   }
-  // Sample numbers of rows [lo, hi), of which row 0 is sample `from` of a batch, into order[lo..hi).
-  void order(uint64_t epoch, long batch, long from, long lo, long hi, long* order) const {
-    each(epoch, batch, from, lo, hi, [order](long r, long sample) { order[r] = sample; });
+  // Sample numbers of rows [lo, hi), of which row 0 is sample `from` of a batch, into order[lo..hi); by a kernel that
+  // deals as Permutation::deal does.
+  template <class Deal>
+  void order(uint64_t epoch, long batch, long from, long lo, long hi, long* order,
+             Deal deal) const {
+    const long first = batch * order_.batch_size + from;
+    if (order_.shuffle) {
+      deal(shuffled(epoch), static_cast<uint64_t>(first + lo), hi - lo, order + lo);
+    } else {
+      for (long r = lo; r < hi; ++r) order[r] = first + r;
+    }
   }
   // The sum of the weights of a batch that a loss goes by, added row by row.
   double weight(uint64_t epoch, long batch, int i, int target) const {
@@ -117,10 +125,13 @@ class Batcher {
       for (long r = lo; r < hi; ++r) f(r, first + r);
       return;
     }
-    const Permutation shuffled(seed_, epoch, static_cast<uint64_t>(data_.samples));
+    const Permutation shuffled = this->shuffled(epoch);
     for (long r = lo; r < hi; ++r) {
       f(r, static_cast<long>(shuffled(static_cast<uint64_t>(first + r))));
     }
+  }
+  Permutation shuffled(uint64_t epoch) const {
+    return {seed_, epoch, static_cast<uint64_t>(data_.samples)};
   }
 
   Dataset data_;

@@ -27,6 +27,33 @@ class Permutation {
     return i;
   }
 
+  // to[i] = (*this)(first + i). The rounds of one wait for each other, those of many side by side do not; what lands
+  // outside of n walks on together.
+  STEEP_HD void deal(uint64_t first, long count, long* to) const {
+    constexpr long kTogether = 64;
+    const Permutation own = *this;  // which `to` is no part of
+    for (; count > 0; first += kTogether, to += kTogether, count -= kTogether) {
+      uint64_t x[kTogether], place[kTogether];
+      long left = count < kTogether ? count : kTogether;
+      for (long i = 0; i < left; ++i) {
+        x[i] = first + static_cast<uint64_t>(i);
+        place[i] = static_cast<uint64_t>(i);
+      }
+      while (left > 0) {
+        for (long i = 0; i < left; ++i) x[i] = own.scramble(x[i]);
+        long outside = 0;
+        for (long i = 0; i < left; ++i) {
+          const uint64_t here = x[i], at = place[i];
+          to[at] = static_cast<long>(here);
+          x[outside] = here;
+          place[outside] = at;
+          outside += here >= own.n_;
+        }
+        left = outside;
+      }
+    }
+  }
+
  private:
   STEEP_HD static uint64_t mix(
       uint64_t x) {  // finalizer of MurmurHash3, constants of Stafford's mix13

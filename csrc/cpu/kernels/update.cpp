@@ -1,97 +1,19 @@
 // The sweep of every update rule over flat parameters, and what prepares it. The formulas of the
 // rules live in rules/.
-#include <cstring>
-#include <string_view>
-
 #include "cpu/kernels/fill.h"
+#include "cpu/kernels/sweep.h"
 #include "rules/list.h"
-#include "rules/look_ahead.h"
 
 namespace steep::STEEP_ISA {
 namespace {
 
-// NaN and infinity have every exponent bit set: their magnitude, read as an integer, plus one unit
-// of the exponent reaches the top bit. The OR of a sweep's magnitudes so raised says whether all
-// was finite, for three integer operations a weight, in any order.
-template <class T>
-using Bits = typename BitsOf<T>::type;
-
-template <class T>
-STEEP_HD Bits<T> raised(T x) {
-  constexpr Bits<T> unit = (BitsOf<T>::kMagnitude ^ BitsOf<T>::kInfinity) + 1;
-  return (bits_(x) & BitsOf<T>::kMagnitude) + unit;
-}
-
-template <class T>
-STEEP_HD bool finite(Bits<T> raised_bits) {
-  return raised_bits <= BitsOf<T>::kMagnitude;
-}
-
-// A rule whose step has the decay for an argument does with it what it says; of others the weight
-// loses it before.
-template <class T, class Rule>
-STEEP_HD void step(T& weight, T g, T* s, const typename Rule::template Knobs<T>& knobs, T decay) {
-  if constexpr (requires { Rule::template step<T>(weight, g, s, knobs, decay); }) {
-    Rule::template step<T>(weight, g, s, knobs, decay);
-  } else {
-    weight = fma_(-decay, weight, weight);
-    Rule::template step<T>(weight, g, s, knobs);
-  }
-}
-
-// Whether the first pass of a rule has moved its slots. The second one then writes none: what is written
-// must come from memory and go back to it.
-template <class T, class Rule>
-constexpr bool moves_slots_first() {
-  using Knobs = typename Rule::template Knobs<T>;
-  if constexpr (rules::kSums<Rule> == 0) return false;
-  return !requires(const Knobs& k, double* terms) {
-    Rule::template measure<T>(T(), T(), k, T(), terms);
-  };
-}
-
 template <class T, class Rule>
 bool sweep(const UpdateArgs<T>& a) {
-  constexpr size_t count = rules::kFactored<Rule> ? 0 : Rule::kSlots.size();
-  constexpr size_t moved = moves_slots_first<T, Rule>() ? 0 : count;
-  static_assert(count <= kMaxSlots);
-  if constexpr (Rule::kLookAhead) static_assert(std::string_view(Rule::kSlots.back()) == "v");
-  static_assert(sizeof(typename Rule::template Knobs<T>) == Rule::kKnobs.size() * sizeof(T));
-  typename Rule::template Knobs<T> knobs;
-  std::memcpy(&knobs, a.knobs, sizeof(knobs));
-  T* const w = a.w;
-  const T* const g = a.g;
-  T *const s0 = a.slots[0], *const s1 = a.slots[1], *const s2 = a.slots[2], *const s3 = a.slots[3];
-  const T scale = a.scale, decay = a.decay, factor = a.factor;
+  const Sweep<T, Rule> sweep(a);
   const long n = a.n / kLane * kLane;
   Bits<T> seen = 0;
 #pragma GCC ivdep
-  for (long i = 0; i < n; ++i) {
-    T weight = w[i];
-    T s[kMaxSlots];
-    if constexpr (count > 0) s[0] = s0[i];
-    if constexpr (count > 1) s[1] = s1[i];
-    if constexpr (count > 2) s[2] = s2[i];
-    if constexpr (count > 3) s[3] = s3[i];
-    if constexpr (Rule::kLookAhead) {
-      weight = rules::look_back_weight(weight, s[count - 1], knobs.look);
-    }
-    if constexpr (rules::kSums<Rule> > 0) {
-      const T gradient = rules::kKeepsGradient<Rule> ? g[i] * scale : T(0);
-      Rule::template step<T>(weight, gradient, s, knobs, decay, factor);
-    } else {
-      step<T, Rule>(weight, g[i] * scale, s, knobs, decay);
-    }
-    if constexpr (Rule::kLookAhead) {
-      weight = rules::look_ahead_point(weight, s[count - 1], knobs.look_next);
-    }
-    w[i] = weight;
-    if constexpr (moved > 0) s0[i] = s[0];
-    if constexpr (moved > 1) s1[i] = s[1];
-    if constexpr (moved > 2) s2[i] = s[2];
-    if constexpr (moved > 3) s3[i] = s[3];
-    seen |= raised(weight);
-  }
+  for (long i = 0; i < n; ++i) seen |= raised(sweep.step(i));
   return finite<T>(seen);
 }
 

@@ -32,8 +32,9 @@ Columns = NDArray[np.float64]
 class Recorder:
     """Records, every so many steps, the norms of each parameter and the state of each activation.
 
-    Give it to ``Trainer.fit(..., record=Recorder(every=10))``. Everything is summed in double, in
-    passes that have weights, gradients and activations in cache anyway; the weights come out
+    Give it to ``Trainer.fit(..., record=Recorder(every=10))``. Everything is summed in passes that
+    have weights, gradients and activations at hand anyway, sixteen numbers in their own precision
+    and those sums in double: of float32 a length is within 5e-7 of itself. The weights come out
     the same to the bit as without it, and the numbers do not depend on threads.
 
     Of each parameter that is trained: ``weight_norm``, its length |w| before the step;
@@ -94,8 +95,7 @@ class Recorder:
                 "which record= does not measure; leave it out, or take a rule for batches"
             )
         net = settings.net._native
-        matrices = {n: len(shape) > 1 for n, shape in net.parameters() if net.trained(n)}
-        found = [(name, matrices.get(name, False)) for name, _ in net.parameters()]
+        found = [(n, len(shape) > 1 and net.trained(n)) for n, shape in net.parameters()]
         self._settle(found, _numbered(run.session().watched))
 
     def _take_recorded(self, session: "_core.Session") -> None:
