@@ -41,6 +41,8 @@ class _Graph:
                 self._gelu(node)
             elif node.op == "Sigmoid":
                 self._silu(node)
+            elif node.op == "Exp":
+                self._gated(node)
             elif node.op == "Cast":
                 self._ids(node)
             elif node.op == "MatMul":
@@ -110,6 +112,26 @@ class _Graph:
         if last is not None and other(last, "Mul", sigmoid.outputs[0]) == x:
             made = Node("Swish", last.name, [x], last.outputs, {}, last.opset)
             self._replace([sigmoid], last, made)
+
+    def _gated(self, power: Node) -> None:
+        """x/(1 + e^-z), which is x*sigmoid(z) and has a gradient wherever e^-z is infinite, too."""
+        inside, add = self.maker.get(power.inputs[0]), self.only_reader(power)
+        one = other(add, "Add", power.outputs[0])
+        if one is None or self.number(one) != 1.0 or add is None or inside is None:
+            return
+        last = self.only_reader(add)
+        x = other(last, "Div", add.outputs[0])
+        if last is None or x is None or last.inputs[0] != x or self.number(x) is not None:
+            return
+        if inside.op != "Neg" or self.only_reader(inside) is not power:
+            return
+        z = inside.inputs[0]
+        if x == z:
+            made = Node("Swish", last.name, [x], last.outputs, {}, last.opset)
+            return self._replace([inside, power, add], last, made)
+        gate = Node("Sigmoid", add.name, [z], add.outputs, {}, add.opset)
+        self._replace([inside, power], add, gate)
+        self.new[id(last)] = Node("Mul", last.name, [x, *add.outputs], last.outputs, {}, last.opset)
 
     def _ids(self, cast: Node) -> None:
         """Pass floats on that are made whole numbers to pick rows: embeddings refuse others."""
