@@ -53,6 +53,19 @@ def test_activation(name):
     check(steep.Sequential(layers.Activation(name, alpha)).build(1), x)
 
 
+@pytest.mark.parametrize("name", ["silu", "gelu_tanh"])
+def test_gates_keep_their_digits_below_zero(name):
+    """What a gate leaves of -16 is 1e-7 of it, and swiglu multiplies that by anything."""
+    x = np.linspace(-16, -1, 801, dtype=np.float32)
+    z = x.astype(float)
+    z = z if name == "silu" else np.sqrt(2 / np.pi) * 2 * z * (1 + 0.044715 * z * z)
+    wanted = x / (1 + np.exp(-z))
+    net = steep.Sequential(layers.Activation(name)).build(1)
+    (found,) = run(written(net), x[:, None])
+    seen = np.abs(wanted) > 1e-30
+    np.testing.assert_allclose(found[seen, 0], wanted[seen], rtol=2e-5)
+
+
 @pytest.mark.parametrize("name", cases.LAYERS)
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_layer(name, precision):

@@ -14,7 +14,8 @@ OPERATORS = (
     "Conv", "Gemm", "MatMul", "Reshape", "Transpose", "Concat", "Split", "Slice", "Gather", "Tile",
     "Expand", "Resize", "Pad", "Squeeze", "Unsqueeze", "ReduceMean", "ReduceMax", "Softmax", "Add",
     "Mul", "Clip", "Shape", "ConstantOfShape", "Range", "Identity", "MaxPool", "AveragePool", "LRN",
-    "DepthToSpace", "LayerNormalization", "GroupNormalization", "If", "Sin", "",
+    "DepthToSpace", "LayerNormalization", "GroupNormalization", "If", "Sin", "", "LSTM", "GRU",
+    "RNN", "Attention", "Where", "Less",
 )  # fmt: skip
 INTS = (0, 1, -1, 2, 3, 7, 1 << 20, (1 << 31) - 1, 1 << 31, 1 << 40, (1 << 63) - 1, -(1 << 63))
 
@@ -36,7 +37,21 @@ def nets():
         layers.Reshape((5, 4)), layers.Conv1D(6, 3, padding="causal"), layers.Dense(8),
         layers.Maxout(2), layers.Softmax(), layers.GlobalMaxPool1D(), layers.Dense(2, "mish"),
     )  # fmt: skip
-    return whole.build(), images.build((4, 4, 2)), rows.build(20)
+    return whole.build(), images.build((4, 4, 2)), rows.build(20), *sequences()
+
+
+def sequences():
+    """Return small networks of recurrent layers and attention, with lengths and states."""
+    x, lengths, state = steep.Input((5, 3)), steep.Input(()), steep.Input((4,))
+    y = layers.GRU(4, return_sequences=True, hold=True)(x, lengths, state)
+    cells = layers.LSTM(3, return_sequences=True, return_state=True, reverse=True)
+    attention = layers.MultiHeadAttention(2, causal=True)(y, lengths)
+    counted = steep.Model([x, lengths, state], [attention, *cells(y, lengths)])
+    both = steep.Sequential(
+        layers.Bidirectional(layers.SimpleRNN(3, "relu", return_sequences=True)),
+        layers.TransformerBlock(2, 1, causal=True), layers.ClassToken(), layers.LSTM(2),
+    )  # fmt: skip
+    return counted.build(), both.build((4, 2))
 
 
 @functools.cache

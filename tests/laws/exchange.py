@@ -9,7 +9,6 @@ from runtimes import apart, as_list, read_back, run, written
 from steep.exporting.rows import NOT_EXPORTABLE
 
 LIMIT = 1e-5
-WRITTEN_ONLY = ("SimpleRNN", "LSTM", "GRU", "MultiHeadAttention", "TransformerBlock")
 
 
 def exported(case):
@@ -38,8 +37,6 @@ def returned(case):
     needs("onnx")
     if "sample=True" in case.text:
         raise Skip("predictions draw")
-    if case.uses(*WRITTEN_ONLY):
-        raise Skip("recurrent layers and attention are not read")
     done = trained(case)
     refused_by_name(done.net)
     done.net._convert("float32")

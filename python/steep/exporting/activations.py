@@ -45,12 +45,16 @@ def _gelu_tanh(w: Writer, x: str, alpha: float) -> str:
     """x*sigmoid(2u), u = sqrt(2/pi)*(x + 0.044715*x^3)."""
     square = _times(w, w.node("Mul", [x, x]), 0.044715)
     inside = w.node("Mul", [x, w.node("Add", [square, w.number(1.0)])])
-    gate = w.node("Sigmoid", [_times(w, inside, 2.0 * math.sqrt(2.0 / math.pi))])
-    return w.node("Mul", [x, gate])
+    return _gated(w, x, _times(w, inside, 2.0 * math.sqrt(2.0 / math.pi)))
 
 
 def _silu(w: Writer, x: str, alpha: float) -> str:
-    return w.node("Mul", [x, w.node("Sigmoid", [x])])
+    return _gated(w, x, x)
+
+
+def _gated(w: Writer, x: str, z: str) -> str:
+    """x*sigmoid(z) as x/(1 + e^-z): at -17 Sigmoid of onnxruntime is off by 280%."""
+    return w.node("Div", [x, w.node("Add", [w.node("Exp", [w.node("Neg", [z])]), w.number(1.0)])])
 
 
 def _mish(w: Writer, x: str, alpha: float) -> str:

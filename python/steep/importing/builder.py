@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .. import layers
 from ..network import Layer, Tensor, emit
 from ..network.layouts import Layout
@@ -50,6 +52,8 @@ class Builder(Weightless):
     _known: dict[tuple[Any, ...], Layer] = field(default_factory=dict)
     _products: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # dense layers by weight
     _owners: dict[str, Layer] = field(default_factory=dict)  # by name
+    _alone: dict[int, tuple[Any, View]] = field(default_factory=dict)
+    _once: dict[Any, list[tuple[Layer, dict[str, Weight]]]] = field(default_factory=dict)
 
     def made(self, layer: Layer, given: dict[str, tuple[Weight, Layout]], hint: str) -> Layer:
         """Return a layer under the name its weights have; the same one where it was made before."""
@@ -62,6 +66,25 @@ class Builder(Weightless):
         self._note(layer.name, given)
         self._known[key] = layer
         return layer
+
+    def alone(self, value: Any) -> Any:
+        """Return what a value that was kept back is by itself; all others as they are."""
+        if not hasattr(value, "made"):
+            return value
+        if id(value) not in self._alone:
+            self._alone[id(value)] = value, value.made(self)
+        return self._alone[id(value)][1]
+
+    def made_once(self, layer: Layer, given: dict[str, tuple[Weight, Layout]], hint: str) -> Layer:
+        """Return a layer as `made` does; the same one where equal weights of one name were."""
+        names = tuple(weight.name for weight, _ in given.values())
+        key = (type(layer), repr(layer.config()), *names)
+        for known, there in self._once.get(key, []) if all(names) else []:
+            if all(np.array_equal(there[k].value, w.value) for k, (w, _) in given.items()):
+                return known
+        made = self.made(layer, given, hint)
+        self._once.setdefault(key, []).append((made, {k: w for k, (w, _) in given.items()}))
+        return made
 
     def _note(self, name: str, given: dict[str, tuple[Weight, Layout]]) -> None:
         for param, (weight, layout) in given.items():
@@ -255,6 +278,8 @@ class Builder(Weightless):
 
     def _by_vector(self, v: View, weight: Weight, hint: str, *, scaled: bool) -> View:
         value = weight.value
+        if not (np.abs(value.astype(np.float64)) <= np.finfo(np.float32).max).all():
+            raise ValueError("works with numbers that are infinite or beyond float32")
         if value.size == 1 and not self._learned(v, weight):
             number = float(value.reshape(()))
             return self.affine(v, scale=number) if scaled else self.affine(v, shift=number)

@@ -4,13 +4,15 @@ A batch's size is not known: it stands in shapes as a `Batch`, which some arithm
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+MOST_AXES = 16  # that a shape has: where a batch may stand
 MOST = 1 << 20  # elements that a constant may grow to
 _WHOLE = {6: np.int32, 7: np.int64, 1: np.float32, 11: np.float64, 9: np.bool_, 10: np.float16}
 
@@ -71,7 +73,7 @@ def axes_of(node: Any, given: Any, count: int) -> list[int] | None:
 
 
 def _cast(node: Any, x: Array) -> Array:
-    if x.dtype == object:
+    if any(isinstance(n, Batch) for n in x.reshape(-1)[:MOST_AXES].tolist()):
         return x
     kind = _WHOLE.get(node.get("to", 0))
     if kind is None:
@@ -107,9 +109,10 @@ def _flatten(node: Any, x: Array) -> Array:
 
 
 def _gather(node: Any, x: Array, index: Array) -> Array:
-    index = np.asarray(index, np.int64)
-    _grown(index.size * max(1, x.size))
-    return np.asarray(np.take(x, index, node.get("axis", 0)), x.dtype)
+    index, axis = np.asarray(index, np.int64), node.get("axis", 0)
+    size = index.size * (x.size // max(1, x.shape[axis]))
+    _grown(size if size > x.size else 0)  # what changes places does not grow
+    return np.asarray(np.take(x, index, axis), x.dtype)
 
 
 def _range(node: Any, start: Array, limit: Array, step: Array) -> Array:
@@ -166,6 +169,11 @@ def _tile(node: Any, x: Array, repeats: Array) -> Array:
     return np.tile(x, _ints(repeats))
 
 
+def _trilu(node: Any, x: Array, k: Any = None) -> Array:
+    cut = np.triu if node.get("upper", 1) else np.tril
+    return np.asarray(cut(x, 0 if k is None else int(k.reshape(()))))
+
+
 def _unsqueeze(node: Any, x: Array, axes: Any = None) -> Array:
     count = x.ndim + len(node.get("axes", []) if axes is None else _ints(axes))
     return np.expand_dims(x, tuple(axes_of(node, axes, count) or ()))
@@ -187,20 +195,69 @@ def _divide(a: Array, b: Array) -> Array:
     return a // b if whole else a / b
 
 
+def _mod(node: Any, a: Array, b: Array) -> Array:
+    if np.any(b == 0):
+        raise ValueError("divides by 0")
+    _grown(math.prod(np.broadcast_shapes(a.shape, b.shape)))
+    return np.asarray(np.fmod(a, b) if node.get("fmod", 0) else np.mod(a, b))
+
+
 def _concat(node: Any, *given: Array) -> Array:
     _grown(sum(x.size for x in given))
     return np.concatenate(given, node.get("axis", 0))
 
 
-def _reduce_prod(node: Any, x: Array, axes: Any = None) -> Array:
-    over = axes_of(node, axes, x.ndim)
-    keep = bool(node.get("keepdims", 1))
-    return np.asarray(np.prod(x, None if over is None else tuple(over), keepdims=keep))
+def _reduced(f: Callable[..., Any]) -> Callable[..., Array]:
+    def folded(node: Any, x: Array, axes: Any = None) -> Array:
+        over = axes_of(node, axes, x.ndim)
+        if not over and node.get("noop_with_empty_axes", 0):
+            return x
+        keep = bool(node.get("keepdims", 1))
+        with np.errstate(all="ignore"):
+            return np.asarray(f(x, tuple(over) if over else None, keepdims=keep), x.dtype)
+
+    return folded
+
+
+def for_samples(node: Any, given: Sequence[Any]) -> Any:
+    """Return a constant that there is for every sample, of which one stands for all.
+
+    None where a node makes no such thing.
+
+    Raises
+    ------
+    ValueError
+        If it does anything else with one.
+    """
+    if not any(value is not None and value.batch is not None for value in given):
+        return _spread(node, given)
+    if node.op not in ("Identity", "Slice"):
+        raise ValueError("depends on the number of samples")
+    return replace(given[0], value=FOLDS[node.op](node, *(x and x.value for x in given)), name="")
+
+
+def _spread(node: Any, given: Sequence[Any]) -> Any:
+    """Return what is repeated for every sample: along an axis that has size 1 before."""
+    if node.op not in ("ConstantOfShape", "Expand") or not given or given[-1] is None:
+        return None
+    told = given[-1].value.reshape(-1)
+    places = [k for k, n in enumerate(told) if n == Batch(1)]
+    if len(places) != 1:
+        return None
+    shape = np.array([1 if k == places[0] else n for k, n in enumerate(told)], object)
+    made = FOLDS[node.op](node, *(value.value for value in given[:-1]), shape)
+    if made.ndim != len(shape) or made.shape[places[0]] != 1:
+        raise ValueError("repeats numbers of single samples")
+    same = len(given) > 1 and made.shape == given[0].value.shape
+    name = given[0].name if same else ""
+    return replace(given[-1], value=made, name=name, sources=(), batch=places[0])
 
 
 FOLDS: Mapping[str, Callable[..., Any]] = {
     "Add": _arithmetic(np.add),
+    "And": _arithmetic(np.logical_and),
     "Cast": _cast,
+    "CastLike": lambda node, x, like: x.astype(like.dtype),
     "Ceil": _arithmetic(np.ceil),
     "Concat": _concat,
     "Constant": _constant,
@@ -214,15 +271,26 @@ FOLDS: Mapping[str, Callable[..., Any]] = {
     "Flatten": _flatten,
     "Floor": _arithmetic(np.floor),
     "Gather": _gather,
+    "Greater": _arithmetic(np.greater),
+    "GreaterOrEqual": _arithmetic(np.greater_equal),
     "Identity": lambda node, x: x,
+    "Less": _arithmetic(np.less),
+    "LessOrEqual": _arithmetic(np.less_equal),
     "Max": _arithmetic(lambda *x: np.maximum.reduce(np.broadcast_arrays(*x))),
     "Min": _arithmetic(lambda *x: np.minimum.reduce(np.broadcast_arrays(*x))),
     "Mul": _arithmetic(np.multiply),
+    "Mod": _mod,
     "Neg": _arithmetic(np.negative),
+    "Not": _arithmetic(np.logical_not),
+    "Or": _arithmetic(np.logical_or),
     "Pow": _arithmetic(np.power),
     "Range": _range,
     "Reciprocal": _arithmetic(np.reciprocal),
-    "ReduceProd": _reduce_prod,
+    "ReduceMax": _reduced(np.max),
+    "ReduceMean": _reduced(np.mean),
+    "ReduceMin": _reduced(np.min),
+    "ReduceProd": _reduced(np.prod),
+    "ReduceSum": _reduced(np.sum),
     "Reshape": _reshape,
     "Shape": lambda node, x: np.array(x.shape, np.int64)[
         node.get("start", 0) : node.get("end", None)
@@ -235,6 +303,7 @@ FOLDS: Mapping[str, Callable[..., Any]] = {
     "Sub": _arithmetic(np.subtract),
     "Tile": _tile,
     "Transpose": lambda node, x: np.transpose(x, node.get("perm", None)),
+    "Trilu": _trilu,
     "Unsqueeze": _unsqueeze,
     "Where": _arithmetic(np.where),
 }

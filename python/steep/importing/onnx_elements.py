@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import layers, ops
 from .builder import Builder
-from .onnx_node import Node, Row, constant, tensor
+from .onnx_node import FLOATS, Node, Row, constant, dropped, tensor
 from .views import View
 from .weights import Weight
 
@@ -84,6 +84,11 @@ def swish(b: Builder, node: Node, x: Any) -> View:
     return b.binary(ops.multiply, v, b.activation(b.affine(v, scale=alpha), "sigmoid"))
 
 
+def swiglu(b: Builder, node: Node, x: Any, y: Any) -> View:
+    """Read SwiGLU: the gate comes first."""
+    return b.binary(ops.multiply, swish(b, node, x), tensor(y))
+
+
 def same(b: Builder, node: Node, x: Any, *more: Any) -> View:
     """Read Identity."""
     return tensor(x)
@@ -91,7 +96,7 @@ def same(b: Builder, node: Node, x: Any, *more: Any) -> View:
 
 def cast(b: Builder, node: Node, x: Any, *more: Any) -> View:
     """Read Cast."""
-    if node.get("to", 1) not in (1, 10, 11, 16):
+    if node.get("to", 1) not in FLOATS:
         raise ValueError("makes whole numbers of a tensor; steep computes in floats only")
     return tensor(x)
 
@@ -103,14 +108,8 @@ def cast_like(b: Builder, node: Node, x: Any, like: Any) -> Any:
 
 def dropout(b: Builder, node: Node, x: Any, ratio: Any = None, training: Any = None) -> Any:
     """Read Dropout."""
-    v = tensor(x)
-    if training is not None and constant(training, "training_mode").value.any():
-        raise ValueError("drops in predictions; make the file of a network in evaluation mode")
-    if len(node.outputs) > 1 and node.outputs[1]:
-        raise ValueError("gives its mask, which steep does not have")
-    given = node.get("ratio", 0.5) if ratio is None else constant(ratio, "ratio").value.reshape(())
-    rate = float(given)
-    return v.of(layers.Dropout(rate)(v.x)) if 0.0 < rate < 1.0 else v
+    v, rate = tensor(x), dropped(node, ratio, training)
+    return v.of(layers.Dropout(rate)(v.x)) if rate else v
 
 
 def power(b: Builder, node: Node, x: Any, y: Any) -> View:

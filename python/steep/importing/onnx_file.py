@@ -3,43 +3,28 @@
 What operators become is in `onnx_rows`; constants are computed in `folding`.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..exporting.onnx_file import HOW_TO_GET, LARGEST
 from ..network.model import Model
 from .builder import Builder, entering, laid_out, model
-from .folding import FOLDS, Batch
-from .onnx_node import Missing, Node
+from .folding import FOLDS, Batch, for_samples
+from .onnx_arrays import array, attribute
+from .onnx_attention import Product, followed
+from .onnx_inputs import asked
+from .onnx_node import DENSE, MOVING, Missing, Node, all_axes
 from .onnx_patterns import simplified
-from .onnx_rows import ROWS, WINDOWED
-from .views import View, leaving
+from .onnx_rows import KEEPING_BATCH, MOVING_BATCH, ROWS, WINDOWED
+from .views import View, leaving, size_of
 from .weights import Weight
 
-Array: TypeAlias = NDArray[Any]
-LARGEST_AXIS = (1 << 31) - 1
-MOVING = ("Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze")  # a weight stays itself
 OLDEST, NEWEST = 7, 28  # opsets whose meaning is known here
-# Elements of a tensor: how NumPy has them, and where they are when they are not raw bytes.
-_KINDS: Mapping[str, tuple[str, str]] = {
-    "FLOAT": ("<f4", "float_data"),
-    "DOUBLE": ("<f8", "double_data"),
-    "FLOAT16": ("<f2", "int32_data"),
-    "INT64": ("<i8", "int64_data"),
-    "INT32": ("<i4", "int32_data"),
-    "INT16": ("<i2", "int32_data"),
-    "INT8": ("i1", "int32_data"),
-    "UINT8": ("u1", "int32_data"),
-    "UINT16": ("<u2", "int32_data"),
-    "BOOL": ("?", "int32_data"),
-}
 
 
 def from_onnx(path: str | PathLike[str]) -> Model:
@@ -53,7 +38,8 @@ def from_onnx(path: str | PathLike[str]) -> Model:
     Parameters
     ----------
     path
-        Of the file, opset 7 to 28, weights inside. Its first axis is the batch.
+        Of the file, opset 7 to 28, weights inside. The first axis of inputs is the batch; of series
+        that recurrent operators read with time first it is the second. Here it is always the first.
 
     Returns
     -------
@@ -87,15 +73,6 @@ def from_onnx(path: str | PathLike[str]) -> Model:
         raise ValueError(f"{where}: {error}") from None
 
 
-@dataclass
-class Asked:
-    """What the graph says of an input."""
-
-    name: str
-    batch: int  # 0 where it is open
-    shape: tuple[int, ...]  # without it
-
-
 class _Reading:
     """One file on its way to a network."""
 
@@ -115,13 +92,13 @@ class _Reading:
         self.graph = proto.graph
         if self.graph.sparse_initializer:
             raise ValueError("has sparse initializers, which are not known here")
-        self.weights = {w.name: self.array(w) for w in self.graph.initializer}
+        self.weights = {w.name: array(onnx, w) for w in self.graph.initializer}
         self.inputs = [
-            self._asked(entry) for entry in self.graph.input if entry.name not in self.weights
+            asked(entry, self.graph) for entry in self.graph.input if entry.name not in self.weights
         ]
         if not self.inputs:
             raise ValueError("has no inputs")
-        batches = {asked.batch for asked in self.inputs} - {0}
+        batches = {given.batch for given in self.inputs} - {0}
         if len(batches) > 1:
             raise ValueError(f"has inputs of other numbers of samples: {sorted(batches)}")
         self.nodes = simplified(
@@ -140,7 +117,7 @@ class _Reading:
         """Return whether channels are to be last, likelier ways first: by what images meet."""
         if not any(node.op in WINDOWED for node in self.nodes):
             return (False,)
-        ahead = {asked.name for asked in self.inputs}
+        ahead = {given.name for given in self.inputs}
         for node in self.nodes:
             if ahead.intersection(node.inputs):
                 if node.op in WINDOWED:
@@ -153,8 +130,9 @@ class _Reading:
     def _walk(self, builder: Builder) -> tuple[list[Any], Any]:
         values: dict[str, Any] = {name: Weight(w, name) for name, w in self.weights.items()}
         inputs = []
-        for asked in self.inputs:
-            x, values[asked.name] = entering(asked.shape, last=builder.last)
+        for given in self.inputs:
+            x, v = entering(given.shape, last=builder.last and not given.place)
+            values[given.name] = replace(v, batch=given.place)
             inputs.append(x)
         problems: list[str] = []
         for node in self.nodes:
@@ -184,30 +162,58 @@ class _Reading:
         values.update(zip(node.outputs, several, strict=False))
 
     def _computed(self, builder: Builder, node: Node, given: Sequence[Any]) -> Any:
+        if any(isinstance(value, Product) for value in given):
+            found = followed(builder, node, given)
+            if found is not None:
+                return found
+            given = [builder.alone(value) for value in given]
         constant = all(value is None or isinstance(value, Weight) for value in given)
         if node.op == "Shape" and isinstance(given[0], View):
-            axes = np.array([Batch(1), *given[0].shape], object)
+            there = [Batch(1) if axis is None else size_of(axis) for axis in all_axes(given[0])]
+            axes = np.array(there, object)
             return Weight(axes[slice(node.get("start", 0), node.get("end", None))])
+        if constant and (found := for_samples(node, given)) is not None:
+            return found
         if constant and node.op in FOLDS:
             arrays = [None if value is None else value.value for value in given]
             made = FOLDS[node.op](node, *arrays)
             if isinstance(made, list):
                 return [Weight(value) for value in made]
             kept = given[0].name if given and node.op in MOVING else ""
-            return Weight(made, kept)
+            return Weight(made, kept, sources=_sources(node, given))
         if constant:
             raise ValueError("reads constants only; run the file through onnxsim first")
         if node.op not in ROWS:
             raise ValueError("is an operator that steep does not have")
-        return ROWS[node.op](builder, node, *given)
+        places = {value.batch for value in given if isinstance(value, View)}
+        found = ROWS[node.op](builder, node, *given) if not any(places) else None
+        return self._beside_batch(builder, node, given, places) if found is None else found
+
+    def _beside_batch(
+        self, builder: Builder, node: Node, given: Sequence[Any], places: set[int]
+    ) -> Any:
+        """Read a node whose samples lie along another axis than the first."""
+        wide = any(isinstance(value, Weight) and value.value.size > 1 for value in given)
+        known = node.op in KEEPING_BATCH and not (wide and node.op in ("Add", "Mul", "Sub", "Div"))
+        product = node.op in ("MatMul", DENSE)
+        known = known and not (product and max(places) == len(given[0].axes))
+        if node.op not in MOVING_BATCH and (not known or len(places) > 1):
+            raise ValueError(f"its samples lie along axis {max(places)}, where steep has the first")
+        found = ROWS[node.op](builder, node, *given)
+        if node.op in MOVING_BATCH:
+            return found
+        if isinstance(found, list):
+            return [replace(one, batch=max(places)) for one in found]
+        return replace(found, batch=max(places))
 
     def _outputs(self, values: dict[str, Any], builder: Builder) -> Any:
         found = {}
         for entry in self.graph.output:
-            value = values.get(entry.name)
+            value = builder.alone(values.get(entry.name))
             if not isinstance(value, View):
                 raise ValueError(f"output {entry.name!r} does not depend on the inputs")
-            found[entry.name] = leaving(value, builder.moves, last=builder.last)
+            last = builder.last and not value.batch
+            found[entry.name] = leaving(value, builder.moves, last=last)
         if not found:
             raise ValueError("has no outputs")
         plain_names = all(name and "/" not in name for name in found)
@@ -224,90 +230,27 @@ class _Reading:
             each = (f"{op} (nodes {', '.join(names)})" for op, names in sorted(lacking.items()))
             raise ValueError(f"has operators that steep does not have: {'; '.join(each)}")
 
-    def _asked(self, entry: Any) -> Asked:
-        dims = entry.type.tensor_type.shape.dim
-        if not entry.type.HasField("tensor_type") or not dims:
-            raise ValueError(f"input {entry.name!r} is no tensor (batch, ...)")
-        kind = entry.type.tensor_type.elem_type
-        if kind not in (1, 10, 11) and not self._named(entry.name):
-            raise ValueError(f"input {entry.name!r} has whole numbers; steep computes in floats")
-        sizes = tuple(int(dim.dim_value) for dim in dims[1:])
-        if any(not 0 < n <= LARGEST_AXIS for n in sizes):
-            words = [dim.dim_param or str(dim.dim_value) for dim in dims]
-            raise ValueError(
-                f"input {entry.name!r} has shape ({', '.join(words)}); sizes other than the batch "
-                "must be known: onnx.tools.update_model_dims sets them"
-            )
-        return Asked(entry.name, int(dims[0].dim_value), sizes)
-
-    def _named(self, name: str) -> bool:
-        """Say whether whole numbers are only made floats, or rows of tables."""
-        whole = {name}
-        for node in self.graph.node:
-            if not whole.intersection(node.input):
-                continue
-            if node.op_type in (*MOVING, "Slice") and node.input[0] in whole:
-                whole.update(node.output)
-            elif node.op_type != "Cast" and (node.op_type != "Gather" or node.input[0] in whole):
-                return False
-        return not whole.intersection(entry.name for entry in self.graph.output)
-
     def _node(self, place: int, proto: Any) -> Node:
         name = proto.name or f"{proto.op_type}_{place}"
         if not proto.output:
             raise ValueError(f"node {name!r} ({proto.op_type}) gives nothing")
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
-        attributes = {a.name: self._attribute(name, a) for a in proto.attribute}
+        attributes = {a.name: attribute(self.onnx, a) for a in proto.attribute}
         return Node(
             f"{domain}{proto.op_type}", name, list(proto.input), list(proto.output), attributes,
             self.opset,
         )  # fmt: skip
 
-    def _attribute(self, node: str, proto: Any) -> Any:
-        kinds = self.onnx.AttributeProto
-        if proto.type == kinds.TENSOR:
-            return self.array(proto.t)
-        if proto.type == kinds.STRING:
-            return proto.s.decode()
-        if proto.type in (kinds.FLOAT, kinds.INT):
-            return proto.f if proto.type == kinds.FLOAT else proto.i
-        if proto.type in (kinds.FLOATS, kinds.INTS):
-            return [*(proto.floats if proto.type == kinds.FLOATS else proto.ints)]
-        if proto.type == kinds.STRINGS:
-            return [text.decode() for text in proto.strings]
-        return None  # a graph: its operator is refused by name
 
-    def array(self, proto: Any) -> Array:
-        """Return a tensor of the file, whose bytes are all in it.
-
-        Raises
-        ------
-        ValueError
-            If they are elsewhere, of a kind that is not known, or not as many as its shape says.
-        """
-        name = f"tensor {proto.name!r}"
-        if proto.data_location == self.onnx.TensorProto.EXTERNAL or proto.external_data:
-            raise ValueError(
-                f"{name}: its data are in another file, which is not read; "
-                "onnx.save(onnx.load(path), new) puts them inside"
-            )
-        try:
-            kind = self.onnx.TensorProto.DataType.Name(proto.data_type)
-        except ValueError:
-            kind = str(proto.data_type)
-        if kind not in _KINDS:
-            raise ValueError(f"{name}: elements of kind {kind} are not known here")
-        dims = tuple(proto.dims)
-        if any(not 0 <= n <= LARGEST_AXIS for n in dims) or len(dims) > 16:
-            raise ValueError(f"{name}: cannot have shape {dims}")
-        dtype, place = np.dtype(_KINDS[kind][0]), _KINDS[kind][1]
-        if proto.HasField("raw_data"):
-            if len(proto.raw_data) != math.prod(dims) * dtype.itemsize:
-                raise ValueError(f"{name}: has not the bytes of {dims} elements of {kind}")
-            return np.frombuffer(proto.raw_data, dtype).reshape(dims)
-        listed = getattr(proto, place)
-        if len(listed) != math.prod(dims):
-            raise ValueError(f"{name}: has {len(listed)} elements, its shape {dims} wants others")
-        if kind == "FLOAT16":  # their bits
-            return np.array(listed, np.int32).astype(np.uint16).view(dtype).reshape(dims)
-        return np.array(listed).astype(dtype).reshape(dims)
+def _sources(node: Node, given: Sequence[Any]) -> tuple[str, ...]:
+    """Return the weights that moved numbers come from."""
+    if node.op not in (*MOVING, "Concat", "Gather", "Slice", "Split"):
+        return ()
+    joined = given if node.op == "Concat" else given[:1]
+    return tuple(
+        name
+        for value in joined
+        if value is not None
+        for name in value.sources or (value.name,)
+        if name
+    )

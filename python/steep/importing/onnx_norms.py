@@ -53,6 +53,17 @@ def rms_norm(b: Builder, node: Node, x: Any, scale: Any = None) -> View:
     return _scaled(b, node, v, scale, None)
 
 
+def lp_norm(b: Builder, node: Node, x: Any) -> View:
+    """Read LpNormalization: what is 0 everywhere stays 0."""
+    v, p = tensor(x), node.get("p", 2)
+    if p not in (1, 2):
+        raise ValueError(f"divides by a norm of power {p}; ONNX has 1 and 2")
+    over = [axis_of(v, node.get("axis", -1))]
+    total = b.reduced(b.activation(v, "abs" if p == 1 else "square"), over, True, "sum")
+    size = total if p == 1 else b.activation(total, "sqrt")
+    return b.binary(ops.divide, v, size.of(ops.clip(size.x, 1e-30)))
+
+
 def _by_channel(v: View, weight: Any, what: str) -> Weight:
     """Return a weight of the channels with axes of size 1 behind it."""
     given = constant(weight, what)

@@ -1,22 +1,42 @@
 """Rows of ONNX operators that join, cut, repeat and pick parts of axes."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from .. import ops
 from .builder import Builder
 from .folding import Batch, axes_of, slices_of
 from .onnx_node import Node, axis_of, constant, numbers, tensor
-from .views import View, reshaped
+from .views import View, reshaped, shaped, size_of, view
 from .weights import Weight
 
 
 def concat(b: Builder, node: Node, *given: Any) -> View:
     """Read Concat."""
-    views = [tensor(x, "one of what it joins") for x in given]
+    like = next((x for x in given if isinstance(x, View)), None)
+    views = [
+        _standing(b, like, x, node.hint) if isinstance(x, Weight) and like else tensor(x)
+        for x in given
+    ]
     if len({len(v.axes) for v in views}) != 1:
         raise ValueError("joins tensors of other numbers of axes")
     return b.concat(views, axis_of(views[0], node.get("axis", 1)))
+
+
+def _standing(b: Builder, like: View, weight: Weight, hint: str) -> View:
+    """Return a constant as a tensor of every sample: zeros of one that is there, and the rest."""
+    value = weight.value
+    if value.dtype == object or not value.ndim or value.shape[0] != 1 or not value.size:
+        raise ValueError(f"joins a constant of shape {value.shape}; one for all samples has 1")
+    if weight.batch not in (None, 0) or like.batch:
+        raise ValueError("joins a constant whose samples lie along another axis")
+    one = ops.slice(shaped(like.x, (size_of(like.order),)), 0, 1)
+    x = ops.repeat(ops.affine(one, 0.0), value.size)
+    v = view(shaped(x, value.shape[1:]))
+    v = v if value.ndim > 1 else View(v.x, (), ())
+    return b.add(v, weight, hint) if value.any() else v
 
 
 def split(b: Builder, node: Node, x: Any, sizes: Any = None) -> list[View]:
@@ -39,19 +59,28 @@ def split(b: Builder, node: Node, x: Any, sizes: Any = None) -> list[View]:
 def cut(b: Builder, node: Node, x: Any, *given: Any) -> View:
     """Read Slice."""
     v = tensor(x)
-    parts = tuple(None if p is None else constant(p, "where it cuts").value for p in given)
+    parts = tuple(None if p is None else _ends(p) for p in given)
     for axis, start, end, step in slices_of(node, len(v.axes) + 1, parts):
-        if axis == 0:
+        if axis == v.batch:
             if (start, step) != (0, 1) or end < LARGEST_END:
                 raise ValueError("cuts the batch")
             continue
         if step < 1:
             raise ValueError(f"goes backwards along axis {axis}")
-        first, last, _ = slice(start, end, step).indices(v.shape[axis - 1])
+        place, batch = axis_of(v, axis), v.batch
+        first, last, _ = slice(start, end, step).indices(v.shape[place])
         if first >= last:
             raise ValueError(f"leaves nothing of axis {axis} of {v.shape}")
-        v = b.cut(v, axis - 1, first, last, step)
+        v = replace(b.cut(v, place, first, last, step), batch=batch)
     return v
+
+
+def _ends(value: Any) -> Any:
+    """Return where an axis is cut; the number of samples is the end of the batch."""
+    if isinstance(value, Weight) and value.value.dtype == object:
+        whole = [LARGEST_END if n == Batch(1) else n for n in value.value.reshape(-1).tolist()]
+        value = Weight(np.array(whole, object))
+    return constant(value, "where it cuts").value
 
 
 LARGEST_END = (1 << 31) - 1  # what exporters write for "to the end"
@@ -71,7 +100,8 @@ def gather(b: Builder, node: Node, x: Any, index: Any) -> View:
         raise ValueError(f"takes places beyond {size}")
     found = b.taken(v, axis, [k % size for k in places])
     shape = (*v.shape[:axis], *given.shape, *v.shape[axis + 1 :])
-    return reshaped(found, shape, b.moves)
+    batch = v.batch + (given.ndim - 1) * (axis < v.batch)
+    return replace(reshaped(found, shape, b.moves), batch=batch)
 
 
 def expand(b: Builder, node: Node, x: Any, shape: Any) -> View:
@@ -131,70 +161,3 @@ def pad(  # noqa: PLR0917 - as ONNX has them
             v = b.cut(v, k, max(-low, 0), v.shape[k] - max(-high, 0))
     zeros = [[max(n, 0) for n in side[1:]] for side in (before, after)]
     return b.padded(v, zeros[0], zeros[1], float(number)) if any(map(any, zeros)) else v
-
-
-def resize(b: Builder, node: Node, x: Any, *given: Any) -> View:
-    """Read Resize or Upsample."""
-    v = tensor(x)
-    if node.get("mode", "nearest") != "nearest":
-        raise ValueError(f"enlarges by mode {node.get('mode', '')!r}; steep has the nearest pixel")
-    if node.get("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise ValueError("keeps an aspect ratio")
-    parts = [None if p is None else constant(p, "its size").value.reshape(-1) for p in given]
-    told = [p for p in parts[-2:] if p is not None and len(p)]  # scales or sizes come last
-    scales = told[-1] if told else node.get("scales", None)
-    if scales is None or (node.opset >= 11 and len(parts) < 2 and node.op != "Upsample"):
-        raise ValueError("does not say how far it enlarges")
-    by_size = node.op == "Resize" and len(parts) > 2 and parts[2] is not None and len(parts[2]) > 0
-    axes = [k % (len(v.axes) + 1) for k in node.get("axes", range(len(v.axes) + 1))]
-    by = dict(zip(axes, [float(n) for n in scales], strict=True))
-    old = (1, *v.shape)
-    factors = [
-        by.get(k, 1.0) / n if by_size and k in by else by.get(k, 1.0) for k, n in enumerate(old)
-    ]
-    if not by_size and factors[0] != 1.0:
-        raise ValueError("repeats samples")
-    if any(
-        not 0.0 < f <= MOST_TIMES or n * f > MOST_PLACES for n, f in zip(old, factors, strict=True)
-    ):
-        raise ValueError(f"enlarges by {factors[1:]}")
-    sizes = [
-        round(by[k]) if by_size and k in by else int(n * f)
-        for k, (n, f) in enumerate(zip(old, factors, strict=True))
-    ]
-    places = [nearest(node, *about) for about in zip(old[1:], sizes[1:], factors[1:], strict=True)]
-    return b.repicked(v, places)
-
-
-MOST_TIMES = 1024.0  # that an axis is enlarged
-MOST_PLACES = 1 << 16  # that it has then
-
-
-def nearest(node: Node, old: int, new: int, scale: float) -> list[int]:
-    """Return which place of an axis each place of the new one takes."""
-    at = np.arange(new, dtype=np.float64)
-    way = node.get("coordinate_transformation_mode", "half_pixel")
-    if node.op == "Upsample" or node.opset < 11:
-        way, near = "asymmetric", "floor"
-    else:
-        near = node.get("nearest_mode", "round_prefer_floor")
-    if way == "asymmetric":
-        at = at / scale
-    elif way == "align_corners":
-        at = at * (old - 1) / max(new - 1, 1)
-    elif way == "half_pixel_symmetric":
-        whole = old * scale
-        at = old / 2 * (1 - new / whole) + (at + 0.5) / scale - 0.5
-    elif way == "half_pixel" or (way == "pytorch_half_pixel" and new > 1):
-        at = (at + 0.5) / scale - 0.5
-    elif way == "pytorch_half_pixel":
-        at = at * 0
-    else:
-        raise ValueError(f"has coordinates by {way!r}, which are not known here")
-    rounded = {
-        "floor": np.floor(at),
-        "ceil": np.ceil(at),
-        "round_prefer_floor": np.ceil(at - 0.5),
-        "round_prefer_ceil": np.floor(at + 0.5),
-    }[near]
-    return [int(k) for k in np.clip(rounded, 0, old - 1)]

@@ -5,13 +5,17 @@ Single operators are in `onnx_rows`.
 
 import math
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .onnx_node import DENSE, TURNED, Node
+from .onnx_node import DENSE, HOLD, TURNED, Node
 
 WHOLE = (6, 7)  # ONNX's numbers of int32 and int64
+RECURRENT = ("GRU", "LSTM", "RNN")
+LENGTHS = 4  # place of sequence_lens among what they read
+MOVED = ("Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def simplified(nodes: Sequence[Node], outputs: Set[str], weights: Mapping[str, Any]) -> list[Node]:
@@ -41,18 +45,41 @@ class _Graph:
                 self._gelu(node)
             elif node.op == "Sigmoid":
                 self._silu(node)
+            elif node.op == "Exp":
+                self._gated(node)
             elif node.op == "Cast":
                 self._ids(node)
+                self._lengths(node)
+            elif node.op == "Where":
+                self._hold(node)
             elif node.op == "MatMul":
                 self._dense(node)
-        return [self.new.get(id(n), n) for n in self.nodes if id(n) not in self.gone]
+        found = [self.new.get(id(n), n) for n in self.nodes if id(n) not in self.gone]
+        return self._read(found)
+
+    def _read(self, nodes: Sequence[Node]) -> list[Node]:
+        """Return nodes without what only moves numbers that nobody reads, the last ones first."""
+        read, kept = set(self.outputs), []
+        for node in reversed(nodes):
+            if node.op in RECURRENT:
+                seen = [name if name in read else "" for name in node.outputs]
+                node = replace(node, outputs=seen if any(seen) else node.outputs)  # noqa: PLW2901
+            elif node.op in MOVED and not read.intersection(node.outputs):
+                continue
+            read.update(node.inputs)
+            kept.append(node)
+        return kept[::-1]
+
+    def array(self, name: str) -> Any:
+        """Return a constant."""
+        value, maker = self.weights.get(name), self.maker.get(name)
+        if value is None and maker is not None and maker.op == "Constant":
+            value = maker.get("value", maker.get("value_float", None))
+        return value
 
     def number(self, name: str) -> float | None:
         """Return a constant of one number."""
-        value = self.weights.get(name)
-        maker = self.maker.get(name)
-        if value is None and maker is not None and maker.op == "Constant":
-            value = maker.get("value", maker.get("value_float", None))
+        value = self.array(name)
         if value is None or np.size(value) != 1:
             return None
         return float(np.asarray(value, np.float64).reshape(()))
@@ -111,12 +138,86 @@ class _Graph:
             made = Node("Swish", last.name, [x], last.outputs, {}, last.opset)
             self._replace([sigmoid], last, made)
 
+    def _gated(self, power: Node) -> None:
+        """x/(1 + e^-z), which is x*sigmoid(z) and has a gradient wherever e^-z is infinite, too."""
+        inside, add = self.maker.get(power.inputs[0]), self.only_reader(power)
+        one = other(add, "Add", power.outputs[0])
+        if one is None or self.number(one) != 1.0 or add is None or inside is None:
+            return
+        last = self.only_reader(add)
+        x = other(last, "Div", add.outputs[0])
+        if last is None or x is None or last.inputs[0] != x or self.number(x) is not None:
+            return
+        if inside.op != "Neg" or self.only_reader(inside) is not power:
+            return
+        z = inside.inputs[0]
+        if x == z:
+            made = Node("Swish", last.name, [x], last.outputs, {}, last.opset)
+            return self._replace([inside, power, add], last, made)
+        gate = Node("Sigmoid", add.name, [z], add.outputs, {}, add.opset)
+        self._replace([inside, power], add, gate)
+        self.new[id(last)] = Node("Mul", last.name, [x, *add.outputs], last.outputs, {}, last.opset)
+
     def _ids(self, cast: Node) -> None:
         """Pass floats on that are made whole numbers to pick rows: embeddings refuse others."""
         made, readers = cast.outputs[0], self.readers.get(cast.outputs[0], [])
         rows = all(n.op == "Gather" and n.inputs[0] != made for n in readers)
         if readers and rows and made not in self.outputs and cast.get("to", 1) in WHOLE:
             self.new[id(cast)] = Node("Identity", cast.name, cast.inputs, [made], {}, cast.opset)
+
+    def _lengths(self, cast: Node) -> None:
+        """Pass floats on that are made whole numbers to count steps: layers refuse others."""
+        if cast.get("to", 1) not in WHOLE or self.outputs & {*cast.outputs}:
+            return
+        names = dict.fromkeys(cast.outputs)
+        left = [*names]
+        while left:
+            name = left.pop()
+            for node in self.readers.get(name, []):
+                if node.op in MOVED and node.inputs[0] == name:
+                    left += [out for out in node.outputs if out not in names]
+                    names |= dict.fromkeys(node.outputs)
+                elif node.op != "Less" and (
+                    node.op not in RECURRENT or node.inputs.index(name) != LENGTHS
+                ):
+                    return
+        if any(name in self.readers for name in names):
+            self.new[id(cast)] = Node(
+                "Identity", cast.name, cast.inputs[:1], cast.outputs, {}, cast.opset
+            )
+
+    def _hold(self, where: Node) -> None:
+        """Have an LSTM, or one like it, leave its last h behind a sample's length, not 0."""
+        less = self.maker.get(where.inputs[0])
+        if less is None or less.op != "Less" or len(where.inputs) != 3:
+            return
+        (y, *between), last, ends = (
+            self._moved(name) for name in (*where.inputs[1:], less.inputs[1])
+        )
+        cell = self.maker.get(y)
+        if cell is None or cell.op not in RECURRENT or len(cell.inputs) <= LENGTHS:
+            return
+        known = self.array(less.inputs[0])
+        if known is None or not np.array_equal(known.reshape(-1), np.arange(known.size)):
+            return
+        wanted = [*cell.outputs[:2], self._moved(cell.inputs[LENGTHS])[0]]
+        alone = all(self.readers[name] == self.readers[name][:1] for name in (y, *between))
+        if [y, last[0], ends[0]] == wanted and alone and self.only_reader(less) is where:
+            given = {**cell.attributes, HOLD: 1}
+            self.new[id(cell)] = replace(cell, attributes=given)
+            self.new[id(where)] = Node(
+                "Identity", where.name, where.inputs[1:2], where.outputs, {}, where.opset
+            )
+            self.gone.add(id(less))
+
+    def _moved(self, name: str) -> list[str]:
+        """Return a tensor before its axes were moved, and what it was called on the way."""
+        found = [name]
+        while (maker := self.maker.get(found[0])) is not None and maker.op in MOVED:
+            if len(found) > len(self.nodes):  # they read each other, which is refused later
+                break
+            found.insert(0, maker.inputs[0])
+        return found
 
     def _turned(self, product: Node) -> Node:
         """X @ W^T of a weight that the file names: the layer of W may be there, too."""

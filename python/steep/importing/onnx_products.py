@@ -1,12 +1,21 @@
 """Rows of ONNX operators with windows and products: convolutions, pools, matrices."""
 
+import functools
+import itertools
+import math
+from collections.abc import Sequence
 from typing import Any
 
+from .. import ops
 from .builder import Builder
+from .matrices import multiplied
+from .onnx_attention import Product, product
 from .onnx_node import TURNED, Node, Row, constant, tensor
 from .views import View, transposed
 from .weights import Weight
 from .windows import explicit_pads, pool_pads
+
+MOST_TAPS = 64  # places of a window that are taken apart
 
 
 def _optional(value: Any, what: str) -> Weight | None:
@@ -31,10 +40,12 @@ def gemm(b: Builder, node: Node, x: Any, weight: Any, bias: Any = None) -> View:
     return b.dense(v, w, c, node.hint, out_first=out_first)
 
 
-def matmul(b: Builder, node: Node, x: Any, weight: Any) -> View:
+def matmul(b: Builder, node: Node, x: Any, weight: Any) -> View | Product:
     """Read MatMul."""
     if isinstance(x, Weight):
         return _from_the_left(b, node, x, tensor(weight))
+    if isinstance(x, View) and isinstance(weight, View):
+        return product(node, x, weight)
     v, w = tensor(x), constant(weight, "its second operand")
     while w.value.ndim > 2 and w.value.shape[0] == 1:
         w = Weight(w.value[0], w.name)
@@ -49,7 +60,7 @@ def _from_the_left(b: Builder, node: Node, w: Weight, v: View) -> View:
     if matrix.value.ndim != 2 or len(v.axes) < 2:
         raise ValueError("multiplies by a constant from the left that is no matrix of a sample")
     if not matrix.name:  # a constant: it is not to be trained
-        return b.multiplied(v, matrix.value)
+        return multiplied(v, matrix.value, b.moves)
     turn = [*range(len(v.axes) - 2), len(v.axes) - 1, len(v.axes) - 2]
     y = b.dense(transposed(v, turn), matrix, None, node.hint, out_first=True)
     return transposed(y, turn)
@@ -119,15 +130,51 @@ def pool(kind: str) -> Row:
         count = _spatial(v)
         if len(node.outputs) > 1 and node.outputs[1]:
             raise ValueError("gives the places of the largest, which steep does not have")
-        if any(d != 1 for d in node.get("dilations", [1])):
-            raise ValueError("has windows with gaps (dilations), which pools of steep do not have")
         kernel = node.get("kernel_shape", [])
         stride = node.get("strides", [1] * count)
+        if any(d != 1 for d in node.get("dilations", [1])):
+            return _spread(b, node, v, kind, kernel, stride)
         counted = kind == "avg" and bool(node.get("count_include_pad", 0))
         pads = pool_pads(node, v.shape[1:], kernel, stride, counted=counted)
         return b.pool(v, kind, kernel, stride, pads, counted)
 
     return row
+
+
+def _spread(  # noqa: PLR0917 - as a window slides
+    b: Builder, node: Node, v: View, kind: str, kernel: Sequence[int], stride: Sequence[int]
+) -> View:
+    """Pool by windows with gaps: each place of a window is a part of the image."""
+    gaps, count = node.get("dilations", []), math.prod(kernel)
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, gaps, strict=True)]
+    if any(explicit_pads(node, v.shape[1:], reach, stride)) or count > MOST_TAPS:
+        raise ValueError("has windows with gaps (dilations) beside padding, or very large ones")
+    outs = [(n - r) / s for n, r, s in zip(v.shape[1:], reach, stride, strict=True)]
+    if min(outs) < 0 or (node.get("ceil_mode", 0) and any(n != int(n) for n in outs)):
+        raise ValueError(f"has windows of {reach} in {v.shape}")
+    parts = []
+    for place in itertools.product(*map(range, kernel)):
+        part = v
+        for axis, (k, d, s, n) in enumerate(zip(place, gaps, stride, outs, strict=True)):
+            part = b.cut(part, axis + 1, k * d, k * d + int(n) * s + 1, s)
+        parts.append(part)
+    op = ops.maximum if kind == "max" else ops.add
+    total = functools.reduce(lambda one, other: b.binary(op, one, other), parts)
+    return total if kind == "max" else b.affine(total, scale=1.0 / count)
+
+
+def lp_pool(b: Builder, node: Node, x: Any) -> View:
+    """Read LpPool: the p-th root of the sum of |x|^p."""
+    v, p, kernel = tensor(x), node.get("p", 2), node.get("kernel_shape", [])
+    count = _spatial(v)
+    if any(d != 1 for d in node.get("dilations", [1])) or p < 1:
+        raise ValueError("has windows with gaps (dilations), which pools of steep do not have")
+    stride = node.get("strides", [1] * count)
+    pads = pool_pads(node, v.shape[1:], kernel, stride, counted=True)
+    powers = b.activation(v, "abs" if p % 2 else "linear")
+    mean = b.pool(powers.of(ops.power(powers.x, p)), "avg", kernel, stride, pads, True)
+    total = b.affine(mean, scale=math.prod(kernel))
+    return total.of(ops.power(total.x, 1.0 / p))
 
 
 def whole(kind: str) -> Row:

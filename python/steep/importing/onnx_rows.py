@@ -7,27 +7,43 @@ of a constant, None where nothing is given. Constants alone are computed in `fol
 from collections.abc import Mapping
 
 from .. import ops
+from . import onnx_attention_op as attention_op
 from . import onnx_elements as elements
 from . import onnx_norms as norms
 from . import onnx_parts as parts
+from . import onnx_positions as positions
 from . import onnx_products as products
+from . import onnx_resize as resize
 from . import onnx_shapes as shapes
+from .onnx_attention import less, where
 from .onnx_node import DENSE, Row
+from .onnx_recurrent import recurrent
 
 # Operators that want channels first: with one of them in it, what comes in may be images.
 WINDOWED = frozenset({
     "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace",
     "GlobalAveragePool", "GlobalMaxPool", "GroupNormalization", "InstanceNormalization", "LRN",
-    "MaxPool", "PRelu", "Resize", "SpaceToDepth", "Upsample",
+    "LpPool", "MaxPool", "PRelu", "Resize", "SpaceToDepth", "Upsample",
+})  # fmt: skip
+# Operators that know where the batch is, and those that leave it and the axes around it there.
+MOVING_BATCH = frozenset({
+    "GRU", "Gather", "LSTM", "RNN", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
+})  # fmt: skip
+KEEPING_BATCH = frozenset({
+    DENSE, "Abs", "Add", "Cast", "CastLike", "Celu", "Clip", "Concat", "Div", "Dropout", "Elu",
+    "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "MatMul", "Mish", "Mul",
+    "Neg", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Split", "Sub", "Swish", "Tanh",
 })  # fmt: skip
 ROWS: Mapping[str, Row] = {
     DENSE: products.dense,
     "Abs": elements.plain("abs"),
     "Add": elements.add,
+    "Attention": attention_op.read,
     "AveragePool": products.pool("avg"),
     "BatchNormalization": products.batch_norm,
     "Cast": elements.cast,
     "CastLike": elements.cast_like,
+    "CausalConvWithState": positions.causal_conv,
     "Celu": elements.plain("celu", alpha=1.0),
     "Clip": elements.clip,
     "Concat": parts.concat,
@@ -42,6 +58,7 @@ ROWS: Mapping[str, Row] = {
     "Expand": parts.expand,
     "Flatten": shapes.flatten,
     "Gather": parts.gather,
+    "GRU": recurrent,
     "Gelu": elements.gelu,
     "Gemm": products.gemm,
     "GlobalAveragePool": products.whole("mean"),
@@ -52,10 +69,14 @@ ROWS: Mapping[str, Row] = {
     "Identity": elements.same,
     "InstanceNormalization": norms.instance_norm,
     "LRN": norms.lrn,
+    "LSTM": recurrent,
     "LayerNormalization": norms.layer_norm,
     "LeakyRelu": elements.plain("leaky_relu", alpha=0.01),
     "Log": elements.plain("log"),
+    "Less": less,
     "LogSoftmax": norms.log_softmax,
+    "LpNormalization": norms.lp_norm,
+    "LpPool": products.lp_pool,
     "MatMul": products.matmul,
     "Max": elements.many(ops.maximum, "low"),
     "MaxPool": products.pool("max"),
@@ -67,6 +88,7 @@ ROWS: Mapping[str, Row] = {
     "PRelu": elements.prelu,
     "Pad": parts.pad,
     "Pow": elements.power,
+    "RNN": recurrent,
     "RMSNormalization": norms.rms_norm,
     "Reciprocal": elements.reciprocal,
     "ReduceL1": shapes.reduce("sum", "abs"),
@@ -80,7 +102,8 @@ ROWS: Mapping[str, Row] = {
     "ReduceSumSquare": shapes.reduce("sum", "square"),
     "Relu": elements.plain("relu"),
     "Reshape": shapes.reshape,
-    "Resize": parts.resize,
+    "Resize": resize.resize,
+    "RotaryEmbedding": positions.rotary,
     "Selu": elements.selu,
     "Shrink": elements.shrink,
     "Sigmoid": elements.plain("sigmoid"),
@@ -95,11 +118,13 @@ ROWS: Mapping[str, Row] = {
     "Squeeze": shapes.squeeze,
     "Sub": elements.subtract,
     "Sum": elements.many(ops.add),
+    "SwiGLU": elements.swiglu,
     "Swish": elements.swish,
     "Tanh": elements.plain("tanh"),
     "ThresholdedRelu": elements.thresholded,
     "Tile": parts.tile,
     "Transpose": shapes.transpose,
     "Unsqueeze": shapes.unsqueeze,
-    "Upsample": parts.resize,
+    "Upsample": resize.resize,
+    "Where": where,
 }

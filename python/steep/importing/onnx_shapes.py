@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import ops
 from .builder import Builder
 from .folding import Batch, axes_of
-from .onnx_node import Node, Row, axes, constant, numbers, tensor
+from .onnx_node import Node, Row, all_axes, axes, constant, numbers, of_axes, tensor
 from .views import View, reshaped, transposed
 from .weights import Weight
 
@@ -60,7 +61,33 @@ def reshape(b: Builder, node: Node, x: Any, shape: Any = None) -> View:
     else:
         raise ValueError("its shape depends on the inputs")
     zeros = not node.get("allowzero", 0)
+    if v.batch:
+        return _around_batch(b, v, told)
     return reshaped(v, sample_shape(v, told, zeros=zeros), b.moves)
+
+
+def _around_batch(b: Builder, v: View, told: Sequence[Any]) -> View:
+    """Return a view under another shape: what stands before and behind the batch stays there."""
+    old = [*v.shape[: v.batch], Batch(1), *v.shape[v.batch :]]
+    given = [old[k] if n == 0 and k < len(old) else n for k, n in enumerate(told)]
+    sides = math.prod(v.shape[: v.batch]), math.prod(v.shape[v.batch :])
+    batches = [k for k, n in enumerate(given) if isinstance(n, Batch)]
+    for place in batches or range(len(given)):
+        parts = given[:place], given[place + 1 :]
+        found = [_sizes(part, size) for part, size in zip(parts, sides, strict=True)]
+        if None not in found and given[place] in (Batch(1), -1):
+            shape = [n for part in found for n in part or ()]
+            return replace(reshaped(v, shape, b.moves), batch=place)
+    raise ValueError(f"makes {told} of {old}: samples must stay apart")
+
+
+def _sizes(told: Sequence[Any], size: int) -> list[int] | None:
+    """Return sizes whose product is that, one of them may be -1; None where they cannot be."""
+    if any(isinstance(n, Batch) or n < -1 or n == 0 for n in told) or [*told].count(-1) > 1:
+        return None
+    known = math.prod(int(n) for n in told if n != -1)
+    found = [int(n) if n != -1 else size // known for n in told]
+    return found if math.prod(found) == size else None
 
 
 def sample_shape(v: View, told: Sequence[Any], *, zeros: bool = True) -> list[int]:
@@ -105,7 +132,8 @@ def squeeze(b: Builder, node: Node, x: Any, over: Any = None) -> View:
     gone = [k for k, n in enumerate(v.shape) if n == 1] if told is None else axes(v, node, over)
     if any(v.shape[k] != 1 for k in gone):
         raise ValueError(f"takes axes away that are not 1, of {v.shape}")
-    return View(v.x, v.order, tuple(a for k, a in enumerate(v.axes) if k not in gone))
+    places = {k + (k >= v.batch) for k in gone}
+    return of_axes(v, [axis for k, axis in enumerate(all_axes(v)) if k not in places])
 
 
 def unsqueeze(b: Builder, node: Node, x: Any, over: Any = None) -> View:
@@ -113,21 +141,21 @@ def unsqueeze(b: Builder, node: Node, x: Any, over: Any = None) -> View:
     v = tensor(x)
     told = node.get("axes", []) if over is None else numbers(over, "axes")
     count = len(v.axes) + 1 + len(told)
-    if any(not -count <= k < count or k % count == 0 for k in told):
-        raise ValueError(f"puts an axis before the batch, or beyond {count}")
-    places = {k % count - 1 for k in told}
-    rest = iter(v.axes)
-    wide = tuple(() if k in places else next(rest) for k in range(count - 1))
-    return View(v.x, v.order, wide)
+    places = {k % count for k in told if -count <= k < count}
+    if len(places) != len(told):
+        raise ValueError(f"puts axes at {told} of {count}")
+    rest = iter(all_axes(v))
+    return of_axes(v, [() if k in places else next(rest) for k in range(count)])
 
 
 def transpose(b: Builder, node: Node, x: Any) -> View:
     """Read Transpose."""
     v = tensor(x)
     perm = node.get("perm", [*range(len(v.axes), -1, -1)])
-    if sorted(perm) != [*range(len(v.axes) + 1)] or perm[0] != 0:
-        raise ValueError(f"moves the batch from its place ({list(perm)})")
-    return transposed(v, [k - 1 for k in perm[1:]])
+    if sorted(perm) != [*range(len(v.axes) + 1)]:
+        raise ValueError(f"has a transposition {list(perm)} of {len(v.axes) + 1} axes")
+    whole = all_axes(v)
+    return of_axes(v, [whole[k] for k in perm])
 
 
 def depth_to_space(b: Builder, node: Node, x: Any) -> View:

@@ -28,11 +28,15 @@ Axis: TypeAlias = tuple[Atom, ...]  # outermost first; none where the size is 1
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """A tensor without its batch axis: its axes, and the order in which their atoms lie."""
+    """A tensor without its batch axis: its axes, and the order in which their atoms lie.
+
+    `batch` is where others have the batch among the axes: 0 but for what recurrent operators meet.
+    """
 
     x: Tensor
     order: Axis
     axes: tuple[Axis, ...]
+    batch: int = 0
 
     @property
     def shape(self) -> Shape:
@@ -41,7 +45,7 @@ class View:
 
     def of(self, x: Tensor) -> "View":
         """Return the same view of other numbers, element by element those of this one."""
-        return View(x, self.order, self.axes)
+        return View(x, self.order, self.axes, self.batch)
 
 
 class Moves:

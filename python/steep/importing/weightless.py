@@ -7,12 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .. import layers, ops
-from ..data import Sparse
 from ..network import Layer, Tensor
+from ..network.layer import Op
 from .views import (
     MOST_MOVES,
     Atom,
@@ -106,19 +103,6 @@ class Weightless:
         places = [v.order.index(atom) for atom in lying]
         return View({"sum": ops.sum, "mean": ops.mean}[how](x, places), order, left)
 
-    def multiplied(self, v: View, matrix: NDArray[Any]) -> View:
-        """Multiply the last axis but one by a constant matrix from the left."""
-        k = len(v.axes) - 2
-        v = single(v, k, self.moves)
-        if v.shape[k] != matrix.shape[1]:
-            raise ValueError(f"{matrix.shape} and {v.shape} do not fit")
-        rest = tuple(atom for atom in v.order if atom not in v.axes[k])
-        x = grouped(v, [v.axes[k], rest], self.moves)
-        y = ops.sparse_product(x, Sparse(matrix.astype(np.float64)))
-        atom, axes = (Atom(len(matrix)),) if len(matrix) > 1 else (), [*v.axes]
-        axes[k] = atom
-        return View(y, (*atom, *rest), tuple(axes))
-
     def concat(self, views: Sequence[View], axis: int) -> View:
         """Join along an axis."""
         found = [self._singles(v) for v in views]
@@ -149,7 +133,7 @@ class Weightless:
         x = shaped(v.x, [atom.size for atom in v.order])
         place = v.order.index(v.axes[axis][0])
         atom = Atom(last - first)
-        y, axes = ops.slice(x, first, last, place), [*v.axes]
+        y, axes = part_of(x, place, first, last), [*v.axes]
         axes[axis] = (atom,) if atom.size > 1 else ()
         order = (*v.order[:place], *axes[axis], *v.order[place + 1 :])
         return View(y, order, tuple(axes))
@@ -272,6 +256,19 @@ def _times(places: Sequence[int], size: int) -> int:
     times = len(places) // size
     whole = len(places) == times * size and all(k == n // times for n, k in enumerate(places))
     return times if times and whole else 0
+
+
+def part_of(x: Tensor, axis: int, first: int, last: int) -> Tensor:
+    """Return a part of a tensor: what was joined from here to there, where that is one tensor."""
+    layer, given = x._source or (None, ())
+    if isinstance(layer, Op) and layer.kind == "concat":
+        start = 0
+        for part in given:
+            same = layer.attributes.get("axis", -1) % len(x.shape) == axis
+            if same and (start, start + part.shape[axis]) == (first, last):
+                return part
+            start += part.shape[axis]
+    return ops.slice(x, first, last, axis)
 
 
 def channels_first(y: Tensor) -> View:

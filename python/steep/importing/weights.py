@@ -14,11 +14,17 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass
 class Weight:
-    """A weight of others: its values, its name where it has one, whether it is surely learned."""
+    """A weight of others: its values, its name where it has one, whether it is surely learned.
+
+    `sources` are names of weights that it was put together from, `batch` the axis, of size 1 here,
+    along which there is one for every sample.
+    """
 
     value: Array
     name: str = ""
     learned: bool = False
+    sources: tuple[str, ...] = ()
+    batch: int | None = None
 
 
 def turned(weight: Weight, perm: Sequence[int]) -> Layout:
