@@ -42,7 +42,7 @@ class Result:
         return statistics.median(self.times)
 
 
-def prepare(pool, case, name, threads, min_time):
+def prepare(pool, case, name, threads, *, min_time, cpu=False):
     """Prepare a case with all threads and, where it is small, with one; keep the faster.
 
     Returns the worker and its answer. A rival may thus use fewer threads than it is given; steep
@@ -52,7 +52,9 @@ def prepare(pool, case, name, threads, min_time):
     tried = []
     for count in counts:
         worker = pool.worker(name, count)
-        tried.append((worker.ask("prepare", 1200, case=case.name, min_time=min_time), worker))
+        tried.append(
+            (worker.ask("prepare", 1200, case=case.name, min_time=min_time, cpu=cpu), worker)
+        )
     tried.sort(key=lambda pair: pair[0]["probe"])
     for _, slower in tried[1:]:
         slower.ask("free", 60)
@@ -69,7 +71,9 @@ def run_case(pool, case, names, options):
     ready, results = [], {}
     for name in names:
         try:
-            worker, result = prepare(pool, case, name, options.threads, options.min_time)
+            worker, result = prepare(
+                pool, case, name, options.threads, min_time=options.min_time, cpu=options.cpu
+            )
         except WorkerError as error:
             if not error.unsupported:
                 print(f"{case.name}: {name}: failed: {error}", flush=True)
@@ -132,6 +136,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser("bench/run.py", description=__doc__)
     bench.add_options(parser)
     parser.add_argument("--impl", help="comma-separated; a rival's name means all its variants")
+    parser.add_argument("--cpu", action="store_true", help="processor time, on a busy machine")
     parser.add_argument("--record", metavar="TITLE", help="write a dated record to bench/records/")
     options = parser.parse_args(arguments)
     allowed = processors()
@@ -163,6 +168,8 @@ def main(arguments):
     except UnsupportedError as error:
         limits = None
         say(f"floor: unknown, {error}")
+    if options.cpu:
+        say("processor seconds, of all threads of an implementation together")
     say("")
     pool, entries, runs, versions = Pool(allowed), [], [], {}
     try:
@@ -195,6 +202,8 @@ def command(options):
         words += ["--case", case]
     if options.impl:
         words += ["--impl", options.impl]
+    if options.cpu:
+        words.append("--cpu")
     words += ["--threads", str(options.threads), "--repeats", str(options.repeats)]
     return shlex.join([*words, "--min-time", str(options.min_time)])
 

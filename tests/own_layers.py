@@ -73,6 +73,24 @@ class Counted(layers.Layer):
         return self.inner(x, none + min(self.steps, x.shape[0]))
 
 
+class Ragged(layers.Layer):
+    """Recurrent layers that each sample's own numbers tell how many steps it has.
+
+    One, and one more for each step but the last that begins above 0.3. x is data: there the count
+    jumps, so nothing may move it.
+    """
+
+    def __init__(self, inner, name=None):
+        super().__init__(name)
+        self.inner = inner
+
+    def call(self, x):
+        last = max(1, x.shape[0] - 1)
+        first = ops.slice(ops.slice(x, 0, last, axis=0), 0, 1)
+        above = ops.activation(ops.affine(first, 1e6, -3e5), "hard_sigmoid")  # 0 or 1
+        return self.inner(x, ops.affine(ops.sum(above), float(x.shape[0] > 1), 1.0))
+
+
 def softened(y, t):
     """Return a loss of one's own: the absolute error, but at 0."""
     return ops.sqrt((y - t) * (y - t) + 0.25)
@@ -91,4 +109,4 @@ def diamond(inputs, units):
 
 
 FUNCTIONS = {"diamond": diamond, "softened": softened, "small": small}
-OWN = {kind.__name__: kind for kind in (Rung, Gate, Shift, Likeness, Size, Counted)}
+OWN = {kind.__name__: kind for kind in (Rung, Gate, Shift, Likeness, Size, Counted, Ragged)}

@@ -7,7 +7,7 @@ import numpy as np
 from described import Call, Case, Fork, Meet, Use
 from random_layers import Body, layer
 from random_methods import by_method
-from random_states import by_states
+from random_states import by_lengths, by_states
 from random_trainers import Training
 from shapes import after, each
 from steep import _core
@@ -21,6 +21,7 @@ def case(seed):
     for attempt in range(100):
         drawn = _draw(seed, np.random.default_rng([seed, attempt]))
         if sum(1 for _ in each(drawn.body, drawn.shared)) <= PER_CASE:
+            drawn = by_lengths(drawn, np.random.default_rng([seed, attempt, 3]))
             drawn = by_states(drawn, np.random.default_rng([seed, attempt, 2]))
             return _moved(by_method(drawn, np.random.default_rng([seed, attempt, 1])))
     raise AssertionError(f"seed {seed}: no case of at most {PER_CASE} layers in 100 attempts")

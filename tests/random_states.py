@@ -1,11 +1,12 @@
-"""Turns a drawn case into one whose recurrent layers go on from batch to batch."""
+"""Turns a drawn case into one whose recurrent layers go by lengths, or on from batch to batch."""
 
 from dataclasses import replace
 
-from described import Call, Fork, Meet
+from described import Call, Fork, Meet, call
 from shapes import each
 
 ONE_IN = 3  # of the cases that have a recurrent layer
+RAGGED = 4  # all but one in so many that begin with one
 KINDS = ("SimpleRNN", "LSTM", "GRU")
 ROWS = 3000  # more than any batch has
 
@@ -17,6 +18,16 @@ def by_states(case, random):
         return case
     script = tuple(d.changed(shuffle=False) if d.kind == "fit" else d for d in case.script)
     return replace(case, body=keeping(case.body), shared=keeping(case.shared), script=script)
+
+
+def by_lengths(case, random):
+    """Return the case as it is, or with a length for each sample, of layers that read the data."""
+    first = case.body[0]
+    inner = first.args[0] if isinstance(first, Call) and first.kind == "Counted" else first
+    there = isinstance(inner, Call) and inner.kind in (*KINDS, "Bidirectional")
+    if not there or not random.integers(RAGGED):
+        return case
+    return replace(case, body=(call("", "Ragged", inner), *case.body[1:]))
 
 
 def keeping(value):

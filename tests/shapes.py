@@ -346,6 +346,7 @@ RULES = {
         ("GlobalAvgPool1D", "GlobalMaxPool1D"), lambda layer, shape, shared: (sequence(shape)[1],)
     ),
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), _recurrent), "Bidirectional": _bidirectional,
+    "Ragged": lambda layer, shape, shared: after(layer.args, shape, shared),
     "TimeDistributed": _at_steps,
     "Counted": lambda layer, shape, shared: _recurrent(layer.args[0], shape, shared),
     **dict.fromkeys(

@@ -43,6 +43,39 @@ def test_the_end_is_held_out_and_the_middle_validates(tmp_path):
     assert texts.opened("abc.txt", "gpt", 9, 0.0).validation is None
 
 
+def test_rows_of_a_text_that_keep_their_states(text, tmp_path, capsys):
+    """One run, resumed in the middle, and what it writes: past its context, too."""
+    options = ["--model", "lstm", "--stateful", "--batch-size", "8", "--lr", "0.01", *SHORT]
+    options[options.index("--epochs") + 1] = "40"
+    assert cli.main(["train", text, *options, "--out", "run"]) == 0
+    capsys.readouterr()
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["recipe"]["stateful"] is True
+    data = train.opened(recipes.Recipe.from_json(config["recipe"]))
+    whole = SENTENCE * 40
+    n = (1376 - 1) // 8 // 16  # pieces of a row
+    assert len(data.train[0]) == 8 * n
+    for row in (0, 3, 7):
+        read = characters(data, data.train[0][row::8])
+        assert read == whole[16 * n * row : 16 * n * (row + 1)]
+    assert cli.main(["generate", "run", "or not to", "--temperature", "0", "--length", "60"]) == 0
+    assert capsys.readouterr().out == (SENTENCE * 3)[7:76] + "\n"
+    for name in FILES - {"config.json"}:
+        (tmp_path / "run" / name).rename(tmp_path / name)
+    assert cli.main(["train", "--out", "run", "--resume", "--quiet"]) == 0
+    a, b = (tmp_path / out / "weights.safetensors" for out in ("", "run"))
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_where_no_states_are_kept_none_are_asked_for(text, capsys):
+    for arguments, message in (
+        (["--model", "gpt"], "--model gpt: takes no --stateful; --model lstm does."),
+        (["--model", "lstm", "--batch-size", "90"], "reads 90 rows of 16 at once: 1376 characters"),
+    ):
+        assert message in refused(capsys, "train", text, "--stateful", *SHORT, *arguments)
+    assert "takes no --stateful" in refused(capsys, "train", "--stateful")
+
+
 @pytest.mark.parametrize("model", ["gpt", "lstm"])
 def test_a_run_on_a_text_writes_on(text, tmp_path, capsys, model):
     options = ["--context", "16", "--units", "32", "--epochs", "12", "--lr", "0.01", "--quiet"]
@@ -139,6 +172,7 @@ def test_a_prompt_must_be_known_and_a_run_must_write(text, capsys):
         (["none", "a"], "none: no run is here"),
         (["run", "to", "--temperature", "-1"], "temperature"),
         (["run", "to", "--length", "0"], "--length"),
+        (["run", "to", "--stride", "17"], "stride must be 1 to 16, the context, got 17"),
     ):
         assert message in refused(capsys, "generate", *arguments)
 

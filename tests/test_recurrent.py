@@ -517,10 +517,27 @@ def test_dropout_of_the_input_is_one_mask():
     assert len(values) == 2 and values[0] == 0.0
 
 
+LENGTHS = (list, bool, "i1", "u1", "i2", "u2", "i4", "u4", "i8", ">i8", "u8", "f2", "f4", "f8")
+
+
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_lengths_are_of_any_kind_of_number(kind):
+    net, trainer = built("lstm", X, weights_of("lstm", 2, 2), lengths=True)
+    counts = [1, 1] if kind is bool else [3, 2]
+    given = counts if kind is list else np.array(counts).astype(kind)
+    wanted = np.array(counts, np.int64)
+    for call in (net.predict, lambda data: trainer.gradients(data)[1]["r.recurrent"]):
+        found, same = call([X, given]), call([X, wanted])
+        assert np.asarray(found).tobytes() == np.asarray(same).tobytes()
+    assert (net.predict([X, given]) != net.predict([X, np.array([3, 3])])).any()
+
+
 REFUSED = {
     "zero": ([3, 0], r"X\[1\]: LSTM \"r\" goes by lengths, .* from 1 to 3, got 0 at row 1"),
     "too long": ([4, 1], "from 1 to 3, got 4 at row 0"),
     "a part": ([3, 2.5], r"whole numbers .* got 2\.5 at row 1"),
+    "below zero": ([3, -1], "from 1 to 3, got -1 at row 1"),
+    "what four bytes cut off": ([3, 2**32 + 2], r"from 1 to 3, got 4\.29497e\+09 at row 1"),
 }
 
 

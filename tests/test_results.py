@@ -110,3 +110,46 @@ def test_distances_of_images_tell_near_from_far():
     assert 0 < near < 0.2 * far
     assert made.distance(test, test) == pytest.approx(0, abs=1e-3)
     np.testing.assert_allclose(judge.shares(X[300:]).sum(), 1)
+
+
+def test_names_are_read_from_their_begin(tmp_path):
+    """A GRU of these few names, all of whose letters follow from the one before, learns them."""
+    made = script("language")
+    X, y = made.padded(["abc", "de"])
+    np.testing.assert_array_equal(X[:, :5], [[0, 1, 2, 3, 0], [0, 4, 5, 0, 0]])
+    np.testing.assert_array_equal(y[:, :5], [[1, 2, 3, 0, -1], [4, 5, 0, -1, -1]])
+    path = tmp_path / "names.txt"
+    path.write_text("\n".join(["abcde", "fgh", "ijklm", "nopq"] * 150))
+    even = np.log(4) * 600 / (5 + 3 + 5 + 4 + 4) / 150  # which of four, and nothing after that
+    assert even - 0.05 < made.names_by_steps(path) < even + 0.1
+
+
+def test_an_lstm_learns_a_text_by_its_states(tmp_path):
+    """Each word is drawn by a coin: .2 bits a character."""
+    words = np.random.default_rng(0).choice(["abcde", "fghij"], 30_000)
+    path = tmp_path / "text.txt"
+    path.write_text("".join(words))
+    found = script("language").by_lstm(path, 30, every=15)
+    assert list(found) == [15, 30]
+    assert 0.19 < found[30] < 0.3
+
+
+def test_sunspots_are_told_from_twelve_years(tmp_path):
+    """A wave of eleven years follows from the two years before."""
+    made = script("series")
+    years = np.arange(1700, 2009)
+    spots = 60 * (1 + np.sin(2 * np.pi * years / 11))
+    path = tmp_path / "sunspots.csv"
+    lines = [f"{year},{spot}" for year, spot in zip(years, spots, strict=True)]
+    path.write_text("\n".join(["YEAR,SUNACTIVITY", *lines]))
+    X, y, asked = made.sunspots(path)
+    assert X.shape == (297, 12)
+    assert asked[0] == 1712
+    np.testing.assert_allclose(X[0] * made.LARGEST, spots[11::-1], rtol=1e-6)
+    np.testing.assert_allclose(y[:, 0] * made.LARGEST, spots[12:], rtol=1e-6)
+    assert max(made.forecast(path, 0)) < 0.02
+
+
+def test_convolutions_read_curves():
+    pytest.importorskip("mnist1d")
+    assert script("series").convolve_curves() >= 0.89  # two seconds of one thread

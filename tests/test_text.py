@@ -50,6 +50,19 @@ def test_windows_are_views_with_what_follows(shape, step, horizon):
         data.windows(series[:4], 4)
 
 
+@pytest.mark.parametrize("more", [(), (2,)])
+def test_rows_of_streams_go_on_from_batch_to_batch(more):
+    series = np.arange(3 * 4 * 5 + 3).reshape(-1, *[1] * len(more)) * np.ones(more, int)
+    X, y = data.streams(series, 4, 5)
+    assert X.shape == y.shape == (15, 4, *more)
+    np.testing.assert_array_equal(y, X + 1)
+    np.testing.assert_array_equal(X[5:, 0], X[:-5, -1] + 1)
+    np.testing.assert_array_equal(np.sort(X.reshape(60, -1), axis=0), series.reshape(63, -1)[:60])
+    assert len(data.streams(series[:21], 4, 5)[0]) == 5
+    with pytest.raises(ValueError, match=r"streams: expects a series .*T at least 21, got \(20"):
+        data.streams(series[:20], 4, 5)
+
+
 @pytest.fixture(scope="module")
 def learned():
     """Return a text that repeats and a small model of it."""
@@ -94,6 +107,8 @@ def test_a_model_of_the_next_token_alone_reads_zeros_before_the_first():
         ({"length": 0}, "length"),
         ({"temperature": -1.0}, "temperature"),
         ({"top_k": 0}, "top_k"),
+        ({"stride": 0}, "stride"),
+        ({"stride": 9}, "stride must be 1 to 8, the context, got 9"),
     ],
 )
 def test_what_generate_cannot_do_is_refused(learned, given, said):

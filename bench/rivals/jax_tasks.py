@@ -122,18 +122,38 @@ def gcn(_, arrays):
     return [jnp.zeros(1)], loss
 
 
+def lstm(u):
+    """Return a step of an LSTM with the product of x given."""
+
+    def step(state, a):
+        h, c = state
+        i, f, g, o = jnp.split(a + h @ u, 4, 1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    return step
+
+
+def characters(case, arrays):
+    """Return the batches (x, y) and the mean over all positions."""
+    parts = [split(arrays[name], case.batch) for name in ("x", "y")]
+
+    def loss(weights, _, batch, __):
+        table, w, u, bias, head, last = weights
+        x, y = batch
+        start = jnp.zeros((x.shape[0], u.shape[0]), jnp.float32)
+        given = jnp.swapaxes(table[x] @ w + bias, 0, 1)
+        _, h = jax.lax.scan(lstm(u), (start, start), given)
+        z = jnp.swapaxes(h, 0, 1) @ head + last
+        return optax.softmax_cross_entropy_with_integer_labels(z, y).mean()
+
+    return list(zip(*parts, strict=True)), loss
+
+
 def series(case, arrays):
     """Return the batches (x, y) and the loss of a scan over the steps."""
     parts = [split(arrays[name], case.batch) for name in ("x", "y")]
-
-    def lstm(u):
-        def step(state, a):
-            h, c = state
-            i, f, g, o = jnp.split(a + h @ u, 4, 1)
-            c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-            return (jax.nn.sigmoid(o) * jnp.tanh(c), c), None
-
-        return step
 
     def gru(u, second):
         def step(state, a):
@@ -190,4 +210,4 @@ def gpt(case, arrays):
 
 
 MAKERS = {"two_heads": two_heads, "vae_mnist": vae, "gcn_cora": gcn, "gpt_tiny": gpt,
-          "lstm_rows": series, "gru_long": series}  # fmt: skip
+          "lstm_rows": series, "gru_long": series, "char_lstm": characters}  # fmt: skip

@@ -13,7 +13,7 @@ from rivals.torch_gpt import GPT
 def prepare(case, variant, bench):
     """Return the fastest of fused and foreach Adam; or a compiled loss with the fused one."""
     problems = {"two_heads": TwoHeads, "vae_mnist": VAE, "gcn_cora": GCN, "gpt_tiny": GPT,
-                "lstm_rows": Series, "gru_long": Series}  # fmt: skip
+                "lstm_rows": Series, "gru_long": Series, "char_lstm": Characters}  # fmt: skip
     if case.name == "dcgan28":
         if variant not in ("torch", "torch-channels-last"):
             raise UnsupportedError(f"no {variant} variant of {case.name}")
@@ -139,6 +139,32 @@ class Series(nn.Module):
         """Return cross entropy, or the mean squared error of one value."""
         z = self.head(self.cell(x)[0][:, -1])
         return F.mse_loss(z, y) if z.shape[1] == 1 else F.cross_entropy(z, y)
+
+
+class Characters(nn.Module):
+    """A table of tokens, an LSTM, and a layer on each h."""
+
+    def __init__(self, arrays, weights, _):
+        super().__init__()
+        table, w, u, bias, head, last = (torch.from_numpy(a) for a in weights)
+        self.table = nn.Embedding(*table.shape)
+        self.cell = nn.LSTM(w.shape[0], u.shape[0], batch_first=True)
+        values = (table, w.t(), u.t(), bias, torch.zeros_like(bias))
+        places = (self.table.weight, *self.cell.parameters())
+        with torch.no_grad():
+            for parameter, value in zip(places, values, strict=True):
+                parameter.copy_(value)
+        self.head = linear([head.numpy(), last.numpy()], 0)
+        self.arrays = [torch.from_numpy(arrays[name]) for name in ("x", "y")]
+
+    def batches(self, size):
+        """Return (x, y) of each batch."""
+        return list(zip(*(a.split(size) for a in self.arrays), strict=True))
+
+    def loss(self, x, y):
+        """Return the mean over all positions."""
+        z = self.head(self.cell(self.table(x))[0])
+        return F.cross_entropy(z.flatten(0, 1), y.flatten())
 
 
 class GCN(nn.Module):

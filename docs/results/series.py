@@ -1,9 +1,10 @@
-"""Recurrent networks: adding over fifty steps, sums digit by digit, speakers, digits as curves.
+"""Series: adding over fifty steps, sums digit by digit, speakers, digits as curves, sunspots.
 
-python docs/results/series.py adding | addition | vowels FOLDER | mnist1d
+python docs/results/series.py adding | addition | vowels FOLDER | mnist1d | sunspots FILE
 
 FOLDER holds JapaneseVowels_TRAIN.ts and _TEST.ts, as the package aeon ships them in
-aeon/datasets/data/JapaneseVowels; mnist1d wants the package of that name, which draws the curves.
+aeon/datasets/data/JapaneseVowels; mnist1d wants the package of that name, which draws the curves;
+FILE is sunspots.csv, years and numbers, as the package statsmodels ships it in datasets/sunspots.
 """
 
 import argparse
@@ -12,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import steep
-from steep import layers, optimizers
+from steep import data, layers, optimizers
 
 SIGNS = "0123456789+ "
 STEPS = 29  # of the longest utterance
+LAGS, LARGEST, VARIANCE = 12, 191.2, 1535  # of sunspots; the variance is Weigend's et al. (1990)
 
 
 def adding(n: int, steps: int, random: Any) -> tuple[Any, Any]:
@@ -94,42 +96,86 @@ def learn_speakers(folder: Path, both: bool, seed: int, epochs: int = 40) -> flo
         layer = layers.Bidirectional(layer)
     net = steep.Model([given, steps], layers.Dense(9)(layer(given, steps))).build(seed=seed)
     trainer = steep.Trainer(net, "cross_entropy", optimizers.Adam(3e-3), clip_norm=1.0, seed=seed)
-    data = [(x - mean) / spread, lengths]
-    trainer.fit(data, y, epochs=epochs, batch_size=16, progress=False)
+    trainer.fit([(x - mean) / spread, lengths], y, epochs=epochs, batch_size=16, progress=False)
     return trainer.evaluate([(xt - mean) / spread, counts], yt)["accuracy"]
+
+
+def curves() -> tuple[Any, Any, Any, Any]:
+    """Return MNIST-1D, curves (N, 40, 1) and digits: 4000 to learn from and 1000 others."""
+    from mnist1d.data import get_dataset_args, make_dataset  # noqa: PLC0415 - only where it is asked for
+
+    made = make_dataset(get_dataset_args())
+    x, xt = (np.asarray(made[k], np.float32)[..., None] for k in ("x", "x_test"))
+    return x, made["y"], xt, made["y_test"]
 
 
 def learn_curves(epochs: int = 30, seed: int = 0) -> float:
     """Return the accuracy of a GRU of 32 both ways, its mean over time, on MNIST-1D."""
-    from mnist1d.data import get_dataset_args, make_dataset  # noqa: PLC0415 - only where it is asked for
-
-    data = make_dataset(get_dataset_args())
-    x, xt = (np.asarray(data[k], np.float32)[..., None] for k in ("x", "x_test"))
+    x, y, xt, yt = curves()
     net = steep.Sequential(
         layers.Bidirectional(layers.GRU(32, return_sequences=True)), layers.GlobalAvgPool1D(),
         layers.Dense(10),
     ).build((40, 1), seed=seed)  # fmt: skip
     trainer = steep.Trainer(net, "cross_entropy", optimizers.Adam(5e-3), seed=seed)
-    trainer.fit(x, data["y"], epochs=epochs, batch_size=100, progress=False)
-    return trainer.evaluate(xt, data["y_test"])["accuracy"]
+    trainer.fit(x, y, epochs=epochs, batch_size=100, progress=False)
+    return trainer.evaluate(xt, yt)["accuracy"]
+
+
+def convolve_curves(epochs: int = 30, seed: int = 0) -> float:
+    """Return the accuracy of three convolutions of 25 filters, the table's CNN, on MNIST-1D."""
+    x, y, xt, yt = curves()
+    net = steep.Sequential(
+        layers.Conv1D(25, 5, 2, padding=1, activation="relu"),
+        layers.Conv1D(25, 3, 2, padding=1, activation="relu"),
+        layers.Conv1D(25, 3, 2, padding=1, activation="relu"), layers.Flatten(), layers.Dense(10),
+    ).build((40, 1), seed=seed)  # fmt: skip
+    trainer = steep.Trainer(net, "cross_entropy", optimizers.Adam(1e-2), seed=seed)
+    trainer.fit(x, y, epochs=epochs, batch_size=100, progress=False)
+    return trainer.evaluate(xt, yt)["accuracy"]
+
+
+def sunspots(path: Path) -> tuple[Any, Any, Any]:
+    """Return twelve years, newest first, (N, 12), the one behind them, and which one that is."""
+    years, spots = np.genfromtxt(path, delimiter=",", skip_header=1, unpack=True)
+    spots = (spots / LARGEST).astype(np.float32)
+    X, y = data.windows(spots, LAGS)
+    return X[:, ::-1], y[:, None], years[LAGS:]
+
+
+def forecast(path: Path, seed: int, updates: int = 2000) -> tuple[float, float, float]:
+    """Return errors over the variance: of 1712-1920, which 12-3-1 units learn, to 1955, to 1979."""
+    X, y, years = sunspots(path)
+    net = steep.Sequential(layers.Dense(3, "tanh"), layers.Dense(1)).build((LAGS,), seed=seed)
+    known = years <= 1920
+    trainer = steep.Trainer(net, "mse", optimizers.Adam(0.01), l2=1e-4, seed=seed)
+    count = int(known.sum())
+    trainer.fit(X[known], y[known], epochs=updates, batch_size=count, progress=False)
+    wrong = (net.predict(X) - y)[:, 0] ** 2 * LARGEST**2 / VARIANCE
+    spans = ((1921, 1955), (1956, 1979))
+    near, far = (float(wrong[(years >= a) & (years <= b)].mean()) for a, b in spans)
+    return float(wrong[known].mean()), near, far
 
 
 def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("task", choices=["adding", "addition", "vowels", "mnist1d"])
-    parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("task", choices=["adding", "addition", "vowels", "mnist1d", "sunspots"])
+    parser.add_argument("path", type=Path, nargs="?")
+    parser.add_argument("--seeds", type=int)
     given = parser.parse_args()
-    for seed in range(given.seeds):
+    if given.task == "sunspots":
+        errors = [forecast(given.path, seed) for seed in range(given.seeds or 10)]
+        return print("relative variance, medians:", np.median(errors, axis=0).round(4))
+    for seed in range(given.seeds or 2):
         if given.task == "adding":
             print(f"seed {seed}: squared error {learn_adding(seed=seed):.5f} after 1500 steps")
         elif given.task == "addition":
             print(f"seed {seed}: {learn_sums(seed=seed):.4f} of the sums right")
         elif given.task == "mnist1d":
-            print(f"seed {seed}: {learn_curves(seed=seed):.4f} right")
+            one, two = learn_curves(seed=seed), convolve_curves(seed=seed)
+            print(f"seed {seed}: GRU {one:.4f}, convolutions {two:.4f} right")
         else:
-            one, two = (learn_speakers(given.folder, both, seed) for both in (False, True))
+            one, two = (learn_speakers(given.path, both, seed) for both in (False, True))
             print(f"seed {seed}: LSTM {one:.4f}, both ways {two:.4f} right")
 
 

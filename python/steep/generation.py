@@ -10,8 +10,9 @@ from .checks import numbers
 from .checks.arrays import array
 from .checks.numbers import NOT_NEGATIVE, number, whole
 from .data.text import Text
+from .network.carried import Carried, carried
 from .network.network import Network
-from .network.stepped import stepped
+from .network.stepped import Stepped, stepped
 
 _WORTH = 2e9  # multiply-adds of whole passes spared that are worth making a network of one step
 
@@ -25,13 +26,16 @@ def generate(  # noqa: PLR0917 - as users write them
     seed: int = 0,
     *,
     text: Text | None = None,
+    stride: int = 1,
 ) -> Any:
     """Return a prompt continued by a language model.
 
     Each token is drawn from softmax(logits / temperature), and goes on as the last one read. The
-    network reads its last `context` tokens; it must be causal where it has logits for each of them.
-    Of Transformers like `models.gpt` keys and values are kept until the context is full, where that
-    is worth it: a token then costs one position, and the tokens are the same.
+    network must be causal where it has logits for each token. Recurrent ones like
+    `models.char_lstm` keep their states: all tokens count, and each costs one step. Others read the
+    last `context` tokens, or with a `stride` fewer. Of Transformers like `models.gpt` keys and
+    values are kept, where that is worth it: a token then costs one position, and the tokens are the
+    same.
 
     Parameters
     ----------
@@ -50,6 +54,11 @@ def generate(  # noqa: PLR0917 - as users write them
         Of the draws; equal ones give equal sequences.
     text
         The `data.Text` that the network was trained on, for prompts that are strings.
+    stride
+        How many of the oldest tokens are forgotten at once when the context is full, 1 to
+        `context`. All others then stand at positions that are new, so they are read once more,
+        with keys and values of their own: 1 reads most and is a whole pass a token, half the
+        context one pass in so many tokens.
 
     Returns
     -------
@@ -67,26 +76,58 @@ def generate(  # noqa: PLR0917 - as users write them
     heat = number(where, "temperature", temperature, NOT_NEGATIVE)
     context, size, each = _sizes(net)
     most = size if top_k is None else min(size, whole(where, "top_k", top_k))
+    stride = whole(where, "stride", stride)
+    if stride > context:
+        raise ValueError(f"generate: stride must be 1 to {context}, the context, got {stride}")
     given = _tokens(prompt, text)
     if given.min() < 0 or given.max() >= size:
         raise ValueError(f"generate: tokens of the prompt must be 0 to {size - 1}, got {given}")
     tokens = np.concatenate([given, np.zeros(length, np.int64)])
     drawn = np.asarray(_core.uniform(seed, 0, length))
-    spared = min(length - 1, context - len(given))
-    kept = stepped(net) if each and spared * net.multiply_adds >= _WORTH else None
-    for k in range(length):
-        n = len(given) + k
-        if kept is None or n > context:
-            at = _read(net, tokens[:n][-context:], context, each)
-        else:
-            at = kept.begin(tokens[:n]) if k == 0 else kept.then(int(tokens[n - 1]))
-        tokens[n] = _draw(at.astype(np.float64), heat, most, drawn[k])
+    reader: Carried | _Window | None = carried(net) if each else None
+    if reader is None:
+        passes = -(-max(0, min(len(given), context) + length - 1 - context) // stride)
+        worth = each and (length - 1 - passes) * net.multiply_adds >= _WORTH
+        reader = _Window(net, context, stride, stepped(net) if worth else None)
+    at = reader.begin(given)
+    for n in range(len(given), len(tokens)):
+        tokens[n] = _draw(at.astype(np.float64), heat, most, drawn[n - len(given)])
+        if n + 1 < len(tokens):
+            at = reader.then(int(tokens[n]))
     return text.decode(tokens) if isinstance(prompt, str) and text is not None else tokens
 
 
-def _read(net: Network, tokens: NDArray[np.int64], context: int, each: bool) -> NDArray[Any]:
+class _Window:
+    """A network that reads the last tokens of a sequence, `context` at most."""
+
+    def __init__(self, net: Network, context: int, stride: int, kept: Stepped | None) -> None:
+        self._net, self._context, self._stride, self._kept = net, context, stride, kept
+        self._tokens = np.zeros(0, np.int64)
+
+    def begin(self, tokens: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the logits behind the last of tokens (n,)."""
+        self._tokens = tokens[-self._context :]
+        return self._pass()
+
+    def then(self, token: int) -> NDArray[Any]:
+        """Read one more and return the logits there."""
+        full = len(self._tokens) == self._context
+        self._tokens = np.append(self._tokens[self._stride * full :], token)
+        if full and self._stride == 1:
+            self._kept = None  # from here on every token is a whole pass
+        if full or self._kept is None:
+            return self._pass()
+        return self._kept.then(token)
+
+    def _pass(self) -> NDArray[Any]:
+        if self._kept is None:
+            return _read(self._net, self._tokens, self._context)
+        return self._kept.begin(self._tokens)
+
+
+def _read(net: Network, tokens: NDArray[np.int64], context: int) -> NDArray[Any]:
     """Return the logits behind the last of at most `context` tokens."""
-    n = len(tokens)
+    n, each = len(tokens), len(net.output_shapes[0]) == 2
     row = np.zeros((1, context), np.int64)
     row[0, slice(0, n) if each else slice(context - n, None)] = tokens
     logits = np.asarray(net.predict(row))[0]

@@ -428,16 +428,30 @@ def counted(twin, node, x, key):
     return recurrent(twin, node.args[0], x, (*key, 0), steps=node.args[1])
 
 
+def ragged(twin, node, x, key):
+    """Samples of each length as a batch of them all has it."""
+    inner, steps = node.args[0], x.shape[1]
+    lengths = 1 + (x[:, : steps - 1, 0] > 0.3).sum(1)
+    way = bidirectional if inner.kind == "Bidirectional" else recurrent
+    found = 0.0
+    for count in sorted(set(lengths.tolist())):
+        y = way(twin, inner, x, (*key, 0), steps=count)
+        there = (lengths == count).reshape(-1, *[1] * (y.dim() - 1))
+        found = torch.where(there, y, found)
+    return found
+
+
 def time_distributed(twin, node, x, key):
     steps = [twin.chain(node.args, x[:, t], key) for t in range(x.shape[1])]
     return torch.stack(steps, dim=1)
 
 
-def bidirectional(twin, node, x, key):
+def bidirectional(twin, node, x, key, steps=None):
     inner, merge = node.args[0], node.get("merge", "concat")
     first = inner.get("reverse", False)
-    a = recurrent(twin, inner, x, (*key, 0), back=first)
-    b = recurrent(twin, node.get("backward") or inner, x, (*key, 1), back=not first)
+    a = recurrent(twin, inner, x, (*key, 0), steps=steps, back=first)
+    other = node.get("backward") or inner
+    b = recurrent(twin, other, x, (*key, 1), steps=steps, back=not first)
     if merge == "concat":
         return torch.cat([a, b], dim=-1)
     return a * b if merge == "multiply" else a + b if merge == "add" else (a + b) / 2
@@ -694,6 +708,7 @@ LAYERS = {
     "PeriodicEmbedding": periodic_embedding,
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), recurrent),
     "Counted": counted,
+    "Ragged": ragged,
     "Bidirectional": bidirectional,
     "TimeDistributed": time_distributed,
     "Dense": dense,

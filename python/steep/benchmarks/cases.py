@@ -250,7 +250,7 @@ def find(name: str) -> Case:
         return Rule(found[1], int(found[2]))
     kinds = (
         "mlp_tiny mlp_small mlp_mnist mlp_wide mlp_muon lenet5 resnet20 two_heads vae_mnist "
-        "dcgan28 gcn_cora lstm_rows gru_long gpt_tiny gemm/M,N,K/nn|nt|tn "
+        "dcgan28 gcn_cora lstm_rows gru_long char_lstm gpt_tiny gemm/M,N,K/nn|nt|tn "
         "conv/CIN-COUT,KxK,HxW,bN[,sS][,pP][,gG]/forward|backward_data|backward_weights|"
         "transposed "
         "newton_schulz/ROWS,COLUMNS,xCOUNT rule/NAME/SIZE"

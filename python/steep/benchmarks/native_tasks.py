@@ -11,7 +11,7 @@ from ..network.model import Input, Model, Sequential
 from ..network.network import Network
 from ..training.trainer import Trainer
 from ..vae import VAE
-from .tasks import RECURRENT, Arrays, Task, task_data
+from .tasks import CHARACTERS, RECURRENT, Arrays, Task, task_data
 from .work import CHECK_STEPS, Work
 
 Weights = list[NDArray[np.float32]]
@@ -148,7 +148,16 @@ def _recurrent(case: Task, arrays: Arrays, weights: Weights) -> Work:
 
 
 def _gpt_tiny(case: Task, arrays: Arrays, weights: Weights) -> Work:
-    net = models.gpt(4, 4, 128, 64, 65)
+    return _language_model(case, models.gpt(4, 4, 128, 64, 65), arrays, weights)
+
+
+def _char_lstm(case: Task, arrays: Arrays, weights: Weights) -> Work:
+    tokens, width, units, steps = CHARACTERS
+    net = models.char_lstm(tokens, units, 1, steps, embedding=width)
+    return _language_model(case, net, arrays, weights)
+
+
+def _language_model(case: Task, net: Network, arrays: Arrays, weights: Weights) -> Work:
     net.build()
     _begin(net, weights)
     trainer = Trainer(net, "cross_entropy", optimizers.Adam(case.lr))
@@ -171,4 +180,5 @@ _MAKERS = {
     "dcgan28": _dcgan28,
     "gcn_cora": _gcn_cora,
     "gpt_tiny": _gpt_tiny,
+    "char_lstm": _char_lstm,
 }

@@ -23,6 +23,8 @@ class Task:
         size of Cora, binary features of which 1.3 % are 1, dropout 0.5 before the second layer.
         ``lstm_rows``: an LSTM of 128 units over the 28 rows of 28 pixels, its last h to 10 classes.
         ``gru_long``: a GRU of 64 units over 100 steps of 8 numbers, its last h to one value.
+        ``char_lstm``: an LSTM of 256 units over 64 tokens of 65, a table of 64 numbers before it,
+        each h to the next token.
         ``gpt_tiny``: a causal Transformer of 4 layers, 4 heads, 128 units, 64 tokens of 65, whose
         table makes the logits.
     batch : int
@@ -65,6 +67,7 @@ class Task:
 
 # Of recurrent cases: steps, features, units, gates, outputs.
 RECURRENT = {"lstm_rows": (28, 28, 128, 4, 10), "gru_long": (100, 8, 64, 3, 1)}
+CHARACTERS = (65, 64, 256, 64)  # of char_lstm: tokens, numbers of each, units, steps
 NODES, FEATURES, HIDDEN, CLASSES, EDGES, LABELLED = 2708, 1433, 16, 7, 5278, 140
 ENTRIES = 49_216  # of the features
 TOKENS, CONTEXT, WIDTH, DEPTH = 65, 64, 128, 4
@@ -76,6 +79,7 @@ TASKS = (
     Task("gcn_cora", 1, 1, 50, 23_063, 6e6, lr=0.01),
     Task("lstm_rows", 64, 20, 2, 81_674, 8.08e8),
     Task("gru_long", 64, 10, 2, 14_273, 5.11e8),
+    Task("char_lstm", 32, 10, 1, 349_569, 4.23e9),
     Task("gpt_tiny", 16, 10, 1, 809_856, 5.29e9),
 )
 
@@ -91,9 +95,10 @@ def task_data(case: Task) -> tuple[Arrays, list[NDArray[np.float32]]]:
     n = case.batch * case.batches
     if case.name == "gcn_cora":
         return _graph(random), _weights(random, ((FEATURES, HIDDEN), (HIDDEN, CLASSES)))
-    if case.name == "gpt_tiny":
+    if case.name in ("gpt_tiny", "char_lstm"):
         tokens = random.integers(0, TOKENS, (n, CONTEXT + 1))
-        return {"x": tokens[:, :-1].copy(), "y": tokens[:, 1:].copy()}, _transformer(random)
+        weights = _transformer(random) if case.name == "gpt_tiny" else _characters(random)
+        return {"x": tokens[:, :-1].copy(), "y": tokens[:, 1:].copy()}, weights
     if case.name == "dcgan28":
         return {"x": random.uniform(-1, 1, (n, 28, 28, 1)).astype(np.float32)}, []
     if case.name == "vae_mnist":
@@ -131,6 +136,14 @@ def _series(
     y = random.random((n, 1), np.float32) if out == 1 else random.integers(0, out, n)
     x = random.random((n, steps, features), np.float32)
     return {"x": x, "y": y}, [w, u, bias, *([second] if gates == 3 else []), *head]
+
+
+def _characters(random: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Return a table of tokens, the weights of an LSTM, and those of a layer behind it."""
+    tokens, width, units, _ = CHARACTERS
+    shapes = ((tokens, width), (width, 4 * units), (units, 4 * units), (units, tokens))
+    table, _, w, bias, u, _, *head = _weights(random, shapes)
+    return [table, w, u, bias, *head]
 
 
 def _transformer(random: np.random.Generator) -> list[NDArray[np.float32]]:

@@ -35,6 +35,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="below 1 likelier characters come more often; 0 takes the likeliest (0.8)",
     )
     add("--top-k", type=shared.count, metavar="N", help="draw among the N likeliest (all)")
+    add(
+        "--stride",
+        type=shared.count,
+        default=1,
+        metavar="N",
+        help="of gpt: characters forgotten at once where the context is full; more is faster (1)",
+    )
     add("--seed", type=int, default=0, metavar="N", help="of the draws (0)")
     parser.set_defaults(run=run)
 
@@ -74,6 +81,7 @@ def run(options: argparse.Namespace) -> int:
             options.top_k,
             options.seed,
             text=text,
+            stride=options.stride,
         )
     )
     return 0

@@ -139,6 +139,7 @@ class Job:
         # As its authors have it: batches of one size, each epoch without some rows that are drawn.
         enough = len(self.data.train[0]) >= self.recipe.batch_size
         options["drop_last"] = enough and self.recipe.model == "realmlp"
+        options["shuffle"] = not self.recipe.stateful
         options["augment"] = build_augment(self.recipe, self.data)
         held, members = self.data.validation, self.recipe.members
         if held is not None:

@@ -46,6 +46,7 @@ class Recipe:
     validation: float = 0.1
     model: str | None = None
     context: int | None = None
+    stateful: bool = False
     units: tuple[int, ...] | None = None
     members: int | None = None
     dropout: float | None = None
@@ -67,6 +68,11 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """Give the settings as plain values."""
         return asdict(self)
+
+    @property
+    def rows(self) -> int:
+        """Rows that keep their states from batch to batch, 0 for none."""
+        return (self.batch_size or texts.ROWS) * self.stateful
 
     def table_options(self) -> dict[str, Any]:
         """Give what was said of a table's columns and of its file."""
@@ -167,8 +173,7 @@ def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recip
         defaults = {**every, **none, **MAKING[model]}
     if model in texts.MODELS:
         defaults = {**every, **texts.settings(model, samples, recipe.batch_size)}
-    elif recipe.context:
-        raise ValueError(f"--model {model}: takes no --context; {_either(texts.MODELS)} do.")
+    _refuse_of_texts(recipe, model)
     if model in zoo.ENTRIES:
         defaults = {**every, **zoo.settings(model, recipe.dataset)}
     if (recipe.optimizer or defaults["optimizer"]).lower() != defaults["optimizer"]:
@@ -176,6 +181,14 @@ def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recip
         defaults = {**defaults, **own, "l2": 0.0}
     open_ones = {name: value for name, value in defaults.items() if getattr(recipe, name) is None}
     return replace(recipe, **open_ones)
+
+
+def _refuse_of_texts(recipe: Recipe, model: str) -> None:
+    """Refuse what is of texts where the model is not."""
+    if recipe.context and model not in texts.MODELS:
+        raise ValueError(f"--model {model}: takes no --context; {_either(texts.MODELS)} do.")
+    if recipe.stateful and model != "lstm":
+        raise ValueError(f"--model {model}: takes no --stateful; --model lstm does.")
 
 
 def _set(recipe: Recipe, *names: str) -> str:
@@ -214,7 +227,8 @@ def network_of(
     if model in zoo.ENTRIES:
         body = zoo.build(model, shape, outputs)
     elif model in texts.MODELS:
-        body = [texts.build(model, recipe.units or (), shape[0], outputs, recipe.dropout or 0.0)]
+        size = {"context": shape[0], "vocabulary": outputs, "rows": recipe.rows}
+        body = [texts.build(model, recipe.units or (), recipe.dropout or 0.0, **size)]
     elif model in tabular.MODELS:
         if model in ("tabm", "realmlp"):
             _refuse_too_large((math.prod(shape), *(recipe.units or ()), outputs))

@@ -107,6 +107,11 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         "--units", type=shared.units, metavar="N,N", help="units of each hidden layer, e.g. 256,128"
     )
     add("--context", type=shared.count, metavar="N", help="characters read at once, of a text (64)")
+    add(
+        "--stateful",
+        action="store_true",
+        help="of --model lstm: read the text in order, states kept from batch to batch",
+    )
     add("--members", type=shared.count, metavar="N", help="networks in one, of tabm (16)")
     add("--dropout", type=shared.number, metavar="F", help="part dropped after each hidden layer")
     add("--epochs", type=shared.count, metavar="N")
@@ -188,7 +193,8 @@ def opened(recipe: Recipe) -> Dataset:
         if told := [name for name in OF_TABLES if getattr(recipe, name) not in {None, ()}]:
             options = ", ".join(f"--{name}" for name in told)
             raise ValueError(f"--model {model}: takes a text; leave out {options}.")
-        return texts.opened(recipe.dataset, model, recipe.context, recipe.validation)
+        rows = recipe.rows if model == "lstm" else 0
+        return texts.opened(recipe.dataset, model, recipe.context, recipe.validation, rows)
     return open_dataset(
         recipe.dataset,
         root=recipe.root,

@@ -12,7 +12,7 @@ from .sparse import Sparse
 from .split import split
 from .table import Table
 from .target import Target, read_target
-from .text import Text, windows
+from .text import Text, streams, windows
 from .toy import elephants_and_dogs
 from .ts_file import Series, read_ts
 
@@ -37,5 +37,6 @@ __all__ = [
     "read_target",
     "read_ts",
     "split",
+    "streams",
     "windows",
 ]

@@ -1,4 +1,4 @@
-"""Texts as whole numbers: characters or words, and windows over series. Nothing here trains."""
+"""Texts as whole numbers: characters or words, and pieces of series. Nothing here trains."""
 
 import re
 from collections import Counter
@@ -156,6 +156,47 @@ def windows(
     if flag("windows", "every", every):
         return X, views[horizon : horizon + count : step]
     return X, values[length + horizon - 1 :][:count:step]
+
+
+def streams(series: Any, length: int, rows: int) -> tuple[Array, Array]:
+    """Return a series as rows side by side, in pieces, for layers that are stateful.
+
+    The series is cut into `rows` parts of equal length. The first `rows` samples are the first
+    pieces of all parts, the next ones their second pieces: with ``batch_size=rows`` and
+    ``shuffle=False`` row r of a batch goes on where row r of the batch before ended. What does not
+    fill a last piece of every part is left out.
+
+    Parameters
+    ----------
+    series
+        (T,) or (T, features): numbers, or the tokens of a `Text`.
+    length
+        Of a piece.
+    rows
+        Samples in a batch.
+
+    Returns
+    -------
+    X, y
+        (N, length) or (N, length, features), and what follows each place, of the same shape.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is out of range, or the series is too short for one piece of each part.
+    """
+    values = array("series", series)
+    length, rows = whole("streams", "length", length), whole("streams", "rows", rows)
+    if values.ndim not in (1, 2) or len(values) <= length * rows:
+        raise ValueError(
+            f"streams: expects a series (T,) or (T, features), T at least {length * rows + 1}, got "
+            f"{values.shape}"
+        )
+    pieces = (len(values) - 1) // (length * rows)
+    more, total = values.shape[1:], pieces * length * rows
+    parts = (values[k : k + total].reshape(rows, pieces, length, *more) for k in (0, 1))
+    X, y = (part.swapaxes(0, 1).reshape(-1, length, *more) for part in parts)
+    return X, y
 
 
 def _in_order(pieces: Sequence[str], level: str) -> tuple[str, ...]:

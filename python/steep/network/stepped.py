@@ -2,9 +2,11 @@
 
 The ops that a network is lowered to become a second network, for one position: what acts on each
 position for itself is as it was, attention reads the keys and values of earlier positions from an
-input. Sums run in the order of the whole network, so the numbers are the same to the bit.
+input. Sums run in the order of the whole network, so the numbers are the same to the bit. Networks
+that keep states go on in `carried`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from .tensor import Tensor, emit
 
 Array = NDArray[Any]
 # Ops that act on each position of (positions, width) for itself, and what they are called here.
-_EACH = {
+EACH = {
     "matmul": "matmul", "add_row": "add", "multiply_row": "multiply", "activation": "activation",
     "add": "add", "subtract": "subtract", "multiply": "multiply", "feature_norm": "feature_norm",
     "softmax": "softmax",
@@ -42,9 +44,10 @@ class Stepped:
         self._width = of.shapes[of.outputs[0]][1]
         steps = [step for step in of.steps if step.kind == "attention"]
         widths = [2 * of.shapes[step.out][1] for step in steps]
-        self._all = _made(net, of, [(self._context,)])
+        self._all = made(net, of, _Lowered(of), [(self._context,)])
         caches = [(self._context, width) for width in widths]
-        self._one = _made(net, of, [(1,), (1,), (1,), (self._context, 1), *caches])
+        given = [(1,), (1,), (1,), (self._context, 1), *caches]
+        self._one = made(net, of, _Lowered(of), given)
         kind = np.float64 if net._native.precision == "float64" else np.float32
         self._cuts = np.cumsum([self._width, *widths])[:-1]
         self._kept = [np.zeros((1, *shape), kind) for shape in caches]
@@ -101,16 +104,18 @@ def _fits(step: Step, of: Recorded) -> bool:
         return not step.attributes["scale_at_test"]
     if step.kind == "feature_norm" and step.attributes["groups"]:
         return False
-    return step.kind in _EACH or step.kind == "add_table"
+    return step.kind in EACH or step.kind == "add_table"
 
 
-def _made(net: Network, of: Recorded, shapes: list[tuple[int, ...]]) -> Model:
+def made(net: Network, of: Recorded, lowered: Layer, shapes: Sequence[tuple[int, ...]]) -> Model:
+    """Return a network of one layer, `lowered` out of the ops of a net, with the net's weights."""
     inputs = [Input(shape) for shape in shapes]
-    made = Model(inputs, _Lowered(of)(*inputs))
-    made.build()
-    made._convert(net._native.precision, "cpu")
-    made.load_state_dict({f"at.{name}": value for name, value in of.weights.items()})
-    return made
+    found = Model(inputs, lowered(*inputs))
+    found.build()
+    found._convert(net._native.precision, "cpu")
+    known = {f"{lowered.name}.{name}": value for name, value in of.weights.items()}
+    found.load_state_dict({name: known[name] for name in found.state_dict()})
+    return found
 
 
 class _Lowered(Layer):
@@ -150,7 +155,7 @@ class _Lowered(Layer):
             elif step.kind == "add_table" and given:
                 y = emit("add", x, emit("embedding", position, *weights, padding=-1))
             else:
-                y = emit(_EACH.get(step.kind, step.kind), x, *others, *weights, **about)
+                y = emit(EACH.get(step.kind, step.kind), x, *others, *weights, **about)
             known[step.out] = y
         return emit("concat", known[self.of.outputs[0]], *kept)
 
