@@ -3,6 +3,8 @@
 set(STEEP_CUDA off CACHE STRING "off, on or emulate")
 set_property(CACHE STEEP_CUDA PROPERTY STRINGS off on emulate)
 set(STEEP_CUDA_ROOM ${CMAKE_CURRENT_SOURCE_DIR}/csrc/cuda)
+# Of an emulated room alone: address or undefined look at all of it, thread looks at the kernels.
+set(STEEP_CUDA_SANITIZER "" CACHE STRING "address, address,undefined or thread")
 
 if(STEEP_CUDA STREQUAL "on")
   if(CMAKE_VERSION VERSION_LESS 3.30)
@@ -53,9 +55,20 @@ function(steep_add_cuda target)
       COMPILE_DEFINITIONS "STEEP_ISA=cuda" INCLUDE_DIRECTORIES ${STEEP_CUDA_ROOM}/emulation
       COMPILE_OPTIONS "-O2;-mavx2;-mfma;-ffp-contract=off;-fno-math-errno;-fno-trapping-math;-Wno-unknown-pragmas")
     target_sources(${target} PRIVATE ${copy})
+    list(APPEND copies ${copy})
   endforeach()
   file(GLOB emulation CONFIGURE_DEPENDS ${STEEP_CUDA_ROOM}/emulation/*.cpp)
   target_sources(${target} PRIVATE ${emulation})
   set_source_files_properties(${sources} ${emulation} PROPERTIES
     INCLUDE_DIRECTORIES ${STEEP_CUDA_ROOM}/emulation)
+  if(STEEP_CUDA_SANITIZER)
+    set(looks -fsanitize=${STEEP_CUDA_SANITIZER} -fno-omit-frame-pointer -g1 -Wno-maybe-uninitialized)
+    if(STEEP_CUDA_SANITIZER STREQUAL "thread")  # the scheduler of the fibers is none of TSan's business
+      set_source_files_properties(${emulation} PROPERTIES COMPILE_DEFINITIONS EMULATION_TSAN)
+    else()
+      list(APPEND copies ${sources} ${emulation})
+    endif()
+    set_property(SOURCE ${copies} APPEND PROPERTY COMPILE_OPTIONS ${looks})
+    target_link_options(${target} PRIVATE -fsanitize=${STEEP_CUDA_SANITIZER})
+  endif()
 endfunction()

@@ -20,11 +20,11 @@ FLAGS = ["-std=c++20", "-O1", "-g", "-mavx2", "-mfma", "-ffp-contract=off", "-w"
 # orders: results that depend on the order of threads or branches.
 SHOWN = {
     "raw": ("plain", "tsan"), "war": ("orders", "tsan"), "warp": ("plain", "tsan"),
-    "global_bounds": ("asan",), "shared_bounds": ("asan",), "uninitialised": ("plain",),
-    "divergent": ("plain",), "early_return": ("plain",), "across_blocks": ("orders", "tsan"),
-    "counted": ("tsan",), "read_too_early": ("plain",), "two_streams": ("plain",),
-    "pinned_reuse": ("plain",), "host_touches": ("plain",), "capture_malloc": ("plain",),
-    "unjoined": ("plain",), "fragments_early": ("plain", "tsan"),
+    "shuffled": ("tsan",), "global_bounds": ("asan",), "shared_bounds": ("asan",),
+    "uninitialised": ("plain",), "divergent": ("plain",), "early_return": ("plain",),
+    "across_blocks": ("orders", "tsan"), "counted": ("tsan",), "read_too_early": ("plain",),
+    "two_streams": ("plain",), "pinned_reuse": ("plain",), "host_touches": ("plain",),
+    "capture_malloc": ("plain",), "unjoined": ("plain",), "fragments_early": ("plain", "tsan"),
     "fragments_in_a_branch": ("orders",), "graph_race": ("orders",), "memory": ("plain",),
 }  # fmt: skip
 

@@ -9,7 +9,8 @@ namespace {
 Recipe made(const std::vector<std::string>& rules, std::vector<int> groups, uint64_t seed,
             bool mean, bool weighted, bool decay_bias, bool average, bool adaptive,
             std::vector<bool> sparse, int history) {
-  Recipe recipe{.groups = std::move(groups),
+  Recipe recipe{.rules = {},
+                .groups = std::move(groups),
                 .seed = seed,
                 .mean = mean,
                 .weighted = weighted,

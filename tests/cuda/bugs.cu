@@ -44,6 +44,14 @@ template <bool good> __global__ void warp(const float* x, float* y) {  // inside
   if (good) __syncwarp();
   y[blockIdx.x * 256 + t] = s[t ^ 1];
 }
+template <bool good> __global__ void shuffled(const float* x, float* y) {  // orders no memory
+  STEEP_SHARED(s, float[256]);
+  const int t = threadIdx.x;
+  s[t] = x[blockIdx.x * 256 + t];
+  const float other = __shfl_xor_sync(0xffffffffu, s[t], 2);
+  if (good) __syncwarp();
+  y[blockIdx.x * 256 + t] = s[t ^ 1] - other;
+}
 template <bool good> __global__ void global_bounds(const float* x, float* y, int n) {
   const int i = blockIdx.x * 256 + threadIdx.x;
   if (good && i >= n) return;
@@ -133,6 +141,7 @@ int main(int argc, char** argv) {
   TRY(raw, g, b, cx, y)
   TRY(war, g, b, cx, y)
   TRY(warp, g, b, cx, y)
+  TRY(shuffled, g, b, cx, y)
   if (name == "global_bounds") {
     float *p{}, *q{};
     cudaMalloc(&p, 1000 * sizeof(float));

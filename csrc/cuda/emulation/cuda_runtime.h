@@ -52,9 +52,11 @@ struct Site {
 };
 void meet_block(Site site);
 int meet_block_counting(int predicate, Site site);
-// Leaves `size` bytes for the other lanes of the mask, waits for theirs, returns all 32 places.
+// Leaves `size` bytes for the other lanes of the mask, waits for theirs, returns all 32 places. As on the
+// chip this orders no other memory.
 using Slot = unsigned char[16];
 const Slot* exchange(unsigned mask, const void* mine, std::size_t size, Site site);
+void meet_warp(unsigned mask, Site site);  // what was written before it is seen behind it
 void* shared(std::size_t bytes, std::size_t alignment);
 void* dynamic_shared();
 [[noreturn]] void stop(const char* what, ...) __attribute__((format(printf, 1, 2)));
@@ -88,8 +90,7 @@ inline int __syncthreads_count(int predicate, EMULATION_HERE) {
   return emulation::meet_block_counting(predicate, {file, line});
 }
 inline void __syncwarp(unsigned mask = 0xffffffffu, EMULATION_HERE) {
-  const char nothing = 0;
-  emulation::exchange(mask, &nothing, 1, {file, line});
+  emulation::meet_warp(mask, {file, line});
 }
 
 template <class T> T __shfl_sync(unsigned mask, T v, int from, int width = 32, EMULATION_HERE) {
@@ -124,7 +125,7 @@ inline int __all_sync(unsigned mask, int p, EMULATION_HERE) {
 inline void __threadfence() {}
 inline void __threadfence_block() {}
 inline unsigned atomicAdd(unsigned* p, unsigned v) {
-  return __atomic_fetch_add(p, v, __ATOMIC_ACQ_REL);
+  return __atomic_fetch_add(p, v, __ATOMIC_RELAXED);
 }
 inline int atomicMin(int* p, int v) {
   int old = __atomic_load_n(p, __ATOMIC_RELAXED);

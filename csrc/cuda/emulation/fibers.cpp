@@ -466,16 +466,21 @@ const Slot* exchange(unsigned mask, const void* mine, std::size_t size, Site sit
   copy(t.mine, mine, size);
   t.mask = mask;
   t.site = site;
+  leave(State::kAtWarp);
+  return t.received;
+}
+
+void meet_warp(unsigned mask, Site site) {
 #if TSAN
-  const int first = t.here.warp * kWarp, lowest = __builtin_ctz(mask);
-  void* sync = warps[t.here.warp].slots[lowest][threads[first + lowest].exchanges & 1];
+  const int warp = running->here.warp, lowest = __builtin_ctz(mask);
+  void* sync = warps[warp].slots[lowest][threads[warp * kWarp + lowest].exchanges & 1];
   __tsan_release(sync);
 #endif
-  leave(State::kAtWarp);
+  const char nothing = 0;
+  exchange(mask, &nothing, 1, site);
 #if TSAN
   __tsan_acquire(sync);
 #endif
-  return t.received;
 }
 
 void* shared(std::size_t bytes, std::size_t) {
