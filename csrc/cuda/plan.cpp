@@ -271,8 +271,8 @@ void Plan::note_followed(const Op& op) {
   }
 }
 
-void Plan::read_from(const DeviceData& data, const Deal& deal, uint64_t seed) {
-  feed_.deal = {deal.samples, deal.seed, deal.shuffle, feed_.deal.order};
+void Plan::read_from(const DeviceArrays& data, const Deal& deal, uint64_t seed) {
+  feed_.deal = {deal.samples, deal.seed, deal.shuffle, feed_.deal.order, deal.dealt};
   feed_.seed = seed;
   feed_.inputs = data.inputs();
   feed_.targets = data.targets();

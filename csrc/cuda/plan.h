@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "cuda/data.h"
 #include "cuda/kernels/embedding.h"
 #include "cuda/ops/bind.h"
+#include "cuda/samples.h"
 #include "cuda/store.h"
 #include "plan/schedule.h"
 
@@ -40,7 +40,7 @@ class Plan {
   long bytes() const;
 
   // What the launches from here on read; samples are dealt by the first seed, ops draw by the other.
-  void read_from(const DeviceData& data, const Deal& deal, uint64_t seed);
+  void read_from(const DeviceArrays& data, const Deal& deal, uint64_t seed);
   const Feed& feed() const { return feed_; }
   const std::vector<LossTerm>& terms() const { return program_.losses; }
   Losses losses(int term) const {

@@ -112,12 +112,15 @@ void CudaTraining::reserve(long rows) {
 
 void CudaTraining::add_row(Table& to, const Batcher& data, Position at, const double* knobs) const {
   const long rows = data.rows(at.batch), first = at.batch * data.batch_size();
+  std::size_t c = 0;
+  while (to.chunks[c].end() <= at.batch) ++c;
+  const long there = shown_.row(data, to.chunks[c], at.batch);
   for (int part = 0; part < parts_; ++part) {
     const long before = std::min(part * at_once_, rows);
     to.rows.push_back({static_cast<uint64_t>(at.epoch), static_cast<uint64_t>(first + before),
                        static_cast<uint64_t>(at.step), 0,
                        static_cast<int>(std::min(at_once_, rows - before)),
-                       static_cast<int>(before)});
+                       static_cast<int>(before), there + before});
   }
   to.sizes.push_back(static_cast<int>(rows));
   unsigned due = 0;
@@ -135,12 +138,19 @@ void CudaTraining::add_row(Table& to, const Batcher& data, Position at, const do
   to.due.push_back(due);
 }
 
-Place CudaTraining::prepare(const Batcher& data, Position at, const double* knobs) {
-  use(data);
+auto CudaTraining::alone(const Batcher& data, Position at, const double* knobs) -> Table {
   Table table;
+  table.chunks = shown_.route(data, at, 1, 1);
   add_row(table, data, at, knobs);
   lay_out(table, knobs);
-  return place(table.sizes[0]);
+  shown_.send(data, table.chunks[0]);
+  shown_.hold_back(table.chunks[0]);
+  return table;
+}
+
+Place CudaTraining::prepare(const Batcher& data, Position at, const double* knobs) {
+  use(data);
+  return place(alone(data, at, knobs).sizes[0]);
 }
 
 std::vector<double> CudaTraining::values(const Goal& goal, std::size_t term, long rows) const {

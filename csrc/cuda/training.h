@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cuda/streamed.h"
 #include "cuda/update.h"
 
 namespace steep::cuda {
@@ -69,10 +70,13 @@ class CudaTraining : public Training {
     std::vector<TermRow> terms;  // (steps, terms)
     std::vector<int> sizes;      // rows of a step's batch
     std::vector<unsigned> due;
+    std::vector<Chunk> chunks;  // of their samples, one after the other
   };
 
   void add_row(Table& to, const Batcher& data, Position at, const double* knobs) const;
   void use(const Batcher& data);
+  // The table of one step by itself, laid out, with its samples.
+  Table alone(const Batcher& data, Position at, const double* knobs);
   // Writes the rows and knobs of a call, and puts the cursor on its first step.
   void lay_out(const Table& table, const double* knobs);
   void make_tables();
@@ -101,7 +105,10 @@ class CudaTraining : public Training {
     return *graphs_.back().graph;
   }
   const Graph& graph(int rows, int steps, unsigned due, bool apart);
-  long enqueue(const Table& table, long from, long most, bool apart);
+  // Steps of the table from `from` on, `most` at the most, and fewer where `late` says so; how many.
+  template <class Late>
+  long enqueue(const Stretch& stretch, const Table& table, long from, long most, Late&& late);
+  void launch(const Table& table, long from, long end, bool apart);
   // Room for what the steps of the table leave aside.
   void reserve_aside(const Table& table);
   void hand_out(const Stretch& stretch, long done) const;
