@@ -1,8 +1,7 @@
-// Copies samples out of the user's arrays, whatever their strides, and up to the device.
+// Takes samples up to the device, all together.
 #include "cuda/data.h"
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 
 #include "base/error.h"
@@ -17,52 +16,6 @@ constexpr long kAlign = 256;
 
 long aligned(long bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
-template <class T> float value_at(const std::byte* p) {
-  T value;
-  std::memcpy(&value, p, sizeof(T));
-  return static_cast<float>(value);
-}
-
-float value_of(Format format, const std::byte* p) {
-  switch (format) {
-    case Format::Float64: return value_at<double>(p);
-    case Format::UInt8: return value_at<uint8_t>(p);
-    case Format::UInt16: return value_at<uint16_t>(p);
-    case Format::Int32: return value_at<int32_t>(p);
-    case Format::Int64: return value_at<int64_t>(p);
-    default: return value_at<float>(p);
-  }
-}
-
-// `to` moves on behind what was written.
-void copy_axis(const Source& s, Format format, std::size_t axis, const std::byte* from,
-               std::byte*& to) {
-  const long n = s.shape[axis], stride = s.strides[axis], item = bytes_of(format);
-  if (axis + 1 < s.shape.size()) {
-    for (long i = 0; i < n; ++i) copy_axis(s, format, axis + 1, from + i * stride, to);
-    return;
-  }
-  const bool as_it_is = s.format == format;
-  if (stride == item && as_it_is) {
-    std::memcpy(to, from, static_cast<std::size_t>(n * item));
-  } else if (as_it_is) {
-    const auto size = static_cast<std::size_t>(item);
-    for (long i = 0; i < n; ++i) std::memcpy(to + i * item, from + i * stride, size);
-  } else {
-    for (long i = 0; i < n; ++i) {
-      const float value = value_of(s.format, from + i * stride);
-      std::memcpy(to + i * item, &value, sizeof(value));
-    }
-  }
-  to += n * item;
-}
-
-// What takes less memory as it is than as floats stays so.
-Format kept(Format format) {
-  const bool small = format == Format::UInt8 || format == Format::UInt16;
-  return small ? format : Format::Float32;
-}
-
 // Do samples share numbers, as windows on a text do? Then these numbers lie there once.
 bool overlaps(const Source& s) {
   const long item = bytes_of(s.format);
@@ -72,12 +25,6 @@ bool overlaps(const Source& s) {
 
 }  // namespace
 
-void copy_rows(const Source& from, Format format, long first, long rows, std::byte* to) {
-  for (long r = first; r < first + rows; ++r) {
-    copy_axis(from, format, 0, from.data + r * from.sample_stride, to);
-  }
-}
-
 // Arrays that go up together: each has a place first, then memory is there, then all are sent.
 class DeviceData::Parcel {
  public:
@@ -86,6 +33,7 @@ class DeviceData::Parcel {
     all_.push_back({bytes_, std::move(send)});
     bytes_ += aligned(bytes);
   }
+  long bytes() const { return bytes_; }
   void go(Memory& memory) const {
     if (static_cast<long>(memory.bytes()) < bytes_) {
       memory = Memory();
@@ -102,26 +50,6 @@ class DeviceData::Parcel {
   std::vector<Part> all_;
   long bytes_ = 0;
 };
-
-Truth DeviceData::truth(const LossTerm& term) const {
-  Truth truth{};
-  const int target = term.target, i = term.weights;
-  if (target >= 0) {
-    truth.labels = labels_[target].data;
-    truth.apart = labels_[target].apart;
-    truth.targets = static_cast<const float*>(targets_[target].data);
-  }
-  const bool weighted = i >= 0 && i < static_cast<int>(weights_.size());
-  truth.weights = weighted ? weights_[i] : nullptr;
-  const bool apart = i >= 0 && i < static_cast<int>(of_weights_.size());
-  const Placed none, &own = target >= 0 ? of_targets_[target] : none;
-  const Placed& of = own.count > 0 ? own : apart ? of_weights_[i] : none;
-  if (of.count == 0) return truth;
-  if (term.loss < 0 || own.count > 0) truth.positions = of.count;
-  truth.each = of.weights;
-  truth.weights = of.sums;
-  return truth;
-}
 
 // Windows that share their numbers are one long sample.
 void DeviceData::add_labels(Parcel& parcel, const Positions& of, long first, long count,
@@ -175,13 +103,13 @@ void DeviceData::add_augmented(Parcel& parcel, const Augment& of) {
 }
 
 void DeviceData::load(const Dataset& data, long first, long count) {
-  const std::size_t targets = data.targets.size(), weights = data.weights.size();
-  inputs_.assign(data.inputs.size(), {});
-  targets_.assign(targets, {});
-  labels_.assign(targets, {});
-  weights_.assign(weights, nullptr);
-  of_targets_.assign(targets, {});
-  of_weights_.assign(data.weighed.size(), {});
+  pack(data, first, count).go(memory_);
+}
+
+long DeviceData::measure(const Dataset& data) { return pack(data, 0, data.samples).bytes(); }
+
+auto DeviceData::pack(const Dataset& data, long first, long count) -> Parcel {
+  make_room(data);
   Parcel parcel;
   const auto add_array = [&]<class T>(const T* from, const T*& to) {
     const auto size = static_cast<std::size_t>(count) * sizeof(T);
@@ -196,7 +124,7 @@ void DeviceData::load(const Dataset& data, long first, long count) {
     : overlaps(s) ? add_windows(parcel, s, first, count, inputs_[i])
                   : add_rows(parcel, s, kept(s.format), first, count, inputs_[i]);
   }
-  for (std::size_t i = 0; i < targets; ++i) {
+  for (std::size_t i = 0; i < data.targets.size(); ++i) {
     const Targets& t = data.targets[i];
     if (t.positions.labels.data != nullptr) {
       add_labels(parcel, t.positions, first, count, labels_[i]);
@@ -211,15 +139,14 @@ void DeviceData::load(const Dataset& data, long first, long count) {
     }
     if (t.positions.any()) add_positions(parcel, t.positions, first, count, of_targets_[i]);
   }
-  for (std::size_t i = 0; i < weights; ++i) {
+  for (std::size_t i = 0; i < data.weights.size(); ++i) {
     if (data.weights[i]) add_array(data.weights[i], weights_[i]);
   }
   for (std::size_t i = 0; i < data.weighed.size(); ++i) {
     if (data.weighed[i].any()) add_positions(parcel, data.weighed[i], first, count, of_weights_[i]);
   }
-  augmented_ = {};
   if (data.augment) add_augmented(parcel, *data.augment);
-  parcel.go(memory_);
+  return parcel;
 }
 
 void DeviceData::add_rows(Parcel& parcel, const Source& s, Format format, long first, long count,

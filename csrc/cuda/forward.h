@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/data.h"
 #include "cuda/plan.h"
 
 namespace steep::cuda {

@@ -102,9 +102,7 @@ double CudaFullBatch::evaluate(const Asked& asked, BatchSums& sums) {
     return std::numeric_limits<double>::quiet_NaN();
   }
   const Goal& goal = goals_[0];
-  Table table;
-  add_row(table, *asked.data, asked.at, asked.knobs);
-  lay_out(table, asked.knobs);
+  const Table table = alone(*asked.data, asked.at, asked.knobs);
   pass_of(table.sizes[0], held_).launch(stream_);
   take_down(sums);
   held_ = !asked.data->data().augment;

@@ -281,8 +281,8 @@ void Plan::note_followed(const Op& op) {
   }
 }
 
-void Plan::read_from(const DeviceData& data, const Deal& deal, uint64_t seed) {
-  feed_.deal = {deal.samples, deal.seed, deal.shuffle, feed_.deal.order};
+void Plan::read_from(const DeviceArrays& data, const Deal& deal, uint64_t seed) {
+  feed_.deal = {deal.samples, deal.seed, deal.shuffle, feed_.deal.order, deal.dealt};
   feed_.seed = seed;
   feed_.inputs = data.inputs();
   feed_.targets = data.targets();
@@ -374,27 +374,20 @@ long Plan::faulty_row(const Call& call, long rows) const {
   return found < 0 ? -1 : found / program_.tensors[call.out].width;
 }
 
-long Plan::sample_of(long row) const {
-  long sample = 0;
-  read(stream_, &sample, feed_.deal.order + row, sizeof(sample));
-  return sample;
-}
-
 std::optional<Origin> Plan::first_fault(const Place& at) const {
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     const Call& call = calls_[i];
     call.launch(at);
     if (call.term >= 0) {
       const long row = faulty_loss(call.term, at.rows);
-      if (row >= 0) return Origin{call.layer, call.op, "forward", sample_of(row)};
+      if (row >= 0) return Origin{call.layer, call.op, "forward", row};
     }
     const bool more = i + 1 < calls_.size() && calls_[i + 1].out == call.out;
     if (call.out < 0 || more) continue;
     const long row = faulty_row(call, at.rows);
     if (row < 0) continue;
     const bool one = program_.tensors[call.out].samples == 1;
-    return Origin{call.layer, call.op, call.backward ? "backward" : "forward",
-                  one ? sample_of(row) : -1};
+    return Origin{call.layer, call.op, call.backward ? "backward" : "forward", one ? row : -1};
   }
   return std::nullopt;
 }

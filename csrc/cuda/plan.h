@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "cuda/data.h"
 #include "cuda/kernels/embedding.h"
 #include "cuda/ops/bind.h"
+#include "cuda/samples.h"
 #include "cuda/store.h"
 #include "plan/schedule.h"
 
@@ -41,7 +41,7 @@ class Plan {
   long bytes() const;
 
   // What the launches from here on read; samples are dealt by the first seed, ops draw by the other.
-  void read_from(const DeviceData& data, const Deal& deal, uint64_t seed);
+  void read_from(const DeviceArrays& data, const Deal& deal, uint64_t seed);
   const Feed& feed() const { return feed_; }
   const std::vector<LossTerm>& terms() const { return program_.losses; }
   Losses losses(int term) const {
@@ -73,7 +73,7 @@ class Plan {
   // The same behind those of `first` samples, in the device's memory; complete when the stream is.
   void lay_out(int tensor, long first, long rows, float* to) const;
   bool finite_losses(long rows) const;
-  // Runs ops one by one; the first one whose result is not finite, if there is one.
+  // Runs ops one by one; the first one whose result is not finite, if there is one. Its sample is a row of the batch.
   std::optional<Origin> first_fault(const Place& at) const;
 
  private:
@@ -97,7 +97,6 @@ class Plan {
   Term sown_term(const GradTerm& t, const Slice& s, bool add) const;
   long faulty_row(const Call& call, long rows) const;  // -1 where all are finite
   long faulty_loss(int term, long rows) const;
-  long sample_of(long row) const;  // of the last batch, its number among the data
   View view(int tensor) const;
   long rows_in(int tensor, long rows) const;  // of a tensor, of a batch of so many
   Buckets buckets(const GradTerm& t);

@@ -52,7 +52,13 @@ void Memory::Free::operator()(std::byte* p) const { cudaFree(p); }
 Pinned::Pinned(std::size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
   void* p = nullptr;
-  check(cudaHostAlloc(&p, bytes, cudaHostAllocDefault), "pinned memory");
+  const cudaError_t error = cudaHostAlloc(&p, bytes, cudaHostAllocDefault);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw NoMemory(text("device=\"cuda\": out of memory: ", size_of(static_cast<double>(bytes)),
+                        " of pinned memory wanted; choose a smaller batch_size"));
+  }
+  check(error, "pinned memory");
   data_.reset(static_cast<std::byte*>(p));
 }
 void Pinned::Free::operator()(std::byte* p) const { cudaFreeHost(p); }
@@ -67,6 +73,7 @@ void Event::record(const Stream& in) const { check(cudaEventRecord(event_, in.ge
 void Event::hold_back(const Stream& other) const {
   check(cudaStreamWaitEvent(other.get(), event_, 0), "an event");
 }
+void Event::wait() const { check(cudaEventSynchronize(event_), "a call"); }
 
 void Graph::begin(const Stream& stream) {
   check(cudaStreamBeginCapture(stream.get(), cudaStreamCaptureModeThreadLocal), "a graph");

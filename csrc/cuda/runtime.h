@@ -69,6 +69,7 @@ class Event {
   Event& operator=(const Event&) = delete;
   void record(const Stream& in) const;
   void hold_back(const Stream& other) const;
+  void wait() const;  // for what came before that place, if it was ever marked
 
  private:
   cudaEvent_t event_ = nullptr;

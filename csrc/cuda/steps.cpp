@@ -50,7 +50,7 @@ bool CudaTraining::Key::operator==(const Key& other) const {
            a.positions == b.positions;
   };
   return deal.samples == other.deal.samples && deal.seed == other.deal.seed &&
-         deal.shuffle == other.deal.shuffle &&
+         deal.shuffle == other.deal.shuffle && deal.dealt == other.deal.dealt &&
          std::equal(inputs.begin(), inputs.end(), other.inputs.begin(), other.inputs.end(),
                     equal) &&
          std::equal(targets.begin(), targets.end(), other.targets.begin(), other.targets.end(),
@@ -103,9 +103,9 @@ Place CudaTraining::place_of(const Goal& goal, Place at) const {
 }
 
 void CudaTraining::use(const Batcher& data) {
-  const DeviceData& there = shown_.of(data);
+  const DeviceArrays& there = shown_.of(data);
   const Deal deal{static_cast<uint64_t>(data.data().samples), goals_[0].recipe.seed,
-                  data.shuffles(), nullptr};
+                  data.shuffles(), nullptr, shown_.streams()};
   for (const Goal& goal : goals_) goal.plan->read_from(there, deal, goal.recipe.seed);
   const long rows = std::min(data.batch_size(), data.data().samples);
   at_once_ = data.at_once(rows);
@@ -223,15 +223,13 @@ std::string CudaTraining::why_graphs(const Table& table) const {
   return stays_away(goals_[0].plan->feed());
 }
 
-// Steps from `from` on, `most` at the most; how many.
-long CudaTraining::enqueue(const Table& table, long from, long most, bool apart) {
-  const long end = std::min(static_cast<long>(table.sizes.size()), from + most);
+void CudaTraining::launch(const Table& table, long from, long end, bool apart) {
   if (steps_by_ == kOneBlock) {
     const long step = kMostSteps * terms_;
     resident_->enqueue(place(table.sizes[from]), goals_[0].plan->feed(),
                        {sums_, sums_ + step, sums_ + 2 * step}, apart,
                        static_cast<int>(end - from));
-    return end - from;
+    return;
   }
   const long together = std::max(1, kTogether / parts_);
   const auto alike = [&](long i, long k) {
@@ -244,7 +242,27 @@ long CudaTraining::enqueue(const Table& table, long from, long most, bool apart)
     graph(table.sizes[i], steps, table.due[i], apart).launch(stream_);
     i += steps;
   }
-  return end - from;
+}
+
+// The samples of the chunk after one are read and sent while the steps on it run.
+template <class Late>
+long CudaTraining::enqueue(const Stretch& stretch, const Table& table, long from, long most,
+                           Late&& late) {
+  const long end = std::min(static_cast<long>(table.sizes.size()), from + most);
+  long done = from;
+  for (std::size_t c = 0; done < end; ++c) {
+    const Chunk& chunk = table.chunks[c];
+    const long last = std::min(end, chunk.end() - stretch.at.batch);
+    if (last <= done) continue;
+    if (done > from && late()) break;
+    shown_.send(*stretch.data, chunk);
+    shown_.hold_back(chunk);
+    launch(table, done, last, stretch.separate);
+    shown_.let_go(chunk);
+    done = last;
+    if (c + 1 < table.chunks.size()) shown_.send(*stretch.data, table.chunks[c + 1]);
+  }
+  return done - from;
 }
 
 const double* CudaTraining::sums_of_step(int which) const {
@@ -277,7 +295,9 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
   use(data);
   Table table;
   const long in_epoch = data.batches() - stretch.at.batch;
-  for (long i = 0; i < std::min({stretch.count, kMostSteps / parts_, in_epoch}); ++i) {
+  const long steps = std::min({stretch.count, kMostSteps / parts_, in_epoch});
+  table.chunks = shown_.route(data, stretch.at, steps);
+  for (long i = 0; i < steps; ++i) {
     add_row(table, data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i},
             stretch.knobs + i * columns);
   }
@@ -296,17 +316,19 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
   const Place start = place_of(first, place(table.sizes[0]));
   first.update->begin(start);
   const Plot plot(knobs_.columns, terms_);
-  const long steps = static_cast<long>(table.sizes.size());
   long enqueued = 0;
   Cursor cursor{};
-  while (enqueued < steps) {
+  const auto halted = [&] {
     if (halt != nullptr) halt->ask();
-    if (halt != nullptr && halt->wanted()) break;
+    return halt != nullptr && halt->wanted();
+  };
+  while (enqueued < steps && !halted()) {
     const double left = stretch.budget - (now() - begun), from = now();
     const double fit = step_seconds_ > 0 ? left / step_seconds_ : kTogether;
     const long before = enqueued;
-    enqueued += enqueue(table, enqueued, std::max(1L, static_cast<long>(std::min(fit, 4096.0))),
-                        stretch.separate);
+    enqueued +=
+        enqueue(stretch, table, enqueued, std::max(1L, static_cast<long>(std::min(fit, 4096.0))),
+                [&] { return halted() || now() - begun > stretch.budget; });
     check(cudaMemcpyAsync(found_.as<std::byte>(), tables_.data() + plot.cursor,
                           static_cast<std::size_t>(plot.size - plot.cursor), cudaMemcpyDeviceToHost,
                           stream_.get()),

@@ -131,12 +131,15 @@ void CudaTraining::settle(long rows) {
 
 void CudaTraining::add_row(Table& to, const Batcher& data, Position at, const double* knobs) const {
   const long rows = data.rows(at.batch), first = at.batch * data.batch_size();
+  std::size_t c = 0;
+  while (to.chunks[c].end() <= at.batch) ++c;
+  const long there = shown_.row(data, to.chunks[c], at.batch);
   for (int part = 0; part < parts_; ++part) {
     const long before = std::min(part * at_once_, rows);
     to.rows.push_back({static_cast<uint64_t>(at.epoch), static_cast<uint64_t>(first + before),
                        static_cast<uint64_t>(at.step), 0,
                        static_cast<int>(std::min(at_once_, rows - before)),
-                       static_cast<int>(before)});
+                       static_cast<int>(before), there + before});
   }
   to.sizes.push_back(static_cast<int>(rows));
   unsigned due = 0;
@@ -154,12 +157,19 @@ void CudaTraining::add_row(Table& to, const Batcher& data, Position at, const do
   to.due.push_back(due);
 }
 
-Place CudaTraining::prepare(const Batcher& data, Position at, const double* knobs) {
-  use(data);
+auto CudaTraining::alone(const Batcher& data, Position at, const double* knobs) -> Table {
   Table table;
+  table.chunks = shown_.route(data, at, 1, 1);
   add_row(table, data, at, knobs);
   lay_out(table, knobs);
-  return place(table.sizes[0]);
+  shown_.send(data, table.chunks[0]);
+  shown_.hold_back(table.chunks[0]);
+  return table;
+}
+
+Place CudaTraining::prepare(const Batcher& data, Position at, const double* knobs) {
+  use(data);
+  return place(alone(data, at, knobs).sizes[0]);
 }
 
 std::vector<double> CudaTraining::values(const Goal& goal, std::size_t term, long rows) const {
@@ -194,13 +204,23 @@ int CudaTraining::bad_loss_at(const Batcher& data, Position at, const double* kn
   return kFinite;
 }
 
+std::optional<Origin> CudaTraining::first_fault(const Goal& goal, const Batcher& data, Position at,
+                                                const Place& part) const {
+  std::optional<Origin> fault = goal.plan->first_fault(part);
+  if (fault && fault->sample >= 0) {
+    const long row = part.now.part * at_once_ + fault->sample;
+    fault->sample = data.sample(static_cast<uint64_t>(at.epoch), at.batch, row);
+  }
+  return fault;
+}
+
 Origin CudaTraining::first_fault(const Batcher& data, Position at, const double* knobs,
                                  int objective) {
   if (const auto weight = faulty_weight()) return {*weight, "weight", "forward"};
   const Goal& goal = goals_[objective];
   std::optional<Origin> fault;
   each_part(place_of(goal, prepare(data, at, knobs)), [&](const Place& part, bool) {
-    fault = goal.plan->first_fault(part);
+    fault = first_fault(goal, data, at, part);
     return !fault;
   });
   return fault.value_or(Origin{"loss", "loss", "forward"});
@@ -227,7 +247,7 @@ Origin CudaTraining::faulty_gradient(const Batcher& data, Position at, const dou
       const float* const gradient = gradients_.as<float>() + slices[p].offset;
       if (!goal.program.trains[p] || all_finite(gradient, slices[p].size)) continue;
       found = {slices[p].name, "gradient", "backward"};
-      if (const auto first = goal.plan->first_fault(part)) found.made_by(*first);
+      if (const auto first = first_fault(goal, data, at, part)) found.made_by(*first);
       return false;
     }
     return true;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "cuda/resident.h"
+#include "cuda/streamed.h"
 
 namespace steep::cuda {
 
@@ -70,10 +71,13 @@ class CudaTraining : public Training {
     std::vector<TermRow> terms;  // (steps, terms)
     std::vector<int> sizes;      // rows of a step's batch
     std::vector<unsigned> due;
+    std::vector<Chunk> chunks;  // of their samples, one after the other
   };
 
   void add_row(Table& to, const Batcher& data, Position at, const double* knobs) const;
   void use(const Batcher& data);
+  // The table of one step by itself, laid out, with its samples.
+  Table alone(const Batcher& data, Position at, const double* knobs);
   // Writes the rows and knobs of a call, and puts the cursor on its first step.
   void lay_out(const Table& table, const double* knobs);
   // Steps of batches of up to so many rows stay in one block, where they can.
@@ -105,7 +109,10 @@ class CudaTraining : public Training {
     return *graphs_.back().graph;
   }
   const Graph& graph(int rows, int steps, unsigned due, bool apart);
-  long enqueue(const Table& table, long from, long most, bool apart);
+  // Steps of the table from `from` on, `most` at the most, and fewer where `late` says so; how many.
+  template <class Late>
+  long enqueue(const Stretch& stretch, const Table& table, long from, long most, Late&& late);
+  void launch(const Table& table, long from, long end, bool apart);
   // Room for what the steps of the table leave aside.
   void reserve_aside(const Table& table);
   void hand_out(const Stretch& stretch, long done) const;
@@ -114,6 +121,9 @@ class CudaTraining : public Training {
   // Its losses, sample by sample, of a term.
   std::vector<double> values(const Goal& goal, std::size_t term, long rows) const;
   void pass(const Goal& goal, const Place& at) const;  // with the gradients
+  // Of a part of a batch.
+  std::optional<Origin> first_fault(const Goal& goal, const Batcher& data, Position at,
+                                    const Place& part) const;
   bool all_finite(const float* x, long n);
   std::vector<const Aim*> aims_of() const;
   const double* sums_of_step(int which) const;  // of one by itself: loss, right ones, weight

@@ -100,6 +100,12 @@ class Batcher {
       for (long r = lo; r < hi; ++r) order[r] = first + r;
     }
   }
+  // The number of the sample in a row of a batch.
+  long sample(uint64_t epoch, long batch, long row) const {
+    long found = 0;
+    each(epoch, batch, 0, row, row + 1, [&](long, long sample) { found = sample; });
+    return found;
+  }
   // The sum of the weights of a batch that a loss goes by, added row by row.
   double weight(uint64_t epoch, long batch, int i, int target) const {
     const double* const weights = data_.weights_of(i, target);

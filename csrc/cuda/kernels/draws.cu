@@ -29,21 +29,24 @@ struct Changed {
   }
 };
 
-// A block a row: its first thread finds the sample.
+// A block a row: its first thread finds the sample, and where it lies.
 template <class S, bool kChanged>
 __global__ void __launch_bounds__(256)
     gather_rows(Now now, Deal deal, const S* data, long stride, Augmented augmented, int columns,
                 float scale, float shift, View out, bool first) {
   STEEP_SHARED(sample, uint64_t);
+  STEEP_SHARED(place, uint64_t);
   const int r = static_cast<int>(blockIdx.x);
   if (threadIdx.x == 0) {
     const StepRow& step = row_of(now);
     const uint64_t at = step.first + r;
-    sample = deal.shuffle ? Permutation(deal.seed, step.epoch, deal.samples)(at) : at;
-    if (first) deal.order[r] = static_cast<long>(sample);
+    const bool drawn = deal.shuffle && (kChanged || !deal.dealt);
+    sample = drawn ? Permutation(deal.seed, step.epoch, deal.samples)(at) : at;
+    place = deal.dealt ? static_cast<uint64_t>(step.there + r) : sample;
+    if (first) deal.order[r] = static_cast<long>(place);
   }
   __syncthreads();
-  const S* const from = data + sample * static_cast<uint64_t>(stride);
+  const S* const from = data + place * static_cast<uint64_t>(stride);
   const auto write = [&](const auto& value) {
     for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x))
       out.data[r * out.ld + c] = fma_(scale, value(c), shift);

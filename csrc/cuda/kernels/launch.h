@@ -26,7 +26,8 @@ struct StepRow {
   uint64_t epoch, first, step;  // first: position of its first sample in the epoch
   uint64_t passed;  // samples of earlier batches, by which draws of predictions count, too
   int rows;
-  int before;  // rows of the batch in earlier parts
+  int before;      // rows of the batch in earlier parts
+  long there = 0;  // of data that are dealt, the row where its first sample lies
 };
 // What a step has for a loss.
 struct TermRow {
@@ -89,7 +90,8 @@ struct Samples {
 struct Deal {  // which samples a batch has
   uint64_t samples, seed;
   bool shuffle;
-  long* order;  // (rows) written by the first input
+  long* order;         // (rows) where each lies, written by the first input
+  bool dealt = false;  // they lie in the order of the steps: the row says where, and not the number
 };
 // Images that are changed while they are read; nothing is drawn where there is no `fill`.
 struct Augmented {
@@ -107,7 +109,7 @@ struct Truth {            // of a data set, for one loss
   long apart;             // ... from sample to sample
   const float* targets;   // (samples, columns), or null
   const double* weights;  // (samples), or null
-  const long* order;      // (rows) sample numbers
+  const long* order;      // (rows) where each sample lies
   // Of a loss that takes positions one by one: labels (samples, positions) are -1 where one does not
   // count.
   const float* each;  // (samples, positions) their weights, or null
