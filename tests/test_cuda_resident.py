@@ -277,3 +277,15 @@ def test_just_below_and_just_above_what_a_block_has(both):
         assert f"a block has {need - 1}" in why_graphs(make)
     with emulating(shared=need):
         both(make, X, y)
+
+
+@emulated
+def test_a_block_that_is_refused_its_memory_leaves_the_weights():
+    X, y = samples(200)
+    trainer, _ = trained("cuda", lambda: chain(40, 5), X, y, batch=100)
+    assert steps_by(trainer) == "one block"
+    before = trainer.net.state_dict()
+    with emulating(shared=48 << 10), pytest.raises(RuntimeError, match="shared memory"):
+        trainer.fit(X, y, epochs=1, batch_size=100, progress=False)
+    same(trainer.net.state_dict(), before)
+    trainer.fit(X, y, epochs=1, batch_size=100, progress=False)
