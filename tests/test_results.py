@@ -153,3 +153,16 @@ def test_sunspots_are_told_from_twelve_years(tmp_path):
 def test_convolutions_read_curves():
     pytest.importorskip("mnist1d")
     assert script("series").convolve_curves() >= 0.89  # two seconds of one thread
+
+
+def test_a_vision_transformer_learns_from_bytes():
+    """Where a square lies is not to be seen when it is flipped: its side is the class."""
+    made = script("vit")
+    random = np.random.default_rng(0)
+    y = np.arange(640) % 4
+    X = random.integers(0, 60, (640, 28, 28, 1)).astype(np.uint8)
+    for image, k in zip(X, y, strict=True):
+        row, column = random.integers(0, 28 - 5 * (k + 1), 2)
+        image[row : row + 5 * (k + 1), column : column + 5 * (k + 1)] += 150
+    net = made.train(X[:512], y[:512], epochs=8, layers=1, units=32, classes=4)
+    assert min(made.accuracy(net, X[512:], y[512:])) > 0.9
