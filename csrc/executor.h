@@ -142,6 +142,12 @@ struct Origin {
   std::string op = "";         // what was computed there, as ops are called
   std::string direction = "";  // "forward", "backward" or "update"
   long sample = -1;            // its number among the data, where it is of one alone
+
+  // A parameter's, whose gradient that op made so.
+  void made_by(const Origin& first) {
+    op = first.op + (first.where.empty() ? "" : " of " + first.where);
+    sample = first.sample;
+  }
 };
 
 struct Walked {

@@ -46,9 +46,15 @@ def same(a, b, where=""):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes(), where
 
 
+def there(net):
+    return net.to("cuda")
+
+
 def told(error):
-    """Return what both devices say of a fault; which op and which sample it was, the CPU alone."""
-    return error.step, error.epoch, error.what, error.where
+    """Return what both devices say of a fault."""
+    return (
+        error.step, error.epoch, error.what, error.where, error.op, error.direction, error.sample,
+    )  # fmt: skip
 
 
 def left(trainer, history):

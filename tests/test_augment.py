@@ -8,6 +8,7 @@ import pytest
 import reference
 import steep
 from steep import data, layers, optimizers
+from stopping import StopAt, StopError
 from test_batcher import LAYOUTS
 
 SHAPES = [(7, 5), (7, 5, 1), (6, 9, 3), (8, 8, 2), (5, 16, 4), (28, 28, 1), (32, 32, 3)]
@@ -237,25 +238,11 @@ def test_shuffling_changes_the_order_only(task):
     assert once(True) == once(False)
 
 
-class StopError(Exception):
-    """Ends a training in the middle of an epoch."""
-
-
-class StopAt:
-    def __init__(self, path, step):
-        self.path, self.step = path, step
-
-    def on_step_end(self, trainer, step):
-        if step == self.step:
-            trainer.save(self.path)
-            raise StopError
-
-
 @pytest.mark.parametrize("step", [1, 6, 7, 10, 20])
 def test_stopped_and_resumed(task, step, tmp_path):
     X, y = task
     with pytest.raises(StopError):
-        fitted(X, y, CHANGES["all"], callbacks=[StopAt(tmp_path / "stop", step)])
+        fitted(X, y, CHANGES["all"], callbacks=[StopAt(step, tmp_path / "stop")])
     trainer = steep.Trainer.load(tmp_path / "stop")
     with steep.threads(2):
         trainer.fit(X, y, epochs=3, batch_size=16, augment=CHANGES["all"], progress=False)

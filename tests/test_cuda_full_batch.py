@@ -223,7 +223,7 @@ def test_a_loss_that_is_not_finite_is_told():
     X, y = np.ones((4, 1), np.float32), np.ones((4, 2), np.float32)
     found = [failed(device, lambda: exploding(90.0), X, y) for device in BOTH]
     assert found[0][:2] == found[1][:2]
-    assert found[1][0][2:] == ("loss", 'Dense "blast"')
+    assert found[1][0][2:4] == ("loss", 'Dense "blast"')
     same(found[1][2], found[0][2])
 
 

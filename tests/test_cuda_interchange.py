@@ -11,17 +11,13 @@ import foreign
 import numpy as np
 import pytest
 import steep
-from devices import data, dense, net, same
+from devices import data, dense, net, same, there
 from emulation import EMULATED, counted, emulating
 from foreign import Interface, Tensor, emulated, fitted, kinds
 from steep import _core, layers
 from steep.checks import on_device
 
 pytestmark = devices.NEEDED
-
-
-def there(net):
-    return net.to("cuda")
 
 
 @emulated

@@ -7,16 +7,12 @@ import foreign
 import numpy as np
 import pytest
 import steep
-from devices import data, dense, net, same
+from devices import data, dense, net, same, there
 from emulation import counted
 from foreign import Interface, Tensor, emulated, fitted, kinds
 from steep import layers
 
 pytestmark = devices.NEEDED
-
-
-def there(net):
-    return net.to("cuda")
 
 
 @emulated

@@ -8,15 +8,11 @@ import foreign
 import numpy as np
 import pytest
 import steep
-from devices import data, dense, same
+from devices import data, dense, same, there
 from emulation import counted, emulating
 from foreign import Interface, Tensor, emulated, fitted, kinds
 
 pytestmark = devices.NEEDED
-
-
-def there(net):
-    return net.to("cuda")
 
 
 def refused(error, text, X, y=None, *, device="cuda", loss="cross_entropy"):
@@ -51,7 +47,7 @@ def test_pointers_that_are_not_the_devices():
         Interface(X, data=(host, False)),
     )
     refused(ValueError, "X: says it lies on the GPU", Tensor(X, data=host))
-    longer = Interface(X, shape=(100000, 30))
+    longer = Interface(X, shape=(10**12, 30))  # ends where nobody's memory can be
     refused(ValueError, "its end, is not there", longer)
     refused(ValueError, "is not there", Interface(X, strides=(-120, 4)))
     refused(ValueError, "is not there", Interface(X, data=(0, False)))

@@ -11,6 +11,7 @@ import steep
 from devices import left, same, told
 from emulation import EMULATED, counted, emulating
 from steep import layers, models, optimizers
+from stopping import StopAt
 
 pytestmark = devices.NEEDED
 emulated = pytest.mark.skipif(not EMULATED, reason="needs the emulation")
@@ -165,16 +166,6 @@ def test_states_go_on_from_batch_to_batch(cell, units):
     both(lambda: keeping(cell, units), X, y, batch=10, fit={**fit, "accumulate": 3})
 
 
-class StopAt:
-    def __init__(self, path, step):
-        self.path, self.step = path, step
-
-    def on_step_end(self, trainer, step):
-        if step == self.step:
-            trainer.save(self.path)
-            raise KeyboardInterrupt
-
-
 @pytest.mark.parametrize("first", BOTH)
 @pytest.mark.parametrize("step", [1, 3])
 def test_states_are_resumed_on_the_other_device(first, step, tmp_path):
@@ -184,7 +175,7 @@ def test_states_are_resumed_on_the_other_device(first, step, tmp_path):
     wanted = left(whole, whole.fit(X, y, **fit))
     begun = steep.Trainer(keeping().build(seed=1), "cross_entropy", "adam", seed=2, device=first)
     with pytest.raises(KeyboardInterrupt):
-        begun.fit(X, y, callbacks=[StopAt(tmp_path / "half", step)], **fit)
+        begun.fit(X, y, callbacks=[StopAt(step, tmp_path / "half", KeyboardInterrupt)], **fit)
     second = {"cpu": "cuda", "cuda": "cpu"}[first]
     gone_on = steep.Trainer.load(tmp_path / "half", device=second)
     same(left(gone_on, gone_on.fit(X, y, **fit))[:2], wanted[:2])

@@ -88,7 +88,7 @@ MEMBERS = {
     "Landscape": "plot",
     "Trajectory": "on_epoch_end on_step_end on_train_begin",
     "Target": "task",
-    "History": "history plot skipped steps to_frame",
+    "History": "history plot recorder skipped steps to_frame",
     "Tensor": "T shape",
     "DeviceArray": "dtype ndim numpy shape size",
 }

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import steep
 from steep import NonFiniteError, layers, ops, optimizers
+from stopping import StopAt, StopError
 
 
 def weights(trainer):
@@ -20,19 +21,6 @@ def data(samples=200, seed=0):
     random = np.random.default_rng(seed)
     X = random.standard_normal((samples, 8)).astype(np.float32)
     return X, random.integers(0, 3, samples)
-
-
-class StopError(Exception):
-    """Ends a training."""
-
-
-class StopAt:
-    def __init__(self, step):
-        self.step = step
-
-    def on_step_end(self, step):
-        if step == self.step:
-            raise StopError
 
 
 def fit_until(trainer, X, y, step, **options):

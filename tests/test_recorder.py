@@ -260,6 +260,15 @@ def test_words_and_flow_of_a_deep_network_of_sigmoids():
     assert recorder.report().startswith("step 2:\n")
     with pytest.raises(ValueError, match="no step 7"):
         lab.gradient_flow(recorder, step=7)
+    assert lab.gradient_flow(made.history, step=0) == flow
+
+
+def test_the_flow_of_a_history_that_recorded_nothing_is_refused():
+    made = trainer()
+    history = made.fit(X, LABELS, epochs=1, progress=False)
+    assert history.recorder is None
+    with pytest.raises(ValueError, match=r"give fit record=Recorder"):
+        lab.gradient_flow(history)
 
 
 def test_words_of_dead_and_saturated_units():

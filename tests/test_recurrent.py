@@ -7,6 +7,7 @@ import reference_recurrent as reference
 import steep
 import torch
 from steep import _core, layers
+from stopping import StopAt
 
 
 @pytest.fixture(autouse=True)
@@ -379,18 +380,6 @@ def test_golden_r4():
     close(cut, [0.0038736252, 0.0011836295, 0.0005654362, 0.0024562405, 0.0106140933])
 
 
-class StopAt:
-    """Saves after a number of steps, then stops the training."""
-
-    def __init__(self, path, step):
-        self.path, self.step = path, step
-
-    def on_step_end(self, trainer, step):
-        if step == self.step:
-            trainer.save(self.path)
-            raise KeyboardInterrupt
-
-
 def ragged(threads=2, called=(), path=None):
     """Return a training of an LSTM with lengths, a stateful GRU behind it; resumed where it was."""
     random = np.random.default_rng(3)
@@ -419,7 +408,7 @@ def test_threads_change_no_bit():
 def test_states_are_resumed(step, tmp_path):
     whole = ragged()
     with pytest.raises(KeyboardInterrupt):
-        ragged(called=[StopAt(tmp_path / "stop", step)])
+        ragged(called=[StopAt(step, tmp_path / "stop", KeyboardInterrupt)])
     assert ragged(path=tmp_path / "stop") == whole
 
 

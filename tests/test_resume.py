@@ -11,24 +11,9 @@ import numpy as np
 import pytest
 import steep
 from steep import callbacks, layers, optimizers
+from stopping import StopAt, StopError
 
 BATCHES = 5
-
-
-class StopError(Exception):
-    """Ends a training in the middle of an epoch, as a power cut would."""
-
-
-class StopAt:
-    """Saves after a number of steps, then stops the training with an error."""
-
-    def __init__(self, path, step):
-        self.path, self.step = path, step
-
-    def on_step_end(self, trainer, step):
-        if step == self.step:
-            trainer.save(self.path)
-            raise StopError
 
 
 def fit(trainer, case, called=(), epochs=3):
@@ -53,7 +38,7 @@ def saved(trainer, path):
 
 def stopped_at(step, case, path):
     with pytest.raises(StopError):
-        fit(case.trainer(), case, [StopAt(path, step)])
+        fit(case.trainer(), case, [StopAt(step, path)])
     return steep.Trainer.load(path)
 
 
@@ -92,7 +77,7 @@ def test_every_network(name, tmp_path):
 
     whole = go(case.trainer())
     with pytest.raises(StopError):
-        go(case.trainer(), [StopAt(tmp_path / "stop", 4)])
+        go(case.trainer(), [StopAt(4, tmp_path / "stop")])
     known = {"Ladder": cases.Ladder}
     with steep.threads(3):
         resumed = go(steep.Trainer.load(tmp_path / "stop", custom_objects=known))
@@ -105,7 +90,7 @@ def test_stopped_many_times(tmp_path):
     trainer = case.trainer()
     for step in (1, 2, 5, 6, 11):
         with pytest.raises(StopError):
-            fit(trainer, case, [StopAt(tmp_path / "stop", step)])
+            fit(trainer, case, [StopAt(step, tmp_path / "stop")])
         trainer = steep.Trainer.load(tmp_path / "stop")
     assert saved(fit(trainer, case), tmp_path / "b") == saved(whole, tmp_path / "a")
 
@@ -116,7 +101,7 @@ def test_the_network_need_not_be_reloaded_to_go_on(tmp_path):
     whole = fit(case.trainer(), case)
     trainer = case.trainer()
     with pytest.raises(StopError):
-        fit(trainer, case, [StopAt(tmp_path / "stop", 7)])
+        fit(trainer, case, [StopAt(7, tmp_path / "stop")])
     fit(trainer, case, epochs=2)  # the epoch in progress and the one after it
     want = whole.net.state_dict()
     assert {k: v.tobytes() for k, v in trainer.net.state_dict().items()} == {
@@ -137,7 +122,7 @@ def test_schedules_and_early_stopping_go_on_where_they_stood(tmp_path):
     assert whole.epoch < 12, "the case must stop early"
     for step in (3, 12, whole.steps - 1):
         with pytest.raises(StopError):
-            go(case.trainer(), StopAt(tmp_path / "stop", step))
+            go(case.trainer(), StopAt(step, tmp_path / "stop"))
         resumed = go(steep.Trainer.load(tmp_path / "stop"))
         assert resumed.epoch == whole.epoch
         assert saved(resumed, tmp_path / "b") == saved(whole, tmp_path / "a")
@@ -231,7 +216,7 @@ def test_a_resumed_run_reads_the_same_samples(tmp_path):
             with pytest.raises(StopError):
                 trainer.fit(
                     X, y, epochs=3, batch_size=4, progress=False,
-                    callbacks=[StopAt(tmp_path / "stop", stop)],
+                    callbacks=[StopAt(stop, tmp_path / "stop")],
                 )  # fmt: skip
             trainer = steep.Trainer.load(tmp_path / "stop")
         trainer.fit(X, y, epochs=3, batch_size=4, progress=False)

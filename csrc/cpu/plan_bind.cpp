@@ -80,10 +80,6 @@ const ops::Convolving* convolving(const Op& op) {
       op.what);
 }
 
-const char* name_of(const Op& op) {
-  return std::visit([]<class A>(const A&) { return A::kName; }, op.what);
-}
-
 // Scratch memory that an op says it wants, in elements.
 long scratch_of(const Op& op) {
   return std::visit(

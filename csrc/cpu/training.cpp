@@ -269,10 +269,7 @@ Origin CpuTraining<T>::faulty_gradient(const Batcher& data, Position at, const d
       goal.plan->gradient(task, step.rows, g);
       if (k_.all_finite(g, task.size)) continue;
       found = {weights_->layout().slices[task.parameter].name, "gradient", "backward"};
-      if (const auto first = goal.plan->first_fault(step)) {
-        found.op = first->op + (first->where.empty() ? "" : " of " + first->where);
-        found.sample = first->sample;
-      }
+      if (const auto first = goal.plan->first_fault(step)) found.made_by(*first);
       return false;
     }
     return true;

@@ -81,6 +81,12 @@ long most_positions(const Program& program) {
 template <class A>
 constexpr bool kHasKernel = requires(const A& op, const Bound& to) { bind(op, to); };
 
+template <class T> long first_not_finite(const std::vector<T>& numbers) {
+  const auto found =
+      std::find_if(numbers.begin(), numbers.end(), [](T x) { return !std::isfinite(x); });
+  return found == numbers.end() ? -1 : found - numbers.begin();
+}
+
 // Its term among those of its objective, -1 for what is no loss.
 int term_of(const Op& op) {
   if (const auto* loss = op.as<ops::Loss>()) return loss->term;
@@ -143,7 +149,9 @@ Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, c
   check_ops(program_);
   const Schedule schedule(program_, capacity);
   allocate(schedule);
-  for (const Op& op : program_.ops) bind(op);
+  for (std::size_t i = 0; i < program_.ops.size(); ++i) {
+    bind(program_.ops[i], i >= program_.backward);
+  }
   bind_terms();
   if (!aid_) return;
   aid_->here.allocate();
@@ -228,7 +236,7 @@ SparseRows Plan::lay(const SparseRows& a) {
   return matrices_.emplace(a.begin, there).first->second;
 }
 
-void Plan::bind(const Op& op) {
+void Plan::bind(const Op& op, bool backward) {
   if (is_alias(op)) return;
   Bound to;
   for (const int x : op.in) to.in.push_back(view(x));
@@ -245,14 +253,16 @@ void Plan::bind(const Op& op) {
   if (op.out >= 0) to.samples = static_cast<int>(program_.tensors[op.out].samples);
   to.feed = &feed_;
   to.aid = aid_.get();
-  if (const int term = term_of(op); term >= 0) {
+  const int term = term_of(op);
+  if (term >= 0) {
     to.losses = losses(term);
     backward_ = calls_.size() + 1;
   }
   to.deals = op.as<ops::Input>() && !std::exchange(dealt_, true);
   to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
   to.lay = [this](const SparseRows& a) { return lay(a); };
-  calls_.push_back({bound(op, to), op.out, op.layer, op.as<ops::Input>() != nullptr});
+  calls_.push_back({bound(op, to), op.out, op.layer, name_of(op), term, backward,
+                    op.as<ops::Input>() != nullptr});
   std::visit(
       [&]<class A>(const A& a) {
         if constexpr (requires { cuda::follow(a, to); }) {
@@ -346,30 +356,47 @@ std::vector<float> Plan::rows_of(int tensor, long rows) const {
   return padded_rows;
 }
 
-bool Plan::finite_losses(long rows) const {
+long Plan::faulty_loss(int term, long rows) const {
   std::vector<double> values(static_cast<std::size_t>(rows));
+  read(stream_, values.data(), losses(term).values, values.size() * sizeof(double));
+  return first_not_finite(values);
+}
+
+bool Plan::finite_losses(long rows) const {
   for (std::size_t t = 0; t < program_.losses.size(); ++t) {
-    const Losses of = losses(static_cast<int>(t));
-    read(stream_, values.data(), of.values, values.size() * sizeof(double));
-    const auto finite = [](double x) { return std::isfinite(x); };
-    if (!std::all_of(values.begin(), values.end(), finite)) return false;
+    if (faulty_loss(static_cast<int>(t), rows) >= 0) return false;
   }
   return true;
 }
 
-// On the way back is no cause of a loss.
-std::string Plan::first_fault(const Place& at) const {
+long Plan::faulty_row(const Call& call, long rows) const {
+  const long found = first_not_finite(rows_of(call.out, rows));
+  return found < 0 ? -1 : found / program_.tensors[call.out].width;
+}
+
+long Plan::sample_of(long row) const {
+  long sample = 0;
+  read(stream_, &sample, feed_.deal.order + row, sizeof(sample));
+  return sample;
+}
+
+std::optional<Origin> Plan::first_fault(const Place& at) const {
   for (std::size_t i = 0; i < calls_.size(); ++i) {
     const Call& call = calls_[i];
     call.launch(at);
-    if (i + 1 == backward_ && !finite_losses(at.rows)) break;
+    if (call.term >= 0) {
+      const long row = faulty_loss(call.term, at.rows);
+      if (row >= 0) return Origin{call.layer, call.op, "forward", sample_of(row)};
+    }
     const bool more = i + 1 < calls_.size() && calls_[i + 1].out == call.out;
     if (call.out < 0 || more) continue;
-    for (const float x : rows_of(call.out, at.rows)) {
-      if (!std::isfinite(x)) return call.layer;
-    }
+    const long row = faulty_row(call, at.rows);
+    if (row < 0) continue;
+    const bool one = program_.tensors[call.out].samples == 1;
+    return Origin{call.layer, call.op, call.backward ? "backward" : "forward",
+                  one ? sample_of(row) : -1};
   }
-  return "loss";
+  return std::nullopt;
 }
 
 }  // namespace steep::cuda

@@ -3,6 +3,7 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,25 +73,31 @@ class Plan {
   // The same behind those of `first` samples, in the device's memory; complete when the stream is.
   void lay_out(int tensor, long first, long rows, float* to) const;
   bool finite_losses(long rows) const;
-  // Runs ops one by one; the layer of the first one whose result is not finite, or "loss".
-  std::string first_fault(const Place& at) const;
+  // Runs ops one by one; the first one whose result is not finite, if there is one.
+  std::optional<Origin> first_fault(const Place& at) const;
 
  private:
   struct Call {
     Launch launch;
     int out;
     std::string layer;
+    const char* op;
+    int term;  // whose loss it is, or -1
+    bool backward;
     bool reads;  // samples
   };
   static std::unique_ptr<Aid> aid_of(Products products, long capacity);
   void allocate(const Schedule& schedule);
-  void bind(const Op& op);
+  void bind(const Op& op, bool backward);
   void note_followed(const Op& op);
   using Term = std::function<void(const Place&, float*, bool)>;
   void bind_terms();
   int bias_of(int parameter) const;
   void bind_terms_of(int parameter, int bias, bool late);
   Term sown_term(const GradTerm& t, const Slice& s, bool add) const;
+  long faulty_row(const Call& call, long rows) const;  // -1 where all are finite
+  long faulty_loss(int term, long rows) const;
+  long sample_of(long row) const;  // of the last batch, its number among the data
   View view(int tensor) const;
   long rows_in(int tensor, long rows) const;  // of a tensor, of a batch of so many
   Buckets buckets(const GradTerm& t);

@@ -72,4 +72,12 @@ std::vector<Chunk> Shown::route(const Batcher& data, Position at, long steps, lo
   return {{at.epoch, at.batch, steps}};
 }
 
+long Shown::sample(const Batcher& data, Position at, long place) const {
+  if (!streams_ || place < 0) return place;
+  const long row = place - streamed_.row(data, route(data, at, 1, 1)[0], at.batch);
+  long sample = 0;
+  data.order(static_cast<uint64_t>(at.epoch), at.batch, row, 0, 1, &sample);
+  return sample;
+}
+
 }  // namespace steep::cuda

@@ -96,6 +96,8 @@ class Shown {
   long row(const Batcher& data, const Chunk& chunk, long batch) const {
     return streams_ ? streamed_.row(data, chunk, batch) : 0;
   }
+  // The number of the sample that lies at a place, of the batch that is there; -1 for none.
+  long sample(const Batcher& data, Position at, long place) const;
   void send(const Batcher& data, const Chunk& chunk) {
     if (streams_) streamed_.send(data, chunk);
   }

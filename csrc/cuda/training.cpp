@@ -189,12 +189,13 @@ Origin CudaTraining::first_fault(const Batcher& data, Position at, const double*
                                  int objective) {
   if (const auto weight = faulty_weight()) return {*weight, "weight", "forward"};
   const Goal& goal = goals_[objective];
-  std::string fault;
+  std::optional<Origin> fault;
   each_part(place_of(goal, prepare(data, at, knobs)), [&](const Place& part, bool) {
     fault = goal.plan->first_fault(part);
-    return fault == "loss" && goal.plan->finite_losses(part.rows);
+    if (fault) fault->sample = shown_.sample(data, at, fault->sample);
+    return !fault;
   });
-  return {fault, "", "forward"};
+  return fault.value_or(Origin{"loss", "loss", "forward"});
 }
 
 bool CudaTraining::all_finite(const float* x, long n) {
@@ -210,19 +211,24 @@ Origin CudaTraining::faulty_gradient(const Batcher& data, Position at, const dou
   const Goal& goal = goals_[objective];
   const Place here = place_of(goal, prepare(data, at, knobs));
   const std::vector<Slice>& slices = weights_->layout().slices;
-  std::string name;
+  Origin found{"update of the weights: too large for the number format", "update", "update"};
   goal.update->begin(here);
   each_part(here, [&](const Place& part, bool) {
     pass(goal, part);
-    for (std::size_t p = 0; p < slices.size() && name.empty(); ++p) {
+    for (std::size_t p = 0; p < slices.size(); ++p) {
       const float* const gradient = gradients_.as<float>() + slices[p].offset;
-      if (goal.program.trains[p] && !all_finite(gradient, slices[p].size)) name = slices[p].name;
+      if (!goal.program.trains[p] || all_finite(gradient, slices[p].size)) continue;
+      found = {slices[p].name, "gradient", "backward"};
+      if (auto first = goal.plan->first_fault(part)) {
+        first->sample = shown_.sample(data, at, first->sample);
+        found.made_by(*first);
+      }
+      return false;
     }
-    return name.empty();
+    return true;
   });
   goal.update->end(here, 0);
-  if (!name.empty()) return {name, "gradient", "backward"};
-  return {"update of the weights: too large for the number format", "update", "update"};
+  return found;
 }
 
 std::optional<std::string> CudaTraining::faulty_weight() {

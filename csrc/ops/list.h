@@ -89,6 +89,10 @@ inline bool crosses_samples(const Op& op) {
       },
       op.what);
 }
+// What it computes, as it is called.
+inline const char* name_of(const Op& op) {
+  return std::visit([]<class A>(const A&) { return A::kName; }, op.what);
+}
 // Is its result its input under another name?
 inline bool is_alias(const Op& op) {
   return std::visit([]<class A>(const A&) { return requires { A::kAlias; }; }, op.what);

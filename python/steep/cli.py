@@ -59,7 +59,7 @@ class _Patient:
 def build_parser() -> argparse.ArgumentParser:
     """Describe the whole command line."""
     from . import __version__  # noqa: PLC0415  (so that Ctrl-C is heard while it is imported)
-    from .commands import (  # noqa: PLC0415
+    from .commands import (  # noqa: PLC0415  (as above)
         bench,
         evaluate,
         export,
@@ -113,7 +113,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _bench(arguments: list[str]) -> int:
-    from .commands import bench  # noqa: PLC0415
+    from .commands import bench  # noqa: PLC0415  (so that --help is quick)
 
     return bench.run(arguments)
 

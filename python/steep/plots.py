@@ -102,8 +102,8 @@ def blank(width: float, height: float) -> "Figure":
         matplotlib is missing; the message says how to get it.
     """
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
-        from matplotlib.figure import Figure  # noqa: PLC0415
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  (an extra)
+        from matplotlib.figure import Figure  # noqa: PLC0415  (an extra)
     except ImportError:
         raise ImportError(HOW_TO_GET) from None
     # A Figure of its own: pyplot would keep state and may open a window.
@@ -114,7 +114,7 @@ def blank(width: float, height: float) -> "Figure":
 
 def tidy(axes: "Axes") -> None:
     """Give a panel over steps or epochs its grid; take away the lines that say nothing."""
-    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415  (an extra)
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(True, color="#dddddd", linewidth=0.8)

@@ -49,7 +49,6 @@ struct ColumnMajor {  // A(m, k) = x(k, m), or B(k, n) = x(k, n)
   Dense x;
   bool whole;
   explicit ColumnMajor(const Dense& of) : x(of), whole(aligned(of)) {}
-  STEEP_HD Line line(int m) const { return x.data + m; }
   STEEP_HD Beside lines(int m, int all) const { return {x.data + m, all - m}; }
   STEEP_HD Four four(const Beside& of, int k) const {
     return four_at(of.data + x.offset(k), whole, of.left);

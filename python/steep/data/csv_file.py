@@ -159,7 +159,7 @@ def _after_lines(data: bytes, lines: int) -> memoryview:
 
 def _by_pyarrow(body: memoryview, found: Dialect) -> Cut:
     import pyarrow as pa  # noqa: PLC0415  (an extra)
-    from pyarrow import csv as arrow  # noqa: PLC0415
+    from pyarrow import csv as arrow  # noqa: PLC0415  (an extra)
 
     names = list(map(str, range(len(found.names))))
     kind = pa.dictionary(pa.int32(), pa.string())

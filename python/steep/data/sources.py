@@ -101,7 +101,7 @@ def _pyarrow(what: str) -> Any:
 
 def _from_arrow(raw: bytes, path: str) -> Frame:
     pyarrow = _pyarrow(f"{path} (Parquet or Arrow)")
-    from pyarrow import feather, parquet  # noqa: PLC0415
+    from pyarrow import feather, parquet  # noqa: PLC0415  (an extra)
 
     buffer = pyarrow.BufferReader(raw)
     try:

@@ -16,6 +16,7 @@ from ..callbacks.recorder_words import flow as words
 from ..losses import Loss
 from ..network.weights import of_weights
 from ..plots import saved
+from ..training.history import History
 from ..training.trainer import Trainer
 from .flow_picture import draw
 
@@ -89,7 +90,7 @@ def gradient_flow(
     ----------
     net, X, y, loss
         A network, one batch ``(N, ...)`` with its targets, and a loss, as `Trainer` takes them; or
-        a `Recorder` alone, for what it recorded of one step.
+        a `Recorder`, or the `History` of a fit that had one, alone: what was recorded of one step.
     seed
         Draws the weights of a network that is not built yet, and dropout.
     step
@@ -109,8 +110,13 @@ def gradient_flow(
     TypeError, ValueError
         If something does not fit, as in ``Trainer.gradients``.
     """
-    if isinstance(net, Recorder):
-        return _recorded(net, step)
+    recorder = net.recorder if isinstance(net, History) else net
+    if recorder is None:
+        raise ValueError(
+            f"gradient_flow: nothing was recorded of {net!r}; give fit record=Recorder(every=k)"
+        )
+    if isinstance(recorder, Recorder):
+        return _recorded(recorder, step)
     precision = of_weights(getattr(net, "_precision", "float32"))
     net = copy.deepcopy(net)
     looker = Trainer(net, loss, "sgd", precision=precision, seed=seed, **trainer)

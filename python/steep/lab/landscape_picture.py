@@ -22,7 +22,7 @@ def draw(x: Vector, y: Vector, loss: Vector, path: Vector, explained: Vector) ->
     levels, log = levels_of(shown)
     options: dict[str, Any] = {"levels": levels}
     if log:
-        from matplotlib.colors import LogNorm  # noqa: PLC0415
+        from matplotlib.colors import LogNorm  # noqa: PLC0415  (an extra)
 
         options["norm"] = LogNorm(levels[0], levels[-1])
     filled = axes.contourf(x, y, shown, cmap="Greys", alpha=0.8, **options)

@@ -83,7 +83,7 @@ def plot_paths(
 def _film(found: Comparison, path: str | os.PathLike[str], frames: int) -> None:
     """Write a GIF: what the picture shows, up to one step after the other."""
     try:
-        from PIL import Image  # noqa: PLC0415
+        from PIL import Image  # noqa: PLC0415  (an extra)
     except ImportError:
         raise ImportError(HOW_TO_GET) from None
     longest = max(len(end.path) for end in found.surface.values())

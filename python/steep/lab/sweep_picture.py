@@ -71,7 +71,7 @@ def draw(rows: Rows, space: Mapping[str, Sequence[Any]], score: str, mode: str) 
 
 def _parallel(panel: "Axes", done: Rows, axes: Mapping[str, Axis], score: str, mode: str) -> None:
     """Draw a line for each member from setting to setting to its score, the best ones on top."""
-    from matplotlib import colormaps  # noqa: PLC0415
+    from matplotlib import colormaps  # noqa: PLC0415  (an extra)
 
     names, place = [*axes, score], Axis([row[score] for row in done] or [0.0, 1.0])
     place.log, place.names = False, []

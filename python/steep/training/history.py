@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any
 
 from .. import plots
+from .hooks import Recorder
 
 SHOWN = 10  # last epochs in a notebook
 
@@ -22,11 +23,14 @@ class History:
     steps : dict of str to list of float
         ``steps["loss"]``: the loss of every step's batch, its mean (over the sum of weights with
         ``reduction="weighted_mean"``, as above) or, with ``reduction="sum"``, its sum.
+    recorder : Recorder or None
+        The last one that recorded steps of it.
     """
 
     def __init__(self) -> None:
         self.history: dict[str, list[float]] = {}
         self.steps: dict[str, list[float]] = {"loss": []}
+        self.recorder: Recorder | None = None
 
     def __len__(self) -> int:
         """Return the number of epochs."""
@@ -60,7 +64,7 @@ class History:
             If pandas is missing.
         """
         try:
-            import pandas as pd  # noqa: PLC0415
+            import pandas as pd  # noqa: PLC0415  (an extra)
         except ImportError:
             raise ImportError("to_frame: pandas is not installed: `pip install pandas`") from None
         return pd.DataFrame(self.history, index=pd.RangeIndex(1, len(self) + 1, name="epoch"))

@@ -60,7 +60,7 @@ class Loop:
             with run.settings.net._in_use():
                 if recorder is not None:
                     self.session.set_recording(recorder.every)
-                    run.recorder = recorder
+                    run.recorder = run.history.recorder = recorder
                 self._epochs(states)
         finally:
             try:
