@@ -89,6 +89,7 @@ part tokens 40 bash -c 'profile tokens tokens'
 part attention 40 "$python" bench/device/attention.py "$out/attention.json"
 part recurrent 60 "$python" bench/device/recurrent.py "$out/recurrent.json"
 part full_batch 60 "$python" bench/device/full_batch.py "$out/full_batch.json"
+part streamed 60 "$python" bench/device/streamed.py "$out/streamed.json"
 part steps 120 bash -c 'steps steps steep,steep-graphs,tf32,bfloat16,graph,eager,eager-bf16,graph-bf16'
 part jax 90 bash -c 'steps jax jax --cases=mlp_tiny,mlp_mnist,mlp_wide,lenet5'
 part compiled 60 bash -c 'steps compiled compiled-bf16 --cases=resnet20,lenet5'

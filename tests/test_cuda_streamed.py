@@ -1,6 +1,6 @@
-"""Data that are streamed to the GPU through two buffers: the same bytes as those that lie there, and the CPU's.
+"""Data streamed to the GPU through two buffers: the bytes of data that lie there, and the CPU's.
 
-Forced by STEEP_CUDA_DATA, whose number is the size of a buffer: chunks of one batch, of several and of all.
+Forced by STEEP_CUDA_DATA, whose number is the bytes of a buffer: for a batch, for some, for all.
 """
 
 import types
