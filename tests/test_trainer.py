@@ -492,7 +492,7 @@ def test_what_is_public_is_meant_for_users():
     }  # fmt: skip
     assert names(steep.Trainer) == doors
     assert names(trainer()) == {*doors, *settings, *optimizers.Adam.ranges}
-    assert names(steep.History()) == {"history", "plot", "skipped", "steps", "to_frame"}
+    assert names(steep.History()) == {"history", "plot", "recorder", "skipped", "steps", "to_frame"}
     assert names(steep) == {*steep.__all__} - {"__version__"}
 
 
