@@ -1,6 +1,6 @@
 """A small Vision Transformer of Fashion-MNIST: accuracy on the test images.
 
-python docs/results/vit.py [--epochs 12] [--seed 0] [--root DIR]
+python docs/results/vit.py [--epochs 20] [--seed 0] [--root DIR]
 
 The images stay bytes; each epoch reads half of them flipped.
 """
@@ -15,7 +15,7 @@ from steep import data, layers, models, optimizers, schedules
 BATCH = 128
 
 
-def train(X: Any, y: Any, *, epochs: int = 12, seed: int = 0, **sizes: Any) -> steep.Sequential:
+def train(X: Any, y: Any, *, epochs: int = 20, seed: int = 0, **sizes: Any) -> steep.Sequential:
     """Return a network for images (N, 28, 28, 1) of uint8 that was trained on these."""
     net = steep.Sequential(layers.Rescale(1 / 127.5, -1.0), models.vit(**sizes))
     net.build(X.shape[1:], seed=seed)
@@ -40,7 +40,7 @@ def accuracy(net: steep.Sequential, X: Any, y: Any) -> tuple[float, float]:
 def main() -> None:
     """Train and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--units", type=int, default=64)
