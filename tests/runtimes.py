@@ -41,6 +41,27 @@ def run(model, X):
     )
 
 
+def exported_by_torch(module, X, path):
+    """Write a module of PyTorch for any number of samples; return its outputs for X."""
+    import torch
+
+    x = torch.from_numpy(X)
+    axes = {"input_names": ["x"], "dynamic_axes": {"x": {0: "n"}}, "dynamo": False}
+    torch.onnx.export(module, x, path, opset_version=17, **axes)
+    with torch.no_grad():
+        return module(x).numpy()
+
+
+def trains_alike(net, back, X, y):
+    """Expect three steps of two networks to end with the same weights."""
+    for one in (net, back):
+        trainer = steep.Trainer(one, "cross_entropy", steep.optimizers.SGD(0.1, 0.9))
+        for _ in range(3):
+            trainer.step(X, y)
+    for name, value in net.state_dict().items():
+        np.testing.assert_allclose(back.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+
+
 def as_list(outputs):
     """Return what `predict` gave as a list."""
     if isinstance(outputs, dict):

@@ -10,7 +10,7 @@ import cases
 import numpy as np
 import pytest
 import steep
-from runtimes import apart, as_list, read_back, written
+from runtimes import apart, as_list, exported_by_torch, read_back, trains_alike, written
 from steep import layers
 from steep.importing.folding import FOLDS
 from steep.importing.onnx_rows import ROWS
@@ -131,12 +131,7 @@ def test_what_was_read_trains_as_the_original():
     ).build((6, 6, 2), seed=2)  # fmt: skip
     back = read_back(net)
     X, y = random.normal(size=(8, 6, 6, 2)).astype(np.float32), np.arange(8) % 3
-    for one in (net, back):
-        trainer = steep.Trainer(one, "cross_entropy", steep.optimizers.SGD(0.1, 0.9))
-        for _ in range(3):
-            trainer.step(X, y)
-    for name, value in net.state_dict().items():
-        np.testing.assert_allclose(back.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+    trains_alike(net, back, X, y)
 
 
 def test_what_was_read_is_saved_and_copied(tmp_path):
@@ -326,10 +321,7 @@ def test_a_token_that_pytorch_puts_before_all(tmp_path):
 
     module, path = Module().eval(), tmp_path / "net.onnx"
     X = random.normal(size=(2, 5, 4)).astype(np.float32)
-    axes = {"input_names": ["x"], "dynamic_axes": {"x": {0: "n"}}, "dynamo": False}
-    torch.onnx.export(module, torch.from_numpy(X), path, opset_version=17, **axes)
-    with torch.no_grad():
-        wanted = module(torch.from_numpy(X)).numpy()
+    wanted = exported_by_torch(module, X, path)
     net = steep.from_onnx(path)
     assert apart(net.predict(X), wanted) <= LIMIT
     token = module.token.detach().numpy().ravel()

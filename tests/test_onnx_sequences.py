@@ -6,7 +6,7 @@ Node tests of the standard are in `test_onnx_import`, random networks a law, `la
 import numpy as np
 import pytest
 import steep
-from runtimes import apart
+from runtimes import apart, exported_by_torch, trains_alike
 from steep import layers, models
 from test_onnx_export import stirred
 
@@ -117,12 +117,7 @@ def test_what_was_read_trains_as_the_original():
     net = steep.Sequential(*body).build((5, 4), seed=2)
     X, y = random.normal(size=(8, 5, 4)).astype(np.float32), np.arange(8) % 3
     back = same(net, X)
-    for one in (net, back):
-        trainer = steep.Trainer(one, "cross_entropy", steep.optimizers.SGD(0.1, 0.9))
-        for _ in range(3):
-            trainer.step(X, y)
-    for name, value in net.state_dict().items():
-        np.testing.assert_allclose(back.state_dict()[name], value, rtol=1e-5, atol=1e-6)
+    trains_alike(net, back, X, y)
 
 
 @pytest.mark.parametrize("turned", [(False, False), (True, False), (False, True), (True, True)])
@@ -254,10 +249,7 @@ def test_attention_that_pytorch_exports(causal, fused, tmp_path):
 
     module, path = Module().eval(), tmp_path / "net.onnx"
     X = random.normal(size=(3, 5, 8)).astype(np.float32)
-    axes = {"input_names": ["x"], "dynamic_axes": {"x": {0: "n"}}, "dynamo": False}
-    torch.onnx.export(module, torch.from_numpy(X), path, opset_version=17, **axes)
-    with torch.no_grad():
-        wanted = module(torch.from_numpy(X)).numpy()
+    wanted = exported_by_torch(module, X, path)
     net = steep.from_onnx(path)
     assert apart(net.predict(X), wanted) <= LIMIT
     assert kinds(net).count("attention") == 1

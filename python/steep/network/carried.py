@@ -32,16 +32,18 @@ class Carried:
         From tokens (context,) to (context, n). It is read once: later changes do not count.
     of
         Its ops.
+    own
+        What stateful layers do with rows of the batch: left out.
     """
 
-    def __init__(self, net: Network, of: Recorded) -> None:
+    def __init__(self, net: Network, of: Recorded, own: set[int]) -> None:
         widths = [
             of.shapes[step.out][1]
             for step in of.steps
             if step.kind == "recurrent"
             for _ in range(_memory(step))
         ]
-        self._one = made(net, of, _Lowered(of), [(1,), *((width,) for width in widths)])
+        self._one = made(net, of, _Lowered(of, own), [(1,), *((width,) for width in widths)])
         kind = np.float64 if net._native.precision == "float64" else np.float32
         self._cuts = np.cumsum([of.shapes[of.outputs[0]][1], *widths])[:-1]
         self._zeros: list[Array] = [np.zeros((1, width), kind) for width in widths]
@@ -72,7 +74,11 @@ def carried(net: Network) -> Carried | None:
     if own is None or not all(_fits(step, of, own) for step in of.steps if step.out not in own):
         return None
     ends = len(of.outputs) == 1 and len(of.shapes[of.outputs[0]]) == 2
-    return Carried(net, of) if ends and any(step.kind == "recurrent" for step in of.steps) else None
+    return (
+        Carried(net, of, own)
+        if ends and any(step.kind == "recurrent" for step in of.steps)
+        else None
+    )
 
 
 def _memory(step: Step) -> int:
@@ -129,19 +135,18 @@ class _Lowered(Layer):
     Behind the token come the states of each recurrent op.
     """
 
-    def __init__(self, of: Recorded) -> None:
+    def __init__(self, of: Recorded, own: set[int]) -> None:
         super().__init__("at")
-        self.of = of
+        self.of, self.own = of, own
 
     def call(self, token: Tensor, *states: Tensor) -> Tensor:
         """Emit them."""
         given, left = iter(states), []
         known = {self.of.inputs[0]: token}
-        own = _kept(self.of) or set()
         for step in self.of.steps:
-            if step.out in own:
+            if step.out in self.own:
                 continue
-            x, *others = (known[k] for k in step.tensors if k not in own)
+            x, *others = (known[k] for k in step.tensors if k not in self.own)
             weights = [
                 self.parameter(name, self.of.weights[name].shape, 0.0) for name in step.parameters
             ]
