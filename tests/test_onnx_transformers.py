@@ -260,3 +260,22 @@ def test_samples_that_would_meet(what, read):  # noqa: F811
     }
     with pytest.raises(ValueError, match=said):
         read(model_of(nodes, (4, 3), ["y"], weights))
+
+
+def test_the_shape_of_scores_makes_their_mask(read):  # noqa: F811
+    """Asked for while they are not made yet, so that attention is found all the same."""
+    nodes = [
+        node("Transpose", ["x"], ["t"], perm=[0, 2, 1]),
+        node("MatMul", ["x", "t"], ["s"]),
+        node("Shape", ["s"], ["size"], start=1),
+        node("Expand", ["low", "size"], ["hidden"]),
+        node("Trilu", ["hidden", "one"], ["mask"], upper=1),
+        node("Add", ["s", "mask"], ["m"]),
+        node("Softmax", ["m"], ["p"], axis=-1),
+        node("MatMul", ["p", "x"], ["y"]),
+    ]
+    weights = {"low": np.full((1, 1), -np.finfo(np.float32).max), "one": np.array(1)}
+    model = model_of(nodes, (4, 3), ["y"], weights)
+    net, X = read(model), random.normal(size=(5, 4, 3)).astype(np.float32)
+    assert apart(net.predict(X), reference(model, X)[0]) <= LIMIT
+    assert "attention" in [getattr(t._source[0], "kind", "") for t in net._order]

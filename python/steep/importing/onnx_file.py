@@ -227,17 +227,15 @@ class _Reading:
 
 
 def _shape(node: Node, given: Sequence[Any]) -> Weight | None:
-    """Return what Shape gives of a tensor; None for other nodes."""
+    """Return what Shape gives of a tensor, or of a product not made yet; None for other nodes."""
     x = given[0] if given else None
-    if node.op != "Shape" or not isinstance(x, (Joined, View)):
+    if node.op != "Shape" or not isinstance(x, (Joined, Product, View)):
         return None
-    whole = (
-        [Batch(1) if axis is None else size_of(axis) for axis in all_axes(x)]
-        if isinstance(x, View)
-        else x.sizes
-    )
-    axes = np.array(whole, object)
-    return Weight(axes[slice(node.get("start", 0), node.get("end", None))])
+    if isinstance(x, View):
+        sizes = [Batch(1) if axis is None else size_of(axis) for axis in all_axes(x)]
+    else:
+        sizes = x.sizes if isinstance(x, Joined) else [Batch(1), *x.shape]
+    return Weight(np.array(sizes, object)[slice(node.get("start", 0), node.get("end", None))])
 
 
 def _elsewhere(node: Node, given: Sequence[Any]) -> bool:
