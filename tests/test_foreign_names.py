@@ -117,9 +117,10 @@ def test_warnings_are_of_who_called():
         steep.Trainer(net, "cross_entropy", "adam").fit(X, y, batch_size=4, progress=False)
     assert len(found) == 3
     sklearn = pytest.importorskip("steep.sklearn")
+    X, y = np.random.default_rng(0).normal(size=(6, 3)), [0, 1, 0, 1, 0, 0]
     with pytest.warns(UserWarning) as more:
-        sklearn.MLPClassifier(max_iter=1, batch_size=9).fit(X, [0, 1, 0, 1, 0])
-        sklearn.MLPClassifier(batch_size=9).partial_fit(X, [0, 1, 0, 1, 0], [0, 1])
-        sklearn.MLPClassifier(max_iter=1, solver="lbfgs").fit(X * [1, 2, 3], [0, 1, 0, 1, 0])
-    assert len(more) >= 4
+        sklearn.MLPClassifier(max_iter=1, batch_size=9, random_state=0).fit(X, y)
+        sklearn.MLPClassifier(batch_size=9, random_state=0).partial_fit(X, y, [0, 1])
+        sklearn.MLPClassifier(max_iter=1, solver="lbfgs", random_state=0).fit(X, y)
+    assert len(more) == 4
     assert {one.filename for one in [*found, *more]} == {__file__}
