@@ -116,7 +116,23 @@ class VAE(nn.Module):
         return (pixels - 0.5 * spread.sum()) / len(x)
 
 
-class Series(nn.Module):
+class Stepped(nn.Module):
+    """What goes through sequences step by step: samples, a head, weights that steep began with."""
+
+    def begin(self, arrays, head, given):
+        """Take samples, the weights of the head, and what other parameters begin with."""
+        with torch.no_grad():
+            for parameter, value in given:
+                parameter.copy_(value)
+        self.head = linear([weight.numpy() for weight in head], 0)
+        self.arrays = [torch.from_numpy(arrays[name]) for name in ("x", "y")]
+
+    def batches(self, size):
+        """Return (x, y) of each batch."""
+        return list(zip(*(a.split(size) for a in self.arrays), strict=True))
+
+
+class Series(Stepped):
     """An LSTM, which oneDNN has in one call, or a GRU, and a layer on its last h."""
 
     def __init__(self, arrays, weights, _):
@@ -125,15 +141,7 @@ class Series(nn.Module):
         made = nn.GRU if second else nn.LSTM
         self.cell = made(w.shape[0], u.shape[0], batch_first=True)
         values = (w.t(), u.t(), bias, second[0] if second else torch.zeros_like(bias))
-        with torch.no_grad():
-            for parameter, value in zip(self.cell.parameters(), values, strict=True):
-                parameter.copy_(value)
-        self.head = linear([head.numpy(), last.numpy()], 0)
-        self.arrays = [torch.from_numpy(arrays[name]) for name in ("x", "y")]
-
-    def batches(self, size):
-        """Return (x, y) of each batch."""
-        return list(zip(*(a.split(size) for a in self.arrays), strict=True))
+        self.begin(arrays, (head, last), zip(self.cell.parameters(), values, strict=True))
 
     def loss(self, x, y):
         """Return cross entropy, or the mean squared error of one value."""
@@ -141,7 +149,7 @@ class Series(nn.Module):
         return F.mse_loss(z, y) if z.shape[1] == 1 else F.cross_entropy(z, y)
 
 
-class Characters(nn.Module):
+class Characters(Stepped):
     """A table of tokens, an LSTM, and a layer on each h."""
 
     def __init__(self, arrays, weights, _):
@@ -151,15 +159,7 @@ class Characters(nn.Module):
         self.cell = nn.LSTM(w.shape[0], u.shape[0], batch_first=True)
         values = (table, w.t(), u.t(), bias, torch.zeros_like(bias))
         places = (self.table.weight, *self.cell.parameters())
-        with torch.no_grad():
-            for parameter, value in zip(places, values, strict=True):
-                parameter.copy_(value)
-        self.head = linear([head.numpy(), last.numpy()], 0)
-        self.arrays = [torch.from_numpy(arrays[name]) for name in ("x", "y")]
-
-    def batches(self, size):
-        """Return (x, y) of each batch."""
-        return list(zip(*(a.split(size) for a in self.arrays), strict=True))
+        self.begin(arrays, (head, last), zip(places, values, strict=True))
 
     def loss(self, x, y):
         """Return the mean over all positions."""

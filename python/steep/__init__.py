@@ -16,6 +16,7 @@ from . import (
     schedules,
 )
 from ._core import __version__
+from .checks.foreign import explain, explain_all
 from .dbn import DBN
 from .device_array import DeviceArray
 from .gan import GAN
@@ -74,6 +75,13 @@ __all__ = [
     "set_num_threads",
     "threads",
 ]
+
+# Names of other libraries are answered by ours, wherever a user calls.
+explain(Trainer, ("fit", "step", "evaluate"))
+for _kind in (DBN, GAN, RBM, VAE, Model, Sequential, SkipGram):
+    explain(_kind)
+for _room in (callbacks, initializers, layers, losses, optimizers, schedules):
+    explain_all(_room)
 
 # New pickles find these here; those of the time before the rooms look for modules of these names.
 for _class in (History, NonFiniteError, Objective, Trainer):

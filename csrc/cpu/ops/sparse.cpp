@@ -228,7 +228,7 @@ void run(const ops::SparseMatMulFactors& op, const Work<T>& w, const Step<T>& s,
           sum = fma_(dz[n], weighted_narrow(w, op.a, i, n), sum);
       else
         over_outputs<T>(op.outputs, [&](long c, long columns) {
-          T row[4 * Vec<T>::width];
+          T row[4 * Vec<T>::width] = {};  // of which `columns` are left below
           weighted(w, op.a, i, i + 1, c, columns,
                    [&](long, const auto& sums) { sums.leave(row, T(1), false); });
           for (long n = 0; n < columns; ++n) sum = fma_(dz[c + n], row[n], sum);

@@ -98,6 +98,8 @@ def _from_objects(name: str, value: Any, got: Array, wanted: str, text: str) -> 
     """Return an object array of numbers as float64, or say which entry is none."""
     if got.ndim == 0:
         hint = "call .toarray() first" if hasattr(value, "toarray") else "give an array of numbers"
+        if hasattr(value, "__next__"):
+            hint = "np.stack([*X]) makes one of its rows; batches go to trainer.step one by one"
         raise TypeError(f"{name}: is an object ({type(value).__name__}) and no array; {hint}")
     entries = got.ravel().tolist()
     wrong = {kind for kind in set(map(type, entries)) if not issubclass(kind, _NUMBERS)}

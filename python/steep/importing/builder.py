@@ -43,11 +43,14 @@ class Builder(Weightless):
         By the same names, what they are elsewhere.
     reserved
         Names of layers that weights still to come begin with.
+    samples
+        How many those who described it elsewhere have; 0 where it is open.
     """
 
     values: dict[str, Array] = field(default_factory=dict)
     layouts: dict[str, Layout] = field(default_factory=dict)
     reserved: frozenset[str] = frozenset()
+    samples: int = 0
     _names: set[str] = field(default_factory=set)
     _known: dict[tuple[Any, ...], Layer] = field(default_factory=dict)
     _products: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # dense layers by weight
@@ -102,7 +105,7 @@ class Builder(Weightless):
             self._note(stem, {param: (weight, layout)})
             return kind(param, owner)
         layer = self.made(kind(param), {param: (weight, layout)}, hint)
-        if not weight.name:
+        if not weight.name and not weight.sources:
             layer.trainable = False
         return layer
 
@@ -269,11 +272,11 @@ class Builder(Weightless):
     # -- element by element ----------------------------------------------------------------------
 
     def add(self, v: View, weight: Weight, hint: str) -> View:
-        """Add a constant, or a weight where it has a name."""
+        """Add a constant, or a weight where it has a name or is a part of one."""
         return self._by_vector(v, weight, hint, scaled=False)
 
     def multiply(self, v: View, weight: Weight, hint: str) -> View:
-        """Multiply by a constant, or by a weight where it has a name."""
+        """Multiply by a constant, or by a weight where it has a name or is a part of one."""
         return self._by_vector(v, weight, hint, scaled=True)
 
     def _by_vector(self, v: View, weight: Weight, hint: str, *, scaled: bool) -> View:
@@ -285,7 +288,7 @@ class Builder(Weightless):
             return self.affine(v, scale=number) if scaled else self.affine(v, shift=number)
         flat, atoms = beside(v, weight)
         x, found, lying = trailing(flat, 0, self.moves)
-        if weight.name or value.size > MOST_LISTED:
+        if weight.name or weight.sources or value.size > MOST_LISTED:
             kind: type[Shift | Scale] = Scale if scaled else Shift
             y = self._vector(kind, weight, row(weight, atoms, lying), hint)(x)
         else:

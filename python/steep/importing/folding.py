@@ -238,7 +238,7 @@ def for_samples(node: Any, given: Sequence[Any]) -> Any:
 
 def _spread(node: Any, given: Sequence[Any]) -> Any:
     """Return what is repeated for every sample: along an axis that has size 1 before."""
-    if node.op not in ("ConstantOfShape", "Expand") or not given or given[-1] is None:
+    if node.op not in ("ConstantOfShape", "Expand", "Tile") or not given or given[-1] is None:
         return None
     told = given[-1].value.reshape(-1)
     places = [k for k, n in enumerate(told) if n == Batch(1)]

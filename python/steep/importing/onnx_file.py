@@ -17,10 +17,11 @@ from .builder import Builder, entering, laid_out, model
 from .folding import FOLDS, Batch, for_samples
 from .onnx_arrays import array, attribute
 from .onnx_attention import Product, followed
+from .onnx_batch import Joined, beside, together
 from .onnx_inputs import asked
-from .onnx_node import DENSE, MOVING, Missing, Node, all_axes
+from .onnx_node import MOVING, Missing, Node, all_axes
 from .onnx_patterns import simplified
-from .onnx_rows import KEEPING_BATCH, MOVING_BATCH, ROWS, WINDOWED
+from .onnx_rows import MOVING_BATCH, ROWS, WINDOWED
 from .views import View, leaving, size_of
 from .weights import Weight
 
@@ -130,6 +131,7 @@ class _Reading:
     def _walk(self, builder: Builder) -> tuple[list[Any], Any]:
         values: dict[str, Any] = {name: Weight(w, name) for name, w in self.weights.items()}
         inputs = []
+        builder.samples = max(given.batch for given in self.inputs)
         for given in self.inputs:
             x, v = entering(given.shape, last=builder.last and not given.place)
             values[given.name] = replace(v, batch=given.place)
@@ -153,7 +155,7 @@ class _Reading:
             found: Any = Missing()
         else:
             try:
-                found = self._computed(builder, node, given)
+                found = _shape(node, given) or self._computed(builder, node, given)
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
                 text = f"needs {error}" if isinstance(error, KeyError) else str(error)
                 problems.append(f"{node}: {text}")
@@ -162,54 +164,36 @@ class _Reading:
         values.update(zip(node.outputs, several, strict=False))
 
     def _computed(self, builder: Builder, node: Node, given: Sequence[Any]) -> Any:
+        if _elsewhere(node, given):
+            return beside(builder, node, given, self._computed)
         if any(isinstance(value, Product) for value in given):
             found = followed(builder, node, given)
             if found is not None:
                 return found
             given = [builder.alone(value) for value in given]
         constant = all(value is None or isinstance(value, Weight) for value in given)
-        if node.op == "Shape" and isinstance(given[0], View):
-            there = [Batch(1) if axis is None else size_of(axis) for axis in all_axes(given[0])]
-            axes = np.array(there, object)
-            return Weight(axes[slice(node.get("start", 0), node.get("end", None))])
         if constant and (found := for_samples(node, given)) is not None:
             return found
         if constant and node.op in FOLDS:
             arrays = [None if value is None else value.value for value in given]
             made = FOLDS[node.op](node, *arrays)
             if isinstance(made, list):
-                return [Weight(value) for value in made]
-            kept = given[0].name if given and node.op in MOVING else ""
-            return Weight(made, kept, sources=_sources(node, given))
+                return [Weight(value, sources=_sources(node, given)) for value in made]
+            return Weight(made, _name(node, given, made), sources=_sources(node, given))
         if constant:
             raise ValueError("reads constants only; run the file through onnxsim first")
         if node.op not in ROWS:
             raise ValueError("is an operator that steep does not have")
-        places = {value.batch for value in given if isinstance(value, View)}
-        found = ROWS[node.op](builder, node, *given) if not any(places) else None
-        return self._beside_batch(builder, node, given, places) if found is None else found
-
-    def _beside_batch(
-        self, builder: Builder, node: Node, given: Sequence[Any], places: set[int]
-    ) -> Any:
-        """Read a node whose samples lie along another axis than the first."""
-        wide = any(isinstance(value, Weight) and value.value.size > 1 for value in given)
-        known = node.op in KEEPING_BATCH and not (wide and node.op in ("Add", "Mul", "Sub", "Div"))
-        product = node.op in ("MatMul", DENSE)
-        known = known and not (product and max(places) == len(given[0].axes))
-        if node.op not in MOVING_BATCH and (not known or len(places) > 1):
-            raise ValueError(f"its samples lie along axis {max(places)}, where steep has the first")
-        found = ROWS[node.op](builder, node, *given)
-        if node.op in MOVING_BATCH:
-            return found
-        if isinstance(found, list):
-            return [replace(one, batch=max(places)) for one in found]
-        return replace(found, batch=max(places))
+        return ROWS[node.op](builder, node, *given)
 
     def _outputs(self, values: dict[str, Any], builder: Builder) -> Any:
         found = {}
         for entry in self.graph.output:
             value = builder.alone(values.get(entry.name))
+            if isinstance(value, Joined):
+                value = together(replace(value, v=builder.alone(value.v)))
+            if isinstance(value, Joined):
+                raise ValueError(f"output {entry.name!r} has samples in one axis with others")
             if not isinstance(value, View):
                 raise ValueError(f"output {entry.name!r} does not depend on the inputs")
             last = builder.last and not value.batch
@@ -240,6 +224,33 @@ class _Reading:
             f"{domain}{proto.op_type}", name, list(proto.input), list(proto.output), attributes,
             self.opset,
         )  # fmt: skip
+
+
+def _shape(node: Node, given: Sequence[Any]) -> Weight | None:
+    """Return what Shape gives of a tensor, or of a product not made yet; None for other nodes."""
+    x = given[0] if given else None
+    if node.op != "Shape" or not isinstance(x, (Joined, Product, View)):
+        return None
+    if isinstance(x, View):
+        sizes = [Batch(1) if axis is None else size_of(axis) for axis in all_axes(x)]
+    else:
+        sizes = x.sizes if isinstance(x, Joined) else [Batch(1), *x.shape]
+    return Weight(np.array(sizes, object)[slice(node.get("start", 0), node.get("end", None))])
+
+
+def _elsewhere(node: Node, given: Sequence[Any]) -> bool:
+    """Say whether samples lie where the row of an operator would not know of it."""
+    moved = any(isinstance(value, View) and value.batch for value in given)
+    joined = any(isinstance(value, Joined) for value in given)
+    return joined or (moved and node.op not in MOVING_BATCH)
+
+
+def _name(node: Node, given: Sequence[Any], made: Any) -> str:
+    """Return the name of a weight that is moved, or repeated once."""
+    if not given or node.op not in (*MOVING, "Expand", "Tile"):
+        return ""
+    whole = node.op in MOVING or made.shape == given[0].value.shape
+    return str(given[0].name) if whole else ""
 
 
 def _sources(node: Node, given: Sequence[Any]) -> tuple[str, ...]:

@@ -53,9 +53,11 @@ def _batch_of(graph: Any, name: str, sizes: Sequence[int | None]) -> int:
         if node.op_type in RECURRENT and not any(a.name == "layout" and a.i for a in node.attribute)
     ]
     free = [k for k, n in enumerate(sizes) if n is None]
-    if len(sizes) < 3 or not timed:
+    if len(sizes) < 3:
         return 0
-    return int(free == [1] or (not free and any(name in node.input for node in timed)))
+    if free == [1] and (timed or sizes[0] != 1):  # one sample of any length is none of these
+        return 1
+    return int(not free and any(name in node.input for node in timed))
 
 
 def _named(graph: Any, name: str) -> bool:

@@ -24,9 +24,16 @@ def _optional(value: Any, what: str) -> Weight | None:
 
 def gemm(b: Builder, node: Node, x: Any, weight: Any, bias: Any = None) -> View:
     """Read Gemm."""
+    if len(tensor(x).axes) != 1:
+        raise ValueError("multiplies samples by each other")
+    return full(b, node, x, weight, bias)
+
+
+def full(b: Builder, node: Node, x: Any, weight: Any, bias: Any = None) -> View:
+    """Do what Gemm says to the last axis, whatever axes there are besides."""
     v, w, c = tensor(x), constant(weight, "its weight"), _optional(bias, "its bias")
     alpha, beta = float(node.get("alpha", 1.0)), float(node.get("beta", 1.0))
-    if node.get("transA", 0) or len(v.axes) != 1 or w.value.ndim != 2:
+    if node.get("transA", 0) or w.value.ndim != 2:
         raise ValueError("multiplies samples by each other")
     out_first = bool(node.get("transB", 0))
     if alpha != 1.0:

@@ -25,14 +25,11 @@ WINDOWED = frozenset({
     "GlobalAveragePool", "GlobalMaxPool", "GroupNormalization", "InstanceNormalization", "LRN",
     "LpPool", "MaxPool", "PRelu", "Resize", "SpaceToDepth", "Upsample",
 })  # fmt: skip
-# Operators that know where the batch is, and those that leave it and the axes around it there.
+# Operators that know where the batch is; `onnx_batch` reads the others where it is elsewhere.
 MOVING_BATCH = frozenset({
-    "GRU", "Gather", "LSTM", "RNN", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze",
-})  # fmt: skip
-KEEPING_BATCH = frozenset({
-    DENSE, "Abs", "Add", "Cast", "CastLike", "Celu", "Clip", "Concat", "Div", "Dropout", "Elu",
-    "Exp", "Gelu", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu", "MatMul", "Mish", "Mul",
-    "Neg", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Split", "Sub", "Swish", "Tanh",
+    "GRU", "Gather", "LSTM", "RNN", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceMax",
+    "ReduceMean", "ReduceMin", "ReduceSum", "ReduceSumSquare", "Reshape", "Slice", "Squeeze",
+    "Transpose", "Unsqueeze",
 })  # fmt: skip
 ROWS: Mapping[str, Row] = {
     DENSE: products.dense,

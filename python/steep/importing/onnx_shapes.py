@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from .. import ops
+from . import onnx_batch
 from .builder import Builder
 from .folding import Batch, axes_of
 from .onnx_node import Node, Row, all_axes, axes, constant, numbers, of_axes, tensor
@@ -24,11 +25,12 @@ def reduce(how: str, before: str = "", after: str = "") -> Row:
             return v
         places = axes(v, node, over)
         v = b.activation(v, before) if before else v
+        batch = v.batch - (0 if _keeps(node) else sum(k < v.batch for k in places))
         if how == "min":
-            low = b.affine(b.reduced(b.affine(v, -1.0), places, _keeps(node), "max"), -1.0)
-            return low
-        v = b.reduced(v, places, _keeps(node), how)
-        return b.activation(v, after) if after else v
+            v = b.affine(b.reduced(b.affine(v, -1.0), places, _keeps(node), "max"), -1.0)
+        else:
+            v = b.reduced(v, places, _keeps(node), how)
+        return replace(b.activation(v, after) if after else v, batch=batch)
 
     return row
 
@@ -51,7 +53,7 @@ def log_sum_exp(b: Builder, node: Node, x: Any, over: Any = None) -> View:
     return View(found.x, found.order, left)
 
 
-def reshape(b: Builder, node: Node, x: Any, shape: Any = None) -> View:
+def reshape(b: Builder, node: Node, x: Any, shape: Any = None) -> Any:
     """Read Reshape."""
     v = tensor(x)
     if shape is None:
@@ -62,32 +64,15 @@ def reshape(b: Builder, node: Node, x: Any, shape: Any = None) -> View:
         raise ValueError("its shape depends on the inputs")
     zeros = not node.get("allowzero", 0)
     if v.batch:
-        return _around_batch(b, v, told)
-    return reshaped(v, sample_shape(v, told, zeros=zeros), b.moves)
-
-
-def _around_batch(b: Builder, v: View, told: Sequence[Any]) -> View:
-    """Return a view under another shape: what stands before and behind the batch stays there."""
-    old = [*v.shape[: v.batch], Batch(1), *v.shape[v.batch :]]
-    given = [old[k] if n == 0 and k < len(old) else n for k, n in enumerate(told)]
-    sides = math.prod(v.shape[: v.batch]), math.prod(v.shape[v.batch :])
-    batches = [k for k, n in enumerate(given) if isinstance(n, Batch)]
-    for place in batches or range(len(given)):
-        parts = given[:place], given[place + 1 :]
-        found = [_sizes(part, size) for part, size in zip(parts, sides, strict=True)]
-        if None not in found and given[place] in (Batch(1), -1):
-            shape = [n for part in found for n in part or ()]
-            return replace(reshaped(v, shape, b.moves), batch=place)
-    raise ValueError(f"makes {told} of {old}: samples must stay apart")
-
-
-def _sizes(told: Sequence[Any], size: int) -> list[int] | None:
-    """Return sizes whose product is that, one of them may be -1; None where they cannot be."""
-    if any(isinstance(n, Batch) or n < -1 or n == 0 for n in told) or [*told].count(-1) > 1:
-        return None
-    known = math.prod(int(n) for n in told if n != -1)
-    found = [int(n) if n != -1 else size // known for n in told]
-    return found if math.prod(found) == size else None
+        return onnx_batch.reshape(b, onnx_batch.apart(v), told, zeros=zeros)
+    try:
+        shape_of_each = sample_shape(v, told, zeros=zeros)
+    except ValueError as error:
+        try:  # samples in one axis with others
+            return onnx_batch.reshape(b, onnx_batch.apart(v), told, zeros=zeros)
+        except ValueError:
+            raise error from None
+    return reshaped(v, shape_of_each, b.moves)
 
 
 def sample_shape(v: View, told: Sequence[Any], *, zeros: bool = True) -> list[int]:

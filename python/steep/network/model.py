@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from .layer import layers_of, symbolic
 from .naming import label, shape_of
 from .network import Network
+from .scope import Scope
 from .tensor import LayerLike, Shape, Tensor
 
 __all__ = ["Input", "Model", "Network", "Sequential"]
@@ -82,6 +83,9 @@ class Model(Network):
         """Call every layer on what its inputs have become."""
         if len(tensors) != len(self.inputs):
             raise ValueError(f"{label(self)}: takes {len(self.inputs)} inputs, got {len(tensors)}")
+        scope = tensors[0]._scope
+        assert isinstance(scope, Scope)
+        scope.claim(y._source[0] for y in self._order if y._source is not None)
         value = {id(x): t for x, t in zip(self.inputs, tensors, strict=True)}  # by tensor
         for y in self._order:
             assert y._source is not None

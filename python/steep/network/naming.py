@@ -1,6 +1,7 @@
 """How layers and their weights are called, in files and in messages, and how shapes are read."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ..checks.numbers import whole
@@ -15,7 +16,12 @@ class Names:
         self.layers: list[LayerLike] = []  # in order; keeps the ids below alive
         self._known: dict[int, str] = {}
         self._taken: set[str] = set()
+        self._claimed: set[str] = set()  # by layers that are still to come
         self._counts: dict[str, int] = {}  # numbers given to layers without a name, by type
+
+    def claim(self, layers: Iterable[LayerLike]) -> None:
+        """Keep the names of layers to come from those that have none."""
+        self._claimed.update(self.prefix + one.name for one in layers if one.name is not None)
 
     def of(self, layer: LayerLike) -> str:
         """Return the full name of a layer, giving it one the first time."""
@@ -28,7 +34,8 @@ class Names:
         else:
             plain = self.prefix + snake(getattr(layer, "word", type(layer).__name__))
             count = self._counts.get(plain, 0)  # no name is ever given back
-            while (name := f"{plain}_{count}" if count else plain) in self._taken:
+            others = self._taken | self._claimed
+            while (name := f"{plain}_{count}" if count else plain) in others:
                 count += 1
             self._counts[plain] = count + 1
         self._taken.add(name)

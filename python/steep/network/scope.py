@@ -4,7 +4,7 @@ What it finds is a `Description`; building a network of it is in `built`.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -108,6 +108,10 @@ class Scope:
     def input(self, shape: Shape) -> Tensor:
         """Add an input of the network."""
         return Tensor(shape, scope=self, index=self.graph.input(shape))
+
+    def claim(self, layers: Iterable[LayerLike]) -> None:
+        """Keep the names of layers to come from those that have none."""
+        self._names.claim(layers)
 
     def run(self, layer: LayerLike, inputs: Sequence[Tensor]) -> Tensor:
         """Call a layer inside this graph."""

@@ -199,7 +199,7 @@ class AdaDelta(Damped):
         if isinstance(self.lr, float) and self.lr <= 0.01:
             warnings.warn(
                 f"AdaDelta: lr={self.lr:g} hardly moves the weights; the paper's rate is 1.0",
-                stacklevel=3,
+                stacklevel=4,
             )
 
 

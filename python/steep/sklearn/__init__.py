@@ -13,6 +13,7 @@ except ImportError as error:
         "`pip install scikit-learn`"
     ) from error
 
+from ..checks.foreign import explain
 from .mlp import MLPClassifier, MLPRegressor
 from .net import NetClassifier, NetRegressor
 
@@ -22,3 +23,6 @@ __all__ = [
     "NetClassifier",
     "NetRegressor",
 ]
+
+for _kind in (MLPClassifier, MLPRegressor, NetClassifier, NetRegressor):
+    explain(_kind)

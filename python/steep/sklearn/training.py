@@ -121,10 +121,10 @@ def train(owner: Any, course: Course, epochs: Epochs, work: Work) -> None:
                     f"Stochastic Optimizer: Maximum iterations ({owner.max_iter}) reached and the "
                     "optimization hasn't converged yet.",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=4)
+        warnings.warn("Training interrupted by user.", stacklevel=5)
     except NonFiniteError as error:
         if held is None:
             raise ValueError(f"{TOO_LARGE} {error}") from error
@@ -187,7 +187,7 @@ def _diverged(owner: Any) -> None:
         f"Training diverged in iteration {owner.n_iter_}: the loss is not finite any more. The "
         "best weights before are kept; take a smaller rate or standardise the data.",
         ConvergenceWarning,
-        stacklevel=5,
+        stacklevel=6,
     )
 
 
@@ -219,7 +219,7 @@ def settle(owner: Any, trainer: Trainer, samples: Samples, most: int | None) -> 
             f"lbfgs failed to converge after {owner.n_iter_} iteration(s): the limit {limit} was "
             "reached. Increase it or scale the data.",
             ConvergenceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -208,7 +208,7 @@ def warn_of_single_sample(net: Network, layout: Layout) -> None:
             "a batch of 1 sample has no variance: BatchNorm then learns nothing from it and "
             "halves its running variance. Use drop_last=True or another batch_size or "
             "virtual_batch",
-            stacklevel=3,
+            stacklevel=4,
         )
 
 
@@ -223,7 +223,7 @@ def warn_of_softmax(settings: Settings) -> None:
             warnings.warn(
                 f"{type(wanted.loss).__name__} takes logits and applies {last} itself, but the "
                 f"network ends in a {last}: leave that out",
-                stacklevel=6,  # of who called the trainer
+                stacklevel=7,  # of who called the trainer
             )
 
 

@@ -1,10 +1,15 @@
-"""Shows how far `fit` is: lines of epochs, on a terminal a bar below. It decides nothing."""
+"""Shows how far `fit` is: lines of epochs, on a terminal a bar below, in notebooks a curve above.
+
+It decides nothing.
+"""
 
 import shutil
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
+
+from .curve import Curve
 
 _REFRESH = 0.1  # seconds between two looks at a bar
 _LINES = 0.5  # seconds between two lines of epochs: short ones do not flood
@@ -26,6 +31,9 @@ class Progress:
 
     def __init__(self, shown: bool, samples: int, first: int, last: int) -> None:
         self._shown, self.samples, self._first, self._last = shown, samples, first, last
+        self._notebook = type(sys.stderr).__module__.startswith("ipykernel.")
+        # Made first, so that it stands above the lines and a bar can take itself away.
+        self._curve = Curve(first) if shown and self._notebook and last > first + 1 else None
         self._bar = self._make_bar() if shown and last > first else None
         self._start = self._next = time.perf_counter()
         self._seen = 0
@@ -51,10 +59,14 @@ class Progress:
         if not self._shown:
             return
         self._seen += self.samples
+        if self._curve is not None:
+            self._curve.add(logs)
         now = time.perf_counter()
         if now < self._line_due and epoch + 1 != self._last:
             return
         self._line_due = now + _LINES
+        if self._curve is not None:
+            self._curve.show()
         line = f"epoch {epoch + 1}/{self._last}  {_text(logs)}"
         rate = f"  {_tqdm().format_sizeof(self._seen / max(now - self._start, 1e-9))} samples/s"
         if self._bar is None:
@@ -66,14 +78,15 @@ class Progress:
             self.update(epoch, self.samples, {})
 
     def close(self) -> None:
-        """Take the bar away: its lines stay."""
+        """Take the bar away: its lines stay, and the curve, with all epochs that ended."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        if self._curve is not None:
+            self._curve.show()
 
     def _make_bar(self) -> Any:
-        notebook = type(sys.stderr).__module__.startswith("ipykernel.")
-        if not notebook and not (sys.stderr and sys.stderr.isatty()):
+        if not self._notebook and not (sys.stderr and sys.stderr.isatty()):
             return None
         total = (self._last - self._first) * self.samples
         # A terminal may tell a width of 0, for which tqdm would show nothing.

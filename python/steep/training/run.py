@@ -248,7 +248,7 @@ class Run:
                     f"the checkpoint stands at batch {session.progress['batch']} of an epoch with "
                     f"(samples, batch_size, shuffle, drop_last) = {place.layout}, now {layout}: it "
                     "begins anew",
-                    stacklevel=3,
+                    stacklevel=4,
                 )
             session.begin_epoch(next=False)
         known = place.call if place.loaded else None
