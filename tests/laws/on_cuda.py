@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 import own_layers
 import random_chains
+import random_objectives
 import steep
 from emulation import EMULATED, emulating
 from laws.playing import Broken, Skip, arguments, play, same, start, trace, trained
 from laws.resuming import Cut, Stop
+from laws.several import fit
 from steep import _core
 
 # Convolutions are summed in another order (test_cuda_images), second derivatives have no kernels.
 LACKING = ("PatchEmbedding", "PeriodicEmbedding", "NewtonCG", "LevenbergMarquardt")
 OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join(LACKING)})\b")
 ORDERS, MULTIPROCESSORS = (0, 1, 7), (1, 5)
+OTHER = "convolutions, or second derivatives"
 STREAMED = "data that are streamed"
 
 
@@ -80,7 +83,7 @@ def in_batches(case):
     """Return a case that a GPU takes, of at least three batches, and a random size of buffers."""
     needed()
     if OTHERS.search(case.program()):
-        raise Skip("convolutions, or second derivatives")
+        raise Skip(OTHER)
     random = np.random.default_rng([case.seed, 13])
     data = replace(case.data, samples=max(7, case.data.samples))
 
@@ -95,10 +98,10 @@ def in_batches(case):
     return case, random
 
 
-def sizes(case, random):
-    """Yield what buffers may be: a batch, some of them, all there are, none too small."""
-    run = start(case)
-    whole = sum(np.asarray(x).nbytes for x in (*_list(run.X), run.y))
+def sizes(run, random):
+    """Yield what buffers may be for a run's data: a batch, some of them, all there are."""
+    targets = run.y.values() if isinstance(run.y, dict) else [run.y]
+    whole = sum(np.asarray(x).nbytes for x in (*_list(run.X), *targets) if x is not None)
     while True:
         yield ("1", str(int(random.integers(1, whole + 1))), "streamed")[random.integers(3)]
 
@@ -136,17 +139,39 @@ def streamed(case):
     """Data that are streamed in chunks of any size leave the CPU's bytes."""
     case, random = in_batches(case)
     wanted = trained(case).trace
-    for machine, size in zip(machines(case.seed), sizes(case, random), strict=False):
+    for machine, size in zip(machines(case.seed), sizes(start(case), random), strict=False):
         with emulating(**machine), setting(STEEP_CUDA_DATA=size):
             run = trained(there(case))
         of_stream(run.trainer, case)
         same(run.trace, wanted, f"buffers of {size}, {machine}\n{case.program()}")
 
 
+def streamed_several(case):
+    """So do several losses and several objectives."""
+    needed()
+    data = replace(case.data, samples=max(7, case.data.samples))
+    several = random_objectives.several(replace(case, data=data).with_options(precision=None))
+    if OTHERS.search(several.code()):
+        raise Skip(OTHER)
+    random = np.random.default_rng([case.seed, 15])
+    several = replace(several, size=int(random.integers(1, data.samples // 3 + 1)))
+    with steep.threads(1):
+        run = several.make()
+        fit(several, run, several.epochs)
+    wanted = trace(run.trainer)
+    several = replace(several, case=there(several.case))
+    for machine, size in zip(machines(case.seed), sizes(run, random), strict=False):
+        with emulating(**machine), setting(STEEP_CUDA_DATA=size):
+            run = several.make()
+            fit(several, run, several.epochs)
+        of_stream(run.trainer, several)
+        same(trace(run.trainer), wanted, f"buffers of {size}, {machine}\n{several.code()}")
+
+
 def of_stream(trainer, case):
     """Refuse a training whose data were not streamed."""
     if trainer.steps and STREAMED not in steps_by(trainer):
-        raise Broken(f"not streamed: steps by {steps_by(trainer)}\n{case.program()}")
+        raise Broken(f"not streamed: steps by {steps_by(trainer)}\n{case.code()}")
 
 
 def resident_crossing(case):
@@ -158,7 +183,7 @@ def resident_crossing(case):
 def streamed_crossing(case):
     """A training whose data are streamed goes on on the CPU, and back."""
     case, random = in_batches(case)
-    with setting(STEEP_CUDA_DATA=next(sizes(case, random))):
+    with setting(STEEP_CUDA_DATA=next(sizes(start(case), random))):
         crossing(case, of_stream)
 
 

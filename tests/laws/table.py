@@ -66,5 +66,6 @@ LAWS = {
     "resident": Law(on_cuda.resident, every=2, few=40, cuda=True),
     "resident_crossing": Law(on_cuda.resident_crossing, every=2, cuda=True),
     "streamed": Law(on_cuda.streamed, every=3, few=30, cuda=True),
+    "streamed_several": Law(on_cuda.streamed_several, every=3, cuda=True),
     "streamed_crossing": Law(on_cuda.streamed_crossing, every=3, cuda=True),
 }
