@@ -136,6 +136,7 @@ _python.PyCapsule_New.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_voi
 _python.PyCapsule_GetPointer.restype = ctypes.c_void_p
 _python.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
 _python.PyCapsule_SetName.argtypes = [ctypes.py_object, ctypes.c_char_p]
+NAMES = (b"dltensor_versioned", b"dltensor")  # a capsule keeps the address of its own
 _handed = {}  # what capsules point at, until the deleter comes
 
 
@@ -177,7 +178,7 @@ class Tensor(Theirs):
         for name, value in self.said.items():
             setattr(made.tensor, name, value)
         _handed[key] = (made, held)
-        return _python.PyCapsule_New(key, b"dltensor" + b"_versioned" * (not self.old), None)
+        return _python.PyCapsule_New(key, NAMES[self.old], None)
 
 
 def handed():
@@ -189,7 +190,7 @@ class Taken:
     """What a library takes out of a capsule; the memory stays until `give_back`."""
 
     def __init__(self, capsule, old=False):
-        name = b"dltensor" + b"_versioned" * (not old)
+        name = NAMES[old]
         kind = _Managed if old else _Versioned
         self.address = _python.PyCapsule_GetPointer(capsule, name)
         self.managed = kind.from_address(self.address)

@@ -161,6 +161,8 @@ class Several:
 
     def _trainer(self, precision):
         options = f"precision={precision!r}, seed={self.case.seed}"
+        if device := self.case.option("device"):
+            options += f", device={device!r}"
         if len(self.rules) == 1:
             given, by = self._losses(self.heads)
             return f"trainer = steep.Trainer(net, {given}, {self.rules[0]}, {by}, {options})"

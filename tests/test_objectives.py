@@ -225,6 +225,31 @@ def everything(**options):
     return steep.Trainer(net, loss, "adam", loss_weights=by, seed=5, **options)
 
 
+@pytest.mark.parametrize("moved", [0, 1])
+@pytest.mark.parametrize("joined", ["concat", "add"])
+def test_a_later_objective_sees_what_an_earlier_one_moved(moved, joined):
+    """Of two ways that are joined, one is moved before: what was found of both is found again."""
+    x = steep.Input((6,))
+    ways = [layers.Dense(17, "gelu", name=name)(x) for name in ("left", "right")]
+    both = ops.concat(ways) if joined == "concat" else ops.add(*ways)
+    made = steep.Model([x], {name: layers.Dense(2, name=name)(both) for name in ("a", "b")})
+    made.build(seed=1)
+    way = ("left", "right")[moved]
+    random = np.random.default_rng(0)
+    X, y = random.random((8, 6)), {name: random.random((8, 2)) for name in ("a", "b")}
+    aims = [
+        steep.Objective({"a": "mse"}, f"{way}.*", optimizers.SGD(0.5), 1, "first"),
+        steep.Objective({"b": "mse"}, "b.*", optimizers.SGD(0.0), 1, "second"),
+    ]
+    trainer = steep.Trainer(made, objectives=aims)
+    before = trainer.gradients(X, y, objective="second")[0]
+    history = trainer.fit(X, y, epochs=1, batch_size=8, progress=False, shuffle=False)
+    found = history.history["second_loss"][0]
+    after = trainer.gradients(X, y, objective="second")[0]
+    assert after != before
+    np.testing.assert_allclose(found, after, rtol=1e-6)
+
+
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.1}, {"sam": 0.05}, {"average": "ema"}])
 def test_the_same_bytes_for_any_number_of_threads(options):
     found = []

@@ -325,7 +325,7 @@ void ResidentSteps::enqueue(const Place& at, const Feed& feed, const Sums& sums,
 }
 
 std::string stays_away(const Feed& feed) {
-  if (feed.deal.dealt) return "data that are streamed";
+  if (feed.deal.dealt) return kStreamed;
   if (feed.augmented.fill != nullptr) return "images that are changed";
   if (feed.truths[0].positions > 0) return "a loss of positions";
   if (feed.inputs.size() > kMostRead) return text("more than ", kMostRead, " inputs");

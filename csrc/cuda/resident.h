@@ -58,6 +58,7 @@ class ResidentSteps {
 };
 
 // Why data do not come to a block; "" where they do.
+constexpr const char* kStreamed = "data that are streamed";
 std::string stays_away(const Feed& feed);
 
 // What STEEP_RESIDENT says: on without it, or off.

@@ -312,6 +312,7 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
   lay_out(table, stretch.knobs);
   const std::string why = why_graphs(table);
   steps_by_ = why.empty() ? kOneBlock : "graphs: " + why;
+  if (shown_.streams() && why != kStreamed) steps_by_ += text(", ", kStreamed);
   const Goal& first = goals_[0];  // of several objectives none looks ahead
   const Place start = place_of(first, place(table.sizes[0]));
   first.update->begin(start);

@@ -13,11 +13,13 @@ namespace {
 
 constexpr int kUnknown = -2, kNone = -1;
 
-std::vector<const Op*> forward_writers(const Program& p) {
-  std::vector<const Op*> writers(p.tensors.size(), nullptr);
+// By tensor; what is joined has one for each part.
+using Writers = std::vector<std::vector<const Op*>>;
+Writers forward_writers(const Program& p) {
+  Writers writers(p.tensors.size());
   for (std::size_t i = 0; i < p.backward; ++i) {
     for (const int x : {p.ops[i].out, p.ops[i].before})
-      if (x >= 0) writers[x] = &p.ops[i];
+      if (x >= 0) writers[x].push_back(&p.ops[i]);
   }
   return writers;
 }
@@ -59,13 +61,16 @@ class Matcher {
     if ((a < of_graph_ || b < of_graph_) && a != b) return false;
     if (known_[b] != kUnknown) return known_[b] == a;
     known_[b] = kNone;
-    const Op *one = first_[a], *other = then_[b];
-    if (one == nullptr || other == nullptr || !alike(*one, *other)) return false;
-    for (std::size_t i = 0; i < one->in.size(); ++i) {
-      if (!matches(one->in[i], other->in[i])) return false;
+    const std::vector<const Op*>&ones = first_[a], &others = then_[b];
+    if (ones.empty() || ones.size() != others.size()) return false;
+    for (std::size_t i = 0; i < ones.size(); ++i) {
+      if (!alike(*ones[i], *others[i])) return false;
+      for (std::size_t k = 0; k < ones[i]->in.size(); ++k) {
+        if (!matches(ones[i]->in[k], others[i]->in[k])) return false;
+      }
     }
-    known_[other->out] = one->out;
-    if (other->before >= 0) known_[other->before] = one->before;
+    known_[others[0]->out] = ones[0]->out;
+    if (others[0]->before >= 0) known_[others[0]->before] = ones[0]->before;
     return true;
   }
   bool alike(const Op& a, const Op& b) const {
@@ -78,7 +83,7 @@ class Matcher {
            std::none_of(a.parameters.begin(), a.parameters.end(), moves);
   }
 
-  const std::vector<const Op*> first_, then_;
+  const Writers first_, then_;
   const std::vector<bool>& moved_;
   const int of_graph_;
   std::vector<int> known_;
@@ -125,10 +130,10 @@ Shared shared_pass(const Program& first, const Program& then, std::vector<bool> 
   }
   const std::vector<int> known = Matcher(first, then, moved).known();
   const std::vector<int> root = roots(then);
-  const std::vector<const Op*> writers = forward_writers(then);
+  const Writers writers = forward_writers(then);
   Shared shared{std::vector<bool>(known.size(), false), {}};
   for (std::size_t x = 0; x < known.size(); ++x) {
-    shared.found[x] = known[x] >= 0 && !writers[x]->as<ops::Input>();  // samples are read anyway
+    shared.found[x] = known[x] >= 0 && !writers[x][0]->as<ops::Input>();  // samples are read anyway
   }
   // What has a size that only the device knows has no place of its own: it is done again.
   for (bool settled = false; !settled;) {

@@ -11,6 +11,7 @@ from laws import (
     exchange,
     killing,
     looks,
+    on_cuda,
     parity,
     recording,
     refusals,
@@ -28,6 +29,7 @@ class Law:
     check: Any
     every: int = 1  # tried on one in so many seeds
     few: int = 20  # how many cases the suite has time for
+    cuda: bool = False  # of a GPU, or of its emulation: elsewhere all are left out
 
     def tries(self, seed):
         """Say whether the law is tried on a seed: scattered, so that large ones are among them."""
@@ -61,4 +63,9 @@ LAWS = {
     "returned": Law(exchange.returned, every=3),
     "concurrency": Law(concurrency.concurrency, every=20, few=6),
     "killing": Law(killing.killing, every=50, few=3),
+    "resident": Law(on_cuda.resident, every=2, few=40, cuda=True),
+    "resident_crossing": Law(on_cuda.resident_crossing, every=2, cuda=True),
+    "streamed": Law(on_cuda.streamed, every=3, few=30, cuda=True),
+    "streamed_several": Law(on_cuda.streamed_several, every=3, cuda=True),
+    "streamed_crossing": Law(on_cuda.streamed_crossing, every=3, cuda=True),
 }

@@ -8,7 +8,7 @@ from itertools import count, islice
 import pytest
 from hunt.__main__ import Hunt
 from hunt.crew import Worker
-from laws import concurrency, memory, table
+from laws import concurrency, memory, on_cuda, table
 from random_networks import case
 
 # Softmax before cross-entropy, batches of one under BatchNorm: meant in random networks.
@@ -36,6 +36,8 @@ def test_law(name, workers):
     if name in ("exported", "returned"):
         pytest.importorskip("onnxruntime")
     law, said = table.LAWS[name], []
+    if law.cuda and (reason := on_cuda.lacking()):
+        pytest.skip(reason)
     hunt = Hunt(seeds(law), [name], shrink=10.0, report=said.append).run(workers)
     assert not hunt.failures, "\n".join(said)
     # A law that leaves out nearly everything says nothing.
