@@ -11,7 +11,13 @@ from laws import playing
 pytestmark = devices.NEEDED
 COUNT = 40
 # Convolutions are summed in another order (test_cuda_images), second derivatives have no kernels.
-LACKING = ("PatchEmbedding", "PeriodicEmbedding", "NewtonCG", "LevenbergMarquardt")
+LACKING = (
+    "PatchEmbedding",
+    "PeriodicEmbedding",
+    "PiecewiseEmbedding",
+    "NewtonCG",
+    "LevenbergMarquardt",
+)
 OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join(LACKING)})\b")
 
 

@@ -46,12 +46,17 @@ def test_numbers_are_embedded_once_for_all_members():
     X = np.random.default_rng(0).normal(size=(7, F)).astype(np.float32)
     out = net.predict(X)
     state = {name: value.astype(np.float64) for name, value in net.state_dict().items()}
-    waved = X[:, [0, 2, 3]].astype(np.float64)
-    turns = 2 * np.pi * waved[..., None] * state["embedding.frequency"].reshape(3, -1)
-    waves = np.cos(turns + state["embedding.phase"].reshape(3, -1))
-    weight = state["embedding.weight"].reshape(-1, 3, 3).swapaxes(0, 1)  # of each number
-    units = np.einsum("nij,ijk->nik", waves, weight) + state["embedding.bias"].reshape(3, 3)
-    x = np.concatenate([units.reshape(7, -1), waved, X[:, 1:2]], axis=1)
+    numbers = X[:, [0, 2, 3]].astype(np.float64)
+    edges = np.linspace(-3, 3, 33)
+    way = np.clip((numbers[..., None] - edges[:-1]) / (edges[1] - edges[0]), 0, 1)
+    weight = state["pieces.weight"].reshape(32, 3, 4).swapaxes(0, 1)  # of each number
+    pieces = np.einsum("nij,ijk->nik", 2 * way - 1, weight) + state["pieces.bias"].reshape(3, 4)
+    turns = 2 * np.pi * numbers[..., None] * state["waves.frequency"].reshape(3, -1)
+    waves = np.cos(turns + state["waves.phase"].reshape(3, -1))
+    weight = state["waves.weight"].reshape(16, 3, 3).swapaxes(0, 1)
+    waves = np.einsum("nij,ijk->nik", waves, weight) + state["waves.bias"].reshape(3, 3)
+    made = (pieces.reshape(7, -1), numbers, waves.reshape(7, -1), X[:, 1:2])
+    x = np.concatenate(made, axis=1)
     for k in range(K):
         np.testing.assert_allclose(out[:, k], member(state, k, x), rtol=1e-4, atol=1e-5)
 
@@ -69,8 +74,8 @@ def test_the_command_embeds_the_numbers_of_a_table_unless_they_are_many():
         )
         return set(net.build((features,)).state_dict())
 
-    assert "embedding.frequency" in names(tabular.EMBEDDED_NUMBERS)
-    assert "embedding.frequency" not in names(tabular.EMBEDDED_NUMBERS + 1)
+    assert "pieces.rise" in names(tabular.EMBEDDED_NUMBERS)
+    assert "pieces.rise" not in names(tabular.EMBEDDED_NUMBERS + 1)
 
 
 def test_members_learn_by_themselves_and_differ():
