@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import steep
 from steep import models
-from steep.commands import tabular
+from steep.commands import recipe, tabular
 
 K, F, U, C = 5, 4, 6, 3
 
@@ -76,6 +76,24 @@ def test_the_command_embeds_the_numbers_of_a_table_unless_they_are_many():
 
     assert "pieces.rise" in names(tabular.EMBEDDED_NUMBERS)
     assert "pieces.rise" not in names(tabular.EMBEDDED_NUMBERS + 1)
+
+
+@pytest.mark.parametrize(("samples", "batch"), [(900, 32), (3000, 64), (9000, 256), (60_000, 256)])
+def test_epochs_of_a_table_follow_the_batch_that_is_taken(samples, batch):
+    found = recipe.complete(recipe.Recipe("t.csv", target="y"), samples, 10)
+    assert (found.model, found.batch_size) == ("tabm", batch)
+    assert found.epochs == min(200, round(recipe.UPDATES * batch / samples))
+    assert recipe.complete(recipe.Recipe("t.csv", target="y", epochs=3), samples).epochs == 3
+    smaller = recipe.complete(recipe.Recipe("t.csv", target="y", batch_size=16), samples)
+    assert smaller.epochs == max(5, min(200, round(recipe.UPDATES * 16 / samples)))
+
+
+def test_the_bins_of_a_command_are_those_of_its_training_rows():
+    X = np.random.default_rng(0).lognormal(size=(500, F)).astype(np.float32)
+    given = {"dropout": 0.0, "units": (4,), "members": 2, "epochs": 1, "table": None}
+    (net,) = tabular.build("tabm", (F,), 2, **given, X=X)
+    rise = net.build((F,)).state_dict()["pieces.rise"].reshape(F, -1)
+    np.testing.assert_allclose(rise, 2 / np.diff(steep.data.quantile_edges(X)), rtol=1e-6)
 
 
 def test_members_learn_by_themselves_and_differ():
