@@ -712,6 +712,12 @@ LAYERS = {
         layers.PeriodicEmbedding(activation="relu", passes=False),
         layers.Dense(5),
     ],
+    "PiecewiseEmbedding": lambda: [layers.PiecewiseEmbedding(2, 5), layers.Dense(5)],
+    "PiecewiseEmbedding of edges": lambda: [
+        layers.Dense(2, "tanh"),
+        layers.PiecewiseEmbedding(3, 2, [[-1, 0, 0.5], [-0.5, 0.25, 0.25]], passes=False),
+        layers.Dense(5),
+    ],
     "Normalize": lambda: _image((2, 3, 4), layers.Normalize([1, 2, 3, 4], [0.5, 1, 2, 3])),
     "Conv2D": lambda: _image((5, 6, 2), layers.Conv2D(3, 3, activation="tanh")),
     "Conv2D strided": lambda: _image((5, 6, 2), layers.Conv2D(17, (3, 2), 2, padding="valid")),

@@ -48,11 +48,23 @@ class Body(Activations):
         if self.chance(0.7) or shape[0] > 40:
             return [layer("RepeatVector", self.whole(1, 4)), *self.maybe_list(
                 0.5, self.pointwise_plain), layer("Flatten")]  # fmt: skip
+        if self.chance(0.4):
+            bins = self.maybe(0.7, self.whole(1, 20))
+            return [layer(
+                "PiecewiseEmbedding", units=self.maybe(0.5, self.whole(1, 5)), bins=bins,
+                edges=self.maybe(0.5, self.edges(shape[0], bins or 32)),
+                passes=self.maybe(0.3, False),
+            )]  # fmt: skip
         return [layer(
             "PeriodicEmbedding", units=self.maybe(0.5, self.whole(1, 5)),
             waves=self.maybe(0.5, self.whole(1, 20)), sigma=self.maybe(0.3, 0.4),
             activation=self.maybe(0.3, self.plain_activation()), passes=self.maybe(0.3, False),
         )]  # fmt: skip
+
+    def edges(self, numbers, bins):
+        """Return ends of bins, some of no width."""
+        steps = [[self.choose(0, 1, 1, 3) for _ in range(bins + 1)] for _ in range(numbers)]
+        return [[sum(row[: k + 1]) / 8 - 2 for k in range(bins + 1)] for row in steps]
 
     def constraint(self):
         return self.maybe(0.08, self.choose(*CONSTRAINTS))

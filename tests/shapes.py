@@ -325,6 +325,13 @@ def _periodic_embedding(layer, shape, shared):
     return (shape[0] * (layer.get("units", 3) + layer.get("passes", True)),)
 
 
+def _piecewise_embedding(layer, shape, shared):
+    edges = layer.get("edges")
+    if len(shape) != 1 or (edges is not None and len(edges) != shape[0]):
+        raise Misfit("no vector, or one of another length than edges are for")
+    return (shape[0] * (layer.get("units", 4) + layer.get("passes", True)),)
+
+
 def _rung(layer, shape, shared):
     return shape
 
@@ -364,6 +371,7 @@ RULES = {
     "LocalResponseNorm": _image, "UpSample2D": _upsample, "ZeroPad2D": _zero_pad,
     "Flatten": lambda layer, shape, shared: (math.prod(shape),), "Reshape": _reshape,
     "Normalize": _normalize, "PeriodicEmbedding": _periodic_embedding,
+    "PiecewiseEmbedding": _piecewise_embedding,
     "Residual": _residual, "Branches": _branches, "diamond": _diamond,
     "Sequential": lambda layer, shape, shared: after(layer.args, shape, shared),
     **dict.fromkeys(

@@ -20,6 +20,11 @@ CASES = {
     "strided": ((15, 13, 20, 33, (3, 3)), {"stride": (2, 2), "padding": (1, 1, 1, 1)}, 5),
     "pixel by pixel": ((7, 7, 40, 65, (1, 1)), {}, 4),
     "groups": ((8, 9, 12, 18, (3, 3)), {"padding": (1, 1, 1, 1), "groups": 3}, 5),
+    "pixels in groups": ((1, 1, 15, 9, (1, 1)), {"groups": 3}, 64),
+    "pixels in wide groups": ((1, 1, 2 * 70, 2 * 33, (1, 1)), {"groups": 2}, 131),
+    "a pixel in whole panels": ((1, 1, 4 * 16, 4 * 32, (1, 1)), {"groups": 4}, 65),
+    "a pixel of each group": ((1, 1, 5, 20, (1, 1)), {"groups": 5}, 1),
+    "a pixel among zeros": ((1, 1, 6, 4, (3, 3)), {"padding": (1, 1, 1, 1), "groups": 2}, 9),
     "depthwise": ((10, 9, 21, 21, (3, 3)), {"padding": (1, 1, 1, 1), "groups": 21}, 9),
 }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import steep
 from steep import models
-from steep.commands import tabular
+from steep.commands import recipe, tabular
 
 K, F, U, C = 5, 4, 6, 3
 
@@ -46,12 +46,17 @@ def test_numbers_are_embedded_once_for_all_members():
     X = np.random.default_rng(0).normal(size=(7, F)).astype(np.float32)
     out = net.predict(X)
     state = {name: value.astype(np.float64) for name, value in net.state_dict().items()}
-    waved = X[:, [0, 2, 3]].astype(np.float64)
-    turns = 2 * np.pi * waved[..., None] * state["embedding.frequency"].reshape(3, -1)
-    waves = np.cos(turns + state["embedding.phase"].reshape(3, -1))
-    weight = state["embedding.weight"].reshape(-1, 3, 3).swapaxes(0, 1)  # of each number
-    units = np.einsum("nij,ijk->nik", waves, weight) + state["embedding.bias"].reshape(3, 3)
-    x = np.concatenate([units.reshape(7, -1), waved, X[:, 1:2]], axis=1)
+    numbers = X[:, [0, 2, 3]].astype(np.float64)
+    edges = np.linspace(-3, 3, 33)
+    way = np.clip((numbers[..., None] - edges[:-1]) / (edges[1] - edges[0]), 0, 1)
+    weight = state["pieces.weight"].reshape(32, 3, 4).swapaxes(0, 1)  # of each number
+    pieces = np.einsum("nij,ijk->nik", 2 * way - 1, weight) + state["pieces.bias"].reshape(3, 4)
+    turns = 2 * np.pi * numbers[..., None] * state["waves.frequency"].reshape(3, -1)
+    waves = np.cos(turns + state["waves.phase"].reshape(3, -1))
+    weight = state["waves.weight"].reshape(16, 3, 3).swapaxes(0, 1)
+    waves = np.einsum("nij,ijk->nik", waves, weight) + state["waves.bias"].reshape(3, 3)
+    made = (pieces.reshape(7, -1), numbers, waves.reshape(7, -1), X[:, 1:2])
+    x = np.concatenate(made, axis=1)
     for k in range(K):
         np.testing.assert_allclose(out[:, k], member(state, k, x), rtol=1e-4, atol=1e-5)
 
@@ -69,8 +74,26 @@ def test_the_command_embeds_the_numbers_of_a_table_unless_they_are_many():
         )
         return set(net.build((features,)).state_dict())
 
-    assert "embedding.frequency" in names(tabular.EMBEDDED_NUMBERS)
-    assert "embedding.frequency" not in names(tabular.EMBEDDED_NUMBERS + 1)
+    assert "pieces.rise" in names(tabular.EMBEDDED_NUMBERS)
+    assert "pieces.rise" not in names(tabular.EMBEDDED_NUMBERS + 1)
+
+
+@pytest.mark.parametrize(("samples", "batch"), [(900, 32), (3000, 64), (9000, 256), (60_000, 256)])
+def test_epochs_of_a_table_follow_the_batch_that_is_taken(samples, batch):
+    found = recipe.complete(recipe.Recipe("t.csv", target="y"), samples, 10)
+    assert (found.model, found.batch_size) == ("tabm", batch)
+    assert found.epochs == min(200, round(recipe.UPDATES * batch / samples))
+    assert recipe.complete(recipe.Recipe("t.csv", target="y", epochs=3), samples).epochs == 3
+    smaller = recipe.complete(recipe.Recipe("t.csv", target="y", batch_size=16), samples)
+    assert smaller.epochs == max(5, min(200, round(recipe.UPDATES * 16 / samples)))
+
+
+def test_the_bins_of_a_command_are_those_of_its_training_rows():
+    X = np.random.default_rng(0).lognormal(size=(500, F)).astype(np.float32)
+    given = {"dropout": 0.0, "units": (4,), "members": 2, "epochs": 1, "table": None}
+    (net,) = tabular.build("tabm", (F,), 2, **given, X=X)
+    rise = net.build((F,)).state_dict()["pieces.rise"].reshape(F, -1)
+    np.testing.assert_allclose(rise, 2 / np.diff(steep.data.quantile_edges(X)), rtol=1e-6)
 
 
 def test_members_learn_by_themselves_and_differ():

@@ -19,7 +19,13 @@ from laws.several import fit
 from steep import _core
 
 # Convolutions are summed in another order (test_cuda_images), second derivatives have no kernels.
-LACKING = ("PatchEmbedding", "PeriodicEmbedding", "NewtonCG", "LevenbergMarquardt")
+LACKING = (
+    "PatchEmbedding",
+    "PeriodicEmbedding",
+    "PiecewiseEmbedding",
+    "NewtonCG",
+    "LevenbergMarquardt",
+)
 OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join(LACKING)})\b")
 ORDERS, MULTIPROCESSORS = (0, 1, 7), (1, 5)
 OTHER = "convolutions, or second derivatives"

@@ -1,5 +1,7 @@
 """Described networks in PyTorch, float64, and their losses. No update rule is here."""
 
+import re
+
 import cases
 import numpy as np
 import reference
@@ -65,6 +67,8 @@ ALIASES = {"swish": "silu", "hard_silu": "hard_swish", "logistic": "sigmoid"}
 GATES = {"glu": "sigmoid", "swiglu": "silu", "geglu": "gelu", "reglu": "relu"}
 DEFAULTS = {"leaky_relu": 0.01, "elu": 1.0, "celu": 1.0, "soft_shrink": 0.5, "hard_shrink": 0.5}
 
+STAYS = re.compile(r"running_|\.(u|rise|start)$")  # what no gradient moves
+
 
 class Twin:
     """A described network with weights by name, in the order in which steep defines them."""
@@ -78,9 +82,7 @@ class Twin:
         }
         frozen = case.frozen and case.build is not None
         self.frozen = set([*state][:-1:3]) if frozen else set()
-        self.trained = [
-            n for n in state if "running_" not in n and n[-2:] != ".u" and n not in self.frozen
-        ]
+        self.trained = [n for n in state if not STAYS.search(n) and n not in self.frozen]
         for name in self.trained:
             self.leaves[name].requires_grad_(True)
         self._names, self._where = iter(state), {}
@@ -683,6 +685,19 @@ def periodic_embedding(twin, node, x, key):
     return torch.cat([y, x], 1) if node.get("passes", True) else y
 
 
+def piecewise_embedding(twin, node, x, key):
+    n, bins, edges = x.shape[1], node.get("bins", 32), node.get("edges")
+    edges = np.tile(np.linspace(-3, 3, bins + 1), (n, 1)) if edges is None else np.asarray(edges)
+    for word in ("rise", "start"):  # what follows says what they are
+        twin.take(key, word)
+    low, wide = (torch.tensor(part, dtype=x.dtype) for part in (edges[:, :-1], np.diff(edges)))
+    way = 2 * (x[:, :, None] - low) / torch.where(wide > 0, wide, torch.inf) - (wide > 0) * 1
+    way = twin.activate("hard_tanh", way, key)
+    weight, bias = twin.take(key, "weight")[0], twin.take(key, "bias")
+    y = torch.einsum("snb,bnu->snu", way, weight.reshape(bins, n, -1)).flatten(1) + bias
+    return torch.cat([y, x], 1) if node.get("passes", True) else y
+
+
 def rrelu(twin, node, x, key):
     twin.look(x, (0.0,))
     return torch.where(x > 0, x, sum(node.args) / 2 * x)
@@ -706,6 +721,7 @@ LAYERS = {
     "ParametricActivation": parametric_activation,
     "FeatureScale": feature_scale,
     "PeriodicEmbedding": periodic_embedding,
+    "PiecewiseEmbedding": piecewise_embedding,
     **dict.fromkeys(("SimpleRNN", "LSTM", "GRU"), recurrent),
     "Counted": counted,
     "Ragged": ragged,

@@ -112,6 +112,28 @@ void Conv<T>::correlate(const Operands& o, long images, T* scratch) const {
   for (const PixelGrid& grid : o.grids) grid_rows = std::max(grid_rows, grid.rows);
   const long strip = std::min(o.strip, grid_rows);
 
+  if (pixelwise()) {  // one product for each group: images are its rows
+    for (long group = 0; group < groups_; ++group) {
+      for (long c = 0; c < width; c += kPanel) {
+        const long columns = std::min(kPanel, width - c), left = o.out_group - c;
+        k_.gemm_panel({.a = o.in + group * o.in_group,
+                       .lda = o.ldin,
+                       .b = o.weight + group * o.rows * width + c * o.rows,
+                       .ldb = columns,
+                       .c = o.out + group * o.out_group + c,
+                       .ldc = o.ldout,
+                       .rows = images,
+                       .columns = columns,
+                       .depth = o.rows,
+                       .bias = o.bias ? o.bias + group * o.out_group + c : nullptr,
+                       .accumulate = o.accumulate,
+                       .relu = o.relu,
+                       .present = left < columns ? left : 0});
+      }
+    }
+    return;
+  }
+
   const auto panel = [&](const PixelGrid& g, const T* in, T* out, long group, long c, long lo,
                          long hi) {
     const long columns = std::min(kPanel, width - c), left = o.out_group - c;
@@ -212,6 +234,7 @@ void Conv<T>::weights(long unit, const T* x, long ldx, const T* dy, long lddy, T
   T* const panel = dw + c * rows();
   const bool part = left < columns;
   if (!accumulate && groups_ > 1) std::fill_n(dw, rows() * width, T(0));
+  if (pixelwise()) return weights_in_groups(x, ldx, dy, lddy, images, 1, dw, scratch);
   // Nobody writes the padding.
   if (!accumulate && groups_ == 1 && part) std::fill_n(panel, rows() * columns, T(0));
   for (long image = 0; image < images; ++image) {
@@ -221,7 +244,9 @@ void Conv<T>::weights(long unit, const T* x, long ldx, const T* dy, long lddy, T
                             scratch + kBlockRows * kPanel);
       const T* const dy_rows = dy + image * lddy + lo * w_.out[1] * filters_;
       if (groups_ > 1) {
-        weights_in_groups(in, dy_rows, n, dw, scratch);
+        const long count = static_cast<long>(weight_a_.size());
+        weights_in_groups(in, w_.stride[1] * w_.channels, dy_rows, filters_,
+                          count == 1 ? n * w_.out[1] : w_.out[1], count == 1 ? 1 : n, dw, scratch);
         continue;
       }
       for (long row = 0; row < rows(); row += run) {
@@ -249,31 +274,31 @@ void Conv<T>::weights(long unit, const T* x, long ldx, const T* dy, long lddy, T
 
 // Panels of W as stored may hold filters of two groups: sums go through a block of their own.
 template <class T>
-void Conv<T>::weights_in_groups(const T* in, const T* dy, long n, T* dw, T* block) const {
+void Conv<T>::weights_in_groups(const T* in, long lda, const T* dy, long ldb, long depth,
+                                long count, T* dw, T* block) const {
   const long channels = w_.channels / groups_, filters = filters_ / groups_;
   const Panels stored{rows(), filters_};
-  const bool joined = weight_a_.size() == 1;
   const auto one = [&](long group, long tap, long first, long f) {
-    const long count = std::min(kBlockRows, channels - first), wide = std::min(kPanel, filters - f);
+    const long high = std::min(kBlockRows, channels - first), wide = std::min(kPanel, filters - f);
     k_.gemm_panel({.a = in + tap / w_.kernel[1] * w_.dilation[0] * x_.pitch() +
                         tap % w_.kernel[1] * w_.dilation[1] * w_.channels + group * channels +
                         first,
-                   .lda = w_.stride[1] * w_.channels,
+                   .lda = lda,
                    .a_transposed = true,
                    .b = dy + group * filters + f,
-                   .ldb = filters_,
+                   .ldb = ldb,
                    .c = block,
                    .ldc = kPanel,
-                   .rows = count,
+                   .rows = high,
                    .columns = kPanel,
-                   .depth = joined ? n * w_.out[1] : w_.out[1],
-                   .count = joined ? 1 : n,
+                   .depth = depth,
+                   .count = count,
                    .a_offsets = weight_a_.data(),
                    .b_offsets = weight_b_.data()});
     for (long j = 0; j < wide; ++j) {
       const long column = group * filters + f + j, ld = stored.width(column / kPanel);
       T* to = dw + stored.at(tap * channels + first, column);
-      for (long r = 0; r < count; ++r) to[r * ld] += block[r * kPanel + j];
+      for (long r = 0; r < high; ++r) to[r * ld] += block[r * kPanel + j];
     }
   };
   for (long group = 0; group < groups_; ++group) {

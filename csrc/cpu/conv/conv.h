@@ -13,6 +13,7 @@ namespace steep {
 // Images whose gradients of one panel of W are summed before those of the next group; of a depthwise
 // convolution, of all of W.
 constexpr long kImagesPerPanel = 8;
+constexpr long kImagesPerProduct = 64;  // where images are the rows of one product for each group
 
 // Result pixels on one regular grid, all of them sums over the same taps: pixel (r, c) of the grid
 // adds up `depth` elements at every offset, from the frame's element r*in_row + c*in_column on.
@@ -53,10 +54,17 @@ template <class T> class Conv {
                bool accumulate, T* scratch) const;
   // Gradients of W are summed over groups of so many images first, then over groups. A function of
   // shapes alone; the fewer panels there are, the more groups are needed to occupy all threads.
-  long images_per_group() const { return kImagesPerPanel * weight_units(); }
+  long images_per_group() const {
+    return pixelwise() ? kImagesPerProduct : kImagesPerPanel * weight_units();
+  }
 
  private:
   static constexpr long kBlockRows = 64;  // of W with groups, summed in scratch memory
+  // Groups of images of one pixel, such as the products of an ensemble's members: all images at once.
+  bool pixelwise() const {
+    return groups_ > 1 && w_.taps() == 1 && w_.in[0] * w_.in[1] == 1 && w_.out_pixels() == 1 &&
+           !x_.padded() && !dy_.padded();
+  }
   long rows() const { return w_.taps() * (w_.channels / groups_); }  // of W
 
   struct Operands;
@@ -65,7 +73,8 @@ template <class T> class Conv {
   void plan_data();
   void choose_ways();
   void pack_groups(bool transposed, const T* weight, T* out, long lo, long hi) const;
-  void weights_in_groups(const T* in, const T* dy, long n, T* dw, T* block) const;
+  void weights_in_groups(const T* in, long lda, const T* dy, long ldb, long depth, long count,
+                         T* dw, T* block) const;
 
   const Kernels<T>& k_;
   Window w_;

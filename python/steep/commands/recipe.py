@@ -141,21 +141,8 @@ def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recip
     usual = tabular.usual(samples, features) if recipe.target is not None else "mlp"
     model = choose("model", recipe.model or usual, {name: name for name in names()})
     recipe = replace(recipe, model=model)
-    batch = recipe.batch_size or (32 if samples < 10_000 else 256)
-    epochs = round(UPDATES * batch / samples)
-    table = {
-        "units": (64, 64),
-        "dropout": 0.0,
-        "epochs": min(max(epochs, EPOCHS[0]), EPOCHS[1]),
-        "batch_size": batch,
-        "optimizer": "adam",
-        "lr": 1e-3,
-        "schedule": "cosine",
-    }
     every = {"l2": 0.0, "augment": "none", "early_stopping": False, "patience": PATIENCE}
-    if recipe.target is not None:
-        table |= tabular.settings(model, samples, recipe.validation > 0)
-    defaults = {**every, **DEFAULTS.get(recipe.dataset, table)}
+    defaults = {**every, **DEFAULTS.get(recipe.dataset, _of_table(recipe, model, samples))}
     if recipe.members and model != "tabm":
         raise ValueError(f"--model {model}: takes no --members; --model tabm does.")
     if model == "realmlp" and (fixed := _set(recipe, "optimizer", "schedule", "momentum")):
@@ -183,6 +170,22 @@ def complete(recipe: Recipe, samples: int, features: int | None = None) -> Recip
     return replace(recipe, **open_ones)
 
 
+def _of_table(recipe: Recipe, model: str, samples: int) -> dict[str, Any]:
+    """Return what suits rows of a table, or whatever has no defaults of its own."""
+    found: dict[str, Any] = {
+        "units": (64, 64),
+        "dropout": 0.0,
+        "batch_size": 32 if samples < 10_000 else 256,
+        "optimizer": "adam",
+        "lr": 1e-3,
+        "schedule": "cosine",
+    }
+    if recipe.target is not None or model in tabular.MODELS:
+        found |= tabular.settings(model, samples, recipe.validation > 0)
+    updates = round(UPDATES * (recipe.batch_size or found["batch_size"]) / samples)
+    return {"epochs": min(max(updates, EPOCHS[0]), EPOCHS[1]), **found}
+
+
 def _refuse_of_texts(recipe: Recipe, model: str) -> None:
     """Refuse what is of texts where the model is not."""
     if recipe.context and model not in texts.MODELS:
@@ -203,7 +206,8 @@ def _either(words: tuple[str, ...]) -> str:
 def build_network(recipe: Recipe, data: Dataset) -> Sequential:
     """Build the chosen model for the data: samples as stored to one output for each class."""
     outputs = 1 if data.classes is None else len(data.classes)
-    return network_of(recipe, data.train[0].shape[1:], outputs, data.scale, data.table)
+    X = data.train[0]
+    return network_of(recipe, X.shape[1:], outputs, data.scale, data.table, X=X)
 
 
 def network_of(
@@ -212,10 +216,12 @@ def network_of(
     outputs: int,
     factor: float = 1.0,
     table: Table | None = None,
+    *,
+    X: Any = None,
 ) -> Sequential:
     """Build the chosen model for samples of a shape, which a factor brings to about 1.
 
-    `table` is what made them of columns.
+    `table` is what made them of columns; X are those that it is going to be trained on.
 
     Raises
     ------
@@ -241,6 +247,7 @@ def network_of(
             members=recipe.members or 1,
             epochs=recipe.epochs or 1,
             table=table,
+            X=X if X is None or factor == 1.0 else factor * X,
         )
     else:
         _refuse_too_large((math.prod(shape), *(recipe.units or ()), outputs))

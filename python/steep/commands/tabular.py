@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import Trainer, lab, layers, models
-from ..data import Table
+from ..data import Table, quantile_edges
 from ..models.realmlp import flat_cosine
+from ..models.tabm import BINS
 from ..network.network import Network
 
 MODELS = ("tabm", "resnet-tabular", "realmlp")
@@ -70,10 +71,12 @@ def build(
     members: int,
     epochs: int,
     table: Table | None,
+    X: NDArray[Any] | None = None,
 ) -> list[layers.Layer]:
     """Return a network for rows of numbers: an ensemble, or residual (Gorishniy et al. 2021).
 
-    RealMLP is told by the table which features are numbers, and of which categories.
+    The table says which features are numbers, and of which categories; of training rows X an
+    ensemble takes the bins of its numbers, without them they are there to be loaded.
 
     Raises
     ------
@@ -83,10 +86,8 @@ def build(
     if len(shape) != 1:
         raise ValueError(f"--model {name}: needs rows of a table, the samples have shape {shape}.")
     if name == "tabm":
-        waved = _waved(shape[0], table)
-        return [
-            models.tabm(shape[0], units, outputs, members=members, dropout=dropout, numbers=waved)
-        ]
+        given = {"members": members, "dropout": dropout, **_binned(shape[0], table, X)}
+        return [models.tabm(shape[0], units, outputs, **given)]
     if name == "realmlp":
         return [_realmlp(shape[0], outputs, units, flat_cosine(dropout, epochs), table)]
     return [
@@ -104,10 +105,16 @@ def _numbers(features: int, table: Table | None) -> list[tuple[int, int]]:
     return [(a, b) for kind, a, b in spans if kind in ("number", "date")]
 
 
-def _waved(features: int, table: Table | None) -> list[tuple[int, int]]:
-    """Return the numbers that an ensemble embeds: all, where they are few enough."""
+def _binned(features: int, table: Table | None, X: NDArray[Any] | None) -> dict[str, Any]:
+    """Return the numbers that an ensemble embeds, all where they are few enough, and their bins."""
     found = _numbers(features, table)
-    return found if sum(b - a for a, b in found) <= EMBEDDED_NUMBERS else []
+    if not 0 < sum(b - a for a, b in found) <= EMBEDDED_NUMBERS:
+        return {}
+    edges = None
+    if X is not None:
+        columns = np.concatenate([X[:, a:b] for a, b in found], axis=1)
+        edges = quantile_edges(columns, BINS)
+    return {"numbers": found, "edges": edges}
 
 
 def _realmlp(

@@ -7,6 +7,7 @@ from .idx import read_idx
 from .image_folder import images
 from .image_sets import load, load_idx_folder
 from .npz_file import read_npz
+from .quantiles import quantile_edges
 from .samples import Samples, read_csv
 from .sparse import Sparse
 from .split import split
@@ -31,6 +32,7 @@ __all__ = [
     "load",
     "load_idx_folder",
     "open_dataset",
+    "quantile_edges",
     "read_csv",
     "read_idx",
     "read_npz",

@@ -57,7 +57,7 @@ from .recurrent import GRU, LSTM, SimpleRNN
 from .sequence import AvgPool1D, Conv1D, GlobalAvgPool1D, GlobalMaxPool1D, MaxPool1D
 from .shape import Flatten, RepeatVector, Reshape, UpSample2D, ZeroPad2D
 from .steps import Bidirectional, TimeDistributed
-from .tabular import FeatureScale, PeriodicEmbedding
+from .tabular import FeatureScale, PeriodicEmbedding, PiecewiseEmbedding
 from .transposed import Conv2DTranspose, TiedDense
 
 __all__ = [
@@ -113,6 +113,7 @@ __all__ = [
     "ParametricActivation",
     "PatchEmbedding",
     "PeriodicEmbedding",
+    "PiecewiseEmbedding",
     "Position",
     "PositionEmbedding",
     "RMSNorm",

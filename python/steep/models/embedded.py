@@ -18,8 +18,9 @@ def embedded(
     features: int,
     numbers: Sequence[Span] | None,
     categories: Sequence[Span],
+    ways: Sequence[Layer] = (),
 ) -> list[Layer]:
-    """Return layers that embed numbers as waves, categories as vectors, and pass on the others.
+    """Return layers that embed numbers, categories as vectors, and pass on the others.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def embedded(
         Which of them are numbers, in runs; None: all that are no categories.
     categories
         One-hot columns of each category.
+    ways
+        What embeds the numbers, each all of them; none: as waves.
 
     Raises
     ------
@@ -39,24 +42,21 @@ def embedded(
     """
     vectors = _spans(who, "categories", categories, features)
     others = _between(vectors, features)
-    waves = others if numbers is None else _spans(who, "numbers", numbers, features)
-    if any(a[1] > b[0] for a, b in pairwise(sorted((*waves, *vectors)))):
-        raise ValueError(f"{who}: spans overlap: numbers {waves}, categories {vectors}")
+    plain = others if numbers is None else _spans(who, "numbers", numbers, features)
+    if any(a[1] > b[0] for a, b in pairwise(sorted((*plain, *vectors)))):
+        raise ValueError(f"{who}: spans overlap: numbers {plain}, categories {vectors}")
     parts: list[Layer] = []
-    if waves:
-        parts.append(Sequential(*_taken(waves, features), PeriodicEmbedding(name="embedding")))
+    if plain:
+        each = list(ways) or [PeriodicEmbedding(name="embedding")]
+        join = each[0] if len(each) == 1 else Branches(*each)
+        parts.append(Sequential(*_taken(plain, features), join))
     for k, span in enumerate(vectors):
         table = Dense(EMBEDDED, use_bias=False, init=Normal(1.0), name=f"category{k}")
         parts.append(Sequential(*_taken([span], features), table))
-    passing = _between(sorted((*waves, *vectors)), features)
+    passing = _between(sorted((*plain, *vectors)), features)
     if passing and parts:
         parts.append(Sequential(*_taken(passing, features)))
     return parts if len(parts) < 2 else [Branches(*parts)]
-
-
-def width(features: int, numbers: Sequence[Span]) -> int:
-    """Return how many numbers `embedded` makes of a row without embedded categories."""
-    return features + PeriodicEmbedding().units * sum(b - a for a, b in numbers)
 
 
 def _taken(spans: list[Span], features: int) -> list[Layer]:

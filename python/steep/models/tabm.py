@@ -1,12 +1,25 @@
 """An ensemble of dense networks that share their products, for rows of a table."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..checks.numbers import whole
 from ..initializers import Normal
-from ..layers import Conv1D, Dense, Dropout, Layer, ReLU, RepeatVector, Reshape
+from ..layers import (
+    Conv1D,
+    Dense,
+    Dropout,
+    Layer,
+    PeriodicEmbedding,
+    PiecewiseEmbedding,
+    ReLU,
+    RepeatVector,
+    Reshape,
+)
 from ..network.model import Sequential
-from .embedded import Span, embedded, width
+from .embedded import Span, embedded
+
+BINS, UNITS = 32, 4  # of each number
 
 
 def tabm(
@@ -17,6 +30,7 @@ def tabm(
     members: int = 16,
     dropout: float = 0.1,
     numbers: Sequence[Span] = (),
+    edges: Any = None,
 ) -> Sequential:
     """Return a network of many members in one (Gorishniy, Kotelnikov, Babenko 2024, "TabM").
 
@@ -38,8 +52,12 @@ def tabm(
     dropout
         Rate after each hidden layer, in [0, 1).
     numbers
-        Which features pass through one `PeriodicEmbedding` for all members, in runs (from, up to):
-        numbers of about deviation 1, where what is learned may turn quickly with one of them.
+        Which features pass through one `PiecewiseEmbedding` and one `PeriodicEmbedding` for all
+        members, in runs (from, up to): what is learned may then turn at the edges of their bins,
+        and quickly between them. Numbers of about deviation 1.
+    edges
+        Of these bins, a row for each of those features, as `data.quantile_edges` makes them; None:
+        bins of one width.
 
     Raises
     ------
@@ -52,8 +70,10 @@ def tabm(
     at about 1.
     """
     k, inputs = whole("tabm", "members", members), whole("tabm", "features", features)
-    parts = embedded("tabm", inputs, numbers, ())
-    inputs = width(inputs, numbers)
+    waves = PeriodicEmbedding(passes=False, name="waves")
+    pieces = PiecewiseEmbedding(UNITS, BINS, edges, name="pieces")
+    parts = embedded("tabm", inputs, numbers, (), (pieces, waves))
+    inputs += (pieces.units + waves.units) * sum(b - a for a, b in numbers)
     parts += [RepeatVector(k), *_scaled(k, inputs, Normal(1.0), shift=False)]
     for size in units:
         parts += [Dense(size, use_bias=False), *_scaled(k, size, Normal(0.01, mean=1.0)), ReLU()]

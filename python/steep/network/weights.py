@@ -91,8 +91,9 @@ def first_value(weight: Weight, seed: int, index: int) -> Array:
     if weight.init is None and len(shape) == 1:
         return np.zeros(shape)
     with warnings.catch_warnings():
-        if weight.last or shape[-1] == 1:
-            # Units of the last layer have targets of their own: equal ones do not stay equal.
+        if weight.last or shape[-1] == 1 or not weight.trained:
+            # Units of the last layer have targets of their own: equal ones do not stay equal. What
+            # is not trained is no unit's choice.
             warnings.simplefilter("ignore", UserWarning)
         return initializers.draw(
             init,
