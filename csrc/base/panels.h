@@ -5,7 +5,9 @@
 
 namespace steep {
 
-constexpr long kLane = 16;   // padding unit of every row and parameter, in elements
+constexpr long kLane = 16;  // padding unit of every row and parameter, in elements
+// Vectors of kLane whose squares are summed apart where a gradient is finished.
+constexpr long kSquareTurns = 4;
 constexpr long kPanel = 32;  // columns of one packed panel; the last panel may have kLane
 
 STEEP_HD constexpr long ceil_div(long a, long b) { return (a + b - 1) / b; }

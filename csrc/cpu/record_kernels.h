@@ -9,6 +9,9 @@ namespace steep {
 // many elements are saturated.
 struct RowSums { double first, sum, squares, saturated; };
 
+// Sums of squares of a block: its weights before a step, its gradient, and what the step added.
+struct StepSquares { double weight, gradient, update; };
+
 template <class T> struct RecordKernels {
   // Of whole vectors: sum x^2, also of x that is copied, and sum (after - before)^2.
   double (*squares)(const T* x, long n);
@@ -18,9 +21,9 @@ template <class T> struct RecordKernels {
   // where x(r, c) is 0 in each row.
   void (*row_sums)(const T* x, long ldx, long rows, long columns, double low, double high,
                    RowSums* sums, T* alive);
-  // kernels<T>().update with the first and the last of those sums; the weights before it are left. Null of rules
-  // that look ahead or have two passes.
-  bool (*const* update)(const UpdateArgs<T>&, T* before, double* weight, double* update);
+  // kernels<T>().update with those sums; the weights before it are left. Null of rules that look ahead or have two
+  // passes.
+  bool (*const* update)(const UpdateArgs<T>&, T* before, StepSquares* squares);
 };
 
 // Of the instruction set that kernels<T>() has; nothing in dual numbers.

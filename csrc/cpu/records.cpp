@@ -111,15 +111,26 @@ void Update<T>::measure_move(std::size_t i, const T* before, const Knobs& knobs)
   norms_[i].update = record_kernels<T>().distance(before, after, task.size);
 }
 
-// A block's new weights, and how far they went.
+// Is a gradient used as it was made, and measured by the sweep that uses it?
+template <class T> bool Update<T>::notes_gradient(const Ruled<T>& r, const Knobs& knobs) const {
+  return r.simple && plain(r, knobs) && record_kernels<T>().update[r.rule] != nullptr;
+}
+
+// A block's new weights, and how far they went; of those that were not measured, its gradient.
 template <class T>
-bool Update<T>::measured_step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
+bool Update<T>::measured_step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs,
+                              bool measured) const {
   alignas(64) T block[kLargestTask];
   const GradTask<T>& task = plan_.tasks()[i];
   const Ruled<T>& r = ruled_[task.parameter];
   const auto at_once = record_kernels<T>().update[r.rule];
   if (at_once != nullptr && r.alone && !r.sparse) {
-    return at_once(a, block, &norms_[i].weight, &norms_[i].update);
+    StepSquares squares;
+    const bool finite = at_once(a, block, &squares);
+    TaskNorms& norms = norms_[i];
+    norms.weight = squares.weight, norms.update = squares.update;
+    if (!measured) norms.gradient = norms.clipped = squares.gradient;
+    return finite;
   }
   const bool later = r.slice->bound.by_column();
   T* const before = later ? bounded_.get() + task.offset : block;
@@ -159,13 +170,15 @@ template <class T> void Update<T>::put_norms(double* to) const {
   }
 }
 
-#define STEEP_RECORDS(T)                                                                         \
-  template double Update<T>::measured_finish(std::size_t, T*, const Knobs&, bool) const;         \
-  template void Update<T>::measure_clipped(std::size_t, double) const;                           \
-  template void Update<T>::keep_block(std::size_t, const Knobs&, T*) const;                      \
-  template void Update<T>::measure_move(std::size_t, const T*, const Knobs&) const;              \
-  template bool Update<T>::measured_step(std::size_t, const UpdateArgs<T>&, const Knobs&) const; \
-  template void Update<T>::measure_bounded(Share, const Knobs&, int) const;                      \
+#define STEEP_RECORDS(T)                                                                        \
+  template double Update<T>::measured_finish(std::size_t, T*, const Knobs&, bool) const;        \
+  template void Update<T>::measure_clipped(std::size_t, double) const;                          \
+  template void Update<T>::keep_block(std::size_t, const Knobs&, T*) const;                     \
+  template void Update<T>::measure_move(std::size_t, const T*, const Knobs&) const;             \
+  template bool Update<T>::notes_gradient(const Ruled<T>&, const Knobs&) const;                 \
+  template bool Update<T>::measured_step(std::size_t, const UpdateArgs<T>&, const Knobs&, bool) \
+      const;                                                                                    \
+  template void Update<T>::measure_bounded(Share, const Knobs&, int) const;                     \
   template void Update<T>::put_norms(double*) const;
 STEEP_RECORDS(float)
 STEEP_RECORDS(double)

@@ -81,6 +81,7 @@ Update<T>::Update(const Plan<T>& plan, const CpuStore<T>& weights, const CpuStor
   }
   long moved = 0;
   for (const GradTask<T>& task : plan.tasks()) moved += task.size;
+  held_ = size_ * static_cast<long>(sizeof(T)) < kCache;
   past_caches_ = moved * static_cast<long>(sizeof(T)) > kBeyondCaches;
   for (const Ruled<T>& r : ruled_) {
     bounds_columns_ |= r.info != nullptr && r.slice->trained && r.slice->bound.by_column();
@@ -208,7 +209,7 @@ void Update<T>::follow(const Ruled<T>& r, long offset, long n, const Knobs& knob
 
 template <class T>
 bool Update<T>::step(std::size_t i, const UpdateArgs<T>& a, const Knobs& knobs) const {
-  return knobs.recorded ? measured_step(i, a, knobs) : move(i, a, knobs);
+  return knobs.recorded ? measured_step(i, a, knobs, true) : move(i, a, knobs);
 }
 
 // The rule, bounds of single weights, and the average that follows them while they are in cache.
@@ -309,8 +310,9 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     columns[0] = w_ + task.offset;
     const int asked = large_ ? blocks(task, columns) : threads > 1 ? 1 : 0;
     const bool touched = plan_.gradient(task, rows, g, asked, columns);
+    const bool noted = knobs.recorded && notes_gradient(r, knobs);  // by the sweep
     if (knobs.recorded) {
-      measured_finish(i, g, knobs, false);
+      if (!noted) measured_finish(i, g, knobs, false);
     } else if (!touched && stays(r, knobs)) {
       continue;
     } else if (!plain(r, knobs)) {
@@ -318,7 +320,7 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     }
     if (r.simple) {
       const UpdateArgs<T> a = arguments(task, r, g, knobs, 1);
-      finite &= knobs.recorded ? measured_step(i, a, knobs) : k_.update[r.rule](a);
+      finite &= knobs.recorded ? measured_step(i, a, knobs, !noted) : k_.update[r.rule](a);
       continue;
     }
     sums_[i].scale = 1;
@@ -341,7 +343,9 @@ bool Update<T>::separate(Share share, long rows, bool collected, Knobs& knobs, i
     if (halt != nullptr && halt->wanted()) break;
     T* const kept = gradients_ + tasks[i].offset;
     T* const g = past_caches_ && !collected ? block : kept;
-    if (!collected) plan_.gradient(tasks[i], rows, g);
+    // As in fused(), but what else the update reads would be gone by then.
+    T* columns[] = {w_ + tasks[i].offset};
+    if (!collected) plan_.gradient(tasks[i], rows, g, threads > 1 && held_ ? 1 : 0, columns);
     if (rule_of(i).sparse) sums_[i].rows = moving_rows(tasks[i], g);
     sums_[i].squares =
         knobs.recorded ? measured_finish(i, g, knobs, true) : finish(tasks[i], g, knobs);

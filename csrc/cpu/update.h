@@ -136,7 +136,9 @@ template <class T> class Update {
   void keep_block(std::size_t task, const Knobs& knobs, T* before) const;
   void measure_move(std::size_t task, const T* before, const Knobs& knobs) const;
   void measure_bounded(Share share, const Knobs& knobs, int threads) const;
-  bool measured_step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs) const;
+  bool notes_gradient(const Ruled<T>& r, const Knobs& knobs) const;
+  bool measured_step(std::size_t task, const UpdateArgs<T>& a, const Knobs& knobs,
+                     bool measured) const;
 
   uint64_t moving_rows(const GradTask<T>& task, const T* g) const;
   bool sparse_step(std::size_t task, const UpdateArgs<T>& a) const;
@@ -181,6 +183,7 @@ template <class T> class Update {
   Directions<T>* const directions_;
   bool looks_ahead_ = false, two_passes_ = false, bounds_columns_ = false;
   bool past_caches_ = false;  // gradients that are kept go there
+  bool held_ = false;         // the weights stay in a core's cache for a whole update
   std::vector<T> kept_;
   std::unique_ptr<T[]>
       bounded_;  // weights before a recorded step, where bounds of columns come after it

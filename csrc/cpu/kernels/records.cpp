@@ -104,10 +104,9 @@ template <class T> double distance(const T* before, const T* after, long n) {
 }
 
 template <class T>
-[[gnu::noinline]] bool look_again(const T* before, const T* w, long n, double* weight,
-                                  double* update) {
-  *weight = squares(before, n);
-  *update = distance(before, w, n);
+[[gnu::noinline]] bool look_again(const T* before, const T* w, long n, StepSquares* sums) {
+  sums->weight = squares(before, n);
+  sums->update = distance(before, w, n);
   Bits<T> seen = 0;
   for (long i = 0; i < n; ++i) seen |= raised(w[i]);
   return finite<T>(seen);
@@ -115,14 +114,14 @@ template <class T>
 
 // A sweep that looks at each weight while it is there. Where squares do not hold a sum, the weights before are left.
 template <class T, class Rule>
-bool noted_sweep(const UpdateArgs<T>& a, T* before, double* weight, double* update) {
+bool noted_sweep(const UpdateArgs<T>& a, T* before, StepSquares* sums) {
   using L = Lanes<T, kLane>;
-  constexpr long kRun = 16;
+  constexpr long kRun = 32;
   const Sweep<T, Rule> sweep(a);
-  double lane[2][kLane] = {};
+  double lane[3][kLane] = {};
   for (long i = 0; i < a.n;) {
     const long end = i + kRun * kLane < a.n ? i + kRun * kLane : a.n;
-    L sum = L::all(0), moved = L::all(0);
+    L sum = L::all(0), slope = L::all(0), moved = L::all(0);
     for (; i < end; i += kLane) {
       T old[kLane], now[kLane];
 #pragma GCC ivdep
@@ -130,19 +129,22 @@ bool noted_sweep(const UpdateArgs<T>& a, T* before, double* weight, double* upda
         old[j] = sweep.w[i + j];
         now[j] = sweep.step(i + j);
       }
-      const L from = L::load(old), apart = L::load(now) - from;
+      const L from = L::load(old), apart = L::load(now) - from, g = L::load(sweep.g + i);
       from.store(before + i);
+      slope = fma_(g, g, slope);
       sum = fma_(from, from, sum);
       moved = fma_(apart, apart, moved);
     }
     put_lanes<true, T>(sum, lane[0]);
-    put_lanes<true, T>(moved, lane[1]);
+    put_lanes<true, T>(slope, lane[1]);
+    put_lanes<true, T>(moved, lane[2]);
   }
-  *weight = sum_lanes(lane[0]);
-  *update = sum_lanes(lane[1]);
+  *sums = {sum_lanes(lane[0]), sum_lanes(lane[1]), sum_lanes(lane[2])};
+  if (!sound<T>(sums->gradient))
+    sums->gradient = add_squares_one_by_one(a.n, [&](long i) { return double(a.g[i]); });
   // What is not finite is in the sums, too, and then they are not sound.
-  if (sound<T>(*weight) && sound<T>(*update)) return true;
-  return look_again(before, a.w, a.n, weight, update);
+  if (sound<T>(sums->weight) && sound<T>(sums->update)) return true;
+  return look_again(before, a.w, a.n, sums);
 }
 
 // Of a rule that looks ahead, weights are to be found first; rules of two passes step block by block, too, but seldom.

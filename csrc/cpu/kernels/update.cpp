@@ -132,11 +132,12 @@ void average(const AverageArgs<T>& a) {
   a.v != nullptr ? follow<T, true>(a) : follow<T, false>(a);
 }
 
-// Weights are read where there is a penalty.
+// Weights are read where there is a penalty. Vectors take turns: a sum waits for itself otherwise.
 template <bool penalties, class T>
 double finish(T* g, const T* w, long n, T l1, T l2, T bound) {
-  double lane[kLane] = {};
-  for (long i = 0; i < n; i += kLane) {
+  constexpr long kTurns = kSquareTurns;
+  double lane[kTurns * kLane] = {};
+  const auto add = [&](long i, double* to) {
 #pragma GCC ivdep
     for (long j = 0; j < kLane; ++j) {
       T x = g[i + j];
@@ -144,10 +145,15 @@ double finish(T* g, const T* w, long n, T l1, T l2, T bound) {
       x = x > bound ? bound : x;  // written so that NaN passes
       x = x < -bound ? -bound : x;
       g[i + j] = x;
-      lane[j] = fma_(plain(x), plain(x), lane[j]);
+      to[j] = fma_(plain(x), plain(x), to[j]);
     }
-  }
-  return sum_lanes(lane);
+  };
+  long i = 0;
+  for (; i + kTurns * kLane <= n; i += kTurns * kLane)
+#pragma GCC unroll 4
+    for (long turn = 0; turn < kTurns; ++turn) add(i + turn * kLane, lane + turn * kLane);
+  for (long turn = 0; i < n; i += kLane, ++turn) add(i, lane + turn * kLane);
+  return fold<kTurns * kLane>(lane);
 }
 
 template <class T>

@@ -55,8 +55,8 @@ __device__ STEEP_CALLED void go_out(const Resident& of, std::byte* memory) {
   }
 }
 
-// Penalties and limits of single elements, then the factor of each task. Half a warp a task: lane j has elements j,
-// j+16, ... and adds their squares in double, then they fold. False where the length is not finite; of one thread.
+// Penalties and limits of single elements, then the factor of each task, half a warp a task. False where the length is
+// not finite; of one thread.
 __device__ STEEP_CALLED bool limit(const Resident& of, std::byte* memory, int turn) {
   const Room room{memory, of, turn};
   const int t = static_cast<int>(threadIdx.x), lane = t % kHalf;
@@ -69,14 +69,9 @@ __device__ STEEP_CALLED bool limit(const Resident& of, std::byte* memory, int tu
     const Task& task = room.at<Task>(of.at.tasks)[there ? i : first];
     const Moved& moved = room.at<Moved>(of.at.moved)[task.parameter];
     const Penalty penalty = penalty_of(knobs + moved.knobs, moved.ruled.decay != 0);
-    double sum = 0;
-    for (int e = lane; there && e < task.size; e += kHalf) {
-      const int at = swirled(static_cast<int>(task.offset) + e);
-      const float x = penalty(g[at], w[at]);
-      g[at] = x;
-      sum = fma_(static_cast<double>(x), static_cast<double>(x), sum);
-    }
-    sum = fold_lanes(sum);
+    const double sum =
+        finish_block(penalty, lane, there ? static_cast<int>(task.size) : 0, g, w,
+                     [&](int e) { return swirled(static_cast<int>(task.offset) + e); });
     if (there && lane == 0) squares[i] = sum;
   }
   __syncthreads();

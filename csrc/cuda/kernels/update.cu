@@ -109,7 +109,6 @@ void run_rule(int rule, const Place& at, const Group& group, const Column& colum
   all[rule](at, group, column);
 }
 
-// Half a warp a task: lane j has elements j, j+16, ... and adds their squares in double, then they fold.
 __global__ void __launch_bounds__(128)
     finish_tasks(Now now, Group group, Column column, double* squares) {
   const int lane = static_cast<int>(threadIdx.x) % kHalf;
@@ -119,14 +118,8 @@ __global__ void __launch_bounds__(128)
   const Task task = group.tasks[i];
   const Penalty penalty =
       penalty_of(knobs_of(now) + group.knobs, column.ruled[task.parameter].decay != 0);
-  double sum = 0;
-  for (int e = lane; there && e < task.size; e += kHalf) {
-    const long at = task.offset + e;
-    const float x = penalty(column.g[at], column.w[at]);
-    column.g[at] = x;
-    sum = fma_(static_cast<double>(x), static_cast<double>(x), sum);
-  }
-  sum = fold_lanes(sum);
+  const double sum = finish_block(penalty, lane, there ? task.size : 0, column.g, column.w,
+                                  [&](int e) { return task.offset + e; });
   if (there && lane == 0) squares[task.number] = sum;
 }
 

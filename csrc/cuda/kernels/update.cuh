@@ -94,6 +94,27 @@ __device__ __forceinline__ Penalty penalty_of(const float* group, bool decay) {
   return {decay ? group[kL1] : 0.0f, decay ? group[kL2] : 0.0f, group[kClipValue]};
 }
 
+// Finishes a task's gradient by half a warp and returns the sum of its squares, in double. Lane j has elements j, j+16,
+// ... in kSquareTurns sums, which take turns and fold as the CPU's; element e of g and w lies at place(e).
+template <class At>
+__device__ __forceinline__ double finish_block(const Penalty& penalty, int lane, int size, float* g,
+                                               const float* w, At&& place) {
+  static_assert(kSquareTurns == 4);
+  double sum[kSquareTurns] = {};
+  for (int first = lane; first < size; first += kSquareTurns * kHalf) {
+#pragma unroll
+    for (int turn = 0; turn < kSquareTurns; ++turn) {
+      const int e = first + turn * kHalf;
+      if (e >= size) continue;
+      const auto at = place(e);
+      const float x = penalty(g[at], w[at]);
+      g[at] = x;
+      sum[turn] = fma_(static_cast<double>(x), static_cast<double>(x), sum[turn]);
+    }
+  }
+  return fold_lanes((sum[0] + sum[2]) + (sum[1] + sum[3]));
+}
+
 // What moves each weight of a parameter in a step: of a gradient that is not finished, of the knobs of all groups and
 // of its own.
 template <class Rule, bool kFollowed> struct Mover {

@@ -3,7 +3,9 @@
 What a callback may be stands in `callbacks`.
 """
 
+import functools
 import inspect
+import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -132,10 +134,22 @@ def _hooked(item: object) -> bool:
 
 def _wants(method: Callable[..., Any]) -> tuple[str, ...] | None:
     """Return which of the known arguments a hook takes by name; None: all, by position."""
-    parameters = inspect.signature(method).parameters.values()
+    if isinstance(method, types.MethodType) and inspect.isfunction(method.__func__):
+        return _taken_by_method(method.__func__)
+    return _taken(method)
+
+
+def _taken(hook: Callable[..., Any]) -> tuple[str, ...] | None:
+    parameters = inspect.signature(hook).parameters.values()
     known = {"trainer", "epoch", "step", "logs"}
     needed = {p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD}
     return tuple(p.name for p in parameters if p.name in known) if needed <= known else None
+
+
+@functools.lru_cache
+def _taken_by_method(function: types.FunctionType) -> tuple[str, ...] | None:
+    # To read a signature takes longer than a small step; bound to anything, it is the same.
+    return _taken(types.MethodType(function, function))
 
 
 def _invoke(
