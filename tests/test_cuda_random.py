@@ -14,7 +14,7 @@ import random_chains
 import random_networks
 import steep
 from described import code
-from laws import on_cuda, playing, table
+from laws import on_cuda, playing, recording, table
 
 pytestmark = devices.NEEDED
 COUNT = 40
@@ -30,13 +30,36 @@ def drawn():
             yield pytest.param(replace(case, options=kept), id=str(seed))
 
 
-@pytest.mark.parametrize("case", [case for case, _ in zip(drawn(), range(COUNT), strict=False)])
+CASES = [case for case, _ in zip(drawn(), range(COUNT), strict=False)]
+
+
+def on(case, device):
+    return replace(case, options=(*case.options, ("device", device)))
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_random_trainings(case):
-    found = [
-        playing.trained(replace(case, options=(*case.options, ("device", device)))).trace
-        for device in ("cpu", "cuda")
-    ]
+    found = [playing.trained(on(case, device)).trace for device in ("cpu", "cuda")]
     playing.same(found[1], found[0], case.program())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_random_trainings_recorded(case):
+    """A recorder changes nothing, and its rows are the CPU's; or it is refused before a step."""
+    every, found = 1 + case.seed % 3, []
+    for device in ("cpu", "cuda"):
+        try:
+            run, recorder = recording.recorded(on(case, device), 1, every)
+        except playing.Skip as error:
+            found.append(str(error))
+            continue
+        found.append({**run.trace, **recording.columns(recorder)})
+    if isinstance(found[0], str):
+        assert found[1] == found[0]
+        pytest.skip(found[0])
+    playing.same(found[1], found[0], case.program())
+    plain = playing.trained(on(case, "cuda")).trace
+    playing.same({name: found[1][name] for name in plain}, plain, case.program())
 
 
 @pytest.mark.parametrize("name", LAWS)

@@ -1,49 +1,22 @@
 // What recorded steps measure of parameters: each task sums its part while its block is in cache, and the parts
-// are added in their order. Which ops with an activation they watch stands here, too.
+// are added in their order.
 #include <cmath>
 #include <limits>
-#include <map>
-#include <utility>
 
 #include "base/dual.h"
 #include "cpu/record_kernels.h"
 #include "cpu/threads.h"
 #include "cpu/update.h"
-#include "ops/names.h"
+#include "plan/activated.h"
 
 namespace steep {
 
-namespace {
-
-// The values at and beyond which an output counts as saturated; where there are none, nothing is.
-std::pair<double, double> saturates(const std::string& activation) {
-  static const auto& table =
-      *new std::map<std::string, std::pair<double, double>>{{"tanh", {-0.99, 0.99}},
-                                                            {"softsign", {-0.99, 0.99}},
-                                                            {"sigmoid", {0.01, 0.99}},
-                                                            {"hard_tanh", {-1, 1}},
-                                                            {"hard_sigmoid", {0, 1}}};
-  const auto found = table.find(activation);
-  return found == table.end() ? std::pair{0.0, 0.0} : found->second;
-}
-
-}  // namespace
-
-// Of the graph's own tensors: what is computed again for the backward pass is the same.
 std::vector<Watched> watched(const Program& program) {
-  static const int linear = activation_index("linear");
   std::vector<Watched> all;
-  for (std::size_t i = 0; i < program.backward; ++i) {
-    Op op = program.ops[i];
-    const Fused* f = op.as<ops::Activation>();
-    if (f == nullptr) f = fused(op);
-    if (f == nullptr || !f->any() || f->activation == linear) continue;
+  for (const Activated& of : activated(program)) {
+    const Op& op = program.ops[of.op];
     const Tensor& out = program.tensors[op.out];
-    if (out.shape.empty() || crosses_samples(op)) continue;  // a step on the way
-    const long channels = out.shape.back();
-    const std::string name = activation_names()[f->activation];
-    const auto [low, high] = saturates(name);
-    all.push_back({op.layer, name, op.out, out.width, channels, low, high});
+    all.push_back({op.layer, of.name, op.out, out.width, out.shape.back(), of.low, of.high});
   }
   return all;
 }

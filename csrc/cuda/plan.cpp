@@ -11,6 +11,7 @@
 #include "cuda/kernels/lay.h"
 #include "cuda/libraries/dnn.h"
 #include "cuda/libraries/lt.h"
+#include "cuda/records.h"
 
 namespace steep::cuda {
 
@@ -144,8 +145,8 @@ Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, c
            Products products, int number, std::shared_ptr<Memory> arena)
     : aid_(aid_of(products, capacity)),
       program_(prepared(std::move(program), weights->layout(), aid_.get())),
-      weights_(std::move(weights)), capacity_(capacity), stream_(stream), number_(number),
-      memory_(std::move(arena)) {
+      watched_(cuda::watched(program_)), weights_(std::move(weights)), capacity_(capacity),
+      stream_(stream), number_(number), memory_(std::move(arena)) {
   check_ops(program_);
   const Schedule schedule(program_, capacity);
   allocate(schedule);
@@ -262,7 +263,7 @@ void Plan::bind(const Op& op, bool backward) {
   to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
   to.lay = [this](const SparseRows& a) { return lay(a); };
   calls_.push_back({bound(op, to), op.out, op.layer, name_of(op), term, backward,
-                    op.as<ops::Input>() != nullptr});
+                    op.as<ops::Input>() != nullptr, watched_by(op)});
   std::visit(
       [&]<class A>(const A& a) {
         if constexpr (requires { cuda::follow(a, to); }) {
@@ -281,6 +282,16 @@ void Plan::note_followed(const Op& op) {
   }
 }
 
+// The first that writes it: what computes it again writes the same.
+int Plan::watched_by(const Op& op) const {
+  for (std::size_t i = 0; i < watched_.size(); ++i) {
+    if (watched_[i].tensor != op.out) continue;
+    const auto same = [&](const Call& call) { return call.watched == static_cast<int>(i); };
+    return std::any_of(calls_.begin(), calls_.end(), same) ? -1 : static_cast<int>(i);
+  }
+  return -1;
+}
+
 void Plan::read_from(const DeviceArrays& data, const Deal& deal, uint64_t seed) {
   feed_.deal = {deal.samples, deal.seed, deal.shuffle, feed_.deal.order, deal.dealt};
   feed_.seed = seed;
@@ -295,10 +306,12 @@ void Plan::read_from(const DeviceArrays& data, const Deal& deal, uint64_t seed) 
   }
 }
 
-void Plan::forward(const Place& at, bool held) const {
+void Plan::forward(const Place& at, bool held, const Records* records) const {
   const std::size_t last = backward_ > 0 ? backward_ : calls_.size();
   for (std::size_t i = 0; i < last; ++i) {
-    if (!held || !calls_[i].reads) calls_[i].launch(at);
+    const Call& call = calls_[i];
+    if (!held || !call.reads) call.launch(at);
+    if (records != nullptr && call.watched >= 0) records->note(at, call.watched, view(call.out));
   }
 }
 

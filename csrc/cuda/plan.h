@@ -11,9 +11,12 @@
 #include "cuda/ops/bind.h"
 #include "cuda/samples.h"
 #include "cuda/store.h"
+#include "executor.h"
 #include "plan/schedule.h"
 
 namespace steep::cuda {
+
+class Records;
 
 // The blocks of all parameters that a gradient moves, cut as the CPU cuts them: sums over blocks add up the
 // same numbers in the same order.
@@ -44,13 +47,14 @@ class Plan {
   void read_from(const DeviceArrays& data, const Deal& deal, uint64_t seed);
   const Feed& feed() const { return feed_; }
   const std::vector<LossTerm>& terms() const { return program_.losses; }
+  const std::vector<Watched>& watched() const { return watched_; }
   Losses losses(int term) const {
     return {values_ + term * capacity_, correct_ + term * capacity_, parts_, number_ + term};
   }
 
   // Up to and with the losses, or all where there is none; and what comes after it. `held`: the samples are those
-  // of the last pass, of a program that repeats.
-  void forward(const Place& at, bool held = false) const;
+  // of the last pass, of a program that repeats. Records look at the outputs of activations.
+  void forward(const Place& at, bool held = false, const Records* records = nullptr) const;
   void backward(const Place& at) const;
   // Gradients as one column like the weights, or more for it: of parameters that need the loss only, and of
   // the others, after the way back.
@@ -84,12 +88,14 @@ class Plan {
     const char* op;
     int term;  // whose loss it is, or -1
     bool backward;
-    bool reads;  // samples
+    bool reads;        // samples
+    int watched = -1;  // which of the ops that recorded steps watch
   };
   static std::unique_ptr<Aid> aid_of(Products products, long capacity);
   void allocate(const Schedule& schedule);
   void bind(const Op& op, bool backward);
   void note_followed(const Op& op);
+  int watched_by(const Op& op) const;
   using Term = std::function<void(const Place&, float*, bool)>;
   void bind_terms();
   int bias_of(int parameter) const;
@@ -106,6 +112,7 @@ class Plan {
 
   const std::unique_ptr<Aid> aid_;  // null where no library is on
   Program program_;
+  const std::vector<Watched> watched_;
   std::shared_ptr<CudaStore> weights_;
   const long capacity_;
   const Stream& stream_;

@@ -141,9 +141,10 @@ void CudaTraining::lay_out(const Table& table, const double* knobs) {
 }
 
 // What needs the loss only is done beside the way back.
-void CudaTraining::enqueue_pass(const Goal& goal, const Place& at, bool more, bool held) {
+void CudaTraining::enqueue_pass(const Goal& goal, const Place& at, bool more, bool held,
+                                const Records* records) {
   const Plan& plan = *goal.plan;
-  plan.forward(at, held);
+  plan.forward(at, held, records);
   fork_.record(stream_);
   fork_.hold_back(side_);
   Place beside = at;
@@ -154,6 +155,7 @@ void CudaTraining::enqueue_pass(const Goal& goal, const Place& at, bool more, bo
     record(beside, plan.losses(static_cast<int>(t)), plan.feed().truths[t],
            {sums, sums + step, sums + 2 * step});
   }
+  if (records != nullptr) records->add(beside);
   plan.early_gradients(beside, gradients_.as<float>(), more);
   join_.record(side_);
   plan.backward(at);
@@ -163,12 +165,13 @@ void CudaTraining::enqueue_pass(const Goal& goal, const Place& at, bool more, bo
 
 // Nothing moves before the losses are known, but what follows the parts of a step. It follows the weights, not
 // the point uphill.
-void CudaTraining::enqueue_goal(const Goal& goal, const Place& at, bool apart, bool uphill) {
+void CudaTraining::enqueue_goal(const Goal& goal, const Place& at, unsigned due, bool apart) {
   const Plan& plan = *goal.plan;
-  const bool parts = at.rows > at_once_;
+  const bool parts = at.rows > at_once_, uphill = this->uphill(due) >> at.now.objective & 1;
+  const Records* const records = (due & kRecorded) != 0 ? records_.get() : nullptr;
   if (parts) plan.keep_followed(at);
   each_part(at, [&](const Place& part, bool more) {
-    enqueue_pass(goal, part, more);
+    enqueue_pass(goal, part, more, false, records);
     plan.check(part);
     if (parts) plan.follow(part);
     return true;
@@ -185,25 +188,34 @@ void CudaTraining::enqueue_goal(const Goal& goal, const Place& at, bool apart, b
     });
     goal.update->come_back(at, kept_weights_.as<float>());
   }
-  goal.update->enqueue(at, apart);
+  goal.update->enqueue(at, apart, records);
+  if (records != nullptr) records->put(at);
   if (!parts && !uphill) plan.follow(at);
 }
 
 void CudaTraining::enqueue_step(const Place& at, unsigned due, bool apart) {
   for (std::size_t g = 0; g < goals_.size(); ++g) {
-    const bool uphill = due >> (g + kObjectives) & 1;
-    if (due >> g & 1) enqueue_goal(goals_[g], place_of(goals_[g], at), apart, uphill);
+    if (due >> g & 1) enqueue_goal(goals_[g], place_of(goals_[g], at), due, apart);
   }
 }
 
-void CudaTraining::reserve_aside(const Table& table) {
+bool CudaTraining::reserve_aside(const Table& table, const Recorded& recorded) {
   const unsigned any = std::accumulate(table.due.begin(), table.due.end(), 0U, std::bit_or<>());
-  if (any >> kObjectives != 0 && kept_weights_.bytes() == 0) {
+  if (uphill(any) != 0 && kept_weights_.bytes() == 0) {
     kept_weights_ = Memory(static_cast<std::size_t>(weights_->layout().size) * sizeof(float));
   }
   for (const Goal& goal : goals_) {
     if (parts_ > 1) goal.plan->reserve_followed();
   }
+  if ((any & kRecorded) == 0) return false;
+  const Goal& goal = goals_[0];
+  if (!records_) {
+    records_ = std::make_unique<Records>(goal.plan->watched(), goal.plan->capacity(), kMostSteps,
+                                         *goal.update, *weights_, stream_);
+  }
+  std::vector<bool> which;
+  for (const unsigned due : table.due) which.push_back((due & kRecorded) != 0);
+  return records_->lay_out(which, recorded.columns);
 }
 
 const Graph& CudaTraining::graph(int rows, int steps, unsigned due, bool apart) {
@@ -218,7 +230,8 @@ std::string CudaTraining::why_graphs(const Table& table) const {
   if (!resident_) return why_graphs_;
   if (parts_ > 1) return "a step in parts";
   for (const unsigned due : table.due) {
-    if (due >> kObjectives != 0) return "a gradient from uphill";
+    if ((due & kRecorded) != 0) return "steps are recorded";
+    if (uphill(due) != 0) return "a gradient from uphill";
   }
   return stays_away(goals_[0].plan->feed());
 }
@@ -300,10 +313,11 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
   for (long i = 0; i < steps; ++i) {
     add_row(table, data, {stretch.at.epoch, stretch.at.batch + i, stretch.at.step + i},
             stretch.knobs + i * columns);
+    if (stretch.recorded.at(stretch.at.step + i)) table.due.back() |= kRecorded;
   }
-  reserve_aside(table);
+  bool other = reserve_aside(table, stretch.recorded);
   Key key = key_of(stretch.separate);
-  bool other = !(key == key_);
+  other = other || !(key == key_);
   for (const Goal& goal : goals_) {
     if (goal.update->take(stretch.knobs + goal.knobs)) other = true;
   }
@@ -344,6 +358,9 @@ Walked CudaTraining::walk(const Stretch& stretch, Halt* halt) {
   const unsigned objective = moment % kObjectives;
   if (cursor.bad_loss && parts_ > 1) goals_[objective].plan->put_followed();
   first.update->end(start, done);
+  const auto rows = std::count_if(table.due.begin(), table.due.begin() + done,
+                                  [](unsigned due) { return (due & kRecorded) != 0; });
+  if (rows > 0) records_->fetch(rows, stretch.recorded.rows);
   stream_.wait();
   hand_out(stretch, done);
   const unsigned before = moment ? table.due[done] & ((1U << objective) - 1) : 0;

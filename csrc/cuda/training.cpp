@@ -108,7 +108,14 @@ void CudaTraining::reserve(long rows) {
                                             goal.terms, arena));
   }
   graphs_.clear();
+  records_.reset();
   for (std::size_t i = 0; i < goals_.size(); ++i) goals_[i].plan = std::move(larger[i]);
+}
+
+std::vector<Watched> CudaTraining::watched() const {
+  if (goals_.size() > 1) refuse("steps of several objectives are not recorded");
+  if (!goals_[0].update) refuse("steps of methods for full batches are not recorded");
+  return cuda::watched(goals_[0].program);
 }
 
 // What holds larger batches holds these.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cuda/records.h"
 #include "cuda/resident.h"
 #include "cuda/streamed.h"
 
@@ -30,7 +31,7 @@ class CudaTraining : public Training {
   Store& slots() override { return slots_; }
   void reserve(long rows) override;
   Walked walk(const Stretch& stretch, Halt* halt) override;
-  std::vector<Watched> watched() const override { refuse("steps are recorded on the CPU only"); }
+  std::vector<Watched> watched() const override;
   int bad_loss_at(const Batcher& data, Position at, const double* knobs) override;
   Origin first_fault(const Batcher& data, Position at, const double* knobs, int objective) override;
   Origin faulty_gradient(const Batcher& data, Position at, const double* knobs,
@@ -60,8 +61,8 @@ class CudaTraining : public Training {
   };
   struct Captured {
     int rows, steps;
-    // A bit for each objective, and above them one for each that goes uphill; of passes without an update what
-    // kind it is.
+    // A bit for each objective, above them one for each that goes uphill, and one of a step that is recorded; of
+    // passes without an update what kind it is.
     unsigned due;
     std::unique_ptr<Graph> graph;
   };
@@ -73,6 +74,8 @@ class CudaTraining : public Training {
     std::vector<unsigned> due;
     std::vector<Chunk> chunks;  // of their samples, one after the other
   };
+  static constexpr unsigned kRecorded = 1U << (2 * kObjectives);
+  static unsigned uphill(unsigned due) { return due >> kObjectives & ((1U << kObjectives) - 1); }
 
   void add_row(Table& to, const Batcher& data, Position at, const double* knobs) const;
   void use(const Batcher& data);
@@ -87,8 +90,9 @@ class CudaTraining : public Training {
   Place place(long rows, int ahead = 0) const;
   Place place_of(const Goal& goal, Place at) const;
   void enqueue_step(const Place& at, unsigned due, bool apart);
-  void enqueue_goal(const Goal& goal, const Place& at, bool apart, bool uphill);
-  void enqueue_pass(const Goal& goal, const Place& at, bool more, bool held = false);
+  void enqueue_goal(const Goal& goal, const Place& at, unsigned due, bool apart);
+  void enqueue_pass(const Goal& goal, const Place& at, bool more, bool held = false,
+                    const Records* records = nullptr);
   // f(a part that goes forward and backward at once, whether there were others), until it is false.
   template <class F> void each_part(const Place& whole, F&& f) const {
     Place at = whole;
@@ -113,8 +117,8 @@ class CudaTraining : public Training {
   template <class Late>
   long enqueue(const Stretch& stretch, const Table& table, long from, long most, Late&& late);
   void launch(const Table& table, long from, long end, bool apart);
-  // Room for what the steps of the table leave aside.
-  void reserve_aside(const Table& table);
+  // Room for what the steps of the table leave aside; whether what launches go by has moved.
+  bool reserve_aside(const Table& table, const Recorded& recorded);
   void hand_out(const Stretch& stretch, long done) const;
   // Prepares one batch, with what its step would draw; where it goes.
   Place prepare(const Batcher& data, Position at, const double* knobs);
@@ -144,6 +148,7 @@ class CudaTraining : public Training {
   Memory gradients_;
   std::vector<Goal> goals_;
   std::unique_ptr<ResidentSteps> resident_;
+  std::unique_ptr<Records> records_;  // once steps are recorded
   std::string why_graphs_ = "nothing was asked for",
               steps_by_;  // of all batches, and of the last ones
   int terms_ = 0;         // of all of them

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cuda/arrays.h"
+#include "cuda/records.h"
 
 namespace steep::cuda {
 
@@ -160,14 +161,33 @@ void Update::come_back(const Place& at, float* kept) const {
   }
 }
 
-void Update::enqueue(const Place& at, bool apart) const {
+Noted Update::noted(const Ours& ours, const Records& records) const {
+  const RuleInfo& info = *ours.info;
+  Noted to{records.kept(), records.norms(), !info.look_ahead && info.sums == 0, -1, 0, 0};
+  if (info.look_ahead) {
+    to.v = info.slot("v");
+    to.look = ours.knob("look");
+    to.look_next = ours.knob("look_next");
+  }
+  return to;
+}
+
+void Update::enqueue(const Place& at, bool apart, const Records* records) const {
   const Column column = this->column(apart);
+  const auto measure_groups = [&](auto&& measure) {
+    if (records == nullptr) return;
+    for (const Ours& ours : groups_) measure(ours.group, noted(ours, *records));
+  };
+  measure_groups(
+      [&](const Group& group, const Noted& to) { note_before(at, group, column, to, apart); });
   if (apart) {
     for (const Ours& ours : groups_) {
       if (column.moving) find_moving(at, ours.group, column, moving_.as<unsigned long long>());
     }
     for (const Ours& ours : groups_) finish(at, ours.group, column, clip_.squares);
     clip(at, clip_);
+    measure_groups(
+        [&](const Group& group, const Noted& to) { note_clipped(at, group, column, to); });
   }
   for (const Ours& ours : groups_) {
     Column own = column;
@@ -187,6 +207,7 @@ void Update::enqueue(const Place& at, bool apart) const {
     bound_columns(at, ours.pieces, ours.pieces_count, column, ahead ? ours.info->slot("v") : -1,
                   ahead ? ours.knob("look_next") : 0, ours.group.averages);
   }
+  measure_groups([&](const Group& group, const Noted& to) { note_after(at, group, column, to); });
 }
 
 void Update::look(const Place& at, int row, const char* knob, bool back, bool bounded) const {

@@ -3,11 +3,14 @@
 #include <memory>
 #include <vector>
 
+#include "cuda/kernels/records.h"
 #include "cuda/orthogonal.h"
 #include "cuda/passes.h"
 #include "plan/recipe.h"
 
 namespace steep::cuda {
+
+class Records;
 
 class Update {
  public:
@@ -20,11 +23,12 @@ class Update {
   // Of each parameter, in the host's memory; and the lists that clipping together goes by.
   const std::vector<Ruled>& ruled() const { return host_ruled_; }
   const Clip& clip_lists() const { return clip_; }
+  int tasks() const { return tasks_; }
 
   // Reads from a row of knobs what launches depend on; whether that is another than before.
   bool take(const double* row);
-  // One step from finished sums; `apart` where gradients are clipped together.
-  void enqueue(const Place& at, bool apart) const;
+  // One step from finished sums; `apart` where gradients are clipped together. It is recorded where there are records.
+  void enqueue(const Place& at, bool apart, const Records* records = nullptr) const;
   // Along the sums to the point uphill, keeping what the weights were in `kept`; and back.
   void climb(const Place& at, float* kept) const;
   void come_back(const Place& at, float* kept) const;
@@ -46,6 +50,7 @@ class Update {
     int knob(const char* name) const { return group.knobs + kGroupKnobs + info->knob(name); }
   };
   Column column(bool apart) const;
+  Noted noted(const Ours& ours, const Records& records) const;
   Uphill uphill(float* kept) const;
   void look(const Place& at, int row, const char* knob, bool back, bool bounded) const;
 

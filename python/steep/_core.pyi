@@ -365,7 +365,7 @@ class Session:
     # steps done by its end, seconds, sums as in `progress`. All of one moment.
     def record(self, first: int) -> tuple[int, int, NDArray[np.float64], list[Ended]]: ...
     # Records every so-manyth step, counted from 0, from now on; 0 for none. ValueError for several
-    # objectives, methods for full batches and other devices.
+    # objectives and methods for full batches.
     def set_recording(self, every: int) -> None: ...
     # The recorded steps from `known` on (those before are forgotten), and a row for each: norms of
     # weight, gradient, gradient as clipped and update of each parameter (NaN where it does not

@@ -139,18 +139,8 @@ __global__ void __launch_bounds__(kMostThreads<kRows>, 1) walk(const Walk w) {
 void recurrent(const Place& at, const Steps& s, const View& start, const Gates& u,
                const Biases& biases, const View& tape, const View& y) {
   if (!at_once(s.columns(), s.units)) return recurrent_by_steps(at, s, start, u, biases, tape, y);
-  const Crew crew(s.units, at.rows);
-  const long others = room(s, crew.together()) * static_cast<long>(sizeof(float));
-  const int staged = rows_that_fit(u.w, u.narrow, others);
-  const long bytes = staged * u.w.panels.width() * static_cast<long>(sizeof(float)) + others;
-  const Walk w{s, at.now, at.rows, {u.w, u.narrow, staged}, start, tape, y, biases};
-  with_unit(s.unit, [&]<Unit kUnit>() {
-    with_rows(crew.rows, [&]<int kRows>() {
-      start_with(static_cast<std::size_t>(bytes), at.stream,
-                 dim3(blocks_of(at.rows, crew.together())),
-                 dim3(static_cast<unsigned>(crew.groups * crew.lanes)), walk<kUnit, kRows>, w);
-    });
-  });
+  const Walk w{s, at.now, at.rows, {u.w, u.narrow, 0}, start, tape, y, biases};
+  take_rows(at, w, &Walk::u, room, [&]<Unit kUnit, int kRows>() { return walk<kUnit, kRows>; });
 }
 
 }  // namespace steep::cuda

@@ -134,18 +134,9 @@ void recurrent_grad(const Place& at, const Steps& s, const View& dy, const Weigh
                     const View& start, const View& aside, const View& tape) {
   if (!at_once(s.columns(), s.units))
     return recurrent_grad_by_steps(at, s, dy, turned, start, aside, tape);
-  const Crew crew(s.units, at.rows);
-  const long others = room(s, crew.together()) * static_cast<long>(sizeof(float));
-  const int staged = rows_that_fit(turned, false, others);
-  const long bytes = staged * turned.panels.width() * static_cast<long>(sizeof(float)) + others;
-  const WalkBack w{s, at.now, at.rows, {turned, false, staged}, start, tape, dy};
-  with_unit(s.unit, [&]<Unit kUnit>() {
-    with_rows(crew.rows, [&]<int kRows>() {
-      start_with(static_cast<std::size_t>(bytes), at.stream,
-                 dim3(blocks_of(at.rows, crew.together())),
-                 dim3(static_cast<unsigned>(crew.groups * crew.lanes)), walk_back<kUnit, kRows>, w);
-    });
-  });
+  const WalkBack w{s, at.now, at.rows, {turned, false, 0}, start, tape, dy};
+  take_rows(at, w, &WalkBack::turned, room,
+            [&]<Unit kUnit, int kRows>() { return walk_back<kUnit, kRows>; });
 }
 
 }  // namespace steep::cuda

@@ -52,6 +52,26 @@ struct Staged {
 // How many rows fit beside so many bytes of other things, a whole number of fours unless it is all.
 int rows_that_fit(const Weight& w, bool narrow, long others);
 
+// Launches kernel<unit, rows of a thread>() of w over blocks that take a batch through all steps: as much of its matrix u
+// lies in shared memory as fits beside `room` numbers of the rows of a block.
+template <class W, class Kernel>
+void take_rows(const Place& at, W w, Staged W::* u, int (*room)(const Steps&, int),
+               const Kernel& kernel) {
+  const Crew crew(w.s.units, at.rows);
+  const long others = room(w.s, crew.together()) * static_cast<long>(sizeof(float));
+  Staged& of = w.*u;
+  of.rows = rows_that_fit(of.w, of.narrow, others);
+  const long bytes = of.rows * of.w.panels.width() * static_cast<long>(sizeof(float)) + others;
+  const dim3 grid(blocks_of(at.rows, crew.together()));
+  const dim3 block(static_cast<unsigned>(crew.groups * crew.lanes));
+  with_unit(w.s.unit, [&]<Unit kUnit>() {
+    with_rows(crew.rows, [&]<int kRows>() {
+      start_with(static_cast<std::size_t>(bytes), at.stream, grid, block,
+                 kernel.template operator()<kUnit, kRows>(), w);
+    });
+  });
+}
+
 __device__ __forceinline__ void stage(const Staged& from, float* to) {
   const Panels& p = from.w.panels;
   const int count = from.rows > 0 ? static_cast<int>(p.count()) : 0;

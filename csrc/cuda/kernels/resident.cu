@@ -69,9 +69,10 @@ __device__ STEEP_CALLED bool limit(const Resident& of, std::byte* memory, int tu
     const Task& task = room.at<Task>(of.at.tasks)[there ? i : first];
     const Moved& moved = room.at<Moved>(of.at.moved)[task.parameter];
     const Penalty penalty = penalty_of(knobs + moved.knobs, moved.ruled.decay != 0);
-    const double sum =
-        finish_block(penalty, lane, there ? static_cast<int>(task.size) : 0, g, w,
-                     [&](int e) { return swirled(static_cast<int>(task.offset) + e); });
+    const double sum = squares_in_turn(lane, there ? static_cast<int>(task.size) : 0, [&](int e) {
+      const int at = swirled(static_cast<int>(task.offset) + e);
+      return g[at] = penalty(g[at], w[at]);
+    });
     if (there && lane == 0) squares[i] = sum;
   }
   __syncthreads();

@@ -118,8 +118,10 @@ __global__ void __launch_bounds__(128)
   const Task task = group.tasks[i];
   const Penalty penalty =
       penalty_of(knobs_of(now) + group.knobs, column.ruled[task.parameter].decay != 0);
-  const double sum = finish_block(penalty, lane, there ? task.size : 0, column.g, column.w,
-                                  [&](int e) { return task.offset + e; });
+  const double sum = squares_in_turn(lane, there ? task.size : 0, [&](int e) {
+    const long at = task.offset + e;
+    return column.g[at] = penalty(column.g[at], column.w[at]);
+  });
   if (there && lane == 0) squares[task.number] = sum;
 }
 

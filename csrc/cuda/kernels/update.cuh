@@ -94,11 +94,10 @@ __device__ __forceinline__ Penalty penalty_of(const float* group, bool decay) {
   return {decay ? group[kL1] : 0.0f, decay ? group[kL2] : 0.0f, group[kClipValue]};
 }
 
-// Finishes a task's gradient by half a warp and returns the sum of its squares, in double. Lane j has elements j, j+16,
-// ... in kSquareTurns sums, which take turns and fold as the CPU's; element e of g and w lies at place(e).
-template <class At>
-__device__ __forceinline__ double finish_block(const Penalty& penalty, int lane, int size, float* g,
-                                               const float* w, At&& place) {
+// The sum of squares, in double, of what look(e) gives of a task's elements, by half a warp: lane j has elements j, j+16,
+// ... in kSquareTurns sums, which take turns and fold as those of the CPU do that finish a gradient.
+template <class Look>
+__device__ __forceinline__ double squares_in_turn(int lane, int size, Look&& look) {
   static_assert(kSquareTurns == 4);
   double sum[kSquareTurns] = {};
   for (int first = lane; first < size; first += kSquareTurns * kHalf) {
@@ -106,10 +105,8 @@ __device__ __forceinline__ double finish_block(const Penalty& penalty, int lane,
     for (int turn = 0; turn < kSquareTurns; ++turn) {
       const int e = first + turn * kHalf;
       if (e >= size) continue;
-      const auto at = place(e);
-      const float x = penalty(g[at], w[at]);
-      g[at] = x;
-      sum[turn] = fma_(static_cast<double>(x), static_cast<double>(x), sum[turn]);
+      const double x = static_cast<double>(look(e));
+      sum[turn] = fma_(x, x, sum[turn]);
     }
   }
   return fold_lanes((sum[0] + sum[2]) + (sum[1] + sum[3]));

@@ -35,7 +35,8 @@ class Recorder:
     Give it to ``Trainer.fit(..., record=Recorder(every=10))``. Everything is summed in passes that
     have weights, gradients and activations at hand anyway, sixteen numbers in their own precision
     and those sums in double: of float32 a length is within 5e-7 of itself. The weights come out
-    the same to the bit as without it, and the numbers do not depend on threads.
+    the same to the bit as without it, and the numbers do not depend on threads; with
+    ``device="cuda"`` they are the CPU's wherever weights and gradients are.
 
     Of each parameter that is trained: ``weight_norm``, its length |w| before the step;
     ``gradient_norm``, |g| of the gradient with penalties, before any clipping; ``clipped_norm``,
@@ -58,8 +59,8 @@ class Recorder:
     Raises
     ------
     ValueError
-        In `fit`, before the first step: for methods for full batches, several objectives and
-        ``device="cuda"``, whose steps cannot be recorded; or where it has rows of another network.
+        In `fit`, before the first step: for methods for full batches and several objectives, whose
+        steps cannot be recorded; or where it has rows of another network.
     """
 
     def __init__(self, every: int = 1) -> None:
@@ -79,11 +80,6 @@ class Recorder:
         """Refuse a training whose steps cannot be recorded."""
         run = trainer._run
         settings = run.settings
-        if settings.device != "cpu":
-            raise ValueError(
-                f'fit: record= takes numbers on the CPU, this trainer is on "{settings.device}"; '
-                'leave it out, or take device="cpu"'
-            )
         if len(settings.aims) > 1:
             raise ValueError(
                 f"fit: record= is for one objective, this trainer has {len(settings.aims)}; "
