@@ -214,6 +214,8 @@ class Training {
 
   // How the steps of the last walk were made, where a device has several ways, and why; for tests.
   virtual std::string steps_by() const { return ""; }
+  // Which tensors are in a narrower format than the rest, where a device has any.
+  virtual std::string stored() const { return ""; }
 };
 
 // What to derive of one batch in training mode, and where it goes: arrays of doubles, one a parameter,

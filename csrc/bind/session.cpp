@@ -336,6 +336,14 @@ class PySession {
     });
     return by;
   }
+  std::string stored() const {
+    std::string how;
+    released([&](Session& s) {
+      const Inside looking(s.gate(), Inside::kRead);
+      how = s.stored();
+    });
+    return how;
+  }
   py::dict memory(std::optional<long> batch_size) const {
     long store, snapshot, arena;
     released([&](Session& s) {
@@ -435,6 +443,7 @@ void bind_session(py::module_& m) {
       .def("copy_out", &PySession::copy_out)
       .def("assign_slots", &PySession::assign_slots, arg("slots"))
       .def("steps_by", &PySession::steps_by)
+      .def("stored", &PySession::stored)
       .def("memory", &PySession::memory, arg("batch_size") = py::none());
 }
 

@@ -2,6 +2,7 @@
 #include "cuda/plan.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <type_traits>
 #include <utility>
@@ -45,7 +46,7 @@ void join_norms(Program& program) {
   program.remove(dead);
 }
 
-Program prepared(Program program, const Layout& weights, const Aid* aid) {
+Program prepared(Program program, const Layout& weights, Products products, const Aid* aid) {
   for (Tensor& t : program.tensors) t.format = Format::Float32;
   prepare_recurrent(program);
   drop_packs(program);
@@ -63,6 +64,7 @@ Program prepared(Program program, const Layout& weights, const Aid* aid) {
             ? kAllSamples
             : images_together(gradient->window, s.size);
   }
+  store_narrow(program, products);
   return program;
 }
 
@@ -144,7 +146,7 @@ std::unique_ptr<Aid> Plan::aid_of(Products products, long capacity) {
 Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream,
            Products products, int number, std::shared_ptr<Memory> arena)
     : aid_(aid_of(products, capacity)),
-      program_(prepared(std::move(program), weights->layout(), aid_.get())),
+      program_(prepared(std::move(program), weights->layout(), products, aid_.get())),
       watched_(cuda::watched(program_)), weights_(std::move(weights)), capacity_(capacity),
       stream_(stream), number_(number), memory_(std::move(arena)) {
   check_ops(program_);
@@ -172,8 +174,8 @@ std::size_t bytes_of_positions(const Program& program, long capacity) {
 
 }  // namespace
 
-long Plan::bytes(Program program, const Layout& weights, long capacity) {
-  Program all = prepared(std::move(program), weights, nullptr);
+long Plan::bytes(Program program, const Layout& weights, long capacity, Products products) {
+  Program all = prepared(std::move(program), weights, products, nullptr);
   check_ops(all);
   std::size_t more = bytes_of_positions(all, capacity);
   for (std::size_t p = 0; p < all.trains.size(); ++p) {
@@ -206,7 +208,9 @@ void Plan::allocate(const Schedule& schedule) {
 
 View Plan::view(int tensor) const {
   if (tensor < 0) return {};
-  return {buffers_[tensor], strides_[tensor], static_cast<int>(program_.tensors[tensor].width)};
+  const Tensor& of = program_.tensors[tensor];
+  return {buffers_[tensor], strides_[tensor], static_cast<int>(of.width),
+          of.format == Format::BFloat16};
 }
 
 float* Plan::parameter(int p) const {
@@ -361,7 +365,14 @@ std::vector<float> Plan::rows_of(int tensor, long rows) const {
   rows = rows_in(tensor, rows);
   const long width = x.columns;
   std::vector<float> padded_rows(static_cast<std::size_t>((rows - 1) * x.ld + width));
-  read(stream_, padded_rows.data(), x.data, padded_rows.size() * sizeof(float));
+  if (x.bfloat16) {
+    std::vector<uint16_t> halves(padded_rows.size());
+    read(stream_, halves.data(), x.data, halves.size() * sizeof(uint16_t));
+    std::transform(halves.begin(), halves.end(), padded_rows.begin(),
+                   [](uint16_t h) { return std::bit_cast<float>(static_cast<uint32_t>(h) << 16); });
+  } else {
+    read(stream_, padded_rows.data(), x.data, padded_rows.size() * sizeof(float));
+  }
   for (long r = 1; r < rows; ++r) {
     std::copy_n(padded_rows.begin() + r * x.ld, width, padded_rows.begin() + r * width);
   }

@@ -9,6 +9,7 @@
 
 #include "cuda/kernels/embedding.h"
 #include "cuda/ops/bind.h"
+#include "cuda/ops/storage.h"
 #include "cuda/samples.h"
 #include "cuda/store.h"
 #include "executor.h"
@@ -37,7 +38,7 @@ class Plan {
   Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, const Stream& stream,
        Products products, int number = 0, std::shared_ptr<Memory> arena = nullptr);
   // Refuses what has no kernel.
-  static long bytes(Program program, const Layout& weights, long capacity);
+  static long bytes(Program program, const Layout& weights, long capacity, Products products);
   Plan(Plan&&) = delete;  // launches point into it
 
   long capacity() const { return capacity_; }
@@ -46,6 +47,7 @@ class Plan {
   // What the launches from here on read; samples are dealt by the first seed, ops draw by the other.
   void read_from(const DeviceArrays& data, const Deal& deal, uint64_t seed);
   const Feed& feed() const { return feed_; }
+  std::string narrow_tensors() const { return cuda::narrow_tensors(program_); }
   const std::vector<LossTerm>& terms() const { return program_.losses; }
   const std::vector<Watched>& watched() const { return watched_; }
   Losses losses(int term) const {

@@ -67,7 +67,7 @@ CudaTraining::CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<C
   for (std::size_t i = 0; i < aims.size(); ++i) {
     goals_.push_back({std::move(aims[i]), knobs_.first[i], terms_});
     Goal& goal = goals_.back();
-    Plan::bytes(goal.program, weights_->layout(), 1);  // refuses what has no kernel
+    Plan::bytes(goal.program, weights_->layout(), 1, products_);  // refuses what has no kernel
     if (!goal.recipe.method) {
       goal.update = std::make_unique<Update>(goal.recipe, goal.program.trains, *weights_, slots_,
                                              first, gradients_.as<float>(), stream_);
@@ -75,6 +75,16 @@ CudaTraining::CudaTraining(std::vector<Aim> aims, int scalars, std::shared_ptr<C
     terms_ += static_cast<int>(goal.program.losses.size());
     first += static_cast<int>(slot_columns(goal.recipe, weights_->layout()).size());
   }
+}
+
+std::string CudaTraining::stored() const {
+  std::string all;
+  for (const Goal& goal : goals_) {
+    if (!goal.plan) continue;
+    const std::string one = goal.plan->narrow_tensors();
+    all += (all.empty() || one.empty() ? "" : "; ") + one;
+  }
+  return all;
 }
 
 long CudaTraining::bytes() const { return slots_.bytes() + static_cast<long>(gradients_.bytes()); }
@@ -89,7 +99,7 @@ long CudaTraining::plan_bytes() const {
 long CudaTraining::plan_bytes(long rows) const {
   long bytes = 0;
   for (const Goal& goal : goals_) {
-    bytes = std::max(bytes, Plan::bytes(goal.program, weights_->layout(), rows));
+    bytes = std::max(bytes, Plan::bytes(goal.program, weights_->layout(), rows, products_));
   }
   return bytes;
 }

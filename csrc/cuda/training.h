@@ -46,6 +46,7 @@ class CudaTraining : public Training {
   long plan_bytes() const override;
   long plan_bytes(long rows) const override;
   std::string steps_by() const override { return steps_by_; }
+  std::string stored() const override;
 
  protected:
   // What a captured graph was made for.

@@ -149,7 +149,10 @@ class Backward : public Gradients {
       }
       p_.ops.push_back(op);
     }
-    for (const auto& [first, second] : again) again_[{block, first}] = second;
+    for (const auto& [first, second] : again) {
+      again_[{block, first}] = second;
+      p_.again.emplace_back(first, second);
+    }
   }
 
   // Nobody may want the last results of a block that is run again, nor the steps towards the gradient of

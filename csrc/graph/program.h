@@ -1,6 +1,7 @@
 // A Program: what a device runs for a graph, forward or forward and backward. What is computed, never
 // where or how.
 #pragma once
+#include <utility>
 #include <vector>
 
 #include "graph/graph.h"
@@ -19,8 +20,9 @@ struct Program {
   std::size_t of_graph = 0;          // tensors before this one are the graph's
   std::vector<int> inputs, outputs;  // tensors of the graph
   std::vector<LossTerm> losses = {};
-  std::vector<bool> trains = {};  // of each parameter: does the gradient move it?
-  bool repeats = false;           // passes over the same samples follow each other
+  std::vector<bool> trains = {};                // of each parameter: does the gradient move it?
+  bool repeats = false;                         // passes over the same samples follow each other
+  std::vector<std::pair<int, int>> again = {};  // tensors computed twice, and the second time
 
   int new_tensor(Tensor tensor) {
     tensors.push_back(std::move(tensor));

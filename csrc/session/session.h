@@ -137,6 +137,7 @@ class Session {
   long plan_bytes(long rows) const { return training_->plan_bytes(rows); }
   long plan_bytes() const { return training_->plan_bytes(); }
   std::string steps_by() const { return training_->steps_by(); }
+  std::string stored() const { return training_->stored(); }
   long snapshot_bytes() const { return network_->weights()->bytes() + training_->slots().bytes(); }
 
  private:

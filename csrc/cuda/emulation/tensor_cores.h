@@ -1,4 +1,5 @@
-// What tensor cores do, on the host: operands are rounded as the chip rounds them, products are exact, and each
+// What tensor cores do, on the host: operands are rounded as the chip rounds them (to bfloat16 in
+// kernels/storage.cuh), products are exact, and each
 // is added by itself, k ascending, rounded once. A chip adds several at once; how is not documented.
 #pragma once
 #include <cuda_runtime.h>
@@ -12,12 +13,6 @@ inline unsigned rounded_tf32(float x) {
   const unsigned bits = __builtin_bit_cast(unsigned, x);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffffffu;
   return (bits + 0x1000u) & 0xffffe000u;
-}
-// The nearest one with seven, the even one of two (cvt.rn.bf16.f32).
-inline unsigned rounded_bf16(float x) {
-  const unsigned bits = __builtin_bit_cast(unsigned, x);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffu;
-  return (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
 }
 
 // d += a b by all lanes of a warp, with 16 rows, 8 columns and 8 words of k; a word is a number in TF32, or

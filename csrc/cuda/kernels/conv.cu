@@ -84,21 +84,17 @@ template <class F> void in_stretches(const Place& at, long pixels, const F& f) {
     f(part, first);
   }
 }
-View from_row(View x, long r) {
-  x.data += r * x.ld;
-  return x;
-}
 
 // One pass of images to images: sizes(rows) of a stretch, operands by its first row.
-template <class A, class B>
+template <class T, class A, class B>
 void pass(const Place& at, const Kernel& k, int depth, int pixels, int channels, bool relu,
           const float* bias, bool accumulate, const View& out, const A& a, const B& b) {
   in_stretches(at, pixels, [&](const Place& some, long first) {
     const Sizes sizes{some.rows * pixels, channels, depth, k.groups};
     const auto run = [&](auto e) { run_product(at, sizes, a(first), b, e); };
-    const View to = from_row(out, first);
-    relu ? run(Pixels<true>{to, bias, accumulate, pixels, k.groups, channels})
-         : run(Pixels<false>{to, bias, accumulate, pixels, k.groups, channels});
+    const View to = out.from_row(first);
+    relu ? run(Pixels<true, T>{to, bias, accumulate, pixels, k.groups, channels})
+         : run(Pixels<false, T>{to, bias, accumulate, pixels, k.groups, channels});
   });
 }
 
@@ -112,9 +108,11 @@ void correlate(const Place& at, const Kernel& k, const float* bias, bool accumul
   if (k.depthwise) {
     write_each(at, first, accumulate, Alone{k, x, bias});
   } else {
-    pass(
-        at, k, s.taps() * s.inputs, s.out_pixels(), s.filters, relu, bias, accumulate, first,
-        [&](long r) { return Seen{s, from_row(x, r)}; }, Filters{s, k.w});
+    with_number(x, [&]<class T>(T) {
+      pass<T>(
+          at, k, s.taps() * s.inputs, s.out_pixels(), s.filters, relu, bias, accumulate, first,
+          [&](long r) { return Seen<T>{s, x.from_row(r)}; }, Filters{s, k.w});
+    });
   }
   if (f.f >= 0 && !relu) activate(at, f.f, f.alpha, first, y);
 }
@@ -128,9 +126,11 @@ void carry_back(const Place& at, const Kernel& k, const float* bias, bool accumu
     write_each(at, first, accumulate, AloneBack{k, dy, bias});
   } else {
     const long width = k.w.panels.columns;
-    pass(
-        at, k, s.taps() * s.filters, s.pixels(), s.inputs, relu, bias, accumulate, first,
-        [&](long r) { return Seeing{s, from_row(dy, r), width}; }, FiltersTurned{s, k.w});
+    with_number(dy, [&]<class T>(T) {
+      pass<T>(
+          at, k, s.taps() * s.filters, s.pixels(), s.inputs, relu, bias, accumulate, first,
+          [&](long r) { return Seeing<T>{s, dy.from_row(r), width}; }, FiltersTurned{s, k.w});
+    });
   }
   if (f.f >= 0 && !relu) activate(at, f.f, f.alpha, first, dx);
 }
@@ -155,8 +155,10 @@ void kernel_gradients(const Place& at, const Kernel& k, int images, const View& 
   const Shape s(k);
   const Portion of{at.rows, images, k.groups};
   const Sizes sizes{s.taps() * s.inputs, s.filters, images * s.out_pixels(), count * k.groups};
-  run_product(at, sizes, SeenByTap{s, x, of}, Results{s, dy, of},
-              IntoPart{parts, k.w.panels, k.groups, s.filters});
+  with_number(x, [&]<class T>(T) {
+    run_product(at, sizes, SeenByTap<T>{s, x, of}, Results<T>{s, dy, of},
+                IntoPart{parts, k.w.panels, k.groups, s.filters});
+  });
 }
 
 }  // namespace steep::cuda

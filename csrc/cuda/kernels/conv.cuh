@@ -26,8 +26,8 @@ struct Shape {
   STEEP_HD int first_input() const { return group * inputs; }
   STEEP_HD int first_filter() const { return group * filters; }
   // May the channels of a pixel be read four at once, from a multiple of four on?
-  bool fours(const View& x) const { return inputs % 4 == 0 && aligned(x.data, x.ld); }
-  bool fours_of_filters(const View& y) const { return filters % 4 == 0 && aligned(y.data, y.ld); }
+  bool fours(const View& x) const { return inputs % 4 == 0 && aligned(x); }
+  bool fours_of_filters(const View& y) const { return filters % 4 == 0 && aligned(y); }
   // The place in an image that (y, x) is, of so many elements a pixel; -1 where it is outside.
   STEEP_HD int in_image(int y, int x) const {
     const bool there =
@@ -49,31 +49,35 @@ template <class F> STEEP_HD F in_group(F f, int z) {
   return f;
 }
 
-struct Looking {  // from a pixel of one side to the image of the other: where tap (0, 0) is
-  const float* image;
+// From a pixel of one side to the image of the other: where tap (0, 0) is.
+template <class T> struct Looking {
+  const T* image;
   int y, x;
 };
 
 // Four neighbouring k by find(line, k), which are neighbours in memory where they are `whole`.
-template <class F, class Line>
-STEEP_HD Four four_found(const F& f, bool whole, const Line& line, int k, int left) {
+template <class T, class F, class Line>
+STEEP_HD typename FourOf<T>::type four_found(const F& f, bool whole, const Line& line, int k,
+                                             int left) {
+  using Fours = typename FourOf<T>::type;
   if (whole) {
-    const float* const p = left > 0 ? f.find(line, k) : nullptr;
-    return p ? *reinterpret_cast<const Four*>(p) : Four{};
+    const T* const p = left > 0 ? f.find(line, k) : nullptr;
+    return p ? *reinterpret_cast<const Fours*>(p) : Fours{};
   }
-  Four x;
+  Fours x{};
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
-    const float* const p = i < left ? f.find(line, k + i) : nullptr;
-    x.of[i] = p ? *p : 0.0f;
+    const T* const p = i < left ? f.find(line, k + i) : nullptr;
+    if (p) set(x, i, *p);
   }
   return x;
 }
 
 // A(m, k) = the pixel that result m sees at (tap, channel) k
-struct Seen {
+template <class T> struct Seen {
   static constexpr bool kFastK = true;
-  using Line = Looking;
+  using Number = T;
+  using Line = Looking<T>;
   Shape s;
   View x;
   bool whole;
@@ -81,18 +85,18 @@ struct Seen {
   STEEP_HD Seen part(int z) const { return in_group(*this, z); }
   STEEP_HD Line line(int m) const {
     const Divisor::Parts of = s.by_out_pixels.of(m), at = s.by_out_width.of(of.rest);
-    return {x.data + of.quotient * x.ld + s.first_input(),
+    return {numbers_of<T>(x) + of.quotient * x.ld + s.first_input(),
             at.quotient * static_cast<int>(s.w.stride[0]) - static_cast<int>(s.w.before[0]),
             at.rest * static_cast<int>(s.w.stride[1]) - static_cast<int>(s.w.before[1])};
   }
-  STEEP_HD const float* find(const Line& line, int k) const {
+  STEEP_HD const T* find(const Line& line, int k) const {
     const Divisor::Parts of = s.by_inputs.of(k), tap = s.by_across.of(of.quotient);
     const int place = s.in_image(line.y + tap.quotient * static_cast<int>(s.w.dilation[0]),
                                  line.x + tap.rest * static_cast<int>(s.w.dilation[1]));
     return place < 0 ? nullptr : line.image + place + of.rest;
   }
-  STEEP_HD Four four(const Line& line, int k, int left) const {
-    return four_found(*this, whole, line, k, left);
+  STEEP_HD typename FourOf<T>::type four(const Line& line, int k, int left) const {
+    return four_found<T>(*this, whole, line, k, left);
   }
 };
 // B(k, n) = W(k, filter n)
@@ -126,9 +130,10 @@ struct Filters {
 };
 
 // A(m, k) = the result that sees pixel m with (tap, filter) k
-struct Seeing {
+template <class T> struct Seeing {
   static constexpr bool kFastK = true;
-  using Line = Looking;
+  using Number = T;
+  using Line = Looking<T>;
   Shape s;
   View dy;
   int width;  // of a pixel of the result
@@ -138,18 +143,18 @@ struct Seeing {
   STEEP_HD Seeing part(int z) const { return in_group(*this, z); }
   STEEP_HD Line line(int m) const {
     const Divisor::Parts of = s.by_pixels.of(m), at = s.by_width.of(of.rest);
-    return {dy.data + of.quotient * dy.ld + s.first_filter(),
+    return {numbers_of<T>(dy) + of.quotient * dy.ld + s.first_filter(),
             at.quotient + static_cast<int>(s.w.before[0]),
             at.rest + static_cast<int>(s.w.before[1])};
   }
-  STEEP_HD const float* find(const Line& line, int k) const {
+  STEEP_HD const T* find(const Line& line, int k) const {
     const Divisor::Parts of = s.by_filters.of(k), tap = s.by_across.of(of.quotient);
     const int place = s.in_result(line.y - tap.quotient * static_cast<int>(s.w.dilation[0]),
                                   line.x - tap.rest * static_cast<int>(s.w.dilation[1]), width);
     return place < 0 ? nullptr : line.image + place + of.rest;
   }
-  STEEP_HD Four four(const Line& line, int k, int left) const {
-    return four_found(*this, whole, line, k, left);
+  STEEP_HD typename FourOf<T>::type four(const Line& line, int k, int left) const {
+    return four_found<T>(*this, whole, line, k, left);
   }
 };
 // B(k, n) = W((tap, channel n), filter) for k = (tap, filter)
@@ -167,32 +172,33 @@ struct FiltersTurned {
     const int row = of.quotient * s.inputs + n;
     return w.data + in_panels(w.panels, row, s.first_filter() + of.rest);
   }
-  STEEP_HD Four four(Line n, int k, int left) const { return four_found(*this, whole, n, k, left); }
+  STEEP_HD Four four(Line n, int k, int left) const {
+    return four_found<float>(*this, whole, n, k, left);
+  }
 };
 
 // Image m/pixels of out, channel n of this group; what is fused is ReLU.
-template <bool kRelued> struct Pixels {
+template <bool kRelued, class T> struct Pixels {
   View out;
   const float* bias;
   bool accumulate, aligned;
   int channels, all, group = 0;  // all: channels of a pixel
   Divisor by_pixels;
   Pixels(const View& to, const float* with, bool add, int pixels, int groups, int of_group)
-      : out(to), bias(with), accumulate(add),
-        aligned(of_group % 4 == 0 && cuda::aligned(to.data, to.ld)), channels(of_group),
-        all(of_group * groups), by_pixels(pixels) {}
+      : out(to), bias(with), accumulate(add), aligned(of_group % 4 == 0 && cuda::aligned(to)),
+        channels(of_group), all(of_group * groups), by_pixels(pixels) {}
   STEEP_HD Pixels part(int z) const {
     Pixels of = *this;
     of.group = z;
     return of;
   }
-  STEEP_HD float* place(int m, int n) const {
+  STEEP_HD T* place(int m, int n) const {
     const Divisor::Parts of = by_pixels.of(m);
-    return out.data + of.quotient * out.ld + static_cast<long>(of.rest) * all + group * channels +
-           n;
+    return room_of<T>(out) + of.quotient * out.ld + static_cast<long>(of.rest) * all +
+           group * channels + n;
   }
   STEEP_HD float init(int m, int n) const {
-    if (accumulate) return *place(m, n);
+    if (accumulate) return widened(*place(m, n));
     return bias ? bias[group * channels + n] : 0.0f;
   }
   STEEP_HD float value(int, int, float sum) const {
@@ -210,8 +216,9 @@ struct Portion {
   }
 };
 // A(m, k) = what result k sees at (tap, channel) m
-struct SeenByTap {
+template <class T> struct SeenByTap {
   static constexpr bool kFastK = false;
+  using Number = T;
   struct Line { int down, across, channel; };  // where result (0, 0) looks
   struct Lines {
     Line line;
@@ -226,7 +233,7 @@ struct SeenByTap {
       : s(shape), x(in), of(portion), whole(shape.fours(in)) {}
   STEEP_HD SeenByTap part(int z) const {
     SeenByTap a = in_group(*this, z % of.groups);
-    a.x.data += of.first(z) * x.ld;
+    a.x = x.from_row(of.first(z));
     a.count = of.count(z);
     return a;
   }
@@ -238,37 +245,39 @@ struct SeenByTap {
             s.first_input() + at.rest};
   }
   struct Result {
-    const float* image;
+    const T* image;
     int y, x;
   };
   STEEP_HD Result result(int k) const {
     const Divisor::Parts at = s.by_out_pixels.of(k), pixel = s.by_out_width.of(at.rest);
-    return {x.data + at.quotient * x.ld, pixel.quotient * static_cast<int>(s.w.stride[0]),
+    return {numbers_of<T>(x) + at.quotient * x.ld, pixel.quotient * static_cast<int>(s.w.stride[0]),
             pixel.rest * static_cast<int>(s.w.stride[1])};
   }
-  STEEP_HD const float* find(const Line& line, const Result& from) const {
+  STEEP_HD const T* find(const Line& line, const Result& from) const {
     const int place = s.in_image(from.y + line.down, from.x + line.across);
     return place < 0 ? nullptr : from.image + place + line.channel;
   }
   STEEP_HD Lines lines(int m, int all) const { return {line(m), m, all - m}; }
-  STEEP_HD Four four(const Lines& at, int k) const {
+  using Fours = typename FourOf<T>::type;
+  STEEP_HD Fours four(const Lines& at, int k) const {
     const Result from = result(k);
     if (whole) {
-      const float* const p = at.left > 0 ? find(at.line, from) : nullptr;
-      return p ? *reinterpret_cast<const Four*>(p) : Four{};
+      const T* const p = at.left > 0 ? find(at.line, from) : nullptr;
+      return p ? *reinterpret_cast<const Fours*>(p) : Fours{};
     }
-    Four y;
+    Fours y{};
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const float* const p = i < at.left ? find(line(at.m + i), from) : nullptr;
-      y.of[i] = p ? *p : 0.0f;
+      const T* const p = i < at.left ? find(line(at.m + i), from) : nullptr;
+      if (p) set(y, i, *p);
     }
     return y;
   }
 };
 // B(k, n) = filter n of result k
-struct Results {
+template <class T> struct Results {
   static constexpr bool kFastK = false;
+  using Number = T;
   struct Lines { int from, left; };
   Shape s;
   View dy;
@@ -278,15 +287,16 @@ struct Results {
       : s(shape), dy(up), of(portion), whole(shape.fours_of_filters(up)) {}
   STEEP_HD Results part(int z) const {
     Results b = in_group(*this, z % of.groups);
-    b.dy.data += of.first(z) * dy.ld;
+    b.dy = dy.from_row(of.first(z));
     return b;
   }
-  STEEP_HD const float* pixel(int k) const {
+  STEEP_HD const T* pixel(int k) const {
     const Divisor::Parts at = s.by_out_pixels.of(k);
-    return dy.data + at.quotient * dy.ld + static_cast<long>(at.rest) * s.filters * of.groups;
+    return numbers_of<T>(dy) + at.quotient * dy.ld +
+           static_cast<long>(at.rest) * s.filters * of.groups;
   }
   STEEP_HD Lines lines(int n, int all) const { return {s.first_filter() + n, all - n}; }
-  STEEP_HD Four four(const Lines& at, int k) const {
+  STEEP_HD typename FourOf<T>::type four(const Lines& at, int k) const {
     return four_at(pixel(k) + at.from, whole, at.left);
   }
 };

@@ -30,7 +30,7 @@ struct Changed {
 };
 
 // A block a row: its first thread finds the sample, and where it lies.
-template <class S, bool kChanged>
+template <class S, bool kChanged, class By>
 __global__ void __launch_bounds__(256)
     gather_rows(Now now, Deal deal, const S* data, long stride, Augmented augmented, int columns,
                 float scale, float shift, View out, bool first) {
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(256)
   const S* const from = data + place * static_cast<uint64_t>(stride);
   const auto write = [&](const auto& value) {
     for (int c = static_cast<int>(threadIdx.x); c < columns; c += static_cast<int>(blockDim.x))
-      out.data[r * out.ld + c] = fma_(scale, value(c), shift);
+      By::put(out, r * out.ld + c, fma_(scale, value(c), shift));
   };
   if constexpr (kChanged) {
     const Changed changed(augmented, row_of(now).epoch, sample);
@@ -63,7 +63,7 @@ struct Normal { float n; };  // no word: what a value is asked of says what it w
 
 // out(r, c) (+)= value(word, r, c), four columns and one Philox block a thread; or of a normal number, of the
 // words of a column and its neighbour.
-template <class Value> struct FourDrawn {
+template <class Value, class By> struct FourDrawn {
   Now now;
   Drawn drawn;
   View out;
@@ -85,23 +85,23 @@ template <class Value> struct FourDrawn {
   }
   template <class Number> __device__ __forceinline__ void write(Number n, int r, int c) const {
     if (c >= out.columns) return;
-    float* const p = out.data + r * out.ld + c;
+    const long place = r * out.ld + c;
     const float x = value(n, r, c);
-    *p = accumulate ? *p + x : x;
+    By::put(out, place, accumulate ? By::get(out, place) + x : x);
   }
 };
-template <class Value>
+template <class By = Floats, class Value>
 void each_drawn(const Place& at, const Drawn& drawn, const View& out, bool accumulate,
                 const Value& value) {
-  each(at, (out.columns + 3) / 4, FourDrawn<Value>{at.now, drawn, out, accumulate, value});
+  each(at, (out.columns + 3) / 4, FourDrawn<Value, By>{at.now, drawn, out, accumulate, value});
 }
 
-struct Kept {
+template <class By> struct Kept {
   View x;
   uint32_t threshold;
   float scale;
   STEEP_HD float operator()(uint32_t word, int r, int c) const {
-    return word >= threshold ? at(x, r, c) * scale : 0.0f;
+    return word >= threshold ? at<By>(x, r, c) * scale : 0.0f;
   }
 };
 struct KeptOfStep {
@@ -220,9 +220,14 @@ void gather(const Place& at, const Deal& deal, const Samples& from, const Augmen
   const dim3 block(from.columns <= 32 ? 32 : from.columns <= 256 ? 64 : 256);
   const bool changed = augmented.fill != nullptr;
   const auto go = [&]<class S>(const S*) {
-    start(at.stream, grid, block, changed ? gather_rows<S, true> : gather_rows<S, false>, at.now,
-          deal, static_cast<const S*>(from.data), from.stride, augmented, from.columns, scale,
-          shift, out, first);
+    with_storage(
+        [&]<class By>(By) {
+          start(at.stream, grid, block,
+                changed ? gather_rows<S, true, By> : gather_rows<S, false, By>, at.now, deal,
+                static_cast<const S*>(from.data), from.stride, augmented, from.columns, scale,
+                shift, out, first);
+        },
+        out);
   };
   switch (from.format) {
     case Format::UInt8: return go(static_cast<const uint8_t*>(nullptr));
@@ -235,7 +240,9 @@ void gather(const Place& at, const Deal& deal, const Samples& from, const Augmen
 
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
              const View& y, bool accumulate) {
-  each_drawn(at, drawn, y, accumulate, Kept{x, threshold, scale});
+  with_storage([&]<class By>(
+                   By) { each_drawn<By>(at, drawn, y, accumulate, Kept<By>{x, threshold, scale}); },
+               x, y);
 }
 
 void dropout_of_step(const Place& at, const Drawn& drawn, int scalar, const View& x, const View& y,

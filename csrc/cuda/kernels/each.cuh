@@ -27,45 +27,47 @@ template <class F> void each(const Place& at, int columns, const F& f) {
 }
 
 // y(r, c) (+)= value(r, c)
-template <class Value> struct Written {
+template <class Value, class By> struct Written {
   View y;
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int c) const {
-    float* const p = y.data + r * y.ld + c;
+    const long place = r * y.ld + c;
     const float x = value(r, c);
-    *p = accumulate ? *p + x : x;
+    By::put(y, place, accumulate ? By::get(y, place) + x : x);
   }
 };
-template <class Value>
+template <class By = Floats, class Value>
 void write_each(const Place& at, const View& y, bool accumulate, const Value& value) {
-  each(at, y.columns, Written<Value>{y, accumulate, value});
+  each(at, y.columns, Written<Value, By>{y, accumulate, value});
 }
 
 // The same by four neighbours, where value is whole() and y aligned: value.four(r, c).
-template <class Value> struct WrittenFours {
+template <class Value, class By> struct WrittenFours {
   View y;
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int quarter) const {
-    Four* const p = reinterpret_cast<Four*>(y.data + r * y.ld + 4L * quarter);
+    const long place = r * y.ld + 4L * quarter;
     Four x = value.four(r, 4 * quarter);
     if (accumulate) {
-      const Four old = *p;
+      const Four old = By::four(y, place);
 #pragma unroll
       for (int i = 0; i < 4; ++i) x.of[i] = old.of[i] + x.of[i];
     }
-    *p = x;
+    By::put_four(y, place, x);
   }
 };
-template <class Value>
+template <class By = Floats, class Value>
 void write_fours(const Place& at, const View& y, bool accumulate, const Value& value) {
-  if (y.columns % 4 != 0 || !aligned(y.data, y.ld) || !value.whole()) {
-    return write_each(at, y, accumulate, value);
+  if (y.columns % 4 != 0 || !aligned(y) || !value.whole()) {
+    return write_each<By>(at, y, accumulate, value);
   }
-  each(at, y.columns / 4, WrittenFours<Value>{y, accumulate, value});
+  each(at, y.columns / 4, WrittenFours<Value, By>{y, accumulate, value});
 }
 
-STEEP_HD float at(const View& x, int r, int c) { return x.data[r * x.ld + c]; }
+template <class By = Floats> STEEP_HD float at(const View& x, int r, int c) {
+  return By::get(x, r * x.ld + c);
+}
 
 }  // namespace steep::cuda

@@ -10,14 +10,11 @@ namespace {
 
 constexpr int kThreads = 256;
 
-// Sixteen bits that no type of C++ has.
+// Sixteen bits that no type of C++ has, beside those of storage.cuh.
 struct Half { uint16_t bits; };
-struct Brain { uint16_t bits; };
 
 template <class T> STEEP_HD T value_of(T x) { return x; }
-STEEP_HD float value_of(Brain x) {
-  return float_(static_cast<int32_t>(static_cast<uint32_t>(x.bits) << 16));
-}
+STEEP_HD float value_of(Brain x) { return widened(x); }
 STEEP_HD float value_of(Half x) {
   const uint32_t sign = (x.bits & 0x8000u) << 16, rest = x.bits & 0x7fffu;
   if (rest < 0x0400u) {  // in 2^-24

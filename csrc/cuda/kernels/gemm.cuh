@@ -10,7 +10,9 @@
 // reads them at once has, where k is fast,
 //   Four four(Line, int k, int left): elements k to k + 3, 0 from the `left`th on;
 // else Lines lines(int m, int all) of rows m to m + 3, and Four four(Lines, int k), 0 from row `all` on.
-// Who writes several n at once has float* place(m, n), float value(m, n, sum) and `aligned` in place of store.
+// Who writes several n at once has T* place(m, n), float value(m, n, sum) and `aligned` in place of store; T is
+// float or Brain.
+// An operand whose numbers are Brain says so by `Number`, and its fours are FourBrains: for tensor cores of bfloat16.
 //
 // The same on tensor cores: tensor.cuh; which of them: product.cuh.
 //
@@ -47,6 +49,13 @@ template <int TM, int TN, int TK, int RM, int RN> struct Tile {
   }
 };
 
+template <class Operand> struct NumberOf { using type = float; };
+template <class Operand>
+  requires requires { typename Operand::Number; }
+struct NumberOf<Operand> {
+  using type = typename Operand::Number;
+};
+
 // A side of tiles on their way: while one is summed the next two are in registers, all loads of each at once,
 // since one takes less time to sum than to come. A thread reads units: four neighbouring k of a line, or four
 // neighbouring lines at the k of one place. A warp's share of them is short along what is written to shared
@@ -71,10 +80,11 @@ template <class Tile, class Operand, int kSide> struct Ahead {
   }
   using Held = decltype(held(std::declval<const Operand&>()));
   static constexpr int kHeld = kFastK || kReadsLines ? 1 : 4;  // of a unit
+  using Fours = typename FourOf<typename NumberOf<Operand>::type>::type;
   const Operand& operand;
   const int t, first, sides, depths;
   Held lines[kLoads][kHeld];
-  Four of[2][kLoads][kFours];
+  Fours of[2][kLoads][kFours];
 
   STEEP_HD static int side(int u) {
     if constexpr (kFastK) {
@@ -106,13 +116,13 @@ template <class Tile, class Operand, int kSide> struct Ahead {
       }
     }
   }
-  __device__ __forceinline__ Four read(int i, int s, int k) const {
-    Four x;
+  __device__ __forceinline__ Fours read(int i, int s, int k) const {
     if constexpr (kReadsFours) {
-      return s < sides ? operand.four(lines[i][0], k, depths - k) : Four{};
+      return s < sides ? operand.four(lines[i][0], k, depths - k) : Fours{};
     } else if constexpr (kReadsLines) {
-      return k < depths ? operand.four(lines[i][0], k) : Four{};
+      return k < depths ? operand.four(lines[i][0], k) : Fours{};
     } else {
+      Four x;
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
         const int at = kFastK ? k + e : k;
@@ -152,17 +162,18 @@ template <int kRun, class Epilogue> __device__ __forceinline__ void put_results(
                                                                                 const float* sums) {
   if (r >= m) return;
   if constexpr (requires { e.place(r, c); }) {
-    struct alignas(4 * kRun) Run { float of[kRun]; };
+    using T = std::remove_pointer_t<decltype(e.place(r, c))>;
+    struct alignas(sizeof(T) * kRun) Run { T of[kRun]; };
     if (e.aligned && c + kRun <= n) {
       Run x;
 #pragma unroll
-      for (int i = 0; i < kRun; ++i) x.of[i] = e.value(r, c + i, sums[i]);
+      for (int i = 0; i < kRun; ++i) put(&x.of[i], e.value(r, c + i, sums[i]));
       *reinterpret_cast<Run*>(e.place(r, c)) = x;
       return;
     }
 #pragma unroll
     for (int i = 0; i < kRun; ++i)
-      if (c + i < n) *e.place(r, c + i) = e.value(r, c + i, sums[i]);
+      if (c + i < n) put(e.place(r, c + i), e.value(r, c + i, sums[i]));
   } else {
 #pragma unroll
     for (int i = 0; i < kRun; ++i)

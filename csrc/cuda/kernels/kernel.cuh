@@ -3,6 +3,7 @@
 #pragma once
 #include "base/math.h"
 #include "cuda/kernels/launch.h"
+#include "cuda/kernels/storage.cuh"
 
 // One object of shared memory; arrays too.
 #if !defined(STEEP_SHARED)
@@ -28,17 +29,20 @@ template <class T> using SharedType = T;
 constexpr unsigned kAll = 0xffffffffu;  // lanes
 constexpr int kHalf = 16;               // lanes that share a row, as the CPU's explicit ones do
 
-struct alignas(16) Four { float of[4]; };  // what a thread reads or writes at once
-// May fours be read from p on, and `step` further on?
-STEEP_HD bool aligned(const float* p, long step) {
-  return reinterpret_cast<unsigned long>(p) % 16 == 0 && step % 4 == 0;
-}
 // Four neighbours that start at p, of which there are `left`.
 STEEP_HD Four four_at(const float* p, bool aligned, int left) {
   if (aligned && left >= 4) return *reinterpret_cast<const Four*>(p);
   Four x;
 #pragma unroll
   for (int i = 0; i < 4; ++i) x.of[i] = i < left ? p[i] : 0.0f;
+  return x;
+}
+STEEP_HD FourBrains four_at(const Brain* p, bool aligned, int left) {
+  if (aligned && left >= 4) return *reinterpret_cast<const FourBrains*>(p);
+  FourBrains x{};
+#pragma unroll
+  for (int i = 0; i < 4; ++i)
+    if (i < left) set(x, i, p[i]);
   return x;
 }
 

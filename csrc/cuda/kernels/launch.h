@@ -67,10 +67,19 @@ struct Place {
   Products products = Products::Exact;
 };
 
-struct View {  // a tensor: rows of the batch
+// A tensor: rows of the batch. Where it is bfloat16, data points at such numbers and only storage.cuh may read them:
+// the plan gives them to kernels that do.
+struct View {
   float* data = nullptr;
   long ld = 0;
   int columns = 0;
+  bool bfloat16 = false;
+
+  STEEP_HD View from_row(long r) const {
+    View x = *this;
+    x.data += bfloat16 ? r * ld / 2 : r * ld;  // rows are whole lanes
+    return x;
+  }
 };
 
 struct Weight {  // a matrix as the Store has it

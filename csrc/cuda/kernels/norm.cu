@@ -53,33 +53,33 @@ template <int kTile> struct Spot {  // a channel of a sample
         there(c < channels), first(threadIdx.y == 0 && threadIdx.z == 0) {}
 };
 
-template <int kTile> __global__ void __launch_bounds__(Block<kTile>::threads)
+template <int kTile, class T> __global__ void __launch_bounds__(Block<kTile>::threads)
     sum_of_pixels(int pixels, int channels, View x, View out) {
   STEEP_SHARED(shared, typename Block<kTile>::template Partial<1>);
   const Spot<kTile> at(channels);
-  const float* const from = x.data + at.r * x.ld + at.c;
+  const T* const from = numbers_of<T>(x) + at.r * x.ld + at.c;
   float total[1];
   over_pixels(pixels, at.there, shared, total, [&](float* sums, int p) {
-    sums[0] = sums[0] + from[static_cast<long>(p) * channels];
+    sums[0] = sums[0] + widened(from[static_cast<long>(p) * channels]);
   });
   if (at.there && at.first) out.data[at.r * out.ld + at.c] = total[0];
 }
 
-template <int kTile> __global__ void __launch_bounds__(Block<kTile>::threads)
+template <int kTile, class T> __global__ void __launch_bounds__(Block<kTile>::threads)
     pixel_moments(Norm n, View x, View out) {
   STEEP_SHARED(shared, typename Block<kTile>::template Partial<1>);
   STEEP_SHARED(centers, float[kTile]);
   const Spot<kTile> at(n.channels);
-  const float* const from = x.data + at.r * x.ld + at.c;
+  const T* const from = numbers_of<T>(x) + at.r * x.ld + at.c;
   float total[1];
   over_pixels(n.pixels, at.there, shared, total, [&](float* sums, int p) {
-    sums[0] = sums[0] + from[static_cast<long>(p) * n.channels];
+    sums[0] = sums[0] + widened(from[static_cast<long>(p) * n.channels]);
   });
   if (at.first) centers[threadIdx.x] = total[0] / static_cast<float>(n.pixels);
   __syncthreads();
   const float center = centers[threadIdx.x];
   over_pixels(n.pixels, at.there, shared, total, [&](float* sums, int p) {
-    const float away = from[static_cast<long>(p) * n.channels] - center;
+    const float away = widened(from[static_cast<long>(p) * n.channels]) - center;
     sums[0] = fma_(away, away, sums[0]);
   });
   if (!at.first) return;
@@ -88,19 +88,20 @@ template <int kTile> __global__ void __launch_bounds__(Block<kTile>::threads)
   if (at.c < width) to[0] = at.there ? center : 0.0f, to[width] = at.there ? total[0] : 0.0f;
 }
 
-template <int kTile> __global__ void __launch_bounds__(Block<kTile>::threads)
+template <int kTile, class G, class T> __global__ void __launch_bounds__(Block<kTile>::threads)
     pixel_sums(Norm n, View dy, View x, View statistics, View out) {
   STEEP_SHARED(shared, typename Block<kTile>::template Partial<2>);
   const Spot<kTile> at(n.channels);
-  const float *const up = dy.data + at.r * dy.ld + at.c, *const in = x.data + at.r * x.ld + at.c;
+  const G* const up = numbers_of<G>(dy) + at.r * dy.ld + at.c;
+  const T* const in = numbers_of<T>(x) + at.r * x.ld + at.c;
   const float* const of = row_of(n, statistics, at.r) + at.c;
   const long width = padded(n.channels);
   const float center = at.there ? of[0] : 0.0f;
   float total[2];
   over_pixels(n.pixels, at.there, shared, total, [&](float* sums, int p) {
-    const float g = up[static_cast<long>(p) * n.channels];
+    const float g = widened(up[static_cast<long>(p) * n.channels]);
     sums[0] = sums[0] + g;
-    sums[1] = fma_(g, in[static_cast<long>(p) * n.channels] - center, sums[1]);
+    sums[1] = fma_(g, widened(in[static_cast<long>(p) * n.channels]) - center, sums[1]);
   });
   if (!at.first || at.c >= width) return;
   float* const to = out.data + at.r * out.ld + at.c;
@@ -208,12 +209,17 @@ dim3 groups(const Place& at, const Norm& n) {
 }  // namespace
 
 void sum_pixels(const Place& at, int pixels, int channels, const View& x, const View& sums) {
-  over_samples(
-      at, channels, [](auto tile) { return sum_of_pixels<tile()>; }, pixels, channels, x, sums);
+  with_number(x, [&]<class T>(T) {
+    over_samples(
+        at, channels, [](auto tile) { return sum_of_pixels<tile(), T>; }, pixels, channels, x,
+        sums);
+  });
 }
 
 void moments(const Place& at, const Norm& n, const View& x, const View& out) {
-  over_samples(at, n.channels, [](auto tile) { return pixel_moments<tile()>; }, n, x, out);
+  with_number(x, [&]<class T>(T) {
+    over_samples(at, n.channels, [](auto tile) { return pixel_moments<tile(), T>; }, n, x, out);
+  });
 }
 
 void statistics(const Place& at, const Norm& n, const View& moments, const float* scale,
@@ -224,8 +230,13 @@ void statistics(const Place& at, const Norm& n, const View& moments, const float
 
 void norm_sums(const Place& at, const Norm& n, const View& dy, const View& x,
                const View& statistics, const View& sums) {
-  over_samples(
-      at, n.channels, [](auto tile) { return pixel_sums<tile()>; }, n, dy, x, statistics, sums);
+  with_number(dy, [&]<class G>(G) {
+    with_number(x, [&]<class T>(T) {
+      over_samples(
+          at, n.channels, [](auto tile) { return pixel_sums<tile(), G, T>; }, n, dy, x, statistics,
+          sums);
+    });
+  });
 }
 
 void norm_means(const Place& at, const Norm& n, const View& sums, const View& statistics,

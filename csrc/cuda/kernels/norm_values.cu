@@ -21,11 +21,13 @@ struct Frozen {
 // May these be read four channels at once?
 template <class... Views>
 bool all_aligned(const Norm& n, const float* row, const Views&... views) {
-  return n.channels % 4 == 0 && aligned(row, 0) && (aligned(views.data, views.ld) && ...);
+  return n.channels % 4 == 0 && aligned(row, 0) && (aligned(views) && ...);
 }
 STEEP_HD Four four_of(const float* p) { return *reinterpret_cast<const Four*>(p); }
-STEEP_HD Four four_of(const View& x, int r, int c) { return four_of(x.data + r * x.ld + c); }
-struct Normalized {
+template <class By> STEEP_HD Four four_of(const View& x, int r, int c) {
+  return By::four(x, r * x.ld + c);
+}
+template <class By> struct Normalized {
   Norm n;
   View x, statistics, residual;
   const float* shift;
@@ -35,9 +37,9 @@ struct Normalized {
   STEEP_HD Four four(int r, int c) const {
     const int k = by_channels.of(c).rest;
     const float* const of = row_of(n, statistics, r) + k;
-    const Four in = four_of(x, r, c), mean = four_of(of),
+    const Four in = four_of<By>(x, r, c), mean = four_of(of),
                scale = four_of(of + 2 * padded(n.channels)), moved = four_of(shift + k),
-               with = residual.data ? four_of(residual, r, c) : Four{};
+               with = residual.data ? four_of<By>(residual, r, c) : Four{};
     Four y;
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
@@ -50,12 +52,12 @@ struct Normalized {
   STEEP_HD float operator()(int r, int c) const {
     const int k = c % n.channels;
     const float* const of = row_of(n, statistics, r) + k;
-    const float y = fma_(at(x, r, c) - of[0], of[2 * padded(n.channels)], shift[k]);
-    const float sum = residual.data ? y + at(residual, r, c) : y;
+    const float y = fma_(at<By>(x, r, c) - of[0], of[2 * padded(n.channels)], shift[k]);
+    const float sum = residual.data ? y + at<By>(residual, r, c) : y;
     return relu ? relu_(sum) : sum;
   }
 };
-struct NormalizedGrad {
+template <class By> struct NormalizedGrad {
   Norm n;
   View dy, x, statistics, means;
   Divisor by_channels;
@@ -64,14 +66,14 @@ struct NormalizedGrad {
     const int k = by_channels.of(c).rest;
     const long width = padded(n.channels);
     const float *const of = row_of(n, statistics, r) + k, *const by = row_of(n, means, r) + k;
-    const Four up = four_of(dy, r, c), scale = four_of(of + 2 * width), mean = four_of(of);
+    const Four up = four_of<By>(dy, r, c), scale = four_of(of + 2 * width), mean = four_of(of);
     Four y;
     if (!means.data) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) y.of[i] = scale.of[i] * up.of[i];
       return y;
     }
-    const Four in = four_of(x, r, c), slope = four_of(by + width), center = four_of(by);
+    const Four in = four_of<By>(x, r, c), slope = four_of(by + width), center = four_of(by);
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       y.of[i] = scale.of[i] * fma_(mean.of[i] - in.of[i], slope.of[i], up.of[i] - center.of[i]);
@@ -82,10 +84,10 @@ struct NormalizedGrad {
     const int k = c % n.channels;
     const long width = padded(n.channels);
     const float* const of = row_of(n, statistics, r) + k;
-    const float scale = of[2 * width], g = at(dy, r, c);
+    const float scale = of[2 * width], g = at<By>(dy, r, c);
     if (!means.data) return scale * g;
     const float* const by = row_of(n, means, r) + k;
-    return scale * fma_(of[0] - at(x, r, c), by[width], g - by[0]);
+    return scale * fma_(of[0] - at<By>(x, r, c), by[width], g - by[0]);
   }
 };
 
@@ -145,13 +147,23 @@ void frozen_statistics(const Place& at, const Norm& n, const float* scale, const
 
 void normalize(const Place& at, const Norm& n, const View& x, const View& statistics,
                const float* shift, const View& residual, bool relu, const View& y) {
-  write_fours(at, y, false,
-              Normalized{n, x, statistics, residual, shift, relu, Divisor(n.channels)});
+  with_storage(
+      [&]<class By>(By) {
+        write_fours<By>(
+            at, y, false,
+            Normalized<By>{n, x, statistics, residual, shift, relu, Divisor(n.channels)});
+      },
+      x, residual, y);
 }
 
 void norm_grad(const Place& at, const Norm& n, const View& dy, const View& x,
                const View& statistics, const View& means, const View& dx, bool accumulate) {
-  write_fours(at, dx, accumulate, NormalizedGrad{n, dy, x, statistics, means, Divisor(n.channels)});
+  with_storage(
+      [&]<class By>(By) {
+        write_fours<By>(at, dx, accumulate,
+                        NormalizedGrad<By>{n, dy, x, statistics, means, Divisor(n.channels)});
+      },
+      dy, x, dx);
 }
 
 void check_running(const Place& at, const Running& r, const View& statistics) {

@@ -7,23 +7,45 @@ namespace steep::cuda {
 
 namespace {
 
-template <class F> struct Value {
+template <class F, class By> struct Value {
   View x;
   float alpha;
   STEEP_HD float operator()(int r, int c) const {
-    return F::template value<float>(at(x, r, c), alpha);
+    return F::template value<float>(at<By>(x, r, c), alpha);
   }
 };
-template <class F> struct Grad {
+template <class F, class By> struct Grad {
   View dy, stored;
   float alpha;
   STEEP_HD float operator()(int r, int c) const {
-    return F::template grad<float>(at(dy, r, c), at(stored, r, c), alpha);
+    return F::template grad<float>(at<By>(dy, r, c), at<By>(stored, r, c), alpha);
   }
 };
-struct Sum {
+template <class By> struct Sum {
   View a, b;
-  STEEP_HD float operator()(int r, int c) const { return at(a, r, c) + at(b, r, c); }
+  STEEP_HD float operator()(int r, int c) const { return at<By>(a, r, c) + at<By>(b, r, c); }
+};
+// Two numbers of bfloat16 are half of what a thread may read at once: it takes four.
+struct SumOfFours : Sum<Either> {
+  bool whole() const { return aligned(a) && aligned(b); }
+  STEEP_HD Four four(int r, int c) const {
+    const Four x = Either::four(a, r * a.ld + c), y = Either::four(b, r * b.ld + c);
+    Four sum;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) sum.of[i] = x.of[i] + y.of[i];
+    return sum;
+  }
+};
+struct ReluGradOfFours : Grad<activations::ReLU, Either> {
+  bool whole() const { return aligned(dy) && aligned(stored); }
+  STEEP_HD Four four(int r, int c) const {
+    const Four up = Either::four(dy, r * dy.ld + c), of = Either::four(stored, r * stored.ld + c);
+    Four down;
+#pragma unroll
+    for (int i = 0; i < 4; ++i)
+      down.of[i] = activations::ReLU::grad<float>(up.of[i], of.of[i], alpha);
+    return down;
+  }
 };
 struct Difference {
   View a, b;
@@ -51,10 +73,19 @@ struct Smaller {
     return x < y || x != x ? x : y;
   }
 };
-struct Map {
+template <class By> struct Map {
   View x;
   float scale, shift;
-  STEEP_HD float operator()(int r, int c) const { return fma_(scale, at(x, r, c), shift); }
+  STEEP_HD float operator()(int r, int c) const { return fma_(scale, at<By>(x, r, c), shift); }
+};
+struct MapOfFours : Map<Either> {
+  bool whole() const { return aligned(x); }
+  STEEP_HD Four four(int r, int c) const {
+    Four y = Either::four(x, r * x.ld + c);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) y.of[i] = fma_(scale, y.of[i], shift);
+    return y;
+  }
 };
 struct MapOfStep {
   Now now;
@@ -79,16 +110,16 @@ struct RowTimes {
   STEEP_HD float operator()(int r, int c) const { return at(x, r, c) * row[c % period]; }
 };
 
-struct Copied {  // a column of the copy is one of each pixel's
+template <class By> struct Copied {  // a column of the copy is one of each pixel's
   Columns which;
   View x, y;
   bool accumulate;
   STEEP_HD void operator()(int r, int c) const {
     const int pixel = c / which.columns, column = c % which.columns;
     const int from = pixel * (x.columns / which.pixels) + which.from + column;
-    float* const to = y.data + r * y.ld + pixel * (y.columns / which.pixels) + which.to + column;
-    const float value = at(x, r, from);
-    *to = accumulate ? *to + value : value;
+    const long to = r * y.ld + pixel * (y.columns / which.pixels) + which.to + column;
+    const float value = at<By>(x, r, from);
+    By::put(y, to, accumulate ? By::get(y, to) + value : value);
   }
 };
 
@@ -98,7 +129,7 @@ STEEP_HD int outside(const Frame& f, int c) {
   const int i = pixel / f.small[1] + f.before[0], j = pixel % f.small[1] + f.before[1];
   return (i * f.large[1] + j) * f.large[2] + channel + f.before[2];
 }
-struct Padded {
+template <class By> struct Padded {
   Frame f;
   View x;
   STEEP_HD float operator()(int r, int c) const {
@@ -106,18 +137,18 @@ struct Padded {
     const int i = pixel / f.large[1] - f.before[0], j = pixel % f.large[1] - f.before[1];
     const bool inside = channel >= 0 && channel < f.small[2] && i >= 0 && i < f.small[0] &&
                         j >= 0 && j < f.small[1];
-    return inside ? at(x, r, (i * f.small[1] + j) * f.small[2] + channel) : 0.0f;
+    return inside ? at<By>(x, r, (i * f.small[1] + j) * f.small[2] + channel) : 0.0f;
   }
 };
-struct Cropped {
+template <class By> struct Cropped {
   Frame f;
   View x;
-  STEEP_HD float operator()(int r, int c) const { return at(x, r, outside(f, c)); }
+  STEEP_HD float operator()(int r, int c) const { return at<By>(x, r, outside(f, c)); }
 };
 
 using Activate = void (*)(const Place&, float, const View&, const View&);
 template <class F> void value_of(const Place& p, float alpha, const View& x, const View& y) {
-  write_each(p, y, false, Value<F>{x, alpha});
+  with_storage([&]<class By>(By) { write_each<By>(p, y, false, Value<F, By>{x, alpha}); }, x, y);
 }
 template <class... F> Activate value_by(int index, List<F...>) {
   static constexpr Activate all[] = {value_of<F>...};
@@ -127,7 +158,15 @@ using ActivateGrad = void (*)(const Place&, float, const View&, const View&, con
 template <class F>
 void grad_of(const Place& p, float alpha, const View& dy, const View& stored, const View& dx,
              bool accumulate) {
-  write_each(p, dx, accumulate, Grad<F>{dy, stored, alpha});
+  with_storage(
+      [&]<class By>(By) {
+        const Grad<F, By> grad{dy, stored, alpha};
+        if constexpr (std::is_same_v<Grad<F, By>, Grad<activations::ReLU, Either>>)
+          write_fours<By>(p, dx, accumulate, ReluGradOfFours{grad});
+        else
+          write_each<By>(p, dx, accumulate, grad);
+      },
+      dy, stored, dx);
 }
 template <class... F> ActivateGrad grad_by(int index, List<F...>) {
   static constexpr ActivateGrad all[] = {grad_of<F>...};
@@ -180,10 +219,20 @@ void activate_grad(const Place& at, int f, float alpha, const View& dy, const Vi
   grad_by(f, activations::All{})(at, alpha, dy, stored, dx, accumulate);
 }
 
+namespace {
+
+void add(const Place& at, const View& a, const View& b, const View& y, bool accumulate) {
+  a.bfloat16 || b.bfloat16 || y.bfloat16
+      ? write_fours<Either>(at, y, accumulate, SumOfFours{{a, b}})
+      : write_each(at, y, accumulate, Sum<Floats>{a, b});
+}
+
+}  // namespace
+
 void combine(const Place& at, Pair how, const View& a, const View& b, const View& y,
              bool accumulate) {
   switch (how) {
-    case Pair::kAdd: return write_each(at, y, accumulate, Sum{a, b});
+    case Pair::kAdd: return add(at, a, b, y, accumulate);
     case Pair::kSubtract: return write_each(at, y, accumulate, Difference{a, b});
     case Pair::kMultiply: return write_each(at, y, accumulate, Product{a, b});
     case Pair::kDivide: return write_each(at, y, accumulate, Quotient{a, b});
@@ -194,7 +243,10 @@ void combine(const Place& at, Pair how, const View& a, const View& b, const View
 
 void affine(const Place& at, const Line& line, const View& x, const View& y, bool accumulate) {
   if (line.scalar >= 0) return write_each(at, y, accumulate, MapOfStep{at.now, x, line});
-  write_each(at, y, accumulate, Map{x, static_cast<float>(line.scale), line.shift});
+  const float scale = static_cast<float>(line.scale);
+  x.bfloat16 || y.bfloat16
+      ? write_fours<Either>(at, y, accumulate, MapOfFours{{x, scale, line.shift}})
+      : write_each(at, y, accumulate, Map<Floats>{x, scale, line.shift});
 }
 
 void add_row(const Place& at, const View& x, const float* row, int period, const View& y) {
@@ -208,15 +260,20 @@ void multiply_row(const Place& at, const View& x, const float* row, int period, 
 
 void copy_columns(const Place& at, const Columns& which, const View& x, const View& y,
                   bool accumulate) {
-  each(at, which.columns * which.pixels, Copied{which, x, y, accumulate});
+  with_storage(
+      [&]<class By>(By) {
+        each(at, which.columns * which.pixels, Copied<By>{which, x, y, accumulate});
+      },
+      x, y);
 }
 
 void pad(const Place& at, const Frame& frame, const View& x, const View& y) {
-  write_each(at, y, false, Padded{frame, x});
+  with_storage([&]<class By>(By) { write_each<By>(at, y, false, Padded<By>{frame, x}); }, x, y);
 }
 
 void crop(const Place& at, const Frame& frame, const View& x, const View& y, bool accumulate) {
-  write_each(at, y, accumulate, Cropped{frame, x});
+  with_storage([&]<class By>(By) { write_each<By>(at, y, accumulate, Cropped<By>{frame, x}); }, x,
+               y);
 }
 
 void softmax(const Place& at, int positions, const View& x, const View& y) {

@@ -67,13 +67,24 @@ void run_tensor(cudaStream_t stream, const Sizes& s, const A& a, const B& b, con
   with_tile<TensorTile<F, 128, 128, 8, 4>, TensorTile<F, 64, 64, 16, 4>, Small>(s, run);
 }
 
-template <class A, class B, class Epilogue, class Sums = NothingSummed>
-void run_product(const Place& at, const Sizes& s, const A& a, const B& b, const Epilogue& e,
-                 const Sums& sums = {}) {
+template <class A, class B, class Epilogue, class Sums>
+void run_floats(const Place& at, const Sizes& s, const A& a, const B& b, const Epilogue& e,
+                const Sums& sums) {
   switch (at.products) {
     case Products::Exact: return run_exact(at.stream, s, a, b, e, sums);
     case Products::TF32: return run_tensor<TF32>(at.stream, s, a, b, e, sums);
     case Products::BFloat16: return run_tensor<BFloat16>(at.stream, s, a, b, e, sums);
+  }
+}
+
+// Tensors of bfloat16 are there in the mode of that name only.
+template <class A, class B, class Epilogue, class Sums = NothingSummed>
+void run_product(const Place& at, const Sizes& s, const A& a, const B& b, const Epilogue& e,
+                 const Sums& sums = {}) {
+  if constexpr (std::is_same_v<typename NumberOf<A>::type, Brain>) {
+    run_tensor<BFloat16>(at.stream, s, a, b, e, sums);
+  } else {
+    run_floats(at, s, a, b, e, sums);
   }
 }
 

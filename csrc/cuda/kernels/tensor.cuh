@@ -37,13 +37,7 @@ struct BFloat16 {
   static constexpr int kNumbers = 2;
   using Numbers = float[kNumbers];
   static __device__ __forceinline__ uint32_t word(const Numbers& x) {
-#if defined(__CUDACC__)
-    uint32_t bits;
-    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(bits) : "f"(x[1]), "f"(x[0]));
-    return bits;
-#else
-    return emulation::rounded_bf16(x[1]) << 16 | emulation::rounded_bf16(x[0]);
-#endif
+    return rounded_pair(x[0], x[1]);
   }
   static __device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4],
                                                   const uint32_t (&b)[2]) {
@@ -85,6 +79,23 @@ template <class F, int TM, int TN, int TW, int WX> struct TensorTile {
       run.of[w] = F::word(of);
     }
     *reinterpret_cast<Run*>(&to[side][k / F::kNumbers]) = run;
+  }
+  // Numbers that are rounded already.
+  template <class Side>
+  static __device__ __forceinline__ void put_depths(Side& to, int side, int k,
+                                                    const FourBrains& x) {
+    static_assert(F::kNumbers == 2);
+    *reinterpret_cast<FourBrains*>(&to[side][k / 2]) = x;
+  }
+  template <class Side> static __device__ __forceinline__ void put_sides(
+      Side& to, int side, int k, const FourBrains (&x)[F::kNumbers]) {
+    static_assert(F::kNumbers == 2);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const int shift = 16 * (i % 2);
+      to[side + i][k / 2] =
+          (x[0].of[i / 2] >> shift & 0xffffu) | (x[1].of[i / 2] >> shift & 0xffffu) << 16;
+    }
   }
   template <class Side> static __device__ __forceinline__ void put_sides(
       Side& to, int side, int k, const Four (&x)[F::kNumbers]) {

@@ -2,6 +2,7 @@
 // of all rows one after the other; and which units give nothing. Lengths of parameters are in records.cu.
 #include "cuda/kernels/kernel.cuh"
 #include "cuda/kernels/records.h"
+#include "cuda/kernels/storage.cuh"
 
 namespace steep::cuda {
 
@@ -17,13 +18,13 @@ __global__ void __launch_bounds__(kBlock) sum_row(int rows, WatchedOp op, View o
   const int lane = static_cast<int>(threadIdx.x) % kHalf;
   const int r = static_cast<int>((blockIdx.x * kBlock + threadIdx.x) / kHalf);
   const bool there = r < rows;
-  const float* const x = out.data + (there ? r : 0) * out.ld;
-  const float pivot = x[0];
+  const long from = (there ? r : 0) * out.ld;
+  const float pivot = Either::get(out, from);
   const int n = there ? op.width : 0, whole = n / kHalf * kHalf;
   double sum = 0, squares = 0;
   int saturated = 0;
   const auto look = [&](int c, float& to, float& square) {
-    const float value = x[c], apart = value - pivot;
+    const float value = Either::get(out, from + c), apart = value - pivot;
     to += apart;
     square = fma_(apart, apart, square);
     saturated += op.saturates && (value <= op.low || value >= op.high) ? 1 : 0;
@@ -61,7 +62,7 @@ __global__ void __launch_bounds__(kColumns* kStrips)
   unsigned seen = 0;
   for (int r = strip; r < rows && (seen & kExponent) == 0; r += kStrips)
 #pragma unroll 8
-    for (int i = c; i < last; i += op.channels) seen |= bits_(out.data[r * out.ld + i]);
+    for (int i = c; i < last; i += op.channels) seen |= bits_(Either::get(out, r * out.ld + i));
   found[strip][column] = seen & kExponent;
   __syncthreads();
   if (strip > 0 || c >= op.channels) return;

@@ -42,15 +42,15 @@ template <class F> STEEP_HD void over_windows(const Window& w, const Pixel& at, 
   }
 }
 
-struct Largest {
+template <class By> struct Largest {
   Window w;
   View x;
   STEEP_HD float operator()(int r, int e) const {
     const int n = static_cast<int>(w.channels), c = e % n;
-    const float* const from = x.data + r * x.ld + c;
+    const long from = r * x.ld + c;
     float top = -__builtin_huge_valf(), nan = 0;
     from_last(w, Pixel(e / n, w.out[1]), [&](int pixel) {
-      const float v = from[static_cast<long>(pixel) * n];
+      const float v = By::get(x, from + static_cast<long>(pixel) * n);
       top = top > v ? top : v;  // a NaN may come and go: see nan
       nan = v == v ? nan : v;
     });
@@ -59,31 +59,30 @@ struct Largest {
 };
 
 // y is a copy of the first largest element, so comparing bits finds it, NaN included.
-struct LargestGrad {
+template <class By> struct LargestGrad {
   Window w;
   View x, y, dy, dx;
   bool accumulate;
   STEEP_HD void operator()(int r, int e) const {
     const int n = static_cast<int>(w.channels), c = e % n;
-    const float *const in = x.data + r * x.ld + c, *const out = y.data + r * y.ld + c;
-    const float* const up = dy.data + r * dy.ld + c;
-    float* const to = dx.data + r * dx.ld + e;
-    const uint32_t mine = bits_(in[e - c]);
-    float sum = accumulate ? *to : 0.0f;
+    const long in = r * x.ld + c, out = r * y.ld + c, up = r * dy.ld + c, to = r * dx.ld + e;
+    const uint32_t mine = bits_(By::get(x, in + e - c));
+    float sum = accumulate ? By::get(dx, to) : 0.0f;
     over_windows(w, Pixel(e / n, w.in[1]), [&](int window, int a, int b) {
-      const uint32_t top = bits_(out[static_cast<long>(window) * n]);
+      const uint32_t top = bits_(By::get(y, out + static_cast<long>(window) * n));
       if (top != mine || earlier(in, Pixel(window, w.out[1]), top, a, b)) return;
-      sum += up[static_cast<long>(window) * n];
+      sum += By::get(dy, up + static_cast<long>(window) * n);
     });
-    *to = sum;
+    By::put(dx, to, sum);
   }
   // Has a tap before (a, b) the same bits?
-  STEEP_HD bool earlier(const float* in, const Pixel& at, uint32_t top, int a, int b) const {
+  STEEP_HD bool earlier(long in, const Pixel& at, uint32_t top, int a, int b) const {
     const int wide = static_cast<int>(w.kernel[1]);
     for (int tap = 0; tap < a * wide + b; ++tap) {
-      const int y = seen(w, 0, at.y, tap / wide), x = seen(w, 1, at.x, tap % wide);
-      if (y < 0 || x < 0) continue;
-      if (bits_(in[static_cast<long>(in_image(w, y, x)) * w.channels]) == top) return true;
+      const int down = seen(w, 0, at.y, tap / wide), across = seen(w, 1, at.x, tap % wide);
+      if (down < 0 || across < 0) continue;
+      const long pixel = static_cast<long>(in_image(w, down, across)) * w.channels;
+      if (bits_(By::get(x, in + pixel)) == top) return true;
     }
     return false;
   }
@@ -99,36 +98,35 @@ STEEP_HD float share_of(const Window& w, bool count_padding, const Pixel& at) {
 }
 
 // Summed row by row, so that rounding grows with height + width of a window.
-struct Mean {
+template <class By> struct Mean {
   Window w;
   bool count_padding;
   View x;
   STEEP_HD float operator()(int r, int e) const {
     const int n = static_cast<int>(w.channels);
     const Pixel at(e / n, w.out[1]);
-    const float* const from = x.data + r * x.ld + e % n;
+    const long from = r * x.ld + e % n;
     float total = 0, row = 0;
     row_by_row(
-        w, at, [&](int pixel) { row = row + from[static_cast<long>(pixel) * n]; },
+        w, at, [&](int pixel) { row = row + By::get(x, from + static_cast<long>(pixel) * n); },
         [&] { total = total + row, row = 0; });
     return total * share_of(w, count_padding, at);
   }
 };
-struct MeanGrad {
+template <class By> struct MeanGrad {
   Window w;
   bool count_padding;
   View dy, dx;
   bool accumulate;
   STEEP_HD void operator()(int r, int e) const {
     const int n = static_cast<int>(w.channels);
-    const float* const up = dy.data + r * dy.ld + e % n;
-    float* const to = dx.data + r * dx.ld + e;
-    float sum = accumulate ? *to : 0.0f;
+    const long up = r * dy.ld + e % n, to = r * dx.ld + e;
+    float sum = accumulate ? By::get(dx, to) : 0.0f;
     over_windows(w, Pixel(e / n, w.in[1]), [&](int window, int, int) {
       const float share = share_of(w, count_padding, Pixel(window, w.out[1]));
-      sum = sum + up[static_cast<long>(window) * n] * share;
+      sum = sum + By::get(dy, up + static_cast<long>(window) * n) * share;
     });
-    *to = sum;
+    By::put(dx, to, sum);
   }
 };
 
@@ -203,21 +201,28 @@ struct NormedGrad {
 }  // namespace
 
 void max_pool(const Place& at, const Window& w, const View& x, const View& y) {
-  write_each(at, y, false, Largest{w, x});
+  with_storage([&]<class By>(By) { write_each<By>(at, y, false, Largest<By>{w, x}); }, x, y);
 }
 
 void max_pool_grad(const Place& at, const Window& w, const View& x, const View& y, const View& dy,
                    const View& dx, bool accumulate) {
-  each(at, dx.columns, LargestGrad{w, x, y, dy, dx, accumulate});
+  with_storage(
+      [&]<class By>(By) { each(at, dx.columns, LargestGrad<By>{w, x, y, dy, dx, accumulate}); }, x,
+      y, dy, dx);
 }
 
 void avg_pool(const Place& at, const Window& w, bool count_padding, const View& x, const View& y) {
-  write_each(at, y, false, Mean{w, count_padding, x});
+  with_storage([&]<class By>(By) { write_each<By>(at, y, false, Mean<By>{w, count_padding, x}); },
+               x, y);
 }
 
 void avg_pool_grad(const Place& at, const Window& w, bool count_padding, const View& dy,
                    const View& dx, bool accumulate) {
-  each(at, dx.columns, MeanGrad{w, count_padding, dy, dx, accumulate});
+  with_storage(
+      [&]<class By>(By) {
+        each(at, dx.columns, MeanGrad<By>{w, count_padding, dy, dx, accumulate});
+      },
+      dy, dx);
 }
 
 void upsample(const Place& at, const Enlarged& by, const View& x, const View& y) {

@@ -92,6 +92,7 @@ class Trainer(Fitting, Derivatives):
         ``"float32"``, or ``"float64"``: half as many numbers in a vector and twice the bytes. With
         ``device="cuda"`` also ``"tf32"`` or ``"bfloat16"``: products and convolutions are made by
         tensor cores, which round both factors to 11 or 8 bits; sums, weights and slots are float32.
+        In the latter images and their gradients are kept in it where all that meets them can.
     device
         ``"cpu"``, or ``"cuda"`` for an NVIDIA GPU in a build that has it: float32, and for networks
         of dense layers the same bytes as on a CPU with AVX2. The network moves there.
