@@ -67,9 +67,12 @@ RULES = {
 }  # fmt: skip
 
 
+BLOCKS = [(1, 1), (3, 17), (64, 33), (65, 40), (300, 50)]
+
+
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 17), (64, 33), (65, 40), (300, 50)])
+@pytest.mark.parametrize(("inputs", "outputs"), BLOCKS)
 def test_blocks_of_every_size(inputs, outputs, rule, precision):
     """Squares are added in the format of the weights, a few at a time, and these in double."""
     random = np.random.default_rng(inputs)
@@ -85,12 +88,32 @@ def test_blocks_of_every_size(inputs, outputs, rule, precision):
         after = made.net.state_dict()
         for name, own in recorder.parameters.items():
             moved = after[name].astype(np.float64) - before[name]
-            tight = TIGHT[precision] + 2.0**-23 * (precision == "float32")
+            tight = 2 * TIGHT[precision]  # of 32 numbers
             assert own["weight_norm"][step] == pytest.approx(length(before[name]), tight)
             assert own["update_norm"][step] == pytest.approx(length(moved), tight)
             if rule != "nesterov":  # whose gradient is that of a point ahead
                 rough = 1e-5 if precision == "float32" else 1e-10
                 assert own["gradient_norm"][step] == pytest.approx(length(gradients[name]), rough)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(("inputs", "outputs"), [*BLOCKS, (16, 16), (32, 16), (48, 16), (80, 1)])
+def test_lengths_by_which_blocks_of_every_size_are_clipped(inputs, outputs, precision):
+    """The vectors of a block take turns in four sums: of one vector, of each rest, of many."""
+    random = np.random.default_rng(inputs)
+    X, y = random.standard_normal((8, inputs)), random.standard_normal((8, outputs))
+    net = steep.Sequential(layers.Dense(outputs, name="a"))
+    made = steep.Trainer(net, "mse", optimizers.SGD(1), clip_norm=0.01, precision=precision)
+    recorder = Recorder()
+    made.net.build((inputs,), seed=2)
+    gradients = made.gradients(X, y)[1]
+    made.fit(X, y, batch_size=8, shuffle=False, progress=False, record=recorder)
+    whole = length(np.concatenate([g.ravel() for g in gradients.values()]))
+    rough = 1e-5 if precision == "float32" else 1e-10
+    for name, own in recorder.parameters.items():
+        norm = length(gradients[name])
+        assert own["gradient_norm"][0] == pytest.approx(norm, rough)
+        assert own["clipped_norm"][0] == pytest.approx(norm * 0.01 / whole, rough)
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e-24, 1e-19, 1e-12, 1.0, 1e12, 1e17])
