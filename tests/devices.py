@@ -20,7 +20,8 @@ IMAGES = (
     "pixels/",
     "zoo/",
     "two inputs",
-    "dense/realmlp",  # whose waves are a grouped convolution
+    "dense/realmlp",  # whose waves are a grouped convolution ...
+    "dense/bins",  # ... and so are bins
     "dense/patches",
 )
 

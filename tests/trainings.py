@@ -290,6 +290,7 @@ def _flat():
             layers.PeriodicEmbedding(), layers.FeatureScale(), layers.Dense(40, ntk=True),
             layers.ParametricActivation("mish"), layers.Dropout(steep.schedules.Linear(0.5, 0, 9)),
         ),
+        "dense/bins": lambda: dense(layers.PiecewiseEmbedding(), layers.Dense(40, "relu")),
         "dense/waves": lambda: dense(layers.Dense(40, "sin"), layers.Dense(20, "cos")),
         "dense/rescaled": lambda: dense(layers.Rescale(3.0, -1.0), layers.Normalize([0.3] * 33,
                                                                                     [2.0] * 33)),

@@ -68,7 +68,7 @@ def test_f37_positions_of_columns_are_ints(tmp_path):
     assert data.read_csv(path, "1", drop=(2,)).features == ("a",)
     assert data.read_csv(path, "b", drop=2).features == ("a",)
     for wrong in (True, 1.5, None, np.array(2.5)):
-        with pytest.raises(TypeError, match="target must be an int"):
+        with pytest.raises(TypeError, match="target must be a column's name or its position"):
             data.read_csv(path, wrong)
     for wrong in (3, -4, 2**31, 2**64, -(2**64), "d"):
         with pytest.raises(ValueError, match=r"no target column .*the columns are 'a', 'b', 'c'"):

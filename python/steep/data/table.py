@@ -372,12 +372,12 @@ def position(frame: Frame, column: str | int, role: str) -> int:
             what = f"{role} {column!r} names {many} columns. Say its position, from 0."
             raise ValueError(f"{frame.source}: {what}")
         return names.index(column)
-    if not isinstance(column, str) and not hasattr(column, "__index__"):
-        kind = type(column).__name__
-        what = f"{role} must be a column's name or its position, got {column!r} ({kind})"
-        raise TypeError(f"{frame.source}: {what}; {columns_of(frame)}.")
     try:  # text may be a position, too: the command line has nothing else
         at = int(column) if isinstance(column, str) else whole(frame.source, role, column, -_MANY)
+    except TypeError:
+        kind = type(column).__name__
+        what = f"{role} must be a column's name or its position, got {column!r} ({kind})"
+        raise TypeError(f"{frame.source}: {what}; {columns_of(frame)}.") from None
     except ValueError:
         at = len(names)
     if -len(names) <= at < len(names):
