@@ -504,6 +504,8 @@ def normalized(twin, node, x, mean, var):
     v = ((x - m) ** 2).mean(axes)
     # Of equal values, what is divided by sqrt(eps) is rounding, and so are gradients before it.
     twin.unclear |= bool((v.sqrt() <= twin.close * m.abs()).any())
+    # What equals the mean comes to 0, a kink of what may follow, or to a rounding of it.
+    twin.unclear |= bool((((x - m).abs() <= twin.close * m.abs()) & (m != 0)).any())
     momentum, count = node.get("momentum", 0.9), x.numel() // x.shape[-1]
     lost = count / max(1, count - 1) if node.get("unbiased", True) else 1.0
     if twin.follows:
