@@ -10,8 +10,7 @@ namespace steep {
 struct Activated {
   std::size_t op;    // its place in the program
   std::string name;  // of the activation
-  double low,
-      high;  // an output is saturated where it is not between the two; of low >= high none is
+  double low, high;  // an output that is not between them is saturated; of low >= high none is
 };
 
 // Of the graph's own tensors, in their order: what is computed again for the backward pass is the same.

@@ -126,7 +126,7 @@ def explain(kind: type, methods: Iterable[str] = ()) -> None:
     """Put `explained` around a class's constructor and some of its methods."""
     made: Any = inspect.getattr_static(kind, "__init__")
     if made is not object.__init__:
-        kind.__init__ = explained(made)  # type: ignore[misc]
+        kind.__init__ = explained(made)  # type: ignore[misc]  # as it is meant
     for method in methods:
         setattr(kind, method, explained(getattr(kind, method), f"{kind.__name__}.{method}"))
 
