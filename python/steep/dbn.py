@@ -58,16 +58,17 @@ class DBN:
             As `RBM.fit`; or if a sample has another size than the first of `sizes`.
         """
         seen = self._samples(X)
-        for machine in self.machines:
-            machine.fit(seen, epochs, batch_size, **options)
-            seen = machine.transform(seen)
+        for level, machine in enumerate(self.machines):
+            given = seen if level else X  # the first one knows the names of columns
+            machine.fit(given, epochs, batch_size, **options)
+            seen = machine.transform(given)
         return self
 
     def transform(self, X: Any) -> Array:
         """Return p(h = 1) of the highest layer, (N, sizes[-1])."""
         seen = self._samples(X)
-        for machine in self.machines:
-            seen = machine.transform(seen)
+        for level, machine in enumerate(self.machines):
+            seen = machine.transform(seen if level else X)  # it knows the names of columns
         return seen
 
     def network(self, classes: int | None = None) -> Sequential:
@@ -93,6 +94,7 @@ class DBN:
         for name, machine in zip(names, self.machines, strict=False):
             state[name] = machine._parts()[2]
         net.load_state_dict(state)
+        net._note_columns([*self.machines[0].net._columns] or [None])
         return net
 
     def _samples(self, X: Any) -> Array:

@@ -214,7 +214,7 @@ class GAN:
         """
         samples = array("X", X)
         nothing = np.broadcast_to(np.float32(0), (len(samples), self.latent))
-        given = [samples, nothing, *self._one_hot(labels, len(samples))]
+        given = [X, nothing, *self._one_hot(labels, len(samples))]
         return self.trainer.fit(given, None, batch_size=batch_size, **options)
 
     def sample(self, n: int, seed: int = 0, labels: Any = None) -> Array:

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from . import ops, optimizers
 from .checks.arrays import Array, array, finite
+from .checks.columns import columns_of
 from .checks.names import choose
 from .checks.numbers import FRACTION, NOT_NEGATIVE, flag, whole
 from .checks.numbers import seed as checked_seed
 from .initializers import Normal
 from .layers import Dense
-from .network import Layer, Tensor, emit
+from .network import Layer, Tensor, emit, inputs
 from .network.model import Sequential
 from .schedules.base import of as number_or_schedule
 from .training.history import History
@@ -187,7 +188,8 @@ class RBM:
             self._machine.bias = mean if self.visible == "gaussian" else np.log(odds / (1.0 - odds))
             coins = np.random.default_rng(self.seed).random(self.chains * self.hidden)
             self._machine.states = (coins < 0.5).astype(np.float32)
-        return self.trainer.fit(samples, None, epochs=epochs, batch_size=batch_size, **options)
+        given = X if columns_of(X) else samples
+        return self.trainer.fit(given, None, epochs=epochs, batch_size=batch_size, **options)
 
     def transform(self, X: Any) -> Array:
         """Return p(h = 1 | v) of samples (N, ...), (N, hidden)."""
@@ -318,6 +320,7 @@ class RBM:
         given = array("X", X)
         if given.ndim < 2 or not given.size:
             raise ValueError(f"X: expects samples (N, visible), got shape {given.shape}")
+        inputs.columns(X, self.net)
         given = given.reshape(len(given), -1)
         finite("X", given)
         if self.visible == "bernoulli" and not (given.min() >= 0 and given.max() <= 1):

@@ -127,12 +127,12 @@ class VAE:
             As `Trainer.fit`.
         """
         samples = array("X", X)
-        return self._trained_on(samples).fit(samples, samples, batch_size=batch_size, **options)
+        return self._trained_on(samples).fit(X, samples, batch_size=batch_size, **options)
 
     def evaluate(self, X: Any) -> dict[str, float]:
         """Return the losses that `fit` records, of one draw for every sample."""
         samples = array("X", X)
-        return self._trained_on(samples).evaluate(samples, samples)
+        return self._trained_on(samples).evaluate(X, samples)
 
     def encode(self, X: Any) -> Array:
         """Return the means of the codes of X (N, ...), (N, latent)."""

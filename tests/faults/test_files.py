@@ -116,7 +116,7 @@ def test_f40_f58_many_threads_save_to_one_path(tmp_path):
         thread.start()
     while any(thread.is_alive() for thread in threads):
         if (tmp_path / "w").exists():
-            assert checkpoint.read_weights(tmp_path / "w")["dense.bias"].size in (1, 40, 300)
+            assert checkpoint.read_weights(tmp_path / "w")[0]["dense.bias"].size in (1, 40, 300)
     assert not failures
     assert names(tmp_path) == ["w"]
 
@@ -144,7 +144,7 @@ def test_f40_what_killed_writers_left_is_swept(tmp_path):
     assert path.read_bytes() == before
     network(7).save_weights(path)
     assert names(tmp_path) == ["w"]
-    assert checkpoint.read_weights(path)["dense.bias"].size == 7
+    assert checkpoint.read_weights(path)[0]["dense.bias"].size == 7
 
 
 HELD = """
@@ -434,7 +434,7 @@ def test_f41_bfloat16_is_widened(tmp_path):
     """All 65536 bit patterns, against NumPy's float32 with the same upper half."""
     bits = np.arange(65536, dtype="<u2")
     safetensors_file(tmp_path / "w", "BF16", [256, 256], bits.tobytes())
-    found = checkpoint.read_weights(tmp_path / "w")["dense.weight"]
+    found = checkpoint.read_weights(tmp_path / "w")[0]["dense.weight"]
     assert (found.dtype, found.shape) == (np.float32, (256, 256))
     assert np.array_equal(found.view(np.uint32).ravel(), bits.astype(np.uint32) << 16)
 

@@ -7,7 +7,7 @@ import json
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks.columns import Columns, to_file
 from . import atomic
 
 Array: TypeAlias = NDArray[Any]
@@ -77,17 +78,25 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
     return tensors, about
 
 
-def write_weights(path: str | PathLike[str], state: Mapping[str, Array]) -> None:
-    """Write weights by name; any safetensors reader can read them."""
-    write(path, state, {"format": "weights"})
+def write_weights(
+    path: str | PathLike[str], state: Mapping[str, Array], columns: Sequence[Columns | None] = ()
+) -> None:
+    """Write weights by name; any safetensors reader can read them.
+
+    `columns` are the names of what they were trained on, by input.
+    """
+    write(path, state, {"format": "weights"} | to_file(columns))
 
 
-def read_weights(path: str | PathLike[str]) -> dict[str, Array]:
-    """Return weights by name; a trainer's checkpoint gives its network's."""
+def read_weights(path: str | PathLike[str]) -> tuple[dict[str, Array], Any]:
+    """Return weights by name, and names of columns as `checks.columns.from_file` takes them.
+
+    A trainer's checkpoint gives its network's. Files of others say nothing of columns: None.
+    """
     tensors, about = read(path)
     if about.get("format") == "trainer":
-        return under("weights/", tensors)
-    return tensors
+        tensors = under("weights/", tensors)
+    return tensors, about or None
 
 
 def under(prefix: str, tensors: Mapping[str, Array]) -> dict[str, Array]:

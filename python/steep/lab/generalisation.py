@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checks.columns import columns_of, fitting_columns
 from ..checks.numbers import seed as checked_seed
 from ..checks.numbers import whole
 from ..plots import saved
@@ -151,6 +152,7 @@ def learning_curve(
     NonFiniteError
         If a training diverges.
     """
+    _same_columns(X, validation)
     who, X, y = "learning_curve", np.asarray(X), np.asarray(y)
     counts = [whole(who, "sizes", n, 1, len(X)) for n in sizes]
     repeats, epochs = whole(who, "repeats", repeats), whole(who, "epochs", epochs)
@@ -226,6 +228,7 @@ def capacity_curve(
     NonFiniteError
         If a training diverges.
     """
+    _same_columns(X, validation)
     who, X, y = "capacity_curve", np.asarray(X), np.asarray(y)
     repeats, epochs = whole(who, "repeats", repeats, 2), whole(who, "epochs", epochs)
     samples = max(1, len(X) // 2) if samples is None else samples
@@ -254,6 +257,11 @@ def capacity_curve(
         parts.append((_square(mean - wanted).mean(), _square(said - mean).mean()))
     bias2, variance = np.array(parts).T
     return CapacityCurve(tried, train, np.array(held), bias2, variance)
+
+
+def _same_columns(X: Any, validation: Any) -> None:
+    """Refuse tables whose columns are not those of X: what is drawn of it has no names."""
+    fitting_columns("validation: X", columns_of(validation[0]), columns_of(X))
 
 
 def _drawn(seed: int, repeat: int, count: int) -> NDArray[np.int64]:

@@ -7,9 +7,11 @@ import copy
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from .. import _core
+from ..checks.columns import Columns
 from ..checks.names import exactly, matches
 from .built import Built, Home, Saved, Shared, describe, first_values, made
 from .description import Counts, Description, Key, Part, Source
@@ -54,7 +56,8 @@ class Body(Layer):
         shapes, first = tuple(x.shape for x in tensors), len(scope.log)
         outputs = self._lower(tensors)
         kept = brought is not None if scope.inherits else self._kept
-        scope.parts.setdefault(id(self), Part(self, shapes, first, len(scope.log), kept))
+        places = tuple(x._index for x in tensors)
+        scope.parts.setdefault(id(self), Part(self, shapes, first, len(scope.log), kept, places))
         if len(outputs) != 1:
             raise ValueError(f"{label(self)}: has {len(outputs)} outputs; a layer has one")
         return outputs[0]
@@ -79,14 +82,19 @@ class Body(Layer):
                 theirs: Shared | None = part.net._shared
                 if theirs is not None and theirs is not shared:
                     theirs.refuse_in_use(f"{label(self)}: build with {label(part.net)} inside")
-            self._settle(made(about, precision, seed if draw else None))
+            built = made(about, precision, seed if draw else None)
+            for part in about.parts:
+                if part.kept:
+                    given = zip(part.inputs, part.net._columns, strict=False)
+                    built.shared.columns |= {at: names for at, names in given if names is not None}
+            self._settle(built)
 
     def _settle(self, built: Built) -> None:
         """Own what was built; the networks inside become parts."""
         about = built.about
         self._change(self, _shapes=about.shapes, _built=built)
         for part in about.parts:
-            home = Home(built.shared, part.shapes, about.log, part.first, part.last)
+            home = Home(built.shared, part.shapes, about.log, part.first, part.last, part.inputs)
             self._change(part.net, _shapes=part.net._shapes, _kept=part.kept, _home=home)
 
     def _change(self, net: "Body", **state: Any) -> None:
@@ -106,7 +114,7 @@ class Body(Layer):
         values = first_values(about, home.shared.native.precision, seed) if draw else ()
         drawn = list(values)  # all of them, before the first is set
         if self.input_shapes != shapes:
-            home = Home(home.shared, home.shapes, home.log, home.first, home.last)
+            home = replace(home, made={})
         self._change(self, _shapes=shapes, _kept=True, _home=home)
         self._native.assign(drawn)
 
@@ -225,6 +233,30 @@ class Body(Layer):
         if about is None:
             return [label(self)] * max(1, len(self._shapes or ()))
         return [about.first.get(i, label(self)) for i in range(len(about.shapes))]
+
+    @property
+    def _columns(self) -> tuple[Columns | None, ...]:
+        """Names of the columns each input was trained on; where none had some, nothing."""
+        if self._home is None and self._body() is None:
+            return ()
+        shared = self._shared
+        if shared is None or not shared.columns:
+            return ()
+        return tuple(shared.columns.get(at) for at in self._places())
+
+    def _note_columns(self, given: Sequence[Columns | None]) -> None:
+        """Know the weights by the names of what they are trained on; forget what is None."""
+        shared = self._shared
+        assert shared is not None
+        named = {at: names for at, names in zip(self._places(), given, strict=True) if names}
+        rest = {k: v for k, v in shared.columns.items() if k not in self._places()}
+        shared.columns = rest | named
+
+    def _places(self) -> tuple[int, ...]:
+        """Return the tensors that are the inputs, in the network that has the weights."""
+        if self._home is not None:
+            return self._home.inputs
+        return tuple(range(len(self._known_shapes())))
 
     def _known_shapes(self) -> tuple[Shape, ...]:
         if self._shapes is None:
@@ -379,7 +411,11 @@ class Body(Layer):
         names = [name for name, _ in owner.parameters]  # in the Store, where parts have them too
         values = owner.shared.copied(dict(zip(names, body.native.values(), strict=True)))
         part = self._home is not None
-        return Saved(body.about.shapes, body.native.precision, values, taken, part)
+        columns = owner.shared.columns
+        if part:
+            columns = {k: names for k, names in enumerate(self._columns) if names is not None}
+        about = body.about
+        return Saved(about.shapes, body.native.precision, values, taken, part, columns)
 
     def _restore(self, saved: Saved, *, adopt: bool = True) -> None:
         """Build what a copy brought."""

@@ -6,6 +6,7 @@ When a network is built, shares weights or is copied is decided in `model`.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from .. import _core
 from ..checks.arrays import Array
+from ..checks.columns import Columns
 from .description import Description
 from .scope import Scope
 from .tensor import Shape, Tensor
@@ -32,6 +34,9 @@ class Shared:
 
     def __init__(self, native: _core.Network) -> None:
         self.native = native  # of the outermost
+        # Names of columns that the weights were trained on, by tensor of the outermost: parts that
+        # take the same one go by the same names.
+        self.columns: dict[int, Columns] = {}
         self.fits: list[tuple[object, str]] = []  # under way, with the label of what they train
         # Values that are being copied: one copy of a network and its parts together has them once.
         self.copies: WeakValueDictionary[str, Array] = WeakValueDictionary()
@@ -102,6 +107,7 @@ class Home:
     log: list[tuple[str, Shape]]  # of that network; the part's parameters lie at ...
     first: int
     last: int
+    inputs: tuple[int, ...]  # the tensors it is called on there
     made: dict[str, Built] = field(default_factory=dict)  # the view, once somebody looks
 
     @property
@@ -157,6 +163,7 @@ class Saved(NamedTuple):
     values: list[Array]  # in order of definition
     taken: list[bool]  # which of them a nested network brought
     part: bool  # of another network, which may have been copied along
+    columns: Mapping[int, Columns] = MappingProxyType({})  # as `Shared` has them
 
     def fill(self, built: Built) -> None:
         """Give a network, just made, these weights.
@@ -173,6 +180,7 @@ class Saved(NamedTuple):
         built.native.assign(list(zip(names, self.values, strict=True)))
         for weight, taken in zip(weights, self.taken, strict=True):
             weight.taken = taken
+        built.shared.columns = dict(self.columns)
 
 
 def describe(net: Lowers, shapes: tuple[Shape, ...], scope: Scope) -> Description:

@@ -77,6 +77,7 @@ class Part(NamedTuple):
     first: int  # the parameters it asked for lie here in the log of its scope
     last: int
     kept: bool  # it had weights before, which were taken over
+    inputs: tuple[int, ...] = ()  # the tensors it was called on first
 
 
 @dataclass(frozen=True, eq=False)

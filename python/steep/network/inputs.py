@@ -11,6 +11,7 @@ import numpy as np
 from .. import _core
 from ..checks import on_device
 from ..checks.arrays import Array, Given, array, finite, is_read, place, readable
+from ..checks.columns import Columns, columns_of, fitting_columns
 from ..checks.numbers import Range
 from ..losses import Loss
 from . import labels as positions
@@ -31,6 +32,8 @@ class Takes(Protocol):
     def _input_labels(self) -> list[str]: ...
     @property
     def _lengths(self) -> dict[int, Counts]: ...
+    @property
+    def _columns(self) -> tuple[Columns | None, ...]: ...
 
 
 def features(
@@ -55,17 +58,14 @@ def features(
     if type(X) is np.ndarray and is_read(X) and len(X) and shapes == (X.shape[1:],):
         finite("X", X, X, precision)  # what most calls bring, and small ones often
         return [X]
-    count = len(shapes) if shapes is not None else 1
-    if count == 1:
-        sources, names = [X], ["X"]
-    else:
-        if not isinstance(X, (list, tuple)) or len(X) != count:
-            raise ValueError(f"X: expects a list of {count} arrays, one for each input")
-        sources, names = list(X), [f"X[{k}]" for k in range(count)]
+    sources, names = _sources(X, net)
+    count = len(sources)
     arrays = [
         readable(_taken(name, x, device), samples=True)
         for name, x in zip(names, sources, strict=True)
     ]
+    if any(net._columns):
+        columns(X, net)
     counts = net._lengths if count > 1 else {}
     for k in counts:
         if arrays[k].ndim == 1:
@@ -82,6 +82,34 @@ def features(
     for k, (who, steps) in counts.items():
         _lengths(names[k], arrays[k], who, steps)
     return arrays
+
+
+def columns(
+    X: Any, net: Takes, known: Sequence[Columns | None] | None = None
+) -> tuple[Columns | None, ...]:
+    """Return the names by which the inputs are known with these, one tuple each, or None.
+
+    `known` are those that tables must have; None: those the network was trained on.
+
+    Raises
+    ------
+    ValueError
+        If a table's columns are others, or in another order.
+    """
+    sources, names = _sources(X, net)
+    known = (net._columns if known is None else known) or [None] * len(sources)
+    return tuple(map(fitting_columns, names, map(columns_of, sources), known))
+
+
+def _sources(X: Any, net: Takes) -> tuple[list[Any], list[str]]:
+    """Return what came for each input, and what messages call it."""
+    shapes = net.input_shapes
+    count = len(shapes) if shapes is not None else 1
+    if count == 1:
+        return [X], ["X"]
+    if not isinstance(X, (list, tuple)) or len(X) != count:
+        raise ValueError(f"X: expects a list of {count} arrays, one for each input")
+    return list(X), [f"X[{k}]" for k in range(count)]
 
 
 def _taken(name: str, value: Any, device: str, *texts: str) -> Given:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import _core, drawing, exporting
 from ..checks import numbers
 from ..checks.arrays import Array
+from ..checks.columns import Columns, from_file
 from ..checks.names import choose
 from ..device_array import DeviceArray
 from ..files.checkpoint import read_weights, write_weights
@@ -177,6 +178,16 @@ class Network(Body):
         return "cpu" if body is None else body.native.device
 
     @property
+    def feature_names(self) -> Any:
+        """Names of the columns it was trained on, or None; a list for several inputs.
+
+        A table with other columns, or in another order, is refused wherever one is taken; arrays
+        have no names and go by position. `build` forgets them, with the weights.
+        """
+        names = [*self._columns] or [None] * len(self.input_shapes or (None,))
+        return names[0] if len(names) == 1 else names
+
+    @property
     def num_parameters(self) -> int:
         """How many numbers are learned; running statistics are not."""
         return sizes(self._described().weights.values())[0]
@@ -326,14 +337,14 @@ class Network(Body):
         return self._elsewhere is not None and all(hasattr(v, "detach") for v in state.values())
 
     def save_weights(self, path: str | PathLike[str]) -> None:
-        """Write `state_dict` as a safetensors file, whole or not at all.
+        """Write `state_dict` as a safetensors file, whole or not at all, with `feature_names`.
 
         Raises
         ------
         OSError
             If the folder cannot be written.
         """
-        write_weights(path, self.state_dict())
+        write_weights(path, self.state_dict(), self._columns)
 
     def load_weights(
         self, path: str | PathLike[str], *, strict: bool = True, prefix: str = ""
@@ -354,11 +365,17 @@ class Network(Body):
         ValueError
             If it is damaged, is no safetensors file, or belongs to another network.
         """
-        state = read_weights(path)
+        state, about = read_weights(path)
+        whole = strict and not prefix and about is not None
+        named: tuple[Columns | None, ...] = ()
         try:
+            if whole:
+                named = from_file(about, self._known_shapes())
             self.load_state_dict(state, strict=strict, prefix=prefix)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None
+        if whole:
+            self._note_columns(named)
 
     def to_onnx(self, path: str | PathLike[str], table: "Table | None" = None) -> None:
         """Write the network as an ONNX file that computes what `predict` does.

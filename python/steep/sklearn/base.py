@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks.arrays import Array
+from ..checks.columns import fitting_columns
 from ..checks.names import choose
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, flag, number, whole
 from ..network.network import Network
@@ -130,6 +131,7 @@ class Estimator(BaseEstimator):
         if first:
             self.n_outputs_, self.n_iter_, self.t_ = self._width(y), 0, 0
             self._begin(X, self.n_outputs_, random)
+            self._know_columns()
             if not self._full_batch:
                 training.begin_record(self)
         self._import()
@@ -139,6 +141,12 @@ class Estimator(BaseEstimator):
             self._train(samples, random, incremental)
         self._export(X.dtype)
         return self
+
+    def _know_columns(self) -> None:
+        """Have `net_` know the columns by their names; one that was trained on others refuses."""
+        if hasattr(self, "feature_names_in_"):
+            known = (*self.net_._columns, None)[0]
+            self.net_._note_columns([fitting_columns("X", tuple(self.feature_names_in_), known)])
 
     def _known(self) -> bool:
         """Say whether there is anything to go on from."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..checks.arrays import Given
+from ..checks.columns import Columns
 from ..checks.names import choose
 from ..losses import Loss
 from ..network import Shape, inputs
@@ -158,14 +159,21 @@ def _add_classes(
         weights[at] = _of_classes(each, wanted.loss, wanted.shape, targets[k], weights[at])
 
 
-def checked_validation(settings: Settings, given: Any) -> Data | None:
-    """Return what `fit` evaluates after each epoch; raises as `checked`, naming it."""
+def checked_validation(
+    settings: Settings, given: Any, columns: Sequence[Columns | None]
+) -> Data | None:
+    """Return what `fit` evaluates after each epoch; raises as `checked`, naming it.
+
+    `columns` are the names of what it is trained on.
+    """
     if given is None:
         return None
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         raise TypeError("validation: expects (Xv, yv) or (Xv, yv, sample_weight)")
     try:
-        return checked(settings, *given)
+        data = checked(settings, *given)
+        inputs.columns(given[0], settings.net, columns)
+        return data
     except (ValueError, TypeError) as error:
         raise type(error)(f"validation: {error}") from None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..checks.names import choose
 from ..checks.numbers import flag, whole
+from ..network import inputs
 from .data import checked_augment, checked_validation, refuse_kept, warn_of_single_sample
 from .history import History
 from .hooks import Callbacks, Recorder
@@ -125,7 +126,8 @@ class Fitting:
         with run.training("fit"):
             with run.untouched():
                 data = run.data(X, y, sample_weight, class_weight)
-                held = checked_validation(run.settings, validation)
+                columns = inputs.columns(X, net)
+                held = checked_validation(run.settings, validation, columns)
                 changes = checked_augment(augment, net)
                 layout = layout_for(
                     run.settings.optimizer,
@@ -141,6 +143,7 @@ class Fitting:
                 refuse_kept(net, layout)
                 called = Callbacks(callbacks, self, run.place, record)
                 run.announce(called, validated=held is not None)
+            net._note_columns(columns)
             run.begin(epochs, layout, progress)
             at_once = size if accumulate > 1 else 0
             Loop(
@@ -169,7 +172,10 @@ class Fitting:
                 data = run.data(X, y, sample_weight)
                 if data.samples == 1:
                     warn_of_single_sample(run.settings.net, layout_of(1, 1))
-            return run.step(data)
+                columns = inputs.columns(X, run.settings.net)
+            loss = run.step(data)
+            run.settings.net._note_columns(columns)
+            return loss
 
     def evaluate(
         self, X: Any, y: Any = None, batch_size: int = 256, *, sample_weight: Any = None

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import averages, losses, optimizers, schedules
+from ..checks.columns import from_file, to_file
 from ..checks.names import exactly
 from ..files import checkpoint
 from ..files.checkpoint import under
@@ -141,6 +142,7 @@ def pack(run: Run) -> tuple[dict[str, Array], dict[str, Any]]:
     for slot, values in slots.items():
         tensors |= {f"slots/{slot}/{name}": value for name, value in values.items()}
     about["shapes"] = net.input_shapes
+    about |= to_file(net._columns)
     about["place"] = counters(progress, run.settings.terms().plain) | place.described()
     for name, numbers in history.history.items():
         if name != "seconds":
@@ -241,7 +243,7 @@ def unpack(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> 
     shapes = described.check_state(
         own.net, lambda weights: own.slots(weights, frozen), own.precision, tensors, about
     )
-    before = own.net._freezes
+    before, columns = own.net._freezes, from_file(about, shapes)
     try:
         with own.net._tentative():
             own.build(shapes, draw=False)
@@ -249,6 +251,7 @@ def unpack(run: Run, tensors: Mapping[str, Array], about: Mapping[str, Any]) -> 
                 own.net._freeze_exactly(frozen)
                 own.forget()
             _fill(run, tensors, about)
+            own.net._note_columns(columns)
     except BaseException:
         own.net._freezes = before
         raise
