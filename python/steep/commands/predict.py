@@ -49,7 +49,10 @@ def run(options: argparse.Namespace) -> int:
     goal = trained.table.goal
     assert goal
     columns: dict[str, list[Any]] = {}
+    made = [goal.name, *(f"{goal.name}={name}" for name in goal.classes or ())]
     for name in given.get("copy", []):
+        if name in made:
+            raise ValueError(f"--copy: {name!r} is a column of predictions; rename it in FILE.")
         column = frame.find(name)
         if column is None:
             raise ValueError(f"{given['file']}: no column {name!r} to copy.")
@@ -57,8 +60,8 @@ def run(options: argparse.Namespace) -> int:
         if column.kind == "text":
             columns[name] = [column.texts[code] for code in column.values.tolist()]
     columns[goal.name] = labels(trained, predicted)
-    for k, name in enumerate(goal.classes or ()):
-        columns[f"{goal.name}={name}"] = [f"{p:.6g}" for p in predicted[:, k]]
+    for k, name in enumerate(made[1:]):
+        columns[name] = [f"{p:.6g}" for p in predicted[:, k]]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)

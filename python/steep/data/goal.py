@@ -10,7 +10,7 @@ from . import number_text
 from .columns import text_kind
 from .encoders import frozen, no_number, no_text, numbers, truths
 from .frame import Column, Frame, shown
-from .target import read_target
+from .target import read_target, text_array
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def learn(frame: Frame, column: Column, words: frozenset[str], task: str | None)
         plain: Any = column.values[~np.isnan(column.values)].astype(bool)
     elif column.kind == "text" and task != "regression" and not _is_numeric(frame, column, words):
         codes = column.values[[not no_text(column.texts[c], words) for c in column.values.tolist()]]
-        plain = np.array(column.texts)[codes]
+        plain = text_array(column.texts)[codes]
         plain = _whole_names(plain)
     else:
         if column.kind == "text":
@@ -173,7 +173,7 @@ def _whole_names(names: NDArray[Any]) -> NDArray[Any]:
 
 
 def _refuse_too_many(frame: Frame, column: Column, plain: NDArray[Any]) -> None:
-    if plain.dtype.kind not in "US":
+    if plain.dtype.kind not in "USO":
         return
     different = len(np.unique(plain))
     if different > max(2, len(plain) // 2):

@@ -186,6 +186,8 @@ def _column(title: str, name: str, values: Any) -> Column:  # noqa: PLR0911  (a 
     if got.dtype.kind == "m":
         days = got / np.timedelta64(1, "D")
         return Column(name, "number", days)
+    if got.dtype.kind == "T":
+        return _from_objects(title, name, got.tolist())
     if got.dtype.kind in "US":
         return _from_texts(name, got.astype(str).tolist())
     if got.dtype.kind != "O":

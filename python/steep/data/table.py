@@ -22,6 +22,7 @@ from .encoders import Encoder, LeftOut
 from .frame import Frame
 from .goal import Goal
 from .sources import open_frame
+from .target import text_array
 
 _MANY = 1 << 31  # columns, beyond any file
 _FORMAT = 1
@@ -237,7 +238,9 @@ class Table:
             raise ValueError("decode: this table has no target")
         if self.goal.classes is None:
             return self.goal.values(outputs)
-        chosen: NDArray[Any] = np.array(self.goal.classes)[outputs.argmax(axis=1)]
+        classes = self.goal.classes
+        names = text_array(classes) if isinstance(classes[0], str) else np.array(classes)
+        chosen: NDArray[Any] = names[outputs.argmax(axis=1)]
         return chosen
 
     @property

@@ -1,5 +1,6 @@
 """What the target of a table means: classes or values. Columns to learn from are in encoders.py."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from ..checks.arrays import array
 
 MAX_LABELS = 20  # whole numbers with more different values than this are a quantity
+LONG = 256  # characters, from which on texts are not held at one width
 TASKS = ("classification", "regression")
 
 
@@ -73,7 +75,7 @@ def read_target(values: Any, name: str, task: str | None = None) -> Target:
         values = values[:, 0]
     if values.ndim != 1:
         raise ValueError(f"{name}: expected one value a sample, (N,), got shape {values.shape}.")
-    text = values.dtype.kind in "USb"
+    text = values.dtype.kind in "USbO"
     if not text and values.dtype.kind not in "iuf":
         raise ValueError(f"{name}: expected text or numbers, got dtype {values.dtype}.")
     if not text and not np.isfinite(values).all():
@@ -98,23 +100,36 @@ def read_target(values: Any, name: str, task: str | None = None) -> Target:
     return Target(index.astype(np.int64).reshape(-1), tuple(classes))
 
 
+def text_array(texts: Sequence[Any]) -> NDArray[Any]:
+    """Return texts as an array: as objects where NumPy's own would drop NULs, or be immense."""
+    if not any(len(text) > LONG or text[-1:] in ("\0", b"\0") for text in texts):
+        return np.array(texts)
+    made = np.empty(len(texts), object)
+    made[:] = texts
+    return made
+
+
 def _plain(values: Any, name: str) -> NDArray[Any]:
-    """Return text, booleans or numbers as an array of their own kind, out of objects too."""
+    """Return text, booleans or numbers as an array of their own kind; text of objects as such."""
     got = np.asarray(values)
+    if got.dtype.kind in "US" and not isinstance(values, np.ndarray):
+        got = np.asarray(values, object)  # numbers among texts, too: told below
     if got.dtype.kind not in "OT" or got.ndim == 0:
         return got
-    kinds = set(map(type, got.ravel().tolist()))
-    if all(issubclass(kind, str) for kind in kinds):
-        return got.astype(np.str_)
+    entries = got.ravel().tolist()
+    kinds = set(map(type, entries))
+    if all(issubclass(kind, str) for kind in kinds) or kinds == {bytes}:
+        return text_array(entries).reshape(got.shape)
     if kinds <= {bool, np.bool_}:
         return got.astype(np.bool_)
     # Text among other things is a slip, such as a heading within a column of numbers.
-    return array(name, values, "expected text or numbers", "make all of them text, or none")
+    given = got if isinstance(values, (list, tuple)) else values
+    return array(name, given, "expected text or numbers", "make all of them text, or none")
 
 
 def _check_classes(distinct: NDArray[Any], values: NDArray[Any], name: str) -> None:
     if len(distinct) < 2:
-        came = f"only {distinct[0].item()!r}" if len(distinct) else "nothing"
+        came = f"only {distinct.tolist()[0]!r}" if len(distinct) else "nothing"
         raise ValueError(f"{name}: holds {came}; classification needs two classes or more.")
     if len(distinct) > max(2, len(values) // 2):
         raise ValueError(

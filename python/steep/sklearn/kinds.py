@@ -40,11 +40,25 @@ def _in_parts(estimator: Any) -> bool:
     return True
 
 
+def _refuse_ends(name: str, labels: Any) -> None:
+    """Refuse texts that end with NUL: scikit-learn's arrays drop it, and two classes become one."""
+    kind = getattr(getattr(labels, "dtype", None), "kind", "O")
+    if kind not in "OT" or hasattr(labels, "toarray"):
+        return
+    for label in np.asarray(labels, object).ravel().tolist():
+        if isinstance(label, (str, bytes)) and label[-1:] in ("\0", b"\0"):
+            raise ValueError(
+                f"{name}: the label {label!r} ends with NUL, which arrays of texts do not keep; "
+                "strip or number such labels"
+            )
+
+
 class Classifies(ClassifierMixin):
     """Labels of any type, several a sample, too."""
 
     def _pair(self, X: Any, y: Any, *, first: bool, incremental: bool) -> tuple[Array, Array, Any]:
         """Return inputs, targets and the labels themselves."""
+        _refuse_ends("y", y)
         X, y = pair(self, X, y, reset=first, numeric=False, images=self._images)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -71,6 +85,7 @@ class Classifies(ClassifierMixin):
 
     def _first_classes(self, y: Any, classes: Any) -> None:
         """Take the classes that a first `partial_fit` names."""
+        _refuse_ends("classes", classes)
         if _check_partial_fit_first_call(self, classes):
             several = type_of_target(y).startswith("multilabel")
             self._label_binarizer = LabelBinarizer().fit(y if several else classes)
