@@ -105,6 +105,8 @@ def dated():
 
 
 REFUSED = {
+    "lazy": (lambda: polars().DataFrame(NUMBERS).lazy(), r"LazyFrame.* give what its collect\(\)"),
+    "one feature": (lambda: pandas().Series(NUMBERS[:, 0]), r"One feature is X\.to_frame\(\)"),
     "generator": (lambda: (row for row in NUMBERS), r"batches go to trainer\.step"),
     "batches": (lambda: zip([NUMBERS], [LABELS], strict=True), r"batches go to trainer\.step"),
     "complex": (lambda: NUMBERS.astype(complex), "expects real numbers, got dtype complex128"),

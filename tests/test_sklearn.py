@@ -150,6 +150,9 @@ def test_tables(kind, library, iris):
     assert same(fitted, quick(kind).fit(X, y))
     with pytest.raises(ValueError, match="feature names"):
         fitted.predict(table[["b", "a", "c", "d"]])
+    if library == "polars":
+        with pytest.raises((TypeError, ValueError), match=r"X: is a LazyFrame.* its collect\(\)"):
+            quick(kind).fit(table.lazy(), y)
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])

@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -369,3 +370,36 @@ def test_intervals_are_as_wide_as_theory_has_them():
     share = right.mean()
     wide = 1.96 * np.sqrt(share * (1 - share) / 400)
     assert (low, high) == pytest.approx((share - wide, share + wide), abs=0.006)
+
+
+# -- odd ways ------------------------------------------------------------------------------------
+
+
+def test_commands_of_a_run_folder_with_blanks_are_quoted(capsys):
+    """What its README has under "Go on" runs as it stands."""
+    said(capsys, "train", "t.csv", "--target", "price", "--out", "my runs/a $b", "--epochs", "2",
+         "--model", "linear")  # fmt: skip
+    with open("my runs/a $b/README.md", encoding="utf-8") as file:
+        block = file.read().split("```sh\n")[1].split("```")[0]
+    names = {"NEW.csv": "t.csv", "LATER.csv": "t.csv", "PREDICTED.csv": "out.csv"}
+    for line in block.splitlines():
+        program, *words = shlex.split(line, comments=True)
+        assert program == "steep"
+        said(capsys, *(names.get(word, word) for word in words))
+    assert len(rows_of("out.csv")) == N
+
+
+@pytest.mark.parametrize("name", ["out.xlsx", "out.Parquet", "out.json"])
+def test_predictions_are_no_files_of_other_kinds(capsys, name):
+    said(capsys, "train", "t.csv", "--target", "price", "--out", "run", "--epochs", "2",
+         "--model", "linear")  # fmt: skip
+    assert cli.main(["predict", "run", "t.csv", "-o", name]) == 2
+    assert f"-o {name}: predictions are written as CSV" in capsys.readouterr().err
+    assert not os.path.exists(name)
+
+
+def test_a_folder_with_a_table_names_it(capsys):
+    os.mkdir("data")
+    os.rename("t.csv", "data/t.csv")
+    assert cli.main(["train", "data"]) == 2
+    assert "Of a table name the file: 't.csv' is there." in capsys.readouterr().err

@@ -408,7 +408,7 @@ def test_what_is_no_table_is_refused(wrong):
 
 def test_cells_of_other_kinds_are_named():
     frame = {"c": [1.0, [2], 3.0], "t": [1.5, 2.5, 4.0]}
-    with pytest.raises(TypeError, match=r"dict, column 'c': .*got an object \(list\) at row 1"):
+    with pytest.raises(TypeError, match="dict, column 'c': holds list in row 1, expected numbers"):
         data.Table.learn(frame, "t")
     with pytest.raises(ValueError, match="columns have different lengths"):
         data.Table.learn({"c": [1.0], "t": [1.5, 2.5]}, "t")
@@ -448,3 +448,76 @@ def test_damaged_files_are_learned_or_refused_by_name(tmp_path):
         except ValueError as error:
             assert str(path) in str(error), (seed, error)
     assert found > 5
+
+
+ODD = {
+    "list": (lambda pd, n: [[1, 2]] * n, "holds list in row 0"),
+    "Interval": (lambda pd, n: pd.cut(np.arange(n), 4), "holds Interval in row 0"),
+    "Period": (lambda pd, n: pd.period_range("2020", periods=n, freq="M"), "holds Period in row 0"),
+    "complex": (lambda pd, n: np.full(n, 1j), "holds complex128"),
+    "time": (
+        lambda pd, n: [1.5, *pd.date_range("2020", periods=n - 1).time],
+        "holds time in row 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_a_column_of_no_kind_is_refused_where_it_is_used(kind, tmp_path, capsys):
+    """It may be left out, as any other, and is ignored by a table that does not know it."""
+    pd = pytest.importorskip("pandas")
+    made, message = ODD[kind]
+    plain = pd.DataFrame({"a": np.arange(40) % 7, "t": ["x", "y"] * 20})
+    frame = plain.assign(odd=made(pd, 40))
+    table = data.Table.learn(frame, "t", drop=["odd"])
+    assert table.features == ("a",)
+    for given in ({}, {"categorical": ["odd"]}):
+        with pytest.raises(TypeError, match=rf"column 'odd': {message}, expected .* \(drop=\)"):
+            data.Table.learn(frame, "t", **given)
+    with pytest.raises(TypeError, match=f"column 'odd': {message}"):
+        data.Table.learn(frame, "odd")
+    X, y = data.Table.learn(plain, "t").apply(frame)
+    assert X.shape == (40, 1) and y.shape == (40,)
+    known = data.Table.learn(plain.assign(odd=plain.a + 0.5), "t")
+    with pytest.raises(TypeError, match=f"column 'odd': {message}"):
+        known.encode(frame)
+
+
+def test_rows_and_queries_are_no_tables():
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    frame = pd.DataFrame({"a": np.arange(40) % 7, "b": ["u", "v"] * 20, "t": ["x", "y"] * 20})
+    table = data.Table.learn(frame, "t")
+    for row in (frame.iloc[0], frame.a, frame.b, pl.Series([1, 2])):
+        with pytest.raises(
+            TypeError, match=r"got Series. One row of a frame is frame.iloc\[\[0\]\]"
+        ):
+            table.encode(row)
+    assert table.encode(frame.iloc[[0]]).shape == (1, 3)
+    lazy = pl.from_pandas(frame).lazy()
+    with pytest.raises(TypeError, match=r"is a LazyFrame.* give what its collect\(\) returns"):
+        table.encode(lazy)
+    np.testing.assert_array_equal(table.encode(lazy.collect()), table.encode(frame))
+
+
+@pytest.mark.parametrize("outputs", [[0.1, 0.9], [[0.1, 0.9, 0.2]], np.zeros((2, 3, 2))])
+def test_outputs_of_other_shapes_are_not_decoded(outputs):
+    table = data.Table.learn({"a": [*range(7)] * 6, "t": ["x", "y"] * 21}, "t")
+    with pytest.raises(ValueError, match=r"decode: expects \(N, 2\), got \("):
+        table.decode(outputs)
+
+
+@pytest.mark.parametrize(
+    "content, kind",
+    [
+        (b'{"a": [1, 2], "t": [1, 2]}', "JSON"),
+        (b'\n [{"a": 1}]', "JSON"),
+        (b"<!DOCTYPE html>\n<html>a,b</html>", "a web page"),
+        (b"  <html><body>", "a web page"),
+        (b"SQLite format 3\0" + bytes(100), "a database of SQLite"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file"),
+    ],
+)
+def test_files_that_are_no_tables(tmp_path, content, kind):
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"t\.csv: is {kind}.*no table\. Save it as"):
+        data.Table.learn(tmp_path / "t.csv", "t")

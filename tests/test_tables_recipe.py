@@ -127,7 +127,7 @@ def test_dates_as_people_write_them(way):
 
 def test_parts_of_dates_are_on_circles_and_gaps_are_said():
     hours = np.datetime64("2020-01-01T00") + np.arange(N) * np.timedelta64(7, "h")
-    hours[5] = np.datetime64("NaT")
+    hours[5] = np.datetime64("NaT", "us")
     table, X = encode(hours)
     assert {f"c: hour ({s})" for s in ("sine", "cosine")} <= set(table.features)
     assert table.features[-1] == "c is missing"
@@ -136,7 +136,7 @@ def test_parts_of_dates_are_on_circles_and_gaps_are_said():
 
 def test_dates_later_than_those_learned_count_on():
     days = np.datetime64("2020-01-01") + np.arange(N)
-    table, X = encode(days, days + N)
+    table, X = encode(days, days + np.timedelta64(N, "D"))
     first = table.encode({"c": days})[:, 0]
     step = first[1] - first[0]
     np.testing.assert_allclose(X[:, 0], first + N * step, rtol=1e-4)

@@ -24,7 +24,8 @@ _MOST = float(np.nextafter(LIMIT, 0.0))  # that float32 holds
 _WIDEST = float(np.finfo(np.float64).max)
 _NATIVE = tuple(np.dtype(kind) for kind in ("float32", "float64", "uint8"))
 _WHOLE = tuple(np.dtype(kind) for kind in ("uint16", "int32", "int64"))
-_NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)  # in object arrays
+NUMBERS = (int, float, np.integer, np.floating, np.bool_, Decimal, Fraction)  # in object arrays
+LAZY = "is a LazyFrame, which holds no rows yet; give what its collect() returns"
 _FIELDS = "numpy.lib.recfunctions.structured_to_unstructured makes columns of fields"
 _DATES = "subtract a first date and divide by a unit, as by np.timedelta64(1, 'D')"
 
@@ -54,6 +55,8 @@ def array(
         raise ValueError(f"{name}: masked entries cannot be trained on; fill or drop them")
     if on_device.lies_there(value):
         raise on_device.refuse(name)
+    if is_lazy(value):
+        raise TypeError(f"{name}: {LAZY}")
     _refuse_dates(name, value, wanted)
     try:
         got = np.asarray(_on_this_side(value))
@@ -70,6 +73,11 @@ def array(
         hint = f"; {cures[got.dtype.kind]}" if got.dtype.kind in cures else ""
         raise TypeError(f"{name}: {wanted}, got dtype {got.dtype}{hint}")
     return got
+
+
+def is_lazy(value: Any) -> bool:
+    """Say whether something is a query of polars and no table yet."""
+    return type(value).__name__ == "LazyFrame"
 
 
 def _on_this_side(value: Any) -> Any:
@@ -102,7 +110,7 @@ def _from_objects(name: str, value: Any, got: Array, wanted: str, text: str) -> 
             hint = "np.stack([*X]) makes one of its rows; batches go to trainer.step one by one"
         raise TypeError(f"{name}: is an object ({type(value).__name__}) and no array; {hint}")
     entries = got.ravel().tolist()
-    wrong = {kind for kind in set(map(type, entries)) if not issubclass(kind, _NUMBERS)}
+    wrong = {kind for kind in set(map(type, entries)) if not issubclass(kind, NUMBERS)}
     if not wrong:
         try:
             return got.astype(np.float64)

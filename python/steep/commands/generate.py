@@ -57,9 +57,7 @@ def run(options: argparse.Namespace) -> int:
             "`steep train text.txt --model gpt` makes one that does."
         )
     if not (folder / run_folder.WEIGHTS).is_file():
-        raise ValueError(
-            f"{folder}: has no weights yet. Go on with: steep train --out {folder} --resume"
-        )
+        raise ValueError(f"{folder}: has no weights yet. Go on with: {run_folder.resuming(folder)}")
     known = tuple(values.get("data", {}).get("classes") or ())
     if not prompt:
         raise ValueError("PROMPT: is empty; the text goes on after one character at least.")

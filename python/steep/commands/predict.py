@@ -13,6 +13,7 @@ from ..files import atomic
 from . import options as shared
 from .trained import Trained, labels
 
+_OTHERS = frozenset({".xls", ".xlsx", ".parquet", ".feather", ".arrow", ".json", ".jsonl"})
 EXAMPLES = """examples:
   steep predict runs/a new.csv -o predicted.csv
   steep predict runs/a new.csv --copy Id -o submission.csv
@@ -43,6 +44,8 @@ def run(options: argparse.Namespace) -> int:
     trained = Trained.load(given["folder"])
     out = given.get("out")
     if out is not None:
+        if Path(out).suffix.lower() in _OTHERS:
+            raise ValueError(f"-o {out}: predictions are written as CSV; name a file that says so.")
         atomic.check_writable(Path(out))
     frame = trained.table.open(given["file"], **shared.reading(given))
     predicted = trained.predict(trained.table.encode(frame))
@@ -56,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
         column = frame.find(name)
         if column is None:
             raise ValueError(f"{given['file']}: no column {name!r} to copy.")
+        column = frame.used(column)
         columns[name] = [_cell(v) for v in column.values.tolist()]
         if column.kind == "text":
             columns[name] = [column.texts[code] for code in column.values.tolist()]

@@ -1,5 +1,6 @@
 """The README.md of a run folder: what was trained on what, how good it is, how to go on."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -97,13 +98,14 @@ def _result(result: dict[str, Any]) -> str:
 
 
 def _commands(folder: Path, recipe: Recipe, data: Dataset) -> str:
-    lines = [f"steep train --out {folder} --resume   # go on, also after --epochs N more"]
+    run = shlex.quote(str(folder))
+    lines = [f"{run_folder.resuming(folder)}   # go on, also after --epochs N more"]
     if recipe.model in texts.MODELS:
-        lines = [f'steep generate {folder} "PROMPT"', *lines]
+        lines = [f'steep generate {run} "PROMPT"', *lines]
     if data.table is not None:
         lines = [
-            f"steep predict {folder} NEW.csv -o PREDICTED.csv",
-            f"steep evaluate {folder} LATER.csv",
+            f"steep predict {run} NEW.csv -o PREDICTED.csv",
+            f"steep evaluate {run} LATER.csv",
             *lines,
         ]
     return "## Go on\n\n```sh\n" + "\n".join(lines) + "\n```"

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,6 +46,11 @@ def create(out: str | None, dataset: str) -> Path:
             "--out."
         ) from None
     return folder
+
+
+def resuming(folder: Path) -> str:
+    """Return the command that goes on with a run."""
+    return f"steep train --out {shlex.quote(str(folder))} --resume"
 
 
 def _fresh(dataset: str) -> Path:

@@ -159,7 +159,7 @@ def run(options: argparse.Namespace) -> int:
         job.save(interrupted=True)
         print(
             f"interrupted: the weights so far are in {job.folder}. "
-            f"Go on with: steep train --out {job.folder} --resume",
+            f"Go on with: {run_folder.resuming(job.folder)}",
             file=sys.stderr if as_json else sys.stdout,
         )
         return INTERRUPTED

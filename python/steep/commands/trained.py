@@ -44,7 +44,7 @@ class Trained:
             raise ValueError(f"{folder / run_folder.TABLE}: has no target. Train again.")
         if not (folder / run_folder.WEIGHTS).is_file():
             raise ValueError(
-                f"{folder}: has no weights yet. Go on with: steep train --out {folder} --resume"
+                f"{folder}: has no weights yet. Go on with: {run_folder.resuming(folder)}"
             )
         outputs = 1 if table.classes is None else len(table.classes)
         net = network_of(recipe, (len(table.features),), outputs, table=table)

@@ -60,6 +60,7 @@ def learn(
     ValueError
         A cell does not fit the others; names line and column.
     """
+    column = frame.used(column)
     if categorical:
         numeric = column.kind == "number" or _all_numbers(frame, column, words)
         return _category(frame, column, words, numeric, keep=True)

@@ -19,7 +19,8 @@ class Column:
     """One column of N rows.
 
     ``kind`` is "text" (`values` are positions in `texts`, int64), "number", "bool" (both float64,
-    NaN where missing) or "date" (datetime64[us], NaT where missing).
+    NaN where missing), "date" (datetime64[us], NaT where missing) or "other": then `texts` says why
+    it is of no use, unless nobody uses it.
     """
 
     name: str
@@ -82,6 +83,18 @@ class Frame:
     def find(self, name: str) -> Column | None:
         """Return a column by its name."""
         return next((column for column in self.columns if column.name == name), None)
+
+    def used(self, column: Column) -> Column:
+        """Return a column that is to be used.
+
+        Raises
+        ------
+        TypeError
+            It is of a kind that is none here.
+        """
+        if column.kind == "other":
+            raise TypeError(f"{self.source}, column {column.name!r}: {column.texts[0]}")
+        return column
 
     def refuse(self, row: int | None, name: str, what: str) -> NoReturn:
         """Raise ValueError for a cell, or for a whole column where `row` is None."""

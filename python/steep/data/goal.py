@@ -73,6 +73,7 @@ class Goal:
         ValueError
             A row has another class, or no number; names the line.
         """
+        column = frame.used(column)
         if self.classes is None:
             values = _values(frame, column, words, self.decimal)
             return values, ~np.isnan(values)
@@ -130,7 +131,7 @@ def learn(frame: Frame, column: Column, words: frozenset[str], task: str | None)
     ValueError
         It is neither classes nor values, or not what `task` asks for; names the column or the line.
     """
-    where = f"{frame.source}, column {column.name!r}"
+    where, column = f"{frame.source}, column {column.name!r}", frame.used(column)
     if column.kind == "date":
         raise ValueError(f"{where}: holds dates. Make numbers of them, or name another target.")
     decimal = frame.decimal

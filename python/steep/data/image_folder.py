@@ -31,6 +31,7 @@ PARTS = {
     **dict.fromkeys(("test", "testing", "test_set"), "test"),
     **dict.fromkeys(("unlabeled", "unlabelled", "extra", "unsup"), "unlabelled"),
 }
+TABLES = frozenset({".csv", ".tsv", ".parquet", ".feather", ".xlsx"})
 NO_IMAGES = frozenset({"thumbs.db", "desktop.ini"})  # what Windows leaves in folders
 
 
@@ -136,7 +137,11 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], list[Path], list[int]]:
     """Names of the classes, files, and the class of each file."""
     classes = class_folders(folder)
     if not classes:
-        raise ValueError(f"{folder}: has no class folders. Put the images of each class into one.")
+        tables = [file.name for file in sorted(folder.iterdir()) if file.suffix.lower() in TABLES]
+        hint = f" Of a table name the file: {tables[0]!r} is there." if tables else ""
+        raise ValueError(
+            f"{folder}: has no class folders. Put the images of each class into one.{hint}"
+        )
     files: list[Path] = []
     labels: list[int] = []
     for label, place in enumerate(classes):

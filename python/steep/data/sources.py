@@ -10,6 +10,7 @@ import lzma
 import os
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checks.arrays import array
+from ..checks.arrays import LAZY, NUMBERS, array, is_lazy
 from . import csv_file
 from .csv_file import Reading
 from .frame import Column, Frame, unique
@@ -28,6 +29,14 @@ _PACKED = {
     b"\xfd7zXZ\0": ("xz", lzma.decompress),
 }
 _PARQUET, _ARROW, _FEATHER, _ZIP = b"PAR1", b"ARROW1", b"FEA1", b"PK\x03\x04"
+_NO_TABLES = {
+    b'{"': "JSON",
+    b"[{": "JSON",
+    b"<!doctype html": "a web page (was it downloaded from one?)",
+    b"<html": "a web page (was it downloaded from one?)",
+    b"sqlite format 3\0": "a database of SQLite",
+    b"\x89hdf": "an HDF5 file",
+}
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0"
 _MOST = 2.0**53  # beyond, a float no longer tells whole numbers apart
 
@@ -51,16 +60,23 @@ def open_frame(source: Any, reading: Reading | None = None) -> Frame:
         return source
     if isinstance(source, (str, os.PathLike)):
         return _from_file(os.fspath(source), reading)
+    if is_lazy(source):
+        raise TypeError(f"Table: {LAZY}")
     if isinstance(source, Mapping):
         return _from_columns("dict", list(source), [source[name] for name in source])
     names = getattr(source, "column_names", None) or getattr(source, "columns", None)
     if names is not None and hasattr(source, "__getitem__") and not callable(names):
         return _from_frame(source, list(names))
     if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__dataframe__"):
-        made = _pyarrow("such frames").table(source)
-        return _from_frame(made, made.column_names)
+        pyarrow = _pyarrow("such frames")
+        with suppress(pyarrow.ArrowException, TypeError, ValueError):  # of a Series, say
+            made = pyarrow.table(source)
+            return _from_frame(made, made.column_names)
     kind = type(source).__name__
-    raise TypeError(f"Table: expects a path, a DataFrame or a dict of columns, got {kind}")
+    raise TypeError(
+        f"Table: expects a path, a DataFrame or a dict of columns, got {kind}. One row of a frame "
+        "is frame.iloc[[0]], of a dict {name: [value]}."
+    )
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -86,6 +102,9 @@ def _from_file(path: str, reading: Reading) -> Frame:
         return _from_excel(raw, path, reading)
     if raw.startswith(_OLD_EXCEL):
         raise ValueError(f"{path}: is a workbook of Excel before 2007. Save it as .xlsx or .csv.")
+    for mark, what in _NO_TABLES.items():
+        if raw[:64].lstrip().lower().startswith(mark):
+            raise ValueError(f"{path}: is {what}, no table. Save it as .csv or Parquet.")
     return csv_file.read(raw, path, reading)
 
 
@@ -191,8 +210,7 @@ def _column(title: str, name: str, values: Any) -> Column:  # noqa: PLR0911  (a 
     if got.dtype.kind in "US":
         return _from_texts(name, got.astype(str).tolist())
     if got.dtype.kind != "O":
-        what = f"holds {got.dtype}, expected numbers, text, truth values or dates"
-        raise ValueError(f"{title}, column {name!r}: {what}. Leave it out.")
+        return _other(name, len(got), str(got.dtype))
     return _from_objects(title, name, got.tolist())
 
 
@@ -223,7 +241,7 @@ def _from_objects(title: str, name: str, values: list[Any]) -> Column:
         return Column(name, "bool" if kinds else "number", np.array(made, np.float64))
     if all(issubclass(kind, (date, np.datetime64)) for kind in kinds):
         pairs = zip(values, empty, strict=True)
-        dates = [np.datetime64("NaT") if none else _plain_date(v) for v, none in pairs]
+        dates = [np.datetime64("NaT", "us") if none else _plain_date(v) for v, none in pairs]
         return Column(name, "date", np.array(dates, "datetime64[us]"))
     if any(issubclass(kind, str) for kind in kinds):
         return _from_texts(name, [None if e else v for v, e in zip(values, empty, strict=True)])
@@ -232,9 +250,20 @@ def _from_objects(title: str, name: str, values: list[Any]) -> Column:
         return _from_texts(name, [None if e else v for v, e in zip(values, empty, strict=True)])
     filled = np.array([0.0] * len(values), object)
     filled[:] = [0.0 if e else v for v, e in zip(values, empty, strict=True)]
+    known = (*NUMBERS, complex)
+    odd = next((k for k, v in enumerate(filled.tolist()) if not isinstance(v, known)), None)
+    if odd is not None:
+        return _other(name, len(filled), f"{type(values[odd]).__name__} in row {odd}")
     numbers = array(f"{title}, column {name!r}", filled).astype(np.float64)
     numbers[np.array(empty)] = np.nan
     return Column(name, "number", numbers)
+
+
+def _other(name: str, count: int, held: str) -> Column:
+    """Return a column that is refused once somebody uses it."""
+    what = f"holds {held}, expected numbers, text, truth values or dates. Leave the column out "
+    what += "(drop=), or make it one of these: astype(str) makes text."
+    return Column(name, "other", np.zeros(count), (what,))
 
 
 def _is_missing(value: Any) -> bool:

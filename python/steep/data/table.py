@@ -19,7 +19,7 @@ from ..files import atomic
 from . import columns, encoders, goal
 from .csv_file import Reading
 from .encoders import Encoder, LeftOut
-from .frame import Frame
+from .frame import Frame, shown
 from .goal import Goal
 from .sources import open_frame
 from .target import text_array
@@ -231,7 +231,7 @@ class Table:
         Raises
         ------
         ValueError
-            The table has no target.
+            The table has no target, or other classes than so many.
         """
         outputs = np.asarray(outputs)
         if self.goal is None:
@@ -239,6 +239,8 @@ class Table:
         if self.goal.classes is None:
             return self.goal.values(outputs)
         classes = self.goal.classes
+        if outputs.ndim != 2 or outputs.shape[1] != len(classes):
+            raise ValueError(f"decode: expects (N, {len(classes)}), got {outputs.shape}")
         names = text_array(classes) if isinstance(classes[0], str) else np.array(classes)
         chosen: NDArray[Any] = names[outputs.argmax(axis=1)]
         return chosen
@@ -287,7 +289,7 @@ class Table:
         at = 0
         for column in used:
             width = len(column.features)
-            column.encode(frame, there[column.name], X[:, at : at + width], self._words)
+            column.encode(frame, frame.used(there[column.name]), X[:, at : at + width], self._words)
             at += width
         return X
 
@@ -379,7 +381,7 @@ def position(frame: Frame, column: str | int, role: str) -> int:
         at = int(column) if isinstance(column, str) else whole(frame.source, role, column, -_MANY)
     except TypeError:
         kind = type(column).__name__
-        what = f"{role} must be a column's name or its position, got {column!r} ({kind})"
+        what = f"{role} must be a column's name or its position, got {shown(str(column))} ({kind})"
         raise TypeError(f"{frame.source}: {what}; {columns_of(frame)}.") from None
     except ValueError:
         at = len(names)

@@ -71,7 +71,7 @@ def features(
         if arrays[k].ndim == 1:
             arrays[k] = arrays[k].reshape((len(arrays[k]), 1))
     for k, (name, a) in enumerate(zip(names, arrays, strict=True)):
-        _samples_by_features(name, a, empty)
+        _samples_by_features(name, a, empty, hasattr(sources[k], "to_frame"))
         if 0 in a.shape[1:]:
             who = net._input_labels[k]
             raise ValueError(f"{name}: has no features, shape {a.shape}; {who} needs some")
@@ -321,9 +321,10 @@ def _lengths(name: str, a: Given, who: str, steps: int) -> None:
         )
 
 
-def _samples_by_features(name: str, a: Given, empty: bool) -> None:
+def _samples_by_features(name: str, a: Given, empty: bool, series: bool) -> None:
     if a.ndim < 2:
         hint = ". One feature is X[:, None], one sample X[None]." if a.ndim else ""
+        hint = ". One feature is X.to_frame(), one sample X.to_frame().T." if series else hint
         raise ValueError(f"{name}: expects (samples, features), got shape {a.shape}{hint}")
     if a.shape[0] == 0 and not empty:
         raise ValueError(f"{name}: has no samples, shape {a.shape}")

@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ..checks.arrays import Array
+from ..checks.arrays import LAZY, Array, is_lazy
 from ..threads import threads
 
 SMALL = 1e7  # multiply-adds: a few tenths of a millisecond
@@ -81,6 +81,8 @@ def _columns_named(X: Any) -> Iterator[None]:
 
 
 def _first_fault(X: Any) -> str | None:
+    if is_lazy(X):
+        return f"X: {LAZY}"
     for name in getattr(X, "columns", ()):
         values = np.asarray(X[name])
         if values.dtype.kind in "mM":
