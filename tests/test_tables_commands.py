@@ -398,6 +398,20 @@ def test_predictions_are_no_files_of_other_kinds(capsys, name):
     assert not os.path.exists(name)
 
 
+def test_a_file_with_lists_in_it(capsys):
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    values = {"a": [*range(60)], "l": [[1, 2]] * 60, "t": [k % 9 / 2 for k in range(60)]}
+    parquet.write_table(pa.table(values | {"s": [{"x": 1}] * 60}), "t.parquet")
+    given = ["train", "t.parquet", "--target", "t", "--epochs", "2", "--model", "linear"]
+    given += ["--keep", "a"]
+    assert cli.main(given) == 2
+    assert "t.parquet, column 'l': holds ndarray in row 0, expected" in capsys.readouterr().err
+    said(capsys, *given, "--drop", "l,s", "--out", "run")
+    said(capsys, "predict", "run", "t.parquet", "-o", "out.csv")
+    assert cli.main(["predict", "run", "t.parquet", "--copy", "s"]) == 2
+    assert "column 's': holds dict in row 0" in capsys.readouterr().err
+
+
 def test_a_folder_with_a_table_names_it(capsys):
     os.mkdir("data")
     os.rename("t.csv", "data/t.csv")

@@ -89,11 +89,11 @@ class Frame:
 
         Raises
         ------
-        TypeError
+        ValueError
             It is of a kind that is none here.
         """
         if column.kind == "other":
-            raise TypeError(f"{self.source}, column {column.name!r}: {column.texts[0]}")
+            self.refuse(None, column.name, column.texts[0])
         return column
 
     def refuse(self, row: int | None, name: str, what: str) -> NoReturn:
