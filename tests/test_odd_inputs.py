@@ -105,6 +105,7 @@ def dated():
 
 
 REFUSED = {
+    "complex column": (lambda: pandas().DataFrame({"z": NUMBERS[:, 0] * 1j}), r"column 0 \('z'\)"),
     "lazy": (lambda: polars().DataFrame(NUMBERS).lazy(), r"LazyFrame.* give what its collect\(\)"),
     "one feature": (lambda: pandas().Series(NUMBERS[:, 0]), r"One feature is X\.to_frame\(\)"),
     "generator": (lambda: (row for row in NUMBERS), r"batches go to trainer\.step"),

@@ -57,7 +57,10 @@ def array(
         raise on_device.refuse(name)
     if is_lazy(value):
         raise TypeError(f"{name}: {LAZY}")
-    _refuse_dates(name, value, wanted)
+    if (odd := odd_column(value)) is not None:
+        k, title, kind = odd
+        hint = "" if kind.startswith("complex") else f"; {_DATES}"
+        raise TypeError(f"{name}: {wanted}, got {kind} in column {k} ({title!r}){hint}")
     try:
         got = np.asarray(_on_this_side(value))
     except ValueError as error:
@@ -92,14 +95,18 @@ def _on_this_side(value: Any) -> Any:
     return value
 
 
-def _refuse_dates(name: str, table: Any, wanted: str) -> None:
-    """Refuse a table with columns of dates, which some libraries count from a day of their own."""
+def odd_column(table: Any) -> tuple[int, Any, str] | None:
+    """Return place, name and kind of a table's first column of dates or complex numbers.
+
+    Some libraries count dates from a day of their own, and take real parts.
+    """
     columns, kinds = getattr(table, "columns", None), getattr(table, "dtypes", None)
     if columns is None or kinds is None or callable(kinds):
-        return
-    for k, (title, kind) in enumerate(zip(columns, kinds, strict=False)):
-        if str(kind).lower().startswith(("date", "time", "duration")):
-            raise TypeError(f"{name}: {wanted}, got {kind} in column {k} ({title!r}); {_DATES}")
+        return None
+    for k, (title, kind) in enumerate(zip(columns, map(str, kinds), strict=False)):
+        if kind.lower().startswith(("date", "time", "duration", "complex")):
+            return k, title, kind
+    return None
 
 
 def _from_objects(name: str, value: Any, got: Array, wanted: str, text: str) -> Array:

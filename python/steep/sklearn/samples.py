@@ -8,7 +8,7 @@ import joblib
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ..checks.arrays import LAZY, Array, is_lazy
+from ..checks.arrays import LAZY, Array, is_lazy, odd_column
 from ..threads import threads
 
 SMALL = 1e7  # multiply-adds: a few tenths of a millisecond
@@ -39,7 +39,7 @@ def inputs(estimator: Any, X: Any, *, reset: bool = False, images: bool = False)
     TypeError, ValueError
         As scikit-learn's own estimators; also for what is beyond the precision computed in.
     """
-    with _columns_named(X):
+    with _columns_named(estimator, X):
         found = validate_data(
             estimator,
             X,
@@ -48,13 +48,13 @@ def inputs(estimator: Any, X: Any, *, reset: bool = False, images: bool = False)
             allow_nd=images,
             reset=reset,
         )
-    return dense(estimator, found)
+        return dense(estimator, found)
 
 
 def pair(estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool, images: bool) -> Any:
     """Return X as `inputs` has it, and y checked against it."""
-    with _columns_named(X):
-        X, y = validate_data(
+    with _columns_named(estimator, X):
+        found, y = validate_data(
             estimator,
             X,
             y,
@@ -65,34 +65,58 @@ def pair(estimator: Any, X: Any, y: Any, *, reset: bool, numeric: bool, images: 
             allow_nd=images,
             reset=reset,
         )
-    return dense(estimator, X), y
+        return dense(estimator, found), y
 
 
 @contextmanager
-def _columns_named(X: Any) -> Iterator[None]:
-    """Have errors say which column of a table is no numbers, or lacks some."""
+def _columns_named(estimator: Any, X: Any) -> Iterator[None]:
+    """Have errors say which column of a table is no numbers, or lacks some.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a query of polars, and a column of times or complex numbers, which scikit-learn takes
+        for others.
+    """
+    if is_lazy(X):
+        raise TypeError(f"X: {LAZY}")
+    if (odd := odd_column(X)) is not None:
+        _, name, kind = odd
+        if kind.startswith("complex"):
+            raise ValueError(f"X: column {name!r} is complex. Complex data not supported")
+        raise TypeError(
+            f"X: column {name!r} holds times; make them numbers, days since a first one"
+        )
     try:
         yield
     except (TypeError, ValueError) as error:
-        fault = _first_fault(X)
+        most = np.finfo(np.float32 if estimator.precision == "float32" else np.float64).max
+        fault = _first_fault(X, float(most))
         if fault is None:
             raise
         raise type(error)(f"{fault}. {error}") from error
 
 
-def _first_fault(X: Any) -> str | None:
-    if is_lazy(X):
-        return f"X: {LAZY}"
+def _first_fault(X: Any, most: float) -> str | None:
     for name in getattr(X, "columns", ()):
-        values = np.asarray(X[name])
-        if values.dtype.kind in "mM":
-            return f"X: column {name!r} holds times; make them numbers, days since a first one"
-        try:
-            values = values.astype(np.float64)
-        except (TypeError, ValueError):
-            return f"X: column {name!r} is not all numbers; encode it, as OneHotEncoder does"
-        if np.isnan(values).any():
-            return f"X: column {name!r} has missing cells; fill them, as SimpleImputer does"
+        if (fault := _fault(np.asarray(X[name]), most)) is not None:
+            return f"X: column {name!r} {fault}"
+    for name in getattr(X, "columns", ()):  # which pandas makes no sparse matrix of
+        if getattr(getattr(X[name], "dtype", None), "fill_value", 0) != 0:
+            return f"X: column {name!r} is sparse with a fill value that is not 0; make it dense"
+    return None
+
+
+def _fault(values: Array, most: float) -> str | None:
+    """Say what is wrong with the values of a column, where something is."""
+    try:
+        values = values.astype(np.float64)
+    except (TypeError, ValueError):
+        return "is not all numbers; encode it, as OneHotEncoder does"
+    if np.isnan(values).any():
+        return "has missing cells; fill them, as SimpleImputer does"
+    if np.abs(values).max(initial=0.0) > most:
+        return "holds infinity, or numbers too large; clip or scale it"
     return None
 
 
