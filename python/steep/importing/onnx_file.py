@@ -3,7 +3,7 @@
 What operators become is in `onnx_rows`; constants are computed in `folding`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -18,8 +18,9 @@ from .folding import FOLDS, Batch, for_samples
 from .onnx_arrays import array, attribute
 from .onnx_attention import Product, followed
 from .onnx_batch import Joined, beside, together
-from .onnx_inputs import asked
+from .onnx_inputs import Sizes, agreed, asked, by_name, sizes_of
 from .onnx_node import MOVING, Missing, Node, all_axes
+from .onnx_outputs import lacking, names_of, needed, refused, wanted
 from .onnx_patterns import simplified
 from .onnx_rows import MOVING_BATCH, ROWS, WINDOWED
 from .views import View, leaving, size_of
@@ -28,7 +29,12 @@ from .weights import Weight
 OLDEST, NEWEST = 7, 28  # opsets whose meaning is known here
 
 
-def from_onnx(path: str | PathLike[str]) -> Model:
+def from_onnx(
+    path: str | PathLike[str],
+    *,
+    shapes: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    outputs: str | Sequence[str] | None = None,
+) -> Model:
     """Return the network that an ONNX file describes, with its weights.
 
     It predicts, trains and is saved as any other. Images come in, and go out, as steep has them:
@@ -41,11 +47,18 @@ def from_onnx(path: str | PathLike[str]) -> Model:
     path
         Of the file, opset 7 to 28, weights inside. The first axis of inputs is the batch; of series
         that recurrent operators read with time first it is the second. Here it is always the first.
+    shapes
+        Of a sample as the file has it, ``(3, 224, 224)``, where the file leaves sizes open; of
+        several inputs by name.
+    outputs
+        Names of tensors of the file that the network is to give instead of the file's outputs:
+        probabilities without labels, or what a layer in its middle gives. What they do not need
+        is not read.
 
     Returns
     -------
     Model
-        With the file's outputs, by name where there are several.
+        With the file's outputs, or those asked for, by name where there are several.
 
     Raises
     ------
@@ -53,9 +66,13 @@ def from_onnx(path: str | PathLike[str]) -> Model:
         If the package `onnx` is not installed: ``pip install 'steep[onnx]'``.
     OSError
         If there is no such file.
+    TypeError
+        If `shapes` or `outputs` are of another kind.
     ValueError
         If it is damaged, or has operators that steep does not have: all of them, with their nodes.
+        If `shapes` do not fit the file's inputs, or no node gives one of `outputs`.
     """
+    sizes, names = sizes_of(shapes), names_of(outputs)
     try:
         import onnx  # noqa: PLC0415 - an extra
     except ImportError:
@@ -69,7 +86,7 @@ def from_onnx(path: str | PathLike[str]) -> Model:
     except Exception as error:  # of protobuf, whose classes differ by version
         raise ValueError(f"{where}: is no ONNX file, or damaged ({error})") from None
     try:
-        return _Reading(onnx, proto).model()
+        return _Reading(onnx, proto, sizes, names).model()
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -77,7 +94,7 @@ def from_onnx(path: str | PathLike[str]) -> Model:
 class _Reading:
     """One file on its way to a network."""
 
-    def __init__(self, onnx: Any, proto: Any) -> None:
+    def __init__(self, onnx: Any, proto: Any, sizes: Sizes, names: list[str] | None) -> None:
         self.onnx = onnx
         versions = {entry.domain: entry.version for entry in proto.opset_import}
         self.opset = versions.get("", versions.get("ai.onnx", 0))
@@ -90,27 +107,32 @@ class _Reading:
             raise ValueError(
                 "has functions of its own; onnx.inliner.inline_local_functions puts them in place"
             )
-        self.graph = proto.graph
-        if self.graph.sparse_initializer:
+        graph = proto.graph
+        if graph.sparse_initializer:
             raise ValueError("has sparse initializers, which are not known here")
-        self.weights = {w.name: array(onnx, w) for w in self.graph.initializer}
-        self.inputs = [
-            asked(entry, self.graph) for entry in self.graph.input if entry.name not in self.weights
-        ]
-        if not self.inputs:
+        self.outputs = wanted(graph, names)
+        nodes = graph.node if names is None else needed(graph.node, self.outputs)
+        self.weights = {w.name: array(onnx, w) for w in graph.initializer}
+        entries = [entry for entry in graph.input if entry.name not in self.weights]
+        shapes = by_name(sizes, [entry.name for entry in entries])
+        if names is not None:
+            read = {name for node in nodes for name in node.input}
+            entries = [entry for entry in entries if entry.name in read]
+        if not entries:
             raise ValueError("has no inputs")
-        batches = {given.batch for given in self.inputs} - {0}
-        if len(batches) > 1:
-            raise ValueError(f"has inputs of other numbers of samples: {sorted(batches)}")
+        self.inputs = agreed(
+            [asked(entry, nodes, self.outputs, shapes.get(entry.name)) for entry in entries]
+        )
         self.nodes = simplified(
-            [self._node(k, node) for k, node in enumerate(self.graph.node)],
-            {entry.name for entry in self.graph.output},
-            self.weights,
+            [self._node(k, node) for k, node in enumerate(nodes)], {*self.outputs}, self.weights
         )
 
     def model(self) -> Model:
         """Build it, with images' channels last or as they are: whichever moves fewer numbers."""
-        self._refuse_unknown()
+        known = {*ROWS, *FOLDS, "Shape"}
+        if gone := lacking(self.nodes, known, self.outputs):
+            names = [given.name for given in self.inputs]
+            raise ValueError(refused(self.nodes, gone, names, self.outputs, ROWS))
         stems = frozenset(name.rpartition(".")[0] for name in self.weights)
         return model(*laid_out(self._walk, self._ways(), stems))
 
@@ -188,31 +210,22 @@ class _Reading:
 
     def _outputs(self, values: dict[str, Any], builder: Builder) -> Any:
         found = {}
-        for entry in self.graph.output:
-            value = builder.alone(values.get(entry.name))
+        for name in self.outputs:
+            value = builder.alone(values.get(name))
             if isinstance(value, Joined):
                 value = together(replace(value, v=builder.alone(value.v)))
             if isinstance(value, Joined):
-                raise ValueError(f"output {entry.name!r} has samples in one axis with others")
+                raise ValueError(f"output {name!r} has samples in one axis with others")
             if not isinstance(value, View):
-                raise ValueError(f"output {entry.name!r} does not depend on the inputs")
+                raise ValueError(f"output {name!r} does not depend on the inputs")
             last = builder.last and not value.batch
-            found[entry.name] = leaving(value, builder.moves, last=last)
+            found[name] = leaving(value, builder.moves, last=last)
         if not found:
             raise ValueError("has no outputs")
         plain_names = all(name and "/" not in name for name in found)
         if len(found) > 1 and plain_names:
             return found
         return [*found.values()] if len(found) > 1 else next(iter(found.values()))
-
-    def _refuse_unknown(self) -> None:
-        lacking: dict[str, list[str]] = {}
-        for node in self.nodes:
-            if node.op not in ROWS and node.op not in FOLDS and node.op != "Shape":
-                lacking.setdefault(node.op, []).append(node.name)
-        if lacking:
-            each = (f"{op} (nodes {', '.join(names)})" for op, names in sorted(lacking.items()))
-            raise ValueError(f"has operators that steep does not have: {'; '.join(each)}")
 
     def _node(self, place: int, proto: Any) -> Node:
         name = proto.name or f"{proto.op_type}_{place}"

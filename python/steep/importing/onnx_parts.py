@@ -16,6 +16,8 @@ from .weights import Weight
 def concat(b: Builder, node: Node, *given: Any) -> View:
     """Read Concat."""
     like = next((x for x in given if isinstance(x, View)), None)
+    if like is not None:  # an exporter's place for what a file of another size would have
+        given = tuple(x for x in given if not isinstance(x, Weight) or x.value.size)
     views = [
         _standing(b, like, x, node.hint) if isinstance(x, Weight) and like else tensor(x)
         for x in given
@@ -139,9 +141,7 @@ def pad(  # noqa: PLR0917 - as ONNX has them
     b: Builder, node: Node, x: Any, pads: Any = None, value: Any = None, over: Any = None
 ) -> View:
     """Read Pad."""
-    v = tensor(x)
-    if node.get("mode", "constant") != "constant":
-        raise ValueError(f"pads by mode {node.get('mode', '')!r}; steep pads by a number")
+    v, mode = tensor(x), node.get("mode", "constant")
     told = node.get("pads", []) if pads is None else numbers(pads, "its pads")
     number = node.get("value", 0.0)
     if value is not None and constant(value, "its value").value.size:
@@ -156,6 +156,8 @@ def pad(  # noqa: PLR0917 - as ONNX has them
         before[axis], after[axis] = told[k], told[k + len(places)]
     if before[0] or after[0]:
         raise ValueError("puts samples before or after the batch")
+    if mode != "constant":
+        return b.surrounded(v, before[1:], after[1:], mode)
     for k, (low, high) in enumerate(zip(before[1:], after[1:], strict=True)):
         if low < 0 or high < 0:
             v = b.cut(v, k, max(-low, 0), v.shape[k] - max(-high, 0))
