@@ -260,6 +260,17 @@ def test_pads_of_numbers_that_are_there(read, mode, pads):
     assert apart(found, reference(plain, inside)[0].transpose(0, 2, 3, 1)) <= LIMIT
 
 
+@pytest.mark.parametrize("ends", [(-1, -(1 << 31), -1), (3, 0, -2), (9, -9, -3)])
+def test_places_are_cut_backwards(read, ends):
+    given = dict(zip("abc", (np.array([n]) for n in ends), strict=True))
+    nodes = [node("Slice", ["x", "a", "b", "one", "c"], ["y"])]
+    model, X = (
+        model_of(nodes, [("x", ["n", 5], 1)], ["y"], {**given, "one": np.array([1])}),
+        batch(5),
+    )
+    np.testing.assert_array_equal(read(model).predict(X), reference(model, X)[0])
+
+
 @pytest.mark.parametrize(
     ("mode", "pad", "said"),
     [("reflect", 4, "pads an axis of 4 by 4 and 0"), ("wrap", 5, "pads an axis of 4 by 5 and 0"),

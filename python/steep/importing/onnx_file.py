@@ -134,7 +134,8 @@ class _Reading:
             names = [given.name for given in self.inputs]
             raise ValueError(refused(self.nodes, gone, names, self.outputs, ROWS))
         stems = frozenset(name.rpartition(".")[0] for name in self.weights)
-        return model(*laid_out(self._walk, self._ways(), stems))
+        ways = self._ways()
+        return model(*laid_out(self._walk, ways, stems, surely=ways[0]))
 
     def _ways(self) -> tuple[bool, ...]:
         """Return whether channels are to be last, likelier ways first: by what images meet."""

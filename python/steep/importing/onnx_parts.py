@@ -67,14 +67,27 @@ def cut(b: Builder, node: Node, x: Any, *given: Any) -> View:
             if (start, step) != (0, 1) or end < LARGEST_END:
                 raise ValueError("cuts the batch")
             continue
-        if step < 1:
-            raise ValueError(f"goes backwards along axis {axis}")
         place, batch = axis_of(v, axis), v.batch
+        if step < 1:
+            v = replace(_backwards(b, v, place, (start, end, step)), batch=batch)
+            continue
         first, last, _ = slice(start, end, step).indices(v.shape[place])
         if first >= last:
             raise ValueError(f"leaves nothing of axis {axis} of {v.shape}")
         v = replace(b.cut(v, place, first, last, step), batch=batch)
     return v
+
+
+def _backwards(b: Builder, v: View, axis: int, told: tuple[int, int, int]) -> View:
+    """Take places of an axis from the last on."""
+    start, end, step = told
+    size = v.shape[axis]
+    if not step:
+        raise ValueError(f"cuts axis {axis + 1} by steps of 0")
+    places = range(size)[start : None if end < -size else end : step]
+    if not places:
+        raise ValueError(f"leaves nothing of axis {axis + 1} of {v.shape}")
+    return b.taken(v, axis, places)
 
 
 def _ends(value: Any) -> Any:
