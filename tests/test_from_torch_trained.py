@@ -202,8 +202,8 @@ class Used(nn.Module):
         (nn.Sequential(nn.Linear(4, 4), nn.Embedding(3, 4, padding_idx=0)), (4,), "padding_idx"),
         (nn.Sequential(nn.MaxPool2d(2, return_indices=True)), (4, 6, 8), "places of the largest"),
         (Of(lambda x: x.max(1)[1]), (4, 6, 8), "places of the largest"),
-        (Of(lambda x: F.interpolate(x, scale_factor=2, mode="bicubic")), (4, 6, 8), "mode 'bicubic'"),
-        (Of(lambda x: x.flatten(2) @ x.flatten(2).transpose(1, 2)), (4, 6, 8), "tensors by each other"),
+        (Of(lambda x: F.interpolate(x, scale_factor=2, mode="bicubic")), (4, 6, 8), "mode 'bicub"),
+        (Of(lambda x: x @ x.transpose(2, 3)), (4, 6, 8), "multiplies tensors by each other"),
     ],
 )  # fmt: skip
 def test_what_is_refused(made, shape, said):
