@@ -176,7 +176,42 @@ def test_labels_are_refused_with_a_cure(read):
             read(model, outputs=bad)
 
 
-def test_quantised_numbers_and_control_flow_have_cures(read):
+def branch(*nodes, out):
+    ends = [onnx.helper.make_tensor_value_info(out, 1, None)]
+    return onnx.helper.make_graph(nodes, "branch", [], ends)
+
+
+def choosing(condition):
+    """What PyTorch's older exporter makes of `squeeze(1)` where it does not know the size."""
+    then = branch(node("Squeeze", ["a", "one"], ["b"]), out="b")
+    other = branch(node("Cumsum", ["a"], ["c"]), out="c")  # which is no operator at all
+    return [
+        node("Relu", ["x"], ["a"]), node("Shape", ["a"], ["s"]),
+        node("Gather", ["s", "one"], ["n"]), node("Equal", [condition, "one"], ["q"]),
+        node("If", ["q"], ["d"], "it", then_branch=then, else_branch=other),
+        node("Neg", ["d"], ["y"]),
+    ]  # fmt: skip
+
+
+def test_branches_that_shapes_choose(read):
+    given, X = {"one": np.array([1])}, batch(1, 4)
+    model = model_of(choosing("n"), [("x", ["n", 1, 4], 1)], ["y"], given)
+    for net in (read(model), read(model, outputs="y")):
+        np.testing.assert_array_equal(net.predict(X), -np.maximum(X[:, 0], 0))
+    wide = model_of(choosing("n"), [("x", ["n", 2, 4], 1)], ["y"], given)
+    with pytest.raises(ValueError, match=r"'Cumsum_0' \(Cumsum\): is an operator that steep"):
+        read(wide)
+    nodes = choosing("n")
+    nodes[2] = node("Gather", ["s", "zero"], ["n"])  # the number of samples
+    wide = model_of(nodes, [("x", ["n", 1, 4], 1)], ["y"], {**given, "zero": np.array(0)})
+    with pytest.raises(ValueError, match=r"\(Equal\): compares the number of samples"):
+        read(wide)
+    wide = model_of(choosing("x"), [("x", ["n", 1, 4], 1)], ["y"], given)
+    with pytest.raises(ValueError, match=r"\(Equal\)"):
+        read(wide)
+
+
+def test_quantised_numbers_have_a_cure(read):
     model = model_of([node("QuantizeLinear", ["x", "s"], ["y"], "q")], [("x", ["n", 4], 1)], ["y"],
                      {"s": np.float32(2)})  # fmt: skip
     with pytest.raises(ValueError, match=r"nodes q\); quantised numbers do not train"):

@@ -198,6 +198,16 @@ def _divide(a: Array, b: Array) -> Array:
     return a // b if whole else a / b
 
 
+def _equal(node: Any, a: Array, b: Array) -> Array:
+    """Compare; a batch may be any number from 1 on, and is no other one."""
+    for one, other in ((a, b), (b, a)):
+        if one.dtype == object and any(isinstance(n, Batch) for n in one.reshape(-1).tolist()):
+            known = [n for n in other.reshape(-1).tolist() if not isinstance(n, Batch)]
+            if any(n > 0 for n in known):
+                raise ValueError("compares the number of samples")
+    return _arithmetic(np.equal)(node, a, b)
+
+
 def _mod(node: Any, a: Array, b: Array) -> Array:
     if np.any(b == 0):
         raise ValueError("divides by 0")
@@ -285,7 +295,7 @@ FOLDS: Mapping[str, Callable[..., Any]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Div": _arithmetic(_divide),
-    "Equal": _arithmetic(np.equal),
+    "Equal": _equal,
     "Cos": _arithmetic(np.cos),
     "Exp": _arithmetic(np.exp),
     "Sin": _arithmetic(np.sin),

@@ -19,8 +19,8 @@ from .onnx_arrays import array, attribute
 from .onnx_attention import Product, followed
 from .onnx_batch import Joined, beside, together
 from .onnx_inputs import Sizes, agreed, asked, by_name, sizes_of
-from .onnx_node import MOVING, Missing, Node, all_axes
-from .onnx_outputs import lacking, names_of, needed, refused, wanted
+from .onnx_node import MOVING, Missing, Node, all_axes, constant
+from .onnx_outputs import lacking, names_of, needed, reads, refused, wanted
 from .onnx_patterns import simplified
 from .onnx_rows import MOVING_BATCH, ROWS, WINDOWED
 from .views import View, leaving, size_of
@@ -116,7 +116,7 @@ class _Reading:
         entries = [entry for entry in graph.input if entry.name not in self.weights]
         shapes = by_name(sizes, [entry.name for entry in entries])
         if names is not None:
-            read = {name for node in nodes for name in node.input}
+            read = {name for node in nodes for name in reads(node)}
             entries = [entry for entry in entries if entry.name in read]
         if not entries:
             raise ValueError("has no inputs")
@@ -129,7 +129,7 @@ class _Reading:
 
     def model(self) -> Model:
         """Build it, with images' channels last or as they are: whichever moves fewer numbers."""
-        known = {*ROWS, *FOLDS, "Shape"}
+        known = {*ROWS, *FOLDS, "If", "Shape"}
         if gone := lacking(self.nodes, known, self.outputs):
             names = [given.name for given in self.inputs]
             raise ValueError(refused(self.nodes, gone, names, self.outputs, ROWS))
@@ -178,13 +178,32 @@ class _Reading:
             found: Any = Missing()
         else:
             try:
-                found = _shape(node, given) or self._computed(builder, node, given)
+                if node.op == "If":
+                    found = self._chosen(builder, node, values, problems)
+                else:
+                    found = _shape(node, given) or self._computed(builder, node, given)
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
                 text = f"needs {error}" if isinstance(error, KeyError) else str(error)
                 problems.append(f"{node}: {text}")
                 found = Missing()
         several = found if isinstance(found, (list, tuple)) else [found] * len(node.outputs)
         values.update(zip(node.outputs, several, strict=False))
+
+    def _chosen(
+        self, builder: Builder, node: Node, values: Mapping[str, Any], problems: list[str]
+    ) -> list[Any]:
+        """Return what the branch gives that a condition on shapes, or a constant one, takes."""
+        condition = constant(values[node.inputs[0]], "its condition").value
+        branch = node.get("then_branch" if bool(condition.reshape(())) else "else_branch", None)
+        if branch is None:
+            raise ValueError("has no such branch")
+        own = {w.name: array(self.onnx, w) for w in branch.initializer}
+        inner = {**values, **{name: Weight(value, name) for name, value in own.items()}}
+        names = [entry.name for entry in branch.output]
+        nodes = [self._node(k, proto) for k, proto in enumerate(branch.node)]
+        for part in simplified(nodes, {*names}, {**self.weights, **own}):
+            self._run(builder, part, inner, problems)
+        return [inner[name] for name in names]
 
     def _computed(self, builder: Builder, node: Node, given: Sequence[Any]) -> Any:
         if _elsewhere(node, given):
@@ -194,16 +213,16 @@ class _Reading:
             if found is not None:
                 return found
             given = [builder.alone(value) for value in given]
-        constant = all(value is None or isinstance(value, Weight) for value in given)
-        if constant and (found := for_samples(node, given)) is not None:
+        known = all(value is None or isinstance(value, Weight) for value in given)
+        if known and (found := for_samples(node, given)) is not None:
             return found
-        if constant and node.op in FOLDS:
+        if known and node.op in FOLDS:
             arrays = [None if value is None else value.value for value in given]
             made = FOLDS[node.op](node, *arrays)
             if isinstance(made, list):
                 return [Weight(value, sources=_sources(node, given)) for value in made]
             return Weight(made, _name(node, given, made), sources=_sources(node, given))
-        if constant:
+        if known:
             raise ValueError("reads constants only; run the file through onnxsim first")
         if node.op not in ROWS:
             raise ValueError("is an operator that steep does not have")
@@ -235,7 +254,7 @@ class _Reading:
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
         attributes = {a.name: attribute(self.onnx, a) for a in proto.attribute}
         return Node(
-            f"{domain}{proto.op_type}", name, list(proto.input), list(proto.output), attributes,
+            f"{domain}{proto.op_type}", name, reads(proto), list(proto.output), attributes,
             self.opset,
         )  # fmt: skip
 

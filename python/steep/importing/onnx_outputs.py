@@ -10,7 +10,6 @@ _QUANTISED = ("ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMu
               "QLinearConv", "QLinearMatMul", "QuantizeLinear")  # fmt: skip
 CURES: Mapping[tuple[str, ...], str] = {
     _QUANTISED: "quantised numbers do not train: read the file that was quantised",
-    ("If",): "onnxsim, or an export with fixed shapes, leaves out what asks for shapes",
 }
 CLASSIFIER = "ai.onnx.ml.LinearClassifier"  # whose first output, labels, is none that steep has
 
@@ -51,12 +50,24 @@ def wanted(graph: Any, names: list[str] | None) -> list[str]:
     return names
 
 
+def reads(node: Any) -> list[str]:
+    """Return what a node reads: its inputs, and what its branches read from outside."""
+    found = dict.fromkeys(node.input)
+    for branch in (a.g for a in node.attribute if a.HasField("g")):
+        own = {w.name for w in branch.initializer}
+        for inner in branch.node:
+            found |= dict.fromkeys(name for name in reads(inner) if name not in own)
+            own.update(inner.output)
+        found |= dict.fromkeys(out.name for out in branch.output if out.name not in own)
+    return [*found] if len(found) > len(node.input) else [*node.input]
+
+
 def needed(nodes: Iterable[Any], names: Iterable[str]) -> list[Any]:
     """Return the nodes that some tensors need, in their order."""
     read, kept = set(names), []
     for node in reversed([*nodes]):
         if read.intersection(node.output):
-            read.update(node.input)
+            read.update(reads(node))
             kept.append(node)
     return kept[::-1]
 
