@@ -98,8 +98,8 @@ def test_series_of_open_length_have_time_first(read):
         ((4, 6, 8), ValueError, r"samples of shape \(4, 6, 8\) do not fit"),
         ((3, 6), ValueError, r"samples of shape \(3, 6\) do not fit"),
         ({"y": (3, 6, 8)}, ValueError, "no input is called 'y'"),
-        ((3, 0, 8), ValueError, "sizes are 1 or more"),
-        ((), ValueError, "sizes are 1 or more"),
+        ((3, 0, 8), ValueError, "sizes are 1 to 2147483647"),
+        ((), ValueError, "sizes are 1 to 2147483647"),
         (5, TypeError, "a sample has a shape such as"),
         ("x", TypeError, "a sample has a shape such as"),
         ((3, 6.0, 8), TypeError, "sizes are whole numbers"),
@@ -304,6 +304,17 @@ def test_places_are_cut_backwards(read, ends):
         batch(5),
     )
     np.testing.assert_array_equal(read(model).predict(X), reference(model, X)[0])
+
+
+def test_axes_that_a_file_claims_are_not_listed(read):
+    """2^31 - 1 places would be 16 GiB of numbers."""
+    size, given = (1 << 31) - 1, {"p": np.array([0, 1, 0, 0]), "m": np.array([-1])}
+    pads = [node("Pad", ["x", "p"], ["y"], mode="reflect")]
+    cuts = [node("Slice", ["x", "m", "end", "axis", "m"], ["y"])]
+    ends = {"end": np.array([-(1 << 40)]), "axis": np.array([1])}
+    for nodes, weights in ((pads, given), (cuts, {**given, **ends})):
+        with pytest.raises(ValueError, match=r"pads an axis of 2147483647|takes 2147483647 places"):
+            read(model_of(nodes, [("x", ["n", size], 1)], ["y"], weights))
 
 
 @pytest.mark.parametrize(

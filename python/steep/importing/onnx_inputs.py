@@ -46,7 +46,7 @@ def _sizes(what: str, sizes: Any) -> tuple[int, ...]:
     if not all(isinstance(n, Integral) and not isinstance(n, bool) for n in sizes):
         raise TypeError(f"{what} is {sizes!r}; sizes are whole numbers")
     if not sizes or not all(0 < n <= LARGEST_AXIS for n in sizes):
-        raise ValueError(f"{what} is {sizes!r}; sizes are 1 or more")
+        raise ValueError(f"{what} is {sizes!r}; sizes are 1 to {LARGEST_AXIS}")
     return tuple(map(int, sizes))
 
 

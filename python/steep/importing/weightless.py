@@ -28,6 +28,8 @@ from .views import (
     view,
 )
 
+MOST_PLACES = 1 << 20  # of an axis that are taken one by one
+
 
 @dataclass
 class Weightless:
@@ -156,6 +158,8 @@ class Weightless:
 
     def taken(self, v: View, axis: int, places: Sequence[int]) -> View:
         """Return the numbers at some places of an axis, in their order."""
+        if len(places) > MOST_PLACES:
+            raise ValueError(f"takes {len(places)} places of an axis; at most {MOST_PLACES}")
         runs: list[list[int]] = []
         for k in places:
             if runs and runs[-1][-1] + 1 == k:
@@ -227,7 +231,8 @@ class Weightless:
             most = {"reflect": size - 1, "edge": MOST_MOVES, "wrap": size}.get(how)
             if most is None:
                 raise ValueError(f"pads by mode {how!r}, which steep does not have")
-            if not (0 <= low <= most and 0 <= high <= most):
+            fits = size + low + high <= MOST_PLACES or low == high == 0
+            if not (0 <= low <= most and 0 <= high <= most and fits):
                 raise ValueError(f"pads an axis of {size} by {low} and {high}, mode {how!r}")
             if low or high:
                 places = np.pad(np.arange(size), (low, high), how)  # type: ignore[call-overload]
