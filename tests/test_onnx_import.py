@@ -359,7 +359,7 @@ def test_all_nodes_that_do_not_fit_are_named_at_once(read):
         helper.make_node("Pad", ["x", "p"], ["b"], "two", mode="reflect"),
         helper.make_node("Add", ["a", "b"], ["y"], "three"),
     ]
-    weights = {"p": np.array([0, 1, 0, 1])}
+    weights = {"p": np.array([0, 4, 0, 1])}  # there are 3 numbers to mirror
     with pytest.raises(ValueError, match=r"'one' \(Softmax\): works along the batch.*'two' \(Pad"):
         read(model_of(nodes, (4,), ["y"], weights))
 

@@ -15,7 +15,8 @@ OPERATORS = (
     "Expand", "Resize", "Pad", "Squeeze", "Unsqueeze", "ReduceMean", "ReduceMax", "Softmax", "Add",
     "Mul", "Clip", "Shape", "ConstantOfShape", "Range", "Identity", "MaxPool", "AveragePool", "LRN",
     "DepthToSpace", "LayerNormalization", "GroupNormalization", "If", "Sin", "", "LSTM", "GRU",
-    "RNN", "Attention", "Where", "Less",
+    "RNN", "Attention", "Where", "Less", "Scaler", "Normalizer", "LinearRegressor",
+    "LinearClassifier",
 )  # fmt: skip
 INTS = (0, 1, -1, 2, 3, 7, 1 << 20, (1 << 31) - 1, 1 << 31, 1 << 40, (1 << 63) - 1, -(1 << 63))
 
@@ -61,7 +62,37 @@ def goods():
         for net in nets():
             net.to_onnx(Path(folder) / "net.onnx")
             found.append((Path(folder) / "net.onnx").read_bytes())
-    return found
+    return [*found, pipeline()]
+
+
+def pipeline():
+    """Return a file of what others write: scaled columns, classes, mirrored ends, open sizes."""
+    from onnx import helper, numpy_helper
+
+    node, ml = helper.make_node, {"domain": "ai.onnx.ml"}
+    nodes = [
+        node("Scaler", ["x"], ["a"], offset=[1.0, 2.0, 0.0], scale=[0.5, 2.0, 1.0], **ml),
+        node("Normalizer", ["a"], ["b"], norm="L2", **ml),
+        node("LinearClassifier", ["b"], ["label", "c"], coefficients=[0.5] * 6,
+             intercepts=[0.0, 1.0], classlabels_ints=[0, 1], post_transform="SOFTMAX", **ml),
+        node("LinearRegressor", ["b"], ["d"], coefficients=[0.5] * 6, targets=2, **ml),
+        node("Pad", ["image", "pads"], ["e"], mode="reflect"),
+        node("Slice", ["e", "last", "first", "axis", "back"], ["f"]),
+        node("Shape", ["x"], ["n"]),
+        node("ReduceMean", ["f", "axes"], ["g"], keepdims=0),
+    ]  # fmt: skip
+    given = {"pads": [0, 0, 1, 2, 0, 0, 1, 0], "last": [-1], "first": [-9], "axis": [3],
+             "back": [-1], "axes": [2, 3]}  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        "pipeline",
+        [helper.make_tensor_value_info("x", 1, ["n", 3]),
+         helper.make_tensor_value_info("image", 1, ["n", 1, "height", 4])],
+        [helper.make_tensor_value_info(name, 1, None) for name in ("c", "d", "g")],
+        [numpy_helper.from_array(np.array(value), name) for name, value in given.items()],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 18), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
 
 def mutated(rng, data, others):
@@ -173,7 +204,14 @@ def _model(rng, model):
 
 
 def read(folder, rng):
-    return steep.from_onnx(folder / "file")
+    about = {}
+    if rng.random() < 0.3:
+        about["shapes"] = mutate.of(
+            rng, ((3,), {"image": (1, 5, 4)}, {"image": (1, (1 << 31) - 1, 4)})
+        )
+    if rng.random() < 0.2:
+        about["outputs"] = mutate.of(rng, (("c",), ("d", "g"), ("output",), ("nobody",)))
+    return steep.from_onnx(folder / "file", **about)
 
 
 def check(net, folder, rng):

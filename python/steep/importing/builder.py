@@ -13,7 +13,7 @@ from .. import layers
 from ..network import Layer, Tensor, emit
 from ..network.layouts import Layout
 from ..network.model import Input, Model
-from .vectors import Scale, Shift
+from .vectors import Scale, Shift, Standardized
 from .views import (
     Atom,
     View,
@@ -70,6 +70,10 @@ class Builder(Weightless):
         self._known[key] = layer
         return layer
 
+    def owner(self, name: str) -> Layer | None:
+        """Return the layer that a weight belongs to."""
+        return self._owners.get(name.rpartition(".")[0])
+
     def alone(self, value: Any) -> Any:
         """Return what a value that was kept back is by itself; all others as they are."""
         if not hasattr(value, "made"):
@@ -111,8 +115,9 @@ class Builder(Weightless):
 
     def _name(self, given: dict[str, tuple[Weight, Layout]], hint: str, kind: str) -> str:
         """Return what the weights' names begin with, where they do so alike; else the hint."""
-        stems = {w.name.rpartition(".")[0] for w, _ in given.values()}
-        right = all(w.name.rpartition(".")[2] == param for param, (w, _) in given.items())
+        named = {param: w for param, (w, _) in given.items() if w.name}
+        stems = {w.name.rpartition(".")[0] for w in named.values()}
+        right = all(w.name.rpartition(".")[2] == param for param, w in named.items())
         first = next(iter(given.values()))[0].name
         if right and len(stems) == 1:
             name, taken = stems.pop() or kind.lower(), self._names
@@ -233,10 +238,14 @@ class Builder(Weightless):
         unbiased: bool,
     ) -> View:  # fmt: skip
         """Normalise the first axis by its statistics: weight, bias, mean, variance."""
+        if given[0].fixed != given[1].fixed:
+            raise ValueError("trains one of weight and bias; steep trains both, or none")
         x, found, lying = trailing(v, 0, self.moves)
         words = ("weight", "bias", "running_mean", "running_var")
         kept = {w: (p, row(p, v.axes[0], lying)) for w, p in zip(words, given, strict=True)}
-        layer = layers.BatchNorm(momentum, eps, unbiased)
+        constant = all(w.fixed or not w.name for w in given[:2])
+        kind = Standardized if constant else layers.BatchNorm
+        layer = kind(momentum, eps, unbiased)
         return found.of(self.made(layer, kept, hint)(x))
 
     def layer_norm(
@@ -335,10 +344,13 @@ def laid_out(
     walk: Callable[[Builder], tuple[list[Tensor], Any]],
     ways: Sequence[bool],
     reserved: frozenset[str],
+    *,
+    surely: bool,
 ) -> tuple[list[Tensor], Any, Builder]:
     """Return inputs, outputs and builder of a walk, with channels last or where they are.
 
-    `ways` says which to try: the first of those that move fewest numbers is taken.
+    `ways` says which to try: the first of those that move fewest numbers is taken, or, `surely`,
+    the first that can be.
     """
     best: tuple[list[Tensor], Any, Builder] | None = None
     problem = ValueError("")
@@ -351,7 +363,7 @@ def laid_out(
             continue
         if best is None or builder.moves.count < best[2].moves.count:
             best = (*made, builder)
-        if builder.moves.count == 0:
+        if surely or builder.moves.count == 0:
             break
     if best is None:
         raise problem

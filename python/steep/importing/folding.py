@@ -123,7 +123,8 @@ def _range(node: Any, start: Array, limit: Array, step: Array) -> Array:
 
 def _reshape(node: Any, x: Array, shape: Any = None) -> Array:
     sizes = node.get("shape", None) if shape is None else _ints(shape)
-    sizes = [x.shape[k] if n == 0 else n for k, n in enumerate(sizes)]
+    if not node.get("allowzero", 0):
+        sizes = [x.shape[k] if n == 0 else n for k, n in enumerate(sizes)]
     return x.reshape(sizes)
 
 
@@ -192,7 +193,19 @@ def _divide(a: Array, b: Array) -> Array:
     whole = all(x.dtype.kind in "iu" or x.dtype == object for x in (a, b))
     if whole and np.any(b == 0):
         raise ValueError("divides by 0")
+    if whole and object not in (a.dtype, b.dtype):
+        return (a - np.fmod(a, b)) // b  # towards 0
     return a // b if whole else a / b
+
+
+def _equal(node: Any, a: Array, b: Array) -> Array:
+    """Compare; a batch may be any number from 1 on, and is no other one."""
+    for one, other in ((a, b), (b, a)):
+        if one.dtype == object and any(isinstance(n, Batch) for n in one.reshape(-1).tolist()):
+            known = [n for n in other.reshape(-1).tolist() if not isinstance(n, Batch)]
+            if any(n > 0 for n in known):
+                raise ValueError("compares the number of samples")
+    return _arithmetic(np.equal)(node, a, b)
 
 
 def _mod(node: Any, a: Array, b: Array) -> Array:
@@ -219,6 +232,13 @@ def _reduced(f: Callable[..., Any]) -> Callable[..., Array]:
     return folded
 
 
+# Operators of single elements, that do to one sample's constant what they do to all.
+ALONE = frozenset({
+    "Add", "Cast", "Div", "Equal", "Exp", "Greater", "Identity", "Less", "Mul", "Neg", "Not", "Pow",
+    "Sqrt", "Sub", "Where",
+})  # fmt: skip
+
+
 def for_samples(node: Any, given: Sequence[Any]) -> Any:
     """Return a constant that there is for every sample, of which one stands for all.
 
@@ -231,9 +251,21 @@ def for_samples(node: Any, given: Sequence[Any]) -> Any:
     """
     if not any(value is not None and value.batch is not None for value in given):
         return _spread(node, given)
-    if node.op not in ("Identity", "Slice"):
+    first = next(value for value in given if value is not None and value.batch is not None)
+    if node.op == "Slice" and first is given[0]:
+        beside: list[Any] = []
+    elif node.op in ALONE:
+        beside = [value for value in given if value is not None]
+    else:
         raise ValueError("depends on the number of samples")
-    return replace(given[0], value=FOLDS[node.op](node, *(x and x.value for x in given)), name="")
+    behind = max((value.value.ndim for value in beside), default=first.value.ndim)
+    place = first.batch + behind - first.value.ndim  # axes are counted from the last
+    for value in beside:
+        axis = value.value.ndim - (behind - place)
+        if value.batch not in (None, axis) or (axis >= 0 and value.value.shape[axis] != 1):
+            raise ValueError("has other numbers for each sample")
+    made = FOLDS[node.op](node, *(value and value.value for value in given))
+    return replace(first, value=made, name="", sources=(), batch=place)
 
 
 def _spread(node: Any, given: Sequence[Any]) -> Any:
@@ -263,7 +295,7 @@ FOLDS: Mapping[str, Callable[..., Any]] = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
     "Div": _arithmetic(_divide),
-    "Equal": _arithmetic(np.equal),
+    "Equal": _equal,
     "Cos": _arithmetic(np.cos),
     "Exp": _arithmetic(np.exp),
     "Sin": _arithmetic(np.sin),

@@ -25,14 +25,15 @@ _KINDS: Mapping[str, tuple[str, str]] = {
 
 
 def attribute(onnx: Any, proto: Any) -> Any:
-    """Return an attribute of a node; None of a graph, whose operator is refused by name."""
+    """Return an attribute of a node, a graph as the file has it; None of kinds no row knows."""
     kinds = onnx.AttributeProto
     if proto.type == kinds.TENSOR:
         return array(onnx, proto.t)
     if proto.type == kinds.STRING:
         return proto.s.decode()
-    if proto.type in (kinds.FLOAT, kinds.INT):
-        return proto.f if proto.type == kinds.FLOAT else proto.i
+    alone = {kinds.FLOAT: "f", kinds.INT: "i", kinds.GRAPH: "g"}
+    if proto.type in alone:
+        return getattr(proto, alone[proto.type])
     if proto.type in (kinds.FLOATS, kinds.INTS):
         return [*(proto.floats if proto.type == kinds.FLOATS else proto.ints)]
     if proto.type == kinds.STRINGS:

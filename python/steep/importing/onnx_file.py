@@ -3,7 +3,7 @@
 What operators become is in `onnx_rows`; constants are computed in `folding`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
@@ -18,8 +18,9 @@ from .folding import FOLDS, Batch, for_samples
 from .onnx_arrays import array, attribute
 from .onnx_attention import Product, followed
 from .onnx_batch import Joined, beside, together
-from .onnx_inputs import asked
-from .onnx_node import MOVING, Missing, Node, all_axes
+from .onnx_inputs import Sizes, agreed, asked, by_name, sizes_of
+from .onnx_node import MOVING, Missing, Node, all_axes, constant
+from .onnx_outputs import lacking, names_of, needed, reads, refused, wanted
 from .onnx_patterns import simplified
 from .onnx_rows import MOVING_BATCH, ROWS, WINDOWED
 from .views import View, leaving, size_of
@@ -28,7 +29,12 @@ from .weights import Weight
 OLDEST, NEWEST = 7, 28  # opsets whose meaning is known here
 
 
-def from_onnx(path: str | PathLike[str]) -> Model:
+def from_onnx(
+    path: str | PathLike[str],
+    *,
+    shapes: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
+    outputs: str | Sequence[str] | None = None,
+) -> Model:
     """Return the network that an ONNX file describes, with its weights.
 
     It predicts, trains and is saved as any other. Images come in, and go out, as steep has them:
@@ -41,11 +47,18 @@ def from_onnx(path: str | PathLike[str]) -> Model:
     path
         Of the file, opset 7 to 28, weights inside. The first axis of inputs is the batch; of series
         that recurrent operators read with time first it is the second. Here it is always the first.
+    shapes
+        Of a sample as the file has it, ``(3, 224, 224)``, where the file leaves sizes open; of
+        several inputs by name.
+    outputs
+        Names of tensors of the file that the network is to give instead of the file's outputs:
+        probabilities without labels, or what a layer in its middle gives. What they do not need
+        is not read.
 
     Returns
     -------
     Model
-        With the file's outputs, by name where there are several.
+        With the file's outputs, or those asked for, by name where there are several.
 
     Raises
     ------
@@ -53,9 +66,13 @@ def from_onnx(path: str | PathLike[str]) -> Model:
         If the package `onnx` is not installed: ``pip install 'steep[onnx]'``.
     OSError
         If there is no such file.
+    TypeError
+        If `shapes` or `outputs` are of another kind.
     ValueError
         If it is damaged, or has operators that steep does not have: all of them, with their nodes.
+        If `shapes` do not fit the file's inputs, or no node gives one of `outputs`.
     """
+    sizes, names = sizes_of(shapes), names_of(outputs)
     try:
         import onnx  # noqa: PLC0415 - an extra
     except ImportError:
@@ -69,7 +86,7 @@ def from_onnx(path: str | PathLike[str]) -> Model:
     except Exception as error:  # of protobuf, whose classes differ by version
         raise ValueError(f"{where}: is no ONNX file, or damaged ({error})") from None
     try:
-        return _Reading(onnx, proto).model()
+        return _Reading(onnx, proto, sizes, names).model()
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -77,7 +94,7 @@ def from_onnx(path: str | PathLike[str]) -> Model:
 class _Reading:
     """One file on its way to a network."""
 
-    def __init__(self, onnx: Any, proto: Any) -> None:
+    def __init__(self, onnx: Any, proto: Any, sizes: Sizes, names: list[str] | None) -> None:
         self.onnx = onnx
         versions = {entry.domain: entry.version for entry in proto.opset_import}
         self.opset = versions.get("", versions.get("ai.onnx", 0))
@@ -90,29 +107,35 @@ class _Reading:
             raise ValueError(
                 "has functions of its own; onnx.inliner.inline_local_functions puts them in place"
             )
-        self.graph = proto.graph
-        if self.graph.sparse_initializer:
+        graph = proto.graph
+        if graph.sparse_initializer:
             raise ValueError("has sparse initializers, which are not known here")
-        self.weights = {w.name: array(onnx, w) for w in self.graph.initializer}
-        self.inputs = [
-            asked(entry, self.graph) for entry in self.graph.input if entry.name not in self.weights
-        ]
-        if not self.inputs:
+        self.outputs = wanted(graph, names)
+        nodes = graph.node if names is None else needed(graph.node, self.outputs)
+        self.weights = {w.name: array(onnx, w) for w in graph.initializer}
+        entries = [entry for entry in graph.input if entry.name not in self.weights]
+        shapes = by_name(sizes, [entry.name for entry in entries])
+        if names is not None:
+            read = {name for node in nodes for name in reads(node)}
+            entries = [entry for entry in entries if entry.name in read]
+        if not entries:
             raise ValueError("has no inputs")
-        batches = {given.batch for given in self.inputs} - {0}
-        if len(batches) > 1:
-            raise ValueError(f"has inputs of other numbers of samples: {sorted(batches)}")
+        self.inputs = agreed(
+            [asked(entry, nodes, self.outputs, shapes.get(entry.name)) for entry in entries]
+        )
         self.nodes = simplified(
-            [self._node(k, node) for k, node in enumerate(self.graph.node)],
-            {entry.name for entry in self.graph.output},
-            self.weights,
+            [self._node(k, node) for k, node in enumerate(nodes)], {*self.outputs}, self.weights
         )
 
     def model(self) -> Model:
         """Build it, with images' channels last or as they are: whichever moves fewer numbers."""
-        self._refuse_unknown()
+        known = {*ROWS, *FOLDS, "If", "Shape"}
+        if gone := lacking(self.nodes, known, self.outputs):
+            names = [given.name for given in self.inputs]
+            raise ValueError(refused(self.nodes, gone, names, self.outputs, ROWS))
         stems = frozenset(name.rpartition(".")[0] for name in self.weights)
-        return model(*laid_out(self._walk, self._ways(), stems))
+        ways = self._ways()
+        return model(*laid_out(self._walk, ways, stems, surely=ways[0]))
 
     def _ways(self) -> tuple[bool, ...]:
         """Return whether channels are to be last, likelier ways first: by what images meet."""
@@ -155,13 +178,32 @@ class _Reading:
             found: Any = Missing()
         else:
             try:
-                found = _shape(node, given) or self._computed(builder, node, given)
+                if node.op == "If":
+                    found = self._chosen(builder, node, values, problems)
+                else:
+                    found = _shape(node, given) or self._computed(builder, node, given)
             except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
                 text = f"needs {error}" if isinstance(error, KeyError) else str(error)
                 problems.append(f"{node}: {text}")
                 found = Missing()
         several = found if isinstance(found, (list, tuple)) else [found] * len(node.outputs)
         values.update(zip(node.outputs, several, strict=False))
+
+    def _chosen(
+        self, builder: Builder, node: Node, values: Mapping[str, Any], problems: list[str]
+    ) -> list[Any]:
+        """Return what the branch gives that a condition on shapes, or a constant one, takes."""
+        condition = constant(values[node.inputs[0]], "its condition").value
+        branch = node.get("then_branch" if bool(condition.reshape(())) else "else_branch", None)
+        if branch is None:
+            raise ValueError("has no such branch")
+        own = {w.name: array(self.onnx, w) for w in branch.initializer}
+        inner = {**values, **{name: Weight(value, name) for name, value in own.items()}}
+        names = [entry.name for entry in branch.output]
+        nodes = [self._node(k, proto) for k, proto in enumerate(branch.node)]
+        for part in simplified(nodes, {*names}, {**self.weights, **own}):
+            self._run(builder, part, inner, problems)
+        return [inner[name] for name in names]
 
     def _computed(self, builder: Builder, node: Node, given: Sequence[Any]) -> Any:
         if _elsewhere(node, given):
@@ -171,16 +213,16 @@ class _Reading:
             if found is not None:
                 return found
             given = [builder.alone(value) for value in given]
-        constant = all(value is None or isinstance(value, Weight) for value in given)
-        if constant and (found := for_samples(node, given)) is not None:
+        known = all(value is None or isinstance(value, Weight) for value in given)
+        if known and (found := for_samples(node, given)) is not None:
             return found
-        if constant and node.op in FOLDS:
+        if known and node.op in FOLDS:
             arrays = [None if value is None else value.value for value in given]
             made = FOLDS[node.op](node, *arrays)
             if isinstance(made, list):
                 return [Weight(value, sources=_sources(node, given)) for value in made]
             return Weight(made, _name(node, given, made), sources=_sources(node, given))
-        if constant:
+        if known:
             raise ValueError("reads constants only; run the file through onnxsim first")
         if node.op not in ROWS:
             raise ValueError("is an operator that steep does not have")
@@ -188,31 +230,22 @@ class _Reading:
 
     def _outputs(self, values: dict[str, Any], builder: Builder) -> Any:
         found = {}
-        for entry in self.graph.output:
-            value = builder.alone(values.get(entry.name))
+        for name in self.outputs:
+            value = builder.alone(values.get(name))
             if isinstance(value, Joined):
                 value = together(replace(value, v=builder.alone(value.v)))
             if isinstance(value, Joined):
-                raise ValueError(f"output {entry.name!r} has samples in one axis with others")
+                raise ValueError(f"output {name!r} has samples in one axis with others")
             if not isinstance(value, View):
-                raise ValueError(f"output {entry.name!r} does not depend on the inputs")
+                raise ValueError(f"output {name!r} does not depend on the inputs")
             last = builder.last and not value.batch
-            found[entry.name] = leaving(value, builder.moves, last=last)
+            found[name] = leaving(value, builder.moves, last=last)
         if not found:
             raise ValueError("has no outputs")
         plain_names = all(name and "/" not in name for name in found)
         if len(found) > 1 and plain_names:
             return found
         return [*found.values()] if len(found) > 1 else next(iter(found.values()))
-
-    def _refuse_unknown(self) -> None:
-        lacking: dict[str, list[str]] = {}
-        for node in self.nodes:
-            if node.op not in ROWS and node.op not in FOLDS and node.op != "Shape":
-                lacking.setdefault(node.op, []).append(node.name)
-        if lacking:
-            each = (f"{op} (nodes {', '.join(names)})" for op, names in sorted(lacking.items()))
-            raise ValueError(f"has operators that steep does not have: {'; '.join(each)}")
 
     def _node(self, place: int, proto: Any) -> Node:
         name = proto.name or f"{proto.op_type}_{place}"
@@ -221,7 +254,7 @@ class _Reading:
         domain = "" if proto.domain in ("", "ai.onnx") else f"{proto.domain}."
         attributes = {a.name: attribute(self.onnx, a) for a in proto.attribute}
         return Node(
-            f"{domain}{proto.op_type}", name, list(proto.input), list(proto.output), attributes,
+            f"{domain}{proto.op_type}", name, reads(proto), list(proto.output), attributes,
             self.opset,
         )  # fmt: skip
 

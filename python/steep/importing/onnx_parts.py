@@ -16,6 +16,8 @@ from .weights import Weight
 def concat(b: Builder, node: Node, *given: Any) -> View:
     """Read Concat."""
     like = next((x for x in given if isinstance(x, View)), None)
+    if like is not None:  # an exporter's place for what a file of another size would have
+        given = tuple(x for x in given if not isinstance(x, Weight) or x.value.size)
     views = [
         _standing(b, like, x, node.hint) if isinstance(x, Weight) and like else tensor(x)
         for x in given
@@ -65,14 +67,27 @@ def cut(b: Builder, node: Node, x: Any, *given: Any) -> View:
             if (start, step) != (0, 1) or end < LARGEST_END:
                 raise ValueError("cuts the batch")
             continue
-        if step < 1:
-            raise ValueError(f"goes backwards along axis {axis}")
         place, batch = axis_of(v, axis), v.batch
+        if step < 1:
+            v = replace(_backwards(b, v, place, (start, end, step)), batch=batch)
+            continue
         first, last, _ = slice(start, end, step).indices(v.shape[place])
         if first >= last:
             raise ValueError(f"leaves nothing of axis {axis} of {v.shape}")
         v = replace(b.cut(v, place, first, last, step), batch=batch)
     return v
+
+
+def _backwards(b: Builder, v: View, axis: int, told: tuple[int, int, int]) -> View:
+    """Take places of an axis from the last on."""
+    start, end, step = told
+    size = v.shape[axis]
+    if not step:
+        raise ValueError(f"cuts axis {axis + 1} by steps of 0")
+    places = range(size)[start : None if end < -size else end : step]
+    if not places:
+        raise ValueError(f"leaves nothing of axis {axis + 1} of {v.shape}")
+    return b.taken(v, axis, places)
 
 
 def _ends(value: Any) -> Any:
@@ -139,9 +154,7 @@ def pad(  # noqa: PLR0917 - as ONNX has them
     b: Builder, node: Node, x: Any, pads: Any = None, value: Any = None, over: Any = None
 ) -> View:
     """Read Pad."""
-    v = tensor(x)
-    if node.get("mode", "constant") != "constant":
-        raise ValueError(f"pads by mode {node.get('mode', '')!r}; steep pads by a number")
+    v, mode = tensor(x), node.get("mode", "constant")
     told = node.get("pads", []) if pads is None else numbers(pads, "its pads")
     number = node.get("value", 0.0)
     if value is not None and constant(value, "its value").value.size:
@@ -156,6 +169,8 @@ def pad(  # noqa: PLR0917 - as ONNX has them
         before[axis], after[axis] = told[k], told[k + len(places)]
     if before[0] or after[0]:
         raise ValueError("puts samples before or after the batch")
+    if mode != "constant":
+        return b.surrounded(v, before[1:], after[1:], mode)
     for k, (low, high) in enumerate(zip(before[1:], after[1:], strict=True)):
         if low < 0 or high < 0:
             v = b.cut(v, k, max(-low, 0), v.shape[k] - max(-high, 0))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from .. import ops
 from . import onnx_attention_op as attention_op
 from . import onnx_elements as elements
+from . import onnx_ml as ml
 from . import onnx_norms as norms
 from . import onnx_parts as parts
 from . import onnx_positions as positions
@@ -124,4 +125,8 @@ ROWS: Mapping[str, Row] = {
     "Unsqueeze": shapes.unsqueeze,
     "Upsample": resize.resize,
     "Where": where,
+    "ai.onnx.ml.LinearClassifier": ml.linear_classifier,
+    "ai.onnx.ml.LinearRegressor": ml.linear_regressor,
+    "ai.onnx.ml.Normalizer": ml.normalizer,
+    "ai.onnx.ml.Scaler": ml.scaler,
 }

@@ -1,8 +1,10 @@
 """Makes networks of PyTorch's modules, traced by torch.fx. What is traced: `torch_rows`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ..layers import BatchNorm
 from ..network.layouts import plain
 from ..network.model import Model
 from .builder import Builder, entering, laid_out, model
@@ -13,6 +15,10 @@ from .torch_rows import MODULES
 from .views import View, leaving
 from .weights import Weight
 
+# What images meet first: channels are last, then; and what makes something else of images.
+WINDOWED = ("2d", "batch_norm", "batchnorm", "channel", "conv", "group_norm", "groupnorm",
+            "instance", "interpolate", "pixel", "pool", "upsample")  # fmt: skip
+SHAPED = ("flatten", "view", "reshape", "permute", "transpose", "linear", "matmul")
 HOW_TO_GET = "PyTorch is not installed: `pip install torch`"
 
 
@@ -54,22 +60,55 @@ def from_torch(module: Any, example: Any = None) -> Model:
         raise TypeError(f"from_torch: expects a torch.nn.Module, got {type(module).__name__}")
     kind = type(module).__name__
     shapes = _shapes(torch, module, example)
-    graph = _traced(torch, module)
+    graph, constants = _traced(torch, module)
     weights = {
-        **{name: Weight(plain(value), name, True) for name, value in module.named_parameters()},
-        **{name: Weight(plain(value), name) for name, value in module.named_buffers()},
+        **{name: Weight(plain(value), fixed=True) for name, value in constants.items()},
+        **{
+            name: Weight(plain(value), name, True, fixed=not value.requires_grad)
+            for name, value in module.named_parameters()
+        },
+        **{name: Weight(plain(value), name, fixed=True) for name, value in module.named_buffers()},
     }
     stems = frozenset(name.rpartition(".")[0] for name in weights)
     walk = _Walk(graph, module, shapes, weights)
     try:
-        inputs, outputs, builder = laid_out(walk, walk.ways(), stems)
+        ways, surely = walk.ways()
+        inputs, outputs, builder = laid_out(walk, ways, stems, surely=surely)
+        _once(builder, weights)
         net = model(inputs, outputs, builder)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"from_torch: {kind} {error}") from None
-    names = {layout.name for layout in builder.layouts.values()}
-    extras = {k: v for k, v in module.state_dict().items() if k not in names}
-    net._elsewhere = builder.layouts, {k: plain(v).copy() for k, v in extras.items()}
+    if untrained := _untrained(builder, weights):
+        net.freeze(*untrained)
+    state = module.state_dict()
+    own = {k: tuple(v.shape) for k, v in state.items()}  # rows may have got axes of size 1 here
+    known = {k: replace(v, theirs=own.get(v.name, v.theirs)) for k, v in builder.layouts.items()}
+    extras = state.keys() - {layout.name for layout in known.values()}
+    net._elsewhere = known, {k: plain(v).copy() for k, v in state.items() if k in extras}
     return net
+
+
+def _once(builder: Builder, weights: Mapping[str, Weight]) -> None:
+    """Refuse a weight that two layers would have, each its own: they would be trained apart."""
+    seen: dict[str, str] = {}
+    for name, layout in builder.layouts.items():
+        other = seen.setdefault(layout.name, name)
+        if layout.name and other != name and not weights[layout.name].fixed:
+            raise ValueError(
+                f"uses the weight {layout.name} in two ways, as {other} and {name}, which would be "
+                "trained apart here; steep shares whole layers, and a product with its transpose"
+            )
+
+
+def _untrained(builder: Builder, weights: Mapping[str, Weight]) -> list[str]:
+    """Return the names of what PyTorch does not train, but for what layers keep as it is."""
+    return [
+        name
+        for name, layout in builder.layouts.items()
+        if layout.name
+        and weights[layout.name].fixed
+        and not isinstance(builder.owner(name), BatchNorm)
+    ]
 
 
 def _shapes(torch: Any, module: Any, example: Any) -> list[tuple[int, ...]]:
@@ -90,12 +129,14 @@ def _shapes(torch: Any, module: Any, example: Any) -> list[tuple[int, ...]]:
     return [tuple(int(n) for n in one.shape[1:]) for one in several]
 
 
-def _traced(torch: Any, module: Any) -> Any:
-    """Return the graph of a module, as it is in inference."""
+def _traced(torch: Any, module: Any) -> tuple[Any, dict[str, Any]]:
+    """Return the graph of a module, as it is in inference, and tensors that it makes itself."""
     states = [(part, part.training) for part in module.modules()]
+    before = {*vars(module)}
     try:
-        module.eval()
-        return torch.fx.Tracer().trace(module)
+        graph = _graph(torch, module, Asked(0)) or _graph(torch, module, False)
+        made = vars(module).keys() - before  # the tracer leaves them there
+        return graph, {name: value for name, value in vars(module).items() if name in made}
     except Exception as error:  # whatever the module's own code raises
         raise ValueError(
             f"from_torch: {type(module).__name__} cannot be traced by torch.fx "
@@ -105,6 +146,24 @@ def _traced(torch: Any, module: Any) -> Any:
     finally:
         for part, training in states:
             part.training = training
+        for name in vars(module).keys() - before:
+            delattr(module, name)
+
+
+def _graph(torch: Any, module: Any, training: Any) -> Any:
+    """Return a module's graph with some `training`; None where a function takes bools alone."""
+    for part in module.modules():
+        part.training = training
+    try:
+        return torch.fx.Tracer().trace(module)
+    except TypeError:
+        if training is False:
+            raise
+        return None
+
+
+class Asked(int):
+    """What a module that is traced has as its `training`: no, and not the False that others say."""
 
 
 class _Walk:
@@ -115,16 +174,28 @@ class _Walk:
     ) -> None:
         self.graph, self.module, self.shapes, self.weights = graph, module, shapes, weights
 
-    def ways(self) -> tuple[bool, ...]:
-        """Return whether channels are to be last, likelier ways first."""
-        called = {
-            type(self.module.get_submodule(node.target)).__name__
-            if node.op == "call_module"
-            else str(node.target)
-            for node in self.graph.nodes
-        }
-        images = any("conv" in name.lower() or "pool" in name.lower() for name in called)
-        return (True, False) if images else (False, True)
+    def ways(self) -> tuple[tuple[bool, ...], bool]:
+        """Return whether channels are to be last, likelier ways first, and whether that is sure."""
+        ahead: set[Any] = set()
+        for node in self.graph.nodes:
+            name = self._called(node).lower()
+            if node.op == "placeholder":
+                ahead.add(node)
+            elif ahead.intersection(node.all_input_nodes):
+                if any(word in name for word in WINDOWED):
+                    return (True, False), True
+                if any(word in name for word in SHAPED):
+                    break
+                ahead.add(node)
+        called = {self._called(node).lower() for node in self.graph.nodes}
+        images = any("conv" in name or "pool" in name for name in called)
+        return ((True, False) if images else (False, True)), False
+
+    def _called(self, node: Any) -> str:
+        """Return the name of a module's class, or of a function."""
+        if node.op == "call_module":
+            return type(self.module.get_submodule(node.target)).__name__
+        return node.target if isinstance(node.target, str) else str(node.target.__name__)
 
     def __call__(self, builder: Builder) -> tuple[list[Any], Any]:
         inputs: list[Any] = []
@@ -175,8 +246,8 @@ class _Walk:
                 part = self.module.get_submodule(node.target)
                 call = Call(builder, str(node.target), self.weights)
                 return MODULES[type(part).__name__](call, part, *args, **named)
-            name = node.target if isinstance(node.target, str) else node.target.__name__
-            return _called(Call(builder, node.name, self.weights), name, node.target, args, named)
+            call = Call(builder, node.name, self.weights)
+            return _called(call, self._called(node), node.target, args, named)
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
             what = node.target if isinstance(node.target, str) else node.target.__name__
             if node.op == "call_module":

@@ -6,10 +6,13 @@ A row is called with the call, the module and its inputs.
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .. import layers
 from .onnx_node import tensor
 from .torch_call import Call, Row
-from .torch_functions import FUNCTIONS, interpolate, pad, unflatten
+from .torch_functions import FUNCTIONS
+from .torch_views import interpolate, pad, unflatten
 from .torch_windows import batch_norm, conv, conv_transpose, group_norm, linear
 from .views import View
 from .weights import Weight
@@ -28,19 +31,15 @@ def _linear(call: Call, module: Any, x: Any) -> View:
     return linear(call, x, call.own("weight"), call.own("bias"))
 
 
-def _zeros_only(module: Any) -> None:
-    if module.padding_mode != "zeros":
-        raise ValueError(f"pads by {module.padding_mode!r}; steep pads by zeros")
-
-
 def _conv(call: Call, module: Any, x: Any) -> Any:
-    _zeros_only(module)
-    about = (module.stride, module.padding, module.dilation, module.groups)
+    padding = module.padding
+    if module.padding_mode != "zeros":
+        x, padding = pad(call, x, module._reversed_padding_repeated_twice, module.padding_mode), 0
+    about = (module.stride, padding, module.dilation, module.groups)
     return conv(call, x, call.own("weight"), call.own("bias"), *about)
 
 
 def _conv_transpose(call: Call, module: Any, x: Any) -> Any:
-    _zeros_only(module)
     about = (module.stride, module.padding, module.output_padding, module.groups, module.dilation)
     return conv_transpose(call, x, call.own("weight"), call.own("bias"), *about)
 
@@ -65,6 +64,24 @@ def _instance_norm(call: Call, module: Any, x: Any) -> Any:
     return group_norm(call, x, tensor(x).shape[0], call.own("weight"), call.own("bias"), module.eps)
 
 
+def _rms_norm(call: Call, module: Any, x: Any) -> Any:
+    eps = float(np.finfo(np.float32).eps) if module.eps is None else module.eps
+    axis = -len(module.normalized_shape)
+    return call.onnx("RMSNormalization", x, call.own("weight"), axis=axis, epsilon=eps)
+
+
+def _pad(mode: str) -> Row:
+    return lambda call, module, x: pad(call, x, module.padding, mode)
+
+
+def _embedding(call: Call, module: Any, x: Any) -> Any:
+    if module.max_norm is not None or module.scale_grad_by_freq:
+        raise ValueError("bounds its rows, or counts them (max_norm, scale_grad_by_freq)")
+    if module.padding_idx is not None:
+        raise ValueError("does not train the row padding_idx; steep trains all rows")
+    return call.onnx("Gather", call.own("weight"), x)
+
+
 def _prelu(call: Call, module: Any, x: Any) -> View:
     v, slope = tensor(x), call.own("weight")
     assert slope is not None
@@ -79,7 +96,8 @@ def _alpha_dropout(call: Call, module: Any, x: Any) -> View:
 
 
 def _upsample(call: Call, module: Any, x: Any) -> Any:
-    return interpolate(call, x, module.size, module.scale_factor, module.mode)
+    about = (module.align_corners, module.recompute_scale_factor)
+    return interpolate(call, x, module.size, module.scale_factor, module.mode, *about)
 
 
 def _rrelu(call: Call, module: Any, x: Any) -> View:
@@ -98,12 +116,20 @@ MODULES: Mapping[str, Row] = {
     "BatchNorm1d": _batch_norm,
     "BatchNorm2d": _batch_norm,
     "CELU": _function("celu", "alpha"),
+    "ChannelShuffle": _function("channel_shuffle", "groups"),
+    "CircularPad1d": _pad("circular"),
+    "CircularPad2d": _pad("circular"),
+    "ConstantPad1d": lambda call, module, x: pad(call, x, module.padding, value=module.value),
+    "ConstantPad2d": lambda call, module, x: pad(call, x, module.padding, value=module.value),
     "Conv1d": _conv,
     "Conv2d": _conv,
     "ConvTranspose1d": _conv_transpose,
     "ConvTranspose2d": _conv_transpose,
     "Dropout": _function("dropout", "p"),
+    "Dropout1d": _function("feature_dropout", "p"),
+    "Dropout2d": _function("feature_dropout", "p"),
     "ELU": _function("elu", "alpha"),
+    "Embedding": _embedding,
     "Flatten": _function("flatten", "start_dim", "end_dim"),
     "GELU": _function("gelu", "approximate"),
     "GLU": _function("glu", "dim"),
@@ -128,18 +154,28 @@ MODULES: Mapping[str, Row] = {
     "PixelShuffle": _function("pixel_shuffle", "upscale_factor"),
     "PixelUnshuffle": _function("pixel_unshuffle", "downscale_factor"),
     "RReLU": _rrelu,
+    "RMSNorm": _rms_norm,
     "ReLU": _function("relu"),
     "ReLU6": _function("relu6"),
+    "ReflectionPad1d": _pad("reflect"),
+    "ReflectionPad2d": _pad("reflect"),
+    "ReplicationPad1d": _pad("replicate"),
+    "ReplicationPad2d": _pad("replicate"),
     "SELU": _function("selu"),
     "SiLU": _function("silu"),
     "Sigmoid": _function("sigmoid"),
     "Softmax": _function("softmax", "dim"),
+    "Softmax2d": lambda call, module, x: FUNCTIONS["softmax"](call, x, 1),
+    "Softmin": _function("softmin", "dim"),
     "Softplus": _function("softplus", "beta", "threshold"),
     "Softshrink": _function("softshrink", "lambd"),
     "Softsign": _function("softsign"),
     "Tanh": _function("tanh"),
+    "Tanhshrink": _function("tanhshrink"),
+    "Threshold": _function("threshold", "threshold", "value"),
     "Unflatten": lambda call, module, x: unflatten(call, x, module.dim, module.unflattened_size),
     "Upsample": _upsample,
+    "UpsamplingBilinear2d": _upsample,
     "UpsamplingNearest2d": _upsample,
     "ZeroPad1d": lambda call, module, x: pad(call, x, module.padding),
     "ZeroPad2d": lambda call, module, x: pad(call, x, module.padding),

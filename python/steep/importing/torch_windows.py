@@ -6,7 +6,7 @@ import numpy as np
 
 from .onnx_node import tensor
 from .torch_call import Call, Row, pair
-from .views import View
+from .views import MOST_MOVES, View
 from .weights import Weight
 
 
@@ -77,7 +77,9 @@ def avg_pool(  # noqa: PLR0917 - as PyTorch has them
 def adaptive(kind: str) -> Row:
     """Return the row of a pool that is told the size of its result."""
 
-    def row(call: Call, x: Any, output_size: Any) -> Any:
+    def row(call: Call, x: Any, output_size: Any, return_indices: bool = False) -> Any:
+        if return_indices:
+            raise ValueError("gives the places of the largest, which steep does not have")
         v = tensor(x)
         sizes = v.shape[1:]
         wanted = [
@@ -86,11 +88,27 @@ def adaptive(kind: str) -> Row:
         if all(m == 1 for m in wanted):
             return call.onnx("GlobalAveragePool" if kind == "avg" else "GlobalMaxPool", v)
         if any(n % m for n, m in zip(sizes, wanted, strict=True)):
-            raise ValueError(f"makes {wanted} of {list(sizes)}, which is no whole number of times")
+            for axis, m in enumerate(wanted, 1):
+                v = _dealt(call, v, axis, m, kind)
+            return v
         size = [n // m for n, m in zip(sizes, wanted, strict=True)]
         return call.builder.pool(v, kind, size, size, [0] * 2 * len(size))
 
     return row
+
+
+def _dealt(call: Call, v: View, axis: int, count: int, kind: str) -> View:
+    """Take means, or the largest, of stretches of an axis, from floor(kn/m) to ceil((k + 1)n/m)."""
+    size, b = v.shape[axis], call.builder
+    if count == size:
+        return v
+    ends = [(k * size // count, -(-(k + 1) * size // count)) for k in range(count)]
+    b.moves.count += count
+    if b.moves.count > MOST_MOVES:
+        raise ValueError(f"makes {count} of {size}, of stretches that overlap")
+    how = "mean" if kind == "avg" else "max"
+    parts = [b.reduced(b.cut(v, axis, *pair), [axis], True, how) for pair in ends]
+    return b.concat(parts, axis)
 
 
 def batch_norm(  # noqa: PLR0917 - as PyTorch has them

@@ -1,5 +1,7 @@
-"""Layers of one vector that others have as an operand: y = x + b, y = x * w along the last axis."""
+"""Layers whose weights others have in another way: as an operand, or as constants."""
 
+from .. import ops
+from ..layers import BatchNorm
 from ..network import Layer, Tensor
 
 
@@ -39,3 +41,21 @@ class Scale(_Vector):
     def call(self, x: Tensor) -> Tensor:
         """Multiply."""
         return x * self.row(x, 1.0)
+
+
+class Standardized(BatchNorm):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias, weight and bias constants.
+
+    In training by the batch's mean and variance, as `BatchNorm`, whose arguments it has.
+    """
+
+    def call(self, x: Tensor) -> Tensor:
+        """Normalise along the last axis."""
+        rows = {"weight": 1.0, "bias": 0.0, "running_mean": 0.0, "running_var": 1.0}
+        given = [
+            self.parameter(word, x.shape[-1:], init=init, decay=False, trained=False)
+            for word, init in rows.items()
+        ]
+        return ops.batch_norm(
+            x, *given, momentum=self.momentum, eps=self.eps, unbiased=self.unbiased
+        )

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .. import layers, ops
 from ..network import Layer, Tensor
 from ..network.layer import Op
@@ -25,6 +27,8 @@ from .views import (
     trailing,
     view,
 )
+
+MOST_PLACES = 1 << 20  # of an axis that are taken one by one
 
 
 @dataclass
@@ -154,6 +158,8 @@ class Weightless:
 
     def taken(self, v: View, axis: int, places: Sequence[int]) -> View:
         """Return the numbers at some places of an axis, in their order."""
+        if len(places) > MOST_PLACES:
+            raise ValueError(f"takes {len(places)} places of an axis; at most {MOST_PLACES}")
         runs: list[list[int]] = []
         for k in places:
             if runs and runs[-1][-1] + 1 == k:
@@ -211,6 +217,27 @@ class Weightless:
         atoms = {k: Atom(n) for k, n in zip(lying, y.shape[3 - len(lying) :], strict=True)}
         axes = tuple((atoms[k],) if atoms[k].size > 1 else () for k in range(len(v.axes)))
         return View(y, tuple(atoms[k] for k in lying if atoms[k].size > 1), axes)
+
+    def surrounded(self, v: View, before: Sequence[int], after: Sequence[int], how: str) -> View:
+        """Put numbers of a tensor around it: mirrored, the outermost, or those of the other end.
+
+        Raises
+        ------
+        ValueError
+            If `how` is none of "reflect", "edge" and "wrap", or there are too few numbers.
+        """
+        for axis, (low, high) in enumerate(zip(before, after, strict=True)):
+            size = v.shape[axis]
+            most = {"reflect": size - 1, "edge": MOST_MOVES, "wrap": size}.get(how)
+            if most is None:
+                raise ValueError(f"pads by mode {how!r}, which steep does not have")
+            fits = size + low + high <= MOST_PLACES or low == high == 0
+            if not (0 <= low <= most and 0 <= high <= most and fits):
+                raise ValueError(f"pads an axis of {size} by {low} and {high}, mode {how!r}")
+            if low or high:
+                places = np.pad(np.arange(size), (low, high), how)  # type: ignore[call-overload]
+                v = self.taken(v, axis, places.tolist())
+        return v
 
     def _padded_at(self, v: View, k: int, low: int, high: int) -> View:
         """Put zeros before and after one axis."""

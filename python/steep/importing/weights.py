@@ -17,7 +17,7 @@ class Weight:
     """A weight of others: its values, its name where it has one, whether it is surely learned.
 
     `sources` are names of weights that it was put together from, `batch` the axis, of size 1 here,
-    along which there is one for every sample.
+    along which there is one for every sample. What is `fixed` has a name and is not trained.
     """
 
     value: Array
@@ -25,6 +25,7 @@ class Weight:
     learned: bool = False
     sources: tuple[str, ...] = ()
     batch: int | None = None
+    fixed: bool = False
 
 
 def turned(weight: Weight, perm: Sequence[int]) -> Layout:

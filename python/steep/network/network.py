@@ -266,7 +266,11 @@ class Network(Body):
         if layout is not None:
             choose("layout", layout, {"torch": "torch"})
         if isinstance(state, Mapping) and (layout or self._is_theirs(state)):
-            state = layouts.taken(state, *self._layouts())
+            known, extras = self._layouts()
+            constants = [name for name, there in known.items() if not there.name]
+            own = self.state_dict() if constants else {}
+            kept = {name: own[name] for name in constants}
+            state = {**layouts.taken(state, known, extras), **kept}
         with self._tentative():
             if not self.built:
                 self._build_for(self._known_shapes(), 0, "float32", draw=not strict)
@@ -323,7 +327,8 @@ class Network(Body):
         except ImportError:
             raise ImportError("PyTorch is not installed: `pip install torch`") from None
         known, extras = self._layouts()
-        found = {known[name].name: known[name].give(v) for name, v in self.state_dict().items()}
+        named = {name: v for name, v in self.state_dict().items() if known[name].name}
+        found = {known[name].name: known[name].give(v) for name, v in named.items()}
         return OrderedDict(
             (name, torch.from_numpy(value.copy())) for name, value in {**found, **extras}.items()
         )
