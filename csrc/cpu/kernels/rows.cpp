@@ -1,35 +1,38 @@
 // Sums over the rows of a batch, also by the ids of an embedding, and the reading of samples into them.
 #include "cpu/kernels/fill.h"
+#include "cpu/simd/lanes.h"
 
 namespace steep::STEEP_ISA {
 namespace {
 
-// Sums kLane columns over all rows: 64 rows at a time, so that rounding grows with rows/64 + 64.
-template <class T, class Value>
-STEEP_HD void sum_block(long rows, T* out, bool accumulate, Value value) {
-  T total[kLane] = {};
+// Sums the columns of L over all rows: 64 rows at a time, so that rounding grows with rows/64 + 64.
+template <class L, class T, class Add>
+STEEP_HD void sum_block(long rows, T* out, bool accumulate, Add add) {
+  L total = L::all(0);
   for (long first = 0; first < rows; first += 64) {
     const long end = first + 64 < rows ? first + 64 : rows;
-    T part[kLane] = {};
-    for (long r = first; r < end; ++r)
-      for (long j = 0; j < kLane; ++j) part[j] = value(r, j, part[j]);
-    for (long j = 0; j < kLane; ++j) total[j] += part[j];
+    L part = L::all(0);
+    for (long r = first; r < end; ++r) part = add(r, part);
+    total = total + part;
   }
-  for (long j = 0; j < kLane; ++j) out[j] = accumulate ? out[j] + total[j] : total[j];
+  (accumulate ? L::load(out) + total : total).store(out);
 }
 
+// Rows may lie pages apart: several lines of each are read at once, as far as there are columns.
 template <class T>
 void column_sum(const T* x, long ldx, const T* y, long ldy, long rows, long width, T* out,
                 bool accumulate) {
-  for (long c = 0; c < width; c += kLane) {
+  over_channels<4 * kLane>(padded(width), [&](auto columns, long c) {
+    using L = Lanes<T, decltype(columns)::value>;
     const T *const xc = x + c, *const yc = y + c;
     if (y)
-      sum_block(rows, out + c, accumulate,
-                [=](long r, long j, T sum) { return fma_(xc[r * ldx + j], yc[r * ldy + j], sum); });
+      sum_block<L>(rows, out + c, accumulate, [=](long r, const L& sum) {
+        return fma_(L::load(xc + r * ldx), L::load(yc + r * ldy), sum);
+      });
     else
-      sum_block(rows, out + c, accumulate,
-                [=](long r, long j, T sum) { return sum + xc[r * ldx + j]; });
-  }
+      sum_block<L>(rows, out + c, accumulate,
+                   [=](long r, const L& sum) { return sum + L::load(xc + r * ldx); });
+  });
 }
 
 // A sample's bytes may lie at any address.
