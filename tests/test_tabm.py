@@ -89,7 +89,7 @@ def test_epochs_of_a_table_follow_the_batch_that_is_taken(samples, batch):
 
 
 def epochs_borne(losses, classes=True):
-    """Return after how many epochs a training of these validation losses stops, and its best one."""
+    """Return when a training of these validation losses stops, and its best epoch."""
     stopping = tabular.Stopping(classes)
     net = built()
     trainer = steep.Trainer(net, "cross_entropy", "adam", seed=0)
