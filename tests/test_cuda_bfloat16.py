@@ -116,7 +116,7 @@ def truth(weights, X, t, keep):
     p = pooled(y1).max(-1)
     y2 = keep(np.maximum(conv(p, of["two.weight"], 0) + w["two.bias"], 0))
     a = y2.mean((1, 2))
-    da = keep(narrow(t) @ of["last.weight"].T)  # as the image of one pixel
+    da = narrow(t) @ of["last.weight"].T  # of a dense layer, and as the image of one pixel
     dz2 = keep(np.broadcast_to((da / (y2[0, :, :, 0].size))[:, None, None], y2.shape)) * (y2 > 0)
     dp = keep(conv_back(dz2, of["two.weight"], 0))
     dy1 = pool_back(y1, dp) * (y1 > 0)
@@ -190,7 +190,7 @@ def test_images_of_whole_numbers_are_exact(kind):
 # ---- Which tensors ----
 
 RESIDUAL = {
-    "input": 1, "conv2d": 19, "batch_norm": 19, "max_pool": 2, "zero_pad": 2, "affine": 1,
+    "input": 1, "conv2d": 19, "batch_norm": 19, "max_pool": 2, "zero_pad": 2,
     "avg_pool_grad": 1, "activation_grad": 10, "batch_norm_grad": 19, "conv_grad": 9, "crop": 2,
     "max_pool_grad": 2,
 }  # fmt: skip
@@ -209,7 +209,7 @@ def test_a_residual_network_is_bfloat16_between_input_and_mean():
 def test_a_convolutional_network_is_bfloat16_up_to_its_dense_layers():
     found = stored(trained(models.lenet5(3), *images(28, 28, 1)))
     assert found == {
-        "input": 1, "conv2d": 2, "max_pool": 1, "affine": 1, "max_pool_grad": 2,
+        "input": 1, "conv2d": 2, "max_pool": 1, "max_pool_grad": 2,
         "activation_grad": 2, "conv_grad": 1,
     }  # fmt: skip
 
@@ -226,7 +226,7 @@ STAYS = {  # and what is between two ops that take both
     "every channel alone": (lambda: [same_size(3, groups=3), layers.Flatten()], {}),
     "met by a dense layer": (
         lambda: [same_size(4, activation="relu"), layers.Flatten()],
-        {"affine": 1},  # the gradient as an image
+        {},  # the gradient as an image, too
     ),
 }
 

@@ -54,6 +54,16 @@ OPS = {
     "reshaped and not": lambda g, x: let(
         w(g, x, 6), lambda y: g.multiply(y, g.reshape(g.reshape(y, (3, 2)), (6,)))
     ),
+    "reshaped after it was read": lambda g, x: let(
+        w(g, x, 6),
+        lambda y: g.multiply(
+            g.activation(y, "tanh"), g.reshape(g.activation(g.reshape(y, (3, 2)), "tanh"), (6,))
+        ),
+    ),
+    "reshaped after it was read, at once": lambda g, x: let(
+        w(g, x, 6),
+        lambda y: g.multiply(g.activation(y, "tanh"), g.reshape(g.reshape(y, (3, 2)), (6,))),
+    ),
     "softmax": lambda g, x: g.multiply(g.softmax(w(g, x, 4)), w(g, x, 4, "v")),
     "dropout": lambda g, x: w(g, g.dropout(w(g, x, 9), 0.5, False, False), 3, "v"),
     "dropout by epoch": lambda g, x: w(g, g.dropout(w(g, x, 9), 0.5, True, True), 3, "v"),

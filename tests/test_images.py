@@ -31,9 +31,9 @@ def paddings(high):
     return st.tuples(*[st.integers(0, high)] * 4)
 
 
-def images(seed, precision, shape):
+def images(seed, precision, shape, samples=3):
     """Three samples: a batch that no block of samples divides."""
-    return draw(seed, 3, *shape, precision=precision)
+    return draw(seed, samples, *shape, precision=precision)
 
 
 def learned(build, shape, precision, weights=None):
@@ -89,14 +89,15 @@ def fits(size, kernel, padding, dilation):
 
 
 def conv(
-    precision, *, shape, kernel, stride, padding, dilation, groups, filters, bias, seed, tiles=False
-):
+    precision, *, shape, kernel, stride, padding, dilation, groups, filters, bias, seed,
+    tiles=False, samples=3,
+):  # fmt: skip
     """Compare one convolution with the reference.
 
     tiles: a result may carry the rounding of pixels beside its window, as Winograd's do; the bound
     is that of a window of the largest pixels and weights, and (8/3)^2/9 (C + 10)/C < 4/3 times it.
     """
-    x = images(seed, precision, shape)
+    x = images(seed, precision, shape, samples)
     w = draw(seed + 1, *kernel, shape[2] // groups, filters, precision=precision)
     b = draw(seed + 2, filters, precision=precision) * bias
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
@@ -125,7 +126,7 @@ def conv(
         to_x, to_w = w[:, :, 0].size * largest(w, above), want[..., 0].size * largest(x, above)
         sizes = np.full_like(sizes[0], to_x), np.full_like(sizes[1], to_w), sizes[2]
     # of dy, then of a sum over taps and filters, or over samples and pixels
-    to_input = rounded(precision, terms + w[:, :, 0].size + 8, sizes[0].sum(axis=0))
+    to_input = rounded(precision, terms + w[:, :, 0].size + 5 + samples, sizes[0].sum(axis=0))
     to_weight = rounded(precision, terms + want[..., 0].size + 8, sizes[1])
     within(found["p"].reshape(shape), dx.sum(axis=0), to_input)
     within(found["w"], dw, to_weight)
@@ -168,6 +169,33 @@ def test_depthwise_convolution(precision, size, channels, **options):
     assume(fits(size, options["kernel"], options["padding"], options["dilation"]))
     shape = (*size, channels)
     conv(precision, shape=shape, filters=channels, groups=channels, **options)
+
+
+@every_precision
+@pytest.mark.parametrize("samples", [1, 3, 63, 64, 65, 130])
+@pytest.mark.parametrize("channels", [2, 15, 16, 17, 33, 63, 64, 65, 130])
+def test_depthwise_convolution_of_one_pixel(precision, samples, channels):
+    shape = (1, 1, channels)
+    conv(
+        precision,
+        shape=shape,
+        kernel=ONES,
+        stride=ONES,
+        padding=(0, 0, 0, 0),
+        dilation=ONES,
+        groups=channels,
+        filters=channels,
+        bias=True,
+        seed=samples,
+        samples=samples,
+    )
+
+
+@every_precision
+@pytest.mark.parametrize("padding", [(1, 0, 1, 0), (0, 1, 0, 1)])
+def test_depthwise_convolution_that_meets_the_padding_beside_one_pixel(precision, padding):
+    options = {"kernel": ONES, "stride": (2, 2), "dilation": ONES, "bias": True, "seed": 5}
+    conv(precision, shape=(1, 1, 7), padding=padding, groups=7, filters=7, **options)
 
 
 @every_precision

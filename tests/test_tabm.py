@@ -78,7 +78,7 @@ def test_the_command_embeds_the_numbers_of_a_table_unless_they_are_many():
     assert "pieces.rise" not in names(tabular.EMBEDDED_NUMBERS + 1)
 
 
-@pytest.mark.parametrize(("samples", "batch"), [(900, 32), (3000, 64), (9000, 256), (60_000, 256)])
+@pytest.mark.parametrize(("samples", "batch"), [(900, 32), (3000, 64), (9000, 128), (60_000, 128)])
 def test_epochs_of_a_table_follow_the_batch_that_is_taken(samples, batch):
     found = recipe.complete(recipe.Recipe("t.csv", target="y"), samples, 10)
     assert (found.model, found.batch_size) == ("tabm", batch)
@@ -86,6 +86,36 @@ def test_epochs_of_a_table_follow_the_batch_that_is_taken(samples, batch):
     assert recipe.complete(recipe.Recipe("t.csv", target="y", epochs=3), samples).epochs == 3
     smaller = recipe.complete(recipe.Recipe("t.csv", target="y", batch_size=16), samples)
     assert smaller.epochs == max(5, min(200, round(recipe.UPDATES * 16 / samples)))
+
+
+def epochs_borne(losses, classes=True):
+    """Return when a training of these validation losses stops, and its best epoch."""
+    stopping = tabular.Stopping(classes)
+    net = built()
+    trainer = steep.Trainer(net, "cross_entropy", "adam", seed=0)
+    for epoch, loss in enumerate(losses):
+        if stopping.on_epoch_end(trainer, epoch, {"val_loss": loss}) == "stop":
+            return epoch + 1, stopping.best_epoch + 1
+    return len(losses), stopping.best_epoch + 1
+
+
+@pytest.mark.parametrize(("best", "borne"), [(1, 6), (4, 7), (24, 12), (56, 20), (100, 20)])
+def test_the_later_the_best_epoch_came_the_longer_an_ensemble_waits(best, borne):
+    falling = [2.0 - 0.01 * k for k in range(best)]
+    assert epochs_borne(falling + [3.0] * 50) == (best + borne, best)
+
+
+def test_a_change_that_nobody_would_see_is_no_reason_to_go_on():
+    solved = [0.5, 9e-5, *[8e-5 * 0.9**k for k in range(50)]]
+    assert epochs_borne(solved) == (8, 2)
+    assert epochs_borne(solved, classes=False)[1] > 2
+
+
+def test_patience_that_is_given_is_taken_as_it_is():
+    given = recipe.complete(recipe.Recipe("t.csv", target="y", patience=3), 900, 10)
+    assert given.patience == 3
+    assert recipe.complete(recipe.Recipe("t.csv", target="y"), 900, 10).patience is None
+    assert recipe.complete(recipe.Recipe("t.csv", target="y", model="mlp"), 900, 10).patience == 10
 
 
 def test_the_bins_of_a_command_are_those_of_its_training_rows():

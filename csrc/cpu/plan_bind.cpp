@@ -154,10 +154,11 @@ template <class T> void Plan<T>::prepare() {
       out.width = weights_->layout().slices[op.parameter(0)].size;
       out.samples = kAllSamples;
     }
-    if (op.as<ops::ConvGradWeight>()) {
+    if (const auto* grad = op.as<ops::ConvGradWeight>()) {
       Tensor& out = program_.tensors[op.out];
       out.width = weights_->layout().slices[op.parameter(0)].size;
-      out.samples = of ? conv_of(*of, op.parameter(0)).images_per_group() : kImagesPerPanel;
+      const long alone = one_pixel(grad->window) ? kImagesPerProduct : kImagesPerPanel;
+      out.samples = of ? conv_of(*of, op.parameter(0)).images_per_group() : alone;
     }
   }
   cost_per_row_ = flops_per_row(program_);

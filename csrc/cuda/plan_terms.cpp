@@ -53,6 +53,9 @@ void Plan::bind_terms() {
   for (std::size_t i = backward_; i < calls_.size(); ++i) {
     if (calls_[i].out >= 0) back[calls_[i].out] = true;
   }
+  for (const Op& op : program_.ops) {  // and what is such a tensor under another name
+    if (is_alias(op) && back[op.in[0]]) back[op.out] = true;
+  }
   const auto waits = [&](const GradTerm& t) { return back[t.dy] || (t.x >= 0 && back[t.x]); };
   std::vector<bool> beside(program_.terms.size(), false);  // summed with the weight's product
   for (std::size_t p = 0; p < program_.terms.size(); ++p) {

@@ -77,11 +77,14 @@ class Backward : public Gradients {
     p_.ops.push_back(std::move(op));
   }
 
+  // Of another shape it has a name of its own.
   void share(std::size_t in, int dz) override {
-    if (const int x = op_->in[in]; wanted_[x] && gradient_[x] < 0) {
+    const int x = op_->in[in];
+    if (!wanted_[x] || gradient_[x] >= 0) return give(in, {.what = ops::Affine{}, .in = {dz}});
+    if (shape(x) == shape(dz)) {
       gradient_[x] = dz;
     } else {
-      give(in, {.what = ops::Affine{}, .in = {dz}});
+      give(in, {.what = ops::Reshape{shape(x)}, .in = {dz}});
     }
   }
 

@@ -43,6 +43,7 @@ void weight_terms(Gradients& to, const Convolving& conv, const Op& op, int x, in
   const int dw = to.step({.what = ConvGradWeight{conv}, .in = {x, dy}, .parameters = {weight}}, {});
   to.term(weight, {GradTerm::Form::Partial, -1, dw});
   if (bias < 0) return;
+  if (pixels == 1) return to.term(bias, {GradTerm::Form::Sum, -1, dz});
   const long channels = to.shape(dz).back();
   const int sums = to.step({.what = SumPixels{pixels, channels}, .in = {dz}}, {.width = channels});
   to.term(bias, {GradTerm::Form::Sum, -1, sums});

@@ -19,9 +19,7 @@ Shape Reshape::shape(const Given& given) {
   return to;
 }
 
-void Reshape::gradient(Gradients& to, const Op&) const {
-  to.give(0, {.what = Affine{}, .in = {to.result()}});
-}
+void Reshape::gradient(Gradients& to, const Op&) const { to.share(0, to.result()); }
 
 void CopyColumns::gradient(Gradients& out, const Op&) const {
   out.give(0, {.what = CopyColumns{to, from, columns, pixels}, .in = {out.result()}});

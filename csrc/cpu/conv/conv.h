@@ -15,6 +15,12 @@ namespace steep {
 constexpr long kImagesPerPanel = 8;
 constexpr long kImagesPerProduct = 64;  // where images are the rows of one product for each group
 
+// One pixel that one tap meets: images are rows of numbers.
+inline bool one_pixel(const Window& w) {
+  return w.pixels() == 1 && w.out_pixels() == 1 && w.taps() == 1 && w.before[0] == 0 &&
+         w.before[1] == 0;
+}
+
 // Result pixels on one regular grid, all of them sums over the same taps: pixel (r, c) of the grid
 // adds up `depth` elements at every offset, from the frame's element r*in_row + c*in_column on.
 struct PixelGrid {

@@ -117,6 +117,11 @@ void run(const ops::ConvGradWeight& op, const Work<T>& w, const Step<T>& s, long
                          images, false, s.scratch);
       continue;
     }
+    if (one_pixel(op.window)) {  // scales of numbers: sums of products
+      w.k->column_sum(x.at(first), x.ld, dz.at(first), dz.ld, images, x.width(), dw.at(group),
+                      false);
+      continue;
+    }
     for (long r = first; r < first + images; ++r)
       w.k->depthwise_grad_weight(op.window, x.at(r), dz.at(r), dw.at(group), r > first);
   }

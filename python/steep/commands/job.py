@@ -43,7 +43,9 @@ def make_trainer(recipe: Recipe, data: Dataset) -> Trainer:
 
 
 def _stopping(recipe: Recipe, data: Dataset) -> callbacks.EarlyStopping:
-    patience = recipe.patience or 1
+    if recipe.patience is None:
+        return tabular.Stopping(data.classes is not None)
+    patience = recipe.patience
     if recipe.model == "realmlp" and data.classes is not None:
         return callbacks.EarlyStopping("val_accuracy", patience, ties="last")
     return callbacks.EarlyStopping(patience=patience)

@@ -1,11 +1,12 @@
 """What `steep train` does with tables where the user leaves it open; networks made for tables."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import Trainer, lab, layers, models
+from .. import Trainer, callbacks, lab, layers, models
 from ..data import Table, quantile_edges
 from ..models.realmlp import flat_cosine
 from ..models.tabm import BINS
@@ -17,7 +18,10 @@ EMBEDDED = 10  # one-hot columns from which on RealMLP embeds a category
 BEGUN_ON = 4096  # samples that its first weights are scaled by
 EMBEDDED_NUMBERS = 256  # of an ensemble; more would make its first layer the longest by far
 WIDE = 1000  # features from which on members of an ensemble cost more than they bring
-MANY, MEMBERS = 20_000, (16, 8)  # rows from which on the second number is enough
+MEMBERS = 8
+# Epochs without improvement that an ensemble bears: some, and a part of those up to the best one.
+FEWEST, PART, MOST = 6, 4, 20
+SAME_CLASSES, SAME_VALUES = 1e-4, 1e-5  # smaller changes of its validation loss are none
 
 
 def usual(samples: int, features: int | None) -> str:
@@ -28,7 +32,7 @@ def usual(samples: int, features: int | None) -> str:
 
 def settings(model: str, samples: int, held_out: bool) -> dict[str, Any]:
     """Return what suits a table; `held_out` says whether there is a validation part."""
-    batch = next(size for size, rows in ((32, 1000), (64, 4000), (256, 1e99)) if samples < rows)
+    batch = next(size for size, rows in ((32, 1000), (64, 4000), (128, 1e99)) if samples < rows)
     found: dict[str, Any] = {"early_stopping": held_out, "lr": 1e-3}
     if model == "linear":
         found |= {"lr": 2e-2}
@@ -49,14 +53,14 @@ def settings(model: str, samples: int, held_out: bool) -> dict[str, Any]:
     if model == "tabm":
         found |= {
             "units": (128, 128),
-            "members": MEMBERS[samples >= MANY],
+            "members": MEMBERS,
             "dropout": 0.1,
             "batch_size": batch,
             "optimizer": "adamw",
             "weight_decay": 1e-2,
             "lr": 2e-3,
             "schedule": "cosine",
-            "patience": 20,
+            "patience": None,  # it depends on when the best epoch was
         }
     return found
 
@@ -144,6 +148,19 @@ def _block(dropout: float) -> layers.Layer:
     dropped = [layers.Dropout(dropout)] if dropout else []
     inner = [layers.BatchNorm(), layers.Dense(HIDDEN, "relu"), *dropped, layers.Dense(WIDTH)]
     return layers.Residual(*inner)
+
+
+class Stopping(callbacks.EarlyStopping):
+    """Early stopping of an ensemble: the later its best epoch came, the longer it waits."""
+
+    def __init__(self, classes: bool) -> None:
+        super().__init__(patience=MOST, min_delta=SAME_CLASSES if classes else SAME_VALUES)
+
+    def on_epoch_end(self, trainer: Trainer, epoch: int, logs: Mapping[str, float]) -> str | None:
+        """Keep the weights of a better epoch; stop after enough others."""
+        stop = super().on_epoch_end(trainer, epoch, logs)
+        enough = FEWEST + (self.best_epoch + 1) // PART
+        return "stop" if stop or self.wait >= enough else None
 
 
 def clamps(model: str | None) -> bool:

@@ -112,7 +112,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="of --model lstm: read the text in order, states kept from batch to batch",
     )
-    add("--members", type=shared.count, metavar="N", help="networks in one, of tabm (16)")
+    add("--members", type=shared.count, metavar="N", help="networks in one, of tabm (8)")
     add("--dropout", type=shared.number, metavar="F", help="part dropped after each hidden layer")
     add("--epochs", type=shared.count, metavar="N")
     add("--batch-size", type=shared.count, metavar="N")
@@ -140,7 +140,12 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="stop when the validation loss no longer falls; keep the best weights (tables: yes)",
     )
-    add("--patience", type=shared.count, metavar="N", help="epochs early stopping waits (10)")
+    add(
+        "--patience",
+        type=shared.count,
+        metavar="N",
+        help="epochs early stopping waits (10; tabm: 6 to 20)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
