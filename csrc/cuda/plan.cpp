@@ -64,7 +64,7 @@ Program prepared(Program program, const Layout& weights, Products products, cons
             ? kAllSamples
             : images_together(gradient->window, s.size);
   }
-  store_narrow(program, products);
+  store_narrow(program, weights, products);
   return program;
 }
 
