@@ -15,6 +15,7 @@
 #include "graph/program.h"
 #include "plan/layout.h"
 #include "plan/recipe.h"
+#include "plan/watched.h"
 
 namespace steep {
 
@@ -99,15 +100,6 @@ struct Aim {
 // nobody moves it); then numbers of each op with an activation, over all samples of its batch.
 enum ParameterNumber { kWeight, kGradient, kClipped, kUpdate, kParameterNumbers };
 enum ActivationNumber { kMean, kDeviation, kDead, kSaturated, kActivationNumbers };
-
-// An op with an activation: elements of a sample, and units, the places of its last axis. A unit is dead where
-// it is 0 everywhere in the batch, an element saturated where it is not between the two.
-struct Watched {
-  std::string layer, activation;
-  int tensor;
-  long width, channels;
-  double low, high;
-};
 
 // Steps of which every so-manyth is recorded, and where: a row each.
 struct Recorded {

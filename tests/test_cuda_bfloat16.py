@@ -116,7 +116,8 @@ def truth(weights, X, t, keep):
     p = pooled(y1).max(-1)
     y2 = keep(np.maximum(conv(p, of["two.weight"], 0) + w["two.bias"], 0))
     a = y2.mean((1, 2))
-    da = narrow(t) @ of["last.weight"].T  # of a dense layer, and as the image of one pixel
+    dy = keep(t)
+    da = keep(narrow(t) @ of["last.weight"].T)
     dz2 = keep(np.broadcast_to((da / (y2[0, :, :, 0].size))[:, None, None], y2.shape)) * (y2 > 0)
     dp = keep(conv_back(dz2, of["two.weight"], 0))
     dy1 = pool_back(y1, dp) * (y1 > 0)
@@ -130,7 +131,7 @@ def truth(weights, X, t, keep):
         "two.weight": conv_weight(p, dz2, 3, 0),
         "two.bias": dz2.sum((0, 1, 2)),
         "last.weight": narrow(a).T @ narrow(t),
-        "last.bias": t.sum(0),
+        "last.bias": dy.sum(0),
     }
 
 
@@ -184,19 +185,19 @@ def test_images_of_whole_numbers_are_exact(kind):
         return steep.Sequential(conv, BODIES[kind](), pool, layers.Flatten(), layers.Dense(5))
 
     check_whole_numbers(make, (9, 10, 2), 13, "bfloat16")
-    assert ("conv2d" in stored(trained(make(), *images(9, 10, 2)))) == (kind != "alone")
+    assert "conv2d" in stored(trained(make(), *images(9, 10, 2)))
 
 
 # ---- Which tensors ----
 
 RESIDUAL = {
-    "input": 1, "conv2d": 19, "batch_norm": 19, "max_pool": 2, "zero_pad": 2,
-    "avg_pool_grad": 1, "activation_grad": 10, "batch_norm_grad": 19, "conv_grad": 9, "crop": 2,
-    "max_pool_grad": 2,
+    "input": 1, "conv2d": 19, "batch_norm": 19, "max_pool": 2, "zero_pad": 2, "avg_pool": 1,
+    "matmul_grad": 1, "affine": 1, "avg_pool_grad": 1, "activation_grad": 10,
+    "batch_norm_grad": 19, "conv_grad": 9, "crop": 2, "max_pool_grad": 2,
 }  # fmt: skip
 
 
-def test_a_residual_network_is_bfloat16_between_input_and_mean():
+def test_a_residual_network_is_bfloat16_between_input_and_outputs():
     """Every image and every gradient of one; the arena is smaller by nearly as much."""
     narrow, wide = (
         trained(models.resnet_cifar(20, 3), *images(8, 8, 3), precision=precision)
@@ -206,11 +207,11 @@ def test_a_residual_network_is_bfloat16_between_input_and_mean():
     assert narrow.memory(512)["arena"] < 0.6 * wide.memory(512)["arena"]
 
 
-def test_a_convolutional_network_is_bfloat16_up_to_its_dense_layers():
+def test_a_convolutional_network_is_bfloat16_in_its_dense_layers_too():
     found = stored(trained(models.lenet5(3), *images(28, 28, 1)))
     assert found == {
-        "input": 1, "conv2d": 2, "max_pool": 1, "max_pool_grad": 2,
-        "activation_grad": 2, "conv_grad": 1,
+        "input": 1, "conv2d": 2, "max_pool": 2, "matmul": 2, "matmul_grad": 3, "affine": 1,
+        "max_pool_grad": 2, "activation_grad": 2, "conv_grad": 1,
     }  # fmt: skip
 
 
@@ -218,22 +219,33 @@ def same_size(filters, **options):
     return layers.Conv2D(filters, 3, padding=1, **options)
 
 
-STAYS = {  # and what is between two ops that take both
+MET = {  # by what follows an image, or changes it; and what is bfloat16 then
     "dense": (
         lambda: [layers.Flatten(), layers.Dense(8, "relu"), layers.Dropout(0.3)],
-        {"dropout": 1},  # the gradient, before that of ReLU
+        {"input": 1, "matmul": 1, "dropout": 2, "activation_grad": 1, "matmul_grad": 1},
     ),
-    "every channel alone": (lambda: [same_size(3, groups=3), layers.Flatten()], {}),
-    "met by a dense layer": (
+    "every channel alone": (  # exact, so that data are as they are
+        lambda: [same_size(3, groups=3), layers.Flatten()],
+        {"conv2d": 1, "matmul_grad": 1, "affine": 1},
+    ),
+    "a convolution": (
         lambda: [same_size(4, activation="relu"), layers.Flatten()],
-        {},  # the gradient as an image, too
+        {"input": 1, "conv2d": 1, "matmul_grad": 1, "affine": 1, "activation_grad": 1},
+    ),
+    "larger": (  # has no such kernels, and a convolution reads and writes the same kind
+        lambda: [same_size(4), layers.UpSample2D(2), same_size(4), layers.Flatten()],
+        {"matmul_grad": 1},
+    ),
+    "normalised across channels": (
+        lambda: [same_size(4), layers.LocalResponseNorm(), same_size(4), layers.Flatten()],
+        {"matmul_grad": 1},
     ),
 }
 
 
-@pytest.mark.parametrize("kind", STAYS)
-def test_what_an_op_without_such_kernels_meets_stays_float32(kind):
-    make, wanted = STAYS[kind]
+@pytest.mark.parametrize("kind", MET)
+def test_what_an_image_meets_decides(kind):
+    make, wanted = MET[kind]
     net = steep.Sequential(*make(), layers.Dense(5))
     assert stored(trained(net, *images(6, 6, 3))) == wanted
 
@@ -284,14 +296,19 @@ def test_faults_in_narrow_tensors_are_found():
 LOSS, GRADIENT = 6e-2, 1e-1  # of the first batch, from float32's, relative; of most
 
 
-def test_gradients_of_random_networks_are_close_to_float32s():
-    """All losses; of the gradients nine in ten: rounding may choose another largest of a pool."""
+@pytest.mark.parametrize("images", [True, False], ids=["images", "rows"])
+def test_gradients_of_random_networks_are_close_to_float32s(images):
+    """Nine in ten: rounding may choose another largest of a pool, and some are steep beyond use.
+
+    Of images all losses; of rows one has 24 layers, a loss of 4e4 and a gradient of 3e6.
+    """
     near = []
-    for case in drawn():
+    for case in drawn(images):
         (loss, gradients), (there, found) = (gradient(case, p) for p in ("float32", "bfloat16"))
-        assert abs(there - loss) <= LOSS * max(abs(loss), 1e-3), case.program()
+        close = abs(there - loss) <= LOSS * max(abs(loss), 1e-3)
+        assert close or not images, case.program()
         apart = [found[name] - value.astype(float) for name, value in gradients.items()]
-        near.append(length(apart) <= GRADIENT * length(gradients.values()))
+        near.append(close and length(apart) <= GRADIENT * length(gradients.values()))
     assert len(near) == COUNT
     assert sum(near) >= 0.9 * COUNT
 
@@ -303,12 +320,13 @@ def length(arrays):
     return sum((np.asarray(x, float) ** 2).sum() for x in arrays) ** 0.5
 
 
-def drawn():
-    """Yield random cases with convolutions whose gradients the GPU takes."""
+def drawn(images):
+    """Yield random cases, with convolutions or without, whose gradients the GPU takes."""
     found = 0
     for seed in range(7000, 8000):
         case = random_networks.case(seed)
-        if not re.search(r"Conv[12]D", case.program()) or LACKING.search(case.program()):
+        has = re.search(r"Conv[12]D", case.program()) is not None
+        if has != images or LACKING.search(case.program()):
             continue
         found += 1
         yield case

@@ -68,6 +68,39 @@ def test_norms_are_those_of_gradients_and_weights(rule, precision):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 8])
+class EveryStep:
+    """A callback that ends every native call after one step."""
+
+    every = 1
+
+    def on_step_end(self):
+        pass
+
+
+CUT = {  # steps of an epoch that are not all done in one way
+    "uphill from one on": {"sam": lambda step: 0.05 if step >= 4 else 0.0},
+    "uphill by turns": {"sam": lambda step: 0.05 * (step % 2)},
+    "a last batch in one part": {"accumulate": 2},
+}
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam", "lamb"])
+@pytest.mark.parametrize("options", CUT.values(), ids=CUT)
+def test_rows_are_the_same_wherever_calls_end(options, rule):
+    parts = options.get("accumulate", 1)
+    given = {name: value for name, value in options.items() if name != "accumulate"}
+
+    def rows(*callbacks):
+        net = steep.Sequential(layers.Dense(40, "tanh"), layers.Dense(30, "relu"), layers.Dense(3))
+        made = steep.Trainer(net, "cross_entropy", rule, seed=1, **given)
+        size = 10 // parts  # of 24 samples
+        recorder = fit(made, Recorder(), batch_size=size, accumulate=parts, callbacks=callbacks)
+        numbers = [*recorder.parameters.values(), *recorder.activations.values()]
+        return np.array([row for own in numbers for row in own.values()])
+
+    np.testing.assert_array_equal(rows(EveryStep()), rows())
+
+
 @pytest.mark.parametrize("limit", ["clip_norm", "clip_value", "clip_parameter"])
 def test_gradients_before_and_after_clipping(limit, threads):
     bound = 1e-3 if limit == "clip_value" else 0.05

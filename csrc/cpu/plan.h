@@ -34,9 +34,6 @@ template <class T> struct BoundCall {
   int watched = -1;  // which of the ops that recorded steps watch
 };
 
-// Its ops with an activation, in their order.
-std::vector<Watched> watched(const Program& program);
-
 // What plans that run one after the other hand on: tensors of theirs in a block of its own.
 struct Kept {
   std::vector<long> offset = {};  // by tensor, bytes, or -1; or empty for none

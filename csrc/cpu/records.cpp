@@ -7,19 +7,8 @@
 #include "cpu/record_kernels.h"
 #include "cpu/threads.h"
 #include "cpu/update.h"
-#include "plan/activated.h"
 
 namespace steep {
-
-std::vector<Watched> watched(const Program& program) {
-  std::vector<Watched> all;
-  for (const Activated& of : activated(program)) {
-    const Op& op = program.ops[of.op];
-    const Tensor& out = program.tensors[op.out];
-    all.push_back({op.layer, of.name, op.out, out.width, out.shape.back(), of.low, of.high});
-  }
-  return all;
-}
 
 // Finishes a gradient and returns its squares, with those before single elements were limited noted. Clipping
 // goes by the ones that are found without a record, to the bit.

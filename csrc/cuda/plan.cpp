@@ -64,7 +64,7 @@ Program prepared(Program program, const Layout& weights, Products products, cons
             ? kAllSamples
             : images_together(gradient->window, s.size);
   }
-  store_narrow(program, products);
+  store_narrow(program, weights, products);
   return program;
 }
 
@@ -147,7 +147,7 @@ Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, c
            Products products, int number, std::shared_ptr<Memory> arena)
     : aid_(aid_of(products, capacity)),
       program_(prepared(std::move(program), weights->layout(), products, aid_.get())),
-      watched_(cuda::watched(program_)), weights_(std::move(weights)), capacity_(capacity),
+      watched_(steep::watched(program_)), weights_(std::move(weights)), capacity_(capacity),
       stream_(stream), number_(number), memory_(std::move(arena)) {
   check_ops(program_);
   const Schedule schedule(program_, capacity);

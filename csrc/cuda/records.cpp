@@ -8,19 +8,8 @@
 
 #include "cuda/arrays.h"
 #include "cuda/update.h"
-#include "plan/activated.h"
 
 namespace steep::cuda {
-
-std::vector<Watched> watched(const Program& program) {
-  std::vector<Watched> all;
-  for (const Activated& of : activated(program)) {
-    const Op& op = program.ops[of.op];
-    const Tensor& out = program.tensors[op.out];
-    all.push_back({op.layer, of.name, op.out, out.width, out.shape.back(), of.low, of.high});
-  }
-  return all;
-}
 
 Records::Records(const std::vector<Watched>& watched, long rows, long steps, const Update& update,
                  const CudaStore& weights, const Stream& stream)

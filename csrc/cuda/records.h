@@ -11,9 +11,6 @@ namespace steep::cuda {
 
 class Update;
 
-// A program's ops with an activation, in their order; the first that writes a tensor is the one.
-std::vector<Watched> watched(const Program& program);
-
 class Records {
  public:
   // Of a program's activations, for batches of up to so many rows and calls of so many steps.

@@ -125,7 +125,7 @@ void CudaTraining::reserve(long rows) {
 std::vector<Watched> CudaTraining::watched() const {
   if (goals_.size() > 1) refuse("steps of several objectives are not recorded");
   if (!goals_[0].update) refuse("steps of methods for full batches are not recorded");
-  return cuda::watched(goals_[0].program);
+  return steep::watched(goals_[0].program);
 }
 
 // What holds larger batches holds these.

@@ -139,7 +139,7 @@ void Session::name_update(Position at, const double* knobs) {
     return;
   }
   training_->save();
-  walk(*data_, at, 1, knobs, kForever, separate(knobs, 1, data_->rows(at.batch)), nullptr);
+  walk(*data_, at, 1, knobs, kForever, separate(knobs), nullptr);
   if (const auto parameter = training_->faulty_weight()) fault_->origin.where = *parameter;
   training_->restore();
 }

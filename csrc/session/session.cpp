@@ -148,25 +148,28 @@ void Session::take(Data data, bool single) {
   snapshot_->forget_borrowed();
 }
 
-bool Session::separate(const double* knobs, long count, long rows) const {
+bool Session::separate(const double* knobs) const {
   constexpr double kLongGradient = 4e10;  // flops: about 0.2 s on two cores
+  const long rows = data_->rows(0);       // of a short last batch, too
   if (data_->at_once(rows) < rows) return true;
   for (std::size_t k = 0; k < goals_.size(); ++k) {
     const Recipe& recipe = goals_[k].recipe;
     const double* const own = knobs + row_.first[k];
-    const auto limits = [&](int knob) {
-      for (long i = 0; i < count; ++i) {
-        if (own[i * row_.columns + knob] < kNoLimit) return true;
-      }
-      return false;
-    };
-    if (recipe.any_sparse() || limits(kClipNorm) || climbs(own, count, row_.columns)) return true;
+    const auto limits = [&](int knob) { return own[knob] < kNoLimit; };
+    if (recipe.any_sparse() || limits(kClipNorm) || climbs(own, 1, row_.columns)) return true;
     for (std::size_t g = 0; g < recipe.rules.size(); ++g) {
       if (limits(recipe.knobs(static_cast<int>(g)) + kClipParameter)) return true;
     }
   }
   const double size = static_cast<double>(network_->weights()->layout().size);
   return 2.0 * size * static_cast<double>(rows) > kLongGradient;
+}
+
+long Session::alike(const double* knobs, long count) const {
+  const bool first = separate(knobs);
+  long same = 1;
+  while (same < count && separate(knobs + same * row_.columns) == first) ++same;
+  return same;
 }
 
 // Where steps were done, and what became of the one after them.
@@ -195,7 +198,8 @@ long Session::run(long count, const double* knobs, long known, double budget, Ha
   count = std::min({count, left > 0 && !single_ ? count : left, kMostSteps, steps_within(budget),
                     recording_.most(at.step)});
   if (count <= 0) return 0;
-  const bool apart = separate(knobs, count, data_->most_rows(at.batch, count));
+  count = alike(knobs, count);
+  const bool apart = separate(knobs);
   forget(known);
   Walked walked{0, Bad::Nothing, 0};
   if (remember(at, count, knobs)) {

@@ -153,9 +153,12 @@ class Session {
 
   std::shared_ptr<Block> free_copy(long bytes);
   void take(Data data, bool single);
-  // Whether gradients are finished before the first update: to clip them by norm, or to be able to
+  // Whether a step's gradients are finished before its first update: to clip them by norm, or to be able to
   // stop a step that takes long.
-  bool separate(const double* knobs, long count, long rows) const;
+  bool separate(const double* knobs) const;
+  // How many steps from the first one on are as that one: a call ends with them, since what is recorded is summed
+  // in another order, and may not go by where calls end.
+  long alike(const double* knobs, long count) const;
   Walked walk(const Batcher& data, Position at, long count, const double* knobs, double budget,
               bool separate, Halt* halt, Recorded recorded = {}, long evaluations = kUnlimited);
   void tally(const Batcher& data, Position at, long done, const double* knobs, bool single,

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kRelu = index_of<activations::ReLU>(activations::All{});
 
-struct Alone {
+template <class By> struct Alone {
   Kernel k;
   View x;
   const float* bias;
@@ -20,18 +20,18 @@ struct Alone {
     const Window& w = k.window;
     const int n = static_cast<int>(w.channels), c = e % n, wide = static_cast<int>(w.kernel[1]);
     const Pixel at(e / n, w.out[1]);
-    const float* const from = x.data + r * x.ld + c;
+    const long from = r * x.ld + c;
     float sum = bias ? bias[c] : 0.0f;
     for (int tap = 0; tap < static_cast<int>(w.taps()); ++tap) {
       const int y = seen(w, 0, at.y, tap / wide), px = seen(w, 1, at.x, tap % wide);
       if (y < 0 || px < 0) continue;
-      sum = fma_(from[static_cast<long>(in_image(w, y, px)) * n],
+      sum = fma_(By::get(x, from + static_cast<long>(in_image(w, y, px)) * n),
                  k.w.data[in_panels(k.w.panels, tap, c)], sum);
     }
     return sum;
   }
 };
-struct AloneBack {
+template <class By> struct AloneBack {
   Kernel k;
   View dy;
   const float* bias;
@@ -39,19 +39,19 @@ struct AloneBack {
     const Window& w = k.window;
     const int n = static_cast<int>(w.channels), c = e % n, wide = static_cast<int>(w.kernel[1]);
     const Pixel at(e / n, w.in[1]);
-    const float* const from = dy.data + r * dy.ld + c;
+    const long from = r * dy.ld + c;
     float sum = bias ? bias[c] : 0.0f;
     for (int tap = 0; tap < static_cast<int>(w.taps()); ++tap) {
       const int y = looking(w, 0, at.y, tap / wide), px = looking(w, 1, at.x, tap % wide);
       if (y < 0 || px < 0) continue;
-      sum = fma_(from[static_cast<long>(in_result(w, y, px)) * n],
+      sum = fma_(By::get(dy, from + static_cast<long>(in_result(w, y, px)) * n),
                  k.w.data[in_panels(k.w.panels, tap, c)], sum);
     }
     return sum;
   }
 };
 // A tap and channel of the gradient from one part of the images; the part is the row.
-struct AloneWeight {
+template <class By> struct AloneWeight {
   Kernel k;
   Portion of;
   View x, dy, parts;
@@ -66,8 +66,8 @@ struct AloneWeight {
         const Pixel at(p, w.out[1]);
         const int y = seen(w, 0, at.y, down), px = seen(w, 1, at.x, across);
         if (y < 0 || px < 0) continue;
-        sum = fma_(x.data[r * x.ld + static_cast<long>(in_image(w, y, px)) * n + c],
-                   dy.data[r * dy.ld + static_cast<long>(p) * n + c], sum);
+        sum = fma_(By::get(x, r * x.ld + static_cast<long>(in_image(w, y, px)) * n + c),
+                   By::get(dy, r * dy.ld + static_cast<long>(p) * n + c), sum);
       }
     }
     parts.data[part * parts.ld + in_panels(k.w.panels, tap, c)] = sum;
@@ -106,7 +106,7 @@ void correlate(const Place& at, const Kernel& k, const float* bias, bool accumul
   const Shape s(k);
   const bool relu = f.f == kRelu && !z.data && !k.depthwise;
   if (k.depthwise) {
-    write_each(at, first, accumulate, Alone{k, x, bias});
+    write_values<Alone>(at, first, accumulate, k, x, bias);
   } else {
     with_number(x, [&]<class T>(T) {
       pass<T>(
@@ -123,7 +123,7 @@ void carry_back(const Place& at, const Kernel& k, const float* bias, bool accumu
   const Shape s(k);
   const bool relu = f.f == kRelu && !z.data && !k.depthwise;
   if (k.depthwise) {
-    write_each(at, first, accumulate, AloneBack{k, dy, bias});
+    write_values<AloneBack>(at, first, accumulate, k, dy, bias);
   } else {
     const long width = k.w.panels.columns;
     with_number(dy, [&]<class T>(T) {
@@ -150,7 +150,11 @@ void kernel_gradients(const Place& at, const Kernel& k, int images, const View& 
     Place rows = at;
     rows.rows = count;
     const int elements = static_cast<int>(k.window.taps() * k.window.channels);
-    return each(rows, elements, AloneWeight{k, {at.rows, images, 1}, x, dy, parts});
+    return with_storage(
+        [&]<class By>(By) {
+          each(rows, elements, AloneWeight<By>{k, {at.rows, images, 1}, x, dy, parts});
+        },
+        x, dy);
   }
   const Shape s(k);
   const Portion of{at.rows, images, k.groups};

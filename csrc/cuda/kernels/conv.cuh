@@ -179,6 +179,7 @@ struct FiltersTurned {
 
 // Image m/pixels of out, channel n of this group; what is fused is ReLU.
 template <bool kRelued, class T> struct Pixels {
+  using Number = T;
   View out;
   const float* bias;
   bool accumulate, aligned;

@@ -90,10 +90,18 @@ template <class Value, class By> struct FourDrawn {
     By::put(out, place, accumulate ? By::get(out, place) + x : x);
   }
 };
-template <class By = Floats, class Value>
+template <class By, class Value>
 void each_drawn(const Place& at, const Drawn& drawn, const View& out, bool accumulate,
                 const Value& value) {
   each(at, (out.columns + 3) / 4, FourDrawn<Value, By>{at.now, drawn, out, accumulate, value});
+}
+// The same of Value<By>, made of these, which reads tensors as they are.
+template <template <class> class Value, class... Of>
+void draw_values(const Place& at, const Drawn& drawn, const View& out, bool accumulate,
+                 const Of&... of) {
+  out.bfloat16 || (is_brains(of) || ...)
+      ? each_drawn<Either>(at, drawn, out, accumulate, Value<Either>{of...})
+      : each_drawn<Floats>(at, drawn, out, accumulate, Value<Floats>{of...});
 }
 
 template <class By> struct Kept {
@@ -104,7 +112,7 @@ template <class By> struct Kept {
     return word >= threshold ? at<By>(x, r, c) * scale : 0.0f;
   }
 };
-struct KeptOfStep {
+template <class By> struct KeptOfStep {
   Now now;
   View x;
   int scalar;
@@ -112,11 +120,11 @@ struct KeptOfStep {
     const double* const row = now.limits + static_cast<long>(here(now)) * now.columns;
     const double rate = row[now.scalars + scalar];
     const uint32_t threshold = static_cast<uint32_t>(llround(rate * 4294967296.0));
-    return word >= threshold ? at(x, r, c) * static_cast<float>(1.0 / (1.0 - rate)) : 0.0f;
+    return word >= threshold ? at<By>(x, r, c) * static_cast<float>(1.0 / (1.0 - rate)) : 0.0f;
   }
 };
 // Four features of a position a thread: their block is that of all positions.
-struct KeptOfSample {
+template <class By> struct KeptOfSample {
   Now now;
   Drawn drawn;
   uint32_t threshold;
@@ -132,63 +140,65 @@ struct KeptOfSample {
     for (int j = 0; j < 4; ++j) {
       const int c = 4 * quad + j;
       if (c >= features) continue;
-      float* const to = y.data + r * y.ld + first + c;
-      const float kept = bits.word[j] >= threshold ? at(x, r, first + c) * scale : 0.0f;
-      *to = accumulate ? *to + kept : kept;
+      const long to = r * y.ld + first + c;
+      const float kept = bits.word[j] >= threshold ? at<By>(x, r, first + c) * scale : 0.0f;
+      By::put(y, to, accumulate ? By::get(y, to) + kept : kept);
     }
   }
 };
-struct KeptShifted {
+template <class By> struct KeptShifted {
   View x;
   uint32_t threshold;
   float scale, shift, dropped;
   STEEP_HD float operator()(uint32_t word, int r, int c) const {
-    return word >= threshold ? fma_(at(x, r, c), scale, shift) : dropped;
+    return word >= threshold ? fma_(at<By>(x, r, c), scale, shift) : dropped;
   }
 };
-struct Sloped {
+template <class By> struct Sloped {
   View dy, x;
   float lower, range;
   STEEP_HD float operator()(uint32_t word, int r, int c) const {
-    const float up = at(dy, r, c), slope = fma_(range, static_cast<float>(word), lower);
-    return at(x, r, c) > 0.0f ? up : slope * up;
+    const float up = at<By>(dy, r, c), slope = fma_(range, static_cast<float>(word), lower);
+    return at<By>(x, r, c) > 0.0f ? up : slope * up;
   }
 };
 
-struct Plain {
+template <class> struct Plain {
   STEEP_HD float operator()(Normal n, int, int) const { return n.n; }
 };
-struct Added {
+template <class By> struct Added {
   View x;
   float std;
-  STEEP_HD float operator()(Normal n, int r, int c) const { return fma_(std, n.n, at(x, r, c)); }
+  STEEP_HD float operator()(Normal n, int r, int c) const {
+    return fma_(std, n.n, at<By>(x, r, c));
+  }
 };
-struct Sampled {
+template <class By> struct Sampled {
   View x, v;
   STEEP_HD float operator()(Normal n, int r, int c) const {
-    return fma_(exp_(0.5f * at(v, r, c)), n.n, at(x, r, c));
+    return fma_(exp_(0.5f * at<By>(v, r, c)), n.n, at<By>(x, r, c));
   }
 };
-struct SampledGrad {
+template <class By> struct SampledGrad {
   View dz, v;
   STEEP_HD float operator()(Normal n, int r, int c) const {
-    return at(dz, r, c) * (0.5f * exp_(0.5f * at(v, r, c)) * n.n);
+    return at<By>(dz, r, c) * (0.5f * exp_(0.5f * at<By>(v, r, c)) * n.n);
   }
 };
-struct Uniform {
+template <class> struct Uniform {
   float low, range, high;
   STEEP_HD float operator()(uint32_t word, int, int) const {
     return min_(fma_(range, unit_<float>(word), low), high);
   }
 };
-struct Coin {  // a NaN stays one
+template <class By> struct Coin {  // a NaN stays one
   View p;
   STEEP_HD float operator()(uint32_t word, int r, int c) const {
-    const float chance = at(p, r, c);
+    const float chance = at<By>(p, r, c);
     return unit_<float>(word) < chance ? 1.0f : chance < 1.0f ? 0.0f : chance;
   }
 };
-struct Constant {
+template <class> struct Constant {
   float value;
   STEEP_HD float operator()(int, int) const { return value; }
 };
@@ -240,49 +250,51 @@ void gather(const Place& at, const Deal& deal, const Samples& from, const Augmen
 
 void dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale, const View& x,
              const View& y, bool accumulate) {
-  with_storage([&]<class By>(
-                   By) { each_drawn<By>(at, drawn, y, accumulate, Kept<By>{x, threshold, scale}); },
-               x, y);
+  draw_values<Kept>(at, drawn, y, accumulate, x, threshold, scale);
 }
 
 void dropout_of_step(const Place& at, const Drawn& drawn, int scalar, const View& x, const View& y,
                      bool accumulate) {
-  each_drawn(at, drawn, y, accumulate, KeptOfStep{at.now, x, scalar});
+  draw_values<KeptOfStep>(at, drawn, y, accumulate, at.now, x, scalar);
 }
 
 void step_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
                   int positions, const View& x, const View& y, bool accumulate) {
   const int features = y.columns / positions;
-  each(at, (features + 3) / 4 * positions,
-       KeptOfSample{at.now, drawn, threshold, scale, features, x, y, accumulate});
+  with_storage(
+      [&]<class By>(By) {
+        each(at, (features + 3) / 4 * positions,
+             KeptOfSample<By>{at.now, drawn, threshold, scale, features, x, y, accumulate});
+      },
+      x, y);
 }
 
 void alpha_dropout(const Place& at, const Drawn& drawn, uint32_t threshold, float scale,
                    float shift, float dropped, const View& x, const View& y) {
-  each_drawn(at, drawn, y, false, KeptShifted{x, threshold, scale, shift, dropped});
+  draw_values<KeptShifted>(at, drawn, y, false, x, threshold, scale, shift, dropped);
 }
 
 void noise(const Place& at, const Drawn& drawn, Noise kind, float std, const View& x, const View& v,
            const View& out, bool accumulate) {
   switch (kind) {
-    case Noise::kNormal: return each_drawn(at, drawn, out, accumulate, Plain{});
-    case Noise::kAdded: return each_drawn(at, drawn, out, accumulate, Added{x, std});
-    case Noise::kSampled: return each_drawn(at, drawn, out, accumulate, Sampled{x, v});
-    case Noise::kSampledGrad: return each_drawn(at, drawn, out, accumulate, SampledGrad{x, v});
+    case Noise::kNormal: return draw_values<Plain>(at, drawn, out, accumulate);
+    case Noise::kAdded: return draw_values<Added>(at, drawn, out, accumulate, x, std);
+    case Noise::kSampled: return draw_values<Sampled>(at, drawn, out, accumulate, x, v);
+    case Noise::kSampledGrad: return draw_values<SampledGrad>(at, drawn, out, accumulate, x, v);
   }
 }
 
 void uniform(const Place& at, const Drawn& drawn, float low, float range, float high,
              const View& out) {
-  each_drawn(at, drawn, out, false, Uniform{low, range, high});
+  draw_values<Uniform>(at, drawn, out, false, low, range, high);
 }
 
 void bernoulli(const Place& at, const Drawn& drawn, const View& p, const View& out) {
-  each_drawn(at, drawn, out, false, Coin{p});
+  draw_values<Coin>(at, drawn, out, false, p);
 }
 
 void fill(const Place& at, float value, const View& out) {
-  write_each(at, out, false, Constant{value});
+  write_values<Constant>(at, out, false, value);
 }
 
 void kept_rows(const Place& at, const States& from, const View& y) {
@@ -298,7 +310,7 @@ void keep_rows(const Place& at, const View& next, const States& to) {
 
 void random_slopes(const Place& at, const Drawn& drawn, float lower, float range, const View& dy,
                    const View& x, const View& out, bool accumulate) {
-  each_drawn(at, drawn, out, accumulate, Sloped{dy, x, lower, range});
+  draw_values<Sloped>(at, drawn, out, accumulate, dy, x, lower, range);
 }
 
 }  // namespace steep::cuda

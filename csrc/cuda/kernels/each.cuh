@@ -42,6 +42,16 @@ void write_each(const Place& at, const View& y, bool accumulate, const Value& va
   each(at, y.columns, Written<Value, By>{y, accumulate, value});
 }
 
+// The same of Value<By>, made of these, which reads tensors as they are.
+STEEP_HD bool is_brains(const View& x) { return x.bfloat16; }
+template <class T> STEEP_HD bool is_brains(const T&) { return false; }
+template <template <class> class Value, class... Of>
+void write_values(const Place& at, const View& y, bool accumulate, const Of&... of) {
+  y.bfloat16 || (is_brains(of) || ...)
+      ? write_each<Either>(at, y, accumulate, Value<Either>{of...})
+      : write_each<Floats>(at, y, accumulate, Value<Floats>{of...});
+}
+
 // The same by four neighbours, where value is whole() and y aligned: value.four(r, c).
 template <class Value, class By> struct WrittenFours {
   View y;

@@ -17,7 +17,7 @@ STEEP_HD int row_of(float id, int rows) {
   return row >= 0 && static_cast<float>(row) == id ? row : -1;
 }
 
-struct Picked {
+template <class> struct Picked {
   Table table;
   View ids;
   STEEP_HD float operator()(int r, int c) const {
@@ -25,11 +25,11 @@ struct Picked {
     return row < 0 ? float_(0x7fc00000) : table.w.data[place_of(table, row, c % table.units)];
   }
 };
-struct RowsAdded {
+template <class By> struct RowsAdded {
   Table table;
   View x;
   STEEP_HD float operator()(int r, int c) const {
-    return at(x, r, c) + table.w.data[place_of(table, c / table.units, c % table.units)];
+    return at<By>(x, r, c) + table.w.data[place_of(table, c / table.units, c % table.units)];
   }
 };
 
@@ -165,7 +165,7 @@ __device__ __forceinline__ Begun begin_of(const Table& dw, const Named* named, c
 
 // A warp a panel of a row's columns goes through who named it, so many times 32 at once: for each row or, of more rows
 // than ids, for each id. All that is added is asked for before the first addition.
-template <bool kRows, int kWindows>
+template <bool kRows, int kWindows, class By>
 __global__ void __launch_bounds__(256)
     sum_named(Table dw, View dy, const Named* named, const int* first, bool accumulate) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
@@ -176,7 +176,6 @@ __global__ void __launch_bounds__(256)
   const int row = begun.row;
   if (row < 0) return;  // the same for all of a warp
   const bool there = c < dw.units;
-  const float* const from = dy.data + c;
   float* const to = dw.w.data + (there ? place_of(dw, row, c) : 0);
   float sum = accumulate && there ? *to : 0.0f;
   bool any = false;
@@ -200,7 +199,7 @@ __global__ void __launch_bounds__(256)
       for (int j = 0; j < 32; ++j) {
         if (left == 0) break;
         const long at = __shfl_sync(kAll, offset[w], __ffs(static_cast<int>(left)) - 1);
-        add[w][j] = there ? from[at] : 0.0f;
+        add[w][j] = there ? By::get(dy, at + c) : 0.0f;
         left &= left - 1;
       }
     }
@@ -217,17 +216,17 @@ __global__ void __launch_bounds__(256)
   if (there && (any || !accumulate)) *to = sum;
 }
 
-struct TableSums {
+template <class By> struct TableSums {
   int samples;
   Table dw;
   View dy;
   bool accumulate;
   __device__ __forceinline__ void operator()(int p, int c) const {
     float* const to = dw.w.data + place_of(dw, p, c);
-    const float* const from = dy.data + static_cast<long>(p) * dw.units + c;
+    const long from = static_cast<long>(p) * dw.units + c;
     float sum = accumulate ? *to : 0.0f;
 #pragma unroll 16
-    for (int r = 0; r < samples; ++r) sum = sum + from[r * dy.ld];
+    for (int r = 0; r < samples; ++r) sum = sum + By::get(dy, from + r * dy.ld);
     *to = sum;
   }
 };
@@ -235,11 +234,11 @@ struct TableSums {
 }  // namespace
 
 void pick_rows(const Place& at, const Table& table, const View& ids, const View& y) {
-  write_each(at, y, false, Picked{table, ids});
+  write_values<Picked>(at, y, false, table, ids);
 }
 
 void add_table(const Place& at, const Table& table, const View& x, const View& y) {
-  write_each(at, y, false, RowsAdded{table, x});
+  write_values<RowsAdded>(at, y, false, table, x);
 }
 
 void scatter_rows(const Place& at, const Table& dw, int skipped, const View& ids, const View& dy,
@@ -258,17 +257,22 @@ void scatter_rows(const Place& at, const Table& dw, int skipped, const View& ids
     check(cudaMemsetAsync(dw.w.data, 0, bytes, at.stream), "gradients");
   }
   const long warps = static_cast<long>(by_row ? dw.rows : n) * ((dw.units + 31) / 32);
-  start(at.stream, dim3(blocks_of(warps, kWarps)), dim3(256),
-        often    ? sum_named<true, 2>
-        : by_row ? sum_named<true, 1>
-                 : sum_named<false, 1>,
-        dw, dy, buckets.named, buckets.first, accumulate);
+  with_storage(
+      [&]<class By>(By) {
+        start(at.stream, dim3(blocks_of(warps, kWarps)), dim3(256),
+              often    ? sum_named<true, 2, By>
+              : by_row ? sum_named<true, 1, By>
+                       : sum_named<false, 1, By>,
+              dw, dy, buckets.named, buckets.first, accumulate);
+      },
+      dy);
 }
 
 void sum_tables(const Place& at, const Table& dw, const View& dy, bool accumulate) {
   Place rows = at;
   rows.rows = dw.rows;
-  each(rows, dw.units, TableSums{at.rows, dw, dy, accumulate});
+  with_storage(
+      [&]<class By>(By) { each(rows, dw.units, TableSums<By>{at.rows, dw, dy, accumulate}); }, dy);
 }
 
 }  // namespace steep::cuda

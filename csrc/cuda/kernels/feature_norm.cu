@@ -30,14 +30,15 @@ STEEP_HD float inverse_root(float variance, double eps) {
 }
 
 struct Moment { float mean, scale; };
+template <class By>
 __device__ __forceinline__ Moment make_moment(const Featured& n, const Part& at, const View& x,
                                               const View& out) {
-  const float* const from = at.of(x);
+  const long from = at.place(x);
   const float count = static_cast<float>(n.channels);
   float mean = 0;
-  if (n.centred) mean = sum_across(at, [=](int c) { return from[c]; }) / count;
+  if (n.centred) mean = sum_across(at, [=](int c) { return By::get(x, from + c); }) / count;
   const float squares = sum_across(at, [=](int c) {
-    const float away = from[c] - mean;
+    const float away = By::get(x, from + c) - mean;
     return away * away;
   });
   const Moment made{mean, inverse_root(squares / count, n.eps)};
@@ -49,30 +50,33 @@ __device__ __forceinline__ Moment make_moment(const Featured& n, const Part& at,
   return made;
 }
 
+template <class By>
 __global__ void __launch_bounds__(64) position_moments(int rows, Featured n, View x, View out) {
-  make_moment(n, Part(rows, n.outer, x.columns), x, out);
+  make_moment<By>(n, Part(rows, n.outer, x.columns), x, out);
 }
 
 // kMakes: moments are not there yet, and will be.
-template <bool kMakes>
+template <bool kMakes, class By>
 __global__ void __launch_bounds__(64)
     position_norm(int rows, Featured n, View x, View moments, const float* weight,
                   const float* bias, View y) {
   const Part at(rows, n.outer, x.columns);
   Moment by{};
-  if constexpr (kMakes) by = make_moment(n, at, x, moments);
+  if constexpr (kMakes) by = make_moment<By>(n, at, x, moments);
   if (!at.there) return;
   if constexpr (!kMakes) {
     const float* const of = moments_of(n, moments, at);
     by = {of[0], of[n.outer]};
   }
-  const float* const from = at.of(x);
-  float* const to = at.of(y);
+  const long from = at.place(x), to = at.place(y);
   const float mean = by.mean, scale = by.scale;
 #pragma unroll 8
   for (int c = at.lane; c < at.columns; c += kHalf) {
-    const float normal = (from[c] - mean) * scale;
-    to[c] = bias ? fma_(normal, weight[c], bias[c]) : weight ? normal * weight[c] : normal;
+    const float normal = (By::get(x, from + c) - mean) * scale;
+    By::put(y, to + c,
+            bias     ? fma_(normal, weight[c], bias[c])
+            : weight ? normal * weight[c]
+                     : normal);
   }
 }
 
@@ -81,24 +85,27 @@ STEEP_HD float slope(float up, float in, float mean, float scale, float a, float
   return scale * (up - a - (in - mean) * scale * b);
 }
 
+template <class By>
 __global__ void __launch_bounds__(64)
     position_grad(int rows, Featured n, View dy, View x, View moments, const float* weight, View dx,
                   bool accumulate) {
   const Part at(rows, n.outer, x.columns);
-  const float *const up = at.of(dy), *const in = at.of(x);
+  const long up = at.place(dy), in = at.place(x), to = at.place(dx);
   const float* const of = moments_of(n, moments, at);
   const float mean = at.there ? of[0] : 0.0f, scale = at.there ? of[n.outer] : 0.0f;
   const float count = static_cast<float>(n.channels);
-  const auto gained = [=](int c) { return weight ? up[c] * weight[c] : up[c]; };
+  const auto apart = [=](int c) { return By::get(x, in + c) - mean; };
+  const auto gained = [=](int c) {
+    const float of_y = By::get(dy, up + c);
+    return weight ? of_y * weight[c] : of_y;
+  };
   float a = 0;
   if (n.centred) a = sum_across(at, gained) / count;
-  const float b =
-      sum_across(at, [=](int c) { return gained(c) * ((in[c] - mean) * scale); }) / count;
-  float* const to = at.of(dx);
+  const float b = sum_across(at, [=](int c) { return gained(c) * (apart(c) * scale); }) / count;
 #pragma unroll 4
   for (int c = at.lane; c < at.columns; c += kHalf) {
-    const float value = slope(gained(c), in[c], mean, scale, a, b);
-    to[c] = accumulate ? to[c] + value : value;
+    const float value = slope(gained(c), By::get(x, in + c), mean, scale, a, b);
+    By::put(dx, to + c, accumulate ? By::get(dx, to + c) + value : value);
   }
 }
 
@@ -137,13 +144,14 @@ int lines_for(long n) {
   return lines;
 }
 
+template <class By>
 __global__ void __launch_bounds__(kTile* kLines)
     norm_sums_of(Featured n, int tiles, View dy, View x, View moments, View out) {
   STEEP_SHARED(parts, Parts<2>);
   const int r = static_cast<int>(blockIdx.x) / tiles;
   const int c = static_cast<int>(blockIdx.x) % tiles * kTile + static_cast<int>(threadIdx.x);
   const bool there = c < n.channels;
-  const float *const up = dy.data + r * dy.ld + c, *const in = x.data + r * x.ld + c;
+  const long up = r * dy.ld + c, in = r * x.ld + c;
   const float* const of = moments.data + r * moments.ld;
   const int pieces = n.outer * n.parts;
   float mean = 0, scale = 0;
@@ -158,9 +166,9 @@ __global__ void __launch_bounds__(kTile* kLines)
              const float m = n.by_position ? of[p] : mean;
              const float s = n.by_position ? of[pieces + p] : scale;
              const long at = static_cast<long>(p) * n.channels;
-             const float g = up[at];
+             const float g = By::get(dy, up + at);
              sums[0] = sums[0] + g;
-             sums[1] = sums[1] + g * ((in[at] - m) * s);
+             sums[1] = sums[1] + g * ((By::get(x, in + at) - m) * s);
            });
   const long width = padded(n.channels);
   if (threadIdx.y != 0 || c >= width) return;
@@ -205,8 +213,8 @@ struct Moments {
 };
 
 // Of piece j of a tile in thread j: the mean, or the mean square of distances from the centers.
-template <bool kSquares>
-__device__ float mean_of_piece(const Featured& n, const Tiles& of, const Tile& at, const float* x,
+template <bool kSquares, class By>
+__device__ float mean_of_piece(const Featured& n, const Tiles& of, const Tile& at, const View& x,
                                int beside, Moments& s) {
   const int lane = static_cast<int>(threadIdx.x), line = static_cast<int>(threadIdx.y);
   const int own = line * kTile + lane, together = kLines / beside * kTile;
@@ -215,10 +223,10 @@ __device__ float mean_of_piece(const Featured& n, const Tiles& of, const Tile& a
     const int c = base + line / beside * kTile + lane;
     const bool there = c < at.width;
     const float center = kSquares && there ? s.centers[c / of.run] : 0.0f;
-    const float* const from = x + at.first + c;
+    const long from = at.r * x.ld + at.first + c;
     float total[1];
     sum_down(n.pixels, beside, there, s.parts, total, [&](float* sums, int p) {
-      const float in = from[static_cast<long>(p) * n.channels];
+      const float in = By::get(x, from + static_cast<long>(p) * n.channels);
       const float away = in - center;
       sums[0] = sums[0] + (kSquares ? away * away : in);
     });
@@ -229,17 +237,17 @@ __device__ float mean_of_piece(const Featured& n, const Tiles& of, const Tile& a
   return static_cast<float>(sum / count_of(n, of));
 }
 
+template <class By>
 __global__ void __launch_bounds__(kTile* kLines)
     piece_moments(Featured n, Tiles of, int beside, View x, View out) {
   STEEP_SHARED(shared, Moments);
   const Tile at(n, of);
-  const float* const from = x.data + at.r * x.ld;
   const int own = static_cast<int>(threadIdx.y) * kTile + static_cast<int>(threadIdx.x);
   float mean = 0;
-  if (n.centred) mean = mean_of_piece<false>(n, of, at, from, beside, shared);
+  if (n.centred) mean = mean_of_piece<false, By>(n, of, at, x, beside, shared);
   if (own < at.pieces) shared.centers[own] = mean;
   __syncthreads();
-  const float variance = mean_of_piece<true>(n, of, at, from, beside, shared);
+  const float variance = mean_of_piece<true, By>(n, of, at, x, beside, shared);
   if (own >= at.pieces) return;
   float* const to = out.data + at.r * out.ld + at.piece + own;
   to[0] = mean;
@@ -262,25 +270,26 @@ __device__ __forceinline__ void over_tile(const Featured& n, const Tiles& of, co
   }
 }
 
+template <class By>
 __global__ void __launch_bounds__(kTile* kRows)
     piece_norm(Featured n, Tiles of, int share, View x, View moments, const float* weight,
                const float* bias, View y) {
   const Tile at(n, of);
-  const float* const from = x.data + at.r * x.ld;
-  float* const to = y.data + at.r * y.ld;
+  const long from = at.r * x.ld, to = at.r * y.ld;
   const float* const mean = moments.data + at.r * moments.ld + at.piece;
   over_tile(n, of, at, share, [&](int c, int piece) {
     const float m = mean[piece], s = mean[n.parts + piece];
     const float gain = weight ? weight[c] : 1.0f, shift = bias ? bias[c] : 0.0f;
     return [=](long e) {
-      const float normal = (from[e] - m) * s;
-      to[e] = bias ? fma_(normal, gain, shift) : normal * gain;
+      const float normal = (By::get(x, from + e) - m) * s;
+      By::put(y, to + e, bias ? fma_(normal, gain, shift) : normal * gain);
     };
   });
 }
 
 struct Slopes { float numbers[2][kTile * kRows], means[2][kTile]; };
 
+template <class By>
 __global__ void __launch_bounds__(kTile* kRows)
     piece_grad(Featured n, Tiles of, int share, View dy, View x, View moments, View sums,
                const float* weight, View dx, bool accumulate) {
@@ -306,16 +315,15 @@ __global__ void __launch_bounds__(kTile* kRows)
     s.means[which][piece] =
         which == 1 || n.centred ? static_cast<float>(sum / count_of(n, of)) : 0.0f;
   __syncthreads();
-  const float *const up = dy.data + at.r * dy.ld, *const in = x.data + at.r * x.ld;
-  float* const to = dx.data + at.r * dx.ld;
+  const long up = at.r * dy.ld, in = at.r * x.ld, to = at.r * dx.ld;
   const float* const mean = moments.data + at.r * moments.ld + at.piece;
   over_tile(n, of, at, share, [&](int c, int own_piece) {
     const float m = mean[own_piece], scale = mean[n.parts + own_piece];
     const float a = s.means[0][own_piece], b = s.means[1][own_piece];
     const float gain = weight ? weight[c] : 1.0f;
     return [=](long e) {
-      const float value = slope(up[e] * gain, in[e], m, scale, a, b);
-      to[e] = accumulate ? to[e] + value : value;
+      const float value = slope(By::get(dy, up + e) * gain, By::get(x, in + e), m, scale, a, b);
+      By::put(dx, to + e, accumulate ? By::get(dx, to + e) + value : value);
     };
   });
 }
@@ -337,46 +345,64 @@ dim3 positions_of(const Place& at, const Featured& n) {
 }  // namespace
 
 void feature_moments(const Place& at, const Featured& n, const View& x, const View& out) {
-  if (n.by_position) {
-    return start(at.stream, positions_of(at, n), dim3(64), position_moments, at.rows, n, x, out);
-  }
-  const Tiles of = tiles_of(n);
-  start(at.stream, dim3(static_cast<unsigned>(at.rows * of.count)), dim3(kTile, kLines),
-        piece_moments, n, of, lines_for(n.pixels), x, out);
+  with_storage(
+      [&]<class By>(By) {
+        if (n.by_position) {
+          return start(at.stream, positions_of(at, n), dim3(64), position_moments<By>, at.rows, n,
+                       x, out);
+        }
+        const Tiles of = tiles_of(n);
+        start(at.stream, dim3(static_cast<unsigned>(at.rows * of.count)), dim3(kTile, kLines),
+              piece_moments<By>, n, of, lines_for(n.pixels), x, out);
+      },
+      x);
 }
 
 void feature_norm(const Place& at, const Featured& n, const View& x, const View& moments,
                   bool makes, const float* weight, const float* bias, const View& y) {
-  if (n.by_position) {
-    return start(at.stream, positions_of(at, n), dim3(64),
-                 makes ? position_norm<true> : position_norm<false>, at.rows, n, x, moments, weight,
-                 bias, y);
-  }
-  const Tiles of = tiles_of(n);
-  const int share = share_of(n, of, at.rows);
-  start(at.stream, shares(n, of, at.rows, share), dim3(kTile, kRows), piece_norm, n, of, share, x,
-        moments, weight, bias, y);
+  with_storage(
+      [&]<class By>(By) {
+        if (n.by_position) {
+          return start(at.stream, positions_of(at, n), dim3(64),
+                       makes ? position_norm<true, By> : position_norm<false, By>, at.rows, n, x,
+                       moments, weight, bias, y);
+        }
+        const Tiles of = tiles_of(n);
+        const int share = share_of(n, of, at.rows);
+        start(at.stream, shares(n, of, at.rows, share), dim3(kTile, kRows), piece_norm<By>, n, of,
+              share, x, moments, weight, bias, y);
+      },
+      x, y);
 }
 
 void feature_norm_sums(const Place& at, const Featured& n, const View& dy, const View& x,
                        const View& moments, const View& out) {
   const int tiles = (n.channels + kTile - 1) / kTile;
   const int lines = lines_for(static_cast<long>(n.outer) * n.pixels);
-  start(at.stream, dim3(static_cast<unsigned>(at.rows * tiles)),
-        dim3(kTile, static_cast<unsigned>(lines)), norm_sums_of, n, tiles, dy, x, moments, out);
+  with_storage(
+      [&]<class By>(By) {
+        start(at.stream, dim3(static_cast<unsigned>(at.rows * tiles)),
+              dim3(kTile, static_cast<unsigned>(lines)), norm_sums_of<By>, n, tiles, dy, x, moments,
+              out);
+      },
+      dy, x);
 }
 
 void feature_norm_grad(const Place& at, const Featured& n, const View& dy, const View& x,
                        const View& moments, const View& sums, const float* weight, const View& dx,
                        bool accumulate) {
-  if (n.by_position) {
-    return start(at.stream, positions_of(at, n), dim3(64), position_grad, at.rows, n, dy, x,
-                 moments, weight, dx, accumulate);
-  }
-  const Tiles of = tiles_of(n);
-  const int share = share_of(n, of, at.rows);
-  start(at.stream, shares(n, of, at.rows, share), dim3(kTile, kRows), piece_grad, n, of, share, dy,
-        x, moments, sums, weight, dx, accumulate);
+  with_storage(
+      [&]<class By>(By) {
+        if (n.by_position) {
+          return start(at.stream, positions_of(at, n), dim3(64), position_grad<By>, at.rows, n, dy,
+                       x, moments, weight, dx, accumulate);
+        }
+        const Tiles of = tiles_of(n);
+        const int share = share_of(n, of, at.rows);
+        start(at.stream, shares(n, of, at.rows, share), dim3(kTile, kRows), piece_grad<By>, n, of,
+              share, dy, x, moments, sums, weight, dx, accumulate);
+      },
+      dy, x, dx);
 }
 
 }  // namespace steep::cuda

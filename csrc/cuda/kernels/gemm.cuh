@@ -12,7 +12,8 @@
 // else Lines lines(int m, int all) of rows m to m + 3, and Four four(Lines, int k), 0 from row `all` on.
 // Who writes several n at once has T* place(m, n), float value(m, n, sum) and `aligned` in place of store; T is
 // float or Brain.
-// An operand whose numbers are Brain says so by `Number`, and its fours are FourBrains: for tensor cores of bfloat16.
+// A functor whose numbers are Brain says so by `Number`. The fours of such an operand are FourBrains: for tensor cores
+// of bfloat16.
 //
 // The same on tensor cores: tensor.cuh; which of them: product.cuh.
 //
@@ -49,12 +50,14 @@ template <int TM, int TN, int TK, int RM, int RN> struct Tile {
   }
 };
 
-template <class Operand> struct NumberOf { using type = float; };
-template <class Operand>
-  requires requires { typename Operand::Number; }
-struct NumberOf<Operand> {
-  using type = typename Operand::Number;
+template <class Functor> struct NumberOf { using type = float; };
+template <class Functor>
+  requires requires { typename Functor::Number; }
+struct NumberOf<Functor> {
+  using type = typename Functor::Number;
 };
+template <class... Functor> constexpr bool kSomeBrains =
+    (std::is_same_v<typename NumberOf<Functor>::type, Brain> || ...);
 
 // A side of tiles on their way: while one is summed the next two are in registers, all loads of each at once,
 // since one takes less time to sum than to come. A thread reads units: four neighbouring k of a line, or four
@@ -183,16 +186,17 @@ template <int kRun, class Epilogue> __device__ __forceinline__ void put_results(
 
 // Sums over rows that the last row of blocks makes beside a product, each block its own columns: parts of
 // 64 rows, four of them a stretch, then the stretches, as on the CPU.
-struct Summed {
+template <class T> struct Summed {
   int rows;
   View x;
   float* out;
   bool accumulate;
 };
 struct NothingSummed {};
+template <class Sums> constexpr bool kSums = !std::is_same_v<Sums, NothingSummed>;
 
-template <int kColumns, int kThreads> __device__ __forceinline__ void sum_columns(
-    const Summed& s, int first, float (&part)[kThreads]) {
+template <int kColumns, class T, int kThreads> __device__ __forceinline__ void sum_columns(
+    const Summed<T>& s, int first, float (&part)[kThreads]) {
   constexpr int kParts = kThreads / kColumns, kPart = 64, kStretch = 4;
   static_assert(kParts % kStretch == 0);
   const int t = static_cast<int>(threadIdx.x), lane = t % kColumns, mine = t / kColumns;
@@ -204,7 +208,7 @@ template <int kColumns, int kThreads> __device__ __forceinline__ void sum_column
     float sum = 0;
     if (there) {
 #pragma unroll 16
-      for (int r = from; r < to; ++r) sum = sum + s.x.data[r * s.x.ld + c];
+      for (int r = from; r < to; ++r) sum = sum + widened(numbers_of<T>(s.x)[r * s.x.ld + c]);
     }
     part[mine * kColumns + lane] = sum;
     __syncthreads();
@@ -238,7 +242,7 @@ template <class A> __device__ __forceinline__ int depth_of(const A& a, int k) {
 // Are these columns' sums what this block is for?
 template <class Tile, class Sums>
 __device__ __forceinline__ bool summed_beside(const Sums& sums, int first) {
-  if constexpr (std::is_same_v<Sums, Summed>) {
+  if constexpr (kSums<Sums>) {
     STEEP_SHARED(part, float[Tile::threads]);
     if (blockIdx.y != gridDim.y - 1) return false;  // the same for all threads
     for (int c = first; c < first + Tile::tn; c += 16) sum_columns<16>(sums, c, part);

@@ -117,7 +117,8 @@ struct Part {
     there = r < rows;
     columns = there ? width / positions : 0;
   }
-  __device__ float* of(const View& x) const { return x.data + r * x.ld + from; }
+  __device__ long place(const View& x) const { return r * x.ld + from; }
+  __device__ float* of(const View& x) const { return x.data + place(x); }
 };
 
 template <class T> STEEP_HD bool is_finite(T x) {

@@ -1,7 +1,7 @@
 // Operands of the tiled product (gemm.cuh says what they are): rows of a batch, rows turned, weights in panels.
 #pragma once
 #include "cuda/kernels/divisor.h"
-#include "cuda/kernels/kernel.cuh"
+#include "cuda/kernels/gemm.cuh"
 
 namespace steep::cuda {
 
@@ -11,8 +11,8 @@ struct Strided {  // elements of a line are `step` apart
 };
 
 // The rows of a batch, or their positions one after the other: of a row they lie dense.
-struct Dense {
-  float* data;
+template <class T> struct Dense {
+  T* data;
   long ld;
   int width;
   Divisor by_positions;
@@ -20,41 +20,58 @@ struct Dense {
     const Divisor::Parts at = by_positions.of(m);
     return at.quotient * ld + at.rest * width;
   }
-  STEEP_HD float* row(int m) const { return data + offset(m); }
+  STEEP_HD T* row(int m) const { return data + offset(m); }
 };
-inline Dense dense(const View& x, int positions) {
-  return {x.data, x.ld, x.columns / positions, Divisor(positions)};
+template <class T = float> Dense<T> dense(const View& x, int positions) {
+  return {room_of<T>(x), x.ld, x.columns / positions, Divisor(positions)};
 }
 // May every position be read four numbers at once?
-inline bool aligned(const Dense& x) {
+template <class T> bool aligned(const Dense<T>& x) {
   return aligned(x.data, x.ld) && (x.by_positions.by() == 1 || x.width % 4 == 0);
 }
 
-struct RowMajor {  // A(m, k)
+template <class T> struct RowMajor {  // A(m, k)
   static constexpr bool kFastK = true;
-  using Line = const float*;
-  Dense x;
+  using Number = T;
+  using Line = const T*;
+  Dense<T> x;
   bool whole;  // lines may be read four at once
-  explicit RowMajor(const Dense& of) : x(of), whole(aligned(of)) {}
+  explicit RowMajor(const Dense<T>& of) : x(of), whole(aligned(of)) {}
   STEEP_HD Line line(int m) const { return x.row(m); }
-  STEEP_HD Four four(Line line, int k, int left) const { return four_at(line + k, whole, left); }
+  STEEP_HD typename FourOf<T>::type four(Line line, int k, int left) const {
+    return four_at(line + k, whole, left);
+  }
 };
-struct Beside {  // neighbours of which there are `left`
-  const float* data;
+template <class T> struct Beside {  // neighbours of which there are `left`
+  const T* data;
   int left;
 };
-struct ColumnMajor {  // A(m, k) = x(k, m), or B(k, n) = x(k, n)
+template <class T> struct ColumnMajor {  // A(m, k) = x(k, m), or B(k, n) = x(k, n)
   static constexpr bool kFastK = false;
-  using Line = const float*;
-  Dense x;
+  using Number = T;
+  using Line = const T*;
+  Dense<T> x;
   bool whole;
-  explicit ColumnMajor(const Dense& of) : x(of), whole(aligned(of)) {}
-  STEEP_HD Beside lines(int m, int all) const { return {x.data + m, all - m}; }
-  STEEP_HD Four four(const Beside& of, int k) const {
+  explicit ColumnMajor(const Dense<T>& of) : x(of), whole(aligned(of)) {}
+  STEEP_HD Beside<T> lines(int m, int all) const { return {x.data + m, all - m}; }
+  STEEP_HD typename FourOf<T>::type four(const Beside<T>& of, int k) const {
     return four_at(of.data + x.offset(k), whole, of.left);
   }
 };
-using Right = ColumnMajor;
+// An operand as floats, for a product that stays exact.
+template <class A> struct Widened : A {
+  using Number = float;
+  explicit Widened(const A& of) : A(of) {}
+  template <class... At> STEEP_HD Four four(const At&... at) const {
+    return widened(A::four(at...));
+  }
+};
+template <class A> auto as_floats(const A& a) {
+  if constexpr (kSomeBrains<A>)
+    return Widened<A>(a);
+  else
+    return a;
+}
 // Where element (row, column) of a matrix in panels lies.
 STEEP_HD long in_panels(const Panels& p, int row, int column) { return p.at(row, column); }
 struct Strip {  // four columns of a panel: whole, since panels are padded by 0

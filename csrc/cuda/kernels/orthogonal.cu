@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kTerms = 2;  // of a task, of which the first is its sum of squares
 
-Dense dense(const Plane& x) { return {x.data, x.ld, x.columns, Divisor()}; }
+Dense<float> dense(const Plane& x) { return {x.data, x.ld, x.columns, Divisor()}; }
 STEEP_HD float* at(const Plane& x, int r, int c) { return x.data + r * x.ld + c; }
 
 // What each matrix is multiplied by first. A length beyond all numbers is none: the step is refused.
@@ -111,19 +111,19 @@ void orthogonal_end(const Place& place, const Panels& stored, bool turned, const
 void symmetric_product(const Place& place, const Plane& left, const Plane& right,
                        const Plane& out) {
   run_exact(place.stream, {out.rows, out.columns, left.rows}, ColumnMajor{dense(left)},
-            Right{dense(right)}, Mirrored{out}, NothingSummed{});
+            ColumnMajor{dense(right)}, Mirrored{out}, NothingSummed{});
 }
 
 void quintic_of(const Place& place, int group_knobs, const QuinticKnobs& of, const Plane& gram,
                 const Plane& out) {
   run_exact(place.stream, {out.rows, out.columns, gram.rows}, ColumnMajor{dense(gram)},
-            Right{dense(gram)}, Polynomial{place.now, group_knobs, of, gram, {out}},
+            ColumnMajor{dense(gram)}, Polynomial{place.now, group_knobs, of, gram, {out}},
             NothingSummed{});
 }
 
 void plain_product(const Place& place, const Plane& x, const Plane& q, const Plane& out) {
-  run_exact(place.stream, {out.rows, out.columns, x.columns}, RowMajor{dense(x)}, Right{dense(q)},
-            Whole{out}, NothingSummed{});
+  run_exact(place.stream, {out.rows, out.columns, x.columns}, RowMajor{dense(x)},
+            ColumnMajor{dense(q)}, Whole{out}, NothingSummed{});
 }
 
 }  // namespace steep::cuda

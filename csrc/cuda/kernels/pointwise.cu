@@ -47,29 +47,29 @@ struct ReluGradOfFours : Grad<activations::ReLU, Either> {
     return down;
   }
 };
-struct Difference {
+template <class By> struct Difference {
   View a, b;
-  STEEP_HD float operator()(int r, int c) const { return at(a, r, c) - at(b, r, c); }
+  STEEP_HD float operator()(int r, int c) const { return at<By>(a, r, c) - at<By>(b, r, c); }
 };
-struct Product {
+template <class By> struct Product {
   View a, b;
-  STEEP_HD float operator()(int r, int c) const { return at(a, r, c) * at(b, r, c); }
+  STEEP_HD float operator()(int r, int c) const { return at<By>(a, r, c) * at<By>(b, r, c); }
 };
-struct Quotient {
+template <class By> struct Quotient {
   View a, b;
-  STEEP_HD float operator()(int r, int c) const { return at(a, r, c) / at(b, r, c); }
+  STEEP_HD float operator()(int r, int c) const { return at<By>(a, r, c) / at<By>(b, r, c); }
 };
-struct Larger {
+template <class By> struct Larger {
   View a, b;
   STEEP_HD float operator()(int r, int c) const {
-    const float x = at(a, r, c), y = at(b, r, c);
+    const float x = at<By>(a, r, c), y = at<By>(b, r, c);
     return x > y || x != x ? x : y;
   }
 };
-struct Smaller {
+template <class By> struct Smaller {
   View a, b;
   STEEP_HD float operator()(int r, int c) const {
-    const float x = at(a, r, c), y = at(b, r, c);
+    const float x = at<By>(a, r, c), y = at<By>(b, r, c);
     return x < y || x != x ? x : y;
   }
 };
@@ -87,27 +87,27 @@ struct MapOfFours : Map<Either> {
     return y;
   }
 };
-struct MapOfStep {
+template <class By> struct MapOfStep {
   Now now;
   View x;
   Line line;
   __device__ __forceinline__ float operator()(int r, int c) const {
     const double* const row = now.limits + static_cast<long>(here(now)) * now.columns;
     const double scale = line.scale * row[now.scalars + line.scalar];
-    return fma_(static_cast<float>(scale), at(x, r, c), line.shift);
+    return fma_(static_cast<float>(scale), at<By>(x, r, c), line.shift);
   }
 };
-struct RowAdded {
+template <class By> struct RowAdded {
   View x;
   const float* row;
   int period;
-  STEEP_HD float operator()(int r, int c) const { return at(x, r, c) + row[c % period]; }
+  STEEP_HD float operator()(int r, int c) const { return at<By>(x, r, c) + row[c % period]; }
 };
-struct RowTimes {
+template <class By> struct RowTimes {
   View x;
   const float* row;
   int period;
-  STEEP_HD float operator()(int r, int c) const { return at(x, r, c) * row[c % period]; }
+  STEEP_HD float operator()(int r, int c) const { return at<By>(x, r, c) * row[c % period]; }
 };
 
 template <class By> struct Copied {  // a column of the copy is one of each pixel's
@@ -174,37 +174,43 @@ template <class... F> ActivateGrad grad_by(int index, List<F...>) {
 }
 
 // Half a warp a position; sums fold as the CPU's.
+template <class By>
 __global__ void __launch_bounds__(64) softmax_rows(int rows, int positions, View x, View y) {
   const Part at(rows, positions, x.columns);
-  const float* const in = at.of(x);
-  float* const out = at.of(y);
+  const long in = at.place(x), out = at.place(y);
   float top = -__builtin_huge_valf();
-  for (int c = at.lane; c < at.columns; c += kHalf) top = max_(in[c], top);
+  for (int c = at.lane; c < at.columns; c += kHalf) top = max_(By::get(x, in + c), top);
 #pragma unroll
   for (int half = kHalf / 2; half > 0; half /= 2)
     top = max_(__shfl_down_sync(kAll, top, half, kHalf), top);
   top = __shfl_sync(kAll, top, 0, kHalf);
+  constexpr bool kKept =
+      std::is_same_v<By, Floats>;  // or else they are made again: not rounded twice
   float sum = 0;
   for (int c = at.lane; c < at.columns; c += kHalf) {
-    const float e = exp_(in[c] - top);
-    out[c] = e;
+    const float e = exp_(By::get(x, in + c) - top);
+    if constexpr (kKept) By::put(y, out + c, e);
     sum += e;
   }
   const float scale = 1.0f / fold_lanes(sum);
-  for (int c = at.lane; c < at.columns; c += kHalf) out[c] *= scale;
+  for (int c = at.lane; c < at.columns; c += kHalf) {
+    const float e = kKept ? By::get(y, out + c) : exp_(By::get(x, in + c) - top);
+    By::put(y, out + c, e * scale);
+  }
 }
 
+template <class By>
 __global__ void __launch_bounds__(64)
     softmax_grad_rows(int rows, int positions, View dy, View y, View dx, bool accumulate) {
   const Part at(rows, positions, y.columns);
-  const float *const up = at.of(dy), *const out = at.of(y);
-  float* const down = at.of(dx);
+  const long up = at.place(dy), out = at.place(y), down = at.place(dx);
   float sum = 0;
-  for (int c = at.lane; c < at.columns; c += kHalf) sum = fma_(up[c], out[c], sum);
+  for (int c = at.lane; c < at.columns; c += kHalf)
+    sum = fma_(By::get(dy, up + c), By::get(y, out + c), sum);
   const float dot = fold_lanes(sum);
   for (int c = at.lane; c < at.columns; c += kHalf) {
-    const float value = out[c] * (up[c] - dot);
-    down[c] = accumulate ? down[c] + value : value;
+    const float value = By::get(y, out + c) * (By::get(dy, up + c) - dot);
+    By::put(dx, down + c, accumulate ? By::get(dx, down + c) + value : value);
   }
 }
 
@@ -233,16 +239,16 @@ void combine(const Place& at, Pair how, const View& a, const View& b, const View
              bool accumulate) {
   switch (how) {
     case Pair::kAdd: return add(at, a, b, y, accumulate);
-    case Pair::kSubtract: return write_each(at, y, accumulate, Difference{a, b});
-    case Pair::kMultiply: return write_each(at, y, accumulate, Product{a, b});
-    case Pair::kDivide: return write_each(at, y, accumulate, Quotient{a, b});
-    case Pair::kMaximum: return write_each(at, y, accumulate, Larger{a, b});
-    case Pair::kMinimum: return write_each(at, y, accumulate, Smaller{a, b});
+    case Pair::kSubtract: return write_values<Difference>(at, y, accumulate, a, b);
+    case Pair::kMultiply: return write_values<Product>(at, y, accumulate, a, b);
+    case Pair::kDivide: return write_values<Quotient>(at, y, accumulate, a, b);
+    case Pair::kMaximum: return write_values<Larger>(at, y, accumulate, a, b);
+    case Pair::kMinimum: return write_values<Smaller>(at, y, accumulate, a, b);
   }
 }
 
 void affine(const Place& at, const Line& line, const View& x, const View& y, bool accumulate) {
-  if (line.scalar >= 0) return write_each(at, y, accumulate, MapOfStep{at.now, x, line});
+  if (line.scalar >= 0) return write_values<MapOfStep>(at, y, accumulate, at.now, x, line);
   const float scale = static_cast<float>(line.scale);
   x.bfloat16 || y.bfloat16
       ? write_fours<Either>(at, y, accumulate, MapOfFours{{x, scale, line.shift}})
@@ -250,12 +256,12 @@ void affine(const Place& at, const Line& line, const View& x, const View& y, boo
 }
 
 void add_row(const Place& at, const View& x, const float* row, int period, const View& y) {
-  write_each(at, y, false, RowAdded{x, row, period});
+  write_values<RowAdded>(at, y, false, x, row, period);
 }
 
 void multiply_row(const Place& at, const View& x, const float* row, int period, const View& y,
                   bool accumulate) {
-  write_each(at, y, accumulate, RowTimes{x, row, period});
+  write_values<RowTimes>(at, y, accumulate, x, row, period);
 }
 
 void copy_columns(const Place& at, const Columns& which, const View& x, const View& y,
@@ -278,15 +284,23 @@ void crop(const Place& at, const Frame& frame, const View& x, const View& y, boo
 
 void softmax(const Place& at, int positions, const View& x, const View& y) {
   const long parts = static_cast<long>(at.rows) * positions;
-  start(at.stream, dim3(blocks_of(parts, 64 / kHalf)), dim3(64), softmax_rows, at.rows, positions,
-        x, y);
+  with_storage(
+      [&]<class By>(By) {
+        start(at.stream, dim3(blocks_of(parts, 64 / kHalf)), dim3(64), softmax_rows<By>, at.rows,
+              positions, x, y);
+      },
+      x, y);
 }
 
 void softmax_grad(const Place& at, int positions, const View& dy, const View& y, const View& dx,
                   bool accumulate) {
   const long parts = static_cast<long>(at.rows) * positions;
-  start(at.stream, dim3(blocks_of(parts, 64 / kHalf)), dim3(64), softmax_grad_rows, at.rows,
-        positions, dy, y, dx, accumulate);
+  with_storage(
+      [&]<class By>(By) {
+        start(at.stream, dim3(blocks_of(parts, 64 / kHalf)), dim3(64), softmax_grad_rows<By>,
+              at.rows, positions, dy, y, dx, accumulate);
+      },
+      dy, y, dx);
 }
 
 }  // namespace steep::cuda

@@ -37,8 +37,7 @@ template <class A, class B, class Epilogue, class Sums>
 void run_exact(cudaStream_t stream, const Sizes& s, const A& a, const B& b, const Epilogue& e,
                const Sums& sums) {
   const auto run = [&]<class Of>(const Of*) {
-    run_tiles<Of>(gemm<Of, A, B, Epilogue, Sums>, stream, s, std::is_same_v<Sums, Summed>, a, b, e,
-                  sums);
+    run_tiles<Of>(gemm<Of, A, B, Epilogue, Sums>, stream, s, kSums<Sums>, a, b, e, sums);
   };
   // A tile of 32 columns keeps a multiprocessor's units busy by itself; the small one is as short a chain as
   // its reads allow.
@@ -53,8 +52,7 @@ template <class Format, class A, class B, class Epilogue, class Sums>
 void run_tensor(cudaStream_t stream, const Sizes& s, const A& a, const B& b, const Epilogue& e,
                 const Sums& sums) {
   const auto run = [&]<class Of>(const Of*) {
-    run_tiles<Of>(gemm_tensor<Of, A, B, Epilogue, Sums>, stream, s, std::is_same_v<Sums, Summed>, a,
-                  b, e, sums);
+    run_tiles<Of>(gemm_tensor<Of, A, B, Epilogue, Sums>, stream, s, kSums<Sums>, a, b, e, sums);
   };
   using F = Format;
   using Small = TensorTile<F, 32, 32, 32, 4>;
@@ -77,11 +75,11 @@ void run_floats(const Place& at, const Sizes& s, const A& a, const B& b, const E
   }
 }
 
-// Tensors of bfloat16 are there in the mode of that name only.
+// Tensors of bfloat16 are there in the mode of that name only; what stays exact there asks for run_exact.
 template <class A, class B, class Epilogue, class Sums = NothingSummed>
 void run_product(const Place& at, const Sizes& s, const A& a, const B& b, const Epilogue& e,
                  const Sums& sums = {}) {
-  if constexpr (std::is_same_v<typename NumberOf<A>::type, Brain>) {
+  if constexpr (kSomeBrains<A, B, Epilogue>) {
     run_tensor<BFloat16>(at.stream, s, a, b, e, sums);
   } else {
     run_floats(at, s, a, b, e, sums);

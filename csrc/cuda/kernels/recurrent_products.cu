@@ -9,12 +9,12 @@ namespace steep::cuda {
 namespace {
 
 // The numbers at `first` of every record, row after row and position after position.
-Dense of_records(const Steps& s, const View& tape, int first) {
+Dense<float> of_records(const Steps& s, const View& tape, int first) {
   return {tape.data + first, tape.ld, s.record, Divisor(s.steps)};
 }
 
 struct IntoRecords {  // gates of x, from what is added to them of both biases
-  Dense to;
+  Dense<float> to;
   Biases biases;
   int both;  // gates before this one have both
   STEEP_HD static float of(const float* bias, int n) { return bias ? bias[n] : 0.0f; }
@@ -32,7 +32,7 @@ STEEP_HD bool counts(const View& lengths, int r, int position) {
 
 struct IntoPositions {  // 0 where a row has no such step
   View lengths;
-  Dense to;
+  Dense<float> to;
   bool accumulate;
   STEEP_HD float init(int m, int n) const { return accumulate ? to.row(m)[n] : 0.0f; }
   STEEP_HD void store(int m, int n, float sum) const {
@@ -46,14 +46,14 @@ struct IntoPositions {  // 0 where a row has no such step
 // a product of -0, to which every sum is what it was.
 struct Position {
   static constexpr bool kFastK = false;
-  Dense x;
+  Dense<float> x;
   View lengths;
   float blank;
   bool whole;
-  Position(const Dense& of, const View& counts, float instead)
+  Position(const Dense<float>& of, const View& counts, float instead)
       : x(of), lengths(counts), blank(instead), whole(aligned(of)) {}
-  STEEP_HD Beside lines(int m, int all) const { return {x.data + m, all - m}; }
-  STEEP_HD Four four(const Beside& of, int k) const {
+  STEEP_HD Beside<float> lines(int m, int all) const { return {x.data + m, all - m}; }
+  STEEP_HD Four four(const Beside<float>& of, int k) const {
     const Divisor::Parts at = x.by_positions.of(k);
     return counts(lengths, at.quotient, at.rest) ? four_at(of.data + x.offset(k), whole, of.left)
                                                  : Four{{blank, blank, blank, blank}};

@@ -40,6 +40,7 @@ STEEP_HD Four widened(const FourBrains& x) {
           float_(static_cast<int32_t>(x.of[1] << 16)),
           float_(static_cast<int32_t>(x.of[1] & 0xffff0000u))};
 }
+STEEP_HD Four widened(const Four& x) { return x; }
 // One of four that are 0 so far.
 STEEP_HD void set(Four& x, int i, float to) { x.of[i] = to; }
 STEEP_HD void set(FourBrains& x, int i, Brain to) {

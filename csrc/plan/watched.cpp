@@ -1,5 +1,5 @@
 // Finds the ops with an activation, and where an output of theirs counts as saturated.
-#include "plan/activated.h"
+#include "plan/watched.h"
 
 #include <map>
 #include <utility>
@@ -25,19 +25,19 @@ std::pair<double, double> saturates(const std::string& activation) {
 
 }  // namespace
 
-std::vector<Activated> activated(const Program& program) {
+std::vector<Watched> watched(const Program& program) {
   static const int linear = activation_index("linear");
-  std::vector<Activated> all;
+  std::vector<Watched> all;
   for (std::size_t i = 0; i < program.backward; ++i) {
     Op op = program.ops[i];
     const Fused* f = op.as<ops::Activation>();
     if (f == nullptr) f = fused(op);
     if (f == nullptr || !f->any() || f->activation == linear) continue;
-    if (program.tensors[op.out].shape.empty() || crosses_samples(op))
-      continue;  // a step on the way
+    const Tensor& out = program.tensors[op.out];
+    if (out.shape.empty() || crosses_samples(op)) continue;  // a step on the way
     const std::string name = activation_names()[f->activation];
     const auto [low, high] = saturates(name);
-    all.push_back({i, name, low, high});
+    all.push_back({op.layer, name, op.out, out.width, out.shape.back(), low, high});
   }
   return all;
 }
