@@ -4,18 +4,23 @@
 #   bash bench/device.sh [part ...]
 # Without names all parts run, in order; one that fails does not stop the others. Python there needs
 # pybind11, NumPy, safetensors, tqdm and pytest; PyTorch and JAX are rivals, left out where they are not.
+# Without a GPU: EMULATED=FOLDER, with an emulated package in it, plays the parts at small sizes.
 set -uo pipefail
 out=${OUT:-${TMPDIR:-/tmp}/steep-device}
 site=${TMPDIR:-/tmp}/steep-site build=${TMPDIR:-/tmp}/steep-build python=$(command -v python3)
-begun=$SECONDS budget=${BUDGET:-530} only="$*"
+begun=$SECONDS budget=${BUDGET:-530} only="$*" small=''
+[[ -n ${EMULATED:-} ]] && site=$EMULATED small=--small budget=${BUDGET:-7200}
+chip='facts build ncu sanitize ceilings'  # parts that want one
 mkdir -p "$out" && : >"$out/parts.txt"
 export PYTHONPATH=$site:${EXTRA_SITE:-} PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-export XLA_PYTHON_CLIENT_PREALLOCATE=false out site build python
+export XLA_PYTHON_CLIENT_PREALLOCATE=false out site build python small
 
 part() {  # part NAME SECONDS COMMAND...: within its own limit and the whole one
   local name=$1 limit=$2 start=$SECONDS rc left=$((budget - (SECONDS - begun)))
   shift 2
   [[ -n $only && " $only " != *" $name "* ]] && return
+  [[ -n $small && " $chip " == *" $name "* ]] && return
+  [[ -n $small ]] && limit=$left  # fibers take their time
   ((limit > left)) && limit=$left
   ((limit < 5)) && { echo "$name: no time left" | tee -a "$out/parts.txt"; return; }
   timeout -k 5 "$limit" "$@" >"$out/$name.log" 2>&1
@@ -68,8 +73,8 @@ tests() {  # side by side where pytest-xdist is
   "$python" -c 'import xdist' 2>/dev/null && many=(-n 8)
   "$python" -m pytest -q "${many[@]}" -p no:cacheprovider -p no:benchmark --durations=8 tests/test_cuda*.py
 }
-steps() { "$python" bench/device/steps.py "$out/$1.json" "${@:2}"; }
-profile() { "$python" bench/device/kernels.py "$1" "$out/$2.json" "${@:3}"; }
+steps() { "$python" bench/device/steps.py "$out/$1.json" "${@:2}" $small; }
+profile() { "$python" bench/device/kernels.py "$1" "$out/$2.json" "${@:3}" $small; }
 export -f facts compile each_kernel sanitize tests steps profile
 counters=gpu__time_duration.sum,sm__throughput.avg.pct_of_peak_sustained_elapsed
 counters+=,gpu__compute_memory_throughput.avg.pct_of_peak_sustained_elapsed
@@ -80,20 +85,20 @@ export counters
 
 part facts 40 bash -c facts
 part build 170 bash -c compile
-part same 60 "$python" bench/device/same_bytes.py
+part same 60 "$python" bench/device/same_bytes.py $small
 part test 130 bash -c tests
 part rules 60 bash -c 'profile rules rules'
 part kernels 40 bash -c 'profile steps kernels'
 part kernels16 30 bash -c 'profile steps kernels16 --cases=lenet5,resnet20 --precision=bfloat16'
 part tokens 40 bash -c 'profile tokens tokens'
-part attention 40 "$python" bench/device/attention.py "$out/attention.json"
-part recurrent 60 "$python" bench/device/recurrent.py "$out/recurrent.json"
-part full_batch 60 "$python" bench/device/full_batch.py "$out/full_batch.json"
-part streamed 60 "$python" bench/device/streamed.py "$out/streamed.json"
+part attention 40 "$python" bench/device/attention.py "$out/attention.json" $small
+part recurrent 60 "$python" bench/device/recurrent.py "$out/recurrent.json" $small
+part full_batch 60 "$python" bench/device/full_batch.py "$out/full_batch.json" $small
+part streamed 60 "$python" bench/device/streamed.py "$out/streamed.json" $small
 part steps 120 bash -c 'steps steps steep,steep-graphs,tf32,bfloat16,graph,eager,eager-bf16,graph-bf16'
 part jax 90 bash -c 'steps jax jax --cases=mlp_tiny,mlp_mnist,mlp_wide,lenet5'
 part compiled 60 bash -c 'steps compiled compiled-bf16 --cases=resnet20,lenet5'
-part libraries 40 env STEEP_CUBLASLT=on STEEP_CUDNN=on bash -c 'steps libraries tf32,bfloat16'
+part libraries 40 env "STEEP_CUBLASLT=${STEEP_CUBLASLT:-on}" "STEEP_CUDNN=${STEEP_CUDNN:-on}" bash -c 'steps libraries tf32,bfloat16'
 part ncu 90 bash -c each_kernel
 part sanitize 160 bash -c sanitize
 part ceilings 30 "$python" bench/device/ceilings.py

@@ -1,7 +1,7 @@
 """What each kernel of steep takes on a GPU, by PyTorch's profiler: of steps, tokens and update rules.
 
 python bench/device/kernels.py steps|tokens|rules FILE.json [--small] [--cases=NAME,...] [--precision=MODE]
-python bench/device/kernels.py once - --cases=NAME [--precision=MODE]     # one step, for ncu
+python bench/device/kernels.py once - --cases=NAME [--precision=MODE] [--small]   # one step, for ncu
 """
 
 import inspect
@@ -60,9 +60,9 @@ def steps(small, names, precision):
     return rows
 
 
-def once(name, precision):
+def once(small, name, precision):
     """Train one step."""
-    case = Case(name, small=True)
+    case = Case(name, small)
     X, y = case.X[: case.batch], case.y[: case.batch]
     case.trainer(precision).fit(X, y, epochs=1, batch_size=case.batch, progress=False)
 
@@ -95,7 +95,9 @@ def tokens(small):
 
 
 def copy_rate(n):
-    """Return bytes a microsecond of a copy of n floats."""
+    """Return bytes a microsecond of a copy of n floats, NaN where there is no GPU."""
+    if not torch.cuda.is_available():
+        return float("nan")
     a, b = torch.randn(n, device="cuda"), torch.empty(n, device="cuda")
     best = 1e9
     for _ in range(5):
@@ -126,7 +128,7 @@ def rules(small):
             print(f"rule {name:24s} {error}")
             continue
         sweeps = [(each, kernel) for kernel, _, each in seen if "sweep" in kernel]
-        if not sweeps:
+        if not sweeps:  # of two passes, or nothing is seen here
             continue
         slots = trainer._run.session().slots
         bytes_each = BYTES[len(slots)] * side * side
@@ -136,7 +138,8 @@ def rules(small):
         print(
             f"rule {name:24s} {us:9.1f} us, {bytes_each / us / 1e6:6.3f} TB/s, {share:6.1%} of the copy"
         )
-    print(f"copy {rate / 1e6:.3f} TB/s; least {min(r['of_copy'] for r in rows):.1%}")
+    least = min((r["of_copy"] for r in rows), default=float("nan"))
+    print(f"copy {rate / 1e6:.3f} TB/s; least {least:.1%}")
     return rows
 
 
@@ -145,10 +148,10 @@ def main(what, file, *options):
     given = dict(one[2:].split("=") for one in options if "=" in one)
     names = given.get("cases", ",".join(CASES)).split(",")
     precision = given.get("precision", "float32")
-    if what == "once":
-        once(names[0], precision)
-        return
     small = "--small" in options
+    if what == "once":
+        once(small, names[0], precision)
+        return
     found = (
         steps(small, names, precision)
         if what == "steps"

@@ -1,6 +1,6 @@
 """Training steps of recurrent layers on a GPU: steep beside PyTorch with cuDNN, eager and in a CUDA graph.
 
-python bench/device/recurrent.py FILE.json [steep,tf32,graph,eager] [--small]
+python bench/device/recurrent.py FILE.json [WAY,...] [--small]
 
 One layer over sequences, its last h into a dense layer of ten classes, Adam; data are on the device,
 batches are taken by index. Times are of a step in microseconds, the fastest and the median of turns.
@@ -92,11 +92,12 @@ WAYS = {
 }
 
 
-def main(file, names="steep,tf32,graph,eager", *options):
+def main(file, *options):
     """Time each way on each case; one that cannot run says why."""
+    ways = [one for one in options if not one.startswith("--")] or [",".join(WAYS)]
     found = []
     for name in CASES:
-        for way in names.split(","):
+        for way in ways[0].split(","):
             row = {"case": name, "impl": way}
             try:
                 best, median = WAYS[way](Case(name, "--small" in options))
