@@ -78,7 +78,9 @@ void TangentPlan::check(const Program& program, const std::string& method) {
   for (const Op& op : program.ops) {
     std::visit(
         [&]<class A>(const A&) {
-          if (kHasTangent<A> || is_alias(op)) return;
+          // What is packed is packed for an op that comes.
+          constexpr bool pack = in<A>(List<ops::ConvPack, ops::RecurrentPack>{});
+          if (kHasTangent<A> || pack || is_alias(op)) return;
           refuse(op.layer, op.layer.empty() ? "" : ": ", "device=\"cuda\": no kernel for the ",
                  "derivatives of ", A::kName, " that ", method, " wants yet; use device=\"cpu\"");
         },
