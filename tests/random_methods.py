@@ -19,6 +19,23 @@ def by_method(case, random):
     """Return the case as it is, or one in some with another optimizer and all samples a step."""
     if random.integers(ONE_IN):
         return case
+    case = of_all_samples(case, random)
+    kinds = [name for name in CLASSES if name != "LevenbergMarquardt"]
+    kind = kinds[random.integers(len(kinds))]
+    if random.random() < 0.6 and solvable(case):  # which few are
+        kind = "LevenbergMarquardt"
+    return replace(case, optimizer=method(kind, random))
+
+
+def of_second_order(case, random):
+    """Return the case with a method that wants second derivatives, or those of squares."""
+    case = of_all_samples(case, random)
+    squares = random.random() < 0.6 and solvable(case)
+    return replace(case, optimizer=method("LevenbergMarquardt" if squares else "NewtonCG", random))
+
+
+def of_all_samples(case, random):
+    """Return the case without what methods refuse; all samples are a step."""
     options = tuple((k, v) for k, v in case.options if k not in OTHERS)
     sizes = (case.data.samples, case.data.samples + 3)
     script = tuple(
@@ -28,11 +45,7 @@ def by_method(case, random):
         for deed in case.script
     )
     case = replace(case, body=unbound(case.body), shared=unbound(case.shared))
-    kinds = [name for name in CLASSES if name != "LevenbergMarquardt"]
-    kind = kinds[random.integers(len(kinds))]
-    if random.random() < 0.6 and solvable(case):  # which few are
-        kind = "LevenbergMarquardt"
-    return replace(case, optimizer=method(kind, random), options=options, script=script)
+    return replace(case, options=options, script=script)
 
 
 def unbound(value):

@@ -1,6 +1,7 @@
 """Methods for full batches on the GPU, or on its emulation: the bytes of the CPU, whoever goes on.
 
-What the methods compute: test_full_batch. The trainings that all rules share are test_cuda's.
+What the methods compute: test_full_batch. The trainings that all rules share are test_cuda's, the
+methods with second derivatives test_cuda_second_order's.
 """
 
 import _thread
@@ -250,21 +251,6 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_been(after):
     assert made.steps >= 2
     found = fitted(made, X, y, 3)
     same(found[:2], fitted(trainer("cuda"), X, y, made.steps)[:2])
-
-
-@pytest.mark.parametrize(
-    ("method", "name"),
-    [
-        (optimizers.NewtonCG(), "newton_cg"),
-        (optimizers.LevenbergMarquardt(), "levenberg_marquardt"),
-    ],
-)
-def test_methods_that_want_second_derivatives_are_refused_before_the_first_step(method, name):
-    X, y = data()
-    made = trainer("cuda", net, method, loss="mse")
-    with pytest.raises(ValueError, match=f'device="cuda": no kernel for the method {name} yet'):
-        made.fit(X, np.eye(5)[y], epochs=1, progress=False)
-    assert made.steps == 0
 
 
 @pytest.mark.parametrize("device", BOTH)

@@ -1,6 +1,6 @@
 """Random trainings of the generator on the GPU, or on its emulation: the CPU's bytes.
 
-Whatever they are, and as chains in one block, and with data that are streamed.
+Whatever they are, as chains in one block, with data that are streamed, by second derivatives.
 """
 
 from collections import Counter
@@ -115,6 +115,6 @@ def test_another_byte_breaks_the_laws(monkeypatch):
         return run
 
     monkeypatch.setattr(on_cuda, "trained", one_off)
-    for law in (on_cuda.resident, on_cuda.streamed):
+    for law in (on_cuda.resident, on_cuda.streamed, on_cuda.second_order):
         with pytest.raises(playing.Broken, match="not the same bytes: losses of steps"):
             law(random_networks.case(8000))

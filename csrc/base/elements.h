@@ -2,7 +2,7 @@
 #pragma once
 #include <cmath>
 
-#include "base/hd.h"
+#include "base/dual.h"
 
 namespace steep::STEEP_ISA {
 
@@ -29,5 +29,9 @@ STEEP_HD float whole_power(float x, int n) {
 }
 STEEP_HD float any_power(float x, double exponent) { return float(std::pow(double(x), exponent)); }
 STEEP_HD double any_power(double x, double exponent) { return std::pow(x, exponent); }
+STEEP_HD Dual any_power(Dual x, double exponent) {
+  const double slope = exponent == 0 ? 0 : exponent * std::pow(x.v, exponent - 1);
+  return {std::pow(x.v, exponent), x.d == 0 ? 0 : slope * x.d};
+}
 
 }  // namespace steep::STEEP_ISA

@@ -93,14 +93,36 @@ double CpuFullBatch<T>::evaluate(const Asked& asked, BatchSums& sums) {
 }
 
 template <class T>
-void CpuFullBatch<T>::multiply(const Asked& asked, bool gauss_newton,
-                               const std::vector<double>& along, std::vector<double>& product) {
+void CpuFullBatch<T>::product(const Asked& asked, Probe::Kind kind,
+                              const std::vector<double>& along, std::vector<double>& product) {
   if (!tangent_) {
     tangent_ = std::make_unique<CpuTangent>(goal().program, this->weights_, goal().recipe);
   }
-  tangent_->product(*asked.data, asked.at.step, this->scalars_of(asked.knobs),
-                    gauss_newton ? Probe::kCurvature : Probe::kLoss, {asked.l2}, along.data(),
-                    product.data(), asked.halt);
+  tangent_->product(*asked.data, asked.at, this->scalars_of(asked.knobs), kind, {asked.l2},
+                    along.data(), product.data(), asked.halt);
+}
+
+template <class T>
+void CpuFullBatch<T>::multiply(const Asked& asked, const std::vector<double>& along,
+                               std::vector<double>& product) {
+  this->product(asked, Probe::kLoss, along, product);
+}
+
+// A product a weight.
+template <class T>
+void CpuFullBatch<T>::gauss_newton(const Asked& asked, const std::vector<std::size_t>& places,
+                                   std::vector<double>& matrix) {
+  const std::size_t n = places.size();
+  std::vector<double> along(static_cast<std::size_t>(this->weights_->layout().size));
+  std::vector<double> column(along.size());
+  matrix.resize(n * n);
+  for (std::size_t j = 0; j < n; ++j) {
+    along[places[j]] = 1;
+    product(asked, Probe::kCurvature, along, column);
+    if (asked.halt != nullptr && asked.halt->wanted()) return;
+    along[places[j]] = 0;
+    for (std::size_t i = 0; i < n; ++i) matrix[j * n + i] = column[places[i]];
+  }
 }
 
 // The samples side by side are there beside the plan.

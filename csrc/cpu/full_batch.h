@@ -33,8 +33,10 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private Eva
   T* weights() override { return this->weights_->column(0); }
   double evaluate(const Asked& asked, BatchSums& sums) override;
   const T* gradient() override { return this->gradients_->column(0); }
-  void multiply(const Asked& asked, bool gauss_newton, const std::vector<double>& along,
+  void multiply(const Asked& asked, const std::vector<double>& along,
                 std::vector<double>& product) override;
+  void gauss_newton(const Asked& asked, const std::vector<std::size_t>& places,
+                    std::vector<double>& matrix) override;
   void follow_statistics(long rows) override { goal().plan->follow_statistics(rows); }
   void check() const override;
 
@@ -46,6 +48,8 @@ template <class T> class CpuFullBatch final : public CpuTraining<T>, private Eva
   Terms terms(const Asked& asked) const;
   double timed(const Step<T>& step, const Terms& terms);
   void read(const Step<T>& step);
+  void product(const Asked& asked, Probe::Kind kind, const std::vector<double>& along,
+               std::vector<double>& product);
 
   std::unique_ptr<CpuTangent> tangent_;  // made when products are first asked for
   std::unique_ptr<Chain<T>> chain_;      // where the program is one; it has the samples while held_

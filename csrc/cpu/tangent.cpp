@@ -1,6 +1,8 @@
 // Puts weights and a direction together, runs the step and takes its gradient apart.
 #include "cpu/tangent.h"
 
+#include <cstring>
+
 #include "cpu/threads.h"
 
 namespace steep {
@@ -12,6 +14,29 @@ std::shared_ptr<const Layout> in_format(const Layout& layout, Format format) {
   auto other = std::make_shared<Layout>(layout);
   other->format = format;
   return other;
+}
+
+// Samples as a float32 training has them, whose derivatives these are.
+template <class S>
+void read_rounded(const void* from, long stride, portable::Dual* to, long columns,
+                  portable::Dual scale, portable::Dual shift) {
+  for (long c = 0; c < columns; ++c) {
+    S value;
+    std::memcpy(&value, static_cast<const char*>(from) + c * stride, sizeof value);
+    const portable::Dual x = static_cast<double>(static_cast<float>(value));
+    to[c] = portable::fma_(scale, x, shift);
+  }
+}
+
+const Kernels<portable::Dual>& kernels_for(Format weights) {
+  static const Kernels<portable::Dual> rounded = [] {
+    Kernels<portable::Dual> table = kernels<portable::Dual>();
+    table.read_f64 = read_rounded<double>;
+    table.read_i32 = read_rounded<int32_t>;
+    table.read_i64 = read_rounded<int64_t>;
+    return table;
+  }();
+  return weights == Format::Float32 ? rounded : kernels<portable::Dual>();
 }
 
 }  // namespace
@@ -30,24 +55,27 @@ void CpuTangent::load(const double* along) {
   });
 }
 
-void CpuTangent::run(const Batcher& data, long number, const double* scalars, const Probe& probe,
+void CpuTangent::run(const Batcher& data, Position at, const double* scalars, const Probe& probe,
                      const std::vector<double>& l2, Halt* halt) {
   constexpr double kFlopsPerFlop = 8;  // of dual numbers, one at a time
-  const long rows = data.rows(0);
+  const long rows = data.rows(at.batch);
   if (!plan_ || plan_->capacity() < rows) {
-    plan_ = std::make_unique<Plan<Dual>>(program_, kernels<Dual>(), point_, rows);
+    plan_ = std::make_unique<Plan<Dual>>(program_, kernels_for(weights_->layout().format), point_,
+                                         rows);
   }
   Step<Dual> step;
   step.batcher = &data;
-  step.step = static_cast<uint64_t>(number);
+  step.epoch = static_cast<uint64_t>(at.epoch);
+  step.batch = at.batch;
+  step.step = static_cast<uint64_t>(at.step);
   step.seed = recipe_.seed;
   step.rows = rows;
   step.scalars = scalars;
-  const std::vector<double> by = divisors(program_.losses, recipe_, data, {0, 0, number});
+  const std::vector<double> by = divisors(program_.losses, recipe_, data, at);
   for (std::size_t t = 0; t < by.size(); ++t) {
     const double weight = program_.losses[t].weight_at(scalars);
     step.factors[t] = by[t] > 0 ? Dual(weight) / static_cast<Dual>(by[t]) : Dual(0);
-    step.shares[t] = share(program_.losses[t], recipe_, data, {0, 0, number});
+    step.shares[t] = share(program_.losses[t], recipe_, data, at);
   }
   step.order = plan_->order();
   step.halt = halt;
@@ -61,12 +89,12 @@ void CpuTangent::run(const Batcher& data, long number, const double* scalars, co
   objective(*plan_, *point_, step, terms, gradient_.column(0), threads);
 }
 
-void CpuTangent::product(const Batcher& data, long step, const double* scalars, Probe::Kind kind,
+void CpuTangent::product(const Batcher& data, Position at, const double* scalars, Probe::Kind kind,
                          const std::vector<double>& l2, const double* along, double* product,
                          Halt* halt) {
   load(along);
   const Probe probe{.kind = kind};
-  run(data, step, scalars, probe, l2, halt);
+  run(data, at, scalars, probe, l2, halt);
   const Dual* const g = gradient_.column(0);
   for (long i = 0; i < layout_->size; ++i) product[i] = g[i].d;
 }
@@ -85,7 +113,7 @@ void CpuTangent::derive(const Batcher& data, long step, const double* scalars,
                                                                       : Probe::kLoss,
                     .back = wanted.back,
                     .outputs = wanted.outputs};
-  run(data, step, scalars, probe, outputs ? std::vector<double>{} : wanted.l2, &halt);
+  run(data, {0, 0, step}, scalars, probe, outputs ? std::vector<double>{} : wanted.l2, &halt);
   if (halt.wanted()) return;
   // Of outputs the gradient is a value, of an objective the derivative of one.
   const Dual* const g = gradient_.column(0);

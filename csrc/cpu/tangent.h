@@ -15,14 +15,14 @@ class CpuTangent final : public Tangent {
               Halt& halt) override;
 
   // The same on packed columns of the weights' layout: product = (second derivative) * along.
-  void product(const Batcher& data, long step, const double* scalars, Probe::Kind kind,
+  void product(const Batcher& data, Position at, const double* scalars, Probe::Kind kind,
                const std::vector<double>& l2, const double* along, double* product, Halt* halt);
 
  private:
   using Dual = portable::Dual;
   void load(const double* along);
   // The penalty l2 is that of each group; none adds nothing.
-  void run(const Batcher& data, long step, const double* scalars, const Probe& probe,
+  void run(const Batcher& data, Position at, const double* scalars, const Probe& probe,
            const std::vector<double>& l2, Halt* halt);
 
   const Program program_;

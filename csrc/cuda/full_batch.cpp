@@ -4,19 +4,23 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/dual.h"
+
 namespace steep::cuda {
 
 namespace {
 
-constexpr unsigned kPass = 1,
-                   kHeld = 2;  // graphs: a pass by itself, one on the samples of the last
+// Graphs: a pass by itself, or one on the samples of the last; of dual numbers likewise.
+constexpr unsigned kPass = 1, kHeld = 2, kTangent = 4;
 
-// Products with second derivatives are of numbers that no kernel here computes with.
+bool forms(const Recipe& recipe) { return recipe.method->name == "levenberg_marquardt"; }
+bool multiplies(const Recipe& recipe) {
+  return recipe.method->name == "newton_cg" || forms(recipe);
+}
+
 std::vector<Aim> checked(std::vector<Aim> aims) {
-  const std::string& name = aims[0].recipe.method->name;
-  if (name == "newton_cg" || name == "levenberg_marquardt") {
-    refuse("device=\"cuda\": no kernel for the method ", name, " yet; use device=\"cpu\"");
-  }
+  const Aim& aim = aims[0];
+  if (multiplies(aim.recipe)) TangentPlan::check(aim.program, aim.recipe.method->name);
   return repeated(std::move(aims));
 }
 
@@ -29,7 +33,23 @@ CudaFullBatch::CudaFullBatch(std::vector<Aim> aims, int scalars, std::shared_ptr
       found_gradient_(bytes_), found_sums_(3 * sizeof(double)),
       kept_(static_cast<std::size_t>(slots_.elements())),
       steps_(aims_of(), knobs_, *weights_, slots_, columns(), minimize::plain_sweeps<float>(),
-             *this) {}
+             *this) {
+  const Goal& goal = goals_[0];
+  if (multiplies(goal.recipe)) {
+    const Layout& layout = weights_->layout();
+    tangent_ = std::make_unique<CudaTangent>(
+        goal.program, weights_, stream_,
+        forms(goal.recipe) ? trained(layout, goal.program) : std::vector<std::size_t>{});
+  }
+}
+
+long CudaFullBatch::plan_bytes() const {
+  return CudaTraining::plan_bytes() + (tangent_ ? tangent_->bytes() : 0);
+}
+
+long CudaFullBatch::plan_bytes(long rows) const {
+  return CudaTraining::plan_bytes(rows) + (tangent_ ? tangent_->bytes(rows) : 0);
+}
 
 // The columns of a method, as far apart as on the device.
 std::vector<float*> CudaFullBatch::columns() {
@@ -59,8 +79,16 @@ void CudaFullBatch::begin(const Batcher& data, bool slots_changed) {
   Key key = key_of(false);
   if (!(key == key_)) graphs_.clear();
   key_ = std::move(key);
-  held_ = false;
-  for (const bool held : {false, true}) pass_of(data.rows(0), held);
+  held_ = held_by_tangent_ = false;
+  const long rows = data.rows(0);
+  if (tangent_) {
+    if (tangent_->reserve(rows)) graphs_.clear();
+    tangent_->read_from(goals_[0].plan->feed());
+  }
+  for (const bool held : {false, true}) {
+    pass_of(rows, held);
+    if (tangent_) tangent_of(rows, held);
+  }
   read(stream_, point_.as<float>(), weights_->column(0), bytes_);
   if (slots_changed && !kept_.empty()) {
     read(stream_, kept_.data(), slots_.column(0), kept_.size() * sizeof(float));
@@ -114,8 +142,90 @@ double CudaFullBatch::evaluate(const Asked& asked, BatchSums& sums) {
                   found_gradient_.as<float>(), loss);
 }
 
-void CudaFullBatch::multiply(const Asked&, bool, const std::vector<double>&, std::vector<double>&) {
-  refuse("device=\"cuda\": no second derivatives yet");
+const Graph& CudaFullBatch::tangent_of(long rows, bool held) {
+  return captured(static_cast<int>(rows), 1, kTangent | (held ? kHeld : kPass), [&] {
+    const Place at = place_of(goals_[0], place(rows));
+    tangent_->forms() ? tangent_->enqueue_column(at, held) : tangent_->enqueue_product(at, held);
+  });
+}
+
+// In full: the numbers of a product are doubles.
+std::vector<double> CudaFullBatch::factors(const Asked& asked) const {
+  const Goal& goal = goals_[0];
+  std::vector<double> all;
+  for (std::size_t t = 0; t < goal.program.losses.size(); ++t) {
+    const LossTerm& term = goal.program.losses[t];
+    const double by = divisor(term, goal.recipe, *asked.data, asked.at);
+    const double weight = term.weight_at(asked.knobs + knobs_.scalars);
+    all.push_back(by > 0 ? weight / by : 0);
+  }
+  return all;
+}
+
+// As the CPU adds it to a gradient in dual numbers.
+double CudaFullBatch::penalised(double l2, long place, double along, double product) const {
+  using portable::Dual;
+  if (l2 == 0) return product;
+  const Dual at{static_cast<double>(point_.as<float>()[place]), along};
+  const Dual sum = portable::fma_(Dual(l2), at, Dual(0, product));
+  return portable::fma_(Dual(0), portable::sign_(at), sum).d;
+}
+
+long CudaFullBatch::prepare_tangent(const Asked& asked) {
+  const Table table = alone(*asked.data, asked.at, asked.knobs);
+  tangent_->send_factors(factors(asked));
+  return table.sizes[0];
+}
+
+void CudaFullBatch::multiply(const Asked& asked, const std::vector<double>& along,
+                             std::vector<double>& product) {
+  if (asked.halt != nullptr) asked.halt->ask();
+  if (asked.halt != nullptr && asked.halt->wanted()) return;
+  const long rows = prepare_tangent(asked);
+  tangent_->send(along);
+  tangent_of(rows, held_by_tangent_).launch(stream_);
+  const double* const found = tangent_->fetch();
+  held_by_tangent_ = !asked.data->data().augment;
+  const Layout& layout = weights_->layout();
+  const std::vector<double> l2 = by_parameter(goals_[0].recipe, layout, {asked.l2});
+  for (std::size_t p = 0; p < l2.size(); ++p) {
+    const Slice& s = layout.slices[p];
+    const double by = goals_[0].program.trains[p] ? l2[p] : 0;
+    for (long i = s.offset; i < s.offset + s.size; ++i) {
+      product[i] = penalised(by, i, along[i], found[i]);
+    }
+  }
+}
+
+// Columns follow each other without a wait, as many as the device has room for.
+void CudaFullBatch::gauss_newton(const Asked& asked, const std::vector<std::size_t>& places,
+                                 std::vector<double>& matrix) {
+  const auto n = static_cast<long>(places.size());
+  matrix.resize(static_cast<std::size_t>(n * n));
+  const long rows = prepare_tangent(asked);
+  tangent_->begin_matrix();
+  for (long first = 0; first < n; first += tangent_->room()) {
+    if (asked.halt != nullptr) asked.halt->ask();
+    if (asked.halt != nullptr && asked.halt->wanted()) return;
+    const long count = std::min<long>(tangent_->room(), n - first);
+    for (long j = 0; j < count; ++j) {
+      tangent_of(rows, held_by_tangent_).launch(stream_);
+      held_by_tangent_ = !asked.data->data().augment;
+    }
+    std::copy_n(tangent_->fetch_columns(count), count * n, matrix.begin() + first * n);
+  }
+  const Layout& layout = weights_->layout();
+  const std::vector<double> l2 = by_parameter(goals_[0].recipe, layout, {asked.l2});
+  for (long i = 0; i < n; ++i) {
+    const auto place = static_cast<long>(places[i]);
+    const auto has = [&](const Slice& s) { return s.offset <= place && place < s.offset + s.size; };
+    const auto p = std::find_if(layout.slices.begin(), layout.slices.end(), has);
+    const double by = l2[p - layout.slices.begin()];
+    for (long j = 0; j < n; ++j) {
+      double& element = matrix[j * n + i];
+      element = penalised(by, place, i == j ? 1 : 0, element);
+    }
+  }
 }
 
 void CudaFullBatch::follow_statistics(long rows) {

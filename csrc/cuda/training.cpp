@@ -26,13 +26,6 @@ std::vector<std::shared_ptr<const Layout>> layouts(const std::vector<Aim>& aims,
   return all;
 }
 
-// What the sum of a loss over a batch is divided by; 0 where no sample weighs anything.
-double divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
-  if (!recipe.mean) return 1;
-  if (!recipe.weighted) return static_cast<double>(data.rows(at.batch));
-  return data.weight(static_cast<uint64_t>(at.epoch), at.batch, term.weights, term.target);
-}
-
 // What the sum over a sample's positions is multiplied by to make its loss.
 double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
   const Positions* const of = data.data().positions_of(term.weights, term.target);
@@ -294,6 +287,13 @@ std::vector<const Aim*> CudaTraining::aims_of() const {
   std::vector<const Aim*> aims;
   for (const Goal& goal : goals_) aims.push_back(&goal);
   return aims;
+}
+
+double CudaTraining::divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data,
+                             Position at) {
+  if (!recipe.mean) return 1;
+  if (!recipe.weighted) return static_cast<double>(data.rows(at.batch));
+  return data.weight(static_cast<uint64_t>(at.epoch), at.batch, term.weights, term.target);
 }
 
 double CudaTraining::weighted(const Goal& goal, std::size_t t, double loss, const Batcher& data,

@@ -35,9 +35,12 @@ template <class T> class Evaluator {
   // Leaves the gradient, with penalties; worth nothing where the halt was wanted.
   virtual double evaluate(const Asked& asked, BatchSums& sums) = 0;
   virtual const T* gradient() = 0;
-  // product = (second derivative, or Gauss and Newton's matrix) * along, at the last point that was evaluated.
-  virtual void multiply(const Asked& asked, bool gauss_newton, const std::vector<double>& along,
+  // product = (second derivative) * along, at the last point that was evaluated.
+  virtual void multiply(const Asked& asked, const std::vector<double>& along,
                         std::vector<double>& product) = 0;
+  // Gauss and Newton's matrix there, of the weights at some places, column by column.
+  virtual void gauss_newton(const Asked& asked, const std::vector<std::size_t>& places,
+                            std::vector<double>& matrix) = 0;
   // Running statistics go on by what the last evaluation saw.
   virtual void follow_statistics(long rows) = 0;
   // Proves what it can of weights and slots.

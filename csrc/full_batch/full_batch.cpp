@@ -64,7 +64,13 @@ const Aim& checked(const std::vector<const Aim*>& aims) {
   return aim;
 }
 
-// Where the elements of the parameters that a program trains lie in a point.
+}  // namespace
+
+std::vector<Aim> repeated(std::vector<Aim> aims) {
+  for (Aim& aim : aims) aim.program.repeats = true;
+  return aims;
+}
+
 std::vector<std::size_t> trained(const Layout& layout, const Program& program) {
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < layout.slices.size(); ++i) {
@@ -80,21 +86,14 @@ std::vector<std::size_t> trained(const Layout& layout, const Program& program) {
   return places;
 }
 
-}  // namespace
-
-std::vector<Aim> repeated(std::vector<Aim> aims) {
-  for (Aim& aim : aims) aim.program.repeats = true;
-  return aims;
-}
-
 template <class T>
 FullBatch<T>::FullBatch(const std::vector<const Aim*>& aims, const KnobRow& row,
                         const Store& weights, const Store& slots, std::vector<T*> columns,
                         const minimize::Sweeps<T>& sweeps, Evaluator<T>& evaluator)
     : aim_(checked(aims)), row_(row), weights_(weights), slots_(slots), evaluator_(evaluator),
       points_(columns.empty() ? weights.layout() : slots.layout(0)),
-      places_(trained(points_, aim_.program)), method_(method_of(std::move(columns), sweeps)),
-      random_(differs(aim_.program)),
+      places_(trained(points_, aim_.program)), at_weights_(trained(weights.layout(), aim_.program)),
+      method_(method_of(std::move(columns), sweeps)), random_(differs(aim_.program)),
       weighed_(static_cast<std::size_t>(row.columns - row.scalars)) {
   const std::vector<Slice>&all = weights_.layout().slices, &own = points_.slices;
   for (std::size_t p = 0; p < own.size(); ++p) {
@@ -162,15 +161,19 @@ template <class T> void FullBatch<T>::evaluate(minimize::Point& at) {
 }
 
 template <class T>
-void FullBatch<T>::multiply(const minimize::Vector& v, bool gauss_newton,
-                            minimize::Vector& product) {
+void FullBatch<T>::multiply(const minimize::Vector& v, minimize::Vector& product) {
   const auto size = static_cast<std::size_t>(weights_.layout().size);
   along_.assign(size, 0);
   product_.resize(size);
   each_stretch(
       [&](long at, long place, long n) { std::copy_n(v.begin() + place, n, along_.begin() + at); });
-  evaluator_.multiply(asked_, gauss_newton, along_, product_);
+  evaluator_.multiply(asked_, along_, product_);
   gather(product_.data(), sign_, product);
+}
+
+template <class T> void FullBatch<T>::gauss_newton(minimize::Vector& matrix) {
+  evaluator_.gauss_newton(asked_, at_weights_, matrix);
+  minimize::scale(sign_, matrix);
 }
 
 // Is what point_ holds what the step would find?

@@ -13,6 +13,8 @@ namespace steep {
 
 // Passes over the same samples follow each other.
 std::vector<Aim> repeated(std::vector<Aim> aims);
+// Where the elements of the parameters that a program trains lie in a column.
+std::vector<std::size_t> trained(const Layout& layout, const Program& program);
 
 template <class T> class FullBatch final : private minimize::Function {
  public:
@@ -31,7 +33,8 @@ template <class T> class FullBatch final : private minimize::Function {
   template <class M> class Of;
 
   void evaluate(minimize::Point& at) override;
-  void multiply(const minimize::Vector& v, bool gauss_newton, minimize::Vector& product) override;
+  void multiply(const minimize::Vector& v, minimize::Vector& product) override;
+  void gauss_newton(minimize::Vector& matrix) override;
   const std::vector<std::size_t>& places() const override { return places_; }
   bool left() const override { return asked_.halt != nullptr && asked_.halt->wanted(); }
 
@@ -56,7 +59,7 @@ template <class T> class FullBatch final : private minimize::Function {
   const Layout
       points_;  // of the parameters that have slots, with those of the network in their order
   std::vector<Alike> stretches_;
-  const std::vector<std::size_t> places_;
+  const std::vector<std::size_t> places_, at_weights_;  // of what moves: in a point, and a column
   const std::unique_ptr<Method> method_;
   minimize::Vector along_, product_;  // of multiply(), as the weights lie
   const bool random_;                 // whether the objective differs from step to step

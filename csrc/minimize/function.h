@@ -20,8 +20,10 @@ class Function {
   // f and g at x; x may come back rounded to what the function can represent. Where f is not finite, g is
   // worth nothing.
   virtual void evaluate(Point& at) = 0;
-  // product = H v at the last point that was evaluated; of Gauss and Newton's matrix where asked.
-  virtual void multiply(const Vector& v, bool gauss_newton, Vector& product) = 0;
+  // product = H v at the last point that was evaluated.
+  virtual void multiply(const Vector& v, Vector& product) = 0;
+  // Gauss and Newton's matrix there, of the numbers that move, column by column.
+  virtual void gauss_newton(Vector& matrix) = 0;
   // Of the numbers that move: others are 0 in every gradient.
   virtual const std::vector<std::size_t>& places() const = 0;
   // Somebody wants the call to end: what came back is worth nothing.

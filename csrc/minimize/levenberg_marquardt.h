@@ -21,7 +21,8 @@ template <class T> class LevenbergMarquardt {
   End iterate(Function& function, Point& at, const Numbers& numbers, long) {
     constexpr int kMostTrials = 60;  // each doubles mu or more
     if (largest(at.g) <= numbers.tol) return End::kSettled;
-    if (!form(function, at.x.size())) return End::kLeft;
+    function.gauss_newton(matrix_);
+    if (function.left()) return End::kLeft;
     const auto& places = function.places();
     T mu = damping_[places[0]], growth = growth_[places[0]];
     if (!(mu > 0)) {
@@ -64,22 +65,6 @@ template <class T> class LevenbergMarquardt {
   }
 
  private:
-  // matrix_ = G, column by column; false where left.
-  bool form(Function& function, std::size_t size) {
-    const auto& places = function.places();
-    const std::size_t n = places.size();
-    matrix_.resize(n * n);
-    Vector unit;
-    for (std::size_t j = 0; j < n; ++j) {
-      unit.assign(size, 0.0);
-      unit[places[j]] = 1;
-      function.multiply(unit, true, product_);
-      if (function.left()) return false;
-      for (std::size_t i = 0; i < n; ++i) matrix_[j * n + i] = product_[places[i]];
-    }
-    return true;
-  }
-
   // g.Gg / g.g
   double along(const Vector& g, const std::vector<std::size_t>& places) const {
     const std::size_t n = places.size();
@@ -124,7 +109,7 @@ template <class T> class LevenbergMarquardt {
   }
 
   T *const damping_, *const growth_;
-  Vector matrix_, factor_, p_, product_;
+  Vector matrix_, factor_, p_;
   Point to_;
 };
 

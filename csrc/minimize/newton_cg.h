@@ -41,7 +41,7 @@ template <class T> class NewtonCG {  // keeps nothing from one iteration to the 
     scale(-1, d_);
     double rr = size * size;
     for (std::size_t i = 0; i < most && std::sqrt(rr) > enough; ++i) {
-      function.multiply(d_, false, product_);
+      function.multiply(d_, product_);
       if (function.left()) return false;
       const double curvature = dot(d_, product_);
       if (!(curvature > 0)) {

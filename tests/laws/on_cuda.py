@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import own_layers
 import random_chains
+import random_methods
 import random_objectives
 import steep
 from emulation import EMULATED, emulating
@@ -18,7 +19,7 @@ from laws.resuming import Cut, Stop
 from laws.several import fit
 from steep import _core
 
-# Convolutions are summed in another order (test_cuda_images), second derivatives have no kernels.
+# Convolutions are summed in another order (test_cuda_images), second derivatives have their law.
 LACKING = (
     "PatchEmbedding",
     "PeriodicEmbedding",
@@ -26,6 +27,7 @@ LACKING = (
     "NewtonCG",
     "LevenbergMarquardt",
 )
+NO_TANGENT = "no kernel for the derivatives of"
 OTHERS = re.compile(rf"Conv[12]D|\b({'|'.join(LACKING)})\b")
 ORDERS, MULTIPROCESSORS = (0, 1, 7), (1, 5)
 OTHER = "convolutions, or second derivatives"
@@ -191,6 +193,47 @@ def streamed_crossing(case):
     case, random = in_batches(case)
     with setting(STEEP_CUDA_DATA=next(sizes(start(case), random))):
         crossing(case, of_stream)
+
+
+def by_products(case):
+    """Return a case of a method with second derivatives, of a dense chain or of its own layers."""
+    random = np.random.default_rng([case.seed, 16])
+    case = random_chains.chain(case) if random.random() < 0.6 else case
+    case = random_methods.of_second_order(case.with_options(precision=None), random)
+    if re.search(r"Conv[12]D", case.program()):
+        raise Skip(OTHER)
+    return case
+
+
+def refused_by_name(error):
+    """Skip a case that is refused for want of kernels; raise what is anything else."""
+    if NO_TANGENT not in str(error):
+        raise error
+    raise Skip("an op without derivatives there") from error
+
+
+def second_order(case):
+    """Newton-CG and Levenberg-Marquardt leave the CPU's bytes, whoever computes."""
+    needed()
+    case = by_products(case)
+    wanted = None
+    for machine in machines(case.seed):
+        try:
+            with emulating(**machine):
+                found = trained(there(case)).trace
+        except ValueError as error:
+            refused_by_name(error)
+        wanted = wanted or trained(case).trace
+        same(found, wanted, f"{machine}\n{case.program()}")
+
+
+def second_order_crossing(case):
+    """Their trainings go on on the CPU, and back."""
+    needed()
+    try:
+        crossing(by_products(case), lambda *_: None)
+    except ValueError as error:
+        refused_by_name(error)
 
 
 def crossing(case, went):

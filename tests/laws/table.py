@@ -68,4 +68,6 @@ LAWS = {
     "streamed": Law(on_cuda.streamed, every=3, few=30, cuda=True),
     "streamed_several": Law(on_cuda.streamed_several, every=3, cuda=True),
     "streamed_crossing": Law(on_cuda.streamed_crossing, every=3, cuda=True),
+    "second_order": Law(on_cuda.second_order, every=3, few=30, cuda=True),
+    "second_order_crossing": Law(on_cuda.second_order_crossing, every=3, few=12, cuda=True),
 }

@@ -7,11 +7,6 @@
 
 namespace steep::STEEP_ISA {
 
-STEEP_HD Dual any_power(Dual x, double exponent) {
-  const double slope = exponent == 0 ? 0 : exponent * std::pow(x.v, exponent - 1);
-  return {std::pow(x.v, exponent), x.d == 0 ? 0 : slope * x.d};
-}
-
 namespace {
 
 // y(r, c) (+)= value(row r of each tensor, c)

@@ -1,0 +1,62 @@
+// A plan in dual numbers: the ops of a Program bound to device memory and launches whose gradient has a derivative
+// along a direction. It says what is enqueued, never when or how often.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cuda/ops/tangent.h"
+#include "cuda/runtime.h"
+#include "executor.h"
+#include "plan/schedule.h"
+
+namespace steep::cuda {
+
+class TangentPlan {
+ public:
+  // For up to `capacity` rows at the point, a column that lies as the weights do; `factors`: of each term, where a
+  // pass reads what its gradient is times.
+  TangentPlan(Program program, const Layout& weights, long capacity, DualNumber* point,
+              const double* factors, const Stream& stream);
+  TangentPlan(TangentPlan&&) = delete;  // launches point into it
+  // Refuses ops that have no kernel here, by the layer's name.
+  static void check(const Program& program, const std::string& method);
+  static long bytes(const Program& program, long capacity);
+
+  long capacity() const { return capacity_; }
+  long bytes() const;
+  // What the launches from here on read: the same as another plan, in an order of its own.
+  void read_from(const Feed& feed);
+  // A pass forward and back, and the gradient as one column. `held`: the samples are those of the last pass.
+  // `curvature`: of the loss the second derivative alone goes back.
+  void run(const Place& at, bool held, bool curvature, DualNumber* gradient) const;
+
+ private:
+  struct Call {
+    Launch launch;
+    bool reads;  // samples
+  };
+  using Term = std::function<void(const Place&, DualNumber*)>;
+  Duals view(int tensor) const;
+  void bind(const Op& op);
+  void bind_terms(const Layout& weights, int parameter);
+  const double* keep(const std::vector<double>& numbers);
+
+  Program program_;
+  const Layout& weights_;
+  const long capacity_;
+  DualNumber* const point_;
+  const double* const factors_;
+  const Stream& stream_;
+  Memory memory_, gathered_;
+  std::vector<Memory> numbers_;       // that kernels read
+  std::vector<DualNumber*> buffers_;  // by tensor
+  std::vector<long> strides_;
+  Feed feed_;
+  long* order_ = nullptr;
+  mutable bool curvature_ = false;
+  bool dealt_ = false;  // an input was bound
+  std::vector<Call> calls_;
+  std::vector<Term> terms_;
+};
+
+}  // namespace steep::cuda
