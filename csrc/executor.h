@@ -150,7 +150,7 @@ struct Walked {
   long done;  // steps whose update was done
   Bad bad;  // what was not finite of the step after those; only a loss leaves the weights alone, ...
   double seconds;        // of one step, the last time some were done
-  bool settled = false;  // a method found nothing left to gain, or was allowed no more
+  bool ended = false;    // a method has nothing left to gain, or no evaluation left
   long evaluations = 0;  // of the objective, by a method
   int objective = 0;     // whose
   bool half = false;     // ... unless an objective before had moved its own

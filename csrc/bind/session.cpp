@@ -105,8 +105,8 @@ class PySession {
                     py::arg("sample") = sample);
   }
 
-  bool settled() const {
-    return released([](Session& s) { return s.settled(); });
+  bool ended() const {
+    return released([](Session& s) { return s.ended(); });
   }
   long evaluations() const {
     return released([](Session& s) { return s.evaluations(); });
@@ -418,7 +418,7 @@ void bind_session(py::module_& m) {
       .def("run", &PySession::run, arg("knobs").noconvert(), arg("known"), arg("budget"))
       .def("verify", &PySession::verify, arg("always"))
       .def_property_readonly("fault", &PySession::fault)
-      .def_property_readonly("settled", &PySession::settled)
+      .def_property_readonly("ended", &PySession::ended)
       .def_property_readonly("evaluations", &PySession::evaluations)
       .def("limit_evaluations", &PySession::limit_evaluations, arg("most"))
       .def_property_readonly("epoch", &PySession::epoch)

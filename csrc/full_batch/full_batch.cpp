@@ -228,8 +228,8 @@ template <class T> bool FullBatch<T>::iterate(const Stretch& stretch, Walked& wa
   std::copy_n(scalars(), weighed_.size(), weighed_.begin());
   evaluator_.check();
   ++walked.done;
-  walked.settled = end == minimize::End::kSettled || evaluations_ > stretch.evaluations;
-  return !walked.settled;
+  walked.ended = end == minimize::End::kSettled || evaluations_ > stretch.evaluations;
+  return !walked.ended;
 }
 
 template <class T> Walked FullBatch<T>::walk(const Stretch& stretch, Halt* halt) {

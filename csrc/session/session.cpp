@@ -181,7 +181,7 @@ Walked Session::walk(const Batcher& data, Position at, long count, const double*
                        outcome_.right.data(), outcome_.weight.data(), recorded, evaluations},
                       halt);
   step_seconds_ = walked.seconds;
-  settled_ = walked.settled;
+  method_ended_ = walked.ended;
   return walked;
 }
 
@@ -289,9 +289,9 @@ void Session::begin_epoch(bool next) {
   publish();
 }
 
-bool Session::settled() {
+bool Session::ended() {
   const Inside reading(gate_, Inside::kRead);
-  return settled_;
+  return method_ended_;
 }
 
 long Session::evaluations() {

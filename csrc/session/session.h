@@ -103,7 +103,7 @@ class Session {
   std::vector<Watched> watched() const { return training_->watched(); }
   // Whether the last step of a method for full batches found nothing left to gain, or was the last that its
   // evaluations allowed: so many of the objective; runs end with the step that goes beyond `most`.
-  bool settled();
+  bool ended();
   long evaluations();
   void limit_evaluations(long most);
 
@@ -195,7 +195,7 @@ class Session {
   std::size_t next_copy_ = 0;
   bool single_ = false;  // the data are one batch by itself
   std::optional<Fault> fault_;
-  bool settled_ = false;
+  bool method_ended_ = false;
   long evaluations_ = 0, most_evaluations_ = kUnlimited;
   Progress progress_;
   std::atomic<long> epoch_{0}, steps_{0};  // of the progress, for those who do not wait

@@ -213,7 +213,7 @@ def settle(owner: Any, trainer: Trainer, samples: Samples, most: int | None) -> 
     owner.loss_ = owner._reported * measured["loss"] / owner._factor + constant + penalty
     _say(owner, f"Iteration {owner.n_iter_}, loss = {owner.loss_:.8f}")
     spent = most is not None and session.evaluations > most
-    if spent or not session.settled:
+    if spent or not session.ended:
         limit = f"max_fun={most}" if spent else f"max_iter={owner.max_iter}"
         warnings.warn(
             f"lbfgs failed to converge after {owner.n_iter_} iteration(s): the limit {limit} was "

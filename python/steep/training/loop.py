@@ -48,7 +48,7 @@ class Loop:
         self.unseen = not callbacks.present and validation is None and nonfinite != "rollback"
         self.interrupt = Interrupt()
         self.policy = Policy(nonfinite, run, self.batches)
-        self.settled = False  # a method found nothing left to gain
+        self.ended = False  # a method has nothing left to gain, or no evaluation left
         self._data_set = -1  # which the session had when it was given ours
 
     def train(self) -> None:
@@ -112,7 +112,7 @@ class Loop:
             count = min(ahead, len(table), ahead if due is None else due)
             known = min(len(run.history.steps["loss"]), at["steps"])
             done = session.run(table[:count], known, BUDGET)
-            self.settled = session.settled
+            self.ended = session.ended
             if done > 0:
                 self.place.rate = self.knobs.rate(at["steps"] + done - 1)
             run.record()
@@ -176,7 +176,7 @@ class Loop:
         with self.interrupt.at_once():
             if self.callbacks.call("on_epoch_end", epoch, logs):
                 self.call.stopped = True
-        if self.settled:
+        if self.ended:
             self.call.stopped = True
         self.knobs.forget()
         return True
