@@ -93,7 +93,7 @@ def test_estimators():
 
 
 def test_other_type_errors_are_left_as_they_are():
-    with pytest.raises(TypeError, match="missing a required argument: 'units'"):
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'units'"):
         steep.layers.Dense()
     with pytest.raises(TypeError, match="units"):
         steep.layers.Dense("many", use_bias=True)

@@ -160,3 +160,24 @@ def test_threads_leave_a_step_together_where_an_update_is_not_finite():
         [sys.executable, "-c", APART], capture_output=True, text=True, timeout=120, check=False
     )
     assert run.stdout == "together\n", run.stderr
+
+
+class Steps:
+    """A callback for which each step comes back by itself."""
+
+    def on_step_end(self, trainer):
+        pass
+
+
+@pytest.mark.parametrize("callbacks", [[], [Steps()]], ids=["at once", "one by one"])
+@pytest.mark.parametrize("second", [1e160, 1e-3], ids=["bad loss", "good loss"])
+def test_the_step_that_breaks_a_slot_is_named_wherever_calls_end(callbacks, second):
+    """A square is beyond all numbers, the weights stay finite, the next loss is bad or is not."""
+    net = steep.Sequential(layers.Dense(1))
+    run = steep.Trainer(net, "mse", "adagrad", precision="float64", seed=0)
+    good = copy.deepcopy(run)
+    x = np.array([[2.0], [1e150], [second], [1.0]])
+    with pytest.raises(steep.NonFiniteError, match=r"step 2 .*: the optimizer's state .*dense"):
+        run.fit(x, 0 * x, batch_size=1, shuffle=False, callbacks=callbacks, progress=False)
+    good.fit(x[:1], 0 * x[:1], batch_size=1, progress=False)
+    assert same(weights(run), weights(good))

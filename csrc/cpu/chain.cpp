@@ -293,8 +293,8 @@ template <class T> void Chain<T>::finish(const Task& task, const Terms& terms, T
   const int p = task.panel < 0 ? layer.bias : layer.weight;
   const T* const w = weights_.column(0);
   const auto penalise = [&](long offset, long n) {
-    k_.finish_gradient(g + offset, w + offset, n, static_cast<T>(terms.l1[p]),
-                       static_cast<T>(terms.l2[p]), static_cast<T>(kNoLimit));
+    k_.penalise(g + offset, w + offset, n, static_cast<T>(terms.l1[p]), static_cast<T>(terms.l2[p]),
+                static_cast<T>(kNoLimit));
   };
   const long start = slice(p).offset;
   if (task.panel < 0) return penalise(start, padded(layer.out));

@@ -126,16 +126,28 @@ void gather_inputs(const ops::Input& op, const Work<T>& work, const Step<T>& s, 
   const T scale = static_cast<T>(op.scale), shift = static_cast<T>(op.shift);
   // Shuffled samples lie anywhere: without asking ahead each would cost a memory latency.
   constexpr long kAhead = 8;
-  for (long r = lo; r < std::min(hi, lo + kAhead); ++r) prefetch_sample(source, s.order[r]);
-  for (long r = lo; r < hi; ++r) {
-    if (r + kAhead < hi) prefetch_sample(source, s.order[r + kAhead]);
-    if (data.augment && !op.target) {
-      const Change change =
-          STEEP_ISA::draw_change(data.augment->changes(), s.seed, s.epoch, s.order[r]);
-      read_augmented(*work.k, *data.augment, change, s.order[r], work.out.at(r), scale, shift);
-    } else {
-      read_sample(*work.k, source, s.order[r], work.out.at(r), scale, shift);
+  const auto each = [&](auto read) {
+    for (long r = lo; r < std::min(hi, lo + kAhead); ++r) prefetch_sample(source, s.order[r]);
+    for (long r = lo; r < hi; ++r) {
+      if (r + kAhead < hi) prefetch_sample(source, s.order[r + kAhead]);
+      read(s.order[r], work.out.at(r));
     }
+  };
+  const Kernels<T>& k = *work.k;
+  if (data.augment && !op.target) {
+    each([&](long sample, T* to) {
+      const Change change =
+          STEEP_ISA::draw_change(data.augment->changes(), s.seed, s.epoch, sample);
+      read_augmented(k, *data.augment, change, sample, to, scale, shift);
+    });
+  } else if (source.shape.size() == 1) {
+    const auto read = reader(k, source.format);
+    const long columns = source.shape[0], stride = source.strides[0];
+    each([&](long sample, T* to) {
+      read(source.data + sample * source.sample_stride, stride, to, columns, scale, shift);
+    });
+  } else {
+    each([&](long sample, T* to) { read_sample(k, source, sample, to, scale, shift); });
   }
 }
 

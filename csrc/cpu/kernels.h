@@ -156,8 +156,9 @@ template <class T> struct Kernels {
   void (*look_ahead)(T* w, const T* v, long n, T look);
   void (*look_back)(const T* point, const T* v, T* w, long n, T look);
 
-  // g += l2*w + l1*sign(w), then clamp to +-clip_value (inf: off); returns sum g^2, in kSquareTurns sums
+  // g += l2*w + l1*sign(w), then clamp to +-clip_value (inf: off); the first returns sum g^2, in kSquareTurns sums
   double (*finish_gradient)(T* g, const T* w, long n, T l1, T l2, T clip_value);
+  void (*penalise)(T* g, const T* w, long n, T l1, T l2, T clip_value);
   // out(c) (+)= sum_r x(r, c), or sum_r x(r, c)*y(r, c) when y is given
   void (*column_sum)(const T* x, long ldx, const T* y, long ldy, long rows, long width, T* out,
                      bool accumulate);

@@ -46,9 +46,9 @@ double objective(const Plan<T>& plan, const CpuStore<T>& weights, const Step<T>&
       if (halt != nullptr && halt->wanted()) return;
       const GradTask<T>& task = tasks[i];
       plan.gradient(task, step.rows, g + task.offset);
-      kernels<T>().finish_gradient(
-          g + task.offset, w + task.offset, task.size, static_cast<T>(terms.l1[task.parameter]),
-          static_cast<T>(terms.l2[task.parameter]), static_cast<T>(kNoLimit));
+      kernels<T>().penalise(g + task.offset, w + task.offset, task.size,
+                            static_cast<T>(terms.l1[task.parameter]),
+                            static_cast<T>(terms.l2[task.parameter]), static_cast<T>(kNoLimit));
     }
   });
   if (halt != nullptr && halt->wanted()) return std::numeric_limits<double>::quiet_NaN();

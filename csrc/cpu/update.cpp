@@ -165,12 +165,20 @@ template <class T> bool Update<T>::stays(const Ruled<T>& r, const Knobs& knobs) 
   return r.simple && r.info->still && plain(r, knobs) && (!r.decays || knobs.of(r, kDecay) == 0);
 }
 
+// Calls kernel(g, w, n, l1, l2, limit) on a block.
+template <class T>
+template <class Kernel>
+auto Update<T>::with_penalties(Kernel kernel, const GradTask<T>& task, T* g,
+                               const Knobs& knobs) const {
+  const Ruled<T>& r = ruled_[task.parameter];
+  return kernel(g, w_ + task.offset, task.size, r.decays ? static_cast<T>(knobs.of(r, kL1)) : T(0),
+                r.decays ? static_cast<T>(knobs.of(r, kL2)) : T(0),
+                static_cast<T>(knobs.of(r, kClipValue)));
+}
+
 template <class T>
 double Update<T>::finish(const GradTask<T>& task, T* g, const Knobs& knobs) const {
-  const Ruled<T>& r = ruled_[task.parameter];
-  return k_.finish_gradient(
-      g, w_ + task.offset, task.size, r.decays ? static_cast<T>(knobs.of(r, kL1)) : T(0),
-      r.decays ? static_cast<T>(knobs.of(r, kL2)) : T(0), static_cast<T>(knobs.of(r, kClipValue)));
+  return with_penalties(k_.finish_gradient, task, g, knobs);
 }
 
 // Called for every block of every step.
@@ -316,7 +324,7 @@ bool Update<T>::fused(Share share, long rows, Knobs& knobs, int thread, int thre
     } else if (!touched && stays(r, knobs)) {
       continue;
     } else if (!plain(r, knobs)) {
-      finish(task, g, knobs);
+      with_penalties(k_.penalise, task, g, knobs);
     }
     if (r.simple) {
       const UpdateArgs<T> a = arguments(task, r, g, knobs, 1);

@@ -126,6 +126,8 @@ template <class T> class Update {
   const Ruled<T>& rule_of(std::size_t task) const { return ruled_[plan_.tasks()[task].parameter]; }
   bool plain(const Ruled<T>& r, const Knobs& knobs) const;
   bool stays(const Ruled<T>& r, const Knobs& knobs) const;
+  template <class Kernel>
+  auto with_penalties(Kernel kernel, const GradTask<T>& task, T* g, const Knobs& knobs) const;
   double finish(const GradTask<T>& task, T* g, const Knobs& knobs) const;
   UpdateArgs<T> arguments(const GradTask<T>& task, const Ruled<T>& r, const T* g, Knobs& knobs,
                           double scale) const;

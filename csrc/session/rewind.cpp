@@ -109,6 +109,17 @@ long Session::steps_with_finite_slots() {
   return steps;
 }
 
+// Goes back to before the step that left a slot not finite, and says which. False where there is none.
+bool Session::settle_slots(long epoch) {
+  if (!training_->faulty_slot()) return false;
+  const long good = steps_with_finite_slots();
+  const std::optional<std::string> parameter = training_->faulty_slot();
+  if (!parameter) return false;  // it was half a step that did
+  fault_ = Fault{"optimizer's state", {*parameter}};
+  go_back(snapshot_->steps - good, epoch);
+  return true;
+}
+
 // Is the loss of the last step's batch still finite? Then the batch after it is to blame, and not
 // the update between.
 bool Session::last_finite() const {
@@ -138,6 +149,8 @@ void Session::name_update(Position at, const double* knobs) {
 void Session::settle(Position at, const Walked& walked, const double* knobs) {
   const long done = walked.done;
   const Position here = after(*data_, at, done);
+  // Nobody looks at slots before a call ends, but where that is makes no difference.
+  if (settle_slots(here.epoch)) return;
   if (fault_->what == "loss") {
     if (walked.half) return go_back(0, here.epoch);  // another objective has moved since that step
     // A step by itself is its caller's: what came before it stays.
@@ -147,14 +160,10 @@ void Session::settle(Position at, const Walked& walked, const double* knobs) {
     if (here.epoch > progress_.epoch) enter(here.epoch);
     return;
   }
-  if (fault_->what == "gradient") {
-    go_back(0, here.epoch);
-    const double* const row = knobs + done * knob_columns();
-    fault_->origin = training_->faulty_gradient(*data_, here, row, walked.objective);
-    if (fault_->origin.direction == "update") name_update(here, row);
-    return;
-  }
-  go_back(snapshot_->steps - steps_with_finite_slots(), here.epoch);
+  go_back(0, here.epoch);
+  const double* const row = knobs + done * knob_columns();
+  fault_->origin = training_->faulty_gradient(*data_, here, row, walked.objective);
+  if (fault_->origin.direction == "update") name_update(here, row);
 }
 
 }  // namespace steep

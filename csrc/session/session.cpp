@@ -252,7 +252,7 @@ bool Session::verify(bool always, Halt& halt) {
   if (!training) return true;
   fault_ = Fault{"optimizer's state", {*parameter}};
   if (snapshot_->fits(changes())) {
-    go_back(snapshot_->steps - steps_with_finite_slots(), progress_.epoch);
+    settle_slots(progress_.epoch);
     network_->weights()->note_change();
     publish();
   }

@@ -175,6 +175,7 @@ class Session {
   void name_update(Position at, const double* knobs);
   bool last_finite() const;
   long steps_with_finite_slots();
+  bool settle_slots(long epoch);
 
   Gate gate_;
   const std::shared_ptr<Network> network_;

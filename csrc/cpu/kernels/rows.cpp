@@ -1,35 +1,48 @@
 // Sums over the rows of a batch, also by the ids of an embedding, and the reading of samples into them.
 #include "cpu/kernels/fill.h"
+#include "cpu/simd/vec.h"
 
 namespace steep::STEEP_ISA {
 namespace {
 
-// Sums kLane columns over all rows: 64 rows at a time, so that rounding grows with rows/64 + 64.
-template <class T, class Value>
+// Sums kColumns columns over all rows: 64 rows at a time, so that rounding grows with rows/64 + 64.
+template <long kColumns, class T, class Value>
 STEEP_HD void sum_block(long rows, T* out, bool accumulate, Value value) {
-  T total[kLane] = {};
+  T total[kColumns] = {};
   for (long first = 0; first < rows; first += 64) {
     const long end = first + 64 < rows ? first + 64 : rows;
-    T part[kLane] = {};
+    T part[kColumns] = {};
     for (long r = first; r < end; ++r)
-      for (long j = 0; j < kLane; ++j) part[j] = value(r, j, part[j]);
-    for (long j = 0; j < kLane; ++j) total[j] += part[j];
+#pragma GCC unroll 4
+      for (long c = 0; c < kColumns; c += kLane)
+        for (long j = 0; j < kLane; ++j) part[c + j] = value(r, c + j, part[c + j]);
+    for (long j = 0; j < kColumns; ++j) total[j] += part[j];
   }
-  for (long j = 0; j < kLane; ++j) out[j] = accumulate ? out[j] + total[j] : total[j];
+  for (long j = 0; j < kColumns; ++j) out[j] = accumulate ? out[j] + total[j] : total[j];
 }
 
+template <long kColumns, class T>
+STEEP_HD void sum_columns(const T* x, long ldx, const T* y, long ldy, long rows, T* out,
+                          bool accumulate) {
+  if (y)
+    sum_block<kColumns>(rows, out, accumulate, [=](long r, long j, T sum) {
+      return fma_(x[r * ldx + j], y[r * ldy + j], sum);
+    });
+  else
+    sum_block<kColumns>(rows, out, accumulate,
+                        [=](long r, long j, T sum) { return sum + x[r * ldx + j]; });
+}
+
+// Vectors of columns side by side: a sum waits for itself otherwise. As many as registers hold.
 template <class T>
 void column_sum(const T* x, long ldx, const T* y, long ldy, long rows, long width, T* out,
                 bool accumulate) {
-  for (long c = 0; c < width; c += kLane) {
-    const T *const xc = x + c, *const yc = y + c;
-    if (y)
-      sum_block(rows, out + c, accumulate,
-                [=](long r, long j, T sum) { return fma_(xc[r * ldx + j], yc[r * ldy + j], sum); });
-    else
-      sum_block(rows, out + c, accumulate,
-                [=](long r, long j, T sum) { return sum + xc[r * ldx + j]; });
-  }
+  constexpr long kTogether = Vec<T>::width == kLane ? 4 * kLane : kLane;
+  long c = 0;
+  for (; c + kTogether <= width; c += kTogether)
+    sum_columns<kTogether>(x + c, ldx, y ? y + c : y, ldy, rows, out + c, accumulate);
+  for (; c < width; c += kLane)
+    sum_columns<kLane>(x + c, ldx, y ? y + c : y, ldy, rows, out + c, accumulate);
 }
 
 // A sample's bytes may lie at any address.

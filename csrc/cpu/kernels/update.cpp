@@ -132,7 +132,15 @@ void average(const AverageArgs<T>& a) {
   a.v != nullptr ? follow<T, true>(a) : follow<T, false>(a);
 }
 
-// Weights are read where there is a penalty. Vectors take turns: a sum waits for itself otherwise.
+// Of one element. Weights are read where there is a penalty.
+template <bool penalties, class T>
+STEEP_HD T finished(T x, const T* w, T l1, T l2, T bound) {
+  if constexpr (penalties) x = fma_(l1, sign_(*w), fma_(l2, *w, x));
+  x = x > bound ? bound : x;  // written so that NaN passes
+  return x < -bound ? -bound : x;
+}
+
+// Vectors take turns: a sum waits for itself otherwise.
 template <bool penalties, class T>
 double finish(T* g, const T* w, long n, T l1, T l2, T bound) {
   constexpr long kTurns = kSquareTurns;
@@ -140,11 +148,7 @@ double finish(T* g, const T* w, long n, T l1, T l2, T bound) {
   const auto add = [&](long i, double* to) {
 #pragma GCC ivdep
     for (long j = 0; j < kLane; ++j) {
-      T x = g[i + j];
-      if constexpr (penalties) x = fma_(l1, sign_(w[i + j]), fma_(l2, w[i + j], x));
-      x = x > bound ? bound : x;  // written so that NaN passes
-      x = x < -bound ? -bound : x;
-      g[i + j] = x;
+      const T x = g[i + j] = finished<penalties>(g[i + j], w + i + j, l1, l2, bound);
       to[j] = fma_(plain(x), plain(x), to[j]);
     }
   };
@@ -160,6 +164,15 @@ template <class T>
 double finish_gradient(T* g, const T* w, long n, T l1, T l2, T clip_value) {
   return l1 == T(0) && l2 == T(0) ? finish<false>(g, w, n, l1, l2, clip_value)
                                   : finish<true>(g, w, n, l1, l2, clip_value);
+}
+
+template <class T>
+void penalise(T* g, const T* w, long n, T l1, T l2, T clip_value) {
+  if (l1 == T(0) && l2 == T(0))
+    for (long i = 0; i < n; ++i) g[i] = finished<false>(g[i], w + i, l1, l2, clip_value);
+  else
+#pragma GCC ivdep
+    for (long i = 0; i < n; ++i) g[i] = finished<true>(g[i], w + i, l1, l2, clip_value);
 }
 
 template <class T>
@@ -207,6 +220,7 @@ void fill_passes(Kernels<T>& table, List<Rules...>) {
 template <class T>
 void fill_updates(Kernels<T>& table) {
   table.finish_gradient = finish_gradient<T>;
+  table.penalise = penalise<T>;
   if constexpr (!kDual<T>) {  // nothing is updated in dual numbers
     table.update = sweeps<T>(rules::All{});
     fill_passes(table, rules::All{});

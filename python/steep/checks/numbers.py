@@ -43,6 +43,7 @@ CLOSED_FRACTION = Range(0.0, 1.0, high_open=False)
 Ranges: TypeAlias = Mapping[str, Range]  # of arguments, by name
 LIMIT = 2.0**128 - 2.0**103  # from here on a number rounds to infinity in float32
 SMALLEST = float(np.finfo(np.float32).tiny)  # below, the core takes numbers for 0
+TINY = math.nextafter(SMALLEST - 2.0**-150, 0)  # the largest that float32 rounds to one below it
 LARGEST = 2**31 - 1  # of sizes and counts: products of two fit into 64 bits
 
 
@@ -84,10 +85,11 @@ def keeps_kind(where: str, name: str, value: float, allowed: Range) -> None:
     ValueError
         If in float32 it is 0 without being 0, infinite, outside `allowed`, or at a limit of it.
     """
-    with np.errstate(over="ignore", under="ignore"):
+    size = abs(value)
+    if TINY < size < LIMIT:  # NumPy would warn of others
         rounded = float(np.float32(value))
-    if abs(rounded) < SMALLEST:
-        rounded = 0.0
+    else:
+        rounded = 0.0 if size <= TINY else math.copysign(math.inf, value)
     moved = rounded in (0.0, allowed.low, allowed.high) and rounded != value
     if moved or rounded not in allowed:
         raise ValueError(

@@ -60,12 +60,19 @@ class Layer:
             return
         init = cls.__init__
         signature = inspect.signature(init)
+        names = list(signature.parameters)[1:]
+        kinds = {p.kind for p in signature.parameters.values()}
+        several = kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
         @functools.wraps(init)
         def noting(self: Layer, *args: Any, **kwargs: Any) -> None:
             if "_arguments" not in self.__dict__:
-                bound = signature.bind(self, *args, **kwargs)
-                self._arguments = dict(list(bound.arguments.items())[1:])
+                if several:
+                    bound = signature.bind(self, *args, **kwargs)
+                    self._arguments = dict(list(bound.arguments.items())[1:])
+                else:  # the same, many times faster; what does not fit, init refuses
+                    rest = {name: kwargs[name] for name in names if name in kwargs}
+                    self._arguments = dict(zip(names, args, strict=False)) | rest
             init(self, *args, **kwargs)
 
         cls.__init__ = noting  # type: ignore[method-assign]

@@ -1,5 +1,6 @@
 """How layers and their weights are called, in files and in messages, and how shapes are read."""
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -49,6 +50,7 @@ def label(layer: LayerLike) -> str:
     return f'{type(layer).__name__} "{layer.name or snake(type(layer).__name__)}"'
 
 
+@functools.cache
 def snake(name: str) -> str:
     """Return a class name as weights spell it: LeakyReLU gives leaky_relu, Conv2D conv2d."""
     for word in ("ReLU", "GELU", "SiLU", "ELU", "SwiGLU", "ReGLU"):
