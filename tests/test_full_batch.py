@@ -157,6 +157,18 @@ def test_directions_of_newton_stop_before_negative_curvature():
     assert stopped
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_samples_are_read_alike_by_values_and_products(method):
+    """A training in float32 sees data of float64 rounded, in second derivatives, too."""
+    X, y = batch()
+    ends = []
+    for given in (X, X.astype(np.float32)):
+        trained = trainer(method, precision="float32")
+        trained.fit(given, y.astype(np.float32), epochs=5, progress=False)
+        ends.append(flat(trained.net).tobytes())
+    assert ends[0] == ends[1]
+
+
 @pytest.mark.parametrize("damping", [1e-3, 1e-12])
 def test_steps_of_levenberg_and_marquardt(damping):
     """Each step solves the damped system; damping moves as Nielsen says."""

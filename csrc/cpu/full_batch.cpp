@@ -96,7 +96,8 @@ template <class T>
 void CpuFullBatch<T>::product(const Asked& asked, Probe::Kind kind,
                               const std::vector<double>& along, std::vector<double>& product) {
   if (!tangent_) {
-    tangent_ = std::make_unique<CpuTangent>(goal().program, this->weights_, goal().recipe);
+    tangent_ = std::make_unique<CpuTangent>(goal().program, this->weights_, goal().recipe,
+                                            this->weights_->layout().format);
   }
   tangent_->product(*asked.data, asked.at, this->scalars_of(asked.knobs), kind, {asked.l2},
                     along.data(), product.data(), asked.halt);

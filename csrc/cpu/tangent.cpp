@@ -28,7 +28,7 @@ void read_rounded(const void* from, long stride, portable::Dual* to, long column
   }
 }
 
-const Kernels<portable::Dual>& kernels_for(Format weights) {
+const Kernels<portable::Dual>& kernels_for(Format samples) {
   static const Kernels<portable::Dual> rounded = [] {
     Kernels<portable::Dual> table = kernels<portable::Dual>();
     table.read_f64 = read_rounded<double>;
@@ -36,14 +36,15 @@ const Kernels<portable::Dual>& kernels_for(Format weights) {
     table.read_i64 = read_rounded<int64_t>;
     return table;
   }();
-  return weights == Format::Float32 ? rounded : kernels<portable::Dual>();
+  return samples == Format::Float32 ? rounded : kernels<portable::Dual>();
 }
 
 }  // namespace
 
-CpuTangent::CpuTangent(Program program, std::shared_ptr<Store> weights, const Recipe& recipe)
+CpuTangent::CpuTangent(Program program, std::shared_ptr<Store> weights, const Recipe& recipe,
+                       Format samples)
     : program_(std::move(program)), weights_(std::move(weights)), recipe_(recipe),
-      layout_(in_format(weights_->layout(), Format::Dual)),
+      samples_(samples), layout_(in_format(weights_->layout(), Format::Dual)),
       point_(std::make_shared<CpuStore<Dual>>(layout_, 1)), gradient_(layout_, 1),
       packed_(in_format(*layout_, Format::Float64), 1) {}
 
@@ -60,8 +61,7 @@ void CpuTangent::run(const Batcher& data, Position at, const double* scalars, co
   constexpr double kFlopsPerFlop = 8;  // of dual numbers, one at a time
   const long rows = data.rows(at.batch);
   if (!plan_ || plan_->capacity() < rows) {
-    plan_ = std::make_unique<Plan<Dual>>(program_, kernels_for(weights_->layout().format), point_,
-                                         rows);
+    plan_ = std::make_unique<Plan<Dual>>(program_, kernels_for(samples_), point_, rows);
   }
   Step<Dual> step;
   step.batcher = &data;

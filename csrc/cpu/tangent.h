@@ -9,7 +9,9 @@ namespace steep {
 
 class CpuTangent final : public Tangent {
  public:
-  CpuTangent(Program program, std::shared_ptr<Store> weights, const Recipe& recipe);
+  // `samples`: what they are rounded to before they are dual numbers, as a training of that format reads them.
+  CpuTangent(Program program, std::shared_ptr<Store> weights, const Recipe& recipe,
+             Format samples = Format::Float64);
 
   void derive(const Batcher& data, long step, const double* scalars, const Derivative& wanted,
               Halt& halt) override;
@@ -28,6 +30,7 @@ class CpuTangent final : public Tangent {
   const Program program_;
   const std::shared_ptr<Store> weights_;
   const Recipe recipe_;
+  const Format samples_;
   std::shared_ptr<const Layout> layout_;  // the weights', of dual numbers
   std::shared_ptr<CpuStore<Dual>> point_;
   CpuStore<Dual> gradient_;
