@@ -41,12 +41,12 @@ template <bool kTogether> struct Side {
   {
     return four_at(line + k, whole, left);
   }
-  STEEP_HD Beside lines(int i, int all) const
+  STEEP_HD Beside<float> lines(int i, int all) const
     requires(!kTogether)
   {
     return {from + i, all - i};
   }
-  STEEP_HD Four four(const Beside& at, int k) const
+  STEEP_HD Four four(const Beside<float>& at, int k) const
     requires(!kTogether)
   {
     return four_at(at.data + static_cast<long>(k) * step, whole, at.left);
