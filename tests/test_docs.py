@@ -47,9 +47,9 @@ def test_python_blocks_run(document, tmp_path, monkeypatch):
 MEMBERS = {
     "Trainer": "averaged epoch evaluate finished fit gnvp gradients history hvp jvp load logged "
     "memory optimizer save step steps vjp",
-    "Network": "build built device feature_names freeze frozen input_shapes load_state_dict load_weights "
-    "multiply_adds num_parameters output_names output_shapes plot predict save_weights state_dict "
-    "summary to to_onnx to_torch unfreeze",
+    "Network": "build built device feature_names freeze frozen input_shapes load_state_dict "
+    "load_weights multiply_adds num_parameters output_names output_shapes plot predict "
+    "save_weights state_dict summary to to_onnx to_torch unfreeze",
     "GAN": "fit history load sample save",
     "RBM": "fit free_energy layer load log_partition pseudo_likelihood reconstruct sample save "
     "transform",
