@@ -270,6 +270,9 @@ def cut_off(run, deed, random):
     last = run.trainer.epoch + named["epochs"]
     with contextlib.suppress(Cut):
         play(run, [deed], callbacks=[Stop("raise", after)])
+        return 0  # a method that found nothing left to gain
+    if run.trainer._run.session().ended:
+        raise Skip("the method ends where it is cut, and another fit would try again")
     return last - run.trainer.epoch
 
 
