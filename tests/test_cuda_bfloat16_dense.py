@@ -211,7 +211,7 @@ STAYS = {  # what meets such a layer, and what that leaves in bfloat16
     "attention": (  # the layers around it read and write bfloat16 at their other ends
         (4, 6),
         lambda: [hidden(), layers.MultiHeadAttention(2), layers.Flatten()],
-        {"input": 1, "matmul": 2, "matmul_grad": 2, "affine": 1},
+        {"input": 1, "matmul": 2, "matmul_grad": 2},
     ),
     "a recurrent layer": (
         (4, 6),
