@@ -51,7 +51,7 @@ Launch bound(const Op& op, const DualBound& to) {
       op.what);
 }
 
-// Ops without kernels in dual numbers, for now: another one that has none is an oversight.
+// Ops that have no kernels in dual numbers, and are refused by name; what is in neither list is an oversight.
 using Without =
     List<ops::Conv, ops::ConvPack, ops::ConvGrad, ops::ConvGradWeight, ops::ConvTranspose,
          ops::ConvTransposeGrad, ops::MaxPool, ops::MaxPoolGrad, ops::AvgPool, ops::AvgPoolGrad,
