@@ -13,11 +13,7 @@ from steep import _core
 LIMIT = 1e-7  # of central differences, as in test_gradients.py
 
 
-@pytest.fixture(autouse=True)
-def padding_stays_zero():
-    _core.check_invariants(True)
-    yield
-    assert _core.check_invariants(False) == ""
+pytestmark = pytest.mark.usefixtures("padding_stays_zero")
 
 
 def network(row, precision):

@@ -10,13 +10,7 @@ from own_layers import Ladder
 from steep import _core, layers
 from steep.optimizers import SGD
 
-
-@pytest.fixture(autouse=True)
-def checked():
-    """Whatever a test runs here, no call and no update may leave something in the padding."""
-    _core.check_invariants(True)
-    yield
-    assert _core.check_invariants(False) == ""
+pytestmark = pytest.mark.usefixtures("padding_stays_zero")
 
 
 def copy_of(net, make, width):
