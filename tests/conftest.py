@@ -7,6 +7,7 @@ import signal
 import numpy as np
 import pytest
 import steep
+from steep import _core
 
 # A shell's background jobs ignore Ctrl-C, and so would the tests that send it, for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -54,3 +55,11 @@ def same_threads_after():
     yield
     if steep.get_num_threads() != before:
         steep.set_num_threads(before)
+
+
+@pytest.fixture
+def padding_stays_zero():
+    """Whatever a test runs, no call and no update may leave something in the padding."""
+    _core.check_invariants(True)
+    yield
+    assert _core.check_invariants(False) == ""

@@ -290,18 +290,19 @@ def test_choices_of_single_keys_are_exact(sizes, precision):
         same(part, np.take_along_axis(own, chosen[:, :, h, None], 1))
 
 
-@rough
 @pytest.mark.parametrize(
     ("size", "length", "samples"), [(5, 64, 70), (16, 100, 20), (35, 19, 30), (70, 40, 9)]
 )
-def test_trainings_go_as_in_float32(size, length, samples, precision):
+def test_trainings_go_as_in_float32(size, length, samples):
     made, X, y = self_attention(4, size, length, samples, causal=True, dropout=0.2)
     options = {"batch": samples // 2 + 1, "epochs": 2}
-    rough, fine = (
-        trained("cuda", made(), X, y, precision=p, **options)[0][4] for p in (precision, "float32")
+    fine, *others = (
+        trained("cuda", made(), X, y, precision=p, **options)[0][4]
+        for p in ("float32", *PRECISIONS)
     )
-    np.testing.assert_allclose(rough, fine, rtol=0, atol=PRECISIONS[precision] * fine[0])
-    assert list(rough) != list(fine)
+    for rough, (precision, bound) in zip(others, PRECISIONS.items(), strict=True):
+        np.testing.assert_allclose(rough, fine, 0, bound * fine[0], err_msg=precision)
+        assert list(rough) != list(fine), precision
 
 
 @rough

@@ -1,6 +1,6 @@
 """What the lectures claim, row 69 to 81 of the list of everything they ask for, with its numbers.
 
-`test_golden.py` has the rows of formulas; its words for the lectures hold here, too.
+`test_golden.py` and its like have the rows of formulas; its words for the lectures hold here, too.
 """
 
 import numpy as np

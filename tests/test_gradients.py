@@ -1,6 +1,7 @@
 """Law 2: gradients of every op, layer and loss equal central differences in float64 to 1e-7."""
 
 import cases
+import cases_layers
 import engine
 import numpy as np
 import pytest
@@ -130,11 +131,11 @@ def test_loss(name, mean, columns):
     assert engine.differences(net, session, ([x], y), l1=0.01, l2=0.1) < LIMIT
 
 
-@pytest.mark.parametrize("name", cases.LAYERS)
+@pytest.mark.parametrize("name", cases_layers.LAYERS)
 @pytest.mark.parametrize("head", [True, False])
 def test_layer(name, head):
     """Under another layer, which has its input's gradient computed, and as the last one."""
-    body = cases.LAYERS[name]()
+    body = cases_layers.LAYERS[name]()
     net = steep.Sequential(layers.Dense(6, "tanh"), *body, *([layers.Dense(3)] * head))
     net.build(4, seed=1)
     random = np.random.default_rng(2)
@@ -143,9 +144,9 @@ def test_layer(name, head):
     assert lab.check_gradients(net, X, y, "mse", l2=0.05) < LIMIT
 
 
-@pytest.mark.parametrize("name", cases.TOKENS)
+@pytest.mark.parametrize("name", cases_layers.TOKENS)
 def test_layer_of_tokens(name):
-    net = steep.Sequential(*cases.TOKENS[name]())
+    net = steep.Sequential(*cases_layers.TOKENS[name]())
     net.build(3, seed=1)
     random = np.random.default_rng(2)
     X = random.integers(0, 9, (5, 3))

@@ -16,11 +16,7 @@ PATH = [(0, 1), (1, 2)]
 ROOT = 0.4082482905
 
 
-@pytest.fixture(autouse=True)
-def padding_stays_zero():
-    _core.check_invariants(True)
-    yield
-    assert _core.check_invariants(False) == ""
+pytestmark = pytest.mark.usefixtures("padding_stays_zero")
 
 
 def sines(start, shape, size=0.5):

@@ -1,6 +1,6 @@
 """Layers of sequences: PyTorch's, those of images one pixel wide, causality, what is refused.
 
-Gradients are a law over `cases.LAYERS`, random networks with them one of `laws`.
+Gradients are a law over `cases_layers.LAYERS`, random networks with them one of `laws`.
 """
 
 import numpy as np

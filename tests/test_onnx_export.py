@@ -6,6 +6,7 @@ Random networks with all layers are a law, `laws/exchange.py`.
 import sys
 
 import cases
+import cases_layers
 import numpy as np
 import pytest
 import steep
@@ -66,10 +67,12 @@ def test_gates_keep_their_digits_below_zero(name):
     np.testing.assert_allclose(found[seen, 0], wanted[seen], rtol=2e-5)
 
 
-@pytest.mark.parametrize("name", cases.LAYERS)
+@pytest.mark.parametrize("name", cases_layers.LAYERS)
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_layer(name, precision):
-    net = stirred(steep.Sequential(layers.Dense(6, "tanh"), *cases.LAYERS[name]()).build(4, seed=1))
+    net = stirred(
+        steep.Sequential(layers.Dense(6, "tanh"), *cases_layers.LAYERS[name]()).build(4, seed=1)
+    )
     X = random.normal(size=(5, 4))
     if precision == "float64":
         steep.Trainer(net, "mse", "sgd", precision="float64").step(X, 0 * net.predict(X))
@@ -82,9 +85,9 @@ def test_layer(name, precision):
     check(net, X.astype(np.float32))
 
 
-@pytest.mark.parametrize("name", cases.TOKENS)
+@pytest.mark.parametrize("name", cases_layers.TOKENS)
 def test_layer_of_tokens(name):
-    net = stirred(steep.Sequential(*cases.TOKENS[name]()).build(3, seed=1))
+    net = stirred(steep.Sequential(*cases_layers.TOKENS[name]()).build(3, seed=1))
     model = check(net, random.integers(0, 9, (5, 3)))
     assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.INT64
 
@@ -145,7 +148,7 @@ ZOO = {
     "dcgan, generator": (lambda: models.dcgan((8, 16, 3), 5, 4, 2)[0], (5,)),
     "dcgan, discriminator": (lambda: models.dcgan((8, 16, 3), 5, 4, 2)[1], (8, 16, 3)),
     "vit": (lambda: models.vit(5, 4, 2, 2, 16), (12, 8, 3)),
-    "gcn": (lambda: models.gcn(cases._RING, 3, 5), (9, 4)),
+    "gcn": (lambda: models.gcn(cases_layers.RING, 3, 5), (9, 4)),
 }
 
 

@@ -7,6 +7,7 @@ import pickle
 import sys
 
 import cases
+import cases_layers
 import numpy as np
 import pytest
 import steep
@@ -48,15 +49,17 @@ def test_activation(name):
     compare(steep.Sequential(layers.Activation(name, alpha)).build(1), x)
 
 
-@pytest.mark.parametrize("name", cases.LAYERS)
+@pytest.mark.parametrize("name", cases_layers.LAYERS)
 def test_layer(name):
-    net = stirred(steep.Sequential(layers.Dense(6, "tanh"), *cases.LAYERS[name]()).build(4, seed=1))
+    net = stirred(
+        steep.Sequential(layers.Dense(6, "tanh"), *cases_layers.LAYERS[name]()).build(4, seed=1)
+    )
     compare(net, random.normal(size=(5, 4)).astype(np.float32))
 
 
-@pytest.mark.parametrize("name", cases.TOKENS)
+@pytest.mark.parametrize("name", cases_layers.TOKENS)
 def test_layer_of_tokens(name):
-    net = stirred(steep.Sequential(*cases.TOKENS[name]()).build(3, seed=1))
+    net = stirred(steep.Sequential(*cases_layers.TOKENS[name]()).build(3, seed=1))
     back = compare(net, random.integers(0, 9, (5, 3)))
     with pytest.raises(ValueError, match="token 99 at row 0"):
         back.predict(np.full((1, 3), 99))

@@ -3,6 +3,7 @@
 import math
 
 import cases
+import cases_ops
 import engine
 import numpy as np
 import pytest
@@ -12,11 +13,7 @@ from steep import _core
 LIMIT = 1e-7  # of central differences, as in test_gradients.py
 
 
-@pytest.fixture(autouse=True)
-def padding_stays_zero():
-    _core.check_invariants(True)
-    yield
-    assert _core.check_invariants(False) == ""
+pytestmark = pytest.mark.usefixtures("padding_stays_zero")
 
 
 def network(row, precision):
@@ -53,9 +50,9 @@ def draw(row, rows, precision):
 
 @pytest.mark.parametrize("precision", cases.PRECISIONS)
 @pytest.mark.parametrize("rows", [1, 5, 70])
-@pytest.mark.parametrize("name", cases.OPS)
+@pytest.mark.parametrize("name", cases_ops.OPS)
 def test_value(name, rows, precision):
-    row = cases.OPS[name]
+    row = cases_ops.OPS[name]
     net, X = network(row, precision), draw(row, rows, precision)
     got = net.predict(X, 64)[0]
     value = {key: net.get(key).astype(np.float64) for key, _ in net.parameters()}
@@ -70,9 +67,9 @@ def test_value(name, rows, precision):
     np.testing.assert_array_equal(got, net.predict(X, 3)[0])  # however rows are split
 
 
-@pytest.mark.parametrize("name", cases.OPS)
+@pytest.mark.parametrize("name", cases_ops.OPS)
 def test_gradient(name):
-    row = cases.OPS[name]
+    row = cases_ops.OPS[name]
     net, X = network(row, "float64"), draw(row, 4, "float64")
     y = np.random.default_rng(3).standard_normal(net.predict(X, 4)[0].shape)
     session = engine.session(net, seed=5)

@@ -1,6 +1,6 @@
 """Optimizers: paths against the papers' formulas, tables, configuration, refusals.
 
-The golden numbers of the lectures are in test_golden.py, those of the libraries in
+The golden numbers of the lectures are in test_golden_rules.py, those of the libraries in
 test_torch_optim.py, test_keras_optim.py and test_optax.py.
 """
 

@@ -5,16 +5,12 @@ import math
 import numpy as np
 import pytest
 import steep
-from steep import _core, layers, losses, optimizers
+from steep import layers, losses, optimizers
 
 GOLDEN = np.array([[1, 0, 3], [2, 2, -1]])
 
 
-@pytest.fixture(autouse=True)
-def padding_stays_zero():
-    _core.check_invariants(True)
-    yield
-    assert _core.check_invariants(False) == ""
+pytestmark = pytest.mark.usefixtures("padding_stays_zero")
 
 
 def table(z, loss, precision="float64", **options):

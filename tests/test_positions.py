@@ -6,7 +6,7 @@ import engine
 import numpy as np
 import pytest
 import steep
-from steep import _core, layers, losses, optimizers
+from steep import layers, losses, optimizers
 
 SHAPES = [
     (positions, inputs, outputs)
@@ -16,11 +16,7 @@ SHAPES = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def padding_stays_zero():
-    _core.check_invariants(True)
-    yield
-    assert _core.check_invariants(False) == ""
+pytestmark = pytest.mark.usefixtures("padding_stays_zero")
 
 
 def draw(*shape, seed=0):

@@ -6,15 +6,10 @@ import pytest
 import reference_recurrent as reference
 import steep
 import torch
-from steep import _core, layers
+from steep import layers
 from stopping import StopAt
 
-
-@pytest.fixture(autouse=True)
-def padding_stays_zero():
-    _core.check_invariants(True)
-    yield
-    assert _core.check_invariants(False) == ""
+pytestmark = pytest.mark.usefixtures("padding_stays_zero")
 
 
 def sines(shift, *shape, size=0.5):

@@ -10,6 +10,7 @@ import cases
 import numpy as np
 import pytest
 import steep
+from own_layers import Ladder
 from steep import callbacks, layers, optimizers
 from stopping import StopAt, StopError
 
@@ -78,7 +79,7 @@ def test_every_network(name, tmp_path):
     whole = go(case.trainer())
     with pytest.raises(StopError):
         go(case.trainer(), [StopAt(4, tmp_path / "stop")])
-    known = {"Ladder": cases.Ladder}
+    known = {"Ladder": Ladder}
     with steep.threads(3):
         resumed = go(steep.Trainer.load(tmp_path / "stop", custom_objects=known))
     assert saved(resumed, tmp_path / "b") == saved(whole, tmp_path / "a")

@@ -1,7 +1,7 @@
 """Every native rule against its formula, one step at a time and knob by knob.
 
 Here a knob has a value that no optimizer would give it, so that no two can be confused. The paths
-of whole runs, with the knobs that optimizers give, are in `test_golden.py` and `test_kernels.py`.
+of whole runs, with the knobs that optimizers give: `test_golden_rules.py`, `test_kernels.py`.
 """
 
 from types import SimpleNamespace

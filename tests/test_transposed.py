@@ -7,15 +7,10 @@ import reference
 import steep
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steep import _core, layers, ops
+from steep import layers, ops
 from test_gradients import LIMIT
 
-
-@pytest.fixture(autouse=True)
-def padding_stays_zero():
-    _core.check_invariants(True)
-    yield
-    assert _core.check_invariants(False) == ""
+pytestmark = pytest.mark.usefixtures("padding_stays_zero")
 
 
 def sines(shift, *shape, size=0.5):
