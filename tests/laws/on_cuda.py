@@ -236,6 +236,52 @@ def second_order_crossing(case):
         refused_by_name(error)
 
 
+def products(case):
+    """Products with derivatives by themselves leave the CPU's bytes, whoever computes."""
+    needed()
+    random = np.random.default_rng([case.seed, 17])
+    case = random_chains.chain(case) if random.random() < 0.3 else case
+    kinds = {"float64": "float32"}  # samples are floats on a GPU, products are of what was given
+    given = case.data
+    of = {k: kinds.get(getattr(given, k), getattr(given, k)) for k in ("dtype", "target_dtype")}
+    case = replace(case.with_options(precision=None), data=replace(given, **of))
+    wanted = None
+    for machine in machines(case.seed):
+        try:
+            with emulating(**machine):
+                found = derived(there(case))
+        except ValueError as error:
+            refused_by_name(error)
+        wanted = wanted or derived(case)
+        same(found, wanted, f"{machine}\n{case.program()}")
+
+
+def derived(case):
+    """Return all four products along random directions, as bytes by name."""
+    with steep.threads(1):
+        run = start(case)
+        run.trainer._run.settings.build(case.inputs)
+        weights = run.weights
+        if weights is not None and np.ndim(weights) > 1:  # of positions
+            weights = np.asarray(weights, np.float32)
+        random = np.random.default_rng([case.seed, 18])
+        shapes = run.trainer.gradients(run.X, run.y, weights)[1]
+        v = {name: random.standard_normal(shapes[name].shape) for name in sorted(shapes)}
+        along = run.trainer.jvp(run.X, v)
+        found = {
+            "hvp": run.trainer.hvp(run.X, run.y, v, weights),
+            "gnvp": run.trainer.gnvp(run.X, run.y, v, weights),
+            "jvp": {"outputs": along},
+            "vjp": run.trainer.vjp(run.X, random.standard_normal(along.shape)),
+        }
+    arrays = {
+        f"{kind} of {name}": a for kind, all_of in found.items() for name, a in all_of.items()
+    }
+    if not all(np.isfinite(a).all() for a in arrays.values()):
+        raise Skip("not finite")
+    return {name: a.tobytes() for name, a in arrays.items()}
+
+
 def crossing(case, went):
     """One fit is cut at a step on the GPU and ends on the CPU; what follows is on the GPU again."""
     fits = [k for k, deed in enumerate(case.script) if deed.kind == "fit"]
