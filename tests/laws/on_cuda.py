@@ -241,10 +241,8 @@ def products(case):
     needed()
     random = np.random.default_rng([case.seed, 17])
     case = random_chains.chain(case) if random.random() < 0.3 else case
-    kinds = {"float64": "float32"}  # samples are floats on a GPU, products are of what was given
-    given = case.data
-    of = {k: kinds.get(getattr(given, k), getattr(given, k)) for k in ("dtype", "target_dtype")}
-    case = replace(case.with_options(precision=None), data=replace(given, **of))
+    of = {k: single(getattr(case.data, k)) for k in ("dtype", "target_dtype")}
+    case = replace(case.with_options(precision=None), data=replace(case.data, **of))
     wanted = None
     for machine in machines(case.seed):
         try:
@@ -254,6 +252,12 @@ def products(case):
             refused_by_name(error)
         wanted = wanted or derived(case)
         same(found, wanted, f"{machine}\n{case.program()}")
+
+
+def single(kind):
+    """Return a type of numbers that floats hold: on a GPU samples are floats."""
+    of = np.dtype(kind)
+    return f"{of.byteorder}f4" if of.kind == "f" and of.itemsize >= 8 else kind
 
 
 def derived(case):
