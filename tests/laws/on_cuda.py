@@ -265,9 +265,7 @@ def derived(case):
     with steep.threads(1):
         run = start(case)
         run.trainer._run.settings.build(case.inputs)
-        weights = run.weights
-        if weights is not None and np.ndim(weights) > 1:  # of positions
-            weights = np.asarray(weights, np.float32)
+        weights = None if run.weights is None else np.asarray(run.weights, np.float32)
         random = np.random.default_rng([case.seed, 18])
         shapes = run.trainer.gradients(run.X, run.y, weights)[1]
         v = {name: random.standard_normal(shapes[name].shape) for name in sorted(shapes)}
