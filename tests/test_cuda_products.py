@@ -256,6 +256,13 @@ def test_nothing_moves_along_nothing():
     assert not made.jvp(X, {}).any()
 
 
+def test_a_network_without_weights():
+    X = values(20)
+    made = trainer("cuda", lambda: steep.Sequential(layers.Activation("tanh")))
+    assert made.hvp(X, X, {}) == made.gnvp(X, X, {}) == made.vjp(X, X) == {}
+    assert not made.jvp(X, {}).any()
+
+
 def test_what_is_looked_at_stays():
     X, y = data(40, 6)[0], values(40)
     made = trainer("cuda", lambda: net(layers.Dense(5), layers.BatchNorm(), layers.Dropout(0.5)))

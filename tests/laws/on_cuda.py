@@ -11,6 +11,7 @@ import numpy as np
 import own_layers
 import random_chains
 import random_methods
+import random_networks
 import random_objectives
 import steep
 from emulation import EMULATED, emulating
@@ -200,6 +201,7 @@ def by_products(case):
     random = np.random.default_rng([case.seed, 16])
     case = random_chains.chain(case) if random.random() < 0.6 else case
     case = random_methods.of_second_order(case.with_options(precision=None), random)
+    case = random_networks.moved(case)
     if re.search(r"Conv[12]D", case.program()):
         raise Skip(OTHER)
     return case
