@@ -234,6 +234,17 @@ def test_losses_of_positions():
         both(X, y, made, given, loss=losses.CrossEntropy(ignore=1))
 
 
+@pytest.mark.parametrize("columns", [3, 16, 17, 40])
+def test_an_odd_number_of_positions(columns):
+    """Half a warp takes one: the other half of the last has none."""
+    X = np.random.default_rng(2).standard_normal((11, 3, 4)).astype(np.float32)
+    made = lambda: steep.Sequential(  # noqa: E731
+        layers.Dense(columns), layers.Softmax(), layers.Dense(columns), layers.LayerNorm(),
+        layers.Flatten(), layers.Dense(2),
+    )  # fmt: skip
+    both(X, values(11, 2), made)
+
+
 def test_other_batches_and_steps_between_them():
     """A larger batch makes room anew, a step moves the point."""
     X, y = data(90, 6)[0], values(90)
