@@ -12,13 +12,12 @@
 #include "cuda/kernels/lay.h"
 #include "cuda/libraries/dnn.h"
 #include "cuda/libraries/lt.h"
+#include "cuda/packs.h"
+#include "cuda/places.h"
 #include "cuda/records.h"
 
 namespace steep::cuda {
 
-namespace {
-
-// Kernels take weights as they are stored: nothing is packed for them.
 void drop_packs(Program& program) {
   std::vector<bool> dead(program.ops.size()), gone(program.tensors.size());
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
@@ -29,6 +28,8 @@ void drop_packs(Program& program) {
   program.remove(dead);
   for (Op& op : program.ops) std::erase_if(op.in, [&](int x) { return gone[x]; });
 }
+
+namespace {
 
 // The moments of positions are made by the norm that asked for them.
 void join_norms(Program& program) {
@@ -195,9 +196,7 @@ long Plan::bytes() const {
 void Plan::allocate(const Schedule& schedule) {
   const auto bytes = static_cast<std::size_t>(schedule.bytes);
   if (!memory_ || memory_->bytes() < bytes) memory_ = std::make_shared<Memory>(bytes);
-  for (const long offset : schedule.offset) {
-    buffers_.push_back(offset < 0 ? nullptr : memory_->as<float>(offset));
-  }
+  buffers_ = places<float>(program_, schedule, *memory_, apart_);
   strides_ = schedule.stride;
   values_ = memory_->as<double>(schedule.values);
   correct_ = memory_->as<double>(schedule.correct);
