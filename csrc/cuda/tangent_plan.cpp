@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "cuda/kernels/tangent_images.h"
 #include "cuda/packs.h"
+#include "cuda/places.h"
 #include "plan/conv_sums.h"
 
 namespace steep::cuda {
@@ -118,9 +119,7 @@ TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, 
   const Schedule schedule(program_, capacity);
   memory_ = Memory(static_cast<std::size_t>(schedule.bytes));
   gathered_ = Memory(gathered_bytes(program_, capacity));
-  for (const long offset : schedule.offset) {
-    buffers_.push_back(offset < 0 ? nullptr : memory_.as<DualNumber>(offset));
-  }
+  buffers_ = places<DualNumber>(program_, schedule, memory_, apart_);
   strides_ = schedule.stride;
   order_ = memory_.as<long>(schedule.order);
   for (const Op& op : program_.ops) {

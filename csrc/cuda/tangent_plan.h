@@ -47,6 +47,7 @@ class TangentPlan {
   const double* const factors_;
   const Stream& stream_;
   Memory memory_, gathered_;
+  std::vector<Memory> apart_;         // tensors that do not lie there, see places.h
   std::vector<Memory> numbers_;       // that kernels read
   std::vector<DualNumber*> buffers_;  // by tensor
   std::vector<long> strides_;
