@@ -153,6 +153,10 @@ NETS = {
     "noise": lambda: net(layers.GaussianNoise(0.1), layers.Dense(9, "gelu")),
     "softmax": lambda: net(layers.Dense(20), layers.Softmax(), layers.Dense(7)),
     "gates": lambda: net(layers.Dense(9), layers.PReLU(), layers.Dense(8), layers.Maxout(2)),
+    "glu": lambda: net(layers.Dense(8), layers.GLU()),
+    "gates of positions": lambda: net(layers.Reshape((6, 5)), layers.Dense(6), layers.GLU("gelu"),
+                                      layers.Flatten()),
+    "random slopes": lambda: net(layers.Dense(9), layers.RReLU(0.1, 0.4), layers.Dense(7)),
     "batch norm": lambda: net(layers.Dense(9), layers.BatchNorm(), layers.Tanh()),
     "batch norm of many": lambda: net(layers.Dense(9), layers.BatchNorm(virtual_batch=40)),
     "batch norm, ReLU": lambda: net(layers.Dense(9), layers.BatchNorm(), layers.ReLU()),
@@ -269,9 +273,6 @@ def test_tensor_cores_go_down_the_same_hill(precision):
 
 WANTS = {
     "conv2d": lambda: net(layers.Reshape((5, 6, 1)), layers.Conv2D(2, 3), layers.Flatten()),
-    "recurrent": lambda: net(layers.Reshape((6, 5)), layers.GRU(4)),
-    "glu": lambda: net(layers.Dense(8), layers.GLU()),
-    "rrelu": lambda: net(layers.Dense(8), layers.RReLU()),
 }  # fmt: skip
 
 

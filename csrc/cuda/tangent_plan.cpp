@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cuda/kernels/tangent_recurrent.h"
+#include "cuda/kernels/tangent_tables.h"
 
 namespace steep::cuda {
 
@@ -16,6 +18,7 @@ constexpr bool kHasTangent = requires(const A& op, const DualBound& to) { bind(o
 
 Program prepared(Program program) {
   for (Tensor& t : program.tensors) t.format = Format::Dual;
+  read_weights_as_stored(program);
   return program;
 }
 
@@ -25,8 +28,8 @@ bool trains(const Program& program, std::size_t parameter) {
 
 bool is_bound(const GradTerm& t) {
   const bool form = t.form == GradTerm::Form::Outer || t.form == GradTerm::Form::Sum ||
-                    t.form == GradTerm::Form::SumProduct;
-  return form && t.lengths < 0 && !t.x_at.any() && !t.dy_at.any();
+                    t.form == GradTerm::Form::SumProduct || t.form == GradTerm::Form::Scatter;
+  return form;
 }
 
 // Of samples as they are gathered.
@@ -40,6 +43,15 @@ long gathered_width(const Program& program) {
 
 std::size_t gathered_bytes(const Program& program, long capacity) {
   return static_cast<std::size_t>(gathered_width(program) * capacity) * sizeof(float);
+}
+
+std::size_t room_bytes(const Program& program, long capacity) {
+  long most = 0;
+  const auto look = [&]<class A>(const A& a) {
+    if constexpr (requires { room(a, capacity); }) most = std::max(most, room(a, capacity));
+  };
+  for (const Op& op : program.ops) std::visit(look, op.what);
+  return static_cast<std::size_t>(most) * sizeof(DualNumber);
 }
 
 Launch bound(const Op& op, const DualBound& to) {
@@ -56,13 +68,9 @@ using Without =
     List<ops::Conv, ops::ConvPack, ops::ConvGrad, ops::ConvGradWeight, ops::ConvTranspose,
          ops::ConvTransposeGrad, ops::MaxPool, ops::MaxPoolGrad, ops::AvgPool, ops::AvgPoolGrad,
          ops::Upsample, ops::UpsampleGrad, ops::LocalNorm, ops::LocalNormGrad, ops::Pad, ops::Crop,
-         ops::Attention, ops::MaskedAttention, ops::AttentionGrad, ops::BatchMatMul, ops::Recurrent,
-         ops::RecurrentPack, ops::RecurrentGrad, ops::RecurrentInputGrad, ops::Embedding,
-         ops::AddTable, ops::StepDropout, ops::RReLU, ops::RReLUGrad, ops::GLU, ops::GLUGrad,
-         ops::SpectralNorm, ops::SpectralVectors, ops::SpectralScale, ops::SpectralShares,
-         ops::SparseProduct, ops::SparseMatMul, ops::SparseMatMulGrad, ops::SparseMatMulFactors,
-         ops::KeptRows, ops::KeepRows, ops::NormalLike, ops::UniformLike, ops::Bernoulli,
-         ops::Reparameterize, ops::ReparameterizeGrad>;
+         ops::RecurrentPack, ops::SpectralNorm, ops::SpectralVectors, ops::SpectralScale,
+         ops::SpectralShares, ops::SparseProduct, ops::SparseMatMul, ops::SparseMatMulGrad,
+         ops::SparseMatMulFactors>;
 
 template <class A, class... Of> constexpr bool in(List<Of...>) {
   return (std::is_same_v<A, Of> || ...);
@@ -96,10 +104,13 @@ void TangentPlan::check(const Program& program, const std::string& method) {
 
 long TangentPlan::bytes(const Program& program, long capacity) {
   Program all = prepared(program);
-  return Schedule(all, capacity).bytes + static_cast<long>(gathered_bytes(all, capacity));
+  return Schedule(all, capacity).bytes +
+         static_cast<long>(gathered_bytes(all, capacity) + room_bytes(all, capacity));
 }
 
-long TangentPlan::bytes() const { return static_cast<long>(memory_.bytes() + gathered_.bytes()); }
+long TangentPlan::bytes() const {
+  return static_cast<long>(memory_.bytes() + gathered_.bytes() + room_.bytes());
+}
 
 TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, DualNumber* point,
                          const double* factors, const Stream& stream)
@@ -108,6 +119,7 @@ TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, 
   const Schedule schedule(program_, capacity);
   memory_ = Memory(static_cast<std::size_t>(schedule.bytes));
   gathered_ = Memory(gathered_bytes(program_, capacity));
+  room_ = Memory(room_bytes(program_, capacity));
   for (const long offset : schedule.offset) {
     buffers_.push_back(offset < 0 ? nullptr : memory_.as<DualNumber>(offset));
   }
@@ -150,6 +162,7 @@ void TangentPlan::bind(const Op& op) {
   to.feed = &feed_;
   to.curvature = &curvature_;
   to.factors = factors_;
+  to.room = room_.as<DualNumber>();
   const bool reads = op.as<ops::Input>() != nullptr;
   to.deals = reads && !std::exchange(dealt_, true);
   to.gathered = {gathered_.as<float>(), gathered_width(program_), to.out.columns};
@@ -164,15 +177,32 @@ void TangentPlan::bind_terms(const Layout& weights, int parameter) {
     const Duals x = view(t.x);
     Duals dy = view(t.dy);
     if (t.second_half) dy.data += dy.columns / 2;
+    const auto small = [](long n) { return static_cast<int>(n); };
+    const int inputs = small(s.narrow ? s.columns : s.rows);
+    const int outputs = small(s.narrow ? s.rows : s.columns);
     if (t.form == GradTerm::Form::Outer) {
-      const DualFactor w{nullptr, s.panels(), s.narrow, false, static_cast<int>(t.positions)};
-      terms_.push_back([=, at = s.offset](const Place& p, DualNumber* g) {
-        DualFactor dw = w;
-        dw.data = g + at;
-        matmul_grad_weight(p, x, dy, dw, add);
+      const auto sown = [&](Duals of, const Stride& by, int width) {
+        const long each = by.each > 0 ? by.each : of.columns / t.positions;
+        of.data += by.first;
+        return DualSown{of, small(each), width};
+      };
+      terms_.push_back([=, left = sown(x, t.x_at, inputs), right = sown(dy, t.dy_at, outputs),
+                        lengths = view(t.lengths), positions = small(t.positions),
+                        panels = s.panels(), narrow = s.narrow,
+                        at = s.offset](const Place& p, DualNumber* g) {
+        positions_grad_weight(p, left, right, positions, lengths, {g + at, panels, narrow}, add);
       });
+    } else if (t.form == GradTerm::Form::Scatter) {
+      const DualTable table{nullptr, s.panels(), s.narrow, inputs, outputs, small(t.positions)};
+      terms_.push_back(
+          [=, at = s.offset, skipped = small(t.skipped)](const Place& p, DualNumber* g) {
+            DualTable dw = table;
+            dw.data = g + at;
+            x.data ? scatter_rows(p, dw, skipped, x, dy, add) : sum_tables(p, dw, dy, add);
+          });
     } else {
-      dy.columns = static_cast<int>(s.narrow ? s.rows : s.columns);
+      dy.data += t.dy_at.first;
+      dy.columns = outputs;
       const Duals by = t.form == GradTerm::Form::SumProduct ? x : Duals{};
       terms_.push_back([=, at = s.offset](const Place& p, DualNumber* g) {
         column_sums(p, dy, by, g + at, add);

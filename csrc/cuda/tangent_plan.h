@@ -47,7 +47,7 @@ class TangentPlan {
   DualNumber* const point_;
   const double* const factors_;
   const Stream& stream_;
-  Memory memory_, gathered_;
+  Memory memory_, gathered_, room_;   // room_: of one op after the other
   std::vector<Memory> numbers_;       // that kernels read
   std::vector<DualNumber*> buffers_;  // by tensor
   std::vector<long> strides_;

@@ -23,6 +23,8 @@ STEEP_HD Dual get(const DualNumber* p) {
   return {x.v, x.d};
 }
 STEEP_HD void put(DualNumber* p, Dual x) { *p = {x.v, x.d}; }
+// p (+)= x
+STEEP_HD void leave(DualNumber* p, Dual x, bool accumulate) { put(p, accumulate ? get(p) + x : x); }
 STEEP_HD DualNumber* place(const Duals& x, long r, long c) { return x.data + r * x.ld + c; }
 STEEP_HD Dual get(const Duals& x, int r, int c) { return get(place(x, r, c)); }
 
@@ -46,9 +48,7 @@ template <class Value> struct DualWritten {
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int c) const {
-    DualNumber* const to = place(y, r, c);
-    const Dual x = value(r, c);
-    put(to, accumulate ? get(to) + x : x);
+    leave(place(y, r, c), value(r, c), accumulate);
   }
 };
 template <class Value>
