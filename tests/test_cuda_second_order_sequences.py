@@ -1,4 +1,4 @@
-"""Second derivatives of draws, tables, attention, recurrent layers: the CPU's bytes.
+"""Second derivatives of draws, tables, attention, recurrent layers, graphs: the CPU's bytes.
 
 Dense networks, losses, and what the methods do: test_cuda_second_order.
 """
@@ -9,11 +9,12 @@ import pytest
 import steep
 from devices import net, same
 from emulation import EMULATED, emulating
-from steep import _core, layers, ops
+from steep import _core, layers, models, ops
 from steep.network import emit
 from test_cuda_attention import SHAPES, Heads, cross_attention
 from test_cuda_recurrent import CELLS, cells, counted_data, keeping, stack, with_lengths
 from test_cuda_second_order import both, data, fitted, moved, trainer, values
+from test_cuda_steps import graph
 from test_cuda_tables import Products, tokens
 
 pytestmark = devices.NEEDED
@@ -240,6 +241,46 @@ def test_lengths_and_states(cell, options):
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_states_go_on_from_step_to_step(cell):
     by_squares(counted_data(20)[0], made=lambda: keeping(cell, 5))
+
+
+# ---- Constant sparse matrices, singular values ----
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 33, 70])
+def test_products_by_sparse_matrices(channels):
+    body = (
+        layers.GraphConv(channels, graph(20), activation="tanh"), layers.GraphConv(2, graph(20)),
+        layers.Flatten(),
+    )  # fmt: skip
+    by_squares(numbers(7, 20, 4), made=lambda: net(*body))
+
+
+@methods
+@pytest.mark.parametrize("hidden", [3, 40])
+def test_constant_features(hidden, method):
+    """W narrow and in panels; the factors of the nodes, dropped, have gradients of their own."""
+    hidden = 2 if (method, hidden) == ("squares", 40) else hidden
+    random = np.random.default_rng(3)
+    features = steep.data.Sparse(random.random((40, 9)) * (random.random((40, 9)) < 0.3))
+    made = lambda: models.gcn(graph(40), 3, hidden, features=features)  # noqa: E731
+    X, y = np.ones((2, 40, 1)), random.standard_normal((2, 40, 3)).astype(np.float32)
+    moved(both(X, y, 2, made=made, method=method, loss="mse"))
+
+
+@methods
+@pytest.mark.parametrize("units", [1, 3, 12, 40])
+def test_weights_by_their_largest_singular_value(units, method):
+    units = min(units, 12) if method == "squares" else units
+    made = lambda: net(  # noqa: E731
+        layers.SpectralNorm(layers.Dense(units), iterations=2), layers.Tanh(),
+        layers.SpectralNorm(layers.Dense(2, use_bias=False)),
+    )  # fmt: skip
+    by_squares(data(40, 6)[0], made=made, method=method)
+
+
+def test_positions_by_a_singular_value():
+    body = (layers.SpectralNorm(layers.Dense(7)), layers.Tanh(), layers.Flatten())
+    by_squares(numbers(20, 4, 3), made=lambda: net(*body))
 
 
 # ---- What only the emulation can show ----

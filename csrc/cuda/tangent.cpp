@@ -59,7 +59,8 @@ long CudaTangent::bytes() const {
 long CudaTangent::bytes(long rows) const {
   const long numbers = size_ + kMostTerms + (columns_.room + 1) * columns_.count + 1;
   return 2 * size_ * static_cast<long>(sizeof(DualNumber)) +
-         numbers * static_cast<long>(sizeof(double)) + TangentPlan::bytes(program_, rows);
+         numbers * static_cast<long>(sizeof(double)) +
+         TangentPlan::bytes(program_, weights_->layout(), rows);
 }
 
 void CudaTangent::send_factors(const std::vector<double>& factors) {

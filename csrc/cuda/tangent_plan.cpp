@@ -16,20 +16,19 @@ namespace {
 template <class A>
 constexpr bool kHasTangent = requires(const A& op, const DualBound& to) { bind(op, to); };
 
-Program prepared(Program program) {
+Program prepared(Program program, const Layout& weights) {
   for (Tensor& t : program.tensors) t.format = Format::Dual;
   read_weights_as_stored(program);
+  for (const Op& op : program.ops) {
+    if (op.as<ops::SparseMatMulGrad>() == nullptr) continue;
+    program.tensors[op.out].width = weights.slices[op.parameter(0)].size;
+    program.tensors[op.out].samples = kAllSamples;
+  }
   return program;
 }
 
 bool trains(const Program& program, std::size_t parameter) {
   return !program.trains.empty() && program.trains[parameter];
-}
-
-bool is_bound(const GradTerm& t) {
-  const bool form = t.form == GradTerm::Form::Outer || t.form == GradTerm::Form::Sum ||
-                    t.form == GradTerm::Form::SumProduct || t.form == GradTerm::Form::Scatter;
-  return form;
 }
 
 // Of samples as they are gathered.
@@ -64,13 +63,10 @@ Launch bound(const Op& op, const DualBound& to) {
 }
 
 // Ops that have no kernels in dual numbers, and are refused by name; what is in neither list is an oversight.
-using Without =
-    List<ops::Conv, ops::ConvPack, ops::ConvGrad, ops::ConvGradWeight, ops::ConvTranspose,
-         ops::ConvTransposeGrad, ops::MaxPool, ops::MaxPoolGrad, ops::AvgPool, ops::AvgPoolGrad,
-         ops::Upsample, ops::UpsampleGrad, ops::LocalNorm, ops::LocalNormGrad, ops::Pad, ops::Crop,
-         ops::RecurrentPack, ops::SpectralNorm, ops::SpectralVectors, ops::SpectralScale,
-         ops::SpectralShares, ops::SparseProduct, ops::SparseMatMul, ops::SparseMatMulGrad,
-         ops::SparseMatMulFactors>;
+using Without = List<ops::Conv, ops::ConvPack, ops::ConvGrad, ops::ConvGradWeight,
+                     ops::ConvTranspose, ops::ConvTransposeGrad, ops::MaxPool, ops::MaxPoolGrad,
+                     ops::AvgPool, ops::AvgPoolGrad, ops::Upsample, ops::UpsampleGrad,
+                     ops::LocalNorm, ops::LocalNormGrad, ops::Pad, ops::Crop, ops::RecurrentPack>;
 
 template <class A, class... Of> constexpr bool in(List<Of...>) {
   return (std::is_same_v<A, Of> || ...);
@@ -94,16 +90,10 @@ void TangentPlan::check(const Program& program, const std::string& method) {
         },
         op.what);
   }
-  for (std::size_t p = 0; p < program.terms.size(); ++p) {
-    const auto& terms = program.terms[p];
-    if (!trains(program, p) || std::all_of(terms.begin(), terms.end(), is_bound)) continue;
-    refuse("parameter \"", program.parameters[p].name, "\": device=\"cuda\": no kernel for the ",
-           "derivatives of its gradient that ", method, " wants yet; use device=\"cpu\"");
-  }
 }
 
-long TangentPlan::bytes(const Program& program, long capacity) {
-  Program all = prepared(program);
+long TangentPlan::bytes(const Program& program, const Layout& weights, long capacity) {
+  Program all = prepared(program, weights);
   return Schedule(all, capacity).bytes +
          static_cast<long>(gathered_bytes(all, capacity) + room_bytes(all, capacity));
 }
@@ -114,8 +104,8 @@ long TangentPlan::bytes() const {
 
 TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, DualNumber* point,
                          const double* factors, const Stream& stream)
-    : program_(prepared(std::move(program))), weights_(weights), capacity_(capacity), point_(point),
-      factors_(factors), stream_(stream) {
+    : program_(prepared(std::move(program), weights)), weights_(weights), capacity_(capacity),
+      point_(point), factors_(factors), stream_(stream) {
   const Schedule schedule(program_, capacity);
   memory_ = Memory(static_cast<std::size_t>(schedule.bytes));
   gathered_ = Memory(gathered_bytes(program_, capacity));
@@ -144,6 +134,23 @@ const double* TangentPlan::keep(const std::vector<double>& numbers) {
   return numbers_.back().as<double>();
 }
 
+// A matrix is the same for all ops that go by it.
+SparseRows TangentPlan::lay(const SparseRows& a) {
+  if (const auto found = matrices_.find(a.begin); found != matrices_.end()) return found->second;
+  const auto up = [&]<class T>(const T* from, long n) {
+    const auto bytes = static_cast<std::size_t>(n) * sizeof(T);
+    numbers_.emplace_back(bytes);
+    if (n > 0) write(stream_, numbers_.back().data(), from, bytes);
+    return numbers_.back().as<T>();
+  };
+  SparseRows there{a.rows, a.columns};
+  const long entries = a.begin[a.rows];
+  there.begin = up(a.begin, a.rows + 1);
+  there.column = up(a.column, entries);
+  there.value = up(a.value, entries);
+  return matrices_.emplace(a.begin, there).first->second;
+}
+
 void TangentPlan::bind(const Op& op) {
   DualBound to;
   for (const int x : op.in) to.in.push_back(view(x));
@@ -167,6 +174,7 @@ void TangentPlan::bind(const Op& op) {
   to.deals = reads && !std::exchange(dealt_, true);
   to.gathered = {gathered_.as<float>(), gathered_width(program_), to.out.columns};
   to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
+  to.lay = [this](const SparseRows& a) { return lay(a); };
   calls_.push_back({bound(op, to), reads});
 }
 
@@ -200,6 +208,13 @@ void TangentPlan::bind_terms(const Layout& weights, int parameter) {
             dw.data = g + at;
             x.data ? scatter_rows(p, dw, skipped, x, dy, add) : sum_tables(p, dw, dy, add);
           });
+    } else if (t.form == GradTerm::Form::Partial) {
+      dy.columns = small(s.size);
+      terms_.push_back([=, at = s.offset](const Place& p, DualNumber* g) {
+        Place once = p;
+        once.rows = 1;
+        column_sums(once, dy, {}, g + at, add);
+      });
     } else {
       dy.data += t.dy_at.first;
       dy.columns = outputs;

@@ -1,6 +1,7 @@
 // A plan in dual numbers: the ops of a Program bound to device memory and launches whose gradient has a derivative
 // along a direction. It says what is enqueued, never when or how often.
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ class TangentPlan {
   TangentPlan(TangentPlan&&) = delete;  // launches point into it
   // Refuses ops that have no kernel here, by the layer's name.
   static void check(const Program& program, const std::string& method);
-  static long bytes(const Program& program, long capacity);
+  static long bytes(const Program& program, const Layout& weights, long capacity);
 
   long capacity() const { return capacity_; }
   long bytes() const;
@@ -40,6 +41,7 @@ class TangentPlan {
   void bind(const Op& op);
   void bind_terms(const Layout& weights, int parameter);
   const double* keep(const std::vector<double>& numbers);
+  SparseRows lay(const SparseRows& a);
 
   Program program_;
   const Layout& weights_;
@@ -47,9 +49,10 @@ class TangentPlan {
   DualNumber* const point_;
   const double* const factors_;
   const Stream& stream_;
-  Memory memory_, gathered_, room_;   // room_: of one op after the other
-  std::vector<Memory> numbers_;       // that kernels read
-  std::vector<DualNumber*> buffers_;  // by tensor
+  Memory memory_, gathered_, room_;                // room_: of one op after the other
+  std::vector<Memory> numbers_;                    // that kernels read
+  std::map<const int64_t*, SparseRows> matrices_;  // in numbers_, by where they lie on the host
+  std::vector<DualNumber*> buffers_;               // by tensor
   std::vector<long> strides_;
   Feed feed_;
   long* order_ = nullptr;

@@ -25,6 +25,7 @@ struct DualBound {
   DualNumber* room = nullptr;       // as much as room() says; other ops use it, too
   // Numbers that kernels read, in device memory as long as the plan lives.
   std::function<const double*(const std::vector<double>&)> keep;
+  std::function<SparseRows(const SparseRows&)> lay;  // the same of a matrix
 };
 
 Launch bind(const ops::Input& op, const DualBound& to);
@@ -105,6 +106,15 @@ Launch bind(const ops::RecurrentGrad& op, const DualBound& to);
 Launch bind(const ops::RecurrentInputGrad& op, const DualBound& to);
 // Drops what is packed for recurrent layers: kernels here take the weights themselves.
 void read_weights_as_stored(Program& program);
+
+Launch bind(const ops::SparseProduct& op, const DualBound& to);
+Launch bind(const ops::SparseMatMul& op, const DualBound& to);
+Launch bind(const ops::SparseMatMulGrad& op, const DualBound& to);
+Launch bind(const ops::SparseMatMulFactors& op, const DualBound& to);
+Launch bind(const ops::SpectralVectors& op, const DualBound& to);
+Launch bind(const ops::SpectralNorm& op, const DualBound& to);
+Launch bind(const ops::SpectralScale& op, const DualBound& to);
+Launch bind(const ops::SpectralShares& op, const DualBound& to);
 
 // How many numbers ops want besides their tensors, for so many rows.
 long room(const ops::Attention& op, long rows);
