@@ -12,6 +12,7 @@ from emulation import EMULATED, emulating
 from steep import _core, layers, models, ops
 from steep.network import emit
 from test_cuda_attention import SHAPES, Heads, cross_attention
+from test_cuda_products import both as products
 from test_cuda_recurrent import CELLS, cells, counted_data, keeping, stack, with_lengths
 from test_cuda_second_order import both, data, fitted, moved, trainer, values
 from test_cuda_steps import graph
@@ -281,6 +282,29 @@ def test_weights_by_their_largest_singular_value(units, method):
 def test_positions_by_a_singular_value():
     body = (layers.SpectralNorm(layers.Dense(7)), layers.Tanh(), layers.Flatten())
     by_squares(numbers(20, 4, 3), made=lambda: net(*body))
+
+
+# ---- Products by themselves ----
+
+IMAGES = (layers.SpectralNorm(layers.Conv2D(5, 3)), layers.Tanh(), layers.Flatten())
+ALONE = {
+    "gates": (numbers(11, 6), lambda: net(layers.Dense(4), Twice())),
+    "draws": (numbers(11, 6), lambda: net(layers.Dense(4), Drawn())),
+    "rows that go on": (numbers(11, 6), lambda: net(layers.Dense(4), Chain(False))),
+    "tables": (tokens(11, 5, 9), body(9, 4, padding=2)),
+    "attention": cross_attention(lambda: Heads("three", True, 0.3), 5, 40, 7)[1::-1],
+    "lstm": (numbers(11, 5, 3), stack("lstm", 4, recurrent_dropout=0.2)),
+    "gru": (counted_data(11)[0], with_lengths("gru", 4, states=True)),
+    "graphs": (numbers(7, 20, 4), lambda: net(layers.GraphConv(3, graph(20)), layers.Flatten())),
+    "images by a singular value": (numbers(5, 6, 5, 3), lambda: net(*IMAGES)),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_products_by_themselves(name):
+    X, made = ALONE[name]
+    samples = len(X[0] if isinstance(X, list) else X)
+    products(X, values(samples, 2 if name == "attention" else 5), made)
 
 
 # ---- What only the emulation can show ----

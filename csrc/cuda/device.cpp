@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "cuda/derivatives.h"
 #include "cuda/device_memory.h"
 #include "cuda/forward.h"
 #include "cuda/full_batch.h"
@@ -65,8 +66,9 @@ class Cuda final : public Device {
     }
     return std::make_unique<CudaTraining>(std::move(aims), scalars, typed(weights), products_);
   }
-  std::unique_ptr<Tangent> tangent(Program, std::shared_ptr<Store>, const Recipe&) const override {
-    refuse("device=\"cuda\": no second derivatives yet; net.to(\"cpu\") has them");
+  std::unique_ptr<Tangent> tangent(Program program, std::shared_ptr<Store> weights,
+                                   const Recipe& recipe) const override {
+    return std::make_unique<CudaDerivatives>(std::move(program), typed(weights), recipe);
   }
 
  private:

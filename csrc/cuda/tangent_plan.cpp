@@ -5,9 +5,11 @@
 #include <type_traits>
 #include <utility>
 
-#include "base/error.h"
+#include "cuda/kernels/tangent_images.h"
 #include "cuda/kernels/tangent_recurrent.h"
 #include "cuda/kernels/tangent_tables.h"
+#include "cuda/packs.h"
+#include "plan/conv_sums.h"
 
 namespace steep::cuda {
 
@@ -19,10 +21,16 @@ constexpr bool kHasTangent = requires(const A& op, const DualBound& to) { bind(o
 Program prepared(Program program, const Layout& weights) {
   for (Tensor& t : program.tensors) t.format = Format::Dual;
   read_weights_as_stored(program);
+  drop_packs(program);
   for (const Op& op : program.ops) {
-    if (op.as<ops::SparseMatMulGrad>() == nullptr) continue;
-    program.tensors[op.out].width = weights.slices[op.parameter(0)].size;
-    program.tensors[op.out].samples = kAllSamples;
+    const auto* gradient = op.as<ops::ConvGradWeight>();
+    if (gradient == nullptr && op.as<ops::SparseMatMulGrad>() == nullptr) continue;
+    const Slice& s = weights.slices[op.parameter(0)];
+    Tensor& parts = program.tensors[op.out];
+    parts.width = s.size;
+    parts.samples = gradient == nullptr ? kAllSamples
+                                        : images_per_group(gradient->window, s.columns,
+                                                           gradient->groups, gradient->depthwise);
   }
   return program;
 }
@@ -62,35 +70,18 @@ Launch bound(const Op& op, const DualBound& to) {
       op.what);
 }
 
-// Ops that have no kernels in dual numbers, and are refused by name; what is in neither list is an oversight.
-using Without = List<ops::Conv, ops::ConvPack, ops::ConvGrad, ops::ConvGradWeight,
-                     ops::ConvTranspose, ops::ConvTransposeGrad, ops::MaxPool, ops::MaxPoolGrad,
-                     ops::AvgPool, ops::AvgPoolGrad, ops::Upsample, ops::UpsampleGrad,
-                     ops::LocalNorm, ops::LocalNormGrad, ops::Pad, ops::Crop, ops::RecurrentPack>;
+// Every op has kernels in dual numbers, but what packs weights for others: that is dropped.
+using Packs = List<ops::ConvPack, ops::RecurrentPack>;
 
 template <class A, class... Of> constexpr bool in(List<Of...>) {
   return (std::is_same_v<A, Of> || ...);
 }
-template <class... A> constexpr bool are_known(List<A...>) {
-  return ((in<A>(Without{}) != (kHasTangent<A> || requires { A::kAlias; })) && ...);
+template <class... A> constexpr bool have_kernels(List<A...>) {
+  return ((in<A>(Packs{}) != (kHasTangent<A> || requires { A::kAlias; })) && ...);
 }
-static_assert(are_known(ops::All{}));
+static_assert(have_kernels(ops::All{}));
 
 }  // namespace
-
-void TangentPlan::check(const Program& program, const std::string& method) {
-  for (const Op& op : program.ops) {
-    std::visit(
-        [&]<class A>(const A&) {
-          // What is packed is packed for an op that comes.
-          constexpr bool pack = in<A>(List<ops::ConvPack, ops::RecurrentPack>{});
-          if (kHasTangent<A> || pack || is_alias(op)) return;
-          refuse(op.layer, op.layer.empty() ? "" : ": ", "device=\"cuda\": no kernel for the ",
-                 "derivatives of ", A::kName, " that ", method, " wants yet; use device=\"cpu\"");
-        },
-        op.what);
-  }
-}
 
 long TangentPlan::bytes(const Program& program, const Layout& weights, long capacity) {
   Program all = prepared(program, weights);
@@ -166,8 +157,9 @@ void TangentPlan::bind(const Op& op) {
     to.weight = {parameter(p), s.panels(), s.narrow};
   }
   to.accumulate = op.accumulate;
+  to.samples = op.out < 0 ? 1 : static_cast<int>(program_.tensors[op.out].samples);
   to.feed = &feed_;
-  to.curvature = &curvature_;
+  to.probe = &probe_;
   to.factors = factors_;
   to.room = room_.as<DualNumber>();
   const bool reads = op.as<ops::Input>() != nullptr;
@@ -209,11 +201,10 @@ void TangentPlan::bind_terms(const Layout& weights, int parameter) {
             x.data ? scatter_rows(p, dw, skipped, x, dy, add) : sum_tables(p, dw, dy, add);
           });
     } else if (t.form == GradTerm::Form::Partial) {
-      dy.columns = small(s.size);
-      terms_.push_back([=, at = s.offset](const Place& p, DualNumber* g) {
-        Place once = p;
-        once.rows = 1;
-        column_sums(once, dy, {}, g + at, add);
+      const long samples = program_.tensors[t.dy].samples;
+      terms_.push_back([=, panels = s.panels(), at = s.offset](const Place& p, DualNumber* g) {
+        const long parts = samples == kAllSamples ? 1 : ceil_div(p.rows, samples);
+        add_parts(p, dy, static_cast<int>(parts), {g + at, panels}, add);
       });
     } else {
       dy.data += t.dy_at.first;
@@ -233,8 +224,9 @@ void TangentPlan::read_from(const Feed& feed) {
   for (Truth& truth : feed_.truths) truth.order = order_;
 }
 
-void TangentPlan::run(const Place& at, bool held, bool curvature, DualNumber* gradient) const {
-  curvature_ = curvature;
+void TangentPlan::run(const Place& at, bool held, const DualProbe& probe,
+                      DualNumber* gradient) const {
+  probe_ = probe;
   for (const Call& call : calls_) {
     if (!held || !call.reads) call.launch(at);
   }

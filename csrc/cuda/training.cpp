@@ -26,14 +26,6 @@ std::vector<std::shared_ptr<const Layout>> layouts(const std::vector<Aim>& aims,
   return all;
 }
 
-// What the sum over a sample's positions is multiplied by to make its loss.
-double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
-  const Positions* const of = data.data().positions_of(term.weights, term.target);
-  if (of == nullptr || !recipe.mean || recipe.weighted) return 1;
-  const double count = data.positions(static_cast<uint64_t>(at.epoch), at.batch, *of);
-  return count > 0 ? static_cast<double>(data.rows(at.batch)) / count : 1;
-}
-
 // Kernels of both devices know no denormals.
 float flushed(float x) {
   return std::abs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
@@ -287,13 +279,6 @@ std::vector<const Aim*> CudaTraining::aims_of() const {
   std::vector<const Aim*> aims;
   for (const Goal& goal : goals_) aims.push_back(&goal);
   return aims;
-}
-
-double CudaTraining::divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data,
-                             Position at) {
-  if (!recipe.mean) return 1;
-  if (!recipe.weighted) return static_cast<double>(data.rows(at.batch));
-  return data.weight(static_cast<uint64_t>(at.epoch), at.batch, term.weights, term.target);
 }
 
 double CudaTraining::weighted(const Goal& goal, std::size_t t, double loss, const Batcher& data,

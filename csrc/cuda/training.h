@@ -11,6 +11,7 @@
 #include "cuda/records.h"
 #include "cuda/resident.h"
 #include "cuda/streamed.h"
+#include "cuda/terms.h"
 
 namespace steep::cuda {
 
@@ -132,9 +133,6 @@ class CudaTraining : public Training {
   bool all_finite(const float* x, long n);
   std::vector<const Aim*> aims_of() const;
   const double* sums_of_step(int which) const;  // of one by itself: loss, right ones, weight
-  // What the sum of a loss over a batch is divided by; 0 where no sample weighs anything.
-  static double divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data,
-                        Position at);
   // What a term adds to the objective, of the sum of its losses over a batch.
   static double weighted(const Goal& goal, std::size_t term, double loss, const Batcher& data,
                          Position at, const double* scalars);
