@@ -12,7 +12,6 @@ NUMBERS = {"tol": (0.0, 1e-3), "change": (0.0, 1e-6), "c1": (1e-4,), "c2": (0.5,
            "damping": (1e-6, 1.0)}  # fmt: skip
 OTHERS = ("l1", "clip_norm", "clip_value", "clip_parameter", "sam", "sam_adaptive", "average",
           "groups")  # fmt: skip
-OF_LAYERS = ("constraint", "sparse")
 FORMS = ("PR+", "FR", "HS", "DY")
 
 
@@ -50,11 +49,11 @@ def of_all_samples(case, random):
 
 
 def unbound(value):
-    """Return nodes without constraints and rows that move alone, which methods refuse."""
+    """Return nodes without constraints, which methods refuse."""
     if isinstance(value, tuple):
         return tuple(unbound(item) for item in value)
     if isinstance(value, Call):
-        named = tuple((k, unbound(v)) for k, v in value.named if k not in OF_LAYERS)
+        named = tuple((k, unbound(v)) for k, v in value.named if k != "constraint")
         return replace(value, args=unbound(value.args), named=named)
     if isinstance(value, Fork):
         return replace(value, ways=unbound(value.ways))

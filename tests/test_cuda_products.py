@@ -234,6 +234,17 @@ def test_losses_of_positions():
         both(X, y, made, given, loss=losses.CrossEntropy(ignore=1))
 
 
+@pytest.mark.parametrize("columns", [3, 16, 17, 40])
+def test_an_odd_number_of_positions(columns):
+    """Half a warp takes one: the other half of the last has none."""
+    X = np.random.default_rng(2).standard_normal((11, 3, 4)).astype(np.float32)
+    made = lambda: steep.Sequential(  # noqa: E731
+        layers.Dense(columns), layers.Softmax(), layers.Dense(columns), layers.LayerNorm(),
+        layers.Flatten(), layers.Dense(2),
+    )  # fmt: skip
+    both(X, values(11, 2), made)
+
+
 def test_other_batches_and_steps_between_them():
     """A larger batch makes room anew, a step moves the point."""
     X, y = data(90, 6)[0], values(90)
@@ -253,6 +264,13 @@ def test_nothing_moves_along_nothing():
     X, y = data(20, 6)[0], values(20)
     made = trainer("cuda", lambda: net(layers.Dense(4, "tanh")))
     assert not any(a.any() for a in made.hvp(X, y, {}).values())
+    assert not made.jvp(X, {}).any()
+
+
+def test_a_network_without_weights():
+    X = values(20)
+    made = trainer("cuda", lambda: steep.Sequential(layers.Activation("tanh")))
+    assert made.hvp(X, X, {}) == made.gnvp(X, X, {}) == made.vjp(X, X) == {}
     assert not made.jvp(X, {}).any()
 
 

@@ -167,7 +167,7 @@ NETS = {
                              layers.Softmax(), layers.LayerNorm(), layers.Flatten()),
     "norms of positions": lambda: net(layers.Reshape((6, 5)), layers.Dense(4),
                                       layers.BatchNorm(), layers.GroupNorm(2), layers.Flatten()),
-    "windows": lambda: net(layers.Dense(30, "tanh"), layers.Reshape((3, 5, 2)), layers.ZeroPad2D(1),
+    "windows": lambda: net(layers.Reshape((3, 5, 2)), layers.Dense(2, "tanh"), layers.ZeroPad2D(1),
                            layers.MaxPool2D(3, 2, padding=1), layers.LocalResponseNorm(3),
                            layers.UpSample2D(2), layers.BatchNorm(), layers.ReLU(),
                            layers.AvgPool2D(3, 2), layers.Flatten()),
@@ -281,13 +281,13 @@ def test_convolutions_go_down_the_same_hill(method):
     X = np.random.default_rng(2).standard_normal((30, 6, 6, 2)).astype(np.float32)
     made = lambda: net(  # noqa: E731
         layers.Conv2D(4, 3, activation="tanh"), layers.MaxPool2D(2),
-        layers.Conv2D(4, 2, groups=2), layers.Conv2DTranspose(3, 2, 2), layers.Flatten(),
+        layers.Conv2D(4, 2, groups=2), layers.Conv2DTranspose(3, 2, 2), layers.GlobalAvgPool2D(),
     )  # fmt: skip
     found, wanted = (
         fitted(trainer(device, made, method, "mse"), X, values(30), 3)[-1]
         for device in ("cuda", "cpu")
     )
-    assert found[-1] < 0.9 * found[0]
+    assert found[-1] < found[0]
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import own_layers
 import random_chains
 import random_methods
+import random_networks
 import random_objectives
 import steep
 from emulation import EMULATED, emulating
@@ -193,6 +194,7 @@ def by_products(case):
     random = np.random.default_rng([case.seed, 16])
     case = random_chains.chain(case) if random.random() < 0.6 else case
     case = random_methods.of_second_order(case.with_options(precision=None), random)
+    case = random_networks.moved(case)
     if re.search(CONVOLVED, case.program()):
         raise Skip(OTHER)
     return case
@@ -221,10 +223,8 @@ def products(case):
     needed()
     random = np.random.default_rng([case.seed, 17])
     case = random_chains.chain(case) if random.random() < 0.3 else case
-    kinds = {"float64": "float32"}  # samples are floats on a GPU, products are of what was given
-    given = case.data
-    of = {k: kinds.get(getattr(given, k), getattr(given, k)) for k in ("dtype", "target_dtype")}
-    case = replace(case.with_options(precision=None), data=replace(given, **of))
+    of = {k: single(getattr(case.data, k)) for k in ("dtype", "target_dtype")}
+    case = replace(case.with_options(precision=None), data=replace(case.data, **of))
     wanted = None
     for machine in machines(case.seed):
         with emulating(**machine):
@@ -233,14 +233,18 @@ def products(case):
         same(found, wanted, f"{machine}\n{case.program()}")
 
 
+def single(kind):
+    """Return a type of numbers that floats hold: on a GPU samples are floats."""
+    of = np.dtype(kind)
+    return f"{of.byteorder}f4" if of.kind == "f" and of.itemsize >= 8 else kind
+
+
 def derived(case):
     """Return all four products along random directions, as bytes by name."""
     with steep.threads(1):
         run = start(case)
         run.trainer._run.settings.build(case.inputs)
-        weights = run.weights
-        if weights is not None and np.ndim(weights) > 1:  # of positions
-            weights = np.asarray(weights, np.float32)
+        weights = None if run.weights is None else np.asarray(run.weights, np.float32)
         random = np.random.default_rng([case.seed, 18])
         shapes = run.trainer.gradients(run.X, run.y, weights)[1]
         v = {name: random.standard_normal(shapes[name].shape) for name in sorted(shapes)}

@@ -69,7 +69,8 @@ __global__ void __launch_bounds__(64) softmax_rows(int rows, int positions, Dual
   const Part at(rows, positions, x.columns);
   const DualNumber* const in = place(x, at.r, at.from);
   DualNumber* const out = place(y, at.r, at.from);
-  const Dual top = largest(in, at, positions > 1 && at.columns <= kHalf);
+  // The same for all lanes: those past the last position have no columns, but take part in the folds.
+  const Dual top = largest(in, at, positions > 1 && x.columns / positions <= kHalf);
   Dual sum = 0;
   for (int c = at.lane; c < at.columns; c += kHalf) {
     const Dual e = exp_down(get(in + c) - top);
