@@ -10,21 +10,18 @@ import devices
 import numpy as np
 import pytest
 import steep
-from devices import data, left, net, same, told
+from devices import data, net, same, told
 from emulation import EMULATED, counted, emulating
+from full_batches import BOTH, ON, Trainings
 from steep import _core, layers, losses, ops, optimizers
 
 pytestmark = devices.NEEDED
 emulated = pytest.mark.skipif(not EMULATED, reason="needs the emulation")
-BOTH = ("cpu", "cuda")
-ON = {"tol": 0.0, "change": 0.0}  # it goes on
-NEWTON = optimizers.NewtonCG(**ON)
-SQUARES = optimizers.LevenbergMarquardt(**ON)
 METHODS = {
-    "newton": NEWTON,
+    "newton": optimizers.NewtonCG(**ON),
     "newton, shorter": optimizers.NewtonCG(0.7, c2=0.5, **ON),
     "newton uphill": optimizers.NewtonCG(maximize=True, **ON),
-    "squares": SQUARES,
+    "squares": optimizers.LevenbergMarquardt(**ON),
     "squares, damped": optimizers.LevenbergMarquardt(0.8, damping=0.3, **ON),
 }
 
@@ -33,23 +30,8 @@ def small():
     return net(layers.Dense(7, "tanh"))
 
 
-def trainer(device, made=small, method=NEWTON, loss="cross_entropy", **options):
-    method = METHODS.get(method, method) if isinstance(method, str) else method
-    return steep.Trainer(made(), loss, method, device=device, seed=3, **options)
-
-
-def fitted(trained, X, y, epochs=3, **fit):
-    return left(trained, trained.fit(X, y, epochs=epochs, progress=False, **fit))
-
-
-def both(X, y, epochs=3, fit=None, **options):
-    """Expect the same bytes of both devices; return what the training left."""
-    found = []
-    for device in BOTH:
-        made = trainer(device, **options)
-        found.append((fitted(made, X, y, epochs, **(fit or {})), made.net.predict(X)))
-    same(found[1], found[0])
-    return found[0][0]
+HERE = Trainings(small, METHODS, "newton", epochs=3)
+trainer, fitted, both = HERE.trainer, HERE.fitted, HERE.both
 
 
 def values(samples=60, columns=5, seed=1):

@@ -1,6 +1,6 @@
 """The emulation shows bugs that are planted in kernels, and nothing in their right twins.
 
-Each bug says what shows it: the plain run, ASan or TSan. Needs the sources, g++ and its sanitizers.
+Each bug says what shows it: the plain run, ASan, UBSan or TSan. Needs the sources and g++.
 """
 
 import os
@@ -21,6 +21,7 @@ FLAGS = ["-std=c++20", "-O1", "-g", "-mavx2", "-mfma", "-ffp-contract=off", "-w"
 SHOWN = {
     "raw": ("plain", "tsan"), "war": ("orders", "tsan"), "warp": ("plain", "tsan"),
     "shuffled": ("tsan",), "global_bounds": ("asan",), "shared_bounds": ("asan",),
+    "misaligned": ("ubsan",),
     "uninitialised": ("plain",), "divergent": ("plain",), "early_return": ("plain",),
     "across_blocks": ("orders", "tsan"), "counted": ("tsan",), "read_too_early": ("plain",),
     "two_streams": ("plain",), "pinned_reuse": ("plain",), "host_touches": ("plain",),
@@ -36,7 +37,7 @@ pytestmark = [
 
 def build(folder, kind):
     """Compile the bugs and the emulation; TSan does not look at the emulation's own accesses."""
-    sanitizer = {"plain": [], "asan": ["-fsanitize=address", "-fno-omit-frame-pointer"],
+    sanitizer = {"plain": [], "asan": ["-fsanitize=address,undefined", "-fno-omit-frame-pointer"],
                  "tsan": ["-fsanitize=thread"]}[kind]  # fmt: skip
     machine = ["-DEMULATION_TSAN"] if kind == "tsan" else sanitizer
     objects = []
@@ -81,8 +82,11 @@ def complaints(programs, name, good):
         found.add("plain")
     if any("nan" in said for _, said in results):
         found.add("plain")
-    if "AddressSanitizer" in run(programs["asan"], name, good)[1]:
+    said = run(programs["asan"], name, good)[1]
+    if "AddressSanitizer" in said:
         found.add("asan")
+    if "runtime error:" in said:
+        found.add("ubsan")
     if "WARNING: ThreadSanitizer: data race" in run(programs["tsan"], name, good)[1]:
         found.add("tsan")
     return found

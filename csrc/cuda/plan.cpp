@@ -13,6 +13,7 @@
 #include "cuda/libraries/dnn.h"
 #include "cuda/libraries/lt.h"
 #include "cuda/packs.h"
+#include "cuda/places.h"
 #include "cuda/records.h"
 
 namespace steep::cuda {
@@ -195,9 +196,7 @@ long Plan::bytes() const {
 void Plan::allocate(const Schedule& schedule) {
   const auto bytes = static_cast<std::size_t>(schedule.bytes);
   if (!memory_ || memory_->bytes() < bytes) memory_ = std::make_shared<Memory>(bytes);
-  for (const long offset : schedule.offset) {
-    buffers_.push_back(offset < 0 ? nullptr : memory_->as<float>(offset));
-  }
+  buffers_ = places<float>(program_, schedule, *memory_, apart_);
   strides_ = schedule.stride;
   values_ = memory_->as<double>(schedule.values);
   correct_ = memory_->as<double>(schedule.correct);

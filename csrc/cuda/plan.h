@@ -130,6 +130,7 @@ class Plan {
     Memory kept;
   };
   std::vector<Followed> followed_;
+  std::vector<Memory> apart_;    // tensors that do not lie there, see places.h
   std::vector<float*> buffers_;  // by tensor
   std::vector<long> strides_;
   double *values_ = nullptr, *correct_ = nullptr;  // (losses, capacity)

@@ -9,6 +9,7 @@
 #include "cuda/kernels/tangent_recurrent.h"
 #include "cuda/kernels/tangent_tables.h"
 #include "cuda/packs.h"
+#include "cuda/places.h"
 #include "plan/conv_sums.h"
 
 namespace steep::cuda {
@@ -101,9 +102,7 @@ TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, 
   memory_ = Memory(static_cast<std::size_t>(schedule.bytes));
   gathered_ = Memory(gathered_bytes(program_, capacity));
   room_ = Memory(room_bytes(program_, capacity));
-  for (const long offset : schedule.offset) {
-    buffers_.push_back(offset < 0 ? nullptr : memory_.as<DualNumber>(offset));
-  }
+  buffers_ = places<DualNumber>(program_, schedule, memory_, apart_);
   strides_ = schedule.stride;
   order_ = memory_.as<long>(schedule.order);
   for (const Op& op : program_.ops) {

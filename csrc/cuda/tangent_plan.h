@@ -46,6 +46,7 @@ class TangentPlan {
   const double* const factors_;
   const Stream& stream_;
   Memory memory_, gathered_, room_;                // room_: of one op after the other
+  std::vector<Memory> apart_;                      // tensors that do not lie there, see places.h
   std::vector<Memory> numbers_;                    // that kernels read
   std::map<const int64_t*, SparseRows> matrices_;  // in numbers_, by where they lie on the host
   std::vector<DualNumber*> buffers_;               // by tensor

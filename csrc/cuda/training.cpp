@@ -72,13 +72,17 @@ std::string CudaTraining::stored() const {
   return all;
 }
 
-long CudaTraining::bytes() const { return slots_.bytes() + static_cast<long>(gradients_.bytes()); }
+long CudaTraining::bytes() const {
+  std::size_t more = gradients_.bytes() + kept_weights_.bytes();
+  for (const Goal& goal : goals_) more += goal.update ? goal.update->bytes() : 0;
+  return slots_.bytes() + static_cast<long>(more);
+}
 
 // Plans that run one after the other have one arena.
 long CudaTraining::plan_bytes() const {
   long bytes = 0;
   for (const Goal& goal : goals_) bytes = std::max(bytes, goal.plan ? goal.plan->bytes() : 0);
-  return bytes;
+  return bytes + static_cast<long>(tables_.bytes());
 }
 
 long CudaTraining::plan_bytes(long rows) const {
@@ -86,7 +90,7 @@ long CudaTraining::plan_bytes(long rows) const {
   for (const Goal& goal : goals_) {
     bytes = std::max(bytes, Plan::bytes(goal.program, weights_->layout(), rows, products_));
   }
-  return bytes;
+  return bytes + table_bytes();
 }
 
 // The plans there are stay until the larger ones exist.

@@ -88,6 +88,7 @@ class CudaTraining : public Training {
   // Steps of batches of up to so many rows stay in one block, where they can.
   void settle(long rows);
   std::string why_graphs(const Table& table) const;
+  long table_bytes() const;
   void make_tables();
   Place place(long rows, int ahead = 0) const;
   Place place_of(const Goal& goal, Place at) const;

@@ -63,6 +63,11 @@ template <bool good> __global__ void shared_bounds(const float* x, float* y) {
   __syncthreads();
   y[threadIdx.x] = s[0];
 }
+template <bool good> __global__ void misaligned(const float* x, float* y) {  // 16 bytes at once
+  const float* const at = x + 4 * threadIdx.x + 1;
+  const Four v = good ? Four{at[0], at[1], at[2], at[3]} : *reinterpret_cast<const Four*>(at);
+  y[threadIdx.x] = v.of[0] + v.of[3];
+}
 template <bool good> __global__ void uninitialised(float* y) {
   STEEP_SHARED(s, float[256]);
   if (good || threadIdx.x < 255) s[threadIdx.x] = 1;
@@ -151,6 +156,7 @@ int main(int argc, char** argv) {
          : start(s, g, b, global_bounds<false>, (const float*)p, q, 1000);
   }
   TRY(shared_bounds, one, b, cx, y)
+  TRY(misaligned, one, b, cx, y)
   TRY(uninitialised, one, b, y)
   TRY(divergent, one, b, y)
   TRY(early_return, one, b, y, 50)

@@ -244,6 +244,8 @@ def derived(case):
     with steep.threads(1):
         run = start(case)
         run.trainer._run.settings.build(case.inputs)
+        if np.ndim(run.y) > 1 and "class_weight" in case.program():
+            raise Skip("weights of positions that floats do not hold")
         weights = None if run.weights is None else np.asarray(run.weights, np.float32)
         random = np.random.default_rng([case.seed, 18])
         shapes = run.trainer.gradients(run.X, run.y, weights)[1]
