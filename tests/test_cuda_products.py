@@ -304,23 +304,6 @@ def test_the_spectrum_of_a_network_with_images():
     assert found[0].largest[0] > 0
 
 
-WANTS = {
-    "recurrent": lambda: steep.Sequential(layers.GRU(4), layers.Dense(2)),
-    "attention": lambda: steep.Sequential(layers.MultiHeadAttention(2), layers.Dense(2)),
-}
-
-
-@pytest.mark.parametrize("op", WANTS)
-def test_what_has_no_derivatives_is_refused_by_name(op):
-    X = np.random.default_rng(1).standard_normal((5, 6, 4)).astype(np.float32)
-    made = trainer("cuda", WANTS[op])
-    said = rf'^\w+.*: device="cuda": no kernel for the derivatives of {op}\w* that a product wants'
-    with pytest.raises(ValueError, match=said):
-        made.jvp(
-            X, {name: np.zeros_like(w) for name, w in made.net.build((6, 4)).state_dict().items()}
-        )
-
-
 @emulated
 @pytest.mark.parametrize(
     "settings", [{"order": 1}, {"order": 5}, {"lazy": 0}, {"sms": 1}, {"sms": 132}]

@@ -135,6 +135,10 @@ NETS = {
     "noise": lambda: net(layers.GaussianNoise(0.1), layers.Dense(9, "gelu")),
     "softmax": lambda: net(layers.Dense(20), layers.Softmax(), layers.Dense(7)),
     "gates": lambda: net(layers.Dense(9), layers.PReLU(), layers.Dense(8), layers.Maxout(2)),
+    "glu": lambda: net(layers.Dense(8), layers.GLU()),
+    "gates of positions": lambda: net(layers.Reshape((6, 5)), layers.Dense(6), layers.GLU("gelu"),
+                                      layers.Flatten()),
+    "random slopes": lambda: net(layers.Dense(9), layers.RReLU(0.1, 0.4), layers.Dense(7)),
     "batch norm": lambda: net(layers.Dense(9), layers.BatchNorm(), layers.Tanh()),
     "batch norm of many": lambda: net(layers.Dense(9), layers.BatchNorm(virtual_batch=40)),
     "batch norm, ReLU": lambda: net(layers.Dense(9), layers.BatchNorm(), layers.ReLU()),
@@ -267,25 +271,6 @@ def test_convolutions_go_down_the_same_hill(method):
     )
     assert found[-1] < found[0]
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
-
-
-WANTS = {
-    "recurrent": lambda: net(layers.Reshape((6, 5)), layers.GRU(4)),
-    "glu": lambda: net(layers.Dense(8), layers.GLU()),
-    "rrelu": lambda: net(layers.Dense(8), layers.RReLU()),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("op", WANTS)
-@pytest.mark.parametrize("method", ["newton", "squares"])
-def test_what_has_no_derivatives_is_refused_before_the_first_step(op, method):
-    X = data(40)[0]
-    made = trainer("cuda", WANTS[op], method, loss="mse")
-    name = {"newton": "newton_cg", "squares": "levenberg_marquardt"}[method]
-    said = rf'^\w+.*: device="cuda": no kernel for the derivatives of {op}\w* that {name} wants yet'
-    with pytest.raises(ValueError, match=said):
-        fitted(made, X, values(40), 1)
-    assert made.steps == 0
 
 
 def test_a_loss_that_is_not_finite_is_told():

@@ -24,11 +24,6 @@ long scalars_of(const Program& program) {
   return last + 1;
 }
 
-Program checked(Program program) {
-  TangentPlan::check(program, "a product");
-  return program;
-}
-
 constexpr long kTerms = sizeof(StepRow);
 constexpr long kCursor = kTerms + kMostTerms * static_cast<long>(sizeof(TermRow));
 constexpr long kScalars = kCursor + ceil_div(sizeof(Cursor), sizeof(double)) * sizeof(double);
@@ -37,7 +32,7 @@ constexpr long kScalars = kCursor + ceil_div(sizeof(Cursor), sizeof(double)) * s
 
 CudaDerivatives::CudaDerivatives(Program program, std::shared_ptr<CudaStore> weights,
                                  const Recipe& recipe)
-    : program_(checked(std::move(program))), weights_(std::move(weights)), recipe_(recipe),
+    : program_(std::move(program)), weights_(std::move(weights)), recipe_(recipe),
       scalars_(scalars_of(program_)), samples_(stream_),
       step_(static_cast<std::size_t>(kScalars + scalars_ * static_cast<long>(sizeof(double)))),
       tangent_(program_, weights_, stream_, {}) {}

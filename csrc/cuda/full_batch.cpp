@@ -16,17 +16,11 @@ bool multiplies(const Recipe& recipe) {
   return recipe.method->name == "newton_cg" || forms(recipe);
 }
 
-std::vector<Aim> checked(std::vector<Aim> aims) {
-  const Aim& aim = aims[0];
-  if (multiplies(aim.recipe)) TangentPlan::check(aim.program, aim.recipe.method->name);
-  return repeated(std::move(aims));
-}
-
 }  // namespace
 
 CudaFullBatch::CudaFullBatch(std::vector<Aim> aims, int scalars, std::shared_ptr<CudaStore> weights,
                              Products products)
-    : CudaTraining(checked(std::move(aims)), scalars, std::move(weights), products),
+    : CudaTraining(repeated(std::move(aims)), scalars, std::move(weights), products),
       bytes_(static_cast<std::size_t>(weights_->layout().size) * sizeof(float)), point_(bytes_),
       found_gradient_(bytes_), found_sums_(3 * sizeof(double)),
       kept_(static_cast<std::size_t>(slots_.elements())),

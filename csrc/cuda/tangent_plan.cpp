@@ -5,8 +5,9 @@
 #include <type_traits>
 #include <utility>
 
-#include "base/error.h"
 #include "cuda/kernels/tangent_images.h"
+#include "cuda/kernels/tangent_recurrent.h"
+#include "cuda/kernels/tangent_tables.h"
 #include "cuda/packs.h"
 #include "cuda/places.h"
 #include "plan/conv_sums.h"
@@ -20,27 +21,23 @@ constexpr bool kHasTangent = requires(const A& op, const DualBound& to) { bind(o
 
 Program prepared(Program program, const Layout& weights) {
   for (Tensor& t : program.tensors) t.format = Format::Dual;
+  read_weights_as_stored(program);
   drop_packs(program);
   for (const Op& op : program.ops) {
     const auto* gradient = op.as<ops::ConvGradWeight>();
-    if (gradient == nullptr) continue;
+    if (gradient == nullptr && op.as<ops::SparseMatMulGrad>() == nullptr) continue;
     const Slice& s = weights.slices[op.parameter(0)];
     Tensor& parts = program.tensors[op.out];
     parts.width = s.size;
-    parts.samples =
-        images_per_group(gradient->window, s.columns, gradient->groups, gradient->depthwise);
+    parts.samples = gradient == nullptr ? kAllSamples
+                                        : images_per_group(gradient->window, s.columns,
+                                                           gradient->groups, gradient->depthwise);
   }
   return program;
 }
 
 bool trains(const Program& program, std::size_t parameter) {
   return !program.trains.empty() && program.trains[parameter];
-}
-
-bool is_bound(const GradTerm& t) {
-  const bool form = t.form == GradTerm::Form::Outer || t.form == GradTerm::Form::Sum ||
-                    t.form == GradTerm::Form::SumProduct || t.form == GradTerm::Form::Partial;
-  return form && t.lengths < 0 && !t.x_at.any() && !t.dy_at.any();
 }
 
 // Of samples as they are gathered.
@@ -56,6 +53,15 @@ std::size_t gathered_bytes(const Program& program, long capacity) {
   return static_cast<std::size_t>(gathered_width(program) * capacity) * sizeof(float);
 }
 
+std::size_t room_bytes(const Program& program, long capacity) {
+  long most = 0;
+  const auto look = [&]<class A>(const A& a) {
+    if constexpr (requires { room(a, capacity); }) most = std::max(most, room(a, capacity));
+  };
+  for (const Op& op : program.ops) std::visit(look, op.what);
+  return static_cast<std::size_t>(most) * sizeof(DualNumber);
+}
+
 Launch bound(const Op& op, const DualBound& to) {
   return std::visit(
       [&]<class A>(const A& a) -> Launch {
@@ -65,52 +71,28 @@ Launch bound(const Op& op, const DualBound& to) {
       op.what);
 }
 
-// Ops that have no kernels in dual numbers, and are refused by name; what is in neither list is an oversight.
-using Without =
-    List<ops::ConvPack, ops::Attention, ops::MaskedAttention, ops::AttentionGrad, ops::BatchMatMul,
-         ops::Recurrent, ops::RecurrentPack, ops::RecurrentGrad, ops::RecurrentInputGrad,
-         ops::Embedding, ops::AddTable, ops::StepDropout, ops::RReLU, ops::RReLUGrad, ops::GLU,
-         ops::GLUGrad, ops::SpectralNorm, ops::SpectralVectors, ops::SpectralScale,
-         ops::SpectralShares, ops::SparseProduct, ops::SparseMatMul, ops::SparseMatMulGrad,
-         ops::SparseMatMulFactors, ops::KeptRows, ops::KeepRows, ops::NormalLike, ops::UniformLike,
-         ops::Bernoulli, ops::Reparameterize, ops::ReparameterizeGrad>;
+// Every op has kernels in dual numbers, but what packs weights for others: that is dropped.
+using Packs = List<ops::ConvPack, ops::RecurrentPack>;
 
 template <class A, class... Of> constexpr bool in(List<Of...>) {
   return (std::is_same_v<A, Of> || ...);
 }
-template <class... A> constexpr bool are_known(List<A...>) {
-  return ((in<A>(Without{}) != (kHasTangent<A> || requires { A::kAlias; })) && ...);
+template <class... A> constexpr bool have_kernels(List<A...>) {
+  return ((in<A>(Packs{}) != (kHasTangent<A> || requires { A::kAlias; })) && ...);
 }
-static_assert(are_known(ops::All{}));
+static_assert(have_kernels(ops::All{}));
 
 }  // namespace
 
-void TangentPlan::check(const Program& program, const std::string& method) {
-  for (const Op& op : program.ops) {
-    std::visit(
-        [&]<class A>(const A&) {
-          // What is packed is packed for an op that comes.
-          constexpr bool pack = in<A>(List<ops::ConvPack, ops::RecurrentPack>{});
-          if (kHasTangent<A> || pack || is_alias(op)) return;
-          refuse(op.layer, op.layer.empty() ? "" : ": ", "device=\"cuda\": no kernel for the ",
-                 "derivatives of ", A::kName, " that ", method, " wants yet; use device=\"cpu\"");
-        },
-        op.what);
-  }
-  for (std::size_t p = 0; p < program.terms.size(); ++p) {
-    const auto& terms = program.terms[p];
-    if (!trains(program, p) || std::all_of(terms.begin(), terms.end(), is_bound)) continue;
-    refuse("parameter \"", program.parameters[p].name, "\": device=\"cuda\": no kernel for the ",
-           "derivatives of its gradient that ", method, " wants yet; use device=\"cpu\"");
-  }
-}
-
 long TangentPlan::bytes(const Program& program, const Layout& weights, long capacity) {
   Program all = prepared(program, weights);
-  return Schedule(all, capacity).bytes + static_cast<long>(gathered_bytes(all, capacity));
+  return Schedule(all, capacity).bytes +
+         static_cast<long>(gathered_bytes(all, capacity) + room_bytes(all, capacity));
 }
 
-long TangentPlan::bytes() const { return static_cast<long>(memory_.bytes() + gathered_.bytes()); }
+long TangentPlan::bytes() const {
+  return static_cast<long>(memory_.bytes() + gathered_.bytes() + room_.bytes());
+}
 
 TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, DualNumber* point,
                          const double* factors, const Stream& stream)
@@ -119,6 +101,7 @@ TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, 
   const Schedule schedule(program_, capacity);
   memory_ = Memory(static_cast<std::size_t>(schedule.bytes));
   gathered_ = Memory(gathered_bytes(program_, capacity));
+  room_ = Memory(room_bytes(program_, capacity));
   buffers_ = places<DualNumber>(program_, schedule, memory_, apart_);
   strides_ = schedule.stride;
   order_ = memory_.as<long>(schedule.order);
@@ -141,6 +124,23 @@ const double* TangentPlan::keep(const std::vector<double>& numbers) {
   return numbers_.back().as<double>();
 }
 
+// A matrix is the same for all ops that go by it.
+SparseRows TangentPlan::lay(const SparseRows& a) {
+  if (const auto found = matrices_.find(a.begin); found != matrices_.end()) return found->second;
+  const auto up = [&]<class T>(const T* from, long n) {
+    const auto bytes = static_cast<std::size_t>(n) * sizeof(T);
+    numbers_.emplace_back(bytes);
+    if (n > 0) write(stream_, numbers_.back().data(), from, bytes);
+    return numbers_.back().as<T>();
+  };
+  SparseRows there{a.rows, a.columns};
+  const long entries = a.begin[a.rows];
+  there.begin = up(a.begin, a.rows + 1);
+  there.column = up(a.column, entries);
+  there.value = up(a.value, entries);
+  return matrices_.emplace(a.begin, there).first->second;
+}
+
 void TangentPlan::bind(const Op& op) {
   DualBound to;
   for (const int x : op.in) to.in.push_back(view(x));
@@ -160,10 +160,12 @@ void TangentPlan::bind(const Op& op) {
   to.feed = &feed_;
   to.probe = &probe_;
   to.factors = factors_;
+  to.room = room_.as<DualNumber>();
   const bool reads = op.as<ops::Input>() != nullptr;
   to.deals = reads && !std::exchange(dealt_, true);
   to.gathered = {gathered_.as<float>(), gathered_width(program_), to.out.columns};
   to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
+  to.lay = [this](const SparseRows& a) { return lay(a); };
   calls_.push_back({bound(op, to), reads});
 }
 
@@ -174,13 +176,29 @@ void TangentPlan::bind_terms(const Layout& weights, int parameter) {
     const Duals x = view(t.x);
     Duals dy = view(t.dy);
     if (t.second_half) dy.data += dy.columns / 2;
+    const auto small = [](long n) { return static_cast<int>(n); };
+    const int inputs = small(s.narrow ? s.columns : s.rows);
+    const int outputs = small(s.narrow ? s.rows : s.columns);
     if (t.form == GradTerm::Form::Outer) {
-      const DualFactor w{nullptr, s.panels(), s.narrow, false, static_cast<int>(t.positions)};
-      terms_.push_back([=, at = s.offset](const Place& p, DualNumber* g) {
-        DualFactor dw = w;
-        dw.data = g + at;
-        matmul_grad_weight(p, x, dy, dw, add);
+      const auto sown = [&](Duals of, const Stride& by, int width) {
+        const long each = by.each > 0 ? by.each : of.columns / t.positions;
+        of.data += by.first;
+        return DualSown{of, small(each), width};
+      };
+      terms_.push_back([=, left = sown(x, t.x_at, inputs), right = sown(dy, t.dy_at, outputs),
+                        lengths = view(t.lengths), positions = small(t.positions),
+                        panels = s.panels(), narrow = s.narrow,
+                        at = s.offset](const Place& p, DualNumber* g) {
+        positions_grad_weight(p, left, right, positions, lengths, {g + at, panels, narrow}, add);
       });
+    } else if (t.form == GradTerm::Form::Scatter) {
+      const DualTable table{nullptr, s.panels(), s.narrow, inputs, outputs, small(t.positions)};
+      terms_.push_back(
+          [=, at = s.offset, skipped = small(t.skipped)](const Place& p, DualNumber* g) {
+            DualTable dw = table;
+            dw.data = g + at;
+            x.data ? scatter_rows(p, dw, skipped, x, dy, add) : sum_tables(p, dw, dy, add);
+          });
     } else if (t.form == GradTerm::Form::Partial) {
       const long samples = program_.tensors[t.dy].samples;
       terms_.push_back([=, panels = s.panels(), at = s.offset](const Place& p, DualNumber* g) {
@@ -188,7 +206,8 @@ void TangentPlan::bind_terms(const Layout& weights, int parameter) {
         add_parts(p, dy, static_cast<int>(parts), {g + at, panels}, add);
       });
     } else {
-      dy.columns = static_cast<int>(s.narrow ? s.rows : s.columns);
+      dy.data += t.dy_at.first;
+      dy.columns = outputs;
       const Duals by = t.form == GradTerm::Form::SumProduct ? x : Duals{};
       terms_.push_back([=, at = s.offset](const Place& p, DualNumber* g) {
         column_sums(p, dy, by, g + at, add);

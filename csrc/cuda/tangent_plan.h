@@ -1,7 +1,7 @@
 // A plan in dual numbers: the ops of a Program bound to device memory and launches whose gradient has a derivative
 // along a direction. It says what is enqueued, never when or how often.
 #pragma once
-#include <string>
+#include <map>
 #include <vector>
 
 #include "cuda/ops/tangent.h"
@@ -18,8 +18,6 @@ class TangentPlan {
   TangentPlan(Program program, const Layout& weights, long capacity, DualNumber* point,
               const double* factors, const Stream& stream);
   TangentPlan(TangentPlan&&) = delete;  // launches point into it
-  // Refuses ops that have no kernel here, by the layer's name.
-  static void check(const Program& program, const std::string& method);
   static long bytes(const Program& program, const Layout& weights, long capacity);
 
   long capacity() const { return capacity_; }
@@ -39,6 +37,7 @@ class TangentPlan {
   void bind(const Op& op);
   void bind_terms(const Layout& weights, int parameter);
   const double* keep(const std::vector<double>& numbers);
+  SparseRows lay(const SparseRows& a);
 
   Program program_;
   const Layout& weights_;
@@ -46,10 +45,11 @@ class TangentPlan {
   DualNumber* const point_;
   const double* const factors_;
   const Stream& stream_;
-  Memory memory_, gathered_;
-  std::vector<Memory> apart_;         // tensors that do not lie there, see places.h
-  std::vector<Memory> numbers_;       // that kernels read
-  std::vector<DualNumber*> buffers_;  // by tensor
+  Memory memory_, gathered_, room_;                // room_: of one op after the other
+  std::vector<Memory> apart_;                      // tensors that do not lie there, see places.h
+  std::vector<Memory> numbers_;                    // that kernels read
+  std::map<const int64_t*, SparseRows> matrices_;  // in numbers_, by where they lie on the host
+  std::vector<DualNumber*> buffers_;               // by tensor
   std::vector<long> strides_;
   Feed feed_;
   long* order_ = nullptr;

@@ -69,9 +69,6 @@ void matmul(const Place& at, const Duals& x, const DualFactor& w, const DualNumb
 // dx (+)= dz W^T
 void matmul_grad(const Place& at, const Duals& dz, const DualFactor& w, bool accumulate,
                  const Duals& dx);
-// dw (+)= x^T dz, as the weight is stored
-void matmul_grad_weight(const Place& at, const Duals& x, const Duals& dz, const DualFactor& dw,
-                        bool accumulate);
 // out(c) (+)= sum of x(r, c), or of x(r, c)*y(r, c)
 void column_sums(const Place& at, const Duals& x, const Duals& y, DualNumber* out, bool accumulate);
 
@@ -127,6 +124,34 @@ void prelu_shares(const Place& at, const Duals& dy, const Duals& x, const Duals&
 void maxout(const Place& at, int pieces, const Duals& x, const Duals& y);
 void maxout_grad(const Place& at, int pieces, const Duals& dy, const Duals& x, const Duals& y,
                  const Duals& dx, bool accumulate);
+
+// a * f(b) of halves of the last axis
+void glu(const Place& at, int f, double alpha, int channels, const Duals& x, const Duals& y);
+void glu_grad(const Place& at, int f, double alpha, int channels, const Duals& dy, const Duals& x,
+              const Duals& dx, bool accumulate);
+
+// ---- What is drawn ----
+
+// dy where x is positive, else slope*dy, of a slope that is drawn
+void random_slopes(const Place& at, const Drawn& drawn, double lower, double range, const Duals& dy,
+                   const Duals& x, const Duals& out, bool accumulate);
+void normal(const Place& at, const Drawn& drawn, const Duals& out);
+void uniform(const Place& at, const Drawn& drawn, double low, double high, const Duals& out);
+void bernoulli(const Place& at, const Drawn& drawn, const Duals& p, const Duals& out);
+void sample(const Place& at, const Drawn& drawn, const Duals& mean, const Duals& log_variance,
+            const Duals& out);
+void sample_grad(const Place& at, const Drawn& drawn, const Duals& dz, const Duals& log_variance,
+                 const Duals& out, bool accumulate);
+void step_dropout(const Place& at, const Drawn& drawn, double rate, int positions, const Duals& x,
+                  const Duals& y, bool accumulate);
+void fill(const Place& at, double value, const Duals& out);
+// Rows that the step before left; none where an epoch begins that restarts.
+struct DualStates {
+  const DualNumber* data;
+  int width, rows;
+  bool restarts;
+};
+void kept_rows(const Place& at, const DualStates& from, const Duals& y);
 
 // ---- Along rows ----
 

@@ -2,8 +2,8 @@
 // by rows. The formulas of activations live in activations/.
 #include "cuda/kernels/tangent.cuh"
 // The line above comes first.
-#include "activations/list.h"
 #include "base/elements.h"
+#include "cuda/kernels/tangent_values.cuh"
 
 namespace steep::cuda {
 
@@ -25,21 +25,6 @@ template <class F> struct OfThree {
   F f;
   STEEP_HD Dual operator()(int r, int c) const {
     return f(get(a, r, c), get(b, r, c), get(d, r, c));
-  }
-};
-
-// The derivative of f is what f says it is, at kinks, too.
-template <class F> struct Value {
-  double alpha;
-  STEEP_HD Dual operator()(Dual x) const {
-    const double y = F::template value<double>(x.v, alpha);
-    return {y, F::template grad<double>(x.d, F::kReadsInput ? x.v : y, alpha)};
-  }
-};
-template <class F> struct Grad {
-  double alpha;
-  STEEP_HD Dual operator()(Dual dy, Dual stored) const {
-    return F::template grad<Dual>(dy, stored, alpha);
   }
 };
 

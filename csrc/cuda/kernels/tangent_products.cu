@@ -1,6 +1,8 @@
 // Matrix products in dual numbers, each element summed by one thread over k in ascending order, or of few outputs by
 // half a warp, as the CPU does; sums over the rows of a batch.
 #include "cuda/kernels/tangent_tiles.cuh"
+// The line above comes first.
+#include "cuda/kernels/tangent_recurrent.h"
 
 namespace steep::cuda {
 
@@ -30,6 +32,17 @@ struct Down {  // (m, k) is x(k, m)
   static constexpr bool kFastK = false;
   Lines x;
   STEEP_HD Dual operator()(int m, int k) const { return get(x.at(k, m)); }
+};
+// The same of positions that a row has, as many as it says; the others are terms of -0, which change no sum.
+template <bool kLeft> struct DownCounted {
+  static constexpr bool kFastK = false;
+  Lines x;
+  Duals lengths;
+  STEEP_HD Dual operator()(int m, int k) const {
+    const Divisor::Parts of = x.by_positions.of(k);
+    if (of.rest + 1 <= get(lengths, of.quotient, 0).v) return get(x.at(k, m));
+    return kLeft ? Dual(-0.0, -0.0) : Dual(0);
+  }
 };
 template <bool kTurned> struct InPanels {  // (n, k) is w(k, n), or w(n, k)
   static constexpr bool kFastK = kTurned;
@@ -159,12 +172,19 @@ void matmul_grad(const Place& at, const Duals& dz, const DualFactor& w, bool acc
 }
 
 // Rows of a weight that is stored as W^T come from dz.
-void matmul_grad_weight(const Place& at, const Duals& x, const Duals& dz, const DualFactor& dw,
-                        bool accumulate) {
-  const Lines in = lines(x, dw.positions), out = lines(dz, dw.positions);
-  const Lines &left = dw.narrow ? out : in, &right = dw.narrow ? in : out;
-  multiply(at, left.width, right.width, at.rows * dw.positions, Down{left}, Down{right},
-           IntoPanels{dw.data, dw.panels, accumulate});
+void positions_grad_weight(const Place& at, const DualSown& x, const DualSown& dz, int positions,
+                           const Duals& lengths, const DualFactor& dw, bool accumulate) {
+  const DualSown &left = dw.narrow ? dz : x, &right = dw.narrow ? x : dz;
+  const auto rows = [&](const DualSown& s) {
+    return Lines{s.of.data, s.of.ld, s.each, Divisor(positions)};
+  };
+  const IntoPanels to{dw.data, dw.panels, accumulate};
+  const int m = left.width, n = right.width, depth = at.rows * positions;
+  if (lengths.data) {
+    return multiply(at, m, n, depth, DownCounted<true>{rows(left), lengths},
+                    DownCounted<false>{rows(right), lengths}, to);
+  }
+  multiply(at, m, n, depth, Down{rows(left)}, Down{rows(right)}, to);
 }
 
 void column_sums(const Place& at, const Duals& x, const Duals& y, DualNumber* out,

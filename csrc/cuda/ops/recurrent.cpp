@@ -1,6 +1,6 @@
 // Recurrent layers: what of W, U and records their kernels read, and the room they want. Weights are read as they
 // are stored but for U^T, which the way back reads in panels.
-#include "cuda/kernels/recurrent.h"
+#include "cuda/ops/recurrent.h"
 
 #include <cmath>
 #include <map>
@@ -24,7 +24,8 @@ Unit unit_of(ops::Cell cell) {
 
 int small(long n) { return static_cast<int>(n); }
 
-// Where no records are kept, the gates of x lie behind each other.
+}  // namespace
+
 Steps steps_of(const ops::Recurrence& op, bool keeps) {
   const long n = op.units;
   Steps s{};
@@ -46,6 +47,9 @@ Steps steps_of(const ops::Recurrence& op, bool keeps) {
   s.drawn.stream = op.stream;
   return s;
 }
+
+namespace {
+
 Steps drawn(Steps s, const Feed* feed) {
   s.drawn.seed = feed->seed;
   return s;

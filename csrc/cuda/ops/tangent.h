@@ -35,8 +35,10 @@ struct DualBound {
   bool deals = false;               // the first input: it writes down which samples a batch has
   View gathered;                    // room for samples as they are, of an input
   const double* factors = nullptr;  // of each term's loss of a sample in the gradient
+  DualNumber* room = nullptr;       // as much as room() says; other ops use it, too
   // Numbers that kernels read, in device memory as long as the plan lives.
   std::function<const double*(const std::vector<double>&)> keep;
+  std::function<SparseRows(const SparseRows&)> lay;  // the same of a matrix
 };
 
 Launch bind(const ops::Input& op, const DualBound& to);
@@ -106,5 +108,48 @@ Launch bind(const ops::FeatureMoments& op, const DualBound& to);
 Launch bind(const ops::FeatureNorm& op, const DualBound& to);
 Launch bind(const ops::FeatureNormSums& op, const DualBound& to);
 Launch bind(const ops::FeatureNormGrad& op, const DualBound& to);
+
+Launch bind(const ops::GLU& op, const DualBound& to);
+Launch bind(const ops::GLUGrad& op, const DualBound& to);
+Launch bind(const ops::RReLU& op, const DualBound& to);
+Launch bind(const ops::RReLUGrad& op, const DualBound& to);
+Launch bind(const ops::StepDropout& op, const DualBound& to);
+Launch bind(const ops::NormalLike& op, const DualBound& to);
+Launch bind(const ops::UniformLike& op, const DualBound& to);
+Launch bind(const ops::Bernoulli& op, const DualBound& to);
+Launch bind(const ops::Reparameterize& op, const DualBound& to);
+Launch bind(const ops::ReparameterizeGrad& op, const DualBound& to);
+Launch bind(const ops::KeptRows& op, const DualBound& to);
+Launch bind(const ops::KeepRows& op, const DualBound& to);
+
+Launch bind(const ops::Embedding& op, const DualBound& to);
+Launch bind(const ops::AddTable& op, const DualBound& to);
+Launch bind(const ops::BatchMatMul& op, const DualBound& to);
+
+Launch bind(const ops::Attention& op, const DualBound& to);
+Launch bind(const ops::MaskedAttention& op, const DualBound& to);
+Launch bind(const ops::AttentionGrad& op, const DualBound& to);
+
+Launch bind(const ops::Recurrent& op, const DualBound& to);
+Launch bind(const ops::RecurrentGrad& op, const DualBound& to);
+Launch bind(const ops::RecurrentInputGrad& op, const DualBound& to);
+// Drops what is packed for recurrent layers: kernels here take the weights themselves.
+void read_weights_as_stored(Program& program);
+
+Launch bind(const ops::SparseProduct& op, const DualBound& to);
+Launch bind(const ops::SparseMatMul& op, const DualBound& to);
+Launch bind(const ops::SparseMatMulGrad& op, const DualBound& to);
+Launch bind(const ops::SparseMatMulFactors& op, const DualBound& to);
+Launch bind(const ops::SpectralVectors& op, const DualBound& to);
+Launch bind(const ops::SpectralNorm& op, const DualBound& to);
+Launch bind(const ops::SpectralScale& op, const DualBound& to);
+Launch bind(const ops::SpectralShares& op, const DualBound& to);
+
+// How many numbers ops want besides their tensors, for so many rows.
+long room(const ops::Attention& op, long rows);
+long room(const ops::MaskedAttention& op, long rows);
+long room(const ops::AttentionGrad& op, long rows);
+long room(const ops::Recurrent& op, long rows);
+long room(const ops::RecurrentGrad& op, long rows);
 
 }  // namespace steep::cuda
