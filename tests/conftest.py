@@ -1,6 +1,7 @@
-"""Fixtures that several test files use: small data that can be learned, and thread counts."""
+"""Fixtures that several test files use, and how the suite runs in several processes."""
 
 import gc
+import os
 import signal
 
 import numpy as np
@@ -10,6 +11,19 @@ import steep
 # A shell's background jobs ignore Ctrl-C, and so would the tests that send it, for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """Give `-n auto` the processors that quotas leave; beyond eight, all wait for one long file."""
+    cpus = steep.info()["cpus"]
+    return min(cpus, 8) if cpus > 1 else 0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes():
+    """Threads of others must not spin where those of another process have work."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_collection_finish():

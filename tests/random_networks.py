@@ -23,11 +23,11 @@ def case(seed):
         if sum(1 for _ in each(drawn.body, drawn.shared)) <= PER_CASE:
             drawn = by_lengths(drawn, np.random.default_rng([seed, attempt, 3]))
             drawn = by_states(drawn, np.random.default_rng([seed, attempt, 2]))
-            return _moved(by_method(drawn, np.random.default_rng([seed, attempt, 1])))
+            return moved(by_method(drawn, np.random.default_rng([seed, attempt, 1])))
     raise AssertionError(f"seed {seed}: no case of at most {PER_CASE} layers in 100 attempts")
 
 
-def _moved(case):
+def moved(case):
     """Return a case whose sparse table its rule can move by rows; else the table is not sparse."""
     table = case.body[0]
     if not isinstance(table, Call) or table.kind != "Embedding" or not table.get("sparse"):

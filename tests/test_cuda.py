@@ -156,13 +156,10 @@ def test_a_loss_that_overflows_is_no_layer_of_the_way_back():
     assert found[0][2] == "loss"
 
 
-def test_float64_and_second_derivatives_are_refused():
+def test_float64_is_refused():
     X, y = data()
     with pytest.raises(ValueError, match="float32"):
         trained("cuda", X, y, precision="float64")
-    trainer, _ = trained("cuda", X, y, 1)
-    with pytest.raises(ValueError, match="second derivatives"):
-        trainer.hvp(X, y, trainer.net.state_dict())
 
 
 def frozen():
@@ -373,7 +370,7 @@ def test_out_of_memory_names_bytes_and_leaves_the_network_usable():
     with emulating(limit=counted("bytes") + (1 << 20)):
         trainer = steep.Trainer(made, "cross_entropy", "adam", device="cuda")
         big = np.zeros((40000, 30), np.float32)
-        with pytest.raises(RuntimeError, match=r"MiB wanted, \S+ MiB of \S+ MiB free"):
+        with pytest.raises(RuntimeError, match=r"MiB wanted, \S+ [KM]iB of \S+ MiB free"):
             trainer.fit(big, np.zeros(40000, int), epochs=1, batch_size=40000, progress=False)
     same(made.predict(X), wanted)
     trainer.fit(X, y, epochs=1, progress=False)

@@ -11,14 +11,13 @@ import devices
 import numpy as np
 import pytest
 import steep
-from devices import data, left, net, same, told
+from devices import data, net, same, told
 from emulation import EMULATED, counted, emulating
+from full_batches import BOTH, ON, Trainings
 from steep import layers, losses, optimizers
 
 pytestmark = devices.NEEDED
 emulated = pytest.mark.skipif(not EMULATED, reason="needs the emulation")
-BOTH = ("cpu", "cuda")
-ON = {"tol": 0.0, "change": 0.0}  # it goes on
 METHODS = {
     "lbfgs": optimizers.LBFGS(**ON),
     "lbfgs of two": optimizers.LBFGS(0.7, history=2, c2=0.5, **ON),
@@ -52,24 +51,8 @@ NETS = {
 }
 
 
-def trainer(device, made=plain, method="lbfgs", loss="cross_entropy", **options):
-    method = METHODS.get(method, method)
-    return steep.Trainer(made(), loss, method, device=device, seed=3, **options)
-
-
-def fitted(trained, X, y, epochs=5, **fit):
-    return left(trained, trained.fit(X, y, epochs=epochs, progress=False, **fit))
-
-
-def both(X, y, epochs=5, fit=None, **options):
-    """Expect the same bytes of both devices, in training, gradients, outputs and sums."""
-    found = []
-    for device in BOTH:
-        made = trainer(device, **options)
-        trained = fitted(made, X, y, epochs, **(fit or {}))
-        found.append((trained, made.net.predict(X), made.evaluate(X, y), made.gradients(X, y)))
-    same(found[1], found[0])
-    return found[0]
+HERE = Trainings(plain, METHODS, "lbfgs", epochs=5)
+trainer, fitted, both = HERE.trainer, HERE.fitted, HERE.both
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -84,7 +67,7 @@ def test_every_method(method, l2):
 def test_networks_of_every_kind(made, method):
     """Draws are those of the step, statistics follow the points that were taken."""
     X, y = data()
-    (weights, *_), *_ = both(X, y, method=method, made=NETS[made])
+    weights, *_ = both(X, y, method=method, made=NETS[made])
     assert all(np.isfinite(w).all() for w in weights.values())
 
 
@@ -149,7 +132,7 @@ def test_it_settles_at_the_same_step():
     random = np.random.default_rng(5)
     X = random.standard_normal((60, 4)).astype(np.float32)
     y = X @ random.standard_normal((4, 5)).astype(np.float32)
-    (_, _, progress, *_), *_ = both(X, y, 200, loss="mse", method=optimizers.LBFGS(), made=net)
+    _, _, progress, *_ = both(X, y, 200, loss="mse", method=optimizers.LBFGS(), made=net)
     assert progress["steps"] < 100
 
 

@@ -88,6 +88,54 @@ class Drawn(layers.Layer):
         return x * ops.bernoulli(chance, sample=True) + noise
 
 
+BITS = (np.random.default_rng(5).random((70, 17)) > 0.6).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"persistent": True, "k": 2, "hidden": 33}, {"visible": "gaussian", "lr": 1e-2}]
+)
+def test_boltzmann_machines(options):
+    found = []
+    for device in BOTH:
+        made = steep.RBM(**{"hidden": 9, **options}, seed=2, device=device)
+        history = made.fit(BITS, epochs=3, batch_size=16, progress=False)
+        assert made.net.device == device
+        found.append((left(made.trainer, history), made.transform(BITS), made.sample(3, steps=9)))
+    same(*found)
+
+
+def test_machines_on_top_of_each_other():
+    made = [steep.DBN([17, 9, 4], device=device).fit(BITS, progress=False) for device in BOTH]
+    same(*(each.transform(BITS) for each in made))
+    same(*(each.network(3).predict(BITS) for each in made))
+
+
+def generators():
+    """What makes samples and has files of its own: makers by device."""
+    two = lambda *units: steep.Sequential(*map(layers.Dense, units))  # noqa: E731
+    return {
+        "rbm": lambda device: steep.RBM(9, seed=1, device=device),
+        "gan": lambda device: steep.GAN(two(9, 17), two(9, 1), latent=4, seed=1, device=device),
+        "vae": lambda device: steep.VAE(two(9, 8), two(9, 17), latent=4, seed=1, device=device),
+    }
+
+
+@pytest.mark.parametrize("first", BOTH)
+@pytest.mark.parametrize("name", generators())
+def test_files_of_generators_cross_devices(name, first, tmp_path):
+    """They go on where the one that loads computes, which need not have the device of the file."""
+    make, second = generators()[name], BOTH[1 - BOTH.index(first)]
+    whole, half, other = make("cpu"), make(first), make(second)
+    half.fit(BITS, epochs=2, batch_size=16, progress=False)
+    half.save(tmp_path / "half")
+    other.load(tmp_path / "half")
+    assert other.net.device == other.trainer.device == second
+    other.fit(BITS, epochs=2, batch_size=16, progress=False)
+    for _ in range(2):
+        whole.fit(BITS, epochs=2, batch_size=16, progress=False)
+    same(left(other.trainer, other.trainer.history), left(whole.trainer, whole.trainer.history))
+
+
 def test_what_is_drawn_in_training_and_in_predictions():
     X, y = data(90)
     found = []

@@ -118,3 +118,13 @@ def test_another_byte_breaks_the_laws(monkeypatch):
     for law in (on_cuda.resident, on_cuda.streamed, on_cuda.second_order):
         with pytest.raises(playing.Broken, match="not the same bytes: losses of steps"):
             law(random_networks.case(8000))
+
+
+def test_another_byte_of_a_product_breaks_the_law(monkeypatch):
+    def one_off(case, right=on_cuda.derived):
+        found = right(case)
+        return {**found, "jvp of outputs": b"!"} if case.option("device") else found
+
+    monkeypatch.setattr(on_cuda, "derived", one_off)
+    with pytest.raises(playing.Broken, match="not the same bytes: jvp of outputs"):
+        on_cuda.products(random_networks.case(8000))

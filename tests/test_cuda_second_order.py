@@ -10,21 +10,18 @@ import devices
 import numpy as np
 import pytest
 import steep
-from devices import data, left, net, same, told
+from devices import data, net, same, told
 from emulation import EMULATED, counted, emulating
+from full_batches import BOTH, ON, Trainings
 from steep import _core, layers, losses, ops, optimizers
 
 pytestmark = devices.NEEDED
 emulated = pytest.mark.skipif(not EMULATED, reason="needs the emulation")
-BOTH = ("cpu", "cuda")
-ON = {"tol": 0.0, "change": 0.0}  # it goes on
-NEWTON = optimizers.NewtonCG(**ON)
-SQUARES = optimizers.LevenbergMarquardt(**ON)
 METHODS = {
-    "newton": NEWTON,
+    "newton": optimizers.NewtonCG(**ON),
     "newton, shorter": optimizers.NewtonCG(0.7, c2=0.5, **ON),
     "newton uphill": optimizers.NewtonCG(maximize=True, **ON),
-    "squares": SQUARES,
+    "squares": optimizers.LevenbergMarquardt(**ON),
     "squares, damped": optimizers.LevenbergMarquardt(0.8, damping=0.3, **ON),
 }
 
@@ -33,23 +30,8 @@ def small():
     return net(layers.Dense(7, "tanh"))
 
 
-def trainer(device, made=small, method=NEWTON, loss="cross_entropy", **options):
-    method = METHODS.get(method, method) if isinstance(method, str) else method
-    return steep.Trainer(made(), loss, method, device=device, seed=3, **options)
-
-
-def fitted(trained, X, y, epochs=3, **fit):
-    return left(trained, trained.fit(X, y, epochs=epochs, progress=False, **fit))
-
-
-def both(X, y, epochs=3, fit=None, **options):
-    """Expect the same bytes of both devices; return what the training left."""
-    found = []
-    for device in BOTH:
-        made = trainer(device, **options)
-        found.append((fitted(made, X, y, epochs, **(fit or {})), made.net.predict(X)))
-    same(found[1], found[0])
-    return found[0][0]
+HERE = Trainings(small, METHODS, "newton", epochs=3)
+trainer, fitted, both = HERE.trainer, HERE.fitted, HERE.both
 
 
 def values(samples=60, columns=5, seed=1):
@@ -163,6 +145,10 @@ NETS = {
                              layers.Softmax(), layers.LayerNorm(), layers.Flatten()),
     "norms of positions": lambda: net(layers.Reshape((6, 5)), layers.Dense(4),
                                       layers.BatchNorm(), layers.GroupNorm(2), layers.Flatten()),
+    "windows": lambda: net(layers.Reshape((3, 5, 2)), layers.Dense(2, "tanh"), layers.ZeroPad2D(1),
+                           layers.MaxPool2D(3, 2, padding=1), layers.LocalResponseNorm(3),
+                           layers.UpSample2D(2), layers.BatchNorm(), layers.ReLU(),
+                           layers.AvgPool2D(3, 2), layers.Flatten()),
     "residual": lambda: net(layers.Dense(8), layers.Residual(layers.Dense(8, "tanh"))),
     "scales": lambda: net(layers.Rescale(0.5, 0.1), layers.FeatureScale(), layers.Dense(6, "elu")),
 }  # fmt: skip
@@ -267,8 +253,23 @@ def test_tensor_cores_go_down_the_same_hill(precision):
     assert found[-1] < 0.8 * found[0]
 
 
+@pytest.mark.parametrize("method", ["newton", "squares"])
+def test_convolutions_go_down_the_same_hill(method):
+    """Gradients are other sums of floats; of products by themselves bytes are the same."""
+    X = np.random.default_rng(2).standard_normal((30, 6, 6, 2)).astype(np.float32)
+    made = lambda: net(  # noqa: E731
+        layers.Conv2D(4, 3, activation="tanh"), layers.MaxPool2D(2),
+        layers.Conv2D(4, 2, groups=2), layers.Conv2DTranspose(3, 2, 2), layers.GlobalAvgPool2D(),
+    )  # fmt: skip
+    found, wanted = (
+        fitted(trainer(device, made, method, "mse"), X, values(30), 3)[-1]
+        for device in ("cuda", "cpu")
+    )
+    assert found[-1] < found[0]
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+
+
 WANTS = {
-    "conv2d": lambda: net(layers.Reshape((5, 6, 1)), layers.Conv2D(2, 3), layers.Flatten()),
     "recurrent": lambda: net(layers.Reshape((6, 5)), layers.GRU(4)),
     "glu": lambda: net(layers.Dense(8), layers.GLU()),
     "rrelu": lambda: net(layers.Dense(8), layers.RReLU()),

@@ -132,6 +132,25 @@ def test_a_direction_may_leave_parameters_out():
     assert not any(a.any() for a in trainer.hvp(X, y, {}).values())
 
 
+def test_products_of_several_outputs():
+    """Outputs may be wider than the first."""
+    start = steep.Input(3)
+    x = layers.Dense(4, "tanh")(start)
+    heads = {"a": layers.Dense(1)(x), "b": layers.Dense(400)(x)}
+    trainer = steep.Trainer(
+        steep.Model(start, heads).build((3,), seed=1),
+        {"a": "mse", "b": "mse"},
+        "sgd",
+        precision="float64",
+    )
+    X, _ = batch()
+    y = {name: batch(outputs=n)[1] for name, n in (("a", 1), ("b", 400))}
+    v = direction(trainer, X, y)
+    wanted = difference(trainer, X, y, v)
+    for name, found in trainer.hvp(X, y, v).items():
+        np.testing.assert_allclose(found, wanted[name], rtol=1e-6, atol=1e-8, err_msg=name)
+
+
 @pytest.mark.parametrize("threads", [2, 3])
 def test_any_number_of_threads_gives_the_same_bytes(threads):
     X, y = batch(3000, 40, 7)

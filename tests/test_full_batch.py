@@ -3,6 +3,8 @@
 That they resume, look and thread as rules do are laws on random networks.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import steep
@@ -155,6 +157,63 @@ def test_directions_of_newton_stop_before_negative_curvature():
         np.testing.assert_allclose(new, w + step * d, rtol=0, atol=1e-7 * np.abs(step * d).max())
         w = new
     assert stopped
+
+
+def seen(first, X, epochs, **fit):
+    """Return what a network sees of X behind its first layers, in each epoch: SGD writes it down.
+
+    Of one layer of zeros whose targets are a unit for each sample, the gradient is the samples.
+    """
+    count = len(X)
+    net = steep.Sequential(*first(), layers.Flatten(), layers.Dense(count, use_bias=False))
+    net.build(X.shape[1:])
+    sgd = optimizers.SGD(count**2 / 2)
+    trained = steep.Trainer(net, "mse", sgd, seed=7, precision="float64")
+    whole = {"batch_size": count, "shuffle": False}  # a mask is that of a row of the batch
+    found = []
+    for _ in range(epochs):
+        net.load_state_dict({name: np.zeros_like(w) for name, w in net.state_dict().items()})
+        trained.fit(X, np.eye(count), epochs=1, progress=False, **whole, **fit)
+        (weight,) = net.state_dict().values()
+        found.append(weight.T)
+    return found
+
+
+CHANGING = {
+    "masks": (lambda: [layers.Dropout(0.3, redraw="epoch")], {}),
+    "images": (lambda: [], {"augment": steep.data.Augment(flip=True, shift=1)}),
+}
+
+
+@pytest.mark.parametrize("what", CHANGING)
+def test_products_of_newton_see_what_the_epoch_sees(what):
+    """Masks and changed images are those of the epoch in second derivatives, too."""
+    first, fit = CHANGING[what]
+    random = np.random.default_rng(1)
+    X, (_, y) = random.standard_normal((40, 3, 2, 1)), batch()
+    shown = seen(first, X, 5, **fit)
+    assert all(np.abs(a - b).max() > 0.1 for a, b in pairwise(shown))
+    body = lambda: [layers.Flatten(), layers.Dense(4, "tanh"), layers.Dense(2)]  # noqa: E731
+    net, plain = steep.Sequential(*first(), *body()), steep.Sequential(*body()[1:])
+    net.build(X.shape[1:], seed=4)
+    plain.build((6,), seed=4)
+    method = optimizers.NewtonCG(tol=0, change=0)
+    trained = steep.Trainer(net, "mse", method, seed=7, precision="float64")
+    judge = steep.Trainer(plain, "mse", "sgd", precision="float64")
+    w, bent = flat(net), 0
+    for now in shown:
+        f, _ = objective(judge, now, y)
+        g = f(w)[1]
+        d = newton_direction(matrix(judge, now, y, "hvp"), g)
+        stale = newton_direction(matrix(judge, shown[0], y, "hvp"), g)
+        trained.fit(X, y, epochs=1, progress=False, **fit)
+        new = flat(net)
+        step = (new - w) @ d / (d @ d)
+        assert step > 0
+        np.testing.assert_allclose(new, w + step * d, rtol=0, atol=1e-7 * np.abs(step * d).max())
+        bent += np.linalg.norm(d - stale) > 1e-2 * np.linalg.norm(d)
+        w = new
+    assert bent >= 2, "the products of the first epoch would have led elsewhere"
 
 
 @pytest.mark.parametrize("method", METHODS)

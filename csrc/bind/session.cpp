@@ -196,7 +196,7 @@ class PySession {
     return {loss, named};
   }
 
-  // The outputs' derivative along the direction, (samples, width), where there is one; and the product
+  // Of outputs their derivative along the direction, (samples, width), where there is one; and the product
   // with it, or of outputs with `back` (samples, width), by parameter: all in float64.
   py::tuple derive(const std::vector<Given>& inputs,
                    const std::optional<std::vector<Given>>& targets, const Weights& weights,
@@ -230,7 +230,8 @@ class PySession {
     }
     const Shape rows{held.data.samples, graph.tensor(graph.outputs()[0]).width};
     Arrays outputs{Format::Float64};
-    if (!along.empty()) {
+    const bool shown = wanted.kind == Derivative::kOutputs && !along.empty();
+    if (shown) {
       outputs.add(rows);
       wanted.outputs = static_cast<double*>(outputs.data[0]);
     }
@@ -248,7 +249,7 @@ class PySession {
     for (std::size_t i = 0; i < out.arrays.size(); ++i) {
       if (wanted.gradients[i]) named[py::str(graph.parameters()[i].name)] = out.arrays[i];
     }
-    return py::make_tuple(along.empty() ? py::object(py::none()) : outputs.arrays[0], named);
+    return py::make_tuple(shown ? outputs.arrays[0] : py::object(py::none()), named);
   }
 
   py::list evaluate(const std::vector<Given>& inputs, const std::vector<Given>& targets,

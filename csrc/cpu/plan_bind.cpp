@@ -157,8 +157,8 @@ template <class T> void Plan<T>::prepare() {
     if (const auto* grad = op.as<ops::ConvGradWeight>()) {
       Tensor& out = program_.tensors[op.out];
       out.width = weights_->layout().slices[op.parameter(0)].size;
-      const long alone = one_pixel(grad->window) ? kImagesPerProduct : kImagesPerPanel;
-      out.samples = of ? conv_of(*of, op.parameter(0)).images_per_group() : alone;
+      out.samples = of ? conv_of(*of, op.parameter(0)).images_per_group()
+                       : images_per_group(grad->window, grad->window.channels, 1, true);
     }
   }
   cost_per_row_ = flops_per_row(program_);

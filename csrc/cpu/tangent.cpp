@@ -112,7 +112,7 @@ void CpuTangent::derive(const Batcher& data, long step, const double* scalars,
                             : wanted.kind == Derivative::kGaussNewton ? Probe::kCurvature
                                                                       : Probe::kLoss,
                     .back = wanted.back,
-                    .outputs = wanted.outputs};
+                    .outputs = outputs ? wanted.outputs : nullptr};
   run(data, {0, 0, step}, scalars, probe, outputs ? std::vector<double>{} : wanted.l2, &halt);
   if (halt.wanted()) return;
   // Of outputs the gradient is a value, of an objective the derivative of one.

@@ -1,9 +1,8 @@
 // The GPU as a device: whether it is there, and what it makes.
-#include <unistd.h>
-
 #include <cstdlib>
 
 #include "base/error.h"
+#include "cuda/derivatives.h"
 #include "cuda/device_memory.h"
 #include "cuda/forward.h"
 #include "cuda/full_batch.h"
@@ -24,12 +23,6 @@ void expect_float32(Format format) {
         "device=\"cuda\": networks are float32 there; use precision=\"float32\", or "
         "device=\"cpu\"");
   }
-}
-
-// The process that first asked for the device: a context does not survive a fork.
-pid_t first_process() {
-  static const pid_t first = getpid();
-  return first;
 }
 
 std::string chip(int major, int minor) { return text(major, ".", minor); }
@@ -65,8 +58,9 @@ class Cuda final : public Device {
     }
     return std::make_unique<CudaTraining>(std::move(aims), scalars, typed(weights), products_);
   }
-  std::unique_ptr<Tangent> tangent(Program, std::shared_ptr<Store>, const Recipe&) const override {
-    refuse("device=\"cuda\": no second derivatives yet; net.to(\"cpu\") has them");
+  std::unique_ptr<Tangent> tangent(Program program, std::shared_ptr<Store> weights,
+                                   const Recipe& recipe) const override {
+    return std::make_unique<CudaDerivatives>(std::move(program), typed(weights), recipe);
   }
 
  private:
@@ -82,6 +76,7 @@ class Cuda final : public Device {
 
 std::string cuda::status() {
   int version = 0, count = 0, major = 0, minor = 0;
+  if (is_orphan()) return kOrphan;
   if (cudaDriverGetVersion(&version) != cudaSuccess || version == 0) {
     return "no NVIDIA driver here (libcuda.so.1 was not found)";
   }
@@ -89,8 +84,13 @@ std::string cuda::status() {
     return text("the driver is for CUDA ", version / 1000, ".", version % 1000 / 10,
                 ", 13.0 or newer is needed");
   }
+  begin_use();
   const cudaError_t error = cudaGetDeviceCount(&count);
   cudaGetLastError();
+  if (error != cudaSuccess && error != cudaErrorNoDevice) {
+    return text("the driver does not answer: ", cudaGetErrorName(error), " (",
+                cudaGetErrorString(error), ")");
+  }
   if (error != cudaSuccess || count == 0) {
     const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
     return text("the driver sees no GPU",
@@ -99,7 +99,7 @@ std::string cuda::status() {
   if (cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0) != cudaSuccess ||
       cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0) != cudaSuccess) {
     cudaGetLastError();
-    return "the driver does not answer; was this process forked from one that used the GPU?";
+    return "the driver does not answer";
   }
   if (major < kLeastMajor) {
     return text("its compute capability is ", chip(major, minor), ", 8.0 or newer is needed");
@@ -115,11 +115,6 @@ std::string cuda::describe() {
 }
 
 const Device& cuda::device() {
-  if (first_process() != getpid()) {
-    throw std::runtime_error(
-        "device=\"cuda\": this process was forked from one that used the "
-        "GPU; start it anew (multiprocessing: \"spawn\")");
-  }
   const std::string why = status();
   if (!why.empty()) throw std::runtime_error(text("device=\"cuda\": ", why));
   return Cuda::of(Products::Exact);

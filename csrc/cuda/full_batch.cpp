@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "base/dual.h"
-
 namespace steep::cuda {
 
 namespace {
@@ -149,31 +147,11 @@ const Graph& CudaFullBatch::tangent_of(long rows, bool held) {
   });
 }
 
-// In full: the numbers of a product are doubles.
-std::vector<double> CudaFullBatch::factors(const Asked& asked) const {
-  const Goal& goal = goals_[0];
-  std::vector<double> all;
-  for (std::size_t t = 0; t < goal.program.losses.size(); ++t) {
-    const LossTerm& term = goal.program.losses[t];
-    const double by = divisor(term, goal.recipe, *asked.data, asked.at);
-    const double weight = term.weight_at(asked.knobs + knobs_.scalars);
-    all.push_back(by > 0 ? weight / by : 0);
-  }
-  return all;
-}
-
-// As the CPU adds it to a gradient in dual numbers.
-double CudaFullBatch::penalised(double l2, long place, double along, double product) const {
-  using portable::Dual;
-  if (l2 == 0) return product;
-  const Dual at{static_cast<double>(point_.as<float>()[place]), along};
-  const Dual sum = portable::fma_(Dual(l2), at, Dual(0, product));
-  return portable::fma_(Dual(0), portable::sign_(at), sum).d;
-}
-
 long CudaFullBatch::prepare_tangent(const Asked& asked) {
   const Table table = alone(*asked.data, asked.at, asked.knobs);
-  tangent_->send_factors(factors(asked));
+  const Goal& goal = goals_[0];
+  tangent_->send_factors(factors(goal.program.losses, goal.recipe, *asked.data, asked.at,
+                                 asked.knobs + knobs_.scalars));
   return table.sizes[0];
 }
 
@@ -192,7 +170,7 @@ void CudaFullBatch::multiply(const Asked& asked, const std::vector<double>& alon
     const Slice& s = layout.slices[p];
     const double by = goals_[0].program.trains[p] ? l2[p] : 0;
     for (long i = s.offset; i < s.offset + s.size; ++i) {
-      product[i] = penalised(by, i, along[i], found[i]);
+      product[i] = penalised(by, point_.as<float>()[i], along[i], found[i]);
     }
   }
 }
@@ -223,7 +201,7 @@ void CudaFullBatch::gauss_newton(const Asked& asked, const std::vector<std::size
     const double by = l2[p - layout.slices.begin()];
     for (long j = 0; j < n; ++j) {
       double& element = matrix[j * n + i];
-      element = penalised(by, place, i == j ? 1 : 0, element);
+      element = penalised(by, point_.as<float>()[place], i == j ? 1 : 0, element);
     }
   }
 }

@@ -42,9 +42,6 @@ class CudaFullBatch final : public CudaTraining, private Evaluator<float> {
   const Graph& tangent_of(long rows, bool held);
   // The rows of such a pass; what it goes by has been sent.
   long prepare_tangent(const Asked& asked);
-  std::vector<double> factors(const Asked& asked) const;
-  // What the penalty adds to an element of a product.
-  double penalised(double l2, long place, double along, double product) const;
   void take_down(BatchSums& sums);
 
   const std::size_t bytes_;  // of a column of the weights

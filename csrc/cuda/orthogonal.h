@@ -16,7 +16,7 @@ class Orthogonal {
   // In place of the directions in `column`, whose squares were summed; by so many steps.
   void enqueue(const Place& at, const PassSums& sums, int group_knobs, int steps,
                float* column) const;
-  long bytes() const { return static_cast<long>(memory_.bytes()); }
+  std::size_t bytes() const { return memory_.bytes(); }
 
  private:
   struct Matrix {

@@ -14,6 +14,9 @@ class Passes {
   const PassSums& sums() const { return sums_; }
   const std::vector<int>& owners() const { return owners_; }
   const Matrices& matrices() const { return matrices_; }
+  std::size_t bytes() const {
+    return lists_.bytes() + numbers_.bytes() + matrices_lists_.bytes() + factors_.bytes();
+  }
 
  private:
   void factor(const RuleInfo& info, const std::vector<int>& owners, const Layout& layout,

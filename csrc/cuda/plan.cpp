@@ -12,14 +12,12 @@
 #include "cuda/kernels/lay.h"
 #include "cuda/libraries/dnn.h"
 #include "cuda/libraries/lt.h"
+#include "cuda/packs.h"
 #include "cuda/places.h"
 #include "cuda/records.h"
 
 namespace steep::cuda {
 
-namespace {
-
-// Kernels take weights as they are stored: nothing is packed for them.
 void drop_packs(Program& program) {
   std::vector<bool> dead(program.ops.size()), gone(program.tensors.size());
   for (std::size_t i = 0; i < program.ops.size(); ++i) {
@@ -30,6 +28,8 @@ void drop_packs(Program& program) {
   program.remove(dead);
   for (Op& op : program.ops) std::erase_if(op.in, [&](int x) { return gone[x]; });
 }
+
+namespace {
 
 // The moments of positions are made by the norm that asked for them.
 void join_norms(Program& program) {

@@ -1,6 +1,9 @@
 // Calls of the CUDA runtime, and what their errors mean to users.
 #include "cuda/runtime.h"
 
+#include <pthread.h>
+
+#include <atomic>
 #include <cstdio>
 
 #include "base/error.h"
@@ -9,22 +12,50 @@ namespace steep::cuda {
 
 namespace {
 
-std::string size_of(double bytes) {
+std::string size_of(std::size_t bytes) {
+  constexpr const char* kUnits[] = {"bytes", "KiB", "MiB", "GiB"};
+  double size = static_cast<double>(bytes);
+  int unit = 0;
+  for (; unit < 3 && size >= 1024; ++unit) size /= 1024;
   char out[32];
-  constexpr double kGiB = 1 << 30, kMiB = 1 << 20;
-  if (bytes >= kGiB) {
-    std::snprintf(out, sizeof(out), "%.1f GiB", bytes / kGiB);
-  } else {
-    std::snprintf(out, sizeof(out), "%.1f MiB", bytes / kMiB);
-  }
+  std::snprintf(out, sizeof(out), "%.*f %s", unit > 0, size, kUnits[unit]);
   return out;
 }
 
+// `bytes` 0: the runtime wanted some for itself, and does not say how many.
+[[noreturn]] void refuse_memory(const std::string& what, std::size_t bytes = 0) {
+  cudaGetLastError();  // the next call begins without it
+  std::size_t free = 0, total = 0;
+  const bool told = cudaMemGetInfo(&free, &total) == cudaSuccess;  // no context fits: it is not
+  if (!told) cudaGetLastError();
+  throw NoMemory(text(
+      "device=\"cuda\": out of memory: ", bytes != 0 ? text(size_of(bytes), what, " wanted") : what,
+      told ? text(", ", size_of(free), " of ", size_of(total), " free") : "",
+      "; choose a smaller batch_size or network"));
+}
+
+std::atomic<bool> used{false}, orphaned{false};
+
 }  // namespace
 
+void begin_use() {
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { orphaned = orphaned || used; });
+  (void)registered;
+  used = true;
+}
+bool is_orphan() { return orphaned; }
+
 void check(cudaError_t error, const char* what) {
+  if (orphaned) throw std::runtime_error(text("device=\"cuda\": ", kOrphan));
   if (error == cudaSuccess) return;
-  cudaGetLastError();  // the next call begins without it
+  if (error == cudaErrorMemoryAllocation) refuse_memory(what);
+  cudaGetLastError();
+  if (error == cudaErrorNoKernelImageForDevice) {
+    throw std::runtime_error(
+        "device=\"cuda\": this build has no code for the GPU here; pip install . -Csteep.cuda=on "
+        "builds it for compute capability 8.0 and newer");
+  }
   throw std::runtime_error(text("device=\"cuda\": ", what, ": the GPU reported ",
                                 cudaGetErrorName(error), " (", cudaGetErrorString(error),
                                 "); start a new process. The last checkpoint is whole"));
@@ -34,14 +65,7 @@ Memory::Memory(std::size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
   void* p = nullptr;
   const cudaError_t error = cudaMalloc(&p, bytes);
-  if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    std::size_t free = 0, total = 0;
-    check(cudaMemGetInfo(&free, &total), "memory");
-    throw NoMemory(text("device=\"cuda\": out of memory: ", size_of(static_cast<double>(bytes)),
-                        " wanted, ", size_of(static_cast<double>(free)), " of ",
-                        size_of(static_cast<double>(total)), " free; choose a smaller batch_size"));
-  }
+  if (error == cudaErrorMemoryAllocation) refuse_memory("", bytes);
   check(error, "memory");
   data_.reset(static_cast<std::byte*>(p));
   check(cudaMemset(p, 0, bytes), "memory");
@@ -53,11 +77,7 @@ Pinned::Pinned(std::size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
   void* p = nullptr;
   const cudaError_t error = cudaHostAlloc(&p, bytes, cudaHostAllocDefault);
-  if (error == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    throw NoMemory(text("device=\"cuda\": out of memory: ", size_of(static_cast<double>(bytes)),
-                        " of pinned memory wanted; choose a smaller batch_size"));
-  }
+  if (error == cudaErrorMemoryAllocation) refuse_memory(" of pinned memory", bytes);
   check(error, "pinned memory");
   data_.reset(static_cast<std::byte*>(p));
 }

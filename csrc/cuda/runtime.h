@@ -14,6 +14,14 @@ namespace steep::cuda {
 // The bytes that were asked for are not there; what was made before stays usable.
 struct NoMemory : std::runtime_error { using std::runtime_error::runtime_error; };
 
+// A context does not survive a fork. Whoever asks for the driver begins; a child of such a process is an
+// orphan, and whatever is checked there says so.
+void begin_use();
+bool is_orphan();
+constexpr const char* kOrphan =
+    "this process was forked from one that used the GPU; start it anew (multiprocessing: "
+    "\"spawn\")";
+
 // One block of device memory, zeroed.
 class Memory {
  public:

@@ -71,6 +71,8 @@ auto CudaTraining::key_of(bool apart) const -> Key {
   return key;
 }
 
+long CudaTraining::table_bytes() const { return Plot(knobs_.columns, terms_).size; }
+
 void CudaTraining::make_tables() {
   if (tables_.bytes() > 0) return;
   const Plot plot(knobs_.columns, terms_);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cuda/kernels/lay.h"
+#include "cuda/packed.h"
 
 namespace steep::cuda {
 
@@ -19,22 +20,9 @@ std::vector<long> starts(const std::vector<std::shared_ptr<const Layout>>& all) 
   return starts;
 }
 
-// Visits every element: visit(packed, logical), packed from the slice's start.
-template <class F> void for_elements(const Slice& s, F&& visit) {
-  const Panels panels = s.panels();
-  for (long r = 0; r < s.rows; ++r) {
-    for (long c = 0; c < s.columns; ++c) {
-      visit(panels.at(r, c), s.narrow ? c * s.rows + r : r * s.columns + c);
-    }
-  }
-}
-
 }  // namespace
 
-void unpack(const Slice& slice, const float* column, float* out) {
-  for_elements(slice,
-               [&](long packed, long logical) { out[logical] = column[slice.offset + packed]; });
-}
+void unpack(const Slice& slice, const float* column, float* out) { take_out(slice, column, out); }
 
 CudaStore::CudaStore(std::shared_ptr<const Layout> layout,
                      std::vector<std::shared_ptr<const Layout>> columns)

@@ -59,7 +59,8 @@ long CudaTangent::bytes() const {
 long CudaTangent::bytes(long rows) const {
   const long numbers = size_ + kMostTerms + (columns_.room + 1) * columns_.count + 1;
   return 2 * size_ * static_cast<long>(sizeof(DualNumber)) +
-         numbers * static_cast<long>(sizeof(double)) + TangentPlan::bytes(program_, rows);
+         numbers * static_cast<long>(sizeof(double)) +
+         TangentPlan::bytes(program_, weights_->layout(), rows);
 }
 
 void CudaTangent::send_factors(const std::vector<double>& factors) {
@@ -75,10 +76,12 @@ void CudaTangent::send(const std::vector<double>& direction) {
 }
 
 // It lies where the direction lay.
-void CudaTangent::enqueue_product(const Place& at, bool held) const {
+void CudaTangent::enqueue_product(const Place& at, bool held, const DualProbe& probe) const {
   join_direction(at.stream, weights_->column(0), along(), size_, point());
-  plan_->run(at, held, false, gradient());
-  take_derivatives(at.stream, gradient(), size_, along());
+  plan_->run(at, held, probe, gradient());
+  const bool given = probe.kind == DualProbe::kGiven;
+  given ? take_values(at.stream, gradient(), size_, along())
+        : take_derivatives(at.stream, gradient(), size_, along());
 }
 
 const double* CudaTangent::fetch() {
@@ -95,7 +98,7 @@ void CudaTangent::begin_matrix() {
 void CudaTangent::enqueue_column(const Place& at, bool held) const {
   next_direction(at.stream, columns_, size_, along());
   join_direction(at.stream, weights_->column(0), along(), size_, point());
-  plan_->run(at, held, true, gradient());
+  plan_->run(at, held, {.kind = DualProbe::kCurvature}, gradient());
   keep_column(at.stream, columns_, gradient());
 }
 

@@ -24,9 +24,10 @@ class CudaTangent {
 
   // What each term's loss of a sample is times in the gradient, ...
   void send_factors(const std::vector<double>& factors);
-  // ... a direction, its product, and the wait for that.
+  // ... a direction, its product, and the wait for that. Where what goes back is given the product is with the outputs'
+  // derivatives.
   void send(const std::vector<double>& along);
-  void enqueue_product(const Place& at, bool held) const;
+  void enqueue_product(const Place& at, bool held, const DualProbe& probe = {}) const;
   const double* fetch();
   // Columns of the matrix from the first on: each time the next one, and the wait for all since the last wait.
   void begin_matrix();

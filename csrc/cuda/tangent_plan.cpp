@@ -6,7 +6,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "cuda/kernels/tangent_images.h"
+#include "cuda/packs.h"
 #include "cuda/places.h"
+#include "plan/conv_sums.h"
 
 namespace steep::cuda {
 
@@ -15,8 +18,18 @@ namespace {
 template <class A>
 constexpr bool kHasTangent = requires(const A& op, const DualBound& to) { bind(op, to); };
 
-Program prepared(Program program) {
+Program prepared(Program program, const Layout& weights) {
   for (Tensor& t : program.tensors) t.format = Format::Dual;
+  drop_packs(program);
+  for (const Op& op : program.ops) {
+    const auto* gradient = op.as<ops::ConvGradWeight>();
+    if (gradient == nullptr) continue;
+    const Slice& s = weights.slices[op.parameter(0)];
+    Tensor& parts = program.tensors[op.out];
+    parts.width = s.size;
+    parts.samples =
+        images_per_group(gradient->window, s.columns, gradient->groups, gradient->depthwise);
+  }
   return program;
 }
 
@@ -26,7 +39,7 @@ bool trains(const Program& program, std::size_t parameter) {
 
 bool is_bound(const GradTerm& t) {
   const bool form = t.form == GradTerm::Form::Outer || t.form == GradTerm::Form::Sum ||
-                    t.form == GradTerm::Form::SumProduct;
+                    t.form == GradTerm::Form::SumProduct || t.form == GradTerm::Form::Partial;
   return form && t.lengths < 0 && !t.x_at.any() && !t.dy_at.any();
 }
 
@@ -54,16 +67,13 @@ Launch bound(const Op& op, const DualBound& to) {
 
 // Ops that have no kernels in dual numbers, and are refused by name; what is in neither list is an oversight.
 using Without =
-    List<ops::Conv, ops::ConvPack, ops::ConvGrad, ops::ConvGradWeight, ops::ConvTranspose,
-         ops::ConvTransposeGrad, ops::MaxPool, ops::MaxPoolGrad, ops::AvgPool, ops::AvgPoolGrad,
-         ops::Upsample, ops::UpsampleGrad, ops::LocalNorm, ops::LocalNormGrad, ops::Pad, ops::Crop,
-         ops::Attention, ops::MaskedAttention, ops::AttentionGrad, ops::BatchMatMul, ops::Recurrent,
-         ops::RecurrentPack, ops::RecurrentGrad, ops::RecurrentInputGrad, ops::Embedding,
-         ops::AddTable, ops::StepDropout, ops::RReLU, ops::RReLUGrad, ops::GLU, ops::GLUGrad,
-         ops::SpectralNorm, ops::SpectralVectors, ops::SpectralScale, ops::SpectralShares,
-         ops::SparseProduct, ops::SparseMatMul, ops::SparseMatMulGrad, ops::SparseMatMulFactors,
-         ops::KeptRows, ops::KeepRows, ops::NormalLike, ops::UniformLike, ops::Bernoulli,
-         ops::Reparameterize, ops::ReparameterizeGrad>;
+    List<ops::ConvPack, ops::Attention, ops::MaskedAttention, ops::AttentionGrad, ops::BatchMatMul,
+         ops::Recurrent, ops::RecurrentPack, ops::RecurrentGrad, ops::RecurrentInputGrad,
+         ops::Embedding, ops::AddTable, ops::StepDropout, ops::RReLU, ops::RReLUGrad, ops::GLU,
+         ops::GLUGrad, ops::SpectralNorm, ops::SpectralVectors, ops::SpectralScale,
+         ops::SpectralShares, ops::SparseProduct, ops::SparseMatMul, ops::SparseMatMulGrad,
+         ops::SparseMatMulFactors, ops::KeptRows, ops::KeepRows, ops::NormalLike, ops::UniformLike,
+         ops::Bernoulli, ops::Reparameterize, ops::ReparameterizeGrad>;
 
 template <class A, class... Of> constexpr bool in(List<Of...>) {
   return (std::is_same_v<A, Of> || ...);
@@ -95,8 +105,8 @@ void TangentPlan::check(const Program& program, const std::string& method) {
   }
 }
 
-long TangentPlan::bytes(const Program& program, long capacity) {
-  Program all = prepared(program);
+long TangentPlan::bytes(const Program& program, const Layout& weights, long capacity) {
+  Program all = prepared(program, weights);
   return Schedule(all, capacity).bytes + static_cast<long>(gathered_bytes(all, capacity));
 }
 
@@ -104,8 +114,8 @@ long TangentPlan::bytes() const { return static_cast<long>(memory_.bytes() + gat
 
 TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, DualNumber* point,
                          const double* factors, const Stream& stream)
-    : program_(prepared(std::move(program))), weights_(weights), capacity_(capacity), point_(point),
-      factors_(factors), stream_(stream) {
+    : program_(prepared(std::move(program), weights)), weights_(weights), capacity_(capacity),
+      point_(point), factors_(factors), stream_(stream) {
   const Schedule schedule(program_, capacity);
   memory_ = Memory(static_cast<std::size_t>(schedule.bytes));
   gathered_ = Memory(gathered_bytes(program_, capacity));
@@ -146,8 +156,9 @@ void TangentPlan::bind(const Op& op) {
     to.weight = {parameter(p), s.panels(), s.narrow};
   }
   to.accumulate = op.accumulate;
+  to.samples = op.out < 0 ? 1 : static_cast<int>(program_.tensors[op.out].samples);
   to.feed = &feed_;
-  to.curvature = &curvature_;
+  to.probe = &probe_;
   to.factors = factors_;
   const bool reads = op.as<ops::Input>() != nullptr;
   to.deals = reads && !std::exchange(dealt_, true);
@@ -170,6 +181,12 @@ void TangentPlan::bind_terms(const Layout& weights, int parameter) {
         dw.data = g + at;
         matmul_grad_weight(p, x, dy, dw, add);
       });
+    } else if (t.form == GradTerm::Form::Partial) {
+      const long samples = program_.tensors[t.dy].samples;
+      terms_.push_back([=, panels = s.panels(), at = s.offset](const Place& p, DualNumber* g) {
+        const long parts = samples == kAllSamples ? 1 : ceil_div(p.rows, samples);
+        add_parts(p, dy, static_cast<int>(parts), {g + at, panels}, add);
+      });
     } else {
       dy.columns = static_cast<int>(s.narrow ? s.rows : s.columns);
       const Duals by = t.form == GradTerm::Form::SumProduct ? x : Duals{};
@@ -187,8 +204,9 @@ void TangentPlan::read_from(const Feed& feed) {
   for (Truth& truth : feed_.truths) truth.order = order_;
 }
 
-void TangentPlan::run(const Place& at, bool held, bool curvature, DualNumber* gradient) const {
-  curvature_ = curvature;
+void TangentPlan::run(const Place& at, bool held, const DualProbe& probe,
+                      DualNumber* gradient) const {
+  probe_ = probe;
   for (const Call& call : calls_) {
     if (!held || !call.reads) call.launch(at);
   }

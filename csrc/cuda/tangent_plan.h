@@ -20,15 +20,14 @@ class TangentPlan {
   TangentPlan(TangentPlan&&) = delete;  // launches point into it
   // Refuses ops that have no kernel here, by the layer's name.
   static void check(const Program& program, const std::string& method);
-  static long bytes(const Program& program, long capacity);
+  static long bytes(const Program& program, const Layout& weights, long capacity);
 
   long capacity() const { return capacity_; }
   long bytes() const;
   // What the launches from here on read: the same as another plan, in an order of its own.
   void read_from(const Feed& feed);
   // A pass forward and back, and the gradient as one column. `held`: the samples are those of the last pass.
-  // `curvature`: of the loss the second derivative alone goes back.
-  void run(const Place& at, bool held, bool curvature, DualNumber* gradient) const;
+  void run(const Place& at, bool held, const DualProbe& probe, DualNumber* gradient) const;
 
  private:
   struct Call {
@@ -54,7 +53,7 @@ class TangentPlan {
   std::vector<long> strides_;
   Feed feed_;
   long* order_ = nullptr;
-  mutable bool curvature_ = false;
+  mutable DualProbe probe_;
   bool dealt_ = false;  // an input was bound
   std::vector<Call> calls_;
   std::vector<Term> terms_;

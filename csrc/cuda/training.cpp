@@ -26,14 +26,6 @@ std::vector<std::shared_ptr<const Layout>> layouts(const std::vector<Aim>& aims,
   return all;
 }
 
-// What the sum over a sample's positions is multiplied by to make its loss.
-double share(const LossTerm& term, const Recipe& recipe, const Batcher& data, Position at) {
-  const Positions* const of = data.data().positions_of(term.weights, term.target);
-  if (of == nullptr || !recipe.mean || recipe.weighted) return 1;
-  const double count = data.positions(static_cast<uint64_t>(at.epoch), at.batch, *of);
-  return count > 0 ? static_cast<double>(data.rows(at.batch)) / count : 1;
-}
-
 // Kernels of both devices know no denormals.
 float flushed(float x) {
   return std::abs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
@@ -80,13 +72,17 @@ std::string CudaTraining::stored() const {
   return all;
 }
 
-long CudaTraining::bytes() const { return slots_.bytes() + static_cast<long>(gradients_.bytes()); }
+long CudaTraining::bytes() const {
+  std::size_t more = gradients_.bytes() + kept_weights_.bytes();
+  for (const Goal& goal : goals_) more += goal.update ? goal.update->bytes() : 0;
+  return slots_.bytes() + static_cast<long>(more);
+}
 
 // Plans that run one after the other have one arena.
 long CudaTraining::plan_bytes() const {
   long bytes = 0;
   for (const Goal& goal : goals_) bytes = std::max(bytes, goal.plan ? goal.plan->bytes() : 0);
-  return bytes;
+  return bytes + static_cast<long>(tables_.bytes());
 }
 
 long CudaTraining::plan_bytes(long rows) const {
@@ -94,7 +90,7 @@ long CudaTraining::plan_bytes(long rows) const {
   for (const Goal& goal : goals_) {
     bytes = std::max(bytes, Plan::bytes(goal.program, weights_->layout(), rows, products_));
   }
-  return bytes;
+  return bytes + table_bytes();
 }
 
 // The plans there are stay until the larger ones exist.
@@ -287,13 +283,6 @@ std::vector<const Aim*> CudaTraining::aims_of() const {
   std::vector<const Aim*> aims;
   for (const Goal& goal : goals_) aims.push_back(&goal);
   return aims;
-}
-
-double CudaTraining::divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data,
-                             Position at) {
-  if (!recipe.mean) return 1;
-  if (!recipe.weighted) return static_cast<double>(data.rows(at.batch));
-  return data.weight(static_cast<uint64_t>(at.epoch), at.batch, term.weights, term.target);
 }
 
 double CudaTraining::weighted(const Goal& goal, std::size_t t, double loss, const Batcher& data,

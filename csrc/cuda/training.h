@@ -11,6 +11,7 @@
 #include "cuda/records.h"
 #include "cuda/resident.h"
 #include "cuda/streamed.h"
+#include "cuda/terms.h"
 
 namespace steep::cuda {
 
@@ -87,6 +88,7 @@ class CudaTraining : public Training {
   // Steps of batches of up to so many rows stay in one block, where they can.
   void settle(long rows);
   std::string why_graphs(const Table& table) const;
+  long table_bytes() const;
   void make_tables();
   Place place(long rows, int ahead = 0) const;
   Place place_of(const Goal& goal, Place at) const;
@@ -132,9 +134,6 @@ class CudaTraining : public Training {
   bool all_finite(const float* x, long n);
   std::vector<const Aim*> aims_of() const;
   const double* sums_of_step(int which) const;  // of one by itself: loss, right ones, weight
-  // What the sum of a loss over a batch is divided by; 0 where no sample weighs anything.
-  static double divisor(const LossTerm& term, const Recipe& recipe, const Batcher& data,
-                        Position at);
   // What a term adds to the objective, of the sum of its losses over a batch.
   static double weighted(const Goal& goal, std::size_t term, double loss, const Batcher& data,
                          Position at, const double* scalars);

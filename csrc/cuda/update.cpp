@@ -136,6 +136,15 @@ Uphill Update::uphill(float* kept) const {
   return {adaptive_, clip_.squares, reinterpret_cast<float*>(clip_.scales + tasks_), kept};
 }
 
+std::size_t Update::bytes() const {
+  std::size_t bytes = lists_.bytes() + sums_.bytes() + moving_.bytes();
+  for (const Ours& ours : groups_) {
+    if (ours.passes) bytes += ours.passes->bytes();
+    if (ours.orthogonal) bytes += ours.orthogonal->bytes();
+  }
+  return bytes;
+}
+
 bool Update::take(const double* row) {
   bool other = false;
   for (Ours& ours : groups_) {

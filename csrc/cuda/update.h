@@ -24,6 +24,7 @@ class Update {
   const std::vector<Ruled>& ruled() const { return host_ruled_; }
   const Clip& clip_lists() const { return clip_; }
   int tasks() const { return tasks_; }
+  std::size_t bytes() const;
 
   // Reads from a row of knobs what launches depend on; whether that is another than before.
   bool take(const double* row);

@@ -254,12 +254,15 @@ class GAN:
     def load(self, path: str | PathLike[str]) -> None:
         """Go on from what `save` wrote, in a GAN that was made with the same arguments.
 
+        It goes on where this one computes; the file may be of another device.
+
         Raises
         ------
         OSError, ValueError
             As `Trainer.load`.
         """
-        self.trainer = Trainer.load(path, custom_objects=FUNCTIONS, net=self.net)
+        device = self.trainer.device
+        self.trainer = Trainer.load(path, FUNCTIONS, self.net, device)
 
     def _one_hot(self, labels: Any, n: int) -> list[Array]:
         if (labels is None) != (self.classes is None):

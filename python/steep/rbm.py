@@ -114,13 +114,15 @@ class RBM:
         How many are kept where they persist: at least the batch size, or rows share their start.
     seed
         Of W, order and noise.
-    precision
-        As `Trainer` takes it.
+    precision, device
+        As `Trainer` takes them.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is out of range.
+    RuntimeError
+        For a device that this build does not have.
     """
 
     def __init__(  # noqa: PLR0917 - what the literature names, in its order
@@ -136,6 +138,7 @@ class RBM:
         chains: int = 100,
         seed: int = 0,
         precision: str = "float32",
+        device: str = "cpu",
     ) -> None:
         self.hidden, self.k = whole("RBM", "hidden", hidden), whole("RBM", "k", k)
         self.visible = choose(
@@ -150,8 +153,9 @@ class RBM:
         self._machine = _Machine(self)
         self.net = Sequential(self._machine)
         self.trainer = Trainer(
-            self.net, None, self._optimizer, l2=self._l2, seed=seed, precision=precision
-        )
+            self.net, None, self._optimizer, l2=self._l2, seed=seed, precision=precision,
+            device=device,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         return f"RBM({self.hidden}, {self.visible!r}, k={self.k}, persistent={self.persistent})"
@@ -293,12 +297,14 @@ class RBM:
     def load(self, path: str | PathLike[str]) -> None:
         """Go on from what `save` wrote, in a machine that was made with the same arguments.
 
+        It goes on where this one computes; the file may be of another device.
+
         Raises
         ------
         OSError, ValueError
             As `Trainer.load`.
         """
-        self.trainer = Trainer.load(path, net=self.net)
+        self.trainer = Trainer.load(path, net=self.net, device=self.trainer.device)
 
     def _ready(self) -> None:
         if not self.net.built:

@@ -177,12 +177,14 @@ class VAE:
     def load(self, path: str | PathLike[str]) -> None:
         """Go on from what `save` wrote, in a VAE that was made with the same arguments.
 
+        It goes on where this one computes; the file may be of another device.
+
         Raises
         ------
         OSError, ValueError
             As `Trainer.load`.
         """
-        self.trainer = Trainer.load(path, net=self.net)
+        self.trainer = Trainer.load(path, net=self.net, device=self._made_with["device"])
 
     def _trained_on(self, samples: Array) -> Trainer:
         """Return the trainer, made when the shape of samples is known first."""

@@ -11,6 +11,7 @@ import numpy as np
 import own_layers
 import random_chains
 import random_methods
+import random_networks
 import random_objectives
 import steep
 from emulation import EMULATED, emulating
@@ -200,6 +201,7 @@ def by_products(case):
     random = np.random.default_rng([case.seed, 16])
     case = random_chains.chain(case) if random.random() < 0.6 else case
     case = random_methods.of_second_order(case.with_options(precision=None), random)
+    case = random_networks.moved(case)
     if re.search(r"Conv[12]D", case.program()):
         raise Skip(OTHER)
     return case
@@ -234,6 +236,54 @@ def second_order_crossing(case):
         crossing(by_products(case), lambda *_: None)
     except ValueError as error:
         refused_by_name(error)
+
+
+def products(case):
+    """Products with derivatives by themselves leave the CPU's bytes, whoever computes."""
+    needed()
+    random = np.random.default_rng([case.seed, 17])
+    case = random_chains.chain(case) if random.random() < 0.3 else case
+    of = {k: single(getattr(case.data, k)) for k in ("dtype", "target_dtype")}
+    case = replace(case.with_options(precision=None), data=replace(case.data, **of))
+    wanted = None
+    for machine in machines(case.seed):
+        try:
+            with emulating(**machine):
+                found = derived(there(case))
+        except ValueError as error:
+            refused_by_name(error)
+        wanted = wanted or derived(case)
+        same(found, wanted, f"{machine}\n{case.program()}")
+
+
+def single(kind):
+    """Return a type of numbers that floats hold: on a GPU samples are floats."""
+    of = np.dtype(kind)
+    return f"{of.byteorder}f4" if of.kind == "f" and of.itemsize >= 8 else kind
+
+
+def derived(case):
+    """Return all four products along random directions, as bytes by name."""
+    with steep.threads(1):
+        run = start(case)
+        run.trainer._run.settings.build(case.inputs)
+        weights = None if run.weights is None else np.asarray(run.weights, np.float32)
+        random = np.random.default_rng([case.seed, 18])
+        shapes = run.trainer.gradients(run.X, run.y, weights)[1]
+        v = {name: random.standard_normal(shapes[name].shape) for name in sorted(shapes)}
+        along = run.trainer.jvp(run.X, v)
+        found = {
+            "hvp": run.trainer.hvp(run.X, run.y, v, weights),
+            "gnvp": run.trainer.gnvp(run.X, run.y, v, weights),
+            "jvp": {"outputs": along},
+            "vjp": run.trainer.vjp(run.X, random.standard_normal(along.shape)),
+        }
+    arrays = {
+        f"{kind} of {name}": a for kind, all_of in found.items() for name, a in all_of.items()
+    }
+    if not all(np.isfinite(a).all() for a in arrays.values()):
+        raise Skip("not finite")
+    return {name: a.tobytes() for name, a in arrays.items()}
 
 
 def crossing(case, went):

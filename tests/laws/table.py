@@ -70,4 +70,5 @@ LAWS = {
     "streamed_crossing": Law(on_cuda.streamed_crossing, every=3, cuda=True),
     "second_order": Law(on_cuda.second_order, every=3, few=30, cuda=True),
     "second_order_crossing": Law(on_cuda.second_order_crossing, every=3, few=12, cuda=True),
+    "products": Law(on_cuda.products, every=2, few=40, cuda=True),
 }

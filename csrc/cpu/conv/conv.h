@@ -7,19 +7,9 @@
 #include "cpu/conv/frame.h"
 #include "cpu/conv/narrow.h"
 #include "cpu/conv/winograd.h"
+#include "plan/conv_sums.h"
 
 namespace steep {
-
-// Images whose gradients of one panel of W are summed before those of the next group; of a depthwise
-// convolution, of all of W.
-constexpr long kImagesPerPanel = 8;
-constexpr long kImagesPerProduct = 64;  // where images are the rows of one product for each group
-
-// One pixel that one tap meets: images are rows of numbers.
-inline bool one_pixel(const Window& w) {
-  return w.pixels() == 1 && w.out_pixels() == 1 && w.taps() == 1 && w.before[0] == 0 &&
-         w.before[1] == 0;
-}
 
 // Result pixels on one regular grid, all of them sums over the same taps: pixel (r, c) of the grid
 // adds up `depth` elements at every offset, from the frame's element r*in_row + c*in_column on.
@@ -60,17 +50,11 @@ template <class T> class Conv {
                bool accumulate, T* scratch) const;
   // Gradients of W are summed over groups of so many images first, then over groups. A function of
   // shapes alone; the fewer panels there are, the more groups are needed to occupy all threads.
-  long images_per_group() const {
-    return pixelwise() ? kImagesPerProduct : kImagesPerPanel * weight_units();
-  }
+  long images_per_group() const { return steep::images_per_group(w_, filters_, groups_, false); }
 
  private:
   static constexpr long kBlockRows = 64;  // of W with groups, summed in scratch memory
-  // Groups of images of one pixel, such as the products of an ensemble's members: all images at once.
-  bool pixelwise() const {
-    return groups_ > 1 && w_.taps() == 1 && w_.in[0] * w_.in[1] == 1 && w_.out_pixels() == 1 &&
-           !x_.padded() && !dy_.padded();
-  }
+  bool pixelwise() const { return steep::pixelwise(w_, groups_); }
   long rows() const { return w_.taps() * (w_.channels / groups_); }  // of W
 
   struct Operands;

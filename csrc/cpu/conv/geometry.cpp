@@ -9,9 +9,6 @@ namespace steep {
 
 namespace {
 
-constexpr long kStripBytes = 96 * 1024;  // of a frame's rows: half of a small second-level cache
-constexpr long kLeastStrip = 4;          // rows of results
-
 struct Tap { long a, row, frame_row; };  // element of the frame; row of W
 
 // Joins taps that follow each other both in the frame and in W, if all runs are equally long.
@@ -47,12 +44,6 @@ void join_rows(PixelGrid& grid) {
   grid.rows = 1;
 }
 
-long strip_rows(const Frame& frame, long step, long reach, long rows, long element) {
-  if (!frame.padded()) return rows;
-  const long fit = kStripBytes / (frame.pitch() * element);
-  return std::clamp((fit - reach) / step + 1, std::min(kLeastStrip, rows), rows);
-}
-
 }  // namespace
 
 template <class T>
@@ -82,7 +73,7 @@ template <class T> void Conv<T>::choose_ways() {
     return;
   }
   if (groups_ > 1 || w_.dilation[0] > 1 || w_.dilation[1] > 1) return;
-  if (NarrowConv<T>::best_share(w_, filters_) > 1) {
+  if (best_share(w_, filters_) > 1) {
     narrow_x_.emplace(k_, w_, filters_);
     scratch_ = std::max(scratch_, narrow_x_->scratch());
   }
@@ -94,7 +85,7 @@ template <class T> void Conv<T>::choose_ways() {
     back.out[axis] = w_.in[axis];
     back.before[axis] = w_.kernel[axis] - 1 - w_.before[axis];
   }
-  if (NarrowConv<T>::best_share(back, w_.channels) > 1) {
+  if (best_share(back, w_.channels) > 1) {
     narrow_dy_.emplace(k_, back, w_.channels);
     scratch_ = std::max(scratch_, narrow_dy_->scratch());
   }
@@ -130,8 +121,7 @@ template <class T> void Conv<T>::plan_forward() {
     }
   }
   set_taps(grid, taps, depth);
-  const long reach = (w_.kernel[0] - 1) * w_.dilation[0] + 1;
-  forward_strip_ = strip_rows(x_, w_.stride[0], reach, w_.out[0], sizeof(T));
+  forward_strip_ = forward_strip(w_, sizeof(T));
   if (!x_.padded()) join_rows(grid);
   forward_.push_back(std::move(grid));
 }
@@ -185,7 +175,7 @@ template <class T> void Conv<T>::plan_data() {
     }
   }
   const long most = ceil_div(w_.in[0], w_.stride[0]);
-  data_strip_ = strip_rows(dy_, 1, data_reach_, most, sizeof(T));
+  data_strip_ = strip_rows(dy_.padded(), dy_.pitch(), 1, data_reach_, most, sizeof(T));
 }
 
 // What this file defines of them.

@@ -2,6 +2,7 @@
 #include "cpu/conv/narrow.h"
 
 #include "base/dual.h"
+#include "plan/conv_sums.h"
 
 namespace steep {
 
@@ -17,40 +18,7 @@ Range inside(long n, long at, long step, long size) {
   return {std::min(first, n), std::max(last, std::min(first, n))};
 }
 
-// Vector products of one row of results and taps, where fewer than kLatency sums side by side take
-// no less time.
-double sweep(long sums, long steps) {
-  constexpr long kLatency = 4;
-  return static_cast<double>(std::max(sums, kLatency)) * static_cast<double>(steps);
-}
-
-template <class Cost> long cheapest(const Window& w, long filters, Cost&& cost) {
-  long best = 1;
-  for (long share = 2; share <= std::min(kPanel / filters, w.out[1]); ++share) {
-    if (cost(share) < cost(best)) best = share;
-  }
-  return best;
-}
-
 }  // namespace
-
-template <class T> long NarrowConv<T>::best_share(const Window& w, long filters) {
-  return cheapest(w, filters, [&](long share) {
-    const long vectors = padded(share * filters) / kLane;
-    const long taps = w.kernel[1] + (share - 1) * w.stride[1];
-    const double rest = w.out[1] % share > 0 ? sweep(vectors, taps) : 0.0;
-    return sweep(w.out[1] / share * vectors, taps) + rest;
-  });
-}
-
-template <class T> long NarrowConv<T>::best_weight_share(const Window& w, long filters) {
-  return cheapest(w, filters, [&](long share) {
-    const long vectors = padded(share * filters) / kLane;
-    const long taps = w.kernel[1] + (share - 1) * w.stride[1];
-    if (w.out[1] % share > 0) return 1e30;
-    return sweep(taps * w.channels * vectors, w.out[1] / share);
-  });
-}
 
 template <class T>
 NarrowConv<T>::NarrowConv(const Kernels<T>& kernels, const Window& window, long filters)

@@ -11,11 +11,6 @@ namespace steep {
 
 template <class T> class NarrowConv {
  public:
-  // Pixels that share a vector where that is cheapest for run() or for weights(), 1 where nothing
-  // is gained.
-  static long best_share(const Window& window, long filters);
-  static long best_weight_share(const Window& window, long filters);
-
   // window.channels channels to `filters`; no groups, no dilation.
   NarrowConv(const Kernels<T>& kernels, const Window& window, long filters);
 

@@ -38,7 +38,8 @@ struct Settings {
       setting("device", 90);     // 0 no driver, 1 an old one, 2 no GPU, else compute capability
   long sms = setting("sms", 4);  // multiprocessors
   long shared = setting("shared", 227 << 10);  // bytes that a block may ask for
-  long broken = setting("broken", 0);  // 1: whoever waits hears that a kernel left its memory
+  // 1: whoever waits hears that a kernel left its memory; another number: that error.
+  long broken = setting("broken", 0);
 };
 extern Settings settings;
 

@@ -175,7 +175,8 @@ const char* cudaGetErrorString(cudaError_t e) {
     case cudaErrorInsufficientDriver:
       return "CUDA driver version is insufficient for CUDA runtime version";
     case cudaErrorNoDevice: return "no CUDA-capable device is detected";
-    case cudaErrorIllegalAddress: return message.c_str();
+    case cudaErrorIllegalAddress:
+      return message.empty() ? "an illegal memory access was encountered" : message.c_str();
     default: return cudaGetErrorName(e);
   }
 }
@@ -273,7 +274,9 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   CUstream_st& s = stream_of(stream);
   if (s.capture) return note(cudaErrorStreamCaptureUnsupported);
   drain(s, s.issued);
-  if (settings.broken != 0) sticky = cudaErrorIllegalAddress;
+  if (settings.broken != 0) {
+    sticky = settings.broken == 1 ? cudaErrorIllegalAddress : cudaError_t(settings.broken);
+  }
   return note(sticky);
 }
 cudaError_t cudaDeviceSynchronize() {

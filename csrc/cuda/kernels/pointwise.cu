@@ -123,29 +123,6 @@ template <class By> struct Copied {  // a column of the copy is one of each pixe
   }
 };
 
-// Where an element of the small image lies in the large one.
-STEEP_HD int outside(const Frame& f, int c) {
-  const int channel = c % f.small[2], pixel = c / f.small[2];
-  const int i = pixel / f.small[1] + f.before[0], j = pixel % f.small[1] + f.before[1];
-  return (i * f.large[1] + j) * f.large[2] + channel + f.before[2];
-}
-template <class By> struct Padded {
-  Frame f;
-  View x;
-  STEEP_HD float operator()(int r, int c) const {
-    const int channel = c % f.large[2] - f.before[2], pixel = c / f.large[2];
-    const int i = pixel / f.large[1] - f.before[0], j = pixel % f.large[1] - f.before[1];
-    const bool inside = channel >= 0 && channel < f.small[2] && i >= 0 && i < f.small[0] &&
-                        j >= 0 && j < f.small[1];
-    return inside ? at<By>(x, r, (i * f.small[1] + j) * f.small[2] + channel) : 0.0f;
-  }
-};
-template <class By> struct Cropped {
-  Frame f;
-  View x;
-  STEEP_HD float operator()(int r, int c) const { return at<By>(x, r, outside(f, c)); }
-};
-
 using Activate = void (*)(const Place&, float, const View&, const View&);
 template <class F> void value_of(const Place& p, float alpha, const View& x, const View& y) {
   with_storage([&]<class By>(By) { write_each<By>(p, y, false, Value<F, By>{x, alpha}); }, x, y);
@@ -271,15 +248,6 @@ void copy_columns(const Place& at, const Columns& which, const View& x, const Vi
         each(at, which.columns * which.pixels, Copied<By>{which, x, y, accumulate});
       },
       x, y);
-}
-
-void pad(const Place& at, const Frame& frame, const View& x, const View& y) {
-  with_storage([&]<class By>(By) { write_each<By>(at, y, false, Padded<By>{frame, x}); }, x, y);
-}
-
-void crop(const Place& at, const Frame& frame, const View& x, const View& y, bool accumulate) {
-  with_storage([&]<class By>(By) { write_each<By>(at, y, accumulate, Cropped<By>{frame, x}); }, x,
-               y);
 }
 
 void softmax(const Place& at, int positions, const View& x, const View& y) {

@@ -23,8 +23,21 @@ STEEP_HD Dual get(const DualNumber* p) {
   return {x.v, x.d};
 }
 STEEP_HD void put(DualNumber* p, Dual x) { *p = {x.v, x.d}; }
+// p (+)= x
+STEEP_HD void leave(DualNumber* p, Dual x, bool accumulate) { put(p, accumulate ? get(p) + x : x); }
 STEEP_HD DualNumber* place(const Duals& x, long r, long c) { return x.data + r * x.ld + c; }
 STEEP_HD Dual get(const Duals& x, int r, int c) { return get(place(x, r, c)); }
+
+// As storage.cuh has it of floats.
+struct DualTensors {
+  using Tensor = Duals;
+  using Number = Dual;
+  static STEEP_HD Dual get(const Duals& x, long at) { return cuda::get(x.data + at); }
+  static STEEP_HD void put(const Duals& x, long at, Dual value) { cuda::put(x.data + at, value); }
+};
+STEEP_HD bool same_bits(Dual a, Dual b) {
+  return bits_(a.v) == bits_(b.v) && bits_(a.d) == bits_(b.d);
+}
 
 // Parts are summed as they are of one number.
 __device__ __forceinline__ Dual fold(Dual x) { return {fold_lanes(x.v), fold_lanes(x.d)}; }
@@ -46,9 +59,7 @@ template <class Value> struct DualWritten {
   bool accumulate;
   Value value;
   __device__ __forceinline__ void operator()(int r, int c) const {
-    DualNumber* const to = place(y, r, c);
-    const Dual x = value(r, c);
-    put(to, accumulate ? get(to) + x : x);
+    leave(place(y, r, c), value(r, c), accumulate);
   }
 };
 template <class Value>

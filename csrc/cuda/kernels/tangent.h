@@ -25,10 +25,11 @@ struct DualFactor {
 
 // ---- Ends ----
 
-// point = weights and a direction, element by element; and the derivatives of a column.
+// point = weights and a direction, element by element; and the derivatives of a column, or its values.
 void join_direction(cudaStream_t stream, const float* w, const double* along, long n,
                     DualNumber* point);
 void take_derivatives(cudaStream_t stream, const DualNumber* from, long n, double* to);
+void take_values(cudaStream_t stream, const DualNumber* from, long n, double* to);
 // Of a matrix that is found column by column: along is the direction of the place whose turn it is, and of the
 // gradient that came of it the derivatives at all places are kept, in as many columns as have room.
 struct DualColumns {
@@ -42,6 +43,11 @@ void next_direction(cudaStream_t stream, const DualColumns& of, long n, double* 
 void keep_column(cudaStream_t stream, const DualColumns& of, const DualNumber* gradient);
 // out = scale*x + shift, of samples that were gathered as they are
 void widen(const Place& at, const View& x, double scale, double shift, const Duals& out);
+
+// The derivatives of outputs, and what is given instead of a loss's gradient: both (rows, columns), or null for none
+// and for 0. dz may be missing.
+void turn_back(const Place& at, const Duals& z, const double* back, double* outputs,
+               const Duals& dz);
 
 // The gradient of a loss, times a factor that lies on the device; `curvature` leaves its derivative alone.
 struct DualLoss {

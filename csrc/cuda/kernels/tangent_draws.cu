@@ -27,7 +27,7 @@ struct Dropped {
       if (c >= y.columns) continue;
       DualNumber* const to = place(y, r, c);
       const Dual value = bits.word[j] >= threshold ? get(x, r, c) * Dual(scale) : Dual(0);
-      put(to, accumulate ? get(to) + value : value);
+      leave(to, value, accumulate);
     }
   }
 };

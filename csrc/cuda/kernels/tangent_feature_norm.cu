@@ -130,7 +130,7 @@ __global__ void __launch_bounds__(64)
   const Dual a = of.centred ? fold(first) / count : Dual(0), b = fold(second) / count;
   for (int c = at.lane; c < at.columns; c += kHalf) {
     const Dual value = sent_down(get(up + c), gain(weight, c), get(in + c) - m, s, a, b);
-    put(to + c, accumulate ? get(to + c) + value : value);
+    leave(to + c, value, accumulate);
   }
 }
 

@@ -1,12 +1,10 @@
 // Matrix products in dual numbers, each element summed by one thread over k in ascending order, or of few outputs by
 // half a warp, as the CPU does; sums over the rows of a batch.
-#include "cuda/kernels/tangent.cuh"
+#include "cuda/kernels/tangent_tiles.cuh"
 
 namespace steep::cuda {
 
 namespace {
-
-constexpr int kTile = 16;
 
 // The rows of a batch, or their positions one after the other: of a row they lie dense.
 struct Lines {
@@ -58,17 +56,6 @@ struct IntoPanels {
   STEEP_HD Dual init(int m, int n) const { return accumulate ? get(w + panels.at(m, n)) : Dual(0); }
   STEEP_HD void set(int m, int n, Dual sum) const { put(w + panels.at(m, n), sum); }
 };
-
-// Both factors by tiles in shared memory: rows of the tile are m or n, its columns k.
-template <class Of>
-__device__ __forceinline__ void bring(const Of& of, int first, int all, int k, int depth,
-                                      DualNumber (*to)[kTile + 1]) {
-  const int fast = static_cast<int>(threadIdx.x) % kTile;
-  const int slow = static_cast<int>(threadIdx.x) / kTile;
-  const int line = Of::kFastK ? slow : fast, j = Of::kFastK ? fast : slow;
-  const bool there = first + line < all && k + j < depth;
-  put(&to[line][j], there ? of(first + line, k + j) : Dual(0));
-}
 
 template <class A, class B, class Into>
 __global__ void __launch_bounds__(kTile* kTile)

@@ -14,9 +14,10 @@ __global__ void __launch_bounds__(kThreads)
   if (i < n) put(point + i, {static_cast<double>(w[i]), along[i]});
 }
 
+template <bool kDerivative>
 __global__ void __launch_bounds__(kThreads) take_each(const DualNumber* from, long n, double* to) {
   const long i = static_cast<long>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i < n) to[i] = from[i].d;
+  if (i < n) to[i] = kDerivative ? from[i].d : from[i].v;
 }
 
 __global__ void __launch_bounds__(kThreads) direct_each(DualColumns of, long n, double* along) {
@@ -35,6 +36,17 @@ struct Widened {
   double scale, shift;
   STEEP_HD Dual operator()(int r, int c) const {
     return fma_(Dual(scale), Dual(static_cast<double>(x.data[r * x.ld + c])), Dual(shift));
+  }
+};
+
+struct Turned {
+  Duals z, dz;
+  const double* back;
+  double* outputs;
+  STEEP_HD void operator()(int r, int c) const {
+    const long i = static_cast<long>(r) * z.columns + c;
+    if (outputs) outputs[i] = get(z, r, c).d;
+    if (dz.data) put(place(dz, r, c), back ? back[i] : 0.0);
   }
 };
 
@@ -57,7 +69,8 @@ __global__ void __launch_bounds__(64) softmax_rows(int rows, int positions, Dual
   const Part at(rows, positions, x.columns);
   const DualNumber* const in = place(x, at.r, at.from);
   DualNumber* const out = place(y, at.r, at.from);
-  const Dual top = largest(in, at, positions > 1 && at.columns <= kHalf);
+  // The same for all lanes: those past the last position have no columns, but take part in the folds.
+  const Dual top = largest(in, at, positions > 1 && x.columns / positions <= kHalf);
   Dual sum = 0;
   for (int c = at.lane; c < at.columns; c += kHalf) {
     const Dual e = exp_down(get(in + c) - top);
@@ -78,7 +91,7 @@ __global__ void __launch_bounds__(64)
   const Dual dot = fold(sum);
   for (int c = at.lane; c < at.columns; c += kHalf) {
     const Dual value = get(out + c) * (get(up + c) - dot);
-    put(to + c, accumulate ? get(to + c) + value : value);
+    leave(to + c, value, accumulate);
   }
 }
 
@@ -91,7 +104,7 @@ struct Copied {  // a column of the copy is one of each pixel's
     const int from = pixel * (x.columns / which.pixels) + which.from + column;
     DualNumber* const to = place(y, r, pixel * (y.columns / which.pixels) + which.to + column);
     const Dual value = get(x, r, from);
-    put(to, accumulate ? get(to) + value : value);
+    leave(to, value, accumulate);
   }
 };
 
@@ -118,7 +131,7 @@ __global__ void __launch_bounds__(64)
   sum = Dual(scale) * fold(sum);
   if (!at.there || at.lane != 0) return;
   DualNumber* const to = place(y, at.r, at.from / at.columns);
-  put(to, accumulate ? get(to) + sum : sum);
+  leave(to, sum, accumulate);
 }
 
 struct Repeated {
@@ -148,7 +161,7 @@ struct PutBack {  // what lies outside of the range is left alone, or 0
     DualNumber* const to = place(dx, r, c);
     if (at >= 0 && at < columns) {
       const Dual value = get(dy, r, c / width * columns + at);
-      put(to, accumulate ? get(to) + value : value);
+      leave(to, value, accumulate);
     } else if (!accumulate) {
       put(to, 0);
     }
@@ -163,7 +176,11 @@ void join_direction(cudaStream_t stream, const float* w, const double* along, lo
 }
 
 void take_derivatives(cudaStream_t stream, const DualNumber* from, long n, double* to) {
-  start(stream, dim3(blocks_of(n, kThreads)), dim3(kThreads), take_each, from, n, to);
+  start(stream, dim3(blocks_of(n, kThreads)), dim3(kThreads), take_each<true>, from, n, to);
+}
+
+void take_values(cudaStream_t stream, const DualNumber* from, long n, double* to) {
+  start(stream, dim3(blocks_of(n, kThreads)), dim3(kThreads), take_each<false>, from, n, to);
 }
 
 void next_direction(cudaStream_t stream, const DualColumns& of, long n, double* along) {
@@ -177,6 +194,11 @@ void keep_column(cudaStream_t stream, const DualColumns& of, const DualNumber* g
 
 void widen(const Place& at, const View& x, double scale, double shift, const Duals& out) {
   write_each(at, out, false, Widened{x, scale, shift});
+}
+
+void turn_back(const Place& at, const Duals& z, const double* back, double* outputs,
+               const Duals& dz) {
+  each(at, z.columns, Turned{z, dz, back, outputs});
 }
 
 void softmax(const Place& at, int positions, const Duals& x, const Duals& y) {

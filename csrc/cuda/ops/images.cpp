@@ -1,5 +1,6 @@
 // Convolutions and what slides over images.
 #include "cuda/ops/bind.h"
+#include "cuda/ops/sizes.h"
 
 namespace steep::cuda {
 
@@ -10,16 +11,6 @@ Kernel kernel_of(const ops::Convolving& op, const Bound& to) {
 }
 const float* bias_of(const Bound& to) {
   return to.parameters.size() > 1 ? to.parameters[1] : nullptr;
-}
-
-Neighbours neighbours_of(const ops::LocalNorm& op) {
-  const long reach = op.size / 2 < op.channels ? op.size / 2 : op.channels - 1;
-  return {static_cast<int>(op.channels), static_cast<int>(reach), static_cast<float>(op.alpha),
-          static_cast<float>(op.beta), static_cast<float>(op.bias)};
-}
-Enlarged enlarged_of(const ops::Upsample& op) {
-  return {static_cast<int>(op.height), static_cast<int>(op.width), static_cast<int>(op.channels),
-          static_cast<int>(op.down), static_cast<int>(op.across)};
 }
 
 }  // namespace
@@ -91,13 +82,13 @@ Launch bind(const ops::UpsampleGrad& op, const Bound& to) {
 }
 
 Launch bind(const ops::LocalNorm& op, const Bound& to) {
-  return [of = neighbours_of(op), x = to.in[0], y = to.out](const Place& at) {
+  return [of = neighbours_of<Neighbours>(op), x = to.in[0], y = to.out](const Place& at) {
     local_norm(at, of, x, y);
   };
 }
 
 Launch bind(const ops::LocalNormGrad& op, const Bound& to) {
-  return [of = neighbours_of(op.of), x = to.in[0], dy = to.in[1], dx = to.out,
+  return [of = neighbours_of<Neighbours>(op.of), x = to.in[0], dy = to.in[1], dx = to.out,
           add = to.accumulate](const Place& at) { local_norm_grad(at, of, x, dy, dx, add); };
 }
 

@@ -1,14 +1,11 @@
 // The steps of batch normalisation and of spectral normalisation.
 #include "cuda/ops/bind.h"
+#include "cuda/ops/sizes.h"
 
 namespace steep::cuda {
 
 namespace {
 
-Norm norm_of(const ops::Normalizing& op) {
-  return {static_cast<int>(op.pixels), static_cast<int>(op.channels), static_cast<int>(op.group),
-          op.eps};
-}
 Running running_of(const ops::BatchStatistics& op, const Bound& to) {
   return {to.parameters[1], to.parameters[2], norm_of(op), op.momentum, op.unbiased};
 }

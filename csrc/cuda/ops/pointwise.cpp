@@ -1,23 +1,8 @@
 // Activations, maps by numbers and by parameters, softmax, and ops that move elements.
 #include "cuda/ops/bind.h"
+#include "cuda/ops/sizes.h"
 
 namespace steep::cuda {
-
-namespace {
-
-Frame frame_of(const ops::Pad& p) {
-  Frame f{};
-  for (int axis = 0; axis < 3; ++axis) {
-    f.small[axis] = static_cast<int>(p.small[axis]);
-    f.large[axis] = static_cast<int>(p.large[axis]);
-  }
-  f.before[0] = static_cast<int>(p.above);
-  f.before[1] = static_cast<int>(p.left);
-  f.before[2] = static_cast<int>(p.front);
-  return f;
-}
-
-}  // namespace
 
 Launch bind(const ops::Activation& op, const Bound& to) {
   return [f = static_cast<int>(op.activation), alpha = static_cast<float>(op.alpha), x = to.in[0],

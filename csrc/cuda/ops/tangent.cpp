@@ -52,15 +52,18 @@ Launch bind(const ops::Input& op, const DualBound& to) {
 
 Launch bind(const ops::Loss& op, const DualBound& to) {
   return [index = op.loss, option = op.option, z = to.in[0], dz = to.out, term = op.term,
-          feed = to.feed, factor = to.factors + op.term, curved = to.curvature](const Place& at) {
-    if (dz.data) loss(at, index, option, z, feed->truths[term], {factor, term, *curved}, dz);
+          feed = to.feed, factor = to.factors + op.term, probe = to.probe](const Place& at) {
+    if (probe->kind == DualProbe::kGiven) return turn_back(at, z, probe->back, probe->outputs, dz);
+    const bool curved = probe->kind == DualProbe::kCurvature;
+    if (dz.data) loss(at, index, option, z, feed->truths[term], {factor, term, curved}, dz);
   };
 }
 
 Launch bind(const ops::MeanLoss& op, const DualBound& to) {
   return [scale = op.scale, x = to.in[0], dx = to.out, term = op.term, feed = to.feed,
-          factor = to.factors + op.term, curved = to.curvature](const Place& at) {
-    if (dx.data) mean_loss(at, scale, x, feed->truths[term], {factor, term, *curved}, dx);
+          factor = to.factors + op.term, probe = to.probe](const Place& at) {
+    const bool curved = probe->kind == DualProbe::kCurvature;
+    if (dx.data) mean_loss(at, scale, x, feed->truths[term], {factor, term, curved}, dx);
   };
 }
 

@@ -9,6 +9,18 @@
 
 namespace steep::cuda {
 
+// Of a pass: what goes back from its losses, and where the outputs' derivatives go.
+struct DualProbe {
+  enum Kind {
+    kLoss,       // the loss's gradient, with its derivative
+    kCurvature,  // the derivative alone
+    kGiven,      // `back`; targets and losses are not looked at
+  };
+  Kind kind = kLoss;
+  const double* back = nullptr;  // (rows, columns), or null for 0
+  double* outputs = nullptr;     // (rows, columns), or null
+};
+
 // An op's tensors and parameters in device memory.
 struct DualBound {
   std::vector<Duals> in;
@@ -16,9 +28,10 @@ struct DualBound {
   std::vector<DualNumber*> parameters;  // null where there is none
   DualFactor weight;                    // the first parameter, where it is a matrix
   bool accumulate = false;
+  int samples = 1;  // that a row of out stands for
   // Of the plan: they may change between two launches.
   const Feed* feed = nullptr;
-  const bool* curvature = nullptr;
+  const DualProbe* probe = nullptr;
   bool deals = false;               // the first input: it writes down which samples a batch has
   View gathered;                    // room for samples as they are, of an input
   const double* factors = nullptr;  // of each term's loss of a sample in the gradient
@@ -64,6 +77,22 @@ Launch bind(const ops::PReLUGrad& op, const DualBound& to);
 Launch bind(const ops::PReLUShares& op, const DualBound& to);
 Launch bind(const ops::Maxout& op, const DualBound& to);
 Launch bind(const ops::MaxoutGrad& op, const DualBound& to);
+
+Launch bind(const ops::Conv& op, const DualBound& to);
+Launch bind(const ops::ConvGrad& op, const DualBound& to);
+Launch bind(const ops::ConvGradWeight& op, const DualBound& to);
+Launch bind(const ops::ConvTranspose& op, const DualBound& to);
+Launch bind(const ops::ConvTransposeGrad& op, const DualBound& to);
+Launch bind(const ops::MaxPool& op, const DualBound& to);
+Launch bind(const ops::MaxPoolGrad& op, const DualBound& to);
+Launch bind(const ops::AvgPool& op, const DualBound& to);
+Launch bind(const ops::AvgPoolGrad& op, const DualBound& to);
+Launch bind(const ops::Upsample& op, const DualBound& to);
+Launch bind(const ops::UpsampleGrad& op, const DualBound& to);
+Launch bind(const ops::LocalNorm& op, const DualBound& to);
+Launch bind(const ops::LocalNormGrad& op, const DualBound& to);
+Launch bind(const ops::Pad& op, const DualBound& to);
+Launch bind(const ops::Crop& op, const DualBound& to);
 
 Launch bind(const ops::SumPixels& op, const DualBound& to);
 Launch bind(const ops::BatchMoments& op, const DualBound& to);

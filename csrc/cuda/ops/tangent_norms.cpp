@@ -1,26 +1,12 @@
 // The steps of normalisations in dual numbers.
 #include "cuda/kernels/tangent_norms.h"
 
+#include "cuda/ops/sizes.h"
 #include "cuda/ops/tangent.h"
 
 namespace steep::cuda {
 
 namespace {
-
-Norm norm_of(const ops::Normalizing& op) {
-  return {static_cast<int>(op.pixels), static_cast<int>(op.channels), static_cast<int>(op.group),
-          op.eps};
-}
-
-Featured featured(const ops::Featuring& op) {
-  return {static_cast<int>(op.outer),
-          static_cast<int>(op.pixels),
-          static_cast<int>(op.parts),
-          static_cast<int>(op.channels),
-          op.eps,
-          op.by_position(),
-          op.centred};
-}
 
 Duals optional(const DualBound& to, std::size_t tensor) {
   return tensor < to.in.size() ? to.in[tensor] : Duals{};
@@ -78,27 +64,26 @@ Launch bind(const ops::BatchNormGrad& op, const DualBound& to) {
 }
 
 Launch bind(const ops::FeatureMoments& op, const DualBound& to) {
-  return [n = featured(op), x = to.in[0], out = to.out](const Place& at) {
+  return [n = featured_of(op), x = to.in[0], out = to.out](const Place& at) {
     feature_moments(at, n, x, out);
   };
 }
 
 Launch bind(const ops::FeatureNorm& op, const DualBound& to) {
-  return [n = featured(op), x = to.in[0], moments = to.in[1], weight = weight_of(to, 0),
+  return [n = featured_of(op), x = to.in[0], moments = to.in[1], weight = weight_of(to, 0),
           bias = weight_of(to, 1),
           y = to.out](const Place& at) { feature_norm(at, n, x, moments, weight, bias, y); };
 }
 
 Launch bind(const ops::FeatureNormSums& op, const DualBound& to) {
-  return [n = featured(op), dy = to.in[0], x = to.in[1], moments = to.in[2],
+  return [n = featured_of(op), dy = to.in[0], x = to.in[1], moments = to.in[2],
           out = to.out](const Place& at) { feature_norm_sums(at, n, dy, x, moments, out); };
 }
 
 Launch bind(const ops::FeatureNormGrad& op, const DualBound& to) {
-  return [n = featured(op), dy = to.in[0], x = to.in[1], moments = to.in[2], sums = optional(to, 3),
-          weight = weight_of(to, 0), dx = to.out, add = to.accumulate](const Place& at) {
-    feature_norm_grad(at, n, dy, x, moments, sums, weight, dx, add);
-  };
+  return [n = featured_of(op), dy = to.in[0], x = to.in[1], moments = to.in[2],
+          sums = optional(to, 3), weight = weight_of(to, 0), dx = to.out, add = to.accumulate](
+             const Place& at) { feature_norm_grad(at, n, dy, x, moments, sums, weight, dx, add); };
 }
 
 }  // namespace steep::cuda

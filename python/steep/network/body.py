@@ -256,7 +256,11 @@ class Body(Layer):
         """Return the tensors that are the inputs, in the network that has the weights."""
         if self._home is not None:
             return self._home.inputs
-        return tuple(range(len(self._known_shapes())))
+        return tuple(range(len(self._called_shapes())))
+
+    def _called_shapes(self) -> tuple[Shape, ...]:
+        """Return the shapes of the inputs; a part has those that it is called with in the whole."""
+        return self._known_shapes() if self._home is None else self._home.shapes
 
     def _known_shapes(self) -> tuple[Shape, ...]:
         if self._shapes is None:

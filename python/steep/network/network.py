@@ -375,8 +375,7 @@ class Network(Body):
         named: tuple[Columns | None, ...] = ()
         try:
             if whole:
-                home = self._home  # a part that was never called by itself has its shapes there
-                named = from_file(about, home.shapes if home else self._known_shapes())
+                named = from_file(about, self._called_shapes())
             self.load_state_dict(state, strict=strict, prefix=prefix)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None

@@ -54,6 +54,7 @@ class Estimator(BaseEstimator):
         if not (isinstance(self.batch_size, str) and self.batch_size == "auto"):
             whole(who, "batch_size", self.batch_size)
         choose("precision", self.precision, {"float32": 0, "float64": 0})
+        choose("device", self.device, {"cpu": 0, "cuda": 0})
 
     def _begin(self, X: Array, outputs: int, random: np.random.RandomState) -> None:
         """Make `net_` with its first weights."""
@@ -196,6 +197,7 @@ class Estimator(BaseEstimator):
             loss_weights=weights,
             reduction="weighted_mean",
             precision=self.precision,
+            device=self.device,
             seed=seed,
             **self._penalties(),
         )

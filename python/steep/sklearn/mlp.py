@@ -210,6 +210,8 @@ PARAMETERS = """
     precision
         What is computed in, ``"float32"`` or ``"float64"`` (slow). Attributes and predictions have
         the type of X in either.
+    device
+        ``"cpu"`` or ``"cuda"``, as `steep.Trainer` takes it.
 """
 
 ATTRIBUTES = """
@@ -273,6 +275,7 @@ class MLPClassifier(Classifies, Layered):  # noqa: D101 - the docstring is put t
         batch_norm: Any = False,
         class_weight: Any = None,
         precision: Any = "float32",
+        device: Any = "cpu",
     ) -> None:
         keep(self, locals())
 
@@ -319,6 +322,7 @@ class MLPRegressor(Regresses, Layered):  # noqa: D101 - the docstring is put tog
         dropout: Any = 0.0,
         batch_norm: Any = False,
         precision: Any = "float32",
+        device: Any = "cpu",
     ) -> None:
         keep(self, locals())
 

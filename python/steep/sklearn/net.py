@@ -85,6 +85,8 @@ PARAMETERS = """
         Whether to hold out that part and keep the weights that score best on it.
     precision
         ``"float32"`` or ``"float64"``.
+    device
+        ``"cpu"`` or ``"cuda"``, as `steep.Trainer` takes it.
 """
 
 ATTRIBUTES = """
@@ -133,6 +135,7 @@ class NetClassifier(Classifies, Wraps):  # noqa: D101 - the docstring is put tog
         validation_fraction: Any = 0.1,
         class_weight: Any = None,
         precision: Any = "float32",
+        device: Any = "cpu",
     ) -> None:
         keep(self, locals())
 
@@ -166,5 +169,6 @@ class NetRegressor(Regresses, Wraps):  # noqa: D101 - the docstring is put toget
         early_stopping: Any = False,
         validation_fraction: Any = 0.1,
         precision: Any = "float32",
+        device: Any = "cpu",
     ) -> None:
         keep(self, locals())

@@ -367,6 +367,11 @@ class Settings:
 
 def _precision(name: str, device: str) -> str:
     alone = device == "cpu"
+    if name == "float64" and not alone:
+        raise ValueError(
+            f'Trainer: device="{device}": networks are float32 there; use precision="float32", '
+            '"tf32" or "bfloat16", or device="cpu"'
+        )
     if alone and name in tuple(TENSOR_CORES):
         raise ValueError(
             f'Trainer: precision="{name}" is for tensor cores; use device="cuda", or '
