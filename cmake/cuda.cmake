@@ -49,7 +49,7 @@ function(steep_add_cuda target)
   endif()
   set(level -O2)
   if(STEEP_CUDA_SANITIZER MATCHES address)
-    set(level -O1)  # half the time to compile
+    set(level -O1)  # compiled sooner
   endif()
   foreach(file IN LISTS kernels)
     get_filename_component(stem ${file} NAME_WE)

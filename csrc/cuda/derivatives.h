@@ -9,7 +9,6 @@ namespace steep::cuda {
 
 class CudaDerivatives final : public Tangent {
  public:
-  // Refuses ops whose derivatives have no kernel here.
   CudaDerivatives(Program program, std::shared_ptr<CudaStore> weights, const Recipe& recipe);
 
   void derive(const Batcher& data, long step, const double* scalars, const Derivative& wanted,

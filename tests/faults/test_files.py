@@ -484,12 +484,12 @@ import resource, sys, time, steep
 pages = int(open("/proc/self/statm").read().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (3 << 30),) * 2)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-start = time.perf_counter()
+start = time.process_time()
 try:
     steep.Trainer.load(sys.argv[1])
 except ValueError as error:
     print(str(error)[:300])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.perf_counter() - start)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, time.process_time() - start)
 """
 
 
@@ -523,10 +523,10 @@ def test_f54_layers_within_layers_that_stand_in_two_places(tmp_path):
         about["net"]["config"]["layers"].append(inner)
 
     claimed(tmp_path / "c", change)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="/c: its 43 layers would run"):
         steep.Trainer.load(tmp_path / "c")
-    assert time.perf_counter() - start < 2.0
+    assert time.process_time() - start < 2.0
 
 
 def nested(depth):
