@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import steep
-from steep import cli, data
+from steep import _core, cli, data
 from steep.commands import recipe as recipes
 from steep.commands import zoo
 
@@ -360,11 +360,40 @@ def test_image_models_need_images(tmp_path, capsys, small_lenet):
         (["train", "--resume"], "name the run folder with --out"),
         (["train", "--resume", "--out", "none"], "no run is here"),
         (["train", "--threads", "0"], "argument --threads: expected 1 or more"),
+        (["train", "--device", "gpu"], "argument --device: invalid choice: 'gpu'"),
+        (["predict", "run", "none.csv", "--device", "gpu"], "argument --device: invalid choice"),
     ],
 )
 def test_wrong_words_are_refused_in_one_line(tmp_path, capsys, arguments, message):
     assert message in refused(capsys, *arguments)
     assert list(tmp_path.iterdir()) == []  # nothing was begun
+
+
+def test_a_gpu_that_is_not_here_is_missed_before_data_are_read(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(_core, "cuda_status", lambda: "built for the CPU only")
+    for command, *words in (
+        ["train", "none.csv", "--target", "y"],
+        ["predict", "run", "none.csv"],
+        ["evaluate", "run", "none.csv"],
+    ):
+        said = f"steep {command}: --device cuda: built for the CPU only. Use --device cpu.\n"
+        assert refused(capsys, command, *words, "--device", "cuda") == said
+    assert list(tmp_path.iterdir()) == []
+    assert cli.main(["train", *SHORT, "--out", "run"]) == 0
+    before = {path: path.read_bytes() for path in Path("run").iterdir()}
+    capsys.readouterr()
+    resume = ["train", "--out", "run", "--resume"]
+    assert "--device cuda: built for" in refused(capsys, *resume, "--device", "cuda")
+    assert {path: path.read_bytes() for path in Path("run").iterdir()} == before
+    # A run of a file that names no device, or none there is.
+    config = json.loads(Path("run/config.json").read_text())
+    assert config["recipe"].pop("device") == "cpu"
+    Path("run/config.json").write_text(json.dumps(config))
+    assert cli.main([*resume, "--quiet"]) == 0
+    capsys.readouterr()
+    config["recipe"]["device"] = "cudo"
+    Path("run/config.json").write_text(json.dumps(config))
+    assert 'unknown device "cudo"; did you mean "cuda"' in refused(capsys, *resume)
 
 
 def test_a_csv_file_without_target(table, capsys):

@@ -28,13 +28,14 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("folder", metavar="RUN", help="run folder of `steep train`")
     add("file", metavar="FILE", help="table with the columns of the run and its target")
     add("--json", action="store_true", help="print the metrics as JSON")
+    shared.add_device(add, "predict on this device, wherever RUN was trained")
     shared.add_reading(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Measure as the options say."""
     given = vars(options)
-    trained = Trained.load(given["folder"])
+    trained = Trained.load(given["folder"], shared.device(given.get("device", "cpu")))
     table = trained.table
     frame = table.open(given["file"], **shared.reading(given))
     X, y = table.apply(frame)

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.with_table:
         return _with_table(folder, path)
-    net = Trainer.load(checkpoint).net
+    net = Trainer.load(checkpoint, device="cpu").net
     net.load_weights(folder / run_folder.WEIGHTS)
     net.to_onnx(path)
     shapes = (

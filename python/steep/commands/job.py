@@ -30,6 +30,7 @@ def make_trainer(recipe: Recipe, data: Dataset) -> Trainer:
             l2=recipe.l2 or 0.0,
             clip_norm=recipe.clip_norm,
             seed=recipe.seed,
+            device=recipe.device,
         )
     return Trainer(
         build_network(recipe, data),
@@ -39,6 +40,7 @@ def make_trainer(recipe: Recipe, data: Dataset) -> Trainer:
         l2=recipe.l2 or 0.0,
         clip_norm=recipe.clip_norm,
         seed=recipe.seed,
+        device=recipe.device,
     )
 
 
@@ -115,7 +117,8 @@ class Job:
         changed = (
             "" if recipe.augment in (None, "none") else f", images changed by {recipe.augment}"
         )
-        print(f"{_title(recipe)}, {recipe.epochs} epochs, {parameters} parameters{changed}")
+        where = "" if recipe.device == "cpu" else f", on {recipe.device}"
+        print(f"{_title(recipe)}, {recipe.epochs} epochs, {parameters} parameters{changed}{where}")
 
     def train(self, progress: bool) -> None:
         """Train to the end of the recipe, from wherever the trainer stands."""

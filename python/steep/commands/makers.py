@@ -69,7 +69,7 @@ class Autoencoder(Maker):
         net = self.network()
         net.build(self.shape, seed=recipe.seed)
         optimizer = build_optimizer(recipe, len(data.train[0]))
-        self.trainer = Trainer(net, "mse", optimizer, seed=recipe.seed)
+        self.trainer = Trainer(net, "mse", optimizer, seed=recipe.seed, device=recipe.device)
         self._limit()
 
     def network(self) -> Sequential:
@@ -91,7 +91,7 @@ class Autoencoder(Maker):
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint."""
-        self.trainer = Trainer.load(path)
+        self.trainer = Trainer.load(path, device=self.recipe.device)
 
     def measure(self) -> dict[str, float]:
         """Return the mean squared error of a pixel."""
@@ -141,7 +141,8 @@ class Variational(Maker):
         super().__init__(recipe, data)
         optimizer = build_optimizer(recipe, len(data.train[0]))
         pair = models.vae(self.shape, LATENT["vae"])
-        self.made = VAE(*pair, LATENT["vae"], optimizer=optimizer, seed=recipe.seed)
+        where: dict[str, Any] = {"seed": recipe.seed, "device": recipe.device}
+        self.made = VAE(*pair, LATENT["vae"], optimizer=optimizer, **where)
         self.made.net.build(self.shape, seed=recipe.seed)
         self.trainer = self.made._trained_on(data.train[0])
         self._limit()
@@ -191,7 +192,8 @@ class Adversarial(Maker):
         rule: Any = build_optimizer(recipe, len(data.train[0]))
         if recipe.optimizer == "adam":
             rule = replace(rule, beta1=0.5)
-        self.game = GAN(*pair, LATENT["dcgan"], optimizers=(rule, rule), seed=recipe.seed)
+        where: dict[str, Any] = {"seed": recipe.seed, "device": recipe.device}
+        self.game = GAN(*pair, LATENT["dcgan"], optimizers=(rule, rule), **where)
         self.game.net.build([self.whole, (LATENT["dcgan"],)], seed=recipe.seed)
         self.trainer = self.game.trainer
 

@@ -5,6 +5,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from ..checks.names import choose
+from ..network import devices
+
+DEVICES = ("cpu", "cuda")
 READING = ("header", "delimiter", "decimal", "encoding", "skip")
 
 
@@ -27,6 +31,27 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 def reading(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the user said of the text file."""
     return {name: given[name] for name in READING if given.get(name) is not None}
+
+
+def add_device(add: Callable[..., Any], what: str) -> None:
+    """Add the device that computes."""
+    add("--device", choices=DEVICES, help=f"{what} (cpu)")
+
+
+def device(name: str) -> str:
+    """Return a device that is here.
+
+    Raises
+    ------
+    ValueError
+        There is no such device.
+    RuntimeError
+        This build or this machine has no GPU.
+    """
+    chosen = choose("device", name, {known: known for known in DEVICES})
+    if chosen == "cuda" and (why := devices.missing()):
+        raise RuntimeError(f"--device cuda: {why}. Use --device cpu.")
+    return chosen
 
 
 def _mark(text: str) -> str:

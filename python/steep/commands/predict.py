@@ -35,13 +35,14 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     add("-o", "--out", metavar="OUT", help="CSV file to write (standard output)")
     add("--copy", metavar="COLUMN", action="append", help="column to copy from FILE (repeatable)")
     add("--json", action="store_true", help="say what was done as JSON")
+    shared.add_device(add, "predict on this device, wherever RUN was trained")
     shared.add_reading(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Predict as the options say."""
     given = vars(options)
-    trained = Trained.load(given["folder"])
+    trained = Trained.load(given["folder"], shared.device(given.get("device", "cpu")))
     out = given.get("out")
     if out is not None:
         if Path(out).suffix.lower() in _OTHERS:

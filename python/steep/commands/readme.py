@@ -11,7 +11,7 @@ from .recipe import Recipe
 _SETTINGS = (
     "model", "context", "units", "members", "dropout", "epochs", "batch_size", "optimizer", "lr",
     "momentum", "weight_decay", "schedule", "augment", "l1", "l2", "clip_norm", "early_stopping",
-    "patience", "seed",
+    "patience", "seed", "device",
 )  # fmt: skip
 _FILES = {
     run_folder.WEIGHTS: "the trained weights",

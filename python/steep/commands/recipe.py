@@ -64,6 +64,7 @@ class Recipe:
     early_stopping: bool | None = None
     patience: int | None = None
     seed: int = 0
+    device: str = "cpu"
 
     def to_json(self) -> dict[str, Any]:
         """Give the settings as plain values."""

@@ -68,7 +68,9 @@ def page(folder: Path, root: str | None = None) -> str:
         If matplotlib is missing.
     """
     config = run_folder.read_config(folder)
-    recipe = Recipe.from_json(config["recipe"] | ({} if root is None else {"root": root}))
+    recipe = Recipe.from_json(
+        config["recipe"] | {"device": "cpu"} | ({} if root is None else {"root": root})
+    )
     history = _history(folder)
     parts = [
         _section("Settings", _settings(config)),
@@ -92,7 +94,7 @@ def page(folder: Path, root: str | None = None) -> str:
 
 def _network(folder: Path, data: Dataset, members: int | None) -> list[str]:
     """Return the sections on what was trained: gradients, and answers to the test part."""
-    trainer = Trainer.load(folder / run_folder.CHECKPOINT)
+    trainer = Trainer.load(folder / run_folder.CHECKPOINT, device="cpu")
     weights = folder / run_folder.WEIGHTS  # the best ones, where training stopped early
     if weights.exists():
         trainer.net.load_weights(weights)

@@ -18,7 +18,7 @@ from .options import READING
 from .recipe import SCHEDULES, Recipe, build_augment, build_optimizer, complete, frozen, names
 
 # What may be said anew when a run goes on; everything else is in its config.json.
-FREE = {"out", "resume", "threads", "quiet", "root", "dataset", "json"}
+FREE = {"out", "resume", "threads", "device", "quiet", "root", "dataset", "json"}
 
 # What makes no sense of a text.
 OF_TABLES = ("target", "task", "drop", "size", "root", "keep", "categorical", "missing", *READING)
@@ -32,6 +32,7 @@ EXAMPLES = """examples:
   steep train table.csv --target price         your own table, or arrays X and y of an .npz file
   steep train table.xlsx --target kind --cv 5  with a mean and deviation over five parts
   steep train text.txt --model gpt             a text, character by character; or lstm
+  steep train fashion-mnist --device cuda      on an NVIDIA GPU, with a build that has CUDA
   steep train --out runs/a --resume            go on with an interrupted run
 """
 
@@ -65,6 +66,7 @@ def add_parser(commands: "argparse._SubParsersAction[Any]") -> None:
     _add_training(parser)
     add("--seed", type=int, metavar="N", help="of the split, weights, shuffles, dropout (0)")
     add("--threads", type=shared.count, metavar="N", help="default: every core")
+    shared.add_device(add, "train on the CPU or an NVIDIA GPU; of --resume: go on there")
     add(
         "--cv",
         type=shared.count,
@@ -215,6 +217,7 @@ def opened(recipe: Recipe) -> Dataset:
 
 def _begun(given: Mapping[str, Any]) -> Job:
     recipe = _recipe(given)
+    shared.device(recipe.device)
     data = opened(recipe)
     recipe = complete(recipe, len(data.train[0]), data.train[0].shape[-1])
     if recipe.early_stopping and data.validation is None:
@@ -242,7 +245,9 @@ def _resumed(given: Mapping[str, Any]) -> Job:
     if extra and not longer:
         _refuse(extra)
     config = run_folder.read_config(folder)
-    recipe = _moved(folder, Recipe.from_json(config["recipe"]), config, given)
+    before = Recipe.from_json(config["recipe"])
+    recipe = _moved(folder, before, config, given)
+    shared.device(recipe.device)
     data, checkpoint = opened(recipe), folder / run_folder.CHECKPOINT
     known = config.get("data", {}).get("fingerprint")
     if known is not None and fingerprint(data) != known:
@@ -254,7 +259,8 @@ def _resumed(given: Mapping[str, Any]) -> Job:
     if maker is not None:
         trainer = maker.trainer
     else:
-        trainer = Trainer.load(checkpoint) if checkpoint.exists() else make_trainer(recipe, data)
+        kept = Trainer.load(checkpoint, device=recipe.device) if checkpoint.exists() else None
+        trainer = kept or make_trainer(recipe, data)
     if longer:
         if recipe.model == "realmlp":
             raise ValueError(
@@ -266,8 +272,8 @@ def _resumed(given: Mapping[str, Any]) -> Job:
         # As if it had been meant to be so long from the beginning.
         trainer.lr = build_optimizer(recipe, len(data.train[0])).lr  # type: ignore[attr-defined]
     job = Job(recipe, data, trainer, folder, maker)
-    if longer:
-        job.longer = True
+    job.longer = longer
+    if longer or recipe.device != before.device:
         job.write_config()
     return job
 
@@ -283,7 +289,8 @@ def _refuse(extra: list[str]) -> None:
 def _moved(
     folder: Path, recipe: Recipe, config: Mapping[str, Any], given: Mapping[str, Any]
 ) -> Recipe:
-    """Return the recipe with the place where its data are now."""
+    """Return the recipe with the places where its data are now, and where it goes on."""
+    recipe = replace(recipe, device=given.get("device", recipe.device))
     if "root" in given:
         recipe = replace(recipe, root=given["root"])
     named, before = given.get("dataset"), recipe.dataset

@@ -23,8 +23,8 @@ class Trained:
     net: Network
 
     @classmethod
-    def load(cls, folder: str | Path) -> "Trained":
-        """Read a run folder.
+    def load(cls, folder: str | Path, device: str = "cpu") -> "Trained":
+        """Read a run folder, wherever it was trained, to predict on a device that is here.
 
         Raises
         ------
@@ -49,7 +49,7 @@ class Trained:
         outputs = 1 if table.classes is None else len(table.classes)
         net = network_of(recipe, (len(table.features),), outputs, table=table)
         net.load_weights(folder / run_folder.WEIGHTS)
-        return cls(folder, recipe, table, net)
+        return cls(folder, recipe, table, net.to(device))
 
     def predict(self, X: NDArray[Any]) -> NDArray[Any]:
         """Return probabilities (N, classes), or values (N,) in the target's units."""

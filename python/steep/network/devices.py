@@ -17,10 +17,14 @@ _LIBRARIES = {
 
 def check() -> None:
     """Raise RuntimeError, saying why and what to do, where there is no CUDA device."""
-    load_libraries()
-    why = _core.cuda_status()
-    if why:
+    if why := missing():
         raise RuntimeError(f'device="cuda": {why}. Use device="cpu".')
+
+
+def missing() -> str:
+    """Return why there is no CUDA device, "" where there is one."""
+    load_libraries()
+    return _core.cuda_status()
 
 
 def load_libraries() -> None:
