@@ -149,7 +149,7 @@ Plan::Plan(Program program, std::shared_ptr<CudaStore> weights, long capacity, c
     : aid_(aid_of(products, capacity)),
       program_(prepared(std::move(program), weights->layout(), products, aid_.get())),
       watched_(steep::watched(program_)), weights_(std::move(weights)), capacity_(capacity),
-      stream_(stream), number_(number), memory_(std::move(arena)) {
+      stream_(stream), number_(number), memory_(std::move(arena)), numbers_(stream) {
   check_ops(program_);
   const Schedule schedule(program_, capacity);
   allocate(schedule);
@@ -216,30 +216,6 @@ float* Plan::parameter(int p) const {
   return p < 0 ? nullptr : weights_->column(0) + weights_->layout().slices[p].offset;
 }
 
-const float* Plan::keep(const std::vector<double>& numbers) {
-  const std::vector<float> narrow(numbers.begin(), numbers.end());
-  numbers_.emplace_back(narrow.size() * sizeof(float));
-  write(stream_, numbers_.back().data(), narrow.data(), narrow.size() * sizeof(float));
-  return numbers_.back().as<float>();
-}
-
-// A matrix is the same for all ops that go by it.
-SparseRows Plan::lay(const SparseRows& a) {
-  if (const auto found = matrices_.find(a.begin); found != matrices_.end()) return found->second;
-  const auto up = [&]<class T>(const T* from, long n) {
-    const auto bytes = static_cast<std::size_t>(n) * sizeof(T);
-    numbers_.emplace_back(bytes);
-    if (n > 0) write(stream_, numbers_.back().data(), from, bytes);
-    return numbers_.back().as<T>();
-  };
-  SparseRows there{a.rows, a.columns};
-  const long entries = a.begin[a.rows];
-  there.begin = up(a.begin, a.rows + 1);
-  there.column = up(a.column, entries);
-  there.single = up(a.single, entries);
-  return matrices_.emplace(a.begin, there).first->second;
-}
-
 void Plan::bind(const Op& op, bool backward) {
   if (is_alias(op)) return;
   Bound to;
@@ -263,8 +239,8 @@ void Plan::bind(const Op& op, bool backward) {
     backward_ = calls_.size() + 1;
   }
   to.deals = op.as<ops::Input>() && !std::exchange(dealt_, true);
-  to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
-  to.lay = [this](const SparseRows& a) { return lay(a); };
+  to.keep = [this](const std::vector<double>& numbers) { return numbers_.keep(numbers); };
+  to.lay = [this](const SparseRows& a) { return numbers_.lay(a); };
   calls_.push_back({bound(op, to), op.out, op.layer, name_of(op), term, backward,
                     op.as<ops::Input>() != nullptr, watched_by(op)});
   std::visit(

@@ -1,12 +1,12 @@
 // A Plan: the ops of a Program bound to device memory and launches, and the gradients of its parameters. It
 // says what is enqueued, never when or how often.
 #pragma once
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "cuda/kept.h"
 #include "cuda/kernels/embedding.h"
 #include "cuda/ops/bind.h"
 #include "cuda/ops/storage.h"
@@ -108,8 +108,6 @@ class Plan {
   View view(int tensor) const;
   long rows_in(int tensor, long rows) const;  // of a tensor, of a batch of so many
   Buckets buckets(const GradTerm& t);
-  const float* keep(const std::vector<double>& numbers);
-  SparseRows lay(const SparseRows& a);
   float* parameter(int p) const;
 
   const std::unique_ptr<Aid> aid_;  // null where no library is on
@@ -120,10 +118,9 @@ class Plan {
   const Stream& stream_;
   const int number_;
   std::shared_ptr<Memory> memory_;
-  Memory positions_;             // of a loss that takes them one by one
-  std::vector<Memory> numbers_;  // that kernels read
+  Memory positions_;  // of a loss that takes them one by one
+  Kept<float> numbers_;
   std::vector<Memory> buckets_;  // of the ids of each table
-  std::map<const int64_t*, SparseRows> matrices_;
   struct Followed {
     float* numbers;
     long n;

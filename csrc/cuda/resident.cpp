@@ -12,14 +12,10 @@ namespace steep::cuda {
 
 ResidentSteps::ResidentSteps(Chain chain, const Update& update, const CudaStore& weights,
                              const Stream& stream)
-    : chain_(std::move(chain)) {
+    : chain_(std::move(chain)), numbers_(stream) {
   std::vector<Node> nodes = chain_.nodes;
   const auto up = [&](const std::vector<double>& numbers) -> const float* {
-    if (numbers.empty()) return nullptr;
-    const std::vector<float> narrow(numbers.begin(), numbers.end());
-    numbers_.emplace_back(narrow.size() * sizeof(float));
-    write(stream, numbers_.back().data(), narrow.data(), narrow.size() * sizeof(float));
-    return numbers_.back().as<float>();
+    return numbers.empty() ? nullptr : numbers_.keep(numbers);
   };
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     nodes[i].scales = up(chain_.scales[i].by);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cuda/chain.h"
+#include "cuda/kept.h"
 #include "cuda/plan.h"
 #include "cuda/update.h"
 
@@ -20,7 +21,7 @@ class ResidentSteps {
 
  private:
   const Chain chain_;
-  std::vector<Memory> numbers_;
+  Kept<float> numbers_;
   Memory lists_;
   Resident of_{};
 };

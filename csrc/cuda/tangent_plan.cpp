@@ -97,7 +97,7 @@ long TangentPlan::bytes() const {
 TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, DualNumber* point,
                          const double* factors, const Stream& stream)
     : program_(prepared(std::move(program), weights)), weights_(weights), capacity_(capacity),
-      point_(point), factors_(factors), stream_(stream) {
+      point_(point), factors_(factors), stream_(stream), numbers_(stream) {
   const Schedule schedule(program_, capacity);
   memory_ = Memory(static_cast<std::size_t>(schedule.bytes));
   gathered_ = Memory(gathered_bytes(program_, capacity));
@@ -116,29 +116,6 @@ TangentPlan::TangentPlan(Program program, const Layout& weights, long capacity, 
 Duals TangentPlan::view(int tensor) const {
   if (tensor < 0) return {};
   return {buffers_[tensor], strides_[tensor], static_cast<int>(program_.tensors[tensor].width)};
-}
-
-const double* TangentPlan::keep(const std::vector<double>& numbers) {
-  numbers_.emplace_back(numbers.size() * sizeof(double));
-  write(stream_, numbers_.back().data(), numbers.data(), numbers.size() * sizeof(double));
-  return numbers_.back().as<double>();
-}
-
-// A matrix is the same for all ops that go by it.
-SparseRows TangentPlan::lay(const SparseRows& a) {
-  if (const auto found = matrices_.find(a.begin); found != matrices_.end()) return found->second;
-  const auto up = [&]<class T>(const T* from, long n) {
-    const auto bytes = static_cast<std::size_t>(n) * sizeof(T);
-    numbers_.emplace_back(bytes);
-    if (n > 0) write(stream_, numbers_.back().data(), from, bytes);
-    return numbers_.back().as<T>();
-  };
-  SparseRows there{a.rows, a.columns};
-  const long entries = a.begin[a.rows];
-  there.begin = up(a.begin, a.rows + 1);
-  there.column = up(a.column, entries);
-  there.value = up(a.value, entries);
-  return matrices_.emplace(a.begin, there).first->second;
 }
 
 void TangentPlan::bind(const Op& op) {
@@ -164,8 +141,8 @@ void TangentPlan::bind(const Op& op) {
   const bool reads = op.as<ops::Input>() != nullptr;
   to.deals = reads && !std::exchange(dealt_, true);
   to.gathered = {gathered_.as<float>(), gathered_width(program_), to.out.columns};
-  to.keep = [this](const std::vector<double>& numbers) { return keep(numbers); };
-  to.lay = [this](const SparseRows& a) { return lay(a); };
+  to.keep = [this](const std::vector<double>& numbers) { return numbers_.keep(numbers); };
+  to.lay = [this](const SparseRows& a) { return numbers_.lay(a); };
   calls_.push_back({bound(op, to), reads});
 }
 

@@ -1,9 +1,9 @@
 // A plan in dual numbers: the ops of a Program bound to device memory and launches whose gradient has a derivative
 // along a direction. It says what is enqueued, never when or how often.
 #pragma once
-#include <map>
 #include <vector>
 
+#include "cuda/kept.h"
 #include "cuda/ops/tangent.h"
 #include "cuda/runtime.h"
 #include "executor.h"
@@ -36,8 +36,6 @@ class TangentPlan {
   Duals view(int tensor) const;
   void bind(const Op& op);
   void bind_terms(const Layout& weights, int parameter);
-  const double* keep(const std::vector<double>& numbers);
-  SparseRows lay(const SparseRows& a);
 
   Program program_;
   const Layout& weights_;
@@ -45,11 +43,10 @@ class TangentPlan {
   DualNumber* const point_;
   const double* const factors_;
   const Stream& stream_;
-  Memory memory_, gathered_, room_;                // room_: of one op after the other
-  std::vector<Memory> apart_;                      // tensors that do not lie there, see places.h
-  std::vector<Memory> numbers_;                    // that kernels read
-  std::map<const int64_t*, SparseRows> matrices_;  // in numbers_, by where they lie on the host
-  std::vector<DualNumber*> buffers_;               // by tensor
+  Memory memory_, gathered_, room_;  // room_: of one op after the other
+  std::vector<Memory> apart_;        // tensors that do not lie there, see places.h
+  Kept<double> numbers_;
+  std::vector<DualNumber*> buffers_;  // by tensor
   std::vector<long> strides_;
   Feed feed_;
   long* order_ = nullptr;

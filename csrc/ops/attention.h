@@ -19,6 +19,18 @@ struct Attending {
   uint32_t stream = 0;
   long queries = 0, keys = 0, width = 0;
 
+  // Where Q, K and V begin in a sample of their tensors, and how far a position is from the next.
+  struct Places { long q, k, v, own, theirs; };
+  STEEP_HD Places places() const {
+    const long d = width, k = tensors == 1 ? d : 0, v = k + (tensors == 3 ? 0 : d);
+    return {0, k, v, tensors == 1 ? 3 * d : d, tensors == 3 ? d : (4 - tensors) * d};
+  }
+  // Their gradients: of one tensor as in it, of others one tensor after the other.
+  STEEP_HD Places gradient_places() const {
+    if (tensors == 1) return places();
+    const long k = queries * width, v = k + (tensors == 2 ? width : keys * width);
+    return {0, k, v, width, tensors == 2 ? 2 * width : width};
+  }
   long head() const { return width / heads; }
   long many() const { return ceil_div(keys, kPanel) * kPanel; }  // keys, in whole panels
   long scratch() const {

@@ -261,8 +261,9 @@ class GAN:
         OSError, ValueError
             As `Trainer.load`.
         """
-        device = self.trainer.device
-        self.trainer = Trainer.load(path, FUNCTIONS, self.net, device)
+        self.trainer = Trainer.load(
+            path, custom_objects=FUNCTIONS, net=self.net, device=self.trainer.device
+        )
 
     def _one_hot(self, labels: Any, n: int) -> list[Array]:
         if (labels is None) != (self.classes is None):

@@ -134,18 +134,17 @@ template <class T> struct Head {
 template <class T>
 STEEP_HD Head<T> head_of(const ops::Attending& op, const Work<T>& w, const Step<T>& s, int first,
                          long r, long h) {
-  const long d = op.width, at = h * op.head();
-  const long own = op.tensors == 1 ? 3 * d : d, theirs = op.tensors == 3 ? d : (4 - op.tensors) * d;
-  const long k = op.tensors == 1 ? d : 0, v = k + (op.tensors == 3 ? 0 : d);
+  const long at = h * op.head();
+  const ops::Attending::Places of = op.places();
   long limit = op.keys;
   if (op.masked) {
     const double given = plain(w.in[first + 3].at(r)[0]);
     limit = given >= 1 && given < double(op.keys) ? long(given) : op.keys;
   }
   return {op,
-          {w.in[first].at(r) + at, own},
-          {w.in[first + 1].at(r) + k + at, theirs},
-          {w.in[first + 2].at(r) + v + at, theirs},
+          {w.in[first].at(r) + of.q + at, of.own},
+          {w.in[first + 1].at(r) + of.k + at, of.theirs},
+          {w.in[first + 2].at(r) + of.v + at, of.theirs},
           limit,
           r,
           h,
@@ -201,11 +200,9 @@ STEEP_HD void write_back(const T* panels, long many, long rows, long n, const Ro
 template <class T> struct Backward { Rows<T> q, k, v; };
 template <class T>
 STEEP_HD Backward<T> places(const ops::Attending& op, T* out, long h) {
-  const long d = op.width, at = h * op.head();
-  if (op.tensors == 1) return {{out + at, 3 * d}, {out + d + at, 3 * d}, {out + 2 * d + at, 3 * d}};
-  T* const others = out + op.queries * d + at;
-  if (op.tensors == 2) return {{out + at, d}, {others, 2 * d}, {others + d, 2 * d}};
-  return {{out + at, d}, {others, d}, {others + op.keys * d, d}};
+  const ops::Attending::Places of = op.gradient_places();
+  T* const head = out + h * op.head();
+  return {{head + of.q, of.own}, {head + of.k, of.theirs}, {head + of.v, of.theirs}};
 }
 
 // dS = P*(dP - sum P*dP)*scale of queries [first, end), in the place of dP.

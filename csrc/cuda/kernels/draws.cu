@@ -1,10 +1,6 @@
 // Samples gathered into a batch in the order that is drawn for them, and the ops that draw numbers: words are
 // a function of seed, step, op, row and column, found again wherever they are needed.
-#include <type_traits>
-
-#include "base/box_muller.h"
-#include "cuda/kernels/drawn.cuh"
-#include "cuda/kernels/each.cuh"
+#include "cuda/kernels/each_drawn.cuh"
 #include "data/permutation.h"
 
 namespace steep::cuda {
@@ -59,49 +55,26 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-struct Normal { float n; };  // no word: what a value is asked of says what it wants
-
-// out(r, c) (+)= value(word, r, c), four columns and one Philox block a thread; or of a normal number, of the
-// words of a column and its neighbour.
-template <class Value, class By> struct FourDrawn {
-  Now now;
-  Drawn drawn;
+template <class By> struct Into {
   View out;
   bool accumulate;
-  Value value;
-  __device__ __forceinline__ void operator()(int r, int quad) const {
-    const Philox4 bits = words_of(drawn, row_of(now), r, quad);
-#pragma unroll
-    for (int j = 0; j < 4; j += 2) {
-      if constexpr (std::is_invocable_v<Value, uint32_t, int, int>) {
-        write(bits.word[j], r, 4 * quad + j);
-        write(bits.word[j + 1], r, 4 * quad + j + 1);
-      } else {
-        const NormalPair<float> pair = normal_pair<float>(bits.word[j], bits.word[j + 1]);
-        write(Normal{pair.first}, r, 4 * quad + j);
-        write(Normal{pair.second}, r, 4 * quad + j + 1);
-      }
-    }
-  }
-  template <class Number> __device__ __forceinline__ void write(Number n, int r, int c) const {
-    if (c >= out.columns) return;
+  __device__ __forceinline__ void operator()(int r, int c, float x) const {
     const long place = r * out.ld + c;
-    const float x = value(n, r, c);
     By::put(out, place, accumulate ? By::get(out, place) + x : x);
   }
 };
 template <class By, class Value>
-void each_drawn(const Place& at, const Drawn& drawn, const View& out, bool accumulate,
-                const Value& value) {
-  each(at, (out.columns + 3) / 4, FourDrawn<Value, By>{at.now, drawn, out, accumulate, value});
+void draw_each(const Place& at, const Drawn& drawn, const View& out, bool accumulate,
+               const Value& value) {
+  each_drawn<float>(at, drawn, out.columns, value, Into<By>{out, accumulate});
 }
 // The same of Value<By>, made of these, which reads tensors as they are.
 template <template <class> class Value, class... Of>
 void draw_values(const Place& at, const Drawn& drawn, const View& out, bool accumulate,
                  const Of&... of) {
   out.bfloat16 || (is_brains(of) || ...)
-      ? each_drawn<Either>(at, drawn, out, accumulate, Value<Either>{of...})
-      : each_drawn<Floats>(at, drawn, out, accumulate, Value<Floats>{of...});
+      ? draw_each<Either>(at, drawn, out, accumulate, Value<Either>{of...})
+      : draw_each<Floats>(at, drawn, out, accumulate, Value<Floats>{of...});
 }
 
 template <class By> struct Kept {
@@ -164,24 +137,24 @@ template <class By> struct Sloped {
 };
 
 template <class> struct Plain {
-  STEEP_HD float operator()(Normal n, int, int) const { return n.n; }
+  STEEP_HD float operator()(NormalNumber<float> n, int, int) const { return n.n; }
 };
 template <class By> struct Added {
   View x;
   float std;
-  STEEP_HD float operator()(Normal n, int r, int c) const {
+  STEEP_HD float operator()(NormalNumber<float> n, int r, int c) const {
     return fma_(std, n.n, at<By>(x, r, c));
   }
 };
 template <class By> struct Sampled {
   View x, v;
-  STEEP_HD float operator()(Normal n, int r, int c) const {
+  STEEP_HD float operator()(NormalNumber<float> n, int r, int c) const {
     return fma_(exp_(0.5f * at<By>(v, r, c)), n.n, at<By>(x, r, c));
   }
 };
 template <class By> struct SampledGrad {
   View dz, v;
-  STEEP_HD float operator()(Normal n, int r, int c) const {
+  STEEP_HD float operator()(NormalNumber<float> n, int r, int c) const {
     return at<By>(dz, r, c) * (0.5f * exp_(0.5f * at<By>(v, r, c)) * n.n);
   }
 };

@@ -87,22 +87,12 @@ __global__ void __launch_bounds__(kTile* kTile)
     slide_tiles(int m, int n, int depth, A a, B b, IntoPixels into) {
   STEEP_SHARED(left, DualNumber[kTile][kTile + 1]);
   STEEP_SHARED(right, DualNumber[kTile][kTile + 1]);
-  const int x = static_cast<int>(threadIdx.x) % kTile, y = static_cast<int>(threadIdx.x) / kTile;
-  const int first_row = static_cast<int>(blockIdx.x) * kTile;
-  const int first_column = static_cast<int>(blockIdx.y) * kTile;
-  const int row = first_row + y, column = first_column + x;
-  const bool there = row < m && column < n;
+  const Spot at;
+  const bool there = at.row < m && at.column < n;
   a.s.group = b.s.group = into.group = static_cast<int>(blockIdx.z);
-  Dual sum = there ? into.init(row, column) : Dual(0);
-  for (int k = 0; k < depth; k += kTile) {
-    bring(a, first_row, m, k, depth, left);
-    bring(b, first_column, n, k, depth, right);
-    __syncthreads();
-    const int count = depth - k < kTile ? depth - k : kTile;
-    for (int j = 0; j < count; ++j) sum = fma_(get(&left[y][j]), get(&right[x][j]), sum);
-    __syncthreads();
-  }
-  if (there) put(into.at(row, column), sum);
+  const Dual from = there ? into.init(at.row, at.column) : Dual(0);
+  const Dual sum = at.meet(a, m, b, n, depth, left, right, from);
+  if (there) put(into.at(at.row, at.column), sum);
 }
 
 // Which pixels of results a sum is over: stretches, each summed by itself.
@@ -173,29 +163,17 @@ __global__ void __launch_bounds__(kTile* kTile)
                    Duals parts) {
   STEEP_SHARED(left, DualNumber[kTile][kTile + 1]);
   STEEP_SHARED(right, DualNumber[kTile][kTile + 1]);
-  const int c = static_cast<int>(threadIdx.x) % kTile, r = static_cast<int>(threadIdx.x) / kTile;
-  const int first_row = static_cast<int>(blockIdx.x) * kTile;
-  const int first_column = static_cast<int>(blockIdx.y) * kTile;
-  const int row = first_row + r, column = first_column + c;
+  const Spot at;
   const Divisor::Parts part = groups.of(static_cast<int>(blockIdx.z));
   f.s.group = part.rest;
   of.of_part(part.quotient);
   Dual total = 0;
   for (int i = 0; i < of.count(); ++i) {
-    const int depth = of.depth(i);
-    Dual sum = 0;
-    for (int k = 0; k < depth; k += kTile) {
-      bring(TapsDown{f, of, i, x}, first_row, m, k, depth, left);
-      bring(ResultsDown{f, of, i, dy}, first_column, n, k, depth, right);
-      __syncthreads();
-      const int count = depth - k < kTile ? depth - k : kTile;
-      for (int j = 0; j < count; ++j) sum = fma_(get(&left[r][j]), get(&right[c][j]), sum);
-      __syncthreads();
-    }
-    total += sum;
+    total += at.meet(TapsDown{f, of, i, x}, m, ResultsDown{f, of, i, dy}, n, of.depth(i), left,
+                     right, Dual(0));
   }
-  if (row < m && column < n)
-    put(place(parts, part.quotient, f.panels.at(row, f.s.first_filter() + column)), total);
+  if (at.row < m && at.column < n)
+    put(place(parts, part.quotient, f.panels.at(at.row, f.s.first_filter() + at.column)), total);
 }
 
 Duals from_row(Duals x, long first) {

@@ -1,127 +1,126 @@
-// Ops that draw or choose, in dual numbers: dropout, noise, slopes, the largest of pieces. What is drawn has no
-// derivative; words are those that the CPU finds.
+// Ops that draw, in dual numbers: dropout, noise, slopes and tensors that are drawn; and rows that steps leave to each
+// other. What is drawn has no derivative; words are those that the CPU finds.
 #include "cuda/kernels/tangent.cuh"
 // The line above comes first.
-#include "base/box_muller.h"
-#include "cuda/kernels/drawn.cuh"
+#include "cuda/kernels/each_drawn.cuh"
 
 namespace steep::cuda {
 
 namespace {
 
-// Four columns and one Philox block a thread.
+struct Into {
+  Duals out;
+  bool accumulate;
+  STEEP_HD void operator()(int r, int c, Dual x) const { leave(place(out, r, c), x, accumulate); }
+};
+// out(r, c) (+)= value(word, r, c), or of a normal number.
+template <class Value>
+void draw_each(const Place& at, const Drawn& drawn, const Duals& out, bool accumulate,
+               const Value& value) {
+  each_drawn<double>(at, drawn, out.columns, value, Into{out, accumulate});
+}
+
+STEEP_HD uint32_t threshold_of(double rate) {
+  return static_cast<uint32_t>(llround(rate * 4294967296.0));
+}
+
 struct Dropped {
   Now now;
-  Drawn drawn;
   DualMask of;
-  Duals x, y;
-  bool accumulate;
-  __device__ __forceinline__ void operator()(int r, int quad) const {
-    const Philox4 bits = words_of(drawn, row_of(now), r, quad);
+  Duals x;
+  __device__ __forceinline__ Dual operator()(uint32_t word, int r, int c) const {
     const double rate = of.scalar < 0 ? of.rate : scalar_of(now, of.scalar);
     const double scale = of.scalar < 0 ? of.scale : 1.0 / (1.0 - rate);
-    const uint32_t threshold = static_cast<uint32_t>(llround(rate * 4294967296.0));
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int c = 4 * quad + j;
-      if (c >= y.columns) continue;
-      DualNumber* const to = place(y, r, c);
-      const Dual value = bits.word[j] >= threshold ? get(x, r, c) * Dual(scale) : Dual(0);
-      leave(to, value, accumulate);
-    }
+    return word >= threshold_of(rate) ? get(x, r, c) * Dual(scale) : Dual(0);
   }
 };
-
 struct DroppedShifted {
+  DualShift of;
+  Duals x;
+  STEEP_HD Dual operator()(uint32_t word, int r, int c) const {
+    const Dual kept = fma_(get(x, r, c), Dual(of.scale), Dual(of.shift));
+    return word >= threshold_of(of.rate) ? kept : Dual(of.dropped);
+  }
+};
+struct Noisy {
+  double std;
+  Duals x;
+  STEEP_HD Dual operator()(NormalNumber<double> n, int r, int c) const {
+    return fma_(Dual(std), Dual(n.n), get(x, r, c));
+  }
+};
+struct Sloped {
+  Duals dy, x;
+  double lower, range;
+  STEEP_HD Dual operator()(uint32_t word, int r, int c) const {
+    const Dual up = get(dy, r, c);
+    const Dual slope = fma_(Dual(range), Dual(static_cast<double>(word)), Dual(lower));
+    return get(x, r, c) > Dual(0) ? up : slope * up;
+  }
+};
+struct Between {
+  double low, range, high;
+  STEEP_HD Dual operator()(uint32_t word, int, int) const {
+    return min_(fma_(Dual(range), Dual(unit_<double>(word)), Dual(low)), Dual(high));
+  }
+};
+struct ZeroOrOne {  // a NaN stays one
+  Duals p;
+  STEEP_HD Dual operator()(uint32_t word, int r, int c) const {
+    const Dual chance = get(p, r, c), one = 1;
+    return Dual(unit_<double>(word)) < chance ? one : chance < one ? Dual(0) : chance;
+  }
+};
+struct Itself {
+  STEEP_HD Dual operator()(NormalNumber<double> n, int, int) const { return n.n; }
+};
+struct Sampled {
+  Duals mean, log_variance;
+  STEEP_HD Dual operator()(NormalNumber<double> n, int r, int c) const {
+    return fma_(exp_(Dual(0.5) * get(log_variance, r, c)), Dual(n.n), get(mean, r, c));
+  }
+};
+struct SampledGrad {
+  Duals dz, log_variance;
+  STEEP_HD Dual operator()(NormalNumber<double> n, int r, int c) const {
+    return get(dz, r, c) * (Dual(0.5) * exp_(Dual(0.5) * get(log_variance, r, c)) * Dual(n.n));
+  }
+};
+
+// Four features of all positions a thread.
+struct PositionsDropped {
   Now now;
   Drawn drawn;
-  DualShift of;
+  double rate;
+  int positions, features;
   Duals x, y;
+  bool accumulate;
   __device__ __forceinline__ void operator()(int r, int quad) const {
     const Philox4 bits = words_of(drawn, row_of(now), r, quad);
-    const uint32_t threshold = static_cast<uint32_t>(llround(of.rate * 4294967296.0));
+    const uint32_t threshold = threshold_of(rate);
+    const Dual scale = 1 / (1 - rate);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      const int c = 4 * quad + j;
-      if (c >= y.columns) continue;
-      const Dual kept = fma_(get(x, r, c), Dual(of.scale), Dual(of.shift));
-      put(place(y, r, c), bits.word[j] >= threshold ? kept : Dual(of.dropped));
+      if (4 * quad + j >= features) continue;
+      for (int p = 0, c = 4 * quad + j; p < positions; ++p, c += features) {
+        const Dual kept = bits.word[j] >= threshold ? get(x, r, c) * scale : Dual(0);
+        leave(place(y, r, c), kept, accumulate);
+      }
     }
   }
 };
 
-// Of the words of a column and its neighbour.
-struct Noisy {
+struct Constant {
+  double value;
+  STEEP_HD Dual operator()(int, int) const { return value; }
+};
+struct OutOfStates {
   Now now;
-  Drawn drawn;
-  double std;
-  Duals x, y;
-  __device__ __forceinline__ void operator()(int r, int quad) const {
-    const Philox4 bits = words_of(drawn, row_of(now), r, quad);
-#pragma unroll
-    for (int j = 0; j < 4; j += 2) {
-      const NormalPair<double> pair = normal_pair<double>(bits.word[j], bits.word[j + 1]);
-      write(pair.first, r, 4 * quad + j);
-      write(pair.second, r, 4 * quad + j + 1);
-    }
-  }
-  __device__ __forceinline__ void write(double n, int r, int c) const {
-    if (c < y.columns) put(place(y, r, c), fma_(Dual(std), Dual(n), get(x, r, c)));
-  }
-};
-
-struct Sloped {
-  Duals x;
-  const DualNumber* slopes;
-  Divisor channels;
-  STEEP_HD Dual operator()(int r, int c) const {
-    const Dual value = get(x, r, c);
-    return value > Dual(0) ? value : get(slopes + channels.of(c).rest) * value;
-  }
-};
-struct SlopedGrad {
-  Duals dy, x;
-  const DualNumber* slopes;
-  Divisor channels;
-  STEEP_HD Dual operator()(int r, int c) const {
-    const Dual up = get(dy, r, c);
-    return get(x, r, c) > Dual(0) ? up : get(slopes + channels.of(c).rest) * up;
-  }
-};
-struct SlopeShare {
-  Duals dy, x;
-  STEEP_HD Dual operator()(int r, int c) const {
-    const Dual value = get(x, r, c);
-    return value > Dual(0) ? Dual(0) : get(dy, r, c) * value;
-  }
-};
-
-struct LargestPiece {
-  int pieces;
-  Duals x;
-  STEEP_HD Dual operator()(int r, int c) const {
-    Dual top = get(x, r, c * pieces);
-    for (int i = 1; i < pieces; ++i) {
-      const Dual piece = get(x, r, c * pieces + i);
-      top = (piece > top) | (piece != piece) ? piece : top;
-    }
-    return top;
-  }
-};
-struct LargestPieceGrad {  // of one result: all of its pieces
-  int pieces;
-  Duals dy, x, y, dx;
-  bool accumulate;
-  STEEP_HD void operator()(int r, int c) const {
-    Dual rest = get(dy, r, c);
-    const Dual top = get(y, r, c);
-    for (int i = 0; i < pieces; ++i) {
-      const Dual piece = get(x, r, c * pieces + i);
-      const bool takes = (piece == top) | (piece != piece);
-      DualNumber* const to = place(dx, r, c * pieces + i);
-      put(to, (accumulate ? get(to) : Dual(0)) + (takes ? rest : Dual(0)));
-      rest = takes ? Dual(0) : rest;
-    }
+  DualStates from;
+  __device__ __forceinline__ Dual operator()(int r, int c) const {
+    const StepRow& step = row_of(now);
+    if (from.restarts && step.first == static_cast<uint64_t>(step.before)) return 0;
+    return get(from.data + static_cast<long>((step.before + r) % from.rows) * from.width + c);
   }
 };
 
@@ -129,39 +128,58 @@ struct LargestPieceGrad {  // of one result: all of its pieces
 
 void dropout(const Place& at, const Drawn& drawn, const DualMask& of, const Duals& x,
              const Duals& y, bool accumulate) {
-  each(at, (y.columns + 3) / 4, Dropped{at.now, drawn, of, x, y, accumulate});
+  draw_each(at, drawn, y, accumulate, Dropped{at.now, of, x});
 }
 
 void alpha_dropout(const Place& at, const Drawn& drawn, const DualShift& of, const Duals& x,
                    const Duals& y) {
-  each(at, (y.columns + 3) / 4, DroppedShifted{at.now, drawn, of, x, y});
+  draw_each(at, drawn, y, false, DroppedShifted{of, x});
 }
 
 void add_noise(const Place& at, const Drawn& drawn, double std, const Duals& x, const Duals& y) {
-  each(at, (y.columns + 3) / 4, Noisy{at.now, drawn, std, x, y});
+  draw_each(at, drawn, y, false, Noisy{std, x});
 }
 
-void prelu(const Place& at, const DualNumber* slopes, int channels, const Duals& x,
-           const Duals& y) {
-  write_each(at, y, false, Sloped{x, slopes, Divisor(channels)});
+void random_slopes(const Place& at, const Drawn& drawn, double lower, double range, const Duals& dy,
+                   const Duals& x, const Duals& out, bool accumulate) {
+  draw_each(at, drawn, out, accumulate, Sloped{dy, x, lower, range});
 }
 
-void prelu_grad(const Place& at, const DualNumber* slopes, int channels, const Duals& dy,
-                const Duals& x, const Duals& dx, bool accumulate) {
-  write_each(at, dx, accumulate, SlopedGrad{dy, x, slopes, Divisor(channels)});
+void uniform(const Place& at, const Drawn& drawn, double low, double high, const Duals& out) {
+  draw_each(at, drawn, out, false, Between{low, high - low, high});
 }
 
-void prelu_shares(const Place& at, const Duals& dy, const Duals& x, const Duals& out) {
-  write_each(at, out, false, SlopeShare{dy, x});
+void bernoulli(const Place& at, const Drawn& drawn, const Duals& p, const Duals& out) {
+  draw_each(at, drawn, out, false, ZeroOrOne{p});
 }
 
-void maxout(const Place& at, int pieces, const Duals& x, const Duals& y) {
-  write_each(at, y, false, LargestPiece{pieces, x});
+void normal(const Place& at, const Drawn& drawn, const Duals& out) {
+  draw_each(at, drawn, out, false, Itself{});
 }
 
-void maxout_grad(const Place& at, int pieces, const Duals& dy, const Duals& x, const Duals& y,
-                 const Duals& dx, bool accumulate) {
-  each(at, dy.columns, LargestPieceGrad{pieces, dy, x, y, dx, accumulate});
+void sample(const Place& at, const Drawn& drawn, const Duals& mean, const Duals& log_variance,
+            const Duals& out) {
+  draw_each(at, drawn, out, false, Sampled{mean, log_variance});
+}
+
+void sample_grad(const Place& at, const Drawn& drawn, const Duals& dz, const Duals& log_variance,
+                 const Duals& out, bool accumulate) {
+  draw_each(at, drawn, out, accumulate, SampledGrad{dz, log_variance});
+}
+
+void step_dropout(const Place& at, const Drawn& drawn, double rate, int positions, const Duals& x,
+                  const Duals& y, bool accumulate) {
+  const int features = y.columns / positions;
+  each(at, (features + 3) / 4,
+       PositionsDropped{at.now, drawn, rate, positions, features, x, y, accumulate});
+}
+
+void fill(const Place& at, double value, const Duals& out) {
+  write_each(at, out, false, Constant{value});
+}
+
+void kept_rows(const Place& at, const DualStates& from, const Duals& y) {
+  write_each(at, y, false, OutOfStates{at.now, from});
 }
 
 }  // namespace steep::cuda

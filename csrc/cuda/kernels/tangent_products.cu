@@ -75,21 +75,11 @@ __global__ void __launch_bounds__(kTile* kTile)
     multiply_tiles(int m, int n, int depth, A a, B b, Into into) {
   STEEP_SHARED(left, DualNumber[kTile][kTile + 1]);
   STEEP_SHARED(right, DualNumber[kTile][kTile + 1]);
-  const int x = static_cast<int>(threadIdx.x) % kTile, y = static_cast<int>(threadIdx.x) / kTile;
-  const int first_row = static_cast<int>(blockIdx.x) * kTile;
-  const int first_column = static_cast<int>(blockIdx.y) * kTile;
-  const int row = first_row + y, column = first_column + x;
-  const bool there = row < m && column < n;
-  Dual sum = there ? into.init(row, column) : Dual(0);
-  for (int k = 0; k < depth; k += kTile) {
-    bring(a, first_row, m, k, depth, left);
-    bring(b, first_column, n, k, depth, right);
-    __syncthreads();
-    const int count = depth - k < kTile ? depth - k : kTile;
-    for (int j = 0; j < count; ++j) sum = fma_(get(&left[y][j]), get(&right[x][j]), sum);
-    __syncthreads();
-  }
-  if (there) into.set(row, column, sum);
+  const Spot at;
+  const bool there = at.row < m && at.column < n;
+  const Dual from = there ? into.init(at.row, at.column) : Dual(0);
+  const Dual sum = at.meet(a, m, b, n, depth, left, right, from);
+  if (there) into.set(at.row, at.column, sum);
 }
 
 template <class A, class B, class Into>

@@ -18,15 +18,14 @@ Positions positions(const View& x, long first, long step) {
 
 // Of an op whose inputs from `first` on are Q, K, V and the lengths; its seed is the batch's.
 Heads heads_of(const ops::Attending& op, const Bound& to, std::size_t first) {
-  const long d = op.width, k = op.tensors == 1 ? d : 0, v = k + (op.tensors == 3 ? 0 : d);
-  const long own = op.tensors == 1 ? 3 * d : d, theirs = op.tensors == 3 ? d : (4 - op.tensors) * d;
+  const ops::Attending::Places of = op.places();
   return {static_cast<int>(op.heads),
           static_cast<int>(op.head()),
           static_cast<int>(op.queries),
           static_cast<int>(op.keys),
-          positions(to.in[first], 0, own),
-          positions(to.in[first + 1], k, theirs),
-          positions(to.in[first + 2], v, theirs),
+          positions(to.in[first], of.q, of.own),
+          positions(to.in[first + 1], of.k, of.theirs),
+          positions(to.in[first + 2], of.v, of.theirs),
           op.masked ? to.in[first + 3] : View{},
           1.0f / std::sqrt(static_cast<float>(op.head())),
           op.causal,
@@ -36,16 +35,10 @@ Heads heads_of(const ops::Attending& op, const Bound& to, std::size_t first) {
           static_cast<float>(1 / (1 - op.rate))};
 }
 
-// Where the gradients lie: of one tensor as in it, of others one tensor after the other.
 Slopes slopes_of(const ops::Attending& op, const View& out) {
-  const long d = op.width, others = op.queries * d;
-  if (op.tensors == 1) {
-    return {positions(out, 0, 3 * d), positions(out, d, 3 * d), positions(out, 2 * d, 3 * d)};
-  }
-  if (op.tensors == 2) {
-    return {positions(out, 0, d), positions(out, others, 2 * d), positions(out, others + d, 2 * d)};
-  }
-  return {positions(out, 0, d), positions(out, others, d), positions(out, others + op.keys * d, d)};
+  const ops::Attending::Places of = op.gradient_places();
+  return {positions(out, of.q, of.own), positions(out, of.k, of.theirs),
+          positions(out, of.v, of.theirs)};
 }
 
 Launch attending(const ops::Attending& op, const Bound& to) {

@@ -1,6 +1,6 @@
 // Matrix products.
-#include "cuda/kernels/batch_matmul.h"
 #include "cuda/ops/bind.h"
+#include "cuda/ops/sizes.h"
 
 namespace steep::cuda {
 
@@ -33,15 +33,8 @@ Launch bind(const ops::MatMulGrad& op, const Bound& to) {
 }
 
 Launch bind(const ops::BatchMatMul& op, const Bound& to) {
-  const Pairs of{static_cast<int>(op.places),
-                 static_cast<int>(op.rows),
-                 static_cast<int>(op.depth),
-                 static_cast<int>(op.columns),
-                 op.turned_a,
-                 op.turned_b};
-  return [=, a = to.in[0], b = to.in[1], c = to.out, add = to.accumulate](const Place& at) {
-    batch_matmul(at, of, a, b, c, add);
-  };
+  return [of = pairs_of(op), a = to.in[0], b = to.in[1], c = to.out,
+          add = to.accumulate](const Place& at) { batch_matmul(at, of, a, b, c, add); };
 }
 
 }  // namespace steep::cuda

@@ -1,5 +1,6 @@
 // Ops as plain data that kernels go by, of any kind of numbers.
 #pragma once
+#include "cuda/kernels/batch_matmul.h"
 #include "cuda/kernels/feature_norm.h"
 #include "cuda/kernels/images.h"
 #include "ops/list.h"
@@ -18,6 +19,15 @@ inline Featured featured_of(const ops::Featuring& op) {
           op.eps,
           op.by_position(),
           op.centred};
+}
+
+inline Pairs pairs_of(const ops::BatchMatMul& op) {
+  return {static_cast<int>(op.places),
+          static_cast<int>(op.rows),
+          static_cast<int>(op.depth),
+          static_cast<int>(op.columns),
+          op.turned_a,
+          op.turned_b};
 }
 
 // Of floats or doubles.

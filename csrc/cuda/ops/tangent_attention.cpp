@@ -15,17 +15,16 @@ DualPositions positions(const Duals& x, long first, long step) {
 
 // Of an op whose inputs from `first` on are Q, K, V and the lengths; its seed is the batch's.
 DualHeads heads_of(const ops::Attending& op, const DualBound& to, std::size_t first) {
-  const long d = op.width, k = op.tensors == 1 ? d : 0, v = k + (op.tensors == 3 ? 0 : d);
-  const long own = op.tensors == 1 ? 3 * d : d, theirs = op.tensors == 3 ? d : (4 - op.tensors) * d;
+  const ops::Attending::Places of = op.places();
   return {static_cast<int>(op.heads),
           static_cast<int>(op.head()),
           static_cast<int>(op.queries),
           static_cast<int>(op.keys),
           static_cast<int>(op.many()),
           static_cast<int>(ops::Attending::kRows),
-          positions(to.in[first], 0, own),
-          positions(to.in[first + 1], k, theirs),
-          positions(to.in[first + 2], v, theirs),
+          positions(to.in[first], of.q, of.own),
+          positions(to.in[first + 1], of.k, of.theirs),
+          positions(to.in[first + 2], of.v, of.theirs),
           op.masked ? to.in[first + 3] : Duals{},
           op.causal,
           op.training && op.rate > 0,
@@ -33,16 +32,10 @@ DualHeads heads_of(const ops::Attending& op, const DualBound& to, std::size_t fi
           op.rate};
 }
 
-// Where the gradients lie: of one tensor as in it, of others one tensor after the other.
 DualSlopes slopes_of(const ops::Attending& op, const Duals& out) {
-  const long d = op.width, others = op.queries * d;
-  if (op.tensors == 1) {
-    return {positions(out, 0, 3 * d), positions(out, d, 3 * d), positions(out, 2 * d, 3 * d)};
-  }
-  if (op.tensors == 2) {
-    return {positions(out, 0, d), positions(out, others, 2 * d), positions(out, others + d, 2 * d)};
-  }
-  return {positions(out, 0, d), positions(out, others, d), positions(out, others + op.keys * d, d)};
+  const ops::Attending::Places of = op.gradient_places();
+  return {positions(out, of.q, of.own), positions(out, of.k, of.theirs),
+          positions(out, of.v, of.theirs)};
 }
 
 long probabilities(const ops::Attending& op, long rows) {

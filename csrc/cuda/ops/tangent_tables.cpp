@@ -1,6 +1,7 @@
 // Rows of tables and products of two tensors, in dual numbers. The gradient of a table is a term: ../tangent_plan.cpp.
 #include "cuda/kernels/tangent_tables.h"
 
+#include "cuda/ops/sizes.h"
 #include "cuda/ops/tangent.h"
 
 namespace steep::cuda {
@@ -26,15 +27,8 @@ Launch bind(const ops::AddTable& op, const DualBound& to) {
 }
 
 Launch bind(const ops::BatchMatMul& op, const DualBound& to) {
-  const Pairs of{static_cast<int>(op.places),
-                 static_cast<int>(op.rows),
-                 static_cast<int>(op.depth),
-                 static_cast<int>(op.columns),
-                 op.turned_a,
-                 op.turned_b};
-  return [=, a = to.in[0], b = to.in[1], c = to.out, add = to.accumulate](const Place& at) {
-    batch_matmul(at, of, a, b, c, add);
-  };
+  return [of = pairs_of(op), a = to.in[0], b = to.in[1], c = to.out,
+          add = to.accumulate](const Place& at) { batch_matmul(at, of, a, b, c, add); };
 }
 
 }  // namespace steep::cuda

@@ -141,8 +141,9 @@ class Variational(Maker):
         super().__init__(recipe, data)
         optimizer = build_optimizer(recipe, len(data.train[0]))
         pair = models.vae(self.shape, LATENT["vae"])
-        where: dict[str, Any] = {"seed": recipe.seed, "device": recipe.device}
-        self.made = VAE(*pair, LATENT["vae"], optimizer=optimizer, **where)
+        self.made = VAE(
+            *pair, LATENT["vae"], optimizer=optimizer, seed=recipe.seed, device=recipe.device
+        )
         self.made.net.build(self.shape, seed=recipe.seed)
         self.trainer = self.made._trained_on(data.train[0])
         self._limit()
@@ -192,8 +193,9 @@ class Adversarial(Maker):
         rule: Any = build_optimizer(recipe, len(data.train[0]))
         if recipe.optimizer == "adam":
             rule = replace(rule, beta1=0.5)
-        where: dict[str, Any] = {"seed": recipe.seed, "device": recipe.device}
-        self.game = GAN(*pair, LATENT["dcgan"], optimizers=(rule, rule), **where)
+        self.game = GAN(
+            *pair, LATENT["dcgan"], optimizers=(rule, rule), seed=recipe.seed, device=recipe.device
+        )
         self.game.net.build([self.whole, (LATENT["dcgan"],)], seed=recipe.seed)
         self.trainer = self.game.trainer
 

@@ -5,10 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ..checks.names import choose
 from ..network import devices
 
-DEVICES = ("cpu", "cuda")
 READING = ("header", "delimiter", "decimal", "encoding", "skip")
 
 
@@ -35,7 +33,7 @@ def reading(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def add_device(add: Callable[..., Any], what: str) -> None:
     """Add the device that computes."""
-    add("--device", choices=DEVICES, help=f"{what} (cpu)")
+    add("--device", choices=devices.NAMES, help=f"{what} (cpu)")
 
 
 def device(name: str) -> str:
@@ -48,7 +46,7 @@ def device(name: str) -> str:
     RuntimeError
         This build or this machine has no GPU.
     """
-    chosen = choose("device", name, {known: known for known in DEVICES})
+    chosen = devices.named(name)
     if chosen == "cuda" and (why := devices.missing()):
         raise RuntimeError(f"--device cuda: {why}. Use --device cpu.")
     return chosen

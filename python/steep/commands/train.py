@@ -259,8 +259,11 @@ def _resumed(given: Mapping[str, Any]) -> Job:
     if maker is not None:
         trainer = maker.trainer
     else:
-        kept = Trainer.load(checkpoint, device=recipe.device) if checkpoint.exists() else None
-        trainer = kept or make_trainer(recipe, data)
+        trainer = (
+            Trainer.load(checkpoint, device=recipe.device)
+            if checkpoint.exists()
+            else make_trainer(recipe, data)
+        )
     if longer:
         if recipe.model == "realmlp":
             raise ValueError(

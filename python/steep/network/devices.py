@@ -7,12 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 
 from .. import _core
+from ..checks.names import choose
+
+NAMES = ("cpu", "cuda")
 
 # Where the extra cuda13 puts NVIDIA's libraries.
 _LIBRARIES = {
     "STEEP_CUBLASLT": ("nvidia.cu13", "libcublasLt.so.13"),
     "STEEP_CUDNN": ("nvidia.cudnn", "libcudnn.so.9"),
 }
+
+
+def named(device: str) -> str:
+    """Return the device of this name; ValueError where there is no such word."""
+    return choose("device", device, {name: name for name in NAMES})
 
 
 def check() -> None:

@@ -165,7 +165,7 @@ class Network(Body):
         RuntimeError
             If it is not there, or a running `fit` uses the weights.
         """
-        if choose("device", device, {"cpu": "cpu", "cuda": "cuda"}) == "cuda":
+        if devices.named(device) == "cuda":
             devices.check()
         precision = self._native.precision
         self._convert(of_weights(precision) if device == "cpu" else precision, device)
@@ -224,7 +224,7 @@ class Network(Body):
             If the network is not on that GPU.
         """
         looked = self._looked()
-        if choose("device", device, {"cpu": "cpu", "cuda": "cuda"}) == "cpu":
+        if devices.named(device) == "cpu":
             return OrderedDict(looked.values())
         if looked.native.device != "cuda":
             raise ValueError('state_dict: the weights are on the CPU; net.to("cuda") moves them')

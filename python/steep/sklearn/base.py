@@ -16,6 +16,7 @@ from ..checks.arrays import Array
 from ..checks.columns import fitting_columns
 from ..checks.names import choose
 from ..checks.numbers import FRACTION, NOT_NEGATIVE, flag, number, whole
+from ..network import devices
 from ..network.network import Network
 from ..optimizers import Optimizer
 from ..training.epochs import opened
@@ -54,7 +55,7 @@ class Estimator(BaseEstimator):
         if not (isinstance(self.batch_size, str) and self.batch_size == "auto"):
             whole(who, "batch_size", self.batch_size)
         choose("precision", self.precision, {"float32": 0, "float64": 0})
-        choose("device", self.device, {"cpu": 0, "cuda": 0})
+        devices.named(self.device)
 
     def _begin(self, X: Array, outputs: int, random: np.random.RandomState) -> None:
         """Make `net_` with its first weights."""

@@ -383,7 +383,7 @@ def _precision(name: str, device: str) -> str:
 
 
 def _device(name: str) -> str:
-    device = choose("device", name, {"cpu": "cpu", "cuda": "cuda"})
+    device = devices.named(name)
     if device == "cuda":
         devices.check()
     return device
