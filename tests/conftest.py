@@ -27,6 +27,11 @@ def pytest_xdist_setupnodes():
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name bytes by their argument: packed ones hold a time, and all processes find the same."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_finish():
     """Spare the collector what lives to the end anyway: times that tests take are not of it."""
     gc.collect()
