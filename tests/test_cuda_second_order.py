@@ -30,6 +30,10 @@ def small():
     return net(layers.Dense(7, "tanh"))
 
 
+def weightless():
+    return steep.Sequential(layers.Activation("tanh"))
+
+
 HERE = Trainings(small, METHODS, "newton", epochs=3)
 trainer, fitted, both = HERE.trainer, HERE.fitted, HERE.both
 
@@ -172,6 +176,12 @@ def test_networks_of_every_kind(made, method):
 def test_any_number_of_samples(samples):
     X, y = data(samples, 6)
     both(X, y, 2)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_without_weights(method):
+    X = values()
+    both(X, values(seed=2), 2, method=method, loss="mse", made=weightless)
 
 
 def test_weights_of_samples_and_every_reduction():

@@ -90,11 +90,10 @@ template <class F> void with_type(Number number, const F& f) {
   }
 }
 
-// Threads of a kernel, an element or a row each; none where there is none.
+// Threads of a kernel, an element or a row each.
 template <class... Parameters, class... Arguments>
 void start_each(cudaStream_t stream, long threads, void (*kernel)(Parameters...),
                 const Arguments&... arguments) {
-  if (threads == 0) return;
   start(stream, dim3(blocks_of(threads, kThreads)), dim3(kThreads), kernel, arguments...);
 }
 

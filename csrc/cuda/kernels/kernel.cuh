@@ -72,10 +72,11 @@ inline unsigned blocks_of(long n, long each) {
   return static_cast<unsigned>((n + each - 1) / each);
 }
 
-// With so many bytes of dynamic shared memory, ...
+// Nothing where there is no block, which the runtime refuses. With so many bytes of dynamic shared memory, ...
 template <class... Parameters, class... Arguments>
 void start_with(std::size_t bytes, cudaStream_t stream, dim3 grid, dim3 block,
                 void (*kernel)(Parameters...), const Arguments&... arguments) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   constexpr std::size_t kWithoutAsking = 48 << 10;
   if (bytes > kWithoutAsking) {
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,

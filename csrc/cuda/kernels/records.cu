@@ -207,7 +207,6 @@ void note_after(const Place& at, const Group& group, const Column& column, const
 
 void put_norms(const Place& at, const TaskNorms* norms, const int* first, int parameters,
                const RecordTable& to) {
-  if (parameters == 0) return;
   start(at.stream, dim3(blocks_of(parameters, 64)), dim3(64), put_lengths, at.now, norms, first,
         parameters, to);
 }

@@ -144,13 +144,11 @@ void watch_rows(const Place& at, const WatchedOp& op, const View& out) {
 }
 
 void add_watched(const Place& at, const WatchedOp* ops, int count) {
-  if (count == 0) return;
   start(at.stream, dim3(static_cast<unsigned>(count)), dim3(kBlock), add_rows, at.now, ops);
 }
 
 void put_watched(const Place& at, const WatchedOp* ops, int count, int parameters,
                  const RecordTable& to) {
-  if (count == 0) return;
   start(at.stream, dim3(static_cast<unsigned>(count)), dim3(kBlock), put_spread, at.now, ops,
         parameters, to);
 }
